@@ -1,0 +1,84 @@
+# Every target does its own set-up. Settings: make TARGET NAME=VALUE, or the environment.
+SHELL := /bin/sh
+export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
+export KERNEL VFS WIRING
+# As it was given: its $ are the command's, not make's.
+override RUN := $(value RUN)
+export RUN
+
+CACHE   := $(SRIOVBOND_CACHE)
+VIRTME  := $(CACHE)/virtme-ng-1.42
+TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
+export SRIOVBOND_PLUGINS ?= $(TOOLS)
+BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBOND_PLUGINS) \
+	$(VIRTME)/bin/python -m tests.vm.boot
+
+.PHONY: help
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo; sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: Settings of the VM:
+#:   RUN='COMMAND'    what to run in it; without it, a shell
+#:   KERNEL=6.12      Debian's kernel: 5.10, 6.1, 6.12, 6.16 ... 7.2 or whatever Debian serves
+#:   VFS=4            VFs on each of the 3 PFs, 1 to 7
+#:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
+#:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
+
+.PHONY: demo
+demo: rig .venv/done  ## two VFs of a pod bonded, failing over and put back, told step by step
+	@$(MAKE) --no-print-directory vm RUN='PYTHONPATH=tests python -m tests.demo'
+
+.PHONY: test
+test: rig .venv/done  ## lint, types, contracts, unit tests, kernel tests in the VM; one summary
+	@.venv/bin/python -m tests.everything
+
+.PHONY: lint
+lint: .venv/done  ## formatting, lint, types, import contracts
+	@.venv/bin/python -m tests.everything format lint types "import contracts"
+
+.PHONY: unit
+unit: .venv/done  ## the tests that need neither root nor a VM, in seconds
+	@.venv/bin/python -m tests.everything "unit tests"
+
+.PHONY: docs
+docs: .venv/done  ## rewrite what the docs have from the tables: reference, schema
+	@.venv/bin/python -m tests.docs_tables
+
+.PHONY: test-here
+test-here: .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
+	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf' tests/kernel
+
+.PHONY: vm
+vm: rig .venv/done  ## run a command in a VM with SR-IOV NICs, or a shell
+	@exec $(BOOT)
+
+.PHONY: print-boot
+print-boot:
+	@echo 'exec $(BOOT)'
+
+.PHONY: rig
+rig: packages $(VIRTME)/done $(TOOLS)/done  ## install what the VM needs
+
+.PHONY: packages
+packages:
+	@tests/vm/setup.sh $(CACHE)
+
+# A folder with the file "done" is whole; what was interrupted is made anew.
+$(VIRTME)/done: | packages
+	@echo "rig: installing virtme-ng 1.42 from PyPI into $(@D)" >&2
+	@rm -rf $(@D) && python3 -m venv $(@D)
+	@$(@D)/bin/pip --quiet install virtme-ng==1.42 && touch $@
+
+$(TOOLS)/done: | packages
+	@echo "rig: building CNI plugins and cnitool (3 minutes) into $(@D)" >&2
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd tests/tools && GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
+		go install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)
+	@touch $@
+
+.venv/done: pyproject.toml | packages
+	@echo "installing this project and its tools from PyPI into .venv" >&2
+	@rm -rf .venv && python3 -m venv .venv
+	@.venv/bin/pip --quiet install -e '.[dev]'
+	@.venv/bin/python -m compileall -q .venv/lib && touch $@

@@ -1,0 +1,164 @@
+"""Reads the JSON files that others write: bounded, typed, and every fault in words.
+
+A module of its own because each source (SR-IOV CNI, Multus, kubelet, device-info) has such files.
+"""
+
+import json
+import os
+import re
+import reprlib
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.device import DeviceInfoError, PciAddress, parse_address
+
+_IFNAME_BYTES: Final = 15  # IFNAMSIZ without its NUL, linux/if.h
+# Six octets, and up to twenty for InfiniBand, as Go's HardwareAddr prints them.
+_MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5,19}")
+
+
+class UnreadableError(Exception):
+    """Says in words why a file tells nothing."""
+
+
+@contextmanager
+def opened_folder(path: Path | str, *, inside_fd: int | None = None) -> Iterator[int]:
+    """Hold a folder open, so that all its files come from the same one; raises OSError.
+
+    With `inside_fd`, `path` is a name in that folder and must not be a link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if inside_fd is None else os.O_NOFOLLOW)
+    folder_fd = os.open(path, flags, dir_fd=inside_fd)
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
+
+
+def read_bounded(folder_fd: int, name: str, limit: int) -> bytes:
+    """Read the plain file `name`, at most `limit` bytes.
+
+    Raises FileNotFoundError if there is none, UnreadableError if it is a link, no plain file,
+    too large or out of reach.
+    """
+    try:
+        # O_NONBLOCK: a FIFO under this name must not hold the reader up.
+        file_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
+        try:
+            content = _read_plain(file_fd, limit + 1)
+        finally:
+            os.close(file_fd)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(f"{error.strerror} (a link is not followed)") from error
+    if len(content) > limit:
+        raise UnreadableError(f"it is larger than {limit} bytes")
+    return content
+
+
+def _read_plain(file_fd: int, size: int) -> bytes:
+    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+        raise UnreadableError("it is not a plain file")
+    with os.fdopen(file_fd, "rb", closefd=False) as stream:
+        return stream.read(size)
+
+
+def parse_object(content: bytes) -> "Fields":
+    """Parse a JSON object; raises UnreadableError if it is not one."""
+    try:
+        parsed: object = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"it is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of an object")
+    return Fields(parsed)
+
+
+def is_ifname(text: str) -> bool:
+    """Claim what dev_valid_name() of net/core/dev.c allows."""
+    return (
+        text not in {"", ".", ".."}
+        and len(text.encode("utf-8", "surrogatepass")) <= _IFNAME_BYTES
+        and not any(char in "/:\0" or char.isspace() for char in text)
+    )
+
+
+class Fields:
+    """The fields of a JSON object: each is of its type or None, and a wrong one is a fault.
+
+    An empty text counts as missing: Go writes it where nothing was set.
+    """
+
+    def __init__(self, members: Mapping[str, object], path: str = "") -> None:
+        self.faults: list[str] = []
+        self._members = members
+        self._path = path
+
+    def section(self, key: str) -> "Fields":
+        """Step into an object; one that is missing has no fields. Its faults join these."""
+        value = self._members.get(key)
+        if not isinstance(value, dict | None):
+            self._blame(key, "an object")
+            value = None
+        inner = Fields(value or {}, f"{self._path}{key}.")
+        inner.faults = self.faults
+        return inner
+
+    def text(self, key: str) -> str | None:
+        """Read a text."""
+        value = self._members.get(key)
+        if isinstance(value, str | None):
+            return value or None
+        self._blame(key, "a text")
+        return None
+
+    def number(self, key: str) -> int | None:
+        """Read a whole number from 0 on."""
+        value = self._members.get(key)
+        if value is None:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        self._blame(key, "a whole number from 0 on")
+        return None
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
+        """Read one of `choices`."""
+        return self._text_that(key, choices.__contains__, " or ".join(choices))
+
+    def mac(self, key: str) -> str | None:
+        """Read a hardware address, in lower case."""
+        value = self._text_that(key, _is_mac, "a hardware address")
+        return None if value is None else value.lower()
+
+    def ifname(self, key: str) -> str | None:
+        """Read the name of a network interface."""
+        return self._text_that(key, is_ifname, "the name of an interface")
+
+    def pci_address(self, key: str) -> PciAddress | None:
+        """Read a full PCI address."""
+        value = self.text(key)
+        try:
+            return None if value is None else parse_address(value)
+        except DeviceInfoError:
+            self._blame(key, "a PCI address")
+            return None
+
+    def _text_that(self, key: str, is_right: Callable[[str], bool], wanted: str) -> str | None:
+        value = self.text(key)
+        if value is None or is_right(value):
+            return value
+        self._blame(key, wanted)
+        return None
+
+    def _blame(self, key: str, wanted: str) -> None:
+        found = reprlib.repr(self._members.get(key))
+        self.faults.append(f"{self._path}{key} is {found} instead of {wanted}")
+
+
+def _is_mac(text: str) -> bool:
+    return _MAC.fullmatch(text) is not None

@@ -1,0 +1,195 @@
+"""What SR-IOV CNI keeps of each VF that it gave to a pod: the files in /var/lib/cni/sriov."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.device import DeviceInfoError, PciAddress
+from deviceinfo.jsonfile import (
+    UnreadableError,
+    is_ifname,
+    opened_folder,
+    parse_object,
+    read_bounded,
+)
+
+_FILE_BYTES: Final = 1 << 20
+_NETNS_BYTES: Final = 4096  # PATH_MAX, linux/limits.h
+
+# The CNI specification, section 2, "Parameters".
+_CONTAINER_ID: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+# containerd, CRI-O and podman draw ids of this one form, so none of theirs can start another.
+_RUNTIME_ID: Final = re.compile(r"[0-9a-f]{64}")
+_LINK_STATES: Final = ("auto", "enable", "disable")
+
+
+@dataclass(frozen=True, slots=True)
+class SriovCniEntry:
+    """One VF as SR-IOV CNI cached it at the end of its ADD (NetConf, its pkg/types/types.go).
+
+    None says that the network configuration did not ask for it or, in a field about the VF's
+    state before ADD, that it was not stored.
+    """
+
+    ifname: str
+    device_id: PciAddress
+    pf_name: str | None
+    vf_number: int | None
+    administrative_mac: str | None
+    """The MAC that the user asked for (`mac`, CNI_ARGS or runtimeConfig), set through the PF."""
+    vlan: int | None
+    trust: bool | None
+    spoofchk: bool | None
+    link_state: str | None
+    original_admin_mac: str | None
+    """What the PF showed for the VF before; all zero if it had none."""
+    original_effective_mac: str | None
+    """The VF's own MAC before; not stored under a userspace driver."""
+    host_ifname: str | None
+    netns: str | None
+    """Who holds the device now, by `pci/<device_id>`, which the last ADD on the device wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReading:
+    """The entries of one container by interface name, and in words what could not be read."""
+
+    entries: tuple[SriovCniEntry, ...]
+    problems: tuple[str, ...]
+
+
+def read_cache(folder: Path, container_id: str, *, netns: str | None = None) -> CacheReading:
+    """Read SR-IOV CNI's files `<container_id>-<ifname>` in `folder`; no folder, no entries.
+
+    Ids and interface names may both contain "-": `a-b-net1` is `b-net1` of `a` or `net1` of `a-b`.
+    Where an id of 64 hex digits does not settle it, the network namespace of the device does:
+    `netns` (CNI_NETNS as it came), else the one of the container's undoubted entries. A file that
+    stays in doubt is a problem, not an entry: it may be another pod's VF.
+
+    Raises DeviceInfoError if `container_id` is not one that CNI allows.
+    Source: SaveNetConf in pkg/utils/utils.go, SaveAllocatedPCI in pkg/utils/pci_allocator.go.
+    """
+    if not _CONTAINER_ID.fullmatch(container_id):
+        raise DeviceInfoError(
+            f"cannot look for container {container_id!r} in {folder}: a container id starts with a"
+            " letter or digit and goes on with these, '_', '.' or '-'"
+        )
+    search = _Search(folder, container_id)
+    try:
+        with opened_folder(folder) as folder_fd:
+            search.run(folder_fd)
+    except FileNotFoundError:
+        return CacheReading((), ())
+    except OSError as error:
+        return CacheReading((), (f"cannot list {folder}: {error.strerror}",))
+    return search.conclude(netns)
+
+
+class _Search:
+    """Gathers what may be a container's, then decides about what is in doubt."""
+
+    def __init__(self, folder: Path, container_id: str) -> None:
+        self._folder = folder
+        self._container_id = container_id
+        self._sure: list[SriovCniEntry] = []
+        self._doubtful: list[SriovCniEntry] = []
+        self._problems: list[str] = []
+
+    def run(self, folder_fd: int) -> None:
+        for name in sorted(os.listdir(folder_fd)):
+            ifname_of = _ifname_by_owner(name)
+            if self._container_id not in ifname_of:
+                continue
+            try:
+                entry = _read_entry(folder_fd, name, ifname_of[self._container_id])
+            except FileNotFoundError:
+                continue  # a DEL at the same moment
+            except UnreadableError as error:
+                self._problems.append(f"cannot read {self._shown(name)}: {error}")
+            else:
+                (self._sure if len(ifname_of) == 1 else self._doubtful).append(entry)
+
+    def conclude(self, netns: str | None) -> CacheReading:
+        ours = netns or self._undoubted_netns()
+        found = list(self._sure)
+        for entry in self._doubtful:
+            if ours is None or entry.netns is None:
+                self._problems.append(self._doubt(entry))
+            elif entry.netns == ours:
+                found.append(entry)
+        found.sort(key=lambda entry: entry.ifname)
+        return CacheReading(tuple(found), tuple(self._problems))
+
+    def _undoubted_netns(self) -> str | None:
+        """All of a container's devices are in one namespace; two mean that an entry is stale."""
+        seen = {entry.netns for entry in self._sure if entry.netns}
+        return seen.pop() if len(seen) == 1 else None
+
+    def _shown(self, name: str) -> str:
+        """Show a path in plain characters: a file name may be any bytes."""
+        return ascii(str(self._folder / name))
+
+    def _doubt(self, entry: SriovCniEntry) -> str:
+        name = f"{self._container_id}-{entry.ifname}"
+        owners = " or ".join(repr(owner) for owner in _ifname_by_owner(name))
+        return (
+            f"cannot tell whose {self._shown(name)} is: it fits container {owners}, and the network"
+            f" namespace that holds {entry.device_id} does not decide it (found: {entry.netns!r})"
+        )
+
+
+def _ifname_by_owner(file_name: str) -> dict[str, str]:
+    """Split `<container id>-<ifname>` in every way that it may be meant."""
+    ifname_of = {
+        file_name[:at]: file_name[at + 1 :]
+        for at, char in enumerate(file_name)
+        if char == "-"
+        and _CONTAINER_ID.fullmatch(file_name[:at])
+        and is_ifname(file_name[at + 1 :])
+    }
+    settled = {owner: name for owner, name in ifname_of.items() if _RUNTIME_ID.fullmatch(owner)}
+    return settled or ifname_of
+
+
+def _read_entry(folder_fd: int, file_name: str, ifname: str) -> SriovCniEntry:
+    fields = parse_object(read_bounded(folder_fd, file_name, _FILE_BYTES))
+    before = fields.section("OrigVfState")
+    device_id = fields.pci_address("deviceID")
+    if device_id is None:
+        raise UnreadableError("; ".join(fields.faults or ["deviceID is missing"]))
+
+    entry = SriovCniEntry(
+        ifname=ifname,
+        device_id=device_id,
+        pf_name=fields.ifname("Master"),
+        vf_number=fields.number("VFID"),
+        administrative_mac=fields.mac("MAC"),
+        vlan=fields.number("vlan"),
+        trust=_is_on(fields.text("trust")),
+        spoofchk=_is_on(fields.text("spoofchk")),
+        link_state=fields.choice("link_state", _LINK_STATES),
+        original_admin_mac=before.mac("AdminMAC"),
+        original_effective_mac=before.mac("EffectiveMAC"),
+        host_ifname=before.ifname("HostIFName"),
+        netns=_read_netns(folder_fd, device_id),
+    )
+    if fields.faults:
+        raise UnreadableError("; ".join(fields.faults))
+    return entry
+
+
+def _is_on(switch: str | None) -> bool | None:
+    """SR-IOV CNI's ApplyVFConfig (pkg/sriov/sriov.go): any text but "on" switches off."""
+    return None if switch is None else switch == "on"
+
+
+def _read_netns(folder_fd: int, device_id: PciAddress) -> str | None:
+    """Read `pci/<device_id>`; None if it cannot be read, as it then decides nothing."""
+    try:
+        with opened_folder("pci", inside_fd=folder_fd) as pci_fd:
+            content = read_bounded(pci_fd, device_id, _NETNS_BYTES)
+    except (OSError, UnreadableError):
+        return None
+    return os.fsdecode(content).strip() or None

@@ -1,0 +1,285 @@
+"""The kinds of value a bonding option takes: each parses JSON and speaks the kernel's bytes.
+
+The bytes are those of one netlink attribute's payload, in host order but for addresses.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from typing import Protocol, cast
+
+OptionValue = int | str | tuple[str, ...]
+"""A number, a name, a MAC or interface, or a list of addresses: what a record can hold."""
+
+INT_MAX = 2**31 - 1
+MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS and BOND_MAX_NS_TARGETS, include/net/bonding.h
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_BROADCAST = IPv4Address("255.255.255.255")
+_ZERO_NET = IPv4Network("0.0.0.0/8")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
+_NLA_HEADER = struct.Struct("=HH")
+_UNSIGNED = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
+_SIGNED_32 = struct.Struct("=i")
+
+
+class Kind(Protocol):
+    """What every kind can do; `parse` raises ValueError with words for the operator."""
+
+    def parse(self, given: object) -> OptionValue:
+        """Return the value that the JSON value `given` stands for."""
+        ...
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Return the attribute's payload."""
+        ...
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Return the value of an attribute's payload."""
+        ...
+
+    def schema(self) -> dict[str, object]:
+        """Return the JSON schema of what `parse` takes."""
+        ...
+
+    def words(self) -> str:
+        """Return what may be given, for tables and error texts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number, also as text (bond-cni wants miimon as text)."""
+
+    least: int
+    most: int
+    width: int = 4
+
+    def parse(self, given: object) -> OptionValue:
+        """Take 100 or "100"."""
+        number = whole_number(given)
+        if number is None or not self.least <= number <= self.most:
+            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+        return number
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Pack in the attribute's width; a range below zero means signed."""
+        return self._packing().pack(value)
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Unpack from the attribute's width."""
+        return int(self._packing().unpack(payload)[0])
+
+    def schema(self) -> dict[str, object]:
+        """Allow the number and its text."""
+        number = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return {"anyOf": [number, {"type": "string", "pattern": "^[+-]?[0-9]+$"}]}
+
+    def words(self) -> str:
+        """Name the range."""
+        return f"a number from {self.least} to {self.most}"
+
+    def _packing(self) -> struct.Struct:
+        return _SIGNED_32 if self.least < 0 else _UNSIGNED[self.width]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the kernel's names or its number, also as text; the value is the kernel's name.
+
+    `ours` are names that may be asked for and that the kernel never sees.
+    """
+
+    numbers: Mapping[str, int]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    width: int = 1
+    ours: tuple[str, ...] = ()
+
+    def parse(self, given: object) -> OptionValue:
+        """Take a name, an alias or a number."""
+        if isinstance(given, bool) and {"off", "on"} == set(self.numbers):
+            return "on" if given else "off"
+        name = given.strip().lower() if isinstance(given, str) else ""
+        name = self.aliases.get(name, name)
+        if name in self.numbers or name in self.ours:
+            return name
+        number = whole_number(given)
+        for known, value in self.numbers.items():
+            if number == value:
+                return known
+        raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Pack the name's number."""
+        return _UNSIGNED[self.width].pack(self.numbers[str(value)])
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Name the number; one that no row knows stays a number, so that it shows up."""
+        number = int(_UNSIGNED[self.width].unpack(payload)[0])
+        return next((name for name, value in self.numbers.items() if value == number), number)
+
+    def schema(self) -> dict[str, object]:
+        """Allow names, aliases, numbers and their text."""
+        numbers = sorted(self.numbers.values())
+        names = (*self.ours, *self.numbers, *self.aliases)
+        given: list[object] = [*names, *numbers, *map(str, numbers)]
+        if {"off", "on"} == set(self.numbers):
+            given += [False, True]
+        return {"enum": given}
+
+    def words(self) -> str:
+        """Name the names and their numbers."""
+        named = (f"{name} ({number})" for name, number in self.numbers.items())
+        return "one of " + ", ".join((*self.ours, *named))
+
+
+def switch(width: int = 1) -> Choice:
+    """Return the kind of an option that is off or on."""
+    return Choice({"off": 0, "on": 1}, width=width)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Up to 16 addresses of one family: a list, or one text with commas as ifcfg files have it."""
+
+    family: type[IPv4Address] | type[IPv6Address]
+
+    def parse(self, given: object) -> OptionValue:
+        """Take ["192.0.2.1"] or "192.0.2.1,192.0.2.2"."""
+        texts = given.split(",") if isinstance(given, str) else given
+        if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TARGETS:
+            raise ValueError(f"{self.words()} are wanted, {given!r} was found")
+        addresses = tuple(self._address(text) for text in texts)
+        if len(set(addresses)) < len(addresses):
+            raise ValueError(f"{given!r} names an address twice")
+        return addresses
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Nest one attribute for each address, typed by its place (bond_netlink.c)."""
+        packed = [self.family(address).packed for address in cast("tuple[str, ...]", value)]
+        return b"".join(
+            _NLA_HEADER.pack(_NLA_HEADER.size + len(address), place) + address
+            for place, address in enumerate(packed)
+        )
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Read the nested attributes in their order."""
+        return tuple(str(self.family(address)) for address in _nested(payload))
+
+    def schema(self) -> dict[str, object]:
+        """Allow a list and a text."""
+        items = {"type": "string", "format": f"ipv{self._version()}"}
+        many = {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_TARGETS}
+        return {"anyOf": [many, {"type": "string"}]}
+
+    def words(self) -> str:
+        """Name count and family."""
+        return f"1 to {MAX_TARGETS} IPv{self._version()} addresses"
+
+    def _version(self) -> int:
+        return 4 if self.family is IPv4Address else 6
+
+    def _address(self, text: object) -> str:
+        if not isinstance(text, str):
+            raise ValueError(f"{self.words()} are wanted, {text!r} was found")  # noqa: TRY004 - one type
+        try:
+            address = self.family(text.strip())
+        except AddressValueError as cause:
+            raise ValueError(f"{text!r} is no IPv{self._version()} address") from cause
+        if not _can_answer(address):
+            raise ValueError(f"{text!r} cannot answer a probe: name a host's own address")
+        return str(address)
+
+
+@dataclass(frozen=True, slots=True)
+class Mac:
+    """A unicast MAC address, six bytes."""
+
+    def parse(self, given: object) -> OptionValue:
+        """Take 02:00:00:00:00:01; groups and zeros are no address of a system."""
+        if not isinstance(given, str) or not _MAC.fullmatch(given.strip()):
+            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+        mac = given.strip().lower()
+        if int(mac[:2], 16) & 1 or set(mac) == {"0", ":"}:
+            raise ValueError(f"{self.words()} is wanted, {given!r} is a group's or all zero")
+        return mac
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Pack six raw bytes, not their text (which bond-cni sends)."""
+        return bytes.fromhex(str(value).replace(":", ""))
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Return the bytes as lower-case text."""
+        return payload[:6].hex(":")
+
+    def schema(self) -> dict[str, object]:
+        """Allow the text."""
+        return {"type": "string", "pattern": "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"}
+
+    def words(self) -> str:
+        """Name the form."""
+        return "a MAC address such as 02:00:00:00:00:01"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReference:
+    """A member by interface name or PCI address; the kernel knows it by index."""
+
+    def parse(self, given: object) -> OptionValue:
+        """Take a name; which member it means is known only beside the pod's links."""
+        if not isinstance(given, str) or not given.strip():
+            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+        return given.strip()
+
+    def encode(self, value: OptionValue) -> bytes:
+        """Pack the interface index."""
+        return _UNSIGNED[4].pack(value)
+
+    def decode(self, payload: bytes) -> OptionValue:
+        """Return the interface index."""
+        return int(_UNSIGNED[4].unpack(payload)[0])
+
+    def schema(self) -> dict[str, object]:
+        """Allow a text."""
+        return {"type": "string", "minLength": 1}
+
+    def words(self) -> str:
+        """Name the form."""
+        return "a member's interface name or PCI address"
+
+
+def _can_answer(address: IPv4Address | IPv6Address) -> bool:
+    """Say whether the kernel takes the address as a target, and a host can have it.
+
+    bond_is_ip_target_ok() refuses 0.0.0.0/8 and the broadcast address, bond_changelink() IPv6
+    link-local ones.
+    """
+    if isinstance(address, IPv6Address) and (address.is_link_local or address.scope_id):
+        return False
+    if isinstance(address, IPv4Address) and (address in _ZERO_NET or address == _BROADCAST):
+        return False
+    return not (address.is_unspecified or address.is_multicast or address.is_loopback)
+
+
+def whole_number(given: object) -> int | None:
+    """Return what 5 or "5" says; None for anything else (true is no number)."""
+    if isinstance(given, bool):
+        return None
+    if isinstance(given, int):
+        return given
+    if isinstance(given, str) and _WHOLE.fullmatch(given.strip()):
+        return int(given)
+    return None
+
+
+def _nested(payload: bytes) -> Iterator[bytes]:
+    """Yield the payloads of the attributes nested in `payload` (4-byte aligned, netlink(7))."""
+    offset = 0
+    while offset + _NLA_HEADER.size <= len(payload):
+        length, _ = _NLA_HEADER.unpack_from(payload, offset)
+        if length < _NLA_HEADER.size:
+            return
+        yield payload[offset + _NLA_HEADER.size : offset + length]
+        offset += (length + 3) & ~3

@@ -1,0 +1,170 @@
+"""What was seen of links: snapshots, never changed; take a new one instead."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+ARPHRD_ETHER = 1  # include/uapi/linux/if_arp.h
+ARPHRD_INFINIBAND = 32
+NO_MAC = "00:00:00:00:00:00"
+
+
+class Place(StrEnum):
+    """The network namespace that a link stood in when it was seen."""
+
+    POD = "pod"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An address or a route on a link: `text` for people, `message` (hex) to put it back.
+
+    The message is the body of the kernel's own RTM_NEWADDR or RTM_NEWROUTE.
+    """
+
+    text: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VfSettings:
+    """What a PF says of one of its VFs (IFLA_VF_INFO); None where the driver does not say."""
+
+    number: int
+    mac: str
+    trust: bool | None = None
+    spoofchk: bool | None = None
+    link_state: str | None = None
+    vlan: int = 0
+    qos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One network link (IFLA_*); `parent` is the bus address of its device, such as a PCI one.
+
+    `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
+    bridge, 0 for none.
+    """
+
+    index: int
+    name: str
+    mac: str
+    mtu: int
+    is_up: bool = False
+    has_carrier: bool = False
+    type: int = ARPHRD_ETHER
+    kind: str = ""
+    master: int = 0
+    min_mtu: int = 0
+    max_mtu: int = 0
+    parent: str = ""
+    alias: str = ""
+    uppers: tuple[str, ...] = ()
+    has_default_route: bool = False
+    addresses: tuple[Carried, ...] = ()
+    routes: tuple[Carried, ...] = ()
+    vfs: tuple[VfSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalFunction:
+    """The PF of a VF; `name` is None where no netdev of it is visible (inside a VM)."""
+
+    pci: str
+    name: str | None = None
+    mtu: int = 0
+    has_carrier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A link that could be in the bond, with what its bus, its PF and its mover say of it.
+
+    `administrative_mac` is one that SR-IOV CNI had the PF set; None where that is not known.
+    """
+
+    link: Link
+    place: Place
+    pci: str = ""
+    driver: str = ""
+    is_vf: bool = False
+    pf: PhysicalFunction | None = None
+    vf_number: int | None = None
+    settings: VfSettings | None = None
+    administrative_mac: str | None = None
+    prio: int | None = None
+    queue_id: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The interface's name."""
+        return self.link.name
+
+    def __str__(self) -> str:
+        """Tell which one is meant: net1 (VF 0 of pf0, 0000:01:10.0)."""
+        known = [f"VF {self.vf_number} of {self.pf.name or self.pf.pci}"] if self.pf else []
+        known += [self.pci] if self.pci else []
+        return f"{self.name} ({', '.join(known)})" if known else self.name
+
+    @property
+    def holds_own_mac(self) -> bool:
+        """True where the PF is known to hold the VF to a MAC and will not let it take another.
+
+        An entry equal to the netdev's MAC proves nothing: igb and ixgbe keep the VF's own request
+        in that field.
+        """
+        if self.settings is None or self.settings.trust:
+            return False
+        return self.administrative_mac is not None or self._entry_differs
+
+    @property
+    def lasting_macs(self) -> frozenset[str]:
+        """The MACs that it may have in a bond that leaves it its own.
+
+        An administrative one that was set on a bound VF is taken over when the VF is brought up.
+        """
+        held = {self.settings.mac} if self.settings and self.holds_own_mac else set()
+        return frozenset({self.link.mac, *held} - {NO_MAC})
+
+    @property
+    def may_hold_own_mac(self) -> bool:
+        """True where the PF's entry could be an administrative one, but need not be."""
+        if self.settings is None or self.settings.trust or self.holds_own_mac:
+            return False
+        return self.settings.mac == self.link.mac
+
+    @property
+    def _entry_differs(self) -> bool:
+        entry = self.settings.mac if self.settings else NO_MAC
+        return entry not in (NO_MAC, self.link.mac)
+
+    def view_of_pf(self) -> str:
+        """Put in words what the PF says of this VF."""
+        if self.settings is None:
+            return f"{self}: no PF is visible"
+        told = {True: "on", False: "off", None: "not told"}
+        found = self.settings
+        words = f"{self}: trust {told[found.trust]}, spoofchk {told[found.spoofchk]}"
+        words += f", MAC {self.link.mac}, the PF's entry {found.mac}"
+        if self.administrative_mac:
+            words += f", administrative MAC {self.administrative_mac} (SR-IOV CNI's cache)"
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """What the kernel says of a member that is in the bond (IFLA_BOND_SLAVE_*)."""
+
+    index: int
+    name: str
+    mac: str
+    mtu: int
+    is_up: bool
+    has_carrier: bool
+    parent: str = ""
+    mii_up: bool = False
+    is_active: bool = False
+    failures: int = 0
+    queue_id: int = 0
+    prio: int | None = None

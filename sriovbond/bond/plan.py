@@ -1,0 +1,166 @@
+"""From configuration and members to the bond to build, and from what stands to what differs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sriovbond.bond.config import MemberAddresses, NetConf, Policy
+from sriovbond.bond.kinds import OptionValue
+from sriovbond.bond.links import Member, MemberState
+from sriovbond.bond.options import ADAPTIVE, BondMode, Setting
+from sriovbond.bond.rules import Finding, Level, judge
+from sriovbond.errors import ConfigError, RefusedError, TryLaterError
+
+
+@dataclass(frozen=True, slots=True)
+class BondPlan:
+    """The bond to build: `settings` with every default that is ours; MTU in bytes."""
+
+    name: str
+    settings: tuple[Setting, ...]
+    members: tuple[Member, ...]
+    mtu: int
+    mac: str | None = None
+    member_addresses: MemberAddresses = MemberAddresses.FLUSH
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def mode(self) -> BondMode:
+        """The bonding mode."""
+        return BondMode(str(self.value("mode")))
+
+    @property
+    def keeps_macs(self) -> bool:
+        """True where each member keeps its MAC and the bond takes the active one's."""
+        return self.mode is BondMode.ACTIVE_BACKUP and self.value("fail_over_mac") == "active"
+
+    @property
+    def shared_mac(self) -> str | None:
+        """The MAC of bond and members where they share one that stays; else None."""
+        is_backup = self.mode is BondMode.ACTIVE_BACKUP
+        if is_backup and self.value("fail_over_mac") in ("active", "follow"):
+            return None
+        return self.mac or self.members[0].link.mac
+
+    def value(self, name: str) -> OptionValue | None:
+        """Return what is asked for the option; None where nothing is."""
+        return next((one.value for one in self.settings if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class BondState:
+    """A bond as the kernel reports it; `settings` by option name, as the table decodes them."""
+
+    index: int
+    name: str
+    mac: str
+    mtu: int
+    is_up: bool
+    has_carrier: bool
+    settings: dict[str, OptionValue]
+    members: tuple[MemberState, ...] = ()
+
+
+def plan_bond(name: str, config: NetConf, members: Sequence[Member]) -> BondPlan:
+    """Return the plan, or say why it cannot work; nothing is touched.
+
+    Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds a
+    PF without carrier.
+    """
+    mtu = config.mtu or min(member.link.mtu for member in members)
+    situation = replace(config.situation(), members=members, mtu=mtu)
+    findings = tuple(dict.fromkeys((*config.warnings, *judge(situation))))
+    _refuse(findings, config.policy)
+    return BondPlan(
+        name=name,
+        settings=tuple(_resolved(setting, members) for setting in config.settings),
+        members=tuple(members),
+        mtu=mtu,
+        mac=config.mac,
+        member_addresses=config.member_addresses,
+        warnings=() if config.policy is Policy.WARN else findings,
+    )
+
+
+def _refuse(findings: Sequence[Finding], policy: Policy) -> None:
+    by_level = {level: [one for one in findings if one.level is level] for level in Level}
+    for level, error in ((Level.CONFIG, ConfigError), (Level.REFUSED, RefusedError)):
+        if by_level[level]:
+            raise error("cannot build the bond: " + "; ".join(map(str, by_level[level])))
+    warnings = by_level[Level.WARNING] if policy is Policy.STRICT else []
+    passing = [one for one in warnings if one.rule == "pf-without-carrier"]
+    if len(passing) < len(warnings):
+        raise RefusedError(
+            "cannot build the bond under `policy: strict`: " + "; ".join(map(str, warnings))
+        )
+    if passing:
+        raise TryLaterError(
+            "cannot build the bond under `policy: strict` now: " + "; ".join(map(str, passing))
+        )
+
+
+def _resolved(setting: Setting, members: Sequence[Member]) -> Setting:
+    """Turn a primary given by PCI address into the interface's name."""
+    if setting.name != "primary":
+        return setting
+    for member in members:
+        pci = member.pci.lower()
+        asked = str(setting.value)
+        if asked == member.name or asked.lower() in (pci, pci.removeprefix("0000:")):
+            return replace(setting, value=member.name)
+    known = ", ".join(str(member) for member in members)
+    raise ConfigError(f"cannot make {setting.value!r} the primary: the members are {known}")
+
+
+def differences(plan: BondPlan, found: BondState) -> tuple[str, ...]:
+    """Name what stands otherwise than planned; nothing that changes by itself at run time."""
+    told = [*_bond_differences(plan, found), *setting_differences(plan.settings, found)]
+    states = {state.name: state for state in found.members}
+    for member in plan.members:
+        state = states.pop(member.name, None)
+        told += [f"{member} is not in {plan.name}"] if not state else _member(plan, member, state)
+    told += [f"{name} is in {plan.name} and was not asked for" for name in states]
+    return tuple(told)
+
+
+def setting_differences(settings: Sequence[Setting], found: BondState) -> tuple[str, ...]:
+    """Name the options that the kernel reports otherwise, or not at all."""
+    told = []
+    for setting in settings:
+        value = found.settings.get(setting.name)
+        if value != setting.value:
+            words = "nothing" if value is None else repr(value)
+            told.append(f"{setting.name} is {words} where {setting.value!r} was asked for")
+    return tuple(told)
+
+
+def _bond_differences(plan: BondPlan, found: BondState) -> list[str]:
+    told = []
+    if not found.is_up:
+        told.append(f"{found.name} is down")
+    if found.mtu != plan.mtu:
+        told.append(f"the MTU of {found.name} is {found.mtu} where {plan.mtu} was asked for")
+    if plan.shared_mac and found.mac != plan.shared_mac:
+        told.append(f"the MAC of {found.name} is {found.mac} where {plan.shared_mac} was asked for")
+    return told
+
+
+def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
+    told = []
+    shared = frozenset({plan.shared_mac} if plan.shared_mac else ())
+    expected = member.lasting_macs if plan.keeps_macs else shared
+    # balance-tlb and -alb hand MACs around among the members
+    if expected and plan.mode not in ADAPTIVE and state.mac not in expected:
+        wanted = " or ".join(sorted(expected))
+        told.append(f"the MAC of {member} is {state.mac} where {wanted} was asked for")
+    if state.mtu != plan.mtu:
+        told.append(f"the MTU of {member} is {state.mtu} where {plan.mtu} was asked for")
+    if not state.is_up:
+        told.append(f"{member} is down")
+    for name, asked, got in (
+        ("prio", member.prio, state.prio),
+        ("queue_id", member.queue_id, state.queue_id),
+    ):
+        if asked is not None and asked != got:
+            words = "nothing" if got is None else got
+            told.append(f"{name} of {member} is {words} where {asked} was asked for")
+    return told

@@ -1,0 +1,359 @@
+"""What the kernel or the NIC refuses in combination: one row a rule, with a stable id.
+
+What works on VFs with and without trust was measured on igb VFs (RULES' `why`); a sure refusal is
+never overruled, a warning becomes one under `policy: strict`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sriovbond.bond.kinds import OptionValue
+from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
+from sriovbond.bond.options import BACKUP, PROBING, BondMode, Setting
+
+MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
+
+
+class Level(StrEnum):
+    """What becomes of a finding."""
+
+    CONFIG = "configuration"
+    REFUSED = "refused"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that rules look at; `members` is empty when a configuration is judged alone.
+
+    `wanted` and `wanted_settings` are the names and the options of all entries of `links`.
+    """
+
+    mode: BondMode
+    settings: dict[str, Setting]
+    fail_over_mac: str
+    mac: str | None = None
+    mtu: int | None = None
+    members: Sequence[Member] = ()
+    member_addresses: str = "flush"
+    wanted: tuple[str, ...] = ()
+    wanted_settings: tuple[Setting, ...] = ()
+
+    def value(self, name: str, default: OptionValue) -> OptionValue:
+        """Return what is asked for an option, else `default`."""
+        setting = self.settings.get(name)
+        return setting.value if setting else default
+
+    def number(self, name: str) -> int:
+        """Return the number asked for an option, 0 where none is."""
+        value = self.value(name, 0)
+        return value if isinstance(value, int) else 0
+
+    @property
+    def shared_mac(self) -> str | None:
+        """The MAC that every member has to take; None where each keeps its own."""
+        if self.mode is BondMode.ACTIVE_BACKUP and self.fail_over_mac == "active":
+            return None
+        if self.mac:
+            return self.mac
+        return self.members[0].link.mac if self.members else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row: `check` yields, for each violation, what was found."""
+
+    id: str
+    level: Level
+    why: str
+    remedy: str
+    check: Callable[[Situation], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A violated rule, in words."""
+
+    rule: str
+    level: Level
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.rule}]"
+
+
+def judge(situation: Situation, rules: Sequence[Rule] | None = None) -> tuple[Finding, ...]:
+    """Return every finding of every rule, in the table's order."""
+    return tuple(
+        Finding(rule.id, rule.level, f"{found}; {rule.remedy}")
+        for rule in (RULES if rules is None else rules)
+        for found in rule.check(situation)
+    )
+
+
+def _without_effect(seen: Situation) -> Iterator[str]:
+    for setting in seen.settings.values():
+        option = setting.option
+        if not setting.is_default and seen.mode in option.modes - option.effective:
+            yield f"{setting} does nothing in mode {seen.mode}"
+
+
+def _not_in_mode(seen: Situation) -> Iterator[str]:
+    for setting in dict.fromkeys((*seen.settings.values(), *seen.wanted_settings)):
+        option = setting.option
+        if seen.mode not in option.modes:
+            modes = ", ".join(sorted(option.modes))
+            yield f"the kernel takes {setting} only in {modes}, the mode is {seen.mode}"
+
+
+def _two_monitors(seen: Situation) -> Iterator[str]:
+    if seen.number("miimon") and seen.number("arp_interval"):
+        yield f"both miimon {seen.number('miimon')} and arp_interval {seen.number('arp_interval')}"
+
+
+def _no_targets(seen: Situation) -> Iterator[str]:
+    targets = {"arp_ip_target", "ns_ip6_target"} & seen.settings.keys()
+    if seen.number("arp_interval") and seen.mode in PROBING and not targets:
+        yield f"arp_interval {seen.number('arp_interval')} without arp_ip_target or ns_ip6_target"
+
+
+def _no_probes(seen: Situation) -> Iterator[str]:
+    if seen.number("arp_interval") or seen.mode not in PROBING:
+        return
+    for name in ("arp_ip_target", "ns_ip6_target", "arp_all_targets", "arp_missed_max"):
+        if name in seen.settings and seen.mode in seen.settings[name].option.effective:
+            yield f"{name} without arp_interval"
+
+
+def _validate_without_probes(seen: Situation) -> Iterator[str]:
+    asked = seen.value("arp_validate", "none")
+    if asked != "none" and not seen.number("arp_interval"):
+        yield f"arp_validate {asked} without arp_interval"
+
+
+def _uneven_delay(seen: Situation) -> Iterator[str]:
+    miimon = seen.number("miimon")
+    for name in ("updelay", "downdelay", "peer_notif_delay"):
+        delay = seen.number(name)
+        if name in seen.settings and not miimon:
+            yield f"{name} {delay} without miimon"
+        elif delay % (miimon or 1):
+            yield f"{name} {delay} is no multiple of miimon {miimon}"
+
+
+def _unmonitored(seen: Situation) -> Iterator[str]:
+    if not seen.number("miimon") and not seen.number("arp_interval"):
+        yield "miimon 0 and no arp_interval: nobody watches the members' links"
+
+
+def _mac_with_active(seen: Situation) -> Iterator[str]:
+    if seen.mac and seen.mode is BondMode.ACTIVE_BACKUP and seen.fail_over_mac == "active":
+        yield f"the MAC {seen.mac} is asked for, and fail_over_mac active changes it at a failover"
+
+
+def _held_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.holds_own_mac and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and its PF holds it to its own: {member.view_of_pf()}"
+
+
+def _unclear_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.may_hold_own_mac and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and its PF may hold it to its own: {member.view_of_pf()}"
+
+
+def _foreign_mac(seen: Situation, member: Member) -> str | None:
+    """Return the MAC that the member must take and that is not its own, if there is one."""
+    shared = seen.shared_mac
+    if shared is None or shared != member.link.mac:
+        return shared
+    if seen.mode not in BACKUP or seen.fail_over_mac != "follow":
+        return None
+    # at a failover the member that was active takes the MAC of the one that now is
+    others = (other.link.mac for other in seen.members)
+    return next((mac for mac in others if mac != shared), None)
+
+
+def _wish(seen: Situation, member: Member) -> str:
+    how = f"mode {seen.mode}"
+    how += f" with fail_over_mac {seen.fail_over_mac}" if seen.mode in BACKUP else ""
+    return f"in {how} the VF {member.name} must take the MAC {_foreign_mac(seen, member)}"
+
+
+def _spoofed_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        found = member.settings
+        clear = not member.holds_own_mac and not member.may_hold_own_mac
+        checked = found and found.spoofchk and not found.trust
+        if checked and clear and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and is not trusted: {member.view_of_pf()}"
+
+
+def _duplicate_macs(seen: Situation) -> Iterator[str]:
+    if seen.mode not in {BondMode.BALANCE_TLB, BondMode.BALANCE_ALB}:
+        return
+    for place, member in enumerate(seen.members):
+        for other in seen.members[:place]:
+            if other.link.mac == member.link.mac:
+                yield f"{other} and {member} both have the MAC {member.link.mac}"
+
+
+def _infiniband_mode(seen: Situation) -> Iterator[str]:
+    for member in _infiniband(seen):
+        if seen.mode is not BondMode.ACTIVE_BACKUP:
+            yield f"{member} is an IPoIB interface, the mode is {seen.mode}"
+
+
+def _infiniband_mac(seen: Situation) -> Iterator[str]:
+    if seen.mode in BACKUP and seen.fail_over_mac != "active":
+        for member in _infiniband(seen):
+            yield f"{member} is an IPoIB interface, fail_over_mac is {seen.fail_over_mac}"
+
+
+def _infiniband(seen: Situation) -> list[Member]:
+    return [member for member in seen.members if member.link.type == ARPHRD_INFINIBAND]
+
+
+def _mixed_types(seen: Situation) -> Iterator[str]:
+    types = {member.link.type for member in seen.members}
+    if len(types) > 1:
+        told = ", ".join(f"{member} type {member.link.type}" for member in seen.members)
+        yield f"the members are of different link types (ARPHRD): {told}"
+
+
+def _in_use(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.link.master:
+            yield f"{member} is already in a bond or bridge (master index {member.link.master})"
+        if member.link.uppers:
+            yield f"{member} carries {', '.join(member.link.uppers)}"
+
+
+def _carries_addresses(seen: Situation) -> Iterator[str]:
+    if seen.member_addresses != "refuse":
+        return
+    for member in seen.members:
+        carried = [one.text for one in (*member.link.addresses, *member.link.routes)]
+        if carried:
+            yield f"{member} carries {', '.join(carried)}"
+
+
+def _node_route(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.place is Place.HOST and member.link.has_default_route:
+            yield f"{member} carries a default route of the node"
+
+
+def _mtu_too_large(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        limit, whose = member.link.max_mtu, f"{member} takes at most"
+        if member.pf and member.pf.mtu and (not limit or member.pf.mtu < limit):
+            limit, whose = member.pf.mtu, f"{member} is on {member.pf.name}, whose MTU is"
+        if seen.mtu and limit and seen.mtu > limit:
+            yield f"the bond's MTU would be {seen.mtu}, and {whose} {limit}"
+
+
+def _mtu_too_small(seen: Situation) -> Iterator[str]:
+    if seen.mtu and seen.mtu < MIN_MTU:
+        yield f"an MTU of {seen.mtu} is asked for, and the least is {MIN_MTU}"
+        return
+    for member in seen.members:
+        if seen.mtu and seen.mtu < member.link.min_mtu:
+            yield f"an MTU of {seen.mtu} is asked for, and {member} takes {member.link.min_mtu}"
+
+
+def _lacp_over_vf(seen: Situation) -> Iterator[str]:
+    if seen.mode is BondMode.LACP:
+        for member in seen.members:
+            if member.is_vf:
+                yield f"mode 802.3ad over {member}"
+
+
+def _follow_over_vf(seen: Situation) -> Iterator[str]:
+    if seen.mode in BACKUP and seen.fail_over_mac == "follow":
+        for member in seen.members:
+            if member.is_vf:
+                yield f"fail_over_mac follow over {member}"
+
+
+def _forced_link_state(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        state = member.settings.link_state if member.settings else None
+        if state == "enable" and seen.number("miimon"):
+            yield f"{member} has link state enable: it keeps its carrier when the PF loses its own"
+        if state == "disable":
+            yield f"{member} has link state disable: it never has a carrier"
+
+
+def _no_visible_pf(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.is_vf and member.settings is None:
+            yield f"{member}: its PF's view of it cannot be read (trust, spoofchk, MAC are unknown)"
+
+
+def _pf_without_carrier(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.pf and member.pf.name and not member.pf.has_carrier:
+            yield f"{member}: {member.pf.name} has no carrier"
+
+
+def _member_twice(seen: Situation) -> Iterator[str]:
+    for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
+        yield f"links name {name!r} {seen.wanted.count(name)} times"
+
+
+def _queue_twice(seen: Situation) -> Iterator[str]:
+    queues = [one.value for one in seen.wanted_settings if one.name == "queue_id" and one.value]
+    for queue in dict.fromkeys(queues):
+        if queues.count(queue) > 1:
+            yield f"queue_id {queue} is asked for {queues.count(queue)} members"
+
+
+def _elsewhere(_: Situation) -> Iterator[str]:
+    yield from ()
+
+
+# fmt: off
+RULES: tuple[Rule, ...] = (
+    Rule("option-not-in-mode", Level.CONFIG, "The kernel refuses the option in this mode.", "remove it or choose another mode", _not_in_mode),
+    Rule("two-monitors", Level.CONFIG, "The kernel watches carriers or sends probes, never both.", "keep one of them", _two_monitors),
+    Rule("probes-without-target", Level.CONFIG, "Probes that nobody is asked to answer take every member down.", "name a host that always answers, such as the gateway", _no_targets),
+    Rule("validate-without-probes", Level.CONFIG, "There are no answers to validate, and the kernel refuses it beside miimon.", "set arp_interval and its targets, or remove arp_validate", _validate_without_probes),
+    Rule("delay-no-multiple", Level.CONFIG, "The kernel would silently round the delay down, or refuse it without miimon.", "choose a multiple of miimon", _uneven_delay),
+    Rule("mac-with-active", Level.CONFIG, "With fail_over_mac active the bond's MAC is the active member's and changes with it.", "leave the MAC out, or ask for failOverMac none", _mac_with_active),
+    Rule("mtu-too-small", Level.CONFIG, "IPv4 needs packets of 68 bytes.", "ask for a larger MTU", _mtu_too_small),
+    Rule("member-twice", Level.CONFIG, "A bond over one link has no redundancy.", "name each link once", _member_twice),
+    Rule("queue-id-twice", Level.CONFIG, "The kernel gives a transmit queue to one member only (bond_option_queue_id_set).", "give each member its own queue_id", _queue_twice),
+    Rule("vf-mac-held-by-pf", Level.REFUSED, "Without trust a VF keeps its administrative MAC. The kernel fails to change it (EADDRNOTAVAIL); under follow the traffic stops at the failover.", "use active-backup with failOverMac active (the default) and no `mac`, or give the VF trust on, or give all members the same MAC", _held_mac),
+    Rule("duplicate-mac", Level.REFUSED, "balance-tlb and balance-alb tell members apart by their MACs.", "give each VF a MAC of its own", _duplicate_macs),
+    Rule("ipoib-mode", Level.REFUSED, "The kernel bonds IPoIB interfaces in active-backup only (bond_enslave).", "use active-backup", _infiniband_mode),
+    Rule("ipoib-mac", Level.REFUSED, "An IPoIB interface cannot change its hardware address.", "use failOverMac active", _infiniband_mac),
+    Rule("mixed-link-types", Level.REFUSED, "The kernel bonds links of one type only.", "choose members of one type", _mixed_types),
+    Rule("member-in-use", Level.REFUSED, "A link can be in one bond only, and what stands on it would lose its traffic.", "choose another link or free this one", _in_use),
+    Rule("member-carries-addresses", Level.REFUSED, "Addresses on members take traffic away from the bond (memberAddresses: refuse).", "remove the IPAM of the member's network, or use memberAddresses flush", _carries_addresses),
+    Rule("mtu-above-device", Level.REFUSED, "Larger frames are dropped without a word by the PF.", "raise the PF's MTU, or set `mtu` to what all take", _mtu_too_large),
+    Rule("option-without-effect", Level.WARNING, "The kernel keeps the value but does not use it in this mode.", "remove it or choose another mode", _without_effect),
+    Rule("targets-without-probes", Level.WARNING, "Without arp_interval no probe is sent.", "set arp_interval, or remove it", _no_probes),
+    Rule("no-link-monitoring", Level.WARNING, "A member whose link is dead stays in use.", "set miimon to 100, or arp_interval with targets", _unmonitored),
+    Rule("vf-mac-unclear", Level.WARNING, "Some drivers (igb, ixgbe) keep a VF's own request where others keep the administrative MAC, so it cannot be told whether the VF may change its MAC.", "use failOverMac active, or give the VF trust on", _unclear_mac),
+    Rule("vf-mac-spoofed", Level.WARNING, "Some drivers (i40e) drop what an untrusted VF sends from another MAC while spoof checking is on.", "use failOverMac active, or give the VF trust on", _spoofed_mac),
+    Rule("lacp-over-vf", Level.WARNING, "A switch port has one LACP partner, and the PF's embedded switch keeps LACPDUs from VFs.", "use active-backup, or bond the PFs on the host (VF LAG)", _lacp_over_vf),
+    Rule("follow-over-vf", Level.WARNING, "MACs are swapped at each failover, which a VF without trust may be refused.", "use failOverMac active", _follow_over_vf),
+    Rule("vf-link-state-forced", Level.WARNING, "A carrier that does not follow the wire hides a failure from miimon.", "set the VF's link state to auto, or use arp_interval with targets", _forced_link_state),
+    Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor.", "make sure there that the VF may do what the bond needs", _no_visible_pf),
+    Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
+    Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's.", "look at the PF's cable and switch port", _pf_without_carrier),
+)
+
+FOUND_ELSEWHERE: tuple[Rule, ...] = (
+    Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads.", "remove it if it was meant for this plugin", _elsewhere),
+    Rule("too-few-members", Level.REFUSED, "Fewer links can be bonded than minMembers asks for; the message lists each link and why it was not taken.", "ask for a VF on each of two PFs in networks before the bond's, or set minMembers to 1", _elsewhere),
+    Rule("userspace-driver", Level.REFUSED, "A VF given to this pod is bound to vfio-pci or uio, so the kernel has no interface of it.", "bond it in the guest or in DPDK, or bind it to its kernel driver", _elsewhere),
+    Rule("vdpa-device", Level.REFUSED, "A VF given to this pod is used as a vDPA device, so the kernel has no interface of it.", "bond it in the guest, or remove the vDPA device", _elsewhere),
+    Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already.", "delete it, or ask for another name", _elsewhere),
+    Rule("option-not-taken", Level.REFUSED, "This kernel does not know the option and would have dropped it without a word.", "leave it out or use a newer kernel", _elsewhere),
+)
+"""Rules whose facts are not in a Situation; they are told where they are found."""
+# fmt: on

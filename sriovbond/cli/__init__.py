@@ -1,0 +1,125 @@
+"""The command line, for people: what stands, what a configuration means, and a way out."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from sriovbond import __version__
+from sriovbond.errors import ConfigError, SriovbondError
+from sriovbond.host import Host
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sriovbond")
+def sriovbond() -> None:
+    """SR-IOV failover bonds in pods.
+
+    As a CNI plugin the program is called by the container runtime, with CNI_COMMAND set.
+    """
+
+
+@sriovbond.command()
+@click.argument("ifname")
+@click.option("--netns", required=True, help="The pod's namespace, such as /run/netns/NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON rather than a table.")
+def show(ifname: str, netns: str, *, as_json: bool) -> None:
+    """Show the bond IFNAME of a pod as the kernel tells it."""
+    from sriovbond.cli import tables  # noqa: PLC0415 - each command loads only what it needs
+    from sriovbond.kernel import bonding  # noqa: PLC0415
+    from sriovbond.kernel.netns import opened  # noqa: PLC0415
+
+    with opened(netns) as pod:
+        state = bonding.observe(pod.netlink, ifname)
+    if state is None:
+        raise click.ClickException(f"{ifname!r} is not there, or is no bond, in {netns}")
+    tables.print_json(state) if as_json else tables.print_bond(state)
+
+
+@sriovbond.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def validate(file: Path) -> None:
+    """Say what is wrong with the network configuration in FILE, and warn of what is doubtful."""
+    from sriovbond.bond.config import Policy, parse_config  # noqa: PLC0415
+
+    try:
+        given = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{file} is no JSON: {error}") from error
+    plugins = _own_plugins(given)
+    if not plugins:
+        raise click.ClickException(f"{file} lists no plugin of type sriovbond")
+    for plugin in plugins:
+        try:
+            config = parse_config(plugin)
+        except ConfigError as error:
+            raise click.ClickException(error.message) from error
+        for warning in config.warnings:
+            click.echo(f"warning: {warning}")
+        if config.warnings and config.policy is Policy.STRICT:
+            raise click.ClickException(f"{file}: `policy: strict` makes warnings refusals")
+    click.echo(f"{file}: valid")
+
+
+def _own_plugins(given: object) -> list[dict[str, object]]:
+    """Return the configurations for us in a plugin's configuration, or in a list of them."""
+    if not isinstance(given, dict):
+        raise click.ClickException("a JSON object is wanted")
+    plugins = given.get("plugins")
+    if not isinstance(plugins, list):
+        return [given]
+    return [one for one in plugins if isinstance(one, dict) and one.get("type") == "sriovbond"]
+
+
+@sriovbond.command()
+def schema() -> None:
+    """Print the JSON schema of a network configuration."""
+    from sriovbond.bond.config import json_schema  # noqa: PLC0415
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@sriovbond.command()
+@click.argument("part", type=click.Choice(["keys", "options", "rules"]))
+def reference(part: str) -> None:
+    """Print a part of the reference as Markdown, made from the tables that the plugin uses."""
+    from sriovbond.cli.reference import PARTS  # noqa: PLC0415
+
+    click.echo(PARTS[part]())
+
+
+@sriovbond.command()
+@click.argument("container_id", required=False)
+@click.argument("ifname", required=False)
+def release(container_id: str | None, ifname: str | None) -> None:
+    """Undo an attachment by its record, as DEL does; without arguments list the records."""
+    from sriovbond import records  # noqa: PLC0415
+    from sriovbond.cli import tables  # noqa: PLC0415
+    from sriovbond.release import release as undo  # noqa: PLC0415
+
+    host = Host()
+    if container_id is None or ifname is None:
+        tables.print_records(*records.read_all(host))
+        return
+    with records.locked(host, container_id, ifname):
+        record = records.read(host, container_id, ifname)
+        if record is None:
+            raise click.ClickException(f"there is no record of {container_id} {ifname}")
+        undo(host, record).raise_first()
+    click.echo(f"released {ifname} of {container_id}")
+
+
+def main() -> int:
+    """Run the command line; return the exit status. Exits by itself on a wrong call."""
+    try:
+        sriovbond()
+    except SriovbondError as error:
+        details = f"\n{error.details}" if error.details else ""
+        click.echo(f"Error: {error.message}{details}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The README's reference tables, made from the tables that the plugin itself uses."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sriovbond.bond.config import OWN_FIELDS, NetConf, camel_case
+from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
+from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
+
+_OUTCOMES: Final = {
+    Level.CONFIG: "error 7",
+    Level.REFUSED: "error 101",
+    Level.WARNING: "warning",
+}
+
+
+def keys() -> str:
+    """Return the table of the keys that are no bonding options."""
+    return "\n".join(_keys())
+
+
+def _keys() -> Iterator[str]:
+    yield "| key | default | what |"
+    yield "|---|---|---|"
+    for name, key in OWN_FIELDS.items():
+        field = NetConf.model_fields[name]
+        default = "" if field.default is None else f"`{field.default}`"
+        yield f"| `{key}` | {default} | {field.description} |"
+
+
+def options() -> str:
+    """Return the table of the bonding options."""
+    return "\n".join(_options())
+
+
+def _options() -> Iterator[str]:
+    yield "| option | value | default | modes | Linux | what |"
+    yield "|---|---|---|---|---|---|"
+    for row in (*OPTIONS, *MEMBER_OPTIONS):
+        also = [camel_case(row.name), *row.aliases]
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys((row.name, *also)))
+        default = f"`{row.default}`" if row.default else ""
+        cells = (names, row.kind.words(), default, _modes(row), row.since, row.about)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _modes(row: Option) -> str:
+    if row.effective == ALL:
+        return "all"
+    told = ", ".join(mode.value for mode in BondMode if mode in row.effective)
+    silent = row.modes - row.effective
+    return f"{told} (elsewhere without effect)" if silent else told
+
+
+def rules() -> str:
+    """Return the table of the rules."""
+    return "\n".join(_rules())
+
+
+def _rules() -> Iterator[str]:
+    yield "| rule | what happens | why | what to do |"
+    yield "|---|---|---|---|"
+    for rule in (*RULES, *FOUND_ELSEWHERE):
+        remedy = rule.remedy[0].upper() + rule.remedy[1:]
+        yield f"| `{rule.id}` | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"keys": keys, "options": options, "rules": rules}
+)

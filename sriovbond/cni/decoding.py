@@ -1,0 +1,185 @@
+"""JSON as it comes from outside, read value by value; what is amiss is said with its place."""
+
+import json
+import math
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from typing import NoReturn
+
+from sriovbond.cni.wire import CniError, ErrorCode
+
+IpAddress = IPv4Address | IPv6Address
+IpInterface = IPv4Interface | IPv6Interface
+IpNetwork = IPv4Network | IPv6Network
+
+MAX_JSON_BYTES = 4 * 1024 * 1024
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+
+def decode_object(content: bytes, where: str) -> dict[str, object]:
+    """Return the one JSON object in `content`; of a key given twice the last counts, as in Go.
+
+    Raises CniError 6, with `where` as the name of the content.
+    """
+    if len(content) > MAX_JSON_BYTES:
+        _refuse(where, f"{len(content)} bytes", f"hold at most {MAX_JSON_BYTES} bytes")
+    try:
+        value: object = json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except (ValueError, RecursionError) as error:
+        raise CniError(
+            ErrorCode.DECODING_FAILURE,
+            f"cannot decode {where}: {error or type(error).__name__}; it must be one JSON object",
+        ) from error
+    if not isinstance(value, dict):
+        _refuse(where, shorten(value), "be a JSON object")
+    return value
+
+
+def shorten(value: object) -> str:
+    """Return `value` as Python writes it, cut where it is long."""
+    return _SHORT.repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """A JSON object and its place, such as `prevResult.ips[0]`; null is as good as absent."""
+
+    values: Mapping[str, object]
+    where: str
+
+    def has(self, key: str) -> bool:
+        """Say whether `key` is there and not null."""
+        return self.values.get(key) is not None
+
+    def text(self, key: str) -> str:
+        """Return the text of `key`, "" when absent."""
+        value = self.values.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.refuse(key, "be a text")
+        return value
+
+    def required_text(self, key: str) -> str:
+        """Return the text of `key`, which must be there."""
+        if not self.has(key):
+            self.refuse(key, "be a text")
+        return self.text(key)
+
+    def number(self, key: str) -> int | None:
+        """Return the whole number of `key`, not negative; None when absent."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            self.refuse(key, "be a whole number, 0 or more")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return the texts of the list `key`, none when absent."""
+        return tuple(
+            item if isinstance(item, str) else self.refuse(key, "be a list of texts")
+            for item in self._items(key)
+        )
+
+    def child(self, key: str) -> "JsonObject":
+        """Return the object of `key`, an empty one when absent."""
+        value = self.values.get(key)
+        if value is None:
+            return JsonObject({}, f"{self.where}.{key}")
+        if not isinstance(value, dict):
+            self.refuse(key, "be an object")
+        return JsonObject(value, f"{self.where}.{key}")
+
+    def children(self, key: str) -> tuple["JsonObject", ...]:
+        """Return the objects of the list `key`, none when absent."""
+        return tuple(
+            JsonObject(item, f"{self.where}.{key}[{index}]")
+            if isinstance(item, dict)
+            else self.refuse(key, "be a list of objects")
+            for index, item in enumerate(self._items(key))
+        )
+
+    def address(self, key: str) -> IpAddress | None:
+        """Return the IP address of `key`; None when absent or empty."""
+        text = self.text(key)
+        if not text:
+            return None
+        try:
+            return ip_address(self._without_zone(key, text))
+        except ValueError:
+            self.refuse(key, "be an IP address")
+
+    def interface(self, key: str) -> IpInterface:
+        """Return the IP address with its prefix length of `key`, which must be there."""
+        try:
+            return ip_interface(self._with_prefix(key))
+        except ValueError:
+            self.refuse(key, "be an IP address with its prefix length, like '192.0.2.1/24'")
+
+    def network(self, key: str) -> IpNetwork:
+        """Return the destination of `key`, which must be there, with its host bits cleared."""
+        try:
+            return ip_network(self._with_prefix(key), strict=False)
+        except ValueError:
+            self.refuse(key, "be a destination with its prefix length, like '192.0.2.0/24'")
+
+    def refuse(self, key: str, rule: str) -> NoReturn:
+        """Raise the CniError 6 that says what `key` holds and must."""
+        found = shorten(self.values[key]) if key in self.values else "nothing"
+        _refuse(f"{self.where}.{key}", found, rule)
+
+    def _items(self, key: str) -> list[object]:
+        value = self.values.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.refuse(key, "be a list")
+        return value
+
+    def _with_prefix(self, key: str) -> str:
+        """Return the text of `key` if it is `address/digits`: Python takes netmasks as well."""
+        text = self._without_zone(key, self.text(key))
+        length = text.partition("/")[2]
+        if not (length.isascii() and length.isdecimal()):
+            raise ValueError(key)
+        return text
+
+    def _without_zone(self, key: str, text: str) -> str:
+        """Return `text`, unless it carries a zone (`fe80::1%eth0`), which Go does not read."""
+        if "%" in text:
+            self.refuse(key, "have no zone")
+        return text
+
+
+def _refuse(where: str, found: str, rule: str) -> NoReturn:
+    raise CniError(
+        ErrorCode.DECODING_FAILURE, f"cannot read {where}: found {found}; it must {rule}"
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{shorten(text)} is out of range")
+    return number

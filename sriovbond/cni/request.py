@@ -1,0 +1,169 @@
+"""One call of the runtime: its environment and its stdin, read and checked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sriovbond.cni import environment
+from sriovbond.cni.decoding import JsonObject, decode_object, shorten
+from sriovbond.cni.result import CniResult
+from sriovbond.cni.versions import (
+    ASSUMED_VERSION,
+    CURRENT_VERSION,
+    Command,
+    check_command,
+    check_version,
+)
+from sriovbond.cni.wire import CniError, ErrorCode
+
+_T = TypeVar("_T")
+
+_TOLERANT = frozenset({Command.DEL, Command.VERSION})
+_ATTACHMENT_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+
+
+@dataclass(frozen=True, slots=True)
+class CniRequest:
+    """What the runtime asks for.
+
+    `netns` is "" when absent, `path` are the folders of CNI_PATH, `environment` the CNI_* variables
+    as received. Of a DEL, `faults` tell what could not be read and stands at its default.
+    """
+
+    command: Command
+    container_id: str = ""
+    netns: str = ""
+    ifname: str = ""
+    args: Mapping[str, str] = field(default_factory=dict, hash=False)
+    path: tuple[Path, ...] = ()
+    config: Mapping[str, object] = field(default_factory=dict, hash=False)
+    cni_version: str = CURRENT_VERSION
+    stdin: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    netns_override: bool = False
+    prev_result: CniResult | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> str:
+        """The network's name; "" when it has none that is valid, which only a DEL may."""
+        name = self.config.get("name")
+        return name if isinstance(name, str) and environment.is_name(name) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a container's interface is known by (SPEC section 3)."""
+
+    container_id: str
+    ifname: str
+
+
+def parse_request(environ: Mapping[str, str], stdin: bytes) -> CniRequest:
+    """Read one call (SPEC section 2), in the order of Go's skel: variables, stdin, name, version.
+
+    A DEL is never refused for its stdin or CNI_ARGS: what is wrong there is in `faults`.
+    Raises CniError: 4 environment, 6 stdin, 7 network name, 1 version.
+    """
+    command = environment.read_command(environ)
+    environment.check_variables(command, environ)
+    reading = _Reading(command, environ, stdin)
+    config: Mapping[str, object] = reading.attempt(reading.config, {})
+    reading.attempt(lambda: reading.check_name(config), None)
+    version = reading.attempt(lambda: reading.version(config), CURRENT_VERSION)
+    prev_result = reading.attempt(lambda: reading.prev_result(config, version), None)
+    args: Mapping[str, str] = reading.attempt(reading.args, {})
+    return CniRequest(
+        command=command,
+        container_id=environ.get("CNI_CONTAINERID", ""),
+        netns=environ.get("CNI_NETNS", ""),
+        ifname=environ.get("CNI_IFNAME", ""),
+        args=args,
+        path=environment.parse_path(environ.get("CNI_PATH", "")),
+        config=config,
+        cni_version=version,
+        stdin=stdin,
+        environment={name: text for name, text in environ.items() if name.startswith("CNI_")},
+        netns_override=environment.is_true(environ.get("CNI_NETNS_OVERRIDE", "")),
+        prev_result=prev_result,
+        faults=tuple(reading.faults),
+    )
+
+
+def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
+    """Return the attachments that a GC must leave alone (SPEC section 2, GC).
+
+    Reads `cni.dev/valid-attachments`, else `cni.dev/attachments`, as the tag spec-v1.1.0 has it.
+    Raises CniError 7 when neither is a list of attachments: then nothing may be removed.
+    """
+    node = JsonObject(config, "stdin")
+    key = next((key for key in _ATTACHMENT_KEYS if node.has(key)), None)
+    if key is None:
+        raise CniError(
+            ErrorCode.INVALID_CONFIG,
+            f"cannot collect garbage: found neither {' nor '.join(map(repr, _ATTACHMENT_KEYS))} "
+            "on stdin, without which every attachment would count as stale; nothing was removed",
+        )
+    try:
+        return frozenset(
+            Attachment(item.required_text("containerID"), item.required_text("ifname"))
+            for item in node.children(key)
+        )
+    except CniError as error:
+        raise CniError(
+            ErrorCode.INVALID_CONFIG,
+            f"cannot collect garbage: {error.msg}; nothing was removed",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The steps of parse_request; `attempt` decides whether a fault in one ends it."""
+
+    command: Command
+    environ: Mapping[str, str]
+    stdin: bytes
+    faults: list[str] = field(default_factory=list)
+
+    def attempt(self, read: Callable[[], _T], default: _T) -> _T:
+        """Return what `read` returns; for a tolerant command `default` and a fault noted."""
+        try:
+            return read()
+        except CniError as error:
+            if self.command not in _TOLERANT:
+                raise
+            self.faults.append(error.msg)
+            return default
+
+    def config(self) -> Mapping[str, object]:
+        if self.command is Command.VERSION and not self.stdin.strip():
+            return {}
+        return decode_object(self.stdin, "the network configuration on stdin")
+
+    def check_name(self, config: Mapping[str, object]) -> None:
+        name = config.get("name")
+        if self.command is Command.VERSION or (isinstance(name, str) and environment.is_name(name)):
+            return
+        raise CniError(
+            ErrorCode.INVALID_CONFIG,
+            f"cannot run {self.command}: the network configuration's name is {shorten(name)} "
+            f"and must {environment.NAME_RULE}",
+        )
+
+    def version(self, config: Mapping[str, object]) -> str:
+        assumed = CURRENT_VERSION if self.command is Command.VERSION else ASSUMED_VERSION
+        version = check_version(JsonObject(config, "stdin").text("cniVersion") or assumed)
+        check_command(self.command, version)
+        return version
+
+    def prev_result(self, config: Mapping[str, object], version: str) -> CniResult | None:
+        node = JsonObject(config, "stdin")
+        if not node.has("prevResult"):
+            return None
+        return CniResult.from_json(node.child("prevResult").values, version, "prevResult")
+
+    def args(self) -> Mapping[str, str]:
+        if self.command in {Command.GC, Command.STATUS, Command.VERSION}:
+            return {}
+        return environment.parse_args(self.environ.get("CNI_ARGS", ""))

@@ -1,0 +1,39 @@
+"""The error of the CNI specification: its codes and its form on the wire."""
+
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """The well-known codes (SPEC section 5, Error; 8 is Go's skel, the specification lacks it)."""
+
+    INCOMPATIBLE_VERSION = 1
+    UNSUPPORTED_FIELD = 2
+    UNKNOWN_CONTAINER = 3
+    INVALID_ENVIRONMENT = 4
+    IO_FAILURE = 5
+    DECODING_FAILURE = 6
+    INVALID_CONFIG = 7
+    INVALID_NETNS = 8
+    TRY_AGAIN_LATER = 11
+    NOT_AVAILABLE = 50
+    LIMITED_CONNECTIVITY = 51
+
+
+class CniError(Exception):
+    """An answer to the runtime that is an error; `code` is an ErrorCode, or 100 and above."""
+
+    def __init__(self, code: int, msg: str, details: str = "") -> None:
+        super().__init__(msg)
+        self.code = code
+        self.msg = msg
+        self.details = details
+
+
+def error_json(version: str, error: CniError) -> dict[str, object]:
+    """Return the JSON object that stands for `error` on stdout (SPEC section 5, Error)."""
+    written: dict[str, object] = {
+        "cniVersion": version,
+        "code": int(error.code),
+        "msg": error.msg,
+    }
+    return {**written, "details": error.details} if error.details else written

@@ -1,0 +1,199 @@
+"""ADD: find the VFs, plan the bond, write the record, build, address, prove, answer."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Final
+
+from sriovbond import candidates, ipam, log, records, release
+from sriovbond.bond import plan as planning
+from sriovbond.bond import selection
+from sriovbond.bond.config import MemberAddresses, NetConf, parse_config
+from sriovbond.bond.links import Link, Member, Place
+from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.cni.request import CniRequest
+from sriovbond.cni.result import CniResult, Dns, Interface
+from sriovbond.cni.wire import CniError, ErrorCode
+from sriovbond.errors import DriftError, MachineError, RefusedError
+from sriovbond.host import Host
+from sriovbond.kernel import addresses, bonding, links, netns
+from sriovbond.kernel.netns import Namespace
+from sriovbond.records import IpamCall, Record
+
+_DHCP: Final = "dhcp"
+_CARRIER_PAUSE_S: Final = 0.1
+
+
+def add(request: CniRequest, host: Host) -> CniResult:
+    """Build the bond that the request asks for, or leave everything as it was."""
+    config = parse_config(request.config, request.args)
+    dns = _asked_dns(request.config)
+    with ExitStack() as held:
+        held.enter_context(records.locked(host, request.container_id, request.ifname))
+        _release_stale(request, host)
+        pod = held.enter_context(netns.opened(request.netns))
+        home = held.enter_context(netns.own())
+        plan = _plan(request, host, config, pod, home)
+        if config.ipam_type:
+            ipam.require(request)
+        record = _record(request, host, config, pod, plan)
+        records.write(host, record)
+        with release.on_failure(host, record):
+            _build(pod, home, plan)
+            leased = _addresses(request, host, config, pod, plan)
+            leased = replace(leased, dns=dns or leased.dns)
+            state = _proven(pod, plan, leased)
+            records.write(host, record.completed())
+    return _result(request, state, leased)
+
+
+def _release_stale(request: CniRequest, host: Host) -> None:
+    """Undo what an ADD of this very attachment left that nobody deleted."""
+    record = records.read(host, request.container_id, request.ifname)
+    if record is None:
+        return
+    log.event(logging.WARNING, "an earlier ADD of this attachment was never deleted: releasing it")
+    release.release(host, record).raise_first()
+
+
+def _plan(
+    request: CniRequest, host: Host, config: NetConf, pod: Namespace, home: Namespace
+) -> BondPlan:
+    if pod.identity == home.identity and not request.netns_override:
+        raise CniError(
+            ErrorCode.INVALID_NETNS,
+            f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in",
+        )
+    seen, unread = candidates.gather(host, request, config, pod, home)
+    for fault in unread:
+        log.event(logging.WARNING, fault)
+    if request.ifname in {link.name for link in seen.pod}:
+        raise RefusedError(
+            f"cannot make {request.ifname!r} in {request.netns!r}: an interface of that name is "
+            "there already; delete it, or ask for another name [name-taken]"
+        )
+    plan = planning.plan_bond(request.ifname, config, selection.choose(config, seen))
+    _refuse_collisions(plan, seen.pod)
+    for warning in plan.warnings:
+        log.event(logging.WARNING, warning.text, rule=warning.rule)
+    return plan
+
+
+def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
+    names = {link.name for link in standing}
+    for member in plan.members:
+        if member.place is Place.HOST and member.name in names | {plan.name}:
+            raise RefusedError(
+                f"cannot move {member} from the host into the pod: an interface of that name is "
+                "there already; name another, or set linksInContainer true [name-taken]"
+            )
+
+
+def _record(
+    request: CniRequest, host: Host, config: NetConf, pod: Namespace, plan: BondPlan
+) -> Record:
+    asked = IpamCall(request.stdin.decode("utf-8", "replace"), dict(request.environment))
+    return Record(
+        network=request.network,
+        container_id=request.container_id,
+        ifname=request.ifname,
+        netns=request.netns,
+        namespace=pod.identity,
+        boot_id=host.boot_id(),
+        plan=plan,
+        ipam=asked if config.ipam_type else None,
+    )
+
+
+def _build(pod: Namespace, home: Namespace, plan: BondPlan) -> None:
+    bond = bonding.create(pod.netlink, plan)
+    addresses.prepare(pod, plan.name, None)
+    for member in plan.members:
+        if member.place is Place.HOST:
+            links.move(home.netlink, member.link, pod.descriptor, "pod")
+    standing = {link.name: link for link in links.dump(pod.netlink)}
+    for member in plan.members:
+        link = standing.get(member.name)
+        if link is None:
+            raise MachineError(f"cannot bond {member}: it vanished from the pod meanwhile")
+        _enslave(pod, plan, bond, replace(member, link=replace(member.link, index=link.index)))
+    primary = plan.value("primary")
+    if isinstance(primary, str):
+        bonding.set_primary(pod.netlink, bond, primary, standing[primary].index)
+    links.set_up(pod.netlink, standing[plan.name])
+
+
+def _enslave(pod: Namespace, plan: BondPlan, bond: BondState, member: Member) -> None:
+    if member.link.is_up and member.place is Place.POD:
+        links.set_down(pod.netlink, member.link)
+    if plan.member_addresses is MemberAddresses.FLUSH and member.place is Place.POD:
+        links.flush(pod.netlink, member.link)
+    bonding.add_member(pod.netlink, member, member.link.index, bond)
+
+
+def _addresses(
+    request: CniRequest, host: Host, config: NetConf, pod: Namespace, plan: BondPlan
+) -> CniResult:
+    if not config.ipam_type:
+        return CniResult()
+    if config.ipam_type == _DHCP:
+        _await_carrier(pod, plan.name, host.dhcp_carrier_timeout_s)
+    leased = ipam.add(request, host.ipam_timeout_s)
+    link = links.find(pod.netlink, plan.name)
+    if link is None:
+        raise DriftError(f"cannot put addresses on {plan.name}: it vanished meanwhile")
+    addresses.prepare(pod, plan.name, leased)
+    addresses.apply(pod.netlink, plan.name, link.index, leased)
+    return leased
+
+
+def _asked_dns(config: Mapping[str, object]) -> Dns | None:
+    """Return the configuration's own DNS, which goes before IPAM's."""
+    own = CniResult.from_json({"dns": config.get("dns") or {}}, where="stdin").dns
+    return None if own == Dns() else own
+
+
+def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:
+    """Give the VFs their 1-3 s to get a carrier; a DHCP request before that is lost."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        link = links.find(pod.netlink, ifname)
+        if link and link.has_carrier:
+            return
+        time.sleep(_CARRIER_PAUSE_S)
+    log.event(
+        logging.WARNING, f"{ifname} has no carrier after {timeout_s:.0f} s; asking DHCP anyway"
+    )
+
+
+def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
+    state = bonding.observe(pod.netlink, plan.name)
+    if state is None:
+        raise DriftError(f"cannot verify {plan.name}: it is gone")
+    found = [
+        *planning.differences(plan, state),
+        *addresses.differences(pod.netlink, plan.name, state.index, leased),
+    ]
+    if found:
+        raise DriftError(
+            f"cannot verify {plan.name}: {'; '.join(found)}; look who else changes this pod's links"
+        )
+    if not state.has_carrier:
+        log.event(logging.WARNING, f"{plan.name} has no carrier yet; a VF's comes in 1-3 s")
+    return state
+
+
+def _result(request: CniRequest, state: BondState, leased: CniResult) -> CniResult:
+    """Answer with what was observed, after what an earlier plugin of the chain answered."""
+    before = request.prev_result or CniResult(cni_version=request.cni_version)
+    place = len(before.interfaces)
+    bond = Interface(name=state.name, mac=state.mac, mtu=state.mtu, sandbox=request.netns)
+    return replace(
+        before,
+        interfaces=(*before.interfaces, bond),
+        ips=(*before.ips, *(replace(ip, interface=place) for ip in leased.ips)),
+        routes=(*before.routes, *leased.routes),
+        dns=leased.dns if leased.dns != Dns() else before.dns,
+    )

@@ -1,0 +1,72 @@
+"""CHECK: compare what stands with the record and with prevResult, and name each difference."""
+
+from sriovbond import ipam, records
+from sriovbond.bond import plan as planning
+from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.cni.request import CniRequest
+from sriovbond.cni.result import CniResult
+from sriovbond.cni.wire import CniError, ErrorCode
+from sriovbond.errors import DriftError
+from sriovbond.host import Host
+from sriovbond.kernel import addresses, bonding, netns
+from sriovbond.kernel.netns import Namespace
+
+
+def check(request: CniRequest, host: Host) -> None:
+    """Raise DriftError naming every difference; then let IPAM check its part."""
+    if request.prev_result is None:
+        raise CniError(
+            ErrorCode.INVALID_CONFIG, "cannot check without prevResult: the runtime must give it"
+        )
+    record = records.read(host, request.container_id, request.ifname)
+    if record is None or record.plan is None:
+        raise DriftError(
+            f"cannot check {request.ifname!r} of container {request.container_id}: there is no "
+            "record of its ADD; was it deleted, or made by another plugin?"
+        )
+    with netns.opened(request.netns) as pod:
+        found = _differences(pod, record.plan, request.prev_result, request)
+    if found:
+        raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(found)}")
+    if ipam.is_asked_for(request.config):
+        ipam.check(request, host.ipam_timeout_s)
+
+
+def _differences(
+    pod: Namespace, plan: BondPlan, result: CniResult, request: CniRequest
+) -> list[str]:
+    state = bonding.observe(pod.netlink, plan.name)
+    if state is None:
+        return [f"{plan.name} is gone, or is no bond"]
+    return [
+        *planning.differences(plan, state),
+        *_interface_differences(plan, state, result, request.netns),
+        *addresses.differences(pod.netlink, plan.name, state.index, _own_part(plan, result)),
+    ]
+
+
+def _interface_differences(
+    plan: BondPlan, state: BondState, result: CniResult, netns_path: str
+) -> list[str]:
+    """Compare what prevResult says of the bond itself."""
+    own = [one for one in result.interfaces if one.name == plan.name and one.sandbox]
+    if not own:
+        # 0.1.0 and 0.2.0 results list no interfaces
+        return [] if not result.interfaces else [f"prevResult does not list {plan.name}"]
+    told = []
+    if own[0].sandbox != netns_path:
+        told.append(f"prevResult has {plan.name} in {own[0].sandbox}, CNI_NETNS is {netns_path}")
+    if own[0].mac and plan.shared_mac and own[0].mac != state.mac:
+        told.append(f"the MAC of {plan.name} is {state.mac} where prevResult has {own[0].mac}")
+    return told
+
+
+def _own_part(plan: BondPlan, result: CniResult) -> CniResult:
+    """Return the addresses and routes of prevResult that are this bond's."""
+    places = {
+        place
+        for place, one in enumerate(result.interfaces)
+        if one.name == plan.name and one.sandbox
+    }
+    ips = tuple(ip for ip in result.ips if ip.interface is None or ip.interface in places)
+    return CniResult(ips=ips, routes=result.routes if ips else ())

@@ -1,0 +1,121 @@
+"""DEL: put everything back by the record; without one, take away only what is surely a bond."""
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from sriovbond import ipam, log, records, release
+from sriovbond.bond.options import normal_key
+from sriovbond.cni.request import CniRequest
+from sriovbond.errors import ConfigError, MachineError
+from sriovbond.host import Host
+from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.netns import Namespace
+from sriovbond.records import Record
+
+
+def delete(request: CniRequest, host: Host) -> None:
+    """Undo the attachment; succeed when there is nothing to undo. Idempotent.
+
+    Raises only what a later DEL could still mend: a bond that will not go, IPAM that fails.
+    """
+    for fault in request.faults:
+        log.event(logging.WARNING, f"going on without it: {fault}")
+    with records.locked(host, request.container_id, request.ifname):
+        record = _record(request, host)
+        if record:
+            outcome = release.release(host, _with_path(record, request))
+        else:
+            outcome = _without_record(request, host)
+    for note in outcome.notes:
+        log.event(logging.INFO, note)
+    outcome.raise_first()
+
+
+def _record(request: CniRequest, host: Host) -> Record | None:
+    try:
+        return records.read(host, request.container_id, request.ifname)
+    except MachineError as error:
+        log.event(logging.ERROR, error.message)
+        with suppress(OSError):
+            aside = records.set_aside(host, request.container_id, request.ifname)
+            log.event(logging.ERROR, f"the record is kept as {str(aside)!r}")
+        return None
+
+
+def _with_path(record: Record, request: CniRequest) -> Record:
+    """Look for the IPAM plugin where the runtime says now, not where it said at ADD."""
+    path = request.environment.get("CNI_PATH")
+    if record.ipam is None or not path:
+        return record
+    environment = {**record.ipam.environment, "CNI_PATH": path}
+    return replace(record, ipam=replace(record.ipam, environment=environment))
+
+
+def _without_record(request: CniRequest, host: Host) -> release.Outcome:
+    outcome = release.Outcome()
+    outcome.attempt(partial(_delete_bond, request, host, outcome))
+    if ipam.is_asked_for(request.config):
+        outcome.attempt(partial(_release_ipam, request, host))
+    return outcome
+
+
+def _release_ipam(request: CniRequest, host: Host) -> None:
+    try:
+        ipam.delete(request, host.ipam_timeout_s)
+    except ConfigError as error:  # no ADD can have succeeded with it, so nothing is reserved
+        log.event(logging.WARNING, f"going on without IPAM: {error.message}")
+
+
+def _delete_bond(request: CniRequest, host: Host, outcome: release.Outcome) -> None:
+    """Delete IFNAME if it is a bond that no other attachment owns: bond-cni keeps no record."""
+    if not request.netns:
+        return
+    try:
+        with netns.opened(request.netns) as pod:
+            link = links.find(pod.netlink, request.ifname)
+            if link is None or not _is_deletable(host, pod, request.ifname, link.kind, outcome):
+                return
+            bonding.delete(pod.netlink, link)
+            for name in _host_links(request):
+                outcome.attempt(partial(release.send_home, pod, name))
+    except netns.NamespaceGoneError:
+        outcome.notes.append(f"the namespace {request.netns} is gone")
+
+
+def _is_deletable(
+    host: Host, pod: Namespace, ifname: str, kind: str, outcome: release.Outcome
+) -> bool:
+    if kind != "bond":
+        outcome.notes.append(
+            f"{ifname} is left alone: it is no bond, and no record says it is ours"
+        )
+        return False
+    with netns.own() as home:
+        if pod.identity == home.identity:
+            outcome.notes.append(f"{ifname} is left alone: it is the host's own")
+            return False
+    boot_id = host.boot_id()  # the kernel uses the numbers of namespaces anew
+    owners = [
+        record.container_id
+        for record in records.read_all(host)[0]
+        if (record.namespace, record.ifname, record.boot_id) == (pod.identity, ifname, boot_id)
+    ]
+    if owners:
+        outcome.notes.append(f"{ifname} is left alone: it belongs to container {owners[0]}")
+    return not owners
+
+
+def _host_links(request: CniRequest) -> list[str]:
+    """Name the links that bond-cni moved here from the host, where its configuration says so.
+
+    Read leniently: a DEL must not fail for a fault elsewhere in the configuration. An absent
+    linksInContainer does not say so to us; a dying namespace hands such devices back by itself.
+    """
+    config = {normal_key(key): value for key, value in request.config.items()}
+    links_ = config.get("links")
+    if config.get("linksincontainer") is not False or not isinstance(links_, list):
+        return []
+    names = [link.get("name") for link in links_ if isinstance(link, dict)]
+    return [name for name in names if isinstance(name, str)]

@@ -1,0 +1,140 @@
+"""From a call to its answer: command to function, exception to CNI code, result to JSON."""
+
+import json
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sriovbond import log
+from sriovbond.bond.options import normal_key
+from sriovbond.cni.request import CniRequest, parse_request
+from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS, Command, version_report
+from sriovbond.cni.wire import CniError, ErrorCode, error_json
+from sriovbond.errors import (
+    ConfigError,
+    DriftError,
+    KernelError,
+    MachineError,
+    RefusedError,
+    SriovbondError,
+    TryLaterError,
+)
+from sriovbond.host import Host
+from sriovbond.ipam import IpamError
+
+REFUSED, DRIFT, KERNEL, IPAM, INTERNAL = 101, 102, 103, 104, 199
+CODES: Final[tuple[tuple[type[SriovbondError], int], ...]] = (
+    (ConfigError, ErrorCode.INVALID_CONFIG),
+    (RefusedError, REFUSED),
+    (TryLaterError, ErrorCode.TRY_AGAIN_LATER),
+    (MachineError, ErrorCode.IO_FAILURE),
+    (KernelError, KERNEL),
+    (DriftError, DRIFT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the runtime gets: stdout and exit status."""
+
+    stdout: str
+    status: int
+
+
+def answer(environ: Mapping[str, str], stdin: bytes, host: Host) -> Answer:
+    """Serve one call. Never raises: what goes wrong is the answer."""
+    version = _version_of(stdin)
+    try:
+        request = parse_request(environ, stdin)
+        return Answer(_served(request, host), 0)
+    except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
+        return Answer(_json(error_json(version, _as_cni(error))), 1)
+
+
+def _served(request: CniRequest, host: Host) -> str:
+    with log.logged_to(_log_file(request), **_who(request)):
+        try:
+            return _run(request, host)
+        except Exception as error:
+            failure = _as_cni(error)
+            details = {"details": failure.details} if failure.details else {}
+            log.event(logging.ERROR, failure.msg, code=int(failure.code), **details)
+            raise
+
+
+def _run(request: CniRequest, host: Host) -> str:
+    """Call the command's function; each loads only what it needs."""
+    match request.command:
+        case Command.VERSION:
+            return _json(version_report(request.cni_version))
+        case Command.ADD:
+            from sriovbond.commands.add import add  # noqa: PLC0415 - see above
+
+            result = add(request, host).to_json(request.cni_version)
+            log.event(logging.INFO, "added")
+            return _json(result)
+        case Command.DEL:
+            from sriovbond.commands.delete import delete  # noqa: PLC0415
+
+            delete(request, host)
+        case Command.CHECK:
+            from sriovbond.commands.check import check  # noqa: PLC0415
+
+            check(request, host)
+        case Command.GC:
+            from sriovbond.commands.gc import gc  # noqa: PLC0415
+
+            gc(request, host)
+        case Command.STATUS:
+            from sriovbond.commands.status import status  # noqa: PLC0415
+
+            status(request, host)
+    log.event(logging.INFO, "done")
+    return ""
+
+
+def _as_cni(error: Exception) -> CniError:
+    if isinstance(error, CniError):
+        return error
+    if isinstance(error, IpamError):
+        # 3 would let the runtime leave out the DEL, and 0 is no error
+        code = None if error.code == ErrorCode.UNKNOWN_CONTAINER else error.code
+        return CniError(code or IPAM, error.message, error.details)
+    if isinstance(error, SriovbondError):
+        code = next(code for kind, code in CODES if isinstance(error, kind))
+        return CniError(code, error.message, error.details)
+    trace = "".join(traceback.format_exception(error))
+    words = f"cannot go on: {type(error).__name__}: {error}; this is a fault of sriovbond"
+    return CniError(INTERNAL, words, trace)
+
+
+def _who(request: CniRequest) -> dict[str, object]:
+    pod = [request.args.get(key, "") for key in ("K8S_POD_NAMESPACE", "K8S_POD_NAME")]
+    return {
+        "command": request.command,
+        "pod": "/".join(filter(None, pod)),
+        "container": request.container_id,
+        "ifname": request.ifname,
+        "network": request.network,
+    }
+
+
+def _log_file(request: CniRequest) -> str | None:
+    given = (value for key, value in request.config.items() if normal_key(key) == "logfile")
+    path = next(given, None)
+    return path if isinstance(path, str) and path.startswith("/") else None
+
+
+def _version_of(stdin: bytes) -> str:
+    """Return the version to answer errors in, even to a request that cannot be read."""
+    try:
+        version = json.loads(stdin or b"{}")["cniVersion"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return CURRENT_VERSION
+    return version if version in SUPPORTED_VERSIONS else CURRENT_VERSION
+
+
+def _json(values: Mapping[str, object]) -> str:
+    return json.dumps(values, indent=4) + "\n"

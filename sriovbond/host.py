@@ -1,0 +1,28 @@
+"""This machine's paths and limits, as one value that a test can point elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where this node keeps what the plugin reads and writes; times in seconds."""
+
+    sysfs: Path = Path("/sys")
+    proc: Path = Path("/proc")
+    modules: Path = Path("/lib/modules")
+    state: Path = Path("/var/lib/sriovbond")
+    run: Path = Path("/run/sriovbond")
+    sriov_cni_cache: Path = Path("/var/lib/cni/sriov")
+    lock_timeout_s: float = 20.0
+    ipam_timeout_s: float = 60.0
+    dhcp_carrier_timeout_s: float = 10.0
+
+    @property
+    def records(self) -> Path:
+        """The folder with one record for each attachment that stands."""
+        return self.state / "records"
+
+    def boot_id(self) -> str:
+        """Return the kernel's id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
+        return (self.proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,282 @@
+"""Runs the delegated IPAM plugin (CNI SPEC section 4), and says what it answered."""
+
+import contextlib
+import errno
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from sriovbond.cni.decoding import JsonObject, decode_object
+from sriovbond.cni.request import CniRequest
+from sriovbond.cni.result import CniResult
+from sriovbond.cni.versions import Command
+from sriovbond.cni.wire import CniError
+from sriovbond.errors import ConfigError, MachineError, SriovbondError
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+
+_CHUNK_BYTES = 64 * 1024
+_TAIL_CHARACTERS = 200
+_EXIT_POLL_MS = 20
+_BUSY_RETRIES = 25
+_BUSY_DELAY_S = 0.04
+
+_PURPOSES = {
+    Command.ADD: "get addresses from",
+    Command.DEL: "give addresses back to",
+    Command.CHECK: "have addresses checked by",
+    Command.GC: "have stale addresses collected by",
+    Command.STATUS: "learn the status of",
+}
+
+
+class IpamError(SriovbondError):
+    """The IPAM plugin `plugin` ran `command` and did not succeed.
+
+    `code` and `plugin_message` are the plugin's own, None and "" when it gave no CNI error.
+    """
+
+    def __init__(
+        self,
+        plugin: str,
+        command: Command,
+        reason: str,
+        code: int | None = None,
+        details: str = "",
+    ) -> None:
+        super().__init__(
+            f"cannot {_PURPOSES[command]} the IPAM plugin {plugin!r}: {reason}", details
+        )
+        self.plugin = plugin
+        self.command = command
+        self.code = code
+        self.plugin_message = "" if code is None else reason
+
+
+def is_asked_for(config: Mapping[str, object]) -> bool:
+    """Say whether the network configuration delegates IPAM; without `ipam.type` it does not."""
+    section = config.get("ipam")
+    return bool(section.get("type")) if isinstance(section, dict) else bool(section)
+
+
+def require(request: CniRequest) -> None:
+    """Raise ConfigError or MachineError where the IPAM plugin cannot be run, or be found."""
+    _find_program(request)
+
+
+def add(request: CniRequest, timeout_s: float) -> CniResult:
+    """Have the IPAM plugin reserve addresses, and return its result with one address at least.
+
+    The caller runs its DEL when this or anything later fails (SPEC section 4).
+    Raises IpamError, ConfigError, MachineError.
+    """
+    program = _find_program(request)
+    return _read_result(program, _run(program, request, Command.ADD, timeout_s), request)
+
+
+def delete(request: CniRequest, timeout_s: float) -> None:
+    """Have the IPAM plugin release what it holds for this attachment. Idempotent by SPEC.
+
+    `request` may be of any command, so also one that a record has kept.
+    Raises IpamError, ConfigError, MachineError.
+    """
+    _run(_find_program(request), request, Command.DEL, timeout_s)
+
+
+def check(request: CniRequest, timeout_s: float) -> None:
+    """Have the IPAM plugin check its reservations. Raises IpamError, ConfigError, MachineError."""
+    _run(_find_program(request), request, Command.CHECK, timeout_s)
+
+
+def gc(request: CniRequest, timeout_s: float) -> None:
+    """Have the IPAM plugin drop what no valid attachment holds. Raises as `check` does."""
+    _run(_find_program(request), request, Command.GC, timeout_s)
+
+
+def status(request: CniRequest, timeout_s: float) -> None:
+    """Ask the IPAM plugin whether it can serve an ADD. Raises as `check` does."""
+    _run(_find_program(request), request, Command.STATUS, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """The IPAM plugin as the configuration names it, and where it was found."""
+
+    name: str
+    path: Path
+
+
+class _KilledError(Exception):
+    """A program was killed by us; the text says for what."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a program ended: as in subprocess, a negative status is a signal."""
+
+    status: int
+    output: bytes
+
+
+def _find_program(request: CniRequest) -> _Program:
+    name = _program_name(request.config)
+    folders = os.pathsep.join(map(str, request.path))
+    found = shutil.which(name, path=folders) if folders else None
+    if found is None:
+        raise MachineError(
+            f"cannot find the IPAM plugin {name!r} as an executable file in CNI_PATH: searched "
+            f"{folders or 'nothing, since it is empty'}; install the plugin there or mend ipam.type"
+        )
+    return _Program(name, Path(found))
+
+
+def _program_name(config: Mapping[str, object]) -> str:
+    section = config.get("ipam")
+    name = section.get("type") if isinstance(section, dict) else section
+    if not isinstance(name, str) or not name or set(name) & set("/\\\0") or name in {".", ".."}:
+        _refuse_name(name, "give the file name of an IPAM plugin, without a folder")
+    if name == config.get("type"):
+        _refuse_name(name, "name another plugin: this one would call itself without end")
+    return name
+
+
+def _refuse_name(name: object, remedy: str) -> NoReturn:
+    raise ConfigError(
+        f"cannot run the IPAM plugin of the network configuration: ipam.type is {name!r}; {remedy}"
+    )
+
+
+def _read_result(program: _Program, output: bytes, request: CniRequest) -> CniResult:
+    try:
+        values = decode_object(output, "its result")
+        result = CniResult.from_json(values, request.cni_version, "its result")
+    except CniError as error:
+        reason = f"{error.msg}; {_stdout_tail(output)}"
+        raise IpamError(program.name, Command.ADD, reason) from error
+    if not result.ips:
+        reason = f"its result holds no address; {_stdout_tail(output)}"
+        raise IpamError(program.name, Command.ADD, reason)
+    return result
+
+
+def _run(program: _Program, request: CniRequest, command: Command, timeout_s: float) -> bytes:
+    """Run one command of the plugin and return its stdout; its stderr goes to ours."""
+    try:
+        outcome = _execute(program.path, request.stdin, _environment(request, command), timeout_s)
+    except _KilledError as error:
+        raise IpamError(program.name, command, f"{error} and was killed") from error
+    if outcome.status != 0:
+        raise _failure(program, command, outcome)
+    return outcome.output
+
+
+def _environment(request: CniRequest, command: Command) -> dict[str, str]:
+    """Return our environment with the CNI_* variables of the request and no others."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("CNI_")}
+    return {**ours, **request.environment, "CNI_COMMAND": str(command)}
+
+
+def _failure(program: _Program, command: Command, outcome: _Outcome) -> IpamError:
+    """Return the plugin's own error if its stdout holds one (SPEC section 5, Error)."""
+    with contextlib.suppress(CniError):
+        said = JsonObject(decode_object(outcome.output, "stdout"), "stdout")
+        code = said.number("code")
+        if code is not None:
+            msg = said.text("msg") or f"it answered code {code} without a message"
+            return IpamError(program.name, command, msg, code, said.text("details"))
+    reason = f"{_ending(outcome.status)} without a CNI error; {_stdout_tail(outcome.output)}"
+    return IpamError(program.name, command, reason)
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"it ended with exit status {status}"
+    try:
+        return f"it was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"it was killed by signal {-status}"
+
+
+def _stdout_tail(output: bytes) -> str:
+    text = output.decode("utf-8", "replace").strip()
+    if not text:
+        return "its stdout is empty"
+    return f"its stdout ends with {text[-_TAIL_CHARACTERS:]!r}"
+
+
+def _execute(path: Path, stdin: bytes, environ: dict[str, str], timeout_s: float) -> _Outcome:
+    """Run a program in a process group of its own, which is killed when it does not end.
+
+    Raises _KilledError, or MachineError when it cannot be started.
+    """
+    deadline = time.monotonic() + timeout_s
+    with os.fdopen(os.memfd_create("cni-stdin"), "w+b") as source:
+        source.write(stdin)
+        source.seek(0)
+        process = _start(path, source, environ)
+    with process:
+        try:
+            output = _read_output(process, deadline)
+            return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            raise _KilledError(f"it did not end within {timeout_s:g} s") from error
+        finally:
+            _kill_group(process)
+
+
+def _start(path: Path, source: IO[bytes], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program; one that is just being written (ETXTBSY) gets a second, as in libcni."""
+    for retries_left in reversed(range(_BUSY_RETRIES)):
+        try:
+            return subprocess.Popen(  # noqa: S603  # CNI_PATH and ipam.type are the runtime's
+                [path], stdin=source, stdout=subprocess.PIPE, env=environ, start_new_session=True
+            )
+        except OSError as error:
+            if error.errno != errno.ETXTBSY or not retries_left:
+                reason = errno.errorcode.get(error.errno or 0, str(error))
+                raise MachineError(
+                    f"cannot start the IPAM plugin {str(path)!r}: {reason}; install it anew"
+                ) from error
+            time.sleep(_BUSY_DELAY_S)
+    raise AssertionError(path)
+
+
+def _read_output(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """Read stdout until its end, or until the program has ended and no more is there.
+
+    The second, since a daemon that the program left behind may hold the pipe for ever.
+    """
+    descriptor = _stdout_descriptor(process)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    output = bytearray()
+    while len(output) <= MAX_OUTPUT_BYTES:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        has_ended = process.poll() is not None
+        if poll.poll(_EXIT_POLL_MS):
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+            output += chunk
+            has_ended = not chunk
+        if has_ended:
+            return bytes(output)
+    raise _KilledError(f"it wrote more than {MAX_OUTPUT_BYTES} bytes to stdout")
+
+
+def _stdout_descriptor(process: subprocess.Popen[bytes]) -> int:
+    if process.stdout is None:
+        raise AssertionError(process.args)
+    return process.stdout.fileno()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

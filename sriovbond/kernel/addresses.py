@@ -1,0 +1,200 @@
+"""IPAM's addresses and routes on the bond: put there, read back, and announced by the kernel."""
+
+import errno
+import socket
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_interface, ip_network
+from typing import Any, Final
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from sriovbond.cni.result import CniResult, IpConfig, Route
+from sriovbond.errors import KernelError, MachineError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import Answer, Netlink
+from sriovbond.kernel.netns import Namespace
+
+_IPV4, _IPV6 = 4, 6
+_FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
+_POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
+_RT_TABLE_MAIN: Final = 254
+_RTPROT_BOOT: Final = 3
+_RTN_UNICAST: Final = 1
+_SCOPE_UNIVERSE: Final = 0
+_SCOPE_LINK: Final = 253
+_RTAX_MTU, _RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
+
+
+def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
+    """Write the sysctls of the new bond before it comes up, as the reference plugins do.
+
+    Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is switched on
+    where IPAM gave an address of it, and its addresses survive the link going down.
+    """
+    values = {f"ipv4/conf/{ifname}/arp_notify": "1", f"ipv6/conf/{ifname}/ndisc_notify": "1"}
+    if result and any(ip.address.version == _IPV6 for ip in result.ips):
+        key = f"ipv6/conf/{ifname}/disable_ipv6"
+        if pod.sysctl(key) is None:
+            raise MachineError(
+                f"cannot put IPv6 addresses on {ifname}: the pod's kernel has no IPv6; "
+                "boot it without ipv6.disable=1, or ask IPAM for IPv4 only"
+            )
+        values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
+    pod.set_sysctls(values)
+
+
+def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
+    """Put the addresses, then the routes of IPAM's result on the link; waits for no DAD."""
+    for ip in result.ips:
+        _add_address(netlink, ifname, index, ip)
+    for route in result.routes:
+        _add_route(netlink, ifname, index, with_gateway(route, result.ips))
+
+
+def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
+    """Return the route with the gateway that its family's first address names, if it has none.
+
+    So do the reference plugins (pkg/ipam); a route of link scope has no gateway.
+    """
+    if route.gw is not None or route.scope == _SCOPE_LINK:
+        return route
+    gateways = [ip.gateway for ip in ips if ip.address.version == route.dst.version and ip.gateway]
+    if not gateways:
+        return route
+    return Route(
+        route.dst, gateways[0], route.mtu, route.advmss, route.priority, route.table, route.scope
+    )
+
+
+def differences(netlink: Netlink, ifname: str, index: int, result: CniResult) -> tuple[str, ...]:
+    """Name the addresses and routes of the result that the link lacks.
+
+    An IPv6 address that is still tentative counts as there.
+    """
+    told = []
+    if result.ips:
+        standing = set(_standing_addresses(netlink, index))
+        told += [
+            f"{ifname} lacks the address {ip.address}"
+            for ip in result.ips
+            if ip.address not in standing
+        ]
+    if result.routes:
+        routes = set(_standing_routes(netlink, index))
+        for asked in result.routes:
+            route = with_gateway(asked, result.ips)
+            if not any(_satisfies(found, route) for found in routes):
+                told.append(f"{ifname} lacks the {_words(route)}")
+    return tuple(told)
+
+
+def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> None:
+    message = ifaddrmsg()
+    message["family"] = _FAMILY[ip.address.version]
+    message["prefixlen"] = ip.address.network.prefixlen
+    message["index"] = index
+    address = str(ip.address.ip)
+    message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
+    if ip.address.version == _IPV4 and ip.address.network.num_addresses > _POINT_TO_POINT:
+        message["attrs"].append(("IFA_BROADCAST", str(ip.address.network.broadcast_address)))
+    doing = f"put the address {ip.address} on {ifname}"
+    netlink.change(message, nl.RTM_NEWADDR, doing, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
+    message = rtmsg()
+    message["family"] = _FAMILY[route.dst.version]
+    message["dst_len"] = route.dst.prefixlen
+    message["table"] = 0
+    message["proto"] = _RTPROT_BOOT
+    message["type"] = _RTN_UNICAST
+    message["scope"] = _scope(route)
+    attrs: list[tuple[str, Any]] = [("RTA_OIF", index)]
+    attrs.append(("RTA_TABLE", route.table or _RT_TABLE_MAIN))
+    if route.dst.prefixlen:
+        attrs.append(("RTA_DST", str(route.dst.network_address)))
+    if route.gw is not None:
+        attrs.append(("RTA_GATEWAY", str(route.gw)))
+    if route.priority:
+        attrs.append(("RTA_PRIORITY", route.priority))
+    metrics = [(_RTAX_MTU, route.mtu), (_RTAX_ADVMSS, route.advmss)]
+    if any(value for _, value in metrics):
+        given = [(name, value) for name, value in metrics if value]
+        attrs.append(("RTA_METRICS", {"attrs": given}))
+    message["attrs"] = attrs
+    doing = f"add the {_words(route)} to {ifname}"
+    netlink.change(message, nl.RTM_NEWROUTE, doing, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def _scope(route: Route) -> int:
+    if route.scope is not None:
+        return route.scope
+    on_link = route.gw is None and route.dst.version == _IPV4
+    return _SCOPE_LINK if on_link else _SCOPE_UNIVERSE
+
+
+def _words(route: Route) -> str:
+    words = f"route to {route.dst}"
+    for name, value in (
+        ("via", route.gw),
+        ("metric", route.priority),
+        ("table", route.table),
+        ("mtu", route.mtu),
+        ("advmss", route.advmss),
+        ("scope", route.scope),
+    ):
+        words += f" {name} {value}" if value is not None else ""
+    return words
+
+
+def _standing_addresses(netlink: Netlink, index: int) -> Iterator[Any]:
+    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
+        if answer.message["index"] == index:
+            address = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
+            yield ip_interface(f"{address}/{answer.message['prefixlen']}")
+
+
+def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
+    for family in _FAMILY.values():
+        message = rtmsg()
+        message["family"] = family
+        try:
+            answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
+        except KernelError as error:
+            if error.errno != errno.EOPNOTSUPP:  # no IPv6 in this kernel
+                raise
+            continue
+        for answer in answers:
+            if answer.attribute("RTA_OIF") == index:
+                yield _route(answer)
+
+
+def _route(answer: Answer) -> Route:
+    message = answer.message
+    any_address = "0.0.0.0" if message["family"] == socket.AF_INET else "::"  # noqa: S104 - no bind
+    target = answer.attribute("RTA_DST") or any_address
+    gateway = answer.attribute("RTA_GATEWAY")
+    return Route(
+        dst=ip_network(f"{target}/{message['dst_len']}"),
+        gw=ip_interface(gateway).ip if gateway else None,
+        mtu=answer.attribute("RTA_METRICS", _RTAX_MTU),
+        advmss=answer.attribute("RTA_METRICS", _RTAX_ADVMSS),
+        priority=answer.attribute("RTA_PRIORITY"),
+        table=answer.attribute("RTA_TABLE") or message["table"],
+        scope=message["scope"],
+    )
+
+
+def _satisfies(found: Route, asked: Route) -> bool:
+    """Tell whether a standing route is the asked one; what was not asked may be anything."""
+    same = found.dst == asked.dst and found.gw == asked.gw
+    if asked.dst.version == _IPV4 and asked.scope is not None:  # IPv6 routes have no scope
+        same = same and found.scope == asked.scope
+    pairs = (
+        (asked.mtu, found.mtu),
+        (asked.advmss, found.advmss),
+        (asked.priority, found.priority),
+        (asked.table or _RT_TABLE_MAIN, found.table),
+    )
+    return same and all(not wanted or wanted == got for wanted, got in pairs)

@@ -1,0 +1,339 @@
+"""Links: see them whole, find them by the device they are, move and change them."""
+
+import array
+import errno
+import fcntl
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from sriovbond.bond.links import NO_MAC, Carried, Link, VfSettings
+from sriovbond.errors import KernelError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import Answer, Netlink, Request
+
+IFF_UP: Final = 0x1
+IFF_LOWER_UP: Final = 0x10000
+RTEXT_FILTER_VF: Final = 1
+RTEXT_FILTER_SKIP_STATS: Final = 8
+FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
+
+_UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
+_LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
+_RT_TABLE_MAIN: Final = 254
+_RTPROT_KERNEL: Final = 2
+_RTN_UNICAST: Final = 1
+_RTA_OIF: Final = 4
+_KEPT_ROUTE_FLAGS: Final = 0x4  # RTNH_F_ONLINK; the kernel refuses to be told DEAD or LINKDOWN
+_SCOPE_LINK: Final = 253
+_ETHTOOL_GDRVINFO: Final = 0x3
+_SIOCETHTOOL: Final = 0x8946
+_BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
+
+
+def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
+    """Return every link of the socket's namespace; with what PFs say of their VFs if asked."""
+    mask = RTEXT_FILTER_SKIP_STATS | (RTEXT_FILTER_VF if with_vfs else 0)
+    message = ifinfmsg()
+    message["attrs"] = [("IFLA_EXT_MASK", mask)]
+    answers = netlink.dump(message, nl.RTM_GETLINK, "list the links")
+    uppers = _uppers(answers)
+    found = [
+        replace(_link(one), uppers=tuple(uppers.get(one.message["index"], ()))) for one in answers
+    ]
+    return _with_bus_addresses(netlink, found)
+
+
+def snapshot(netlink: Netlink) -> list[Link]:
+    """Return every link with the addresses and routes that it carries."""
+    found = dump(netlink)
+    addresses = _by_index(_addresses(netlink))
+    standing = list(_unicast_routes(netlink))
+    routes = _by_index(_routes(standing))
+    default = _default_route_carriers(standing)
+    return [
+        replace(
+            link,
+            addresses=tuple(addresses.get(link.index, ())),
+            routes=tuple(routes.get(link.index, ())),
+            has_default_route=link.index in default,
+        )
+        for link in found
+    ]
+
+
+def find(netlink: Netlink, name: str) -> Link | None:
+    """Return the link of that name, None where there is none."""
+    message = ifinfmsg()
+    message["attrs"] = [("IFLA_IFNAME", name), ("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
+    try:
+        return _link(netlink.get(message, nl.RTM_GETLINK, f"look at {name}"))
+    except KernelError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+
+
+def find_again(links: Sequence[Link], wanted: Link) -> Link | None:
+    """Return what `wanted` is now: the same device on its bus, else the same name and kind."""
+    alike = [one for one in links if (one.parent, one.kind) == (wanted.parent, wanted.kind)]
+    by_name = [one for one in alike if one.name == wanted.name]
+    # a device may have several netdevs, such as representors or ports
+    renamed = alike if wanted.parent and len(alike) == 1 else []
+    by_mac = [one for one in alike if wanted.parent and one.mac == wanted.mac]
+    return next(iter((*by_name, *by_mac, *renamed)), None)
+
+
+def set_up(netlink: Netlink, link: Link) -> None:
+    """Bring the link up."""
+    _change(netlink, link, f"bring {link.name} up", flags=IFF_UP)
+
+
+def set_down(netlink: Netlink, link: Link) -> None:
+    """Bring the link down."""
+    _change(netlink, link, f"bring {link.name} down", flags=0)
+
+
+def set_mtu(netlink: Netlink, link: Link, mtu: int) -> None:
+    """Set the MTU in bytes."""
+    _change(netlink, link, f"set the MTU of {link.name} to {mtu}", ("IFLA_MTU", mtu))
+
+
+def set_mac(netlink: Netlink, link: Link, mac: str) -> None:
+    """Set the hardware address."""
+    _change(netlink, link, f"set the MAC of {link.name} to {mac}", ("IFLA_ADDRESS", mac))
+
+
+def rename(netlink: Netlink, link: Link, name: str) -> None:
+    """Give the link another name; it must be down on kernels before 6.2."""
+    _change(netlink, link, f"rename {link.name} to {name}", ("IFLA_IFNAME", name))
+
+
+def move(netlink: Netlink, link: Link, descriptor: int, where: str) -> None:
+    """Move the link into the namespace open at `descriptor`; it arrives down, with its name."""
+    doing = f"move {link.name} to the {where}"
+    _change(netlink, link, doing, ("IFLA_NET_NS_FD", descriptor))
+
+
+def flush(netlink: Netlink, link: Link) -> None:
+    """Take the addresses away that the snapshot shows; their routes go with them."""
+    for carried in link.addresses:
+        body = bytes.fromhex(carried.message)
+        doing = f"remove {carried.text} from {link.name}"
+        with passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
+            netlink.send(Request(nl.RTM_DELADDR, doing, body))
+
+
+def restore(netlink: Netlink, found: Link, wanted: Link) -> None:
+    """Make `found` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
+
+    Raises the first KernelError after all has been tried. Idempotent.
+    """
+    failures = []
+    for step in _steps_back(netlink, found, wanted):
+        try:
+            step()
+        except KernelError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _steps_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:
+    is_up = found.is_up
+    if found.name != wanted.name:
+        if is_up:
+            yield partial(set_down, netlink, found)
+            is_up = False
+        yield partial(rename, netlink, found, wanted.name)
+    if found.mac != wanted.mac:
+        yield partial(set_mac, netlink, found, wanted.mac)
+    if found.mtu != wanted.mtu:
+        yield partial(set_mtu, netlink, found, wanted.mtu)
+    if is_up != wanted.is_up:
+        yield partial(set_up if wanted.is_up else set_down, netlink, found)
+    for carried in wanted.addresses:
+        yield partial(_put_back, netlink, nl.RTM_NEWADDR, found, carried)
+    for carried in wanted.routes:
+        yield partial(_put_back, netlink, nl.RTM_NEWROUTE, found, carried)
+
+
+def _put_back(netlink: Netlink, type_: int, link: Link, carried: Carried) -> None:
+    body = bytearray.fromhex(carried.message)
+    index = struct.pack("=I", link.index)
+    if type_ == nl.RTM_NEWADDR:
+        body[4:8] = index
+    else:
+        for number, start, _ in nl.attributes(bytes(body), 12):
+            if number == _RTA_OIF:
+                body[start : start + 4] = index
+        flags = struct.unpack_from("=I", body, 8)[0] & _KEPT_ROUTE_FLAGS
+        struct.pack_into("=I", body, 8, flags)
+    doing = f"put {carried.text} back on {link.name}"
+    with passing_over(errno.EEXIST):
+        netlink.send(Request(type_, doing, bytes(body), nl.NLM_F_CREATE | nl.NLM_F_EXCL))
+
+
+@contextmanager
+def passing_over(code: int) -> Iterator[None]:
+    """Take a KernelError of that errno for a success."""
+    try:
+        yield
+    except KernelError as error:
+        if error.errno != code:
+            raise
+
+
+def _change(
+    netlink: Netlink, link: Link, doing: str, *attrs: tuple[str, object], flags: int | None = None
+) -> None:
+    message = ifinfmsg()
+    message["index"] = link.index
+    message["attrs"] = list(attrs)
+    if flags is not None:
+        message["flags"], message["change"] = flags, IFF_UP
+    netlink.change(message, nl.RTM_NEWLINK, doing)
+
+
+def _link(answer: Answer) -> Link:
+    message, attr = answer.message, answer.attribute
+    return Link(
+        index=message["index"],
+        name=attr("IFLA_IFNAME"),
+        mac=(attr("IFLA_ADDRESS") or NO_MAC).lower(),
+        mtu=attr("IFLA_MTU") or 0,
+        is_up=bool(message["flags"] & IFF_UP),
+        has_carrier=bool(message["flags"] & IFF_LOWER_UP),
+        type=message["ifi_type"],
+        kind=attr("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
+        master=attr("IFLA_MASTER") or 0,
+        min_mtu=attr("IFLA_MIN_MTU") or 0,
+        max_mtu=attr("IFLA_MAX_MTU") or 0,
+        parent=attr("IFLA_PARENT_DEV_NAME") or "",
+        alias=attr("IFLA_IFALIAS") or "",
+        vfs=tuple(_vf(one) for one in _vf_list(answer)),
+    )
+
+
+def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
+    """Return, by the lower link's index, the names of links upon it in the same namespace."""
+    uppers: dict[int, list[str]] = {}
+    for one in answers:
+        lower = one.attribute("IFLA_LINK")
+        is_veth = one.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND") == "veth"
+        is_here = one.attribute("IFLA_LINK_NETNSID") is None and lower != one.message["index"]
+        if lower and is_here and not is_veth:
+            uppers.setdefault(lower, []).append(one.attribute("IFLA_IFNAME"))
+    return uppers
+
+
+def _vf_list(answer: Answer) -> list[Any]:
+    listed = answer.attribute("IFLA_VFINFO_LIST")
+    return listed.get_attrs("IFLA_VF_INFO") if listed is not None else []
+
+
+def _vf(info: Any) -> VfSettings:  # noqa: ANN401 - pyroute2's nla
+    def told(name: str, field: str) -> int | None:
+        found = info.get_attr(name)
+        return None if found is None or found[field] == _UNKNOWN else int(found[field])
+
+    def switch(name: str, field: str) -> bool | None:
+        value = told(name, field)
+        return None if value is None else bool(value)
+
+    address = info.get_attr("IFLA_VF_MAC")
+    state = told("IFLA_VF_LINK_STATE", "link_state")
+    return VfSettings(
+        number=address["vf"],
+        mac=address["mac"].lower(),
+        trust=switch("IFLA_VF_TRUST", "trust"),
+        spoofchk=switch("IFLA_VF_SPOOFCHK", "spoofchk"),
+        link_state=None if state is None else _LINK_STATES.get(state),
+        vlan=told("IFLA_VF_VLAN", "vlan") or 0,
+        qos=told("IFLA_VF_VLAN", "qos") or 0,
+    )
+
+
+def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
+    """Ask drivers for their bus address where the kernel (before 5.14) does not tell it."""
+    if any(link.parent for link in links):
+        return links
+    return [
+        replace(link, parent=_bus_info(netlink, link)) if not link.kind else link for link in links
+    ]
+
+
+def _bus_info(netlink: Netlink, link: Link) -> str:
+    """Return ethtool's bus-info (ETHTOOL_GDRVINFO), empty for links without a device."""
+    info = array.array("B", struct.pack("=I", _ETHTOOL_GDRVINFO) + bytes(192))
+    address, _ = info.buffer_info()
+    try:
+        fcntl.ioctl(
+            netlink.fileno(), _SIOCETHTOOL, struct.pack("16sP16x", link.name.encode(), address)
+        )
+    except OSError:
+        return ""
+    return bytes(info)[_BUS_INFO].split(b"\0")[0].decode("ascii", "replace")
+
+
+def _by_index(carried: Iterator[tuple[int, Carried]]) -> dict[int, list[Carried]]:
+    found: dict[int, list[Carried]] = {}
+    for index, one in carried:
+        found.setdefault(index, []).append(one)
+    return found
+
+
+def _addresses(netlink: Netlink) -> Iterator[tuple[int, Carried]]:
+    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
+        message = answer.message
+        is_ipv6 = message["family"] == socket.AF_INET6
+        if is_ipv6 and message["scope"] == _SCOPE_LINK:
+            continue  # the kernel makes it when the link comes up
+        address = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
+        text = f"{address}/{message['prefixlen']}"
+        yield message["index"], Carried(text, answer.body.hex())
+
+
+def _default_route_carriers(routes: Sequence[Answer]) -> set[int]:
+    return {index for one in routes if one.message["dst_len"] == 0 for index in _interfaces(one)}
+
+
+def _routes(routes: Sequence[Answer]) -> Iterator[tuple[int, Carried]]:
+    """Yield the routes that somebody set; the kernel's own come back with their address.
+
+    Those by a gateway come last: it may be reached by one of the others.
+    """
+    for answer in sorted(routes, key=lambda one: one.attribute("RTA_GATEWAY") is not None):
+        index = answer.attribute("RTA_OIF")
+        if index and answer.message["proto"] != _RTPROT_KERNEL:
+            target = answer.attribute("RTA_DST")
+            text = f"{target}/{answer.message['dst_len']}" if target else "default"
+            yield index, Carried(f"route {text}", answer.body.hex())
+
+
+def _unicast_routes(netlink: Netlink) -> Iterator[Answer]:
+    for family in FAMILIES:
+        message = rtmsg()
+        message["family"] = family
+        try:
+            answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
+        except KernelError as error:
+            if error.errno != errno.EOPNOTSUPP:  # no IPv6 in this kernel
+                raise
+            continue
+        yield from (one for one in answers if one.message["type"] == _RTN_UNICAST)
+
+
+def _interfaces(answer: Answer) -> Iterator[int]:
+    if answer.attribute("RTA_OIF"):
+        yield answer.attribute("RTA_OIF")
+    for hop in answer.attribute("RTA_MULTIPATH") or ():
+        yield hop["oif"]

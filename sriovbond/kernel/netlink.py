@@ -1,0 +1,245 @@
+"""The one gate to rtnetlink: a request goes out, its answer or a KernelError comes back.
+
+pyroute2 makes and reads the messages; the socket is the standard library's, because one that is
+born in a namespace stays there, whichever thread uses it, and costs no event loop.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pyroute2.netlink import nlmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from sriovbond.errors import KernelError
+
+# include/uapi/linux/netlink.h and rtnetlink.h
+SOL_NETLINK: Final = 270
+NETLINK_CAP_ACK: Final = 10
+NETLINK_EXT_ACK: Final = 11
+NETLINK_GET_STRICT_CHK: Final = 12
+NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x2, 0x4, 0x10
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
+NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x100, 0x200, 0x400
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLMSGERR_ATTR_MSG = 1
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+
+_HEADER: Final = struct.Struct("=IHHII")
+_INT: Final = struct.Struct("=i")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_BUFFER_BYTES: Final = 1 << 18
+_TIMEOUT_S: Final = 10.0
+_DUMP_TRIES: Final = 5
+_KINDS: Final[Mapping[int, type[nlmsg]]] = {
+    RTM_NEWLINK: ifinfmsg,
+    RTM_NEWADDR: ifaddrmsg,
+    RTM_NEWROUTE: rtmsg,
+}
+_NAMES: Final[Mapping[int, str]] = {
+    number: name for name, number in list(globals().items()) if name.startswith("RTM_")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: `doing` says in words what for, as in "cannot <doing>: EBUSY"."""
+
+    type: int
+    doing: str
+    body: bytes
+    flags: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """True unless it only reads."""
+        return self.type not in (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE)
+
+    def __str__(self) -> str:
+        return f"{_NAMES.get(self.type, self.type)}: {self.doing}"
+
+
+taps: list[Callable[[Request], None]] = []
+"""Called with each request before it is sent: for a log, or to cut the wire by raising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One message of an answer: pyroute2's reading of it, and its body as it came."""
+
+    message: Any  # a pyroute2 message: get_attr(name), ["field"]
+    body: bytes
+
+    def attribute(self, *path: str) -> Any:  # noqa: ANN401 - what the kernel sent
+        """Return the attribute at the end of `path`, None where a step is missing."""
+        found = self.message
+        for name in path:
+            found = found.get_attr(name) if found is not None else None
+        return found
+
+
+class Netlink:
+    """One rtnetlink socket in the namespace that the calling thread is in when it is made."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+        )
+        self._sequence = 0
+        for choice in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            self._choose(choice)
+        self._socket.bind((0, 0))
+        self._socket.settimeout(_TIMEOUT_S)
+
+    def _choose(self, choice: int) -> None:
+        try:
+            self._socket.setsockopt(SOL_NETLINK, choice, 1)
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:  # a kernel older than the choice does without
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket. Idempotent."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor; ioctls on it act in the socket's namespace."""
+        return self._socket.fileno()
+
+    def change(self, message: nlmsg, type_: int, doing: str, flags: int = 0) -> None:
+        """Send a request that changes something and wait for the kernel's word.
+
+        Raises KernelError with the errno and the kernel's own text (extack).
+        """
+        self.send(Request(type_, doing, encoded(message), flags))
+
+    def send(self, request: Request) -> None:
+        """Send a ready-made request that changes something; as `change`."""
+        for _ in self._talk(request, request.flags | NLM_F_ACK):
+            pass
+
+    def get(self, message: nlmsg, type_: int, doing: str) -> Answer:
+        """Ask for one object; KernelError ENODEV where a link is not there."""
+        request = Request(type_, doing, encoded(message))
+        return _only(list(self._talk(request, NLM_F_ACK)), doing)
+
+    def dump(self, message: nlmsg, type_: int, doing: str) -> list[Answer]:
+        """Ask for all objects that `message` describes, again if they changed meanwhile."""
+        request = Request(type_, doing, encoded(message))
+        for _ in range(_DUMP_TRIES):
+            try:
+                return list(self._talk(request, NLM_F_DUMP))
+            except InterruptedError:
+                continue
+        raise KernelError(f"cannot {doing}: it changed faster than it could be read", errno.EINTR)
+
+    def _talk(self, request: Request, flags: int) -> Iterator[Answer]:
+        for tap in taps:
+            tap(request)
+        self._sequence += 1
+        length = _HEADER.size + len(request.body)
+        header = _HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
+        interrupted = False
+        try:
+            self._socket.send(header + request.body)
+            for type_, flags_, body in self._replies():
+                interrupted |= bool(flags_ & NLM_F_DUMP_INTR)
+                if type_ == NLMSG_ERROR:
+                    _raise_for(request, flags_, body)
+                if type_ in (NLMSG_ERROR, NLMSG_DONE):
+                    break
+                yield Answer(_decoded(type_, body), body)
+        except TimeoutError as error:
+            raise KernelError(
+                f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S:.0f} s",
+                errno.ETIMEDOUT,
+            ) from error
+        except OSError as error:
+            raise _kernel_error(request, error.errno or errno.EIO) from error
+        if interrupted:
+            raise InterruptedError
+
+    def _replies(self) -> Iterator[tuple[int, int, bytes]]:
+        while True:
+            data = memoryview(self._socket.recv(_BUFFER_BYTES))
+            offset = 0
+            while offset < len(data):
+                length, type_, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+                if sequence == self._sequence:
+                    yield type_, flags, bytes(data[offset + _HEADER.size : offset + length])
+                offset += (length + 3) & ~3
+
+
+def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, place and payload of each attribute from `offset` on (netlink(7))."""
+    while offset + _ATTRIBUTE.size <= len(body):
+        length, number = _ATTRIBUTE.unpack_from(body, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        start = offset + _ATTRIBUTE.size
+        yield number & 0x3FFF, start, body[start : offset + length]
+        offset += (length + 3) & ~3
+
+
+def encoded(message: nlmsg) -> bytes:
+    """Return a pyroute2 message's body, without the header that the gate writes itself."""
+    message.reset()
+    message.encode()
+    return bytes(message.data[_HEADER.size :])
+
+
+def _decoded(type_: int, body: bytes) -> nlmsg:
+    kind = _KINDS[type_]
+    message = kind(_HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0) + body)
+    message.decode()
+    return message
+
+
+def _only(answers: list[Answer], doing: str) -> Answer:
+    if len(answers) != 1:
+        raise KernelError(f"cannot {doing}: {len(answers)} answers where one was due", errno.EPROTO)
+    return answers[0]
+
+
+def _raise_for(request: Request, flags: int, body: bytes) -> None:
+    (code,) = _INT.unpack_from(body)
+    if code:
+        raise _kernel_error(request, -code, _extack(flags, body))
+
+
+def _extack(flags: int, body: bytes) -> str:
+    """Return the kernel's own words on an error (NLMSGERR_ATTR_MSG), if it has any."""
+    if not flags & NLM_F_ACK_TLVS:
+        return ""
+    offset = _INT.size + _HEADER.size
+    if not flags & NLM_F_CAPPED:
+        (length,) = struct.unpack_from("=I", body, _INT.size)
+        offset = _INT.size + ((length + 3) & ~3)
+    words = (text for number, _, text in attributes(body, offset) if number == NLMSGERR_ATTR_MSG)
+    return next(words, b"").rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _kernel_error(request: Request, code: int, words: str = "") -> KernelError:
+    name = errno.errorcode.get(code, str(code))
+    said = f": {words}" if words else ""
+    return KernelError(f"cannot {request.doing}: {name} ({os.strerror(code)}){said}", code)

@@ -1,0 +1,150 @@
+"""Network namespaces: open one safely, speak to it, write its sysctls; nothing stays behind.
+
+A descriptor, socket or thread that stayed inside would pin the namespace, and the VFs in it.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sriovbond.errors import MachineError
+from sriovbond.kernel.netlink import Netlink
+
+CLONE_NEWNET: Final = 0x40000000
+_NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
+_THIS_THREAD: Final = "/proc/thread-self/ns/net"
+
+T = TypeVar("T")
+
+
+class NamespaceGoneError(MachineError):
+    """Nothing stands at the path: the pod is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """An open network namespace, with a socket of its own in it; `identity` is device and inode."""
+
+    path: str
+    descriptor: int
+    identity: tuple[int, int]
+    netlink: Netlink
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns in a thread that is inside; only sysctls need it."""
+        return _in_namespace(self.descriptor, work)
+
+    def sysctl(self, key: str) -> str | None:
+        """Return a net.* sysctl's value; None where this kernel or namespace has none."""
+        return self.run(lambda: _read_sysctl(key))
+
+    def set_sysctls(self, values: Mapping[str, str]) -> None:
+        """Write net.* sysctls by their path under /proc/sys; passes over those not there."""
+        self.run(partial(_write_sysctls, values))
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Namespace]:
+    """Open the namespace at `path`, following links, and close all of it at the end.
+
+    Raises NamespaceGoneError where nothing is, MachineError where it is no network namespace.
+    """
+    descriptor = _open(path)
+    try:
+        status = os.fstat(descriptor)
+        with _in_namespace(descriptor, Netlink) as netlink:
+            yield Namespace(path, descriptor, (status.st_dev, status.st_ino), netlink)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def own() -> Iterator[Namespace]:
+    """Open the namespace that this process is in: the host's."""
+    with opened(_THIS_THREAD) as namespace:
+        yield namespace
+
+
+def _open(path: str) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NamespaceGoneError(
+            f"cannot open the namespace {path!r}: it is not there; is the pod gone already?"
+        ) from error
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "")
+        raise MachineError(f"cannot open the namespace {path!r}: {name}") from error
+    try:
+        kind = fcntl.ioctl(descriptor, _NS_GET_NSTYPE)
+    except OSError:
+        kind = 0
+    if kind != CLONE_NEWNET:
+        os.close(descriptor)
+        # what `ip netns` and the runtimes leave when the mount is gone is an empty plain file
+        raise NamespaceGoneError(
+            f"cannot use {path!r}: it is no network namespace; look who made the file"
+        )
+    return descriptor
+
+
+def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
+    """Run `work` in a thread of its own, since setns changes the thread that calls it."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def enter_and_work() -> None:
+        try:
+            _setns(descriptor)
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            failure.append(error)
+
+    thread = threading.Thread(target=enter_and_work, name="netns")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _setns(descriptor: int) -> None:
+    # os.setns came with Python 3.12
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise MachineError(f"cannot enter a network namespace: {errno.errorcode.get(code, code)}")
+
+
+def _sysctl_path(key: str) -> Path:
+    return Path("/proc/sys/net", *key.split("/"))
+
+
+def _read_sysctl(key: str) -> str | None:
+    try:
+        return _sysctl_path(key).read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _write_sysctls(values: Mapping[str, str]) -> None:
+    for key, value in values.items():
+        _write_sysctl(_sysctl_path(key), value)
+
+
+def _write_sysctl(path: Path, value: str) -> None:
+    try:
+        if path.read_text(encoding="ascii").strip() != value:
+            path.write_text(value, encoding="ascii")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise MachineError(f"cannot write {value!r} to {path}: {error.strerror}") from error

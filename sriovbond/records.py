@@ -1,0 +1,230 @@
+"""What ADD is about to change, on disk before it changes it; and one lock an attachment.
+
+A record is the only thing that DEL needs: no configuration, no prevResult, no namespace.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from sriovbond.bond.plan import BondPlan
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+
+FORMAT: Final = 1
+_MAX_ID: Final = 128
+_MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
+_LOCK_PAUSE_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class IpamCall:
+    """What IPAM was asked with, so that its reservation can be given back without the runtime."""
+
+    stdin: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One attachment; `namespace` is device and inode, `is_complete` that its ADD succeeded.
+
+    `plan` is None once the kernel's part is undone and only IPAM's is left.
+    """
+
+    network: str
+    container_id: str
+    ifname: str
+    netns: str
+    namespace: tuple[int, int]
+    boot_id: str
+    plan: BondPlan | None
+    ipam: IpamCall | None = None
+    is_complete: bool = False
+    format: int = FORMAT
+
+    @property
+    def key(self) -> str:
+        """The record's name among the records."""
+        return key(self.container_id, self.ifname)
+
+    def completed(self) -> "Record":
+        """Return the record of an ADD that succeeded."""
+        return replace(self, is_complete=True)
+
+
+_ADAPTER: Final = TypeAdapter(Record)
+
+
+def key(container_id: str, ifname: str) -> str:
+    """Return the file name of an attachment: no container id has an @ in it, some are too long."""
+    if len(container_id) > _MAX_ID:
+        container_id = hashlib.sha256(container_id.encode()).hexdigest()
+    return f"{container_id}@{ifname}"
+
+
+@contextmanager
+def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
+    """Hold the attachment's lock; TryLaterError when another call holds it for too long."""
+    folder = _folder(host.run)  # not on the disk: a DEL must work when that is full
+    path = folder / key(container_id, ifname)
+    descriptor = _lock(path, host.lock_timeout_s)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def write(host: Host, record: Record) -> None:
+    """Put the record on disk, whole or not at all (write, fsync, rename)."""
+    folder = _folder(host.records)
+    path = folder / f"{record.key}.json"
+    fresh = _fresh(host, record)
+    content = _ADAPTER.dump_json(record)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+        _sync(folder)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        raise MachineError(f"cannot write the record {str(path)!r}: {error.strerror}") from error
+
+
+def read(host: Host, container_id: str, ifname: str) -> Record | None:
+    """Return the attachment's record, None where there is none.
+
+    Raises MachineError for one that cannot be read: it was damaged, or a newer version wrote it.
+    """
+    return _read(host.records / f"{key(container_id, ifname)}.json")
+
+
+def read_all(host: Host) -> tuple[list[Record], list[str]]:
+    """Return every record, and in words what is wrong with those that cannot be read."""
+    records, faults = [], []
+    for path in sorted(host.records.glob("*@*.json")):
+        try:
+            record = _read(path)
+        except MachineError as error:
+            faults.append(error.message)
+        else:
+            records += [record] if record else []
+    return records, faults
+
+
+def remove(host: Host, record: Record) -> None:
+    """Forget the attachment. Idempotent."""
+    (host.records / f"{record.key}.json").unlink(missing_ok=True)
+    _fresh(host, record).unlink(missing_ok=True)  # a call was killed while it wrote
+
+
+def _fresh(host: Host, record: Record) -> Path:
+    return host.records / f".{record.key}.new"
+
+
+def set_aside(host: Host, container_id: str, ifname: str) -> Path:
+    """Keep a damaged record out of the way, for a person to look at; return where it is now."""
+    path = host.records / f"{key(container_id, ifname)}.json"
+    damaged = path.with_suffix(".damaged")
+    path.rename(damaged)
+    return damaged
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MachineError(f"cannot read the record {str(path)!r}: {error.strerror}") from error
+    _check_format(path, content)
+    try:
+        return _ADAPTER.validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise MachineError(
+            f"cannot read the record {str(path)!r}: {where}: {first['msg']}; it was damaged"
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _check_format(path: Path, content: bytes) -> None:
+    """Raise MachineError for another version's record, whatever else is in it."""
+    try:
+        found = json.loads(content)["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return  # damaged, which the adapter says better
+    if found != FORMAT:
+        raise MachineError(
+            f"cannot read the record {str(path)!r}: its format is {found!r}, "
+            f"this version knows {FORMAT}; use the version that wrote it"
+        )
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
+    return path
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, timeout_s: float) -> int:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        descriptor = _open_lock(path)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _stands(path, descriptor):
+                return descriptor
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise TryLaterError(
+                f"cannot lock the attachment {path.name!r}: another call has held it for "
+                f"{timeout_s:g} s; try again when it has ended"
+            )
+        time.sleep(_LOCK_PAUSE_S)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise MachineError(f"cannot make the lock {str(path)!r}: {error.strerror}") from error
+
+
+def _stands(path: Path, descriptor: int) -> bool:
+    """Tell whether the locked file is still the one at the path: its last holder removes it."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    return False

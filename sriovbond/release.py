@@ -1,0 +1,209 @@
+"""The one road out: put every link back as its record says, give IPAM its addresses back.
+
+Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone is done.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from sriovbond import ipam, records
+from sriovbond.bond.links import Link, Member, Place
+from sriovbond.bond.plan import BondPlan
+from sriovbond.cni.request import parse_request
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.netns import Namespace
+from sriovbond.records import Record
+
+_HOMECOMING_S: Final = 3.0  # a dying namespace hands its devices back from a work queue
+_PAUSE_S: Final = 0.05
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What could not be put back: `problems` must be tried again, `notes` need nobody."""
+
+    problems: list[SriovbondError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def attempt(self, step: Callable[[], object]) -> None:
+        """Run a step that others must not wait for; keep its error."""
+        try:
+            step()
+        except SriovbondError as error:
+            self.problems.append(error)
+
+    def raise_first(self) -> None:
+        """Raise the first problem, with the others in its details."""
+        if self.problems:
+            first, *others = self.problems
+            first.details = "; ".join([first.details, *(one.message for one in others)]).strip("; ")
+            raise first
+
+
+@contextmanager
+def on_failure(host: Host, record: Record) -> Iterator[None]:
+    """Release the record if the block fails; what stands then is what stood before.
+
+    The block's error is the one that is raised; what the release could not do is added to it.
+    """
+    try:
+        yield
+    except BaseException as cause:
+        outcome = release(host, record)
+        if isinstance(cause, SriovbondError):
+            left = [f"and the way back failed: {one.message}" for one in outcome.problems]
+            cause.details = "; ".join([*filter(None, [cause.details]), *left])
+        raise
+
+
+def release(host: Host, record: Record) -> Outcome:
+    """Undo the attachment, and forget it when nothing is left to undo."""
+    outcome = Outcome()
+    if record.plan and record.boot_id == host.boot_id():
+        plan = record.plan
+        outcome.attempt(partial(_release_links, record, plan, outcome))
+    if not outcome.problems:
+        record = replace(record, plan=None)
+    if record.ipam:
+        call = record.ipam
+        before = len(outcome.problems)
+        outcome.attempt(partial(_release_ipam, host, call))
+        if len(outcome.problems) == before:
+            record = replace(record, ipam=None)
+    if record.plan or record.ipam:
+        outcome.attempt(partial(records.write, host, record))
+    else:
+        records.remove(host, record)
+    return outcome
+
+
+def _release_ipam(host: Host, call: records.IpamCall) -> None:
+    environment = {**call.environment, "CNI_COMMAND": "DEL"}
+    request = parse_request(environment, call.stdin.encode())
+    ipam.delete(request, host.ipam_timeout_s)
+
+
+def _release_links(record: Record, plan: BondPlan, outcome: Outcome) -> None:
+    try:
+        with netns.opened(record.netns) as pod:
+            if pod.identity == record.namespace:
+                _release_in(pod, record, plan, outcome)
+                return
+    except netns.NamespaceGoneError:
+        pass
+    outcome.notes.append(f"the namespace {record.netns} is gone")
+    _await_homecoming(plan)
+    _restore_at_home(plan, outcome)
+
+
+def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome) -> None:
+    for bond in _bonds(links.dump(pod.netlink), record, plan):
+        bonding.delete(pod.netlink, bond)
+    standing = links.dump(pod.netlink)
+    for member in plan.members:
+        found = _in_pod(standing, member)
+        if found and not found.master:
+            outcome.attempt(partial(_release_member, pod, record, member, found))
+    _restore_at_home(plan, outcome)
+
+
+def _bonds(standing: Sequence[Link], record: Record, plan: BondPlan) -> list[Link]:
+    """Return what is to be deleted: the bond, also under the name that somebody gave it since.
+
+    Where ADD did not succeed, one with members that are not ours may be what was in its way.
+    """
+    ours = [link for link in (_in_pod(standing, member) for member in plan.members) if link]
+    bonds = [link for link in standing if link.kind == "bond"]
+    if record.is_complete:
+        masters = {link.master for link in ours}
+        return [one for one in bonds if one.name == record.ifname or one.index in masters]
+    foreign = {link.master for link in standing if link not in ours}
+    return [one for one in bonds if one.name == record.ifname and one.index not in foreign]
+
+
+def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
+    """Find a member in the pod; one without a device by its index, if it was born there."""
+    if member.link.parent or member.place is Place.HOST:
+        return links.find_again(standing, member.link)
+    wanted = (member.link.index, member.link.kind)
+    return next((one for one in standing if (one.index, one.kind) == wanted), None)
+
+
+def _release_member(pod: Namespace, record: Record, member: Member, found: Link) -> None:
+    if member.place is Place.HOST:
+        try:
+            links.restore(pod.netlink, found, _bare(member.link))
+        finally:
+            _send_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
+    elif record.is_complete:
+        # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
+        links.restore(pod.netlink, found, _bare(member.link))
+    else:
+        links.restore(pod.netlink, found, member.link)
+
+
+def _bare(link: Link) -> Link:
+    return replace(link, is_up=False, addresses=(), routes=())
+
+
+def send_home(pod: Namespace, name: str) -> None:
+    """Move a link of the pod to the host, where it stays down; nothing if it is not there."""
+    found = links.find(pod.netlink, name)
+    if found:
+        _send_home(pod, found)
+
+
+def _send_home(pod: Namespace, found: Link) -> None:
+    with netns.own() as home:
+        if found.is_up:
+            links.set_down(pod.netlink, found)
+        if links.find(home.netlink, found.name):
+            links.rename(pod.netlink, found, _substitute(found.name))
+        links.move(pod.netlink, found, home.descriptor, "host")
+
+
+def _substitute(name: str) -> str:
+    """Return the name that a link comes home with when its own is taken there."""
+    return f"sb-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
+    at_home = [member for member in plan.members if member.place is Place.HOST]
+    if not at_home:
+        return
+    with netns.own() as home:
+        standing = links.dump(home.netlink)
+        for member in at_home:
+            found = _at_home(standing, member.link)
+            if found:
+                outcome.attempt(partial(links.restore, home.netlink, found, member.link))
+
+
+def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
+    """Find a link at home; one without a device by its MAC too: its name may be another's now."""
+    if wanted.parent:
+        return links.find_again(standing, wanted)
+    alike = [one for one in standing if (one.kind, one.mac) == (wanted.kind, wanted.mac)]
+    names = (wanted.name, _substitute(wanted.name))
+    return next((one for name in names for one in alike if one.name == name), None)
+
+
+def _await_homecoming(plan: BondPlan) -> None:
+    """Wait a bounded time for devices that the kernel hands back after a namespace's end."""
+    expected = [
+        member.link for member in plan.members if member.place is Place.HOST and member.link.parent
+    ]
+    deadline = time.monotonic() + _HOMECOMING_S
+    while expected and time.monotonic() < deadline:
+        with netns.own() as home:
+            standing = links.dump(home.netlink)
+        if all(links.find_again(standing, link) for link in expected):
+            return
+        time.sleep(_PAUSE_S)

@@ -1,0 +1,56 @@
+"""Rewrite what the docs hold of generated text: `python -m tests.docs_tables`, or `make docs`."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from sriovbond.bond.config import json_schema
+from sriovbond.cli.reference import PARTS
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+README: Final = CHECKOUT / "README.md"
+SCHEMA: Final = CHECKOUT / "manifests" / "netconf.schema.json"
+
+
+def readme() -> str:
+    """Return the README with every table between its markers as the code has it now."""
+    text = README.read_text(encoding="utf-8")
+    for part, table in PARTS.items():
+        text = _replaced(text, part, table())
+    return text
+
+
+def schema() -> str:
+    """Return what `sriovbond schema` prints."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+GENERATED: Final[Mapping[Path, Callable[[], str]]] = MappingProxyType(
+    {README: readme, SCHEMA: schema}
+)
+
+
+def main() -> int:
+    """Write the files that are stale, and name them."""
+    for path, made in GENERATED.items():
+        fresh = made()
+        if not path.exists() or path.read_text(encoding="utf-8") != fresh:
+            path.write_text(fresh, encoding="utf-8")
+            sys.stdout.write(f"rewrote {path.relative_to(CHECKOUT)}\n")
+    return 0
+
+
+def _replaced(text: str, part: str, table: str) -> str:
+    begin, end = f"<!-- begin: {part} -->\n", f"<!-- end: {part} -->"
+    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if len(between.findall(text)) != 1:
+        raise ValueError(f"cannot place the table {part!r}: its markers are not there once")
+    return between.sub(lambda _: f"{begin}\n{table}\n\n{end}", text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

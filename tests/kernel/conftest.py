@@ -1,0 +1,167 @@
+"""What kernel tests stand on: the rig's VFs, pods, and a plugin whose records are in tmp_path."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from vm import rig as rigs
+
+from sriovbond.host import Host
+from tests.support import plugins
+from tests.support.calls import Reply, Runtime
+from tests.support.classic import MACS, Call, Config
+from tests.support.pods import Pod, a_pod, ip
+
+NOTES = Path("build/kernel-notes.txt")
+PEERS = {"sriov": "SR-IOV CNI", "bond": "bond-cni"}
+notes = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "vf: needs the rig's VFs, so the VM")
+    config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
+    config.stash[notes] = [f"kernel {os.uname().release}"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a program that nobody gave, and say so in the summary."""
+    left_out = [item for item in items if _missing_peer(item)]
+    items[:] = [item for item in items if not _missing_peer(item)]
+    config.hook.pytest_deselected(items=left_out)
+    took_part = [words for name, words in PEERS.items() if has_peer(name)]
+    told = ["reference plugins", *took_part]
+    config.stash[notes].append(f"programs that took part: {', '.join(told)}")
+    for name, words in PEERS.items():
+        without = [item for item in left_out if _missing_peer(item) == name]
+        if without:
+            names = ", ".join(sorted({item.name.split("[")[0] for item in without}))
+            config.stash[notes].append(
+                f"left out for the lack of {words} (SRIOVBOND_PEERS): {len(without)} tests: {names}"
+            )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    told = terminalreporter.config.stash[notes]
+    NOTES.parent.mkdir(exist_ok=True)
+    NOTES.write_text("".join(f"{note}\n" for note in told))
+    for note in told:
+        terminalreporter.write_line(note)
+
+
+def has_peer(name: str) -> bool:
+    """Tell whether SRIOVBOND_PEERS has the program."""
+    return Path(os.environ.get("SRIOVBOND_PEERS") or "/nonexistent", name).exists()
+
+
+def _missing_peer(item: pytest.Item) -> str:
+    for marker in item.iter_markers("peer"):
+        if not has_peer(marker.args[0]):
+            return str(marker.args[0])
+    return ""
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Add a line to the run's summary: a figure, or what this kernel cannot prove."""
+    return request.config.stash[notes].append
+
+
+@pytest.fixture(scope="session")
+def rig() -> rigs.Layout:
+    """The VM's PFs and VFs; a test that asks for them fails where there are none."""
+    return rigs.layout()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """This machine, with records and SR-IOV CNI's cache in tmp_path."""
+    return Host(state=tmp_path / "state", run=tmp_path / "run", sriov_cni_cache=tmp_path / "sriov")
+
+
+@pytest.fixture
+def pod() -> Iterator[Pod]:
+    """A pod without interfaces."""
+    with a_pod() as made:
+        yield made
+
+
+@pytest.fixture
+def runtime(host: Host, pod: Pod) -> Runtime:
+    """A runtime that calls the plugin for `pod`."""
+    return Runtime(host, pod)
+
+
+@pytest.fixture
+def vfs(rig: rigs.Layout) -> Iterator[rigs.Layout]:
+    """The rig's VFs, pristine again after the test."""
+    yield rig
+    rigs.reset_vfs()
+
+
+@pytest.fixture
+def vf_pod(vfs: rigs.Layout, pod: Pod) -> Pod:
+    """A pod that was given a VF of pf0 as net1 and one of pf1 as net2, both up."""
+    pod.give(vfs.pfs[0].vfs[0].name, "net1")
+    pod.give(vfs.pfs[1].vfs[0].name, "net2")
+    return pod
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Veth pairs: `pod` holds net1, net2 ..., `far` their other ends far1, far2 ..."""
+
+    pod: Pod
+    far: Pod
+    names: tuple[str, ...]
+
+    @property
+    def links(self) -> list[dict[str, str]]:
+        """The `links` of a configuration over all of them."""
+        return [{"name": name} for name in self.names]
+
+
+@pytest.fixture
+def wires(pod: Pod) -> Iterator[Wires]:
+    """Two veth pairs between the pod and a far side, up at both ends."""
+    with a_pod("far") as far:
+        for number in (1, 2):
+            ip(
+                f"link add net{number} netns {pod.name} address 02:00:00:00:01:0{number} "
+                f"type veth peer far{number} netns {far.name} address 02:00:00:00:02:0{number}"
+            )
+            pod.ip(f"link set net{number} up")
+            far.ip(f"link set far{number} up")
+        yield Wires(pod, far, ("net1", "net2"))
+
+
+@pytest.fixture
+def ours(runtime: Runtime) -> Call:
+    """Return a function that runs a command of ours with bond-cni's configuration."""
+
+    def called(command: str, config: Config, **environment: str) -> Reply:
+        return runtime.call(command, {**config, "type": "sriovbond"}, **environment)
+
+    return called
+
+
+@pytest.fixture
+def theirs(pod: Pod) -> Call:
+    """Return a function that runs a command of bond-cni."""
+
+    def called(command: str, config: Config, **environment: str) -> Reply:
+        return plugins.call(command, pod, "bond0", config, **environment)
+
+    return called
+
+
+@pytest.fixture
+def on_host() -> Iterator[tuple[str, str]]:
+    """Make two links of the host for a bond to take, down; nothing of them is left afterwards."""
+    names = ("bondtest1", "bondtest2")
+    for name, mac in zip(names, MACS, strict=True):
+        ip(f"link add {name} address {mac} type dummy")
+    yield names
+    for name in names:
+        ip(f"link del {name}", check=False)

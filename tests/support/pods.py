@@ -1,0 +1,96 @@
+"""Pods as far as CNI knows them: a network namespace and a container id."""
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sriovbond.bond.links import Link
+from sriovbond.bond.plan import BondState
+from sriovbond.kernel import bonding, links, netns
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A namespace that stands for a pod."""
+
+    name: str
+    container_id: str
+
+    @property
+    def path(self) -> str:
+        return f"/run/netns/{self.name}"
+
+    def ip(self, arguments: str) -> Any:  # noqa: ANN401 - what ip's JSON holds
+        """Run `ip` inside; return its JSON where it prints any."""
+        return ip(f"-n {self.name} {arguments}")
+
+    def batch(self, *lines: str) -> None:
+        """Run lines of `ip` inside, in one process."""
+        batch(*lines, netns=self.name)
+
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+        """Run a program inside."""
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name, *command],
+            text=True,
+            capture_output=True,
+            check=False,
+            **options,
+        )
+
+    def give(self, host_name: str, name: str, *, is_up: bool = True) -> None:
+        """Move a link of the host into the pod under another name, as a mover leaves it."""
+        with netns.own() as home, netns.opened(self.path) as pod:
+            link = links.find(home.netlink, host_name)
+            assert link is not None, f"the host has no {host_name}"
+            links.move(home.netlink, link, pod.descriptor, "pod")
+            moved = links.find(pod.netlink, host_name)
+            assert moved is not None
+            if name != host_name:
+                links.rename(pod.netlink, moved, name)
+            if is_up:
+                links.set_up(pod.netlink, moved)
+
+    def bond(self, name: str = "bond0") -> BondState | None:
+        """Return the pod's bond as the kernel tells it."""
+        with netns.opened(self.path) as pod:
+            return bonding.observe(pod.netlink, name)
+
+    def link(self, name: str) -> Link | None:
+        """Return one of the pod's links."""
+        with netns.opened(self.path) as pod:
+            return links.find(pod.netlink, name)
+
+
+@contextmanager
+def a_pod(prefix: str = "pod") -> Iterator[Pod]:
+    """Make a namespace, and take it away with all that is in it."""
+    number = next(_numbers)
+    pod = Pod(f"{prefix}{os.getpid()}-{number}", f"{prefix}-{os.getpid()}-{number}")
+    ip(f"netns add {pod.name}")
+    try:
+        yield pod
+    finally:
+        ip(f"netns del {pod.name}", check=False)
+
+
+def ip(arguments: str, *, check: bool = True) -> Any:  # noqa: ANN401 - what ip's JSON holds
+    """Run `ip` on the host; return its JSON where it was asked for any (-j)."""
+    done = subprocess.run(["ip", *arguments.split()], check=False, capture_output=True, text=True)
+    assert not check or done.returncode == 0, f"ip {arguments}: {done.stderr}"
+    return json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else done.stdout
+
+
+def batch(*lines: str, netns: str = "") -> None:
+    """Run lines of `ip` in one process, in a named namespace or in this one."""
+    command = ["ip", *(["-netns", netns] if netns else []), "-batch", "-"]
+    text = "\n".join(lines)
+    done = subprocess.run(command, input=text, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{text}: {done.stderr}"

@@ -1,0 +1,112 @@
+"""The whole state of host and pod that an ADD may touch, to be compared before and after."""
+
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel import netns
+from sriovbond.kernel.netlink import Netlink
+
+World = dict[str, object]
+_CONF = {"IPv4": (2, 1), "IPv6": (10, 2)}  # AF_INET with IFLA_INET_CONF, AF_INET6 likewise
+_IFLA_AF_SPEC = 26
+_IFINFOMSG_BYTES = 16
+_CARRIER = (" fe80", "ff00::", "table 255")
+
+
+def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) -> World:
+    """Return every link with its sysctls, every address and route, and every file.
+
+    `namespaces` maps a word to a path, None for the namespace of this process.
+    """
+    found: World = {}
+    for word, path in namespaces.items():
+        with netns.own() if path is None else netns.opened(path) as namespace:
+            for key, value in _facts(namespace.netlink):
+                found[f"{word}: {key}"] = value
+    for folder in folders:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not _is_memory(file):
+                found[f"file: {file}"] = file.read_bytes()
+    return found
+
+
+def _is_memory(file: Path) -> bool:
+    """Tell host-local's notes, which are no reservation, from its leases."""
+    return file.name == "lock" or file.name.startswith("last_reserved_ip")
+
+
+def differences(before: World, after: World) -> list[str]:
+    """Name what was added, taken away or changed."""
+    told = [f"gone: {key} = {before[key]!r}" for key in before.keys() - after.keys()]
+    told += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
+    for key in before.keys() & after.keys():
+        if before[key] != after[key]:
+            told.append(f"changed: {key}: {before[key]!r} -> {after[key]!r}")
+    return sorted(told)
+
+
+def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
+    for answer in netlink.dump(ifinfmsg(), nl.RTM_GETLINK, "list the links"):
+        name = answer.attribute("IFLA_IFNAME")
+        yield (
+            f"{name}",
+            (
+                answer.message["flags"] & 0x1,
+                *(
+                    answer.attribute(f"IFLA_{one}")
+                    for one in ("ADDRESS", "MTU", "MASTER", "IFALIAS")
+                ),
+                answer.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND"),
+            ),
+        )
+        for word, (family, conf) in _CONF.items():
+            yield f"{name} sysctls {word}", _conf(answer, family, conf)
+    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
+        yield _address(answer)
+    for family in (2, 10):
+        message = rtmsg()
+        message["family"] = family
+        for answer in netlink.dump(message, nl.RTM_GETROUTE, "list the routes"):
+            yield _route(answer)
+
+
+def _conf(answer: nl.Answer, family: int, conf: int) -> dict[int, int]:
+    """Return a link's sysctls of one family by their number (IPV4_DEVCONF_*, DEVCONF_*)."""
+    payload = answer.body[_IFINFOMSG_BYTES:]
+    for number in (_IFLA_AF_SPEC, family, conf):
+        payload = next((part for one, _, part in nl.attributes(payload, 0) if one == number), b"")
+    values = struct.unpack(f"={len(payload) // 4}i", payload)
+    return {number: value for number, value in enumerate(values, 1) if value}
+
+
+def _address(answer: nl.Answer) -> tuple[str, object]:
+    message = answer.message
+    text = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
+    # whether DAD is over, and the link-local address that comes with the link, are the kernel's
+    scope = message["scope"]
+    key = f"address {text}/{message['prefixlen']} scope {scope}"
+    return f"{key} on index {message['index']}", "there"
+
+
+def _route(answer: nl.Answer) -> tuple[str, object]:
+    keys = ("RTA_TABLE", "RTA_DST", "RTA_GATEWAY", "RTA_OIF", "RTA_PRIORITY", "RTA_PREFSRC")
+    told = [f"{key[4:].lower()} {answer.attribute(key)}" for key in keys]
+    fields = [f"{key} {answer.message[key]}" for key in ("dst_len", "proto", "scope", "type")]
+    return f"route {' '.join([*told, *fields])}", "there"
+
+
+def settled(facts: World) -> World:
+    """Return the world without what the kernel makes of carrier and DAD: it comes 1-3 s later."""
+    return {key: value for key, value in facts.items() if not any(one in key for one in _CARRIER)}
+
+
+def any_of(facts: World, *words: str) -> dict[str, Any]:
+    """Return the facts whose key holds every one of the words."""
+    return {key: value for key, value in facts.items() if all(word in key for word in words)}

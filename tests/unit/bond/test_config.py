@@ -1,0 +1,417 @@
+import contextlib
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sriovbond.bond.config import (
+    IGNORED_KEYS,
+    MemberAddresses,
+    NetConf,
+    Policy,
+    camel_case,
+    parse_config,
+)
+from sriovbond.bond.kinds import Number
+from sriovbond.bond.options import OPTIONS, BondMode, Option
+from sriovbond.errors import ConfigError
+from tests.support.builders import a_netconf
+
+LINKS = [{"name": "net1"}, {"name": "net2"}]
+IPAM = {"type": "host-local", "subnet": "198.51.100.0/24", "routes": [{"dst": "0.0.0.0/0"}]}
+
+
+def value(config: NetConf, name: str) -> object:
+    return next((one.value for one in config.settings if one.name == name), None)
+
+
+def refused(**keys: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        a_netconf(**keys)
+    return caught.value.message
+
+
+def warned(config: NetConf) -> list[str]:
+    return [warning.rule for warning in config.warnings]
+
+
+# Like those of bond-cni's README and of OpenShift's documentation, with only `type` changed.
+BOND_CNI: dict[str, dict[str, Any]] = {
+    "over links of the pod": {
+        "mode": "active-backup",
+        "failOverMac": 1,
+        "linksInContainer": True,
+        "miimon": "100",
+        "mtu": 1500,
+        "links": LINKS,
+        "ipam": IPAM,
+    },
+    "over links of the host": {
+        "mode": "active-backup",
+        "miimon": "100",
+        "mtu": 1400,
+        "failOverMac": 1,
+        "allSlavesActive": 0,
+        "links": [{"name": "ens1f0v1"}, {"name": "ens1f1v1"}],
+    },
+    "without IPAM": {"mode": "balance-rr", "miimon": "100", "links": LINKS, "ipam": {}},
+    "with a dozen links": {
+        "mode": "balance-xor",
+        "miimon": "50",
+        "xmitHashPolicy": "layer3+4",
+        "links": [{"name": f"net{number}"} for number in range(12)],
+    },
+    "tlb": {"mode": "balance-tlb", "miimon": "100", "tlbDynamicLb": 0, "links": LINKS},
+    "alb": {"mode": "balance-alb", "miimon": "100", "tlbDynamicLb": 1, "links": LINKS},
+    "lacp": {"mode": "802.3ad", "miimon": "100", "xmitHashPolicy": "layer2+3", "links": LINKS},
+    "broadcast": {"mode": "broadcast", "miimon": "100", "links": LINKS},
+    "mtu 0": {"mode": "active-backup", "miimon": "100", "mtu": 0, "links": LINKS},
+    "without monitoring": {"mode": "active-backup", "miimon": "0", "links": LINKS},
+    "failOverMac without effect": {
+        "mode": "balance-rr",
+        "miimon": "100",
+        "failOverMac": 1,
+        "links": LINKS,
+    },
+    "as Multus hands it on": {
+        "cniVersion": "0.3.1",
+        "mode": "active-backup",
+        "failOverMac": 2,
+        "allSlavesActive": 1,
+        "miimon": "100",
+        "links": LINKS,
+        "dns": {"nameservers": ["192.0.2.53"]},
+        "deviceID": "0000:01:10.0",
+        "capabilities": {"mac": True, "ips": True},
+        "runtimeConfig": {},
+        "args": {"cni": {"ips": []}},
+    },
+    "as flannel hands it on": {
+        "mode": "active-backup",
+        "miimon": "100",
+        "links": LINKS,
+        "ipMasq": False,
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": IPAM,
+    },
+    "with what Go's JSON passes over": {
+        "MODE": "active-backup",
+        "Miimon": "+100",
+        "mtu": None,
+        "failOverMac": None,
+        "allSlavesActive": None,
+        "ipam": {"type": None},
+        "links": [{"name": "net1", "comment": "left"}, {"name": "net2"}],
+    },
+}
+
+
+@pytest.mark.parametrize("keys", BOND_CNI.values(), ids=BOND_CNI)
+def test_what_gives_a_working_bond_with_bond_cni_parses(keys: dict[str, Any]) -> None:
+    config = a_netconf(**keys)
+
+    given_links = keys["links"]
+    assert [link.name for link in config.links or ()] == [link["name"] for link in given_links]
+    assert config.mode == keys.get("mode", "active-backup")
+    assert value(config, "miimon") == int(keys.get("miimon", 100))
+    assert config.mtu == (keys.get("mtu") or None)
+    assert config.links_in_container is keys.get("linksInContainer")
+    assert config.ipam_type == ((keys.get("ipam") or {}).get("type") or "")
+
+
+def test_numbers_of_bond_cni_become_the_kernels_names() -> None:
+    config = a_netconf(mode="balance-tlb", failOverMac=2, allSlavesActive=1, tlbDynamicLb=0)
+
+    assert value(config, "fail_over_mac") == "follow"
+    assert value(config, "all_slaves_active") == "on"
+    assert value(config, "tlb_dynamic_lb") == "off"
+
+
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("spell", [str, camel_case, str.upper], ids=["kernel", "camel", "upper"])
+def test_every_option_is_found_under_each_spelling(row: Option, spell: Any) -> None:  # noqa: ANN401
+    config = a_netconf(**surroundings(row), **{spell(row.name): an_example(row)})
+
+    assert value(config, row.name) == row.kind.parse(an_example(row))
+
+
+def an_example(row: Option) -> object:
+    examples: dict[str, object] = {
+        "mode": "802.3ad",
+        "miimon": "100",
+        "arp_ip_target": ["192.0.2.1"],
+        "ns_ip6_target": "2001:db8::1",
+        "primary": "net1",
+        "ad_actor_system": "02:00:00:00:00:01",
+    }
+    if row.name in examples:
+        return examples[row.name]
+    return 200 if isinstance(row.kind, Number) else 1
+
+
+def surroundings(row: Option) -> dict[str, object]:
+    """Return what the option needs beside it."""
+    mode = min(row.effective)
+    if row.name.startswith(("arp_", "ns_")):
+        beside = {"mode": mode, "arp_interval": 200, "arp_ip_target": ["192.0.2.1"]}
+        return {name: given for name, given in beside.items() if name != row.name}
+    return {} if row.name == "mode" else {"mode": mode}
+
+
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
+def test_a_bad_value_is_refused_with_key_finding_and_wish(row: Option) -> None:
+    key = camel_case(row.name)
+
+    message = refused(**{key: {"no": "value"}})
+
+    assert f"{key}: {row.kind.words()} " in message
+    assert "wanted, {'no': 'value'} was found" in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"mtu": "big"}, "mtu: a number from 1 to 2147483647 is wanted, 'big' was found"),
+        ({"mtu": -1}, "mtu: a number from 1 to 2147483647 is wanted, -1 was found"),
+        ({"mtu": 67}, "an MTU of 67 is asked for, and the least is 68"),
+        ({"mac": "nonsense"}, "mac: a MAC address such as 02:00:00:00:00:01 is wanted"),
+        ({"minMembers": 0}, "minMembers: a number from 1 to 2147483647 is wanted, 0 was found"),
+        ({"minMembers": True}, "minMembers: a number from 1 to 2147483647 is wanted, True was"),
+        ({"policy": "lax"}, "policy: Input should be 'strict', 'default' or 'warn', 'lax' was"),
+        ({"memberAddresses": "drop"}, "memberAddresses: Input should be 'flush', 'refuse' or"),
+        ({"linksInContainer": "perhaps", "links": LINKS}, "linksInContainer: Input should be"),
+        ({"linksInContainer": False}, "linksInContainer: false needs `links`"),
+        ({"logFile": "log.txt"}, "logFile: an absolute path is wanted, 'log.txt' was found"),
+        ({"links": ["net1"]}, 'links: a list such as [{"name": "net1"}, {"name": "net2"}]'),
+        ({"links": {"name": "net1"}}, "is wanted, {'name': 'net1'} was found"),
+        ({"links": [{}]}, "links.0.name: Field required"),
+        ({"links": [{"name": "n" * 16}]}, "links.0.name: String should have at most 15"),
+        ({"links": [{"name": "a"}, {"name": "b", "prio": "x"}]}, "links.1.prio: a number from -"),
+        ({"links": [{"name": "a", "queueId": -1}]}, "links.0.queue_id: a number from 0 to 65535"),
+        ({"links": LINKS + LINKS}, "links name 'net1' 2 times"),
+        ({"ipam": "host-local"}, "ipam: an object with a type is wanted, 'host-local' was found"),
+        ({"ipam": {"type": 5}}, "ipam: an object with a type is wanted"),
+        ({"ipam": {"type": "sriovbond"}}, "ipam.type: 'sriovbond' is this plugin itself"),
+        ({"failOverMac": "passive"}, "failOverMac: one of auto, none (0), active (1), follow (2)"),
+    ],
+)
+def test_a_bad_key_of_ours_is_refused_with_its_name(keys: dict[str, Any], words: str) -> None:
+    assert words in refused(**keys)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    message = refused(mode="fast", miimmon=1, mtu="x", policy="y", ipam=1, links=[{"prio": 1.5}])
+
+    for words in ("mode: ", "'miimmon'", "mtu: ", "policy: ", "ipam: ", "links.0.name", "0.prio: "):
+        assert words in message
+
+
+def test_faults_of_keys_and_of_their_combination_are_told_at_once() -> None:
+    message = refused(mtu="x", miimon=100, arp_interval=100, arp_ip_target=["192.0.2.1"])
+
+    assert "mtu: " in message
+    assert "[two-monitors]" in message
+
+
+def test_a_combination_is_not_judged_while_an_option_is_not_understood() -> None:
+    message = refused(mode="802.3add", lacp_rate="fast")
+
+    assert "mode: " in message
+    assert "lacp_rate" not in message
+
+
+def test_active_slave_is_refused_with_a_word_on_primary() -> None:
+    for key in ("active_slave", "activeSlave"):
+        message = refused(**{key: "net1"})
+
+        assert f"{key} 'net1'" in message
+        assert "name the member to prefer with `primary`" in message
+
+
+def test_two_spellings_that_contradict_each_other_are_refused() -> None:
+    message = refused(num_grat_arp=1, num_unsol_na=2)
+
+    assert "num_unsol_na: 2 contradicts num_grat_arp 1 given beside it" in message
+
+
+def test_two_spellings_that_agree_are_one() -> None:
+    assert value(a_netconf(num_grat_arp=3, num_unsol_na="3"), "num_grat_arp") == 3
+
+
+def test_auto_beside_another_fail_over_mac_is_refused() -> None:
+    assert "contradicts" in refused(failOverMac="auto", fail_over_mac="none")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("miimmon", "miimon"),
+        ("mimon", "miimon"),
+        ("modes", "mode"),
+        ("failOvrMac", "fail_over_mac"),
+        ("arpIpTargets", "arp_ip_target"),
+        ("linkInContainer", "linksInContainer"),
+        ("link", "links"),
+        ("minMember", "minMembers"),
+        ("primry", "primary"),
+        ("lacp_rates", "lacp_rate"),
+        ("memberAdresses", "memberAddresses"),
+        ("logfiles", "logFile"),
+        ("polciy", "policy"),
+        ("macs", "mac"),
+    ],
+)
+def test_a_near_miss_is_refused_with_the_name_meant(key: str, meant: str) -> None:
+    assert f"{key!r} is no key of ours; did you mean {meant!r}?" in refused(**{key: 1})
+
+
+def test_a_near_miss_in_a_link_is_refused_with_the_name_meant() -> None:
+    message = refused(links=[{"name": "net1", "queue_ids": 1}])
+
+    assert "'links.0.queue_ids' is no key of ours; did you mean 'queue_id'?" in message
+
+
+OTHERS_KEYS = """
+    vlan vlanId vlanQoS vlanProto vlanTrunk bandwidth master ports bridge delegate delegates trust
+    promisc promiscuous spoofchk macspoofchk link_state linkState min_tx_rate max_tx_rate qos
+    logLevel logToStderr kubeconfig ibKubernetesEnabled rdmaIsolation pkey link_guid state
+    sysctl allmulti txQLen hwaddr kernelpath device interfaces members slaves bond description
+    labels namespace confDir binDir readinessindicatorfile dpMode host uplink port node timeout
+    isolated ranges dataDir mask keepalive disableContainerInterface preserveDefaultVlan ips
+""".split()  # noqa: SIM905 - a list of words reads better so
+
+
+@pytest.mark.parametrize("key", OTHERS_KEYS)
+def test_a_key_of_another_plugin_is_passed_over_with_a_warning(key: str) -> None:
+    config = a_netconf(**{key: "1"})
+
+    assert warned(config) == ["unknown-key"]
+    assert f"the key {key!r} is not known and is passed over" in config.warnings[0].text
+
+
+@pytest.mark.parametrize("key", [*IGNORED_KEYS, "cni.dev/valid-attachments", "cni.dev/anything"])
+def test_a_key_that_others_put_there_is_passed_over_silently(key: str) -> None:
+    raw = {"type": "sriovbond", key: {"type": "host-local"} if key == "ipam" else "1"}
+
+    assert parse_config(raw).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "name", "expected"),
+    [
+        ({}, "mode", "active-backup"),
+        ({}, "miimon", 100),
+        ({"mode": "balance-rr"}, "miimon", 100),
+        ({"arp_interval": 200, "arp_ip_target": ["192.0.2.1"]}, "miimon", None),
+        ({"arp_interval": 0}, "miimon", 100),
+        ({"miimon": 0}, "miimon", 0),
+        ({}, "fail_over_mac", "active"),
+        ({"failOverMac": "auto"}, "fail_over_mac", "active"),
+        ({"failOverMac": "Auto"}, "fail_over_mac", "active"),
+        ({"mac": "02:00:00:00:00:01"}, "fail_over_mac", None),
+        ({"failOverMac": "auto", "mac": "02:00:00:00:00:01"}, "fail_over_mac", "none"),
+        ({"mode": "balance-xor"}, "fail_over_mac", None),
+        ({"mode": "balance-xor", "failOverMac": "auto"}, "fail_over_mac", "none"),
+        ({"failOverMac": 0}, "fail_over_mac", "none"),
+        ({"mode": "lacp"}, "mode", "802.3ad"),
+        ({"mode": 4}, "mode", "802.3ad"),
+        ({"mode": "1"}, "mode", "active-backup"),
+    ],
+)
+def test_defaults_are_those_that_work(keys: dict[str, Any], name: str, expected: object) -> None:
+    config = a_netconf(**keys)
+
+    assert value(config, name) == expected
+    assert config.warnings == () or value(config, "miimon") == 0
+
+
+def test_own_keys_have_their_defaults() -> None:
+    config = a_netconf()
+
+    assert config.links is None
+    assert config.links_in_container is None
+    assert (config.min_members, config.mtu, config.mac) == (2, None, None)
+    assert config.member_addresses is MemberAddresses.FLUSH
+    assert config.policy is Policy.DEFAULT
+
+
+def test_own_keys_are_read_in_any_case_and_as_text() -> None:
+    config = a_netconf(
+        MinMembers="1",
+        MTU="1400",
+        member_addresses="keep",
+        POLICY="strict",
+        links=[{"Name": "net1", "priority": "-7", "queueId": "3"}, {"name": "net2"}],
+        LinksInContainer=True,
+    )
+
+    assert config.links is not None
+    assert (config.min_members, config.mtu) == (1, 1400)
+    assert (config.links[0].name, config.links[0].prio, config.links[0].queue_id) == ("net1", -7, 3)
+    assert config.links_in_container is True
+
+
+RUNTIME, ARGS, OWN = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
+
+
+@pytest.mark.parametrize(
+    ("raw", "cni_args", "expected"),
+    [
+        ({"mac": OWN, "runtimeConfig": {"mac": RUNTIME}}, {"MAC": ARGS}, RUNTIME),
+        ({"mac": OWN, "runtimeConfig": {}}, {"MAC": ARGS}, ARGS),
+        ({"mac": OWN, "runtimeConfig": {"mac": ""}}, {"MAC": ""}, OWN),
+        ({"mac": OWN.upper()}, {}, OWN),
+        ({"runtimeConfig": None}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_mac_of_the_attachment_comes_before_that_of_the_network(
+    raw: dict[str, Any], cni_args: dict[str, str], expected: str | None
+) -> None:
+    assert parse_config(raw, cni_args).mac == expected
+
+
+def test_a_bad_mac_of_the_runtime_is_refused() -> None:
+    with pytest.raises(ConfigError, match=re.escape("'zz' was found")):
+        parse_config({"type": "sriovbond"}, {"MAC": "zz"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"mode": "active-backup", "xmit_hash_policy": "layer2"}, "option-without-effect"),
+        ({"mode": "balance-rr", "failOverMac": 1}, "option-without-effect"),
+        ({"mode": "balance-xor", "all_slaves_active": 1}, "option-without-effect"),
+        ({"mode": "broadcast", "resend_igmp": 2}, "option-without-effect"),
+        ({"arp_ip_target": ["192.0.2.1"]}, "targets-without-probes"),
+        ({"miimon": 0}, "no-link-monitoring"),
+    ],
+)
+def test_what_does_nothing_is_a_warning(keys: dict[str, Any], rule: str) -> None:
+    assert warned(a_netconf(**keys)) == [rule]
+
+
+@pytest.mark.parametrize("mode", BondMode)
+def test_no_default_of_ours_is_called_without_effect(mode: BondMode) -> None:
+    assert a_netconf(mode=mode, failOverMac="auto").warnings == ()
+
+
+@given(
+    st.dictionaries(
+        st.one_of(st.sampled_from([row.name for row in OPTIONS] + ["links", "mtu"]), st.text()),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=5,
+        ),
+        max_size=6,
+    )
+)
+def test_no_json_object_ends_in_anything_but_a_configuration_or_its_faults(
+    raw: dict[str, Any],
+) -> None:
+    with contextlib.suppress(ConfigError):
+        assert parse_config(raw).mode in BondMode

@@ -1,0 +1,57 @@
+import pytest
+from click.testing import CliRunner
+
+from sriovbond.bond.config import OWN_FIELDS
+from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
+from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
+from sriovbond.cli import sriovbond
+
+
+def table(part: str) -> list[list[str]]:
+    answer = CliRunner().invoke(sriovbond, ["reference", part])
+    assert answer.exit_code == 0
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in answer.stdout.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("part", ["keys", "options", "rules"])
+def test_a_table_has_as_many_cells_in_each_row(part: str) -> None:
+    head, rule, *rows = table(part)
+
+    assert set("".join(rule)) <= {"-", "|"}
+    assert rows
+    assert {len(row) for row in rows} == {len(head)}
+    assert [row for row in rows if not row[-1]] == []
+
+
+def test_every_key_of_ours_has_a_row() -> None:
+    keys = [row[0].strip("`") for row in table("keys")[2:]]
+
+    assert keys == list(OWN_FIELDS.values())
+
+
+@pytest.mark.parametrize("row", [*OPTIONS, *MEMBER_OPTIONS], ids=lambda row: row.name)
+def test_every_option_has_a_row_with_its_names_values_and_modes(row: Option) -> None:
+    found = next(cells for cells in table("options") if cells[0].startswith(f"`{row.name}`"))
+
+    names, values, default, modes, since, about = found
+    assert all(f"`{alias}`" in names for alias in row.aliases)
+    assert values == row.kind.words()
+    assert default.strip("`") == row.default
+    assert all(mode in modes for mode in row.effective) or modes == "all"
+    assert (since, about) == (row.since, row.about)
+
+
+def test_every_rule_has_a_row_with_its_remedy() -> None:
+    rows = [(row[0].strip("`"), row[-1].lower()) for row in table("rules")[2:]]
+
+    assert rows == [(rule.id, f"{rule.remedy}.".lower()) for rule in (*RULES, *FOUND_ELSEWHERE)]
+
+
+def test_a_part_that_is_none_is_told_with_those_that_are() -> None:
+    answer = CliRunner().invoke(sriovbond, ["reference", "nothing"])
+
+    assert answer.exit_code == 2
+    assert "'keys', 'options', 'rules'" in answer.output

@@ -1,0 +1,276 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sriovbond import dispatch, errors, records
+from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
+from sriovbond.cni.wire import CniError, ErrorCode
+from sriovbond.dispatch import CODES, Answer
+from sriovbond.errors import (
+    ConfigError,
+    DriftError,
+    KernelError,
+    MachineError,
+    RefusedError,
+    SriovbondError,
+    TryLaterError,
+)
+from sriovbond.host import Host
+from sriovbond.ipam import IpamError
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenHost(Host):
+    """A machine on which looking for the records ends in `error`."""
+
+    error: Exception = RuntimeError("a bug")  # noqa: RUF009 - never changed
+
+    @property
+    def records(self) -> Path:
+        raise self.error
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(state=tmp_path / "state", run=tmp_path / "run", lock_timeout_s=0.05)
+
+
+def environ(command: str, **variables: str) -> dict[str, str]:
+    return {
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": "pod1",
+        "CNI_NETNS": "/no/such/netns",
+        "CNI_IFNAME": "bond0",
+        "CNI_PATH": "/no/such/folder",
+        **variables,
+    }
+
+
+def stdin(**keys: object) -> bytes:
+    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
+    return json.dumps(config).encode()
+
+
+def ask(host: Host, command: str, **keys: object) -> Answer:
+    return dispatch.answer(environ(command), stdin(**keys), host)
+
+
+def error_of(answer: Answer) -> dict[str, Any]:
+    assert answer.status == 1
+    said: dict[str, Any] = json.loads(answer.stdout)
+    return said
+
+
+def gc_that_ends_in(error: Exception, tmp_path: Path) -> dict[str, Any]:
+    broken = BrokenHost(run=tmp_path / "run", error=error)
+    return error_of(ask(broken, "GC", **{"cni.dev/valid-attachments": []}))
+
+
+@pytest.mark.parametrize("given", [b"", b'{"cniVersion": "0.4.0"}', b'{"cniVersion": "9.9.9"}'])
+def test_version_is_told_whatever_is_asked(host: Host, given: bytes) -> None:
+    answer = dispatch.answer({"CNI_COMMAND": "VERSION"}, given, host)
+
+    if answer.status:  # a version that we do not speak
+        assert error_of(answer)["code"] == ErrorCode.INCOMPATIBLE_VERSION
+    else:
+        assert json.loads(answer.stdout)["supportedVersions"] == list(SUPPORTED_VERSIONS)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("why", "more"), 7),
+        (RefusedError("why", "more"), 101),
+        (TryLaterError("why", "more"), 11),
+        (MachineError("why", "more"), 5),
+        (KernelError("why", 16, "more"), 103),
+        (DriftError("why", "more"), 102),
+        (CniError(ErrorCode.NOT_AVAILABLE, "why", "more"), 50),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_every_error_has_its_code_and_keeps_its_words(
+    tmp_path: Path, error: Exception, code: int
+) -> None:
+    said = gc_that_ends_in(error, tmp_path)
+
+    assert said == {"cniVersion": "1.1.0", "code": code, "msg": "why", "details": "more"}
+
+
+@pytest.mark.parametrize(
+    ("own", "code"), [(11, 11), (104, 104), (7, 7), (3, 104), (0, 104), (None, 104)]
+)
+def test_the_code_of_the_ipam_plugin_is_passed_on_but_for_those_that_mislead(
+    tmp_path: Path, own: int | None, code: int
+) -> None:
+    error = IpamError("host-local", Command.GC, "no room", own, "range")
+
+    said = gc_that_ends_in(error, tmp_path)
+
+    assert said["code"] == code
+    assert "'host-local': no room" in said["msg"]
+    assert said["details"] == "range"
+
+
+def test_every_class_of_error_has_a_code() -> None:
+    classes = {one for one in vars(errors).values() if isinstance(one, type)} - {SriovbondError}
+
+    assert {kind for kind, _ in CODES} == classes
+
+
+def test_an_unforeseen_exception_is_answered_in_json_with_its_trace(tmp_path: Path) -> None:
+    said = gc_that_ends_in(ZeroDivisionError("by nought"), tmp_path)
+
+    assert said["code"] == 199
+    assert "ZeroDivisionError: by nought; this is a fault of sriovbond" in said["msg"]
+    assert "Traceback" in said["details"]
+
+
+@pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
+def test_an_error_is_in_the_version_of_the_configuration(host: Host, version: str) -> None:
+    said = error_of(ask(host, "ADD", cniVersion=version, mtu="x"))
+
+    assert said["cniVersion"] == version
+    assert said["code"] == 7
+    assert "mtu: " in said["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (b"", 6),
+        (b"{", 6),
+        (b"[]", 6),
+        (b"\xff", 6),
+        (b"[" * 100_000, 6),
+        (b'{"cniVersion": ["1.1.0"], "name": "n"}', 6),
+        (b'{"cniVersion": "1.1.1", "name": "n"}', 1),
+        (b'{"cniVersion": "1.1.0", "name": "/"}', 7),
+    ],
+)
+def test_stdin_that_is_no_configuration_is_answered_in_the_current_version(
+    host: Host, given: bytes, code: int
+) -> None:
+    said = error_of(dispatch.answer(environ("ADD"), given, host))
+
+    assert (said["cniVersion"], said["code"]) == ("1.1.0", code)
+
+
+@pytest.mark.parametrize("command", ["", "add", "REMOVE"])
+def test_a_command_that_is_none_is_an_error_of_the_environment(host: Host, command: str) -> None:
+    said = error_of(dispatch.answer(environ(command), stdin(), host))
+
+    assert said["code"] == ErrorCode.INVALID_ENVIRONMENT
+
+
+def test_add_into_a_namespace_that_is_not_there_changes_nothing(host: Host) -> None:
+    said = error_of(ask(host, "ADD"))
+
+    assert "/no/such/netns" in said["msg"]
+    assert not host.records.exists() or not list(host.records.iterdir())
+
+
+def test_a_call_beside_another_for_the_same_attachment_is_told_to_try_later(host: Host) -> None:
+    with records.locked(host, "pod1", "bond0"):
+        said = error_of(ask(host, "ADD"))
+
+    assert said["code"] == ErrorCode.TRY_AGAIN_LATER
+
+
+def test_a_machine_without_room_for_records_is_an_io_failure(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    said = error_of(ask(replace(host, run=tmp_path / "file" / "run"), "ADD"))
+
+    assert said["code"] == ErrorCode.IO_FAILURE
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"mtu": "x", "mode": 99}, {"cniVersion": "9"}, {"name": "/"}, {"prevResult": 7}]
+)
+def test_delete_of_what_is_not_there_succeeds_whatever_the_configuration(
+    host: Host, keys: dict[str, object]
+) -> None:
+    assert ask(host, "DEL", **keys) == Answer("", 0)
+
+
+def test_check_without_prev_result_is_refused(host: Host) -> None:
+    assert error_of(ask(host, "CHECK"))["code"] == ErrorCode.INVALID_CONFIG
+
+
+def test_check_without_record_is_drift(host: Host) -> None:
+    said = error_of(ask(host, "CHECK", prevResult={"cniVersion": "1.1.0"}))
+
+    assert said["code"] == dispatch.DRIFT
+    assert "no record" in said["msg"]
+
+
+def test_gc_without_a_list_removes_nothing(host: Host) -> None:
+    said = error_of(ask(host, "GC"))
+
+    assert said["code"] == ErrorCode.INVALID_CONFIG
+    assert "nothing was removed" in said["msg"]
+
+
+def test_gc_with_nothing_left_behind_is_silent(host: Host) -> None:
+    assert ask(host, "GC", **{"cni.dev/attachments": []}) == Answer("", 0)
+
+
+def test_status_of_a_machine_that_cannot_serve_is_not_available(host: Host, tmp_path: Path) -> None:
+    said = error_of(ask(replace(host, sysfs=tmp_path, modules=tmp_path), "STATUS"))
+
+    assert said["code"] == ErrorCode.NOT_AVAILABLE
+    assert "[bonding-driver]" in said["msg"]
+
+
+def test_status_with_a_configuration_that_no_add_would_take_is_refused(host: Host) -> None:
+    assert error_of(ask(host, "STATUS", mtu="x"))["code"] == ErrorCode.INVALID_CONFIG
+
+
+def test_what_went_wrong_is_logged_with_pod_and_code(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"
+
+    dispatch.answer(environ("ADD", CNI_ARGS=args), stdin(mtu="x"), host)
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    for field in ("level=error", "command=ADD", "pod=shop/web-0", "container=pod1", "code=7"):
+        assert field in line.split()
+
+
+def test_the_log_goes_into_the_file_of_the_configuration(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bond.log"
+
+    ask(host, "DEL", logFile=str(file))
+
+    assert capsys.readouterr() == ("", "")
+    assert "command=DEL" in file.read_text()
+
+
+def test_the_program_writes_json_to_stdout_and_the_log_to_stderr() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "sriovbond"],
+        input=stdin(mode="\N{SNOWMAN}"),
+        env={**environ("ADD"), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)["code"] == ErrorCode.INVALID_CONFIG
+    assert b"level=error" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

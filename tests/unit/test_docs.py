@@ -1,0 +1,214 @@
+"""What the docs say is what the code does: examples, commands, tables, links, names."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+import yaml
+
+from sriovbond import cli, dispatch
+from sriovbond.bond.config import json_schema, parse_config
+from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
+from sriovbond.cli.reference import PARTS
+from sriovbond.health import PROBES
+from tests import docs_tables
+from tests.docs_tables import CHECKOUT, README
+
+PAGES = sorted(CHECKOUT.glob("*.md"))
+MANIFESTS = sorted(
+    path for path in (CHECKOUT / "manifests").iterdir() if path != docs_tables.SCHEMA
+)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+RULE = re.compile(r"`\[([a-z0-9-]+)\]`")
+OURS_ALONE = ("/work", "shared/", "/tmp/dev", "RIG.md", "FACTS.md", "STYLE.md")  # noqa: S108
+
+
+def _blocks(page: Path, *languages: str) -> list[str]:
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [body for language, body in found if language in languages]
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    """Yield every JSON or YAML value of a page's examples or of a manifest."""
+    if path.suffix == ".md":
+        for body in _blocks(path, "json", "yaml"):
+            yield from yaml.safe_load_all(body)
+    else:
+        yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
+
+
+def _configurations(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Yield our configurations in a plugin's, a list's, flannel's, or a network's of Multus."""
+    if not isinstance(value, dict):
+        return
+    if value.get("type") == "sriovbond":
+        yield value
+    if value.get("kind") == "NetworkAttachmentDefinition":
+        yield from _configurations(json.loads(value["spec"]["config"]))
+    for plugin in [*value.get("plugins", ()), value.get("delegate")]:
+        yield from _configurations(plugin)
+
+
+EXAMPLES = [
+    pytest.param(configuration, id=f"{path.name}-{number}")
+    for path in (*PAGES, *MANIFESTS)
+    for number, configuration in enumerate(
+        found for document in _documents(path) for found in _configurations(document)
+    )
+]
+
+
+def _commands(page: Path) -> Iterator[list[str]]:
+    """Yield the words of every `sriovbond ...` in a page's shell blocks and inline code."""
+    lines = [line for body in _blocks(page, "sh") for line in body.splitlines()]
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for line in (*lines, *INLINE.findall(prose)):
+        words = shlex.split(line, comments=True) if "sriovbond " in line else []
+        words = words[1:] if words[:1] == ["sudo"] else words
+        if words and words[0].rpartition("/")[2] == "sriovbond" and len(words) > 1:
+            yield words[1:]
+
+
+COMMANDS = [
+    pytest.param(words, id=f"{page.name}-{' '.join(words)}")
+    for page in PAGES
+    for words in _commands(page)
+]
+
+
+def _make_targets(page: Path) -> set[str]:
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    code = [*_blocks(page, "sh"), *INLINE.findall(prose)]
+    found = (re.findall(r"^make ([a-z][a-z-]*)", text, re.MULTILINE) for text in code)
+    return {target for targets in found for target in targets}
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _ids_in_code() -> set[str]:
+    """Return every id that a message of the plugin may end with."""
+    sources = [path.read_text() for path in (CHECKOUT / "sriovbond").rglob("*.py")]
+    written = re.compile(r'\[([a-z0-9]+(?:-[a-z0-9]+)+)\]"|Finding\("([a-z0-9-]+)"')
+    found = {one or other for text in sources for one, other in written.findall(text)}
+    return found | {rule.id for rule in RULES} | {probe.id for probe in PROBES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_configuration_without_faults_and_unknown_keys(
+    example: dict[str, Any],
+) -> None:
+    config = parse_config(example)
+
+    assert [str(one) for one in config.warnings if one.rule == "unknown-key"] == []
+    jsonschema.Draft202012Validator(json_schema()).validate(example)
+
+
+def test_there_are_examples_of_each_form() -> None:
+    names = {str(example.id).rpartition("-")[0] for example in EXAMPLES}
+
+    assert {"README.md", "nfv-pod.yaml", "ipam.yaml", "standalone-flannel.conf"} <= names
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_in_the_docs_is_known_with_its_options(words: list[str]) -> None:
+    context = click.Context(cli.sriovbond)
+
+    command = cli.sriovbond.get_command(context, words[0])
+
+    assert command is not None, words[0]
+    command.make_parser(click.Context(command)).parse_args(list(words[1:]))
+
+
+def test_every_command_is_in_the_docs() -> None:
+    told = {words[0] for page in PAGES for words in _commands(page)}
+
+    assert told == set(cli.sriovbond.commands)
+
+
+# In a process of its own: what this one has imported already would hide a fault.
+def _printed(*words: str) -> str:
+    command = [sys.executable, "-m", "sriovbond", *words]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return done.stdout or done.stderr
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_reference_is_printed_by_the_command_line(part: str) -> None:
+    assert _printed("reference", part) == PARTS[part]() + "\n"
+
+
+def test_the_schema_is_printed_by_the_command_line() -> None:
+    assert _printed("schema") == docs_tables.schema()
+
+
+@pytest.mark.parametrize("path", docs_tables.GENERATED, ids=lambda path: path.name)
+def test_what_is_generated_is_current(path: Path) -> None:
+    written = path.read_text(encoding="utf-8")
+
+    assert written == docs_tables.GENERATED[path](), "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_make_target_in_the_docs_exists(page: Path) -> None:
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+
+    assert _make_targets(page) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+
+    broken = [link for link in links if "://" not in link and not _leads_somewhere(page, link)]
+
+    assert broken == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def test_every_id_of_a_message_is_in_the_readme_and_no_other() -> None:
+    told = set(RULE.findall(README.read_text(encoding="utf-8")))
+
+    rules = {rule.id for rule in (*RULES, *FOUND_ELSEWHERE)}
+    assert _ids_in_code() <= told | rules
+    assert told <= rules | {probe.id for probe in PROBES}
+
+
+def test_every_error_code_of_ours_is_in_the_readme() -> None:
+    ours = {code for _, code in dispatch.CODES} | {dispatch.IPAM, dispatch.INTERNAL}
+
+    told = re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert {int(code) for code in ours} <= {int(code) for code in told}
+
+
+@pytest.mark.parametrize("path", [*PAGES, *MANIFESTS], ids=lambda path: path.name)
+def test_no_page_names_what_only_the_authors_have(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert [name for name in OURS_ALONE if name in text] == []

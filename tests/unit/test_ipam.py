@@ -1,0 +1,304 @@
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sriovbond import ipam
+from sriovbond.cni.request import CniRequest, parse_request
+from sriovbond.cni.versions import Command
+from sriovbond.errors import ConfigError, MachineError
+from sriovbond.ipam import IpamError
+
+TIMEOUT_S = 5.0
+RESULT = '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.5/24","gateway":"192.0.2.1"}]}'
+REMEMBER = 'cat > "$LOG/$CNI_COMMAND.stdin"; env > "$LOG/$CNI_COMMAND.env"\n'
+VERBS: dict[Command, Callable[[CniRequest, float], object]] = {
+    Command.ADD: ipam.add,
+    Command.DEL: ipam.delete,
+    Command.CHECK: ipam.check,
+    Command.GC: ipam.gc,
+    Command.STATUS: ipam.status,
+}
+
+
+@pytest.fixture(autouse=True)
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder where the scripted plugins write down how they were called."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    monkeypatch.setenv("LOG", str(folder))
+    return folder
+
+
+def write_plugin(tmp_path: Path, script: str, name: str = "scripted") -> Path:
+    program = tmp_path / name
+    program.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def a_request(tmp_path: Path, ipam_section: object = None, **environ: str) -> CniRequest:
+    config = {
+        "cniVersion": "1.1.0",
+        "name": "net",
+        "type": "sriovbond",
+        "ipam": ipam_section or {"type": "scripted"},
+        "runtimeConfig": {"ips": ["192.0.2.5/24"]},
+    }
+    return parse_request(
+        {
+            "CNI_COMMAND": "ADD",
+            "CNI_CONTAINERID": "pod1",
+            "CNI_NETNS": "/run/netns/pod1",
+            "CNI_IFNAME": "bond0",
+            "CNI_PATH": f"{tmp_path / 'nowhere'}:{tmp_path}",
+            "CNI_ARGS": "IP=192.0.2.5",
+            **environ,
+        },
+        json.dumps(config, indent=1).encode(),
+    )
+
+
+def failed_add(tmp_path: Path, script: str, timeout_s: float = TIMEOUT_S) -> IpamError:
+    write_plugin(tmp_path, script)
+    with pytest.raises(IpamError) as caught:
+        ipam.add(a_request(tmp_path), timeout_s)
+    return caught.value
+
+
+def test_add_returns_the_result_of_the_plugin(tmp_path: Path) -> None:
+    write_plugin(tmp_path, f"echo '{RESULT}'")
+
+    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+
+    assert str(result.ips[0].address) == "192.0.2.5/24"
+    assert str(result.ips[0].gateway) == "192.0.2.1"
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_the_plugin_gets_stdin_and_environment_as_received(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    write_plugin(tmp_path, f"{REMEMBER}echo '{RESULT}'")
+    monkeypatch.setenv("INHERITED", "yes")
+    monkeypatch.setenv("CNI_IFNAME", "another")
+    monkeypatch.setenv("CNI_STRAY", "1")
+    request = a_request(tmp_path)
+
+    VERBS[command](request, TIMEOUT_S)
+
+    seen = (log / f"{command}.env").read_text(encoding="utf-8").splitlines()
+    expected = {**request.environment, "CNI_COMMAND": str(command)}
+    assert {line for line in seen if line.startswith("CNI_")} == {
+        f"{name}={text}" for name, text in expected.items()
+    }
+    assert "INHERITED=yes" in seen
+    assert (log / f"{command}.stdin").read_bytes() == request.stdin
+
+
+def test_delete_runs_del_from_a_request_that_was_an_add(tmp_path: Path, log: Path) -> None:
+    write_plugin(tmp_path, REMEMBER)
+
+    ipam.delete(a_request(tmp_path), TIMEOUT_S)
+
+    assert [path.name for path in log.glob("*.stdin")] == ["DEL.stdin"]
+
+
+def test_a_result_without_version_has_that_of_the_config(tmp_path: Path) -> None:
+    write_plugin(tmp_path, """echo '{"ips":[{"address":"192.0.2.5/24"}]}'""")
+
+    assert ipam.add(a_request(tmp_path), TIMEOUT_S).cni_version == "1.1.0"
+
+
+def test_the_stderr_of_the_plugin_is_passed_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_plugin(tmp_path, "echo from the plugin >&2")
+
+    ipam.check(a_request(tmp_path), TIMEOUT_S)
+
+    captured = capfd.readouterr()
+    assert captured.err == "from the plugin\n"
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_the_error_of_the_plugin_is_passed_on(tmp_path: Path, command: Command) -> None:
+    error = '{"cniVersion":"1.1.0","code":11,"msg":"range is full","details":"10.0.0.0/30"}'
+    write_plugin(tmp_path, f"echo '{error}'; exit 1")
+
+    with pytest.raises(IpamError) as caught:
+        VERBS[command](a_request(tmp_path), TIMEOUT_S)
+
+    assert caught.value.code == 11
+    assert caught.value.plugin_message == "range is full"
+    assert caught.value.details == "10.0.0.0/30"
+    assert caught.value.plugin == "scripted"
+    assert caught.value.command is command
+    assert "the IPAM plugin 'scripted': range is full" in caught.value.message
+
+
+def test_a_failed_add_leaves_the_del_to_its_caller(tmp_path: Path, log: Path) -> None:
+    error = failed_add(tmp_path, f"{REMEMBER}exit 3")
+
+    assert [path.name for path in log.glob("*.stdin")] == ["ADD.stdin"]
+    assert error.command is Command.ADD
+    assert error.details == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "ended with exit status 3 without a CNI error; its stdout is empty"),
+        ("echo panic; exit 2", "its stdout ends with 'panic'"),
+        ("""echo '{"msg":"no code"}'; exit 1""", "exit status 1 without a CNI error"),
+        ("kill -SEGV $$", "was killed by SIGSEGV"),
+        ("echo nonsense", "cannot decode its result"),
+        ("echo '[]'", r"cannot read its result: found \[\]"),
+        (
+            """echo '{"cniVersion":"1.1.0","ips":[{"address":"x"}]}'""",
+            r"cannot read its result\.ips\[0\]\.address: found 'x'",
+        ),
+        ("echo '{}'", "holds no address; its stdout ends with '{}'"),
+        (":", "cannot decode its result: .*its stdout is empty"),
+    ],
+)
+def test_an_add_that_did_not_succeed_is_told_in_plain_words(
+    tmp_path: Path, script: str, reason: str
+) -> None:
+    error = failed_add(tmp_path, script)
+
+    assert error.code is None
+    assert error.plugin_message == ""
+    assert re.search(reason, error.message)
+
+
+def test_a_plugin_that_hangs_is_killed_with_its_children(tmp_path: Path, log: Path) -> None:
+    error = failed_add(tmp_path, 'sleep 60 & echo $! > "$LOG/child"; wait', timeout_s=0.4)
+
+    assert "did not end within 0.4 s and was killed" in error.message
+    wait_until(lambda: not is_running(int((log / "child").read_text(encoding="ascii"))))
+
+
+def test_a_plugin_that_closes_stdout_and_hangs_is_killed(tmp_path: Path) -> None:
+    error = failed_add(tmp_path, "exec >&-; sleep 60", timeout_s=0.4)
+
+    assert "did not end within" in error.message
+
+
+def test_a_plugin_that_floods_stdout_is_killed(tmp_path: Path) -> None:
+    error = failed_add(tmp_path, "exec cat /dev/zero")
+
+    assert "wrote more than 1048576 bytes" in error.message
+
+
+def test_a_daemon_left_behind_does_not_hold_up_the_answer(tmp_path: Path, log: Path) -> None:
+    write_plugin(tmp_path, f"""sleep 60 & echo $! > "$LOG/child"; echo '{RESULT}'""")
+
+    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+
+    assert len(result.ips) == 1
+    os.kill(int((log / "child").read_text(encoding="ascii")), signal.SIGKILL)
+
+
+def test_an_answer_longer_than_a_pipe_is_read_whole(tmp_path: Path) -> None:
+    padding = "x" * 200_000
+    write_plugin(tmp_path, 'cat "$LOG/answer"')
+    answer = json.dumps({**json.loads(RESULT), "padding": padding})
+    (tmp_path / "log" / "answer").write_text(answer, encoding="utf-8")
+
+    assert ipam.add(a_request(tmp_path), TIMEOUT_S).extra == {"padding": padding}
+
+
+def test_a_plugin_that_does_not_read_stdin_is_served(tmp_path: Path) -> None:
+    write_plugin(tmp_path, f"echo '{RESULT}'")
+    request = a_request(tmp_path, {"type": "scripted", "padding": "x" * 200_000})
+
+    assert len(ipam.add(request, TIMEOUT_S).ips) == 1
+
+
+def test_a_plugin_that_is_being_installed_is_tried_again(tmp_path: Path) -> None:
+    program = write_plugin(tmp_path, f"echo '{RESULT}'")
+    descriptor = os.open(program, os.O_WRONLY)
+    closing = threading.Timer(0.15, os.close, [descriptor])
+    closing.start()
+
+    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+
+    closing.join()
+    assert len(result.ips) == 1
+
+
+def test_a_plugin_that_cannot_start_is_told_with_the_reason(tmp_path: Path) -> None:
+    program = tmp_path / "scripted"
+    program.write_text("#!/no/such/interpreter\n", encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    with pytest.raises(MachineError, match=r"cannot start the IPAM plugin .*: ENOENT"):
+        ipam.add(a_request(tmp_path), TIMEOUT_S)
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_a_missing_plugin_is_told_with_the_folders_searched(
+    tmp_path: Path, command: Command
+) -> None:
+    (tmp_path / "scripted").write_text("not executable", encoding="utf-8")
+
+    with pytest.raises(MachineError, match=f"'scripted'.*{tmp_path}/nowhere:{tmp_path}; "):
+        VERBS[command](a_request(tmp_path), TIMEOUT_S)
+
+
+def test_an_empty_cni_path_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="searched nothing"):
+        ipam.add(a_request(tmp_path, CNI_PATH=""), TIMEOUT_S)
+
+
+@pytest.mark.parametrize("name", ["../scripted", "/bin/sh", "a\\b", ".", "..", 5, ["x"]])
+def test_a_type_that_is_no_file_name_is_refused(tmp_path: Path, name: object) -> None:
+    with pytest.raises(ConfigError, match=r"ipam\.type is "):
+        ipam.add(a_request(tmp_path, {"type": name}), TIMEOUT_S)
+
+
+def test_our_own_type_is_refused(tmp_path: Path) -> None:
+    write_plugin(tmp_path, f"echo '{RESULT}'", name="sriovbond")
+
+    with pytest.raises(ConfigError, match="call itself without end"):
+        ipam.add(a_request(tmp_path, {"type": "sriovbond"}), TIMEOUT_S)
+
+
+@pytest.mark.parametrize(
+    ("section", "asked"),
+    [
+        (None, False),
+        ({}, False),
+        ({"type": ""}, False),
+        ({"subnet": "10.0.0.0/8"}, False),
+        ({"type": "host-local"}, True),
+        ("host-local", True),
+    ],
+)
+def test_ipam_is_asked_for_by_its_type(section: object, asked: bool) -> None:  # noqa: FBT001
+    assert ipam.is_asked_for({"ipam": section}) is asked
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; one that nobody has reaped yet does not."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(state.strip()) and not state.startswith("Z")

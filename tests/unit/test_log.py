@@ -1,0 +1,134 @@
+import logging
+import os
+import re
+import shlex
+import stat
+from pathlib import Path
+
+import pytest
+
+from sriovbond import log
+
+STAMP = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
+
+
+def lines_of(path: Path, **fields: object) -> list[str]:
+    with log.logged_to(str(path)):
+        log.event(logging.INFO, "happened", **fields)
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_an_event_is_a_line_on_stderr_and_never_on_stdout(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with log.logged_to(None, command="ADD", pod="ns/web"):
+        log.event(logging.WARNING, "a rule fired", rule="lacp-over-vf")
+
+    captured = capsys.readouterr()
+    expected = f'{STAMP} level=warning msg="a rule fired" command=ADD pod=ns/web rule=lacp-over-vf'
+    assert re.fullmatch(expected + "\n", captured.err)
+    assert captured.out == ""
+
+
+def test_an_event_goes_into_the_file_and_not_to_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+
+    assert len(lines_of(path)) == 1
+    assert len(lines_of(path)) == 2
+
+    assert capsys.readouterr().err == ""
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("net1", "pci=net1"),
+        ("0000:01:10.0", "pci=0000:01:10.0"),
+        (7, "pci=7"),
+        ("two words", 'pci="two words"'),
+        ("a=b", 'pci="a=b"'),
+        ('quoted "so"', r'pci="quoted \"so\""'),
+        ("line\nlevel=info", r'pci="line\nlevel=info"'),
+        ("\x1b[31mred", r'pci="\u001b[31mred"'),
+        ("Zürich \N{SNOWMAN}", 'pci="Zürich \N{SNOWMAN}"'),
+        ("\udcff", r'pci="\udcff"'),
+    ],
+)
+def test_a_field_is_quoted_where_it_must_be_and_is_one_line(
+    tmp_path: Path, value: object, written: str
+) -> None:
+    lines = lines_of(tmp_path / "log", pci=value)
+
+    assert len(lines) == 1
+    assert lines[0].endswith(f"msg=happened {written}")
+
+
+def test_an_empty_field_is_left_out(tmp_path: Path) -> None:
+    assert [
+        part.partition("=")[0] for part in shlex.split(lines_of(tmp_path / "log", pod="")[0])
+    ] == [
+        "time",
+        "level",
+        "msg",
+    ]
+
+
+def plant(path: Path, kind: str) -> None:
+    match kind:
+        case "a folder":
+            path.mkdir()
+        case "a link":
+            path.symlink_to(path.with_name("elsewhere"))
+        case "a link to stdout":
+            path.symlink_to("/dev/stdout")
+        case "a pipe that nobody reads":
+            os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["a folder", "a link", "a link to stdout", "a pipe that nobody reads"]
+)
+def test_a_file_that_cannot_be_used_is_told_on_stderr_and_holds_nothing_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    path = tmp_path / "log"
+    plant(path, kind)
+
+    with log.logged_to(str(path), pod="ns/web"):
+        log.event(logging.INFO, "happened")
+
+    captured = capsys.readouterr()
+    told, happened = captured.err.splitlines()
+    assert f"cannot log to '{path}'" in told
+    assert "logging to stderr" in told
+    assert "msg=happened" in happened
+    assert captured.out == ""
+    assert not path.with_name("elsewhere").exists()
+
+
+def test_a_missing_folder_is_told_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.logged_to(str(tmp_path / "no" / "log")):
+        log.event(logging.INFO, "happened")
+
+    assert "No such file or directory; logging to stderr" in capsys.readouterr().err
+
+
+def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:
+    lines_of(tmp_path / "first")
+    lines_of(tmp_path / "second")
+
+    assert len((tmp_path / "first").read_text().splitlines()) == 1
+
+
+def test_a_log_ends_also_when_the_call_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), log.logged_to(str(tmp_path / "first")):
+        raise ZeroDivisionError
+
+    lines_of(tmp_path / "second")
+
+    assert (tmp_path / "first").read_text() == ""

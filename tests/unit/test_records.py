@@ -1,0 +1,336 @@
+import json
+import os
+import stat
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sriovbond import records
+from sriovbond.bond.links import Carried, Place
+from sriovbond.bond.plan import BondPlan
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.records import IpamCall, Record
+from tests.support.builders import a_member, a_plan, two_vfs
+
+ID, IFNAME = "pod1", "bond0"
+CARRYING = a_member(
+    "ens1",
+    Place.HOST,
+    is_up=True,
+    alias="kept \N{SNOWMAN}",
+    uppers=("ens1.7",),
+    addresses=(Carried("192.0.2.1/24", "00ff"),),
+    routes=(Carried("default", "beef"),),
+)
+PLANS: dict[str, BondPlan | None] = {
+    "nothing but IPAM is left": None,
+    "default": a_plan(),
+    "every kind of option": a_plan(
+        arp_interval=100,
+        arp_ip_target=["192.0.2.1", "192.0.2.2"],
+        ns_ip6_target="2001:db8::1",
+        primary="net1",
+        arp_validate="filter",
+    ),
+    "lacp": a_plan(mode="802.3ad", ad_actor_system="02:00:00:00:00:09", bandwidth=1),
+    "fixed mac": a_plan(mac="02:00:00:00:00:09", memberAddresses="keep"),
+    "a link of the host": replace(
+        a_plan(), members=(CARRYING, replace(two_vfs()[0], prio=-3, queue_id=2))
+    ),
+}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(state=tmp_path / "state", run=tmp_path / "run", lock_timeout_s=0.1)
+
+
+def a_record(**facts: Any) -> Record:  # noqa: ANN401 - Record's fields
+    given: dict[str, Any] = {
+        "network": "net",
+        "container_id": ID,
+        "ifname": IFNAME,
+        "netns": "/run/netns/pod1",
+        "namespace": (4, 4026532000),
+        "boot_id": "0f5b",
+        "plan": a_plan(),
+        "ipam": IpamCall('{"type": "sriovbond"}', {"CNI_COMMAND": "ADD"}),
+    }
+    return Record(**{**given, **facts})
+
+
+def path_of(host: Host) -> Path:
+    return host.records / f"{ID}@{IFNAME}.json"
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_a_record_comes_back_as_it_was_written(host: Host, plan: BondPlan | None) -> None:
+    record = a_record(plan=plan)
+
+    records.write(host, record)
+
+    assert records.read(host, ID, IFNAME) == record
+    assert records.read_all(host) == ([record], [])
+
+
+def test_a_record_is_written_anew_when_its_add_is_complete(host: Host) -> None:
+    records.write(host, a_record())
+
+    records.write(host, a_record().completed())
+
+    assert records.read(host, ID, IFNAME) == a_record(is_complete=True)
+    assert [path.name for path in host.records.iterdir()] == ["pod1@bond0.json"]
+
+
+def test_a_record_is_for_root_only(host: Host) -> None:
+    records.write(host, a_record())
+
+    assert mode_of(path_of(host)) == 0o600
+    assert mode_of(host.records) == 0o700
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(host: Host) -> None:
+    records.write(host, a_record())
+    (host.records / ".pod1@bond0.new").mkdir()
+
+    with pytest.raises(MachineError, match="cannot write the record"):
+        records.write(host, a_record(network="other"))
+
+    assert records.read(host, ID, IFNAME) == a_record()
+
+
+def test_what_a_killed_call_left_half_written_is_no_record_and_goes_with_it(host: Host) -> None:
+    records.write(host, a_record())
+    half = host.records / ".pod1@bond0.new"
+    half.write_text('{"network": "ne')
+
+    assert records.read_all(host) == ([a_record()], [])
+    records.remove(host, a_record())
+
+    assert list(host.records.iterdir()) == []
+
+
+def test_a_link_planted_at_the_new_record_is_not_followed(host: Host, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    host.records.mkdir(parents=True)
+    (host.records / ".pod1@bond0.new").symlink_to(victim)
+
+    with pytest.raises(MachineError, match="cannot write the record"):
+        records.write(host, a_record())
+
+    assert victim.read_text() == "precious"
+
+
+def test_no_folder_holds_no_records(host: Host) -> None:
+    assert records.read(host, ID, IFNAME) is None
+    assert records.read_all(host) == ([], [])
+    records.remove(host, a_record())
+
+
+def test_forgetting_twice_is_once(host: Host) -> None:
+    records.write(host, a_record())
+
+    records.remove(host, a_record())
+    records.remove(host, a_record())
+
+    assert records.read(host, ID, IFNAME) is None
+
+
+def damage(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', "\0", '"text"'])
+def test_a_damaged_record_is_told_with_its_path(host: Host, content: str) -> None:
+    damage(path_of(host), content)
+
+    with pytest.raises(MachineError, match=f"cannot read the record '{path_of(host)}'.* damaged"):
+        records.read(host, ID, IFNAME)
+
+
+def test_a_record_of_a_newer_version_is_told_apart_from_a_damaged_one(host: Host) -> None:
+    damage(path_of(host), '{"format": 2, "attachment": {"of": "another shape"}}')
+
+    with pytest.raises(MachineError, match="its format is 2, this version knows 1; use the"):
+        records.read(host, ID, IFNAME)
+
+
+def test_one_damaged_record_does_not_hide_the_others(host: Host) -> None:
+    records.write(host, a_record())
+    damage(host.records / "pod2@bond0.json", "{")
+
+    found, faults = records.read_all(host)
+
+    assert found == [a_record()]
+    assert len(faults) == 1
+    assert "pod2@bond0.json" in faults[0]
+
+
+def test_a_link_in_place_of_a_record_is_not_followed(host: Host, tmp_path: Path) -> None:
+    records.write(host, a_record())
+    elsewhere = tmp_path / "elsewhere.json"
+    path_of(host).rename(elsewhere)
+    path_of(host).symlink_to(elsewhere)
+
+    with pytest.raises(MachineError, match="cannot read the record"):
+        records.read(host, ID, IFNAME)
+
+
+def test_a_folder_in_place_of_a_record_is_told(host: Host) -> None:
+    path_of(host).mkdir(parents=True)
+
+    with pytest.raises(MachineError, match="Is a directory"):
+        records.read(host, ID, IFNAME)
+
+
+def test_a_pipe_in_place_of_a_record_does_not_hang(host: Host) -> None:
+    host.records.mkdir(parents=True)
+    os.mkfifo(path_of(host))
+
+    with pytest.raises(MachineError, match="damaged"):
+        records.read(host, ID, IFNAME)
+
+
+def test_a_damaged_record_is_set_aside_for_a_person(host: Host) -> None:
+    damage(path_of(host), "{")
+
+    aside = records.set_aside(host, ID, IFNAME)
+
+    assert aside.read_text() == "{"
+    assert records.read(host, ID, IFNAME) is None
+    assert records.read_all(host) == ([], [])
+
+
+def test_a_record_with_the_largest_configuration_can_be_read_again(host: Host) -> None:
+    stdin = json.dumps({"padding": '"' * ((2 << 20) - 100)})
+    record = a_record(ipam=IpamCall(stdin, {}))
+
+    records.write(host, record)
+
+    assert records.read(host, ID, IFNAME) == record
+
+
+def test_a_container_id_too_long_for_a_file_name_has_a_record(host: Host) -> None:
+    ids = ("a" * 300, "a" * 299 + "b")
+
+    for one in ids:
+        records.write(host, a_record(container_id=one))
+
+    assert len({records.key(one, IFNAME) for one in ids}) == 2
+    assert [records.read(host, one, IFNAME) for one in ids] == [
+        a_record(container_id=one) for one in ids
+    ]
+
+
+def test_two_interfaces_of_a_container_have_two_records(host: Host) -> None:
+    records.write(host, a_record())
+    records.write(host, a_record(ifname="bond1"))
+
+    records.remove(host, a_record())
+
+    assert records.read_all(host)[0] == [a_record(ifname="bond1")]
+
+
+def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    host = Host(state=tmp_path / "file" / "state", run=tmp_path / "file" / "run")
+
+    with pytest.raises(MachineError, match="cannot make the folder"):
+        records.write(host, a_record())
+    with pytest.raises(MachineError, match="cannot make the folder"), records.locked(host, ID, "b"):
+        pass
+
+
+def lock_path(host: Host) -> Path:
+    return host.run / f"{ID}@{IFNAME}"
+
+
+def test_a_lock_excludes_another_call_and_says_so_in_time(host: Host) -> None:
+    started = time.monotonic()
+
+    with (
+        records.locked(host, ID, IFNAME),
+        pytest.raises(TryLaterError, match=r"'pod1@bond0': another call has held it for 0\.1 s"),
+        records.locked(host, ID, IFNAME),
+    ):
+        pass
+
+    assert 0.1 <= time.monotonic() - started < 2
+
+
+def test_a_lock_is_released_and_its_file_removed(host: Host) -> None:
+    with records.locked(host, ID, IFNAME):
+        assert lock_path(host).exists()
+
+    assert not lock_path(host).exists()
+    with records.locked(host, ID, IFNAME):
+        pass
+
+
+def test_a_lock_is_released_when_the_call_fails(host: Host) -> None:
+    with pytest.raises(ZeroDivisionError), records.locked(host, ID, IFNAME):
+        raise ZeroDivisionError
+
+    with records.locked(host, ID, IFNAME):
+        pass
+
+
+def test_attachments_do_not_lock_each_other(host: Host) -> None:
+    with records.locked(host, ID, IFNAME), records.locked(host, ID, "bond1"):
+        pass
+
+
+def test_a_lock_file_left_by_a_killed_call_holds_nobody_up(host: Host) -> None:
+    damage(lock_path(host), "")
+
+    with records.locked(host, ID, IFNAME):
+        pass
+
+    assert not lock_path(host).exists()
+
+
+def test_a_link_in_place_of_a_lock_is_told(host: Host, tmp_path: Path) -> None:
+    lock_path(host).parent.mkdir(parents=True)
+    lock_path(host).symlink_to(tmp_path / "elsewhere")
+
+    with (
+        pytest.raises(MachineError, match="cannot make the lock"),
+        records.locked(host, ID, IFNAME),
+    ):
+        pass
+
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_threads_hold_the_lock_one_after_another(host: Host) -> None:
+    patient = replace(host, lock_timeout_s=10.0)
+    inside: list[int] = []
+    most: list[int] = []
+
+    def hold(number: int) -> None:
+        for _ in range(5):
+            with records.locked(patient, ID, IFNAME):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.remove(number)
+
+    threads = [threading.Thread(target=hold, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert most == [1] * 15
+    assert not lock_path(host).exists()
