@@ -27,7 +27,7 @@ help:  ## this list
 
 .PHONY: demo
 demo: rig .venv/done  ## two VFs of a pod bonded, failing over and put back, told step by step
-	@$(MAKE) --no-print-directory vm RUN='PYTHONPATH=tests python -m tests.demo'
+	@$(MAKE) --no-print-directory vm RUN='python -m tests.demo'
 
 .PHONY: test
 test: rig .venv/done  ## lint, types, contracts, unit tests, kernel tests in the VM; one summary

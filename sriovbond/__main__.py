@@ -14,7 +14,9 @@ def main() -> int:
     from sriovbond.cni.decoding import MAX_JSON_BYTES  # noqa: PLC0415
     from sriovbond.host import Host  # noqa: PLC0415
 
-    answer = dispatch.answer(os.environ, sys.stdin.buffer.read(MAX_JSON_BYTES + 1), Host())
+    # None where the caller has closed it
+    given = sys.stdin.buffer.read(MAX_JSON_BYTES + 1) if sys.stdin else b""
+    answer = dispatch.answer(os.environ, given, Host())
     sys.stdout.write(answer.stdout)
     sys.stdout.flush()
     return answer.status

@@ -36,7 +36,7 @@ class IpamCall:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One attachment; `namespace` is device and inode, `is_complete` that its ADD succeeded.
+    """One attachment; `namespace` is its identity, `is_complete` that its ADD succeeded.
 
     `plan` is None once the kernel's part is undone and only IPAM's is left.
     """
@@ -45,7 +45,7 @@ class Record:
     container_id: str
     ifname: str
     netns: str
-    namespace: tuple[int, int]
+    namespace: tuple[int, int, int]
     boot_id: str
     plan: BondPlan | None
     ipam: IpamCall | None = None

@@ -16,9 +16,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
-from vm import rig
 
 from tests.support.pods import Pod, a_pod, ip
+from tests.vm import rig
 
 PICTURE: Final = Path("build/demo.svg")
 CNI_FOLDER: Final = Path("/run/sriovbond-demo/bin")

@@ -30,6 +30,7 @@ from sriovbond.bond.rules import Finding, Level, Situation, judge
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100
+DEFAULT_ANNOUNCEMENTS = 3  # the kernel loses the first where the carrier comes after the bond
 IGNORED_KEYS = (
     # the specification's own, and those that Multus, flannel and others put into any delegate
     "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
@@ -295,6 +296,9 @@ def _fill_defaults(reading: _Reading) -> None:
     probes = settings.get("arp_interval")
     if "miimon" not in settings and not (probes and probes.value):
         settings["miimon"] = Setting("miimon", DEFAULT_MIIMON_MS, is_default=True)
+    if settings["mode"].value == BondMode.ACTIVE_BACKUP:
+        default = Setting("num_grat_arp", DEFAULT_ANNOUNCEMENTS, is_default=True)
+        settings.setdefault("num_grat_arp", default)
 
 
 def _ipam_type(reading: _Reading, raw: Mapping[str, Any]) -> str:

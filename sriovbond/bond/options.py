@@ -41,6 +41,7 @@ ONE_ACTIVE = frozenset({BondMode.ACTIVE_BACKUP, BondMode.BALANCE_TLB, BondMode.B
 LACP = frozenset({BondMode.LACP})
 ADAPTIVE = frozenset({BondMode.BALANCE_TLB, BondMode.BALANCE_ALB})
 BACKUP = frozenset({BondMode.ACTIVE_BACKUP})
+ANNOUNCING = BACKUP | LACP  # in 802.3ad beside broadcast_neighbor (ad_cond_set_peer_notif())
 ROUND_ROBIN = frozenset({BondMode.BALANCE_RR})
 HASHING = frozenset({BondMode.BALANCE_XOR, BondMode.LACP, BondMode.BALANCE_TLB})
 SWITCHING = ONE_ACTIVE | ROUND_ROBIN  # bond_change_active_slave(): IGMP moves with the traffic
@@ -85,7 +86,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("miimon",            3, _INTERVAL,                        ALL,         ALL,         "2.4",  "100",           "Milliseconds between looks at each member's carrier; 0 never looks. Our default is 0 with arp_interval."),
     Option("updelay",           4, _INTERVAL,                        ALL,         ALL,         "2.4",  "0",             "Milliseconds that a carrier must stand before the member is used; a multiple of miimon."),
     Option("downdelay",         5, _INTERVAL,                        ALL,         ALL,         "2.4",  "0",             "Milliseconds that a carrier must be gone before the member is left; a multiple of miimon."),
-    Option("peer_notif_delay", 28, Number(0, 300_000),               ALL,         BACKUP,      "5.3",  "0",             "Milliseconds between two announcements after a failover; a multiple of miimon."),
+    Option("peer_notif_delay", 28, Number(0, 300_000),               ALL,         ANNOUNCING,  "5.3",  "0",             "Milliseconds between two announcements after a failover; a multiple of miimon. In 802.3ad with broadcast_neighbor."),
     Option("use_carrier",       6, switch(),                         ALL,         ALL,         "2.6",  "on",            "Ask the driver's carrier rather than MII registers; kernels since 6.18 know only on."),
     Option("arp_interval",      7, _INTERVAL,                        PROBING,     PROBING,     "2.4",  "0",             "Milliseconds between ARP or NS probes; in place of miimon."),
     Option("arp_ip_target",     8, Addresses(IPv4Address),           ALL,         PROBING,     "2.4",  "",              "IPv4 addresses that answer the probes."),
@@ -96,9 +97,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("primary",          11, MemberReference(),                ONE_ACTIVE,  ONE_ACTIVE,  "2.4",  "",              "The member to prefer, by interface name or PCI address."),
     Option("primary_reselect", 12, _choice("always", "better", "failure"), ALL,   ONE_ACTIVE,  "2.6",  "always",        "When a primary that came back takes over again."),
     Option("fail_over_mac",    13, _FAIL_OVER_MAC,                  ALL,         BACKUP,      "2.6",  "auto",          "Whether members share one MAC, the bond takes the active one's, or the bond's MAC moves to the active member. `auto` is active in active-backup."),
-    Option("xmit_hash_policy", 14, _choice(*_HASHES),                ALL,         HASHING,     "2.6",  "layer2",        "What of a packet chooses its member."),
+    Option("xmit_hash_policy", 14, _choice(*_HASHES),                ALL,         HASHING,     "2.6",  "layer2",        "What of a packet chooses its member; vlan+srcmac since Linux 5.12."),
     Option("resend_igmp",      15, Number(0, 255),                   ALL,         SWITCHING,    "2.6",  "1",             "IGMP reports sent after a failover."),
-    Option("num_grat_arp",     16, Number(0, 255, width=1),          ALL,         BACKUP,      "2.6",  "1",             "Gratuitous ARPs and unsolicited NAs sent after a failover.", ("num_unsol_na",)),
+    Option("num_grat_arp",     16, Number(0, 255, width=1),          ALL,         ANNOUNCING,  "2.6",  "3",             "Gratuitous ARPs and unsolicited NAs sent after a failover. Our default in active-backup is 3: the kernel's 1 is lost where the carrier comes after the bond. In 802.3ad with broadcast_neighbor.", ("num_unsol_na",)),
     Option("all_slaves_active", 17, switch(),                        ALL,         INACTIVE,    "2.6",  "off",           "Whether frames that arrive on inactive members are kept."),
     Option("min_links",        18, _INTERVAL,                        ALL,         LACP,        "2.6",  "0",             "Active members that the bond needs for its carrier."),
     Option("lp_interval",      19, Number(1, INT_MAX),               ALL,         ADAPTIVE,    "3.13", "1",             "Seconds between two learning packets."),

@@ -46,6 +46,8 @@ def add(request: CniRequest, host: Host) -> CniResult:
             leased = replace(leased, dns=dns or leased.dns)
             state = _proven(pod, plan, leased)
             records.write(host, record.completed())
+        if state.has_carrier:
+            addresses.announce(pod, state.name, state.mac, leased)
     return _result(request, state, leased)
 
 

@@ -41,7 +41,9 @@ def _differences(
     return [
         *planning.differences(plan, state),
         *_interface_differences(plan, state, result, request.netns),
-        *addresses.differences(pod.netlink, plan.name, state.index, _own_part(plan, result)),
+        *addresses.differences(
+            pod.netlink, plan.name, state.index, _own_part(plan, result), in_any_table=True
+        ),
     ]
 
 

@@ -1,8 +1,11 @@
-"""IPAM's addresses and routes on the bond: put there, read back, and announced by the kernel."""
+"""IPAM's addresses and routes on the bond: put there, read back, and announced."""
 
 import errno
 import socket
+import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from typing import Any, Final
 
@@ -23,6 +26,9 @@ _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
 _SCOPE_LINK: Final = 253
+_ETH_P_ARP: Final = 0x0806
+_ARP: Final = struct.Struct("!6s6sHHHBBH6s4s6s4s")  # with its Ethernet header
+_BROADCAST: Final = b"\xff" * 6
 _RTAX_MTU, _RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
 
 
@@ -52,6 +58,28 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
         _add_route(netlink, ifname, index, with_gateway(route, result.ips))
 
 
+def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
+    """Send one gratuitous ARP (RFC 5227) for each IPv4 address; best effort.
+
+    The kernel does so when the bond gets its carrier, which it had before its addresses if the
+    mover had left the members up. IPv6 addresses are announced at the end of DAD (ndisc_notify).
+    """
+    sender = bytes.fromhex(mac.replace(":", ""))
+    if len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
+        return
+    with suppress(OSError), pod.run(_packet_socket) as packets:
+        packets.bind((ifname, _ETH_P_ARP))
+        for ip in result.ips:
+            if ip.address.version == _IPV4:
+                own = ip.address.packed
+                head = (_BROADCAST, sender, _ETH_P_ARP, 1, 0x0800, 6, 4, 1)  # a request, RFC 826
+                packets.send(_ARP.pack(*head, sender, own, bytes(6), own))
+
+
+def _packet_socket() -> socket.socket:
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+
+
 def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
     """Return the route with the gateway that its family's first address names, if it has none.
 
@@ -67,10 +95,13 @@ def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
     )
 
 
-def differences(netlink: Netlink, ifname: str, index: int, result: CniResult) -> tuple[str, ...]:
+def differences(
+    netlink: Netlink, ifname: str, index: int, result: CniResult, *, in_any_table: bool = False
+) -> tuple[str, ...]:
     """Name the addresses and routes of the result that the link lacks.
 
-    An IPv6 address that is still tentative counts as there.
+    An IPv6 address that is still tentative counts as there. `in_any_table` is for CHECK: a later
+    plugin of the chain (sbr) may have moved routes that were asked for without a table.
     """
     told = []
     if result.ips:
@@ -84,7 +115,8 @@ def differences(netlink: Netlink, ifname: str, index: int, result: CniResult) ->
         routes = set(_standing_routes(netlink, index))
         for asked in result.routes:
             route = with_gateway(asked, result.ips)
-            if not any(_satisfies(found, route) for found in routes):
+            table = route.table or (None if in_any_table else _RT_TABLE_MAIN)
+            if not any(_satisfies(found, replace(route, table=table)) for found in routes):
                 told.append(f"{ifname} lacks the {_words(route)}")
     return tuple(told)
 
@@ -195,6 +227,6 @@ def _satisfies(found: Route, asked: Route) -> bool:
         (asked.mtu, found.mtu),
         (asked.advmss, found.advmss),
         (asked.priority, found.priority),
-        (asked.table or _RT_TABLE_MAIN, found.table),
+        (asked.table, found.table),
     )
     return same and all(not wanted or wanted == got for wanted, got in pairs)

@@ -30,12 +30,14 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x100, 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
+SO_NETNS_COOKIE: Final = 71  # include/uapi/asm-generic/socket.h
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
 _HEADER: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
+_COOKIE: Final = struct.Struct("=Q")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10.0
@@ -125,6 +127,14 @@ class Netlink:
     def fileno(self) -> int:
         """Return the descriptor; ioctls on it act in the socket's namespace."""
         return self._socket.fileno()
+
+    def namespace_cookie(self) -> int:
+        """Return the number that the kernel gave this namespace alone, 0 where it does not tell."""
+        try:
+            cookie = self._socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, _COOKIE.size)
+        except OSError:
+            return 0
+        return int(_COOKIE.unpack(cookie)[0])
 
     def change(self, message: nlmsg, type_: int, doing: str, flags: int = 0) -> None:
         """Send a request that changes something and wait for the kernel's word.

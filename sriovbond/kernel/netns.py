@@ -31,15 +31,19 @@ class NamespaceGoneError(MachineError):
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """An open network namespace, with a socket of its own in it; `identity` is device and inode."""
+    """An open network namespace, with a socket of its own in it.
+
+    `identity` is device, inode and cookie; the kernel uses inodes anew at once, cookies never, but
+    before 5.14 it does not tell them (0).
+    """
 
     path: str
     descriptor: int
-    identity: tuple[int, int]
+    identity: tuple[int, int, int]
     netlink: Netlink
 
     def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns in a thread that is inside; only sysctls need it."""
+        """Return what `work` returns in a thread that is inside: for sysctls and packets."""
         return _in_namespace(self.descriptor, work)
 
     def sysctl(self, key: str) -> str | None:
@@ -61,7 +65,8 @@ def opened(path: str) -> Iterator[Namespace]:
     try:
         status = os.fstat(descriptor)
         with _in_namespace(descriptor, Netlink) as netlink:
-            yield Namespace(path, descriptor, (status.st_dev, status.st_ino), netlink)
+            identity = (status.st_dev, status.st_ino, netlink.namespace_cookie())
+            yield Namespace(path, descriptor, identity, netlink)
     finally:
         os.close(descriptor)
 

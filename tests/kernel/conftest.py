@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from vm import rig as rigs
 
 from sriovbond.host import Host
 from tests.support import plugins
 from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
 from tests.support.pods import Pod, a_pod, ip
+from tests.vm import rig as rigs
 
 NOTES = Path("build/kernel-notes.txt")
 PEERS = {"sriov": "SR-IOV CNI", "bond": "bond-cni"}
@@ -126,13 +126,16 @@ class Wires:
 def wires(pod: Pod) -> Iterator[Wires]:
     """Two veth pairs between the pod and a far side, up at both ends."""
     with a_pod("far") as far:
-        for number in (1, 2):
-            ip(
-                f"link add net{number} netns {pod.name} address 02:00:00:00:01:0{number} "
+        pod.batch(
+            *(
+                f"link add net{number} address 02:00:00:00:01:0{number} "
                 f"type veth peer far{number} netns {far.name} address 02:00:00:00:02:0{number}"
-            )
-            pod.ip(f"link set net{number} up")
-            far.ip(f"link set far{number} up")
+                for number in (1, 2)
+            ),
+            "link set net1 up",
+            "link set net2 up",
+        )
+        far.batch("link set far1 up", "link set far2 up")
         yield Wires(pod, far, ("net1", "net2"))
 
 

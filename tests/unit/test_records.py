@@ -56,7 +56,7 @@ def a_record(**facts: Any) -> Record:  # noqa: ANN401 - Record's fields
         "container_id": ID,
         "ifname": IFNAME,
         "netns": "/run/netns/pod1",
-        "namespace": (4, 4026532000),
+        "namespace": (4, 4026532000, 1),
         "boot_id": "0f5b",
         "plan": a_plan(),
         "ipam": IpamCall('{"type": "sriovbond"}', {"CNI_COMMAND": "ADD"}),

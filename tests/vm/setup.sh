@@ -13,29 +13,31 @@ as_root() {
     fi
 }
 
-# The host's own package sources, and Debian 12's backports: those for this one installation only.
+# Reads the host's own package sources and, on Debian 12, its backports, which the host itself
+# need not know: sources and lists are private ones. Packages named PACKAGE/backports are from there.
 install_packages() {
     have apt-get || die "install $*: this is not Debian or Ubuntu; install these packages yourself"
     say "installing from this system's package sources: $*"
     apt=$cache/apt
     mkdir -p "$apt/lists/partial" "$apt/sources"
-    rm -f "$apt/sources/"*
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        if [ -e "$file" ]; then cp "$file" "$apt/sources/"; fi
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        case $file in *.list | *.sources) if [ -e "$file" ]; then cp "$file" "$apt/sources/"; fi ;; esac
     done
     if debian_12; then
-        say "with bookworm-backports for QEMU (Debian 12's own has no igb), by a private source"
         echo "deb [signed-by=$keyring] http://deb.debian.org/debian bookworm-backports main" \
             >"$apt/sources/backports.list"
     fi
-    options="-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$apt/sources -o Dir::State::Lists=$apt/lists"
-    # shellcheck disable=SC2086 # the options are several words
-    {
-        as_root apt-get $options -q update >&2 || die "read the package lists: see above"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get $options -q install -y \
-            --no-install-recommends "$@" >&2 || die "install $*: see above; install them yourself"
-    }
+    apt_get update || die "read the package lists: see above"
+    # shellcheck disable=SC2046 # lists of packages
+    apt_get install $(printf '%s\n' "$@" | grep -v /backports) &&
+        apt_get install -t bookworm-backports $(printf '%s\n' "$@" | sed -n 's|/backports||p') ||
+        die "install $*: see above; install them yourself"
     rm -rf "$apt"
+}
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends \
+        -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources" \
+        -o Dir::State::Lists="$apt/lists" -o APT::Sandbox::User=root "$@" >&2
 }
 
 # One row a need: a program or file, and the package that has it.
@@ -56,9 +58,10 @@ missing_packages() {
 	$keyring debian-archive-keyring
 	END
     python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
-    if ! has_igb; then echo "qemu-system-x86$(debian_12 && echo /bookworm-backports)"; fi
-    if ! has_virtiofsd && ! debian_12; then echo virtiofsd; fi
-    have go || if debian_12; then echo golang-go/bookworm-backports; else echo golang-go; fi
+    if debian_12; then newer=/backports; else newer=; fi
+    has_igb || echo qemu-system-x86$newer
+    have go || echo golang-go$newer
+    has_virtiofsd || debian_12 || echo virtiofsd
 }
 has_igb() { qemu-system-x86_64 -device help 2>/dev/null | grep -q '"igb"'; }
 has_virtiofsd() {
