@@ -1,0 +1,125 @@
+"""Neighbours learn where the bond's addresses are: when its carrier comes, and at a failover."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support import traffic
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, ip
+from tests.support.traffic import Announcement
+from tests.vm import rig as rigs
+
+pytestmark = pytest.mark.vf
+ADDRESSES = ("192.0.2.10", "2001:db8::10")
+IPAM = {
+    "type": "static",
+    "addresses": [{"address": "192.0.2.10/24"}, {"address": "2001:db8::10/64"}],
+}
+WITHIN_S = 20.0
+NAMES = ("net1", "net2")
+Heard = Callable[[], list[Announcement]]
+
+
+@pytest.fixture
+def heard(rig: rigs.Layout) -> Iterator[Heard]:
+    """Listen on the far side's NIC."""
+    with traffic.listening(Pod(rig.remote.netns, "remote"), rig.remote.name) as collect:
+        yield collect
+
+
+def await_announced(heard: Heard, mac: str, since: float, count: int = 1) -> dict[str, int]:
+    """Return how often each address was announced at the MAC, once all were `count` times."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        fresh = [one for one in heard() if one.heard_s >= since and one.mac == mac]
+        counts = {address: len(traffic.of(fresh, address)) for address in ADDRESSES}
+        if all(number >= count for number in counts.values()):
+            return counts
+        assert time.monotonic() < deadline, f"{counts} of {count} at {mac}: {heard()}"
+        time.sleep(0.1)
+
+
+def active(pod: Pod) -> str:
+    state = pod.bond()
+    return next((one.name for one in state.members if one.is_active), "") if state else ""
+
+
+def mac(pod: Pod) -> str:
+    state = pod.bond()
+    assert state is not None
+    return state.mac
+
+
+def test_the_addresses_are_announced_by_a_bond_that_has_its_carrier_at_once(
+    runtime: Runtime, vf_pod: Pod, heard: Heard
+) -> None:
+    await_carrier(vf_pod)
+    started = time.monotonic()
+
+    runtime.add(a_config(ipam=IPAM)).ok()
+
+    await_announced(heard, mac(vf_pod), started)
+
+
+def test_the_addresses_are_announced_when_the_carrier_comes(
+    runtime: Runtime,
+    vf_pod: Pod,
+    rig: rigs.Layout,
+    heard: Heard,
+    note: Callable[[str], None],
+) -> None:
+    for pf in rig.pfs[:2]:
+        ip(f"link set {pf.name} down")
+    await_carrier(vf_pod, wanted=False)
+    runtime.add(a_config(ipam=IPAM)).ok()
+    answered = time.monotonic()
+    assert not any(traffic.of(heard(), one) for one in ADDRESSES)
+
+    for pf in rig.pfs[:2]:
+        ip(f"link set {pf.name} up")
+
+    await_announced(heard, mac(vf_pod), answered)
+    note(f"announced within {time.monotonic() - answered:.1f} s of the PFs going up after ADD")
+
+
+def await_carrier(pod: Pod, *, wanted: bool = True) -> None:
+    """Return when both of the pod's VFs have a carrier, or neither has."""
+    deadline = time.monotonic() + WITHIN_S
+    while {bool((one := pod.link(name)) and one.has_carrier) for name in NAMES} != {wanted}:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_failover_is_announced_as_often_as_num_grat_arp_asks(
+    runtime: Runtime, vf_pod: Pod, rig: rigs.Layout, heard: Heard, count: int
+) -> None:
+    await_carrier(vf_pod)
+    runtime.add(a_config(ipam=IPAM, num_grat_arp=count)).ok()
+    await_announced(heard, mac(vf_pod), 0)
+    was = active(vf_pod)
+    _both_usable(vf_pod)
+    time.sleep(0.1 * (count + 1))  # what the first carrier is announced with
+    since = time.monotonic()
+
+    ip(f"link set {rig.pfs[int(was.removeprefix('net')) - 1].name} down")
+    while active(vf_pod) in ("", was):
+        assert time.monotonic() < since + WITHIN_S
+        time.sleep(0.02)
+
+    counts = await_announced(heard, mac(vf_pod), since, count)
+    time.sleep(0.5)
+    late = [one for one in heard() if one.heard_s >= since and one.mac == mac(vf_pod)]
+    assert mac(vf_pod) != "", counts
+    # fail_over_mac active also changes the MAC, which arp_notify and ndisc_notify announce once
+    for address in ADDRESSES:
+        assert count <= len(traffic.of(late, address)) <= count + 1
+
+
+def _both_usable(pod: Pod) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not ((state := pod.bond()) and all(one.mii_up for one in state.members)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,98 @@
+"""Leases of a real DHCP server, for which a bond must have its carrier first."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.kernel.conftest import Wires
+from tests.support import dhcp
+from tests.support.calls import Runtime, a_config
+from tests.support.leases import addresses, over
+from tests.support.pods import Pod
+from tests.vm import rig as rigs
+
+
+@pytest.fixture
+def dhcp_far(wires: Wires) -> Iterator[Wires]:
+    """Make the far side one switch with a DHCP server, and start the dhcp plugin's daemon."""
+    wires.far.ip("link add br0 type bridge")
+    for number in (1, 2):
+        wires.far.ip(f"link set far{number} master br0")
+    wires.far.ip("addr add 192.0.2.1/24 dev br0")
+    wires.far.ip("link set br0 up")
+    with dhcp.server(wires.far, "br0"), dhcp.daemon():
+        yield wires
+
+
+def test_a_lease_of_dhcp_stands_on_the_bond_and_is_released_at_del(
+    runtime: Runtime, dhcp_far: Wires
+) -> None:
+    config = over(dhcp_far, dhcp.IPAM)
+
+    result = runtime.add(config).ok()
+    standing = set(addresses(dhcp_far.pod))
+    runtime.check(config, result).ok()
+    runtime.delete(config).ok()
+
+    assert standing == {one["address"] for one in result["ips"]}
+    assert standing <= {f"192.0.2.{number}/24" for number in range(100, 110)}
+    assert [(route["dst"], route["gw"]) for route in result["routes"]] == [
+        ("0.0.0.0/0", "192.0.2.1")
+    ]
+    assert dhcp_far.pod.bond() is None
+
+
+def test_dhcp_is_asked_only_when_the_carrier_has_come(
+    runtime: Runtime, dhcp_far: Wires, note: Callable[[str], None]
+) -> None:
+    config = over(dhcp_far, dhcp.IPAM)
+    for number in (1, 2):
+        dhcp_far.far.ip(f"link set far{number} down")
+    carrier_after_s = 2.0
+    started = time.monotonic()
+
+    with dhcp.later(carrier_after_s, lambda: _up(dhcp_far.far)):
+        runtime.add(config).ok()
+
+    took = time.monotonic() - started
+    note(f"ADD with dhcp, the carrier {carrier_after_s:.0f} s late: {took:.1f} s")
+    assert took >= carrier_after_s
+    assert len(addresses(dhcp_far.pod)) == 1
+    runtime.delete(config).ok()
+
+
+def _up(far: Pod) -> None:
+    for number in (1, 2):
+        far.ip(f"link set far{number} up")
+
+
+def test_the_wait_for_a_carrier_before_dhcp_is_bounded(runtime: Runtime, wires: Wires) -> None:
+    for number in (1, 2):
+        wires.far.ip(f"link set far{number} down")
+    hasty = Runtime(replace(runtime.host, dhcp_carrier_timeout_s=0.5), runtime.pod)
+    started = time.monotonic()
+
+    reply = hasty.add(over(wires, dhcp.IPAM))  # no daemon runs, so it fails at once then
+
+    assert reply.status == 1
+    assert "'dhcp'" in reply.msg
+    assert 0.5 <= time.monotonic() - started < 5
+    assert wires.pod.bond() is None
+
+
+@pytest.mark.vf
+def test_a_lease_of_dhcp_comes_over_vfs_once_they_have_their_carrier(
+    runtime: Runtime, vf_pod: Pod, rig: rigs.Layout, note: Callable[[str], None]
+) -> None:
+    remote = Pod(rig.remote.netns, "remote")
+    started = time.monotonic()
+
+    with dhcp.server(remote, rig.remote.name), dhcp.daemon():
+        runtime.add(a_config(ipam=dhcp.IPAM)).ok()
+        note(f"ADD over VFs with dhcp: {time.monotonic() - started:.1f} s")
+        standing = addresses(vf_pod)
+        runtime.delete(a_config(ipam=dhcp.IPAM)).ok()
+
+    assert len(standing) == 1

@@ -1,0 +1,198 @@
+"""A bond over the host's own interfaces: moved into the pod, they come home as they were."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond.bond.links import Link
+from sriovbond.kernel import links, netns
+from tests.support import wire, worlds
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, a_pod, batch, ip
+from tests.vm import rig as rigs
+
+NAMES = ("home1", "home2")
+LINKS = [{"name": name} for name in NAMES]
+
+
+@pytest.fixture
+def at_home() -> Iterator[None]:
+    """Two dummies of the host: one up with addresses and a route, one down."""
+    batch(
+        "link add home1 address 02:00:00:00:0a:01 type dummy",
+        "link add home2 address 02:00:00:00:0a:02 mtu 1450 type dummy",
+        "link set home1 alias kept up",
+        "addr add 203.0.113.1/28 dev home1",
+        "addr add 2001:db8:1::1/64 dev home1 nodad",
+        "route add 198.18.1.0/24 via 203.0.113.14 dev home1",
+    )
+    yield
+    for name in NAMES:
+        ip(f"link del {name}", check=False)
+
+
+def home_link(name: str) -> Link | None:
+    with netns.own() as home:
+        return links.find(home.netlink, name)
+
+
+def look(folder: Path) -> worlds.World:
+    return worlds.settled(worlds.world({"host": None}, [folder]))
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize("said", [{"linksInContainer": False}, {}], ids=["false", "absent"])
+def test_host_links_are_bonded_in_the_pod_and_come_home_as_they_were(
+    runtime: Runtime, pod: Pod, tmp_path: Path, said: dict[str, object]
+) -> None:
+    before = look(tmp_path)
+    config = a_config(links=LINKS, failOverMac="none", **said)
+
+    runtime.add(config).ok()
+    bonded = pod.bond()
+    gone = [home_link(name) for name in NAMES]
+    runtime.delete(config).ok()
+
+    assert bonded is not None
+    assert {one.name for one in bonded.members} == set(NAMES)
+    assert gone == [None, None]
+    assert worlds.differences(before, look(tmp_path)) == []
+
+
+@pytest.mark.usefixtures("at_home")
+def test_the_rest_comes_home_when_one_of_them_has_gone(runtime: Runtime, pod: Pod) -> None:
+    config = a_config(links=LINKS, linksInContainer=False)
+    before = home_link("home1")
+    runtime.add(config).ok()
+    pod.ip("link del home2")
+
+    runtime.delete(config).ok()
+
+    assert home_link("home1") == before
+
+
+def test_links_of_the_pod_are_taken_when_the_host_has_none_of_them(
+    runtime: Runtime, pod: Pod
+) -> None:
+    pod.batch(*(f"link add {name} type dummy" for name in NAMES))
+
+    runtime.add(a_config(links=LINKS)).ok()
+
+    assert pod.bond() is not None
+
+
+@pytest.mark.usefixtures("at_home")
+def test_links_that_are_in_two_places_are_refused_with_where_each_is(
+    runtime: Runtime, pod: Pod
+) -> None:
+    pod.ip("link add inside type dummy")
+
+    reply = runtime.add(a_config(links=[{"name": "home1"}, {"name": "inside"}, {"name": "none"}]))
+
+    assert reply.code == 7
+    for words in ("'home1' is in the host", "'inside' is in the pod", "'none' is nowhere"):
+        assert words in reply.msg
+
+
+@pytest.mark.usefixtures("at_home")
+def test_links_that_are_not_where_they_should_be_are_told_with_what_is_there(
+    runtime: Runtime, pod: Pod
+) -> None:
+    pod.ip("link add inside type dummy")
+
+    reply = runtime.add(a_config(links=LINKS, linksInContainer=True))
+
+    assert reply.code == 7
+    assert "'home1'" in reply.msg
+    assert "inside" in reply.msg
+
+
+@pytest.mark.usefixtures("at_home")
+def test_host_link_whose_name_the_pod_has_already_is_refused_before_any_change(
+    runtime: Runtime, pod: Pod
+) -> None:
+    pod.ip("link add home2 type dummy")
+
+    with wire.watched() as seen:
+        reply = runtime.add(a_config(links=LINKS, linksInContainer=False))
+
+    assert "[name-taken]" in reply.msg
+    assert not any(request.changes for request in seen)
+
+
+@pytest.mark.usefixtures("at_home")
+def test_host_link_comes_home_under_another_name_when_its_own_was_taken(
+    runtime: Runtime, pod: Pod
+) -> None:
+    config = a_config(links=LINKS, linksInContainer=False)
+    runtime.add(config).ok()
+    ip("link add home1 type dummy")
+
+    runtime.delete(config)
+
+    with netns.own() as home:
+        macs = {link.mac: link.name for link in links.dump(home.netlink)}
+    assert "02:00:00:00:0a:01" in macs
+    assert pod.link("home1") is None
+    ip(f"link del {macs['02:00:00:00:0a:01']}")
+
+
+@pytest.mark.vf
+@pytest.mark.parametrize("end", ["DEL", "the pod dies first"])
+def test_vfs_of_the_host_come_home_as_they_were(
+    runtime: Runtime, vfs: rigs.Layout, pod: Pod, end: str
+) -> None:
+    names = [vfs.pfs[0].vfs[1].name, vfs.pfs[1].vfs[1].name]
+    batch(f"link set {names[0]} mtu 1400 up", f"addr add 203.0.113.1/28 dev {names[0]}")
+    config = a_config(links=[{"name": name} for name in names], linksInContainer=False)
+    before = [home_link(name) for name in names]
+    runtime.add(config).ok()
+
+    if end == "the pod dies first":
+        ip(f"netns del {pod.name}")
+    runtime.delete(config).ok()
+
+    after = [home_link(name) for name in names]
+    assert [_still(one) for one in after] == [_still(one) for one in before]
+    assert "203.0.113.1/28" in str(ip(f"addr show {names[0]}"))
+
+
+def _still(link: Link | None) -> Link | None:
+    """Return it without its carrier, which takes seconds to come back."""
+    return link and replace(link, has_carrier=False)
+
+
+@pytest.mark.usefixtures("at_home")
+def test_bond_of_bond_cni_over_host_links_is_taken_down_without_a_record(
+    runtime: Runtime, pod: Pod
+) -> None:
+    for name in NAMES:
+        ip(f"link set {name} down")
+        ip(f"link set {name} netns {pod.name}")
+    pod.ip("link add bond0 type bond")
+    pod.batch(*(f"link set {name} master bond0" for name in NAMES))
+
+    runtime.delete(a_config(links=LINKS, linksInContainer=False)).ok()
+
+    assert [home_link(name) is not None for name in NAMES] == [True, True]
+    assert pod.link("bond0") is None
+
+
+def test_the_pods_namespace_must_not_be_the_hosts(runtime: Runtime) -> None:
+    reply = runtime.add(a_config(), CNI_NETNS="/proc/self/ns/net")
+
+    assert reply.code == 8
+
+
+def test_two_pods_have_links_of_one_name(runtime: Runtime, pod: Pod) -> None:
+    with a_pod() as other:
+        for one in (pod, other):
+            one.batch(*(f"link add {name} type dummy" for name in NAMES))
+
+        runtime.add(a_config(links=LINKS)).ok()
+        replace(runtime, pod=other).add(a_config(links=LINKS)).ok()
+
+        assert pod.bond() is not None
+        assert other.bond() is not None

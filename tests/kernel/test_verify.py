@@ -1,0 +1,146 @@
+"""What stands is proved: by ADD before it answers, by CHECK against record and prevResult."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import Wires
+from tests.support import ipams, wire
+from tests.support.calls import Runtime, a_config
+
+Config = dict[str, object]
+
+
+@pytest.fixture
+def config(wires: Wires, tmp_path: Path) -> Config:
+    """A bond over the wires, with addresses and routes."""
+    return a_config(links=wires.links, failOverMac="none", ipam=ipams.host_local(tmp_path))
+
+
+TAMPERINGS = {
+    "an option": ("link set bond0 type bond miimon 200", "miimon is 200 where 100 was asked for"),
+    "a member": ("link set net2 nomaster", "net2 is not in bond0"),
+    "the bond's MTU": ("link set bond0 mtu 1300", "the MTU of bond0 is 1300 where 1500"),
+    "the bond's MAC": ("link set bond0 address 02:00:00:00:77:77", "the MAC of bond0 is"),
+    "up and down": ("link set bond0 down", "bond0 is down"),
+}
+LATER = {
+    "an address": ("addr del {ipv4} dev bond0", "bond0 lacks the address {ipv4}"),
+    "an IPv6 address": ("addr del {ipv6} dev bond0", "bond0 lacks the address {ipv6}"),
+    "a route": ("route del 203.0.113.0/24 dev bond0", "bond0 lacks the route to 203.0.113.0/24"),
+    "an IPv6 route": (
+        "route del 2001:db8:52::/64 dev bond0",
+        "bond0 lacks the route to 2001:db8:52::/64",
+    ),
+    "a foreign member": ("link set net3 master bond0", "net3 is in bond0 and was not asked for"),
+    "the bond": ("link del bond0", "bond0 is gone"),
+    "a member's MTU": ("link set bond0 mtu 1400", "the MTU of net1"),
+}
+
+
+@pytest.mark.parametrize(("line", "words"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
+def test_add_fails_when_something_changed_before_it_was_read_back(
+    runtime: Runtime, wires: Wires, line: str, words: str
+) -> None:
+    config = a_config(links=wires.links, failOverMac="none")
+
+    with wire.before_proof(lambda: wires.pod.ip(line)):
+        reply = runtime.add(config)
+
+    assert reply.code == 102
+    assert words in reply.msg
+    assert wires.pod.link("bond0") is None
+    assert list(runtime.host.records.glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), {**TAMPERINGS, **LATER}.values(), ids={**TAMPERINGS, **LATER}.keys()
+)
+def test_check_names_what_changed_since(
+    runtime: Runtime, wires: Wires, config: Config, line: str, words: str
+) -> None:
+    result = runtime.add(config).ok()
+    ipv4, ipv6 = (one["address"] for one in result["ips"])
+    runtime.check(config, result).ok()
+    wires.pod.batch("link add net3 type dummy", line.format(ipv4=ipv4, ipv6=ipv6))
+
+    reply = runtime.check(config, result)
+
+    assert reply.code == 102
+    assert words.format(ipv4=ipv4, ipv6=ipv6) in reply.msg
+
+
+def test_check_names_every_difference(runtime: Runtime, wires: Wires, config: Config) -> None:
+    result = runtime.add(config).ok()
+    wires.pod.batch("link set bond0 type bond miimon 300", "link set net1 nomaster")
+
+    reply = runtime.check(config, result)
+
+    assert "miimon is 300" in reply.msg
+    assert "net1 is not in bond0" in reply.msg
+
+
+def test_check_wants_prev_result(runtime: Runtime, config: Config) -> None:
+    runtime.add(config).ok()
+
+    reply = runtime.call("CHECK", config)
+
+    assert reply.code == 7
+    assert "prevResult" in reply.msg
+
+
+def test_check_without_a_record_says_so(runtime: Runtime, config: Config) -> None:
+    result = runtime.add(config).ok()
+    (record,) = runtime.host.records.glob("*.json")
+    record.unlink()
+
+    reply = runtime.check(config, result)
+
+    assert reply.code == 102
+    assert "no record" in reply.msg
+
+
+def test_check_asks_ipam_too(runtime: Runtime, config: Config, tmp_path: Path) -> None:
+    result = runtime.add(config).ok()
+    for lease in (tmp_path / "leases").rglob("*"):
+        if lease.name in ipams.leases(tmp_path):
+            lease.unlink()
+
+    reply = runtime.check(config, result)
+
+    assert reply.status == 1
+    assert "host-local" in reply.msg
+
+
+@pytest.mark.parametrize("fail_over_mac", ["active", "follow"])
+def test_check_overlooks_what_a_failover_changes(
+    runtime: Runtime, wires: Wires, fail_over_mac: str
+) -> None:
+    config = a_config(links=wires.links, failOverMac=fail_over_mac)
+    result = runtime.add(config).ok()
+    before = wires.pod.bond()
+    other = next(one.name for one in before.members if not one.is_active)  # type: ignore[union-attr]
+
+    wires.pod.ip(f"link set bond0 type bond active_slave {other}")
+
+    after = wires.pod.bond()
+    assert [one.is_active for one in after.members] != [one.is_active for one in before.members]  # type: ignore[union-attr]
+    runtime.check(config, result).ok()
+
+
+def test_check_overlooks_a_carrier_that_is_gone(runtime: Runtime, wires: Wires) -> None:
+    config = a_config(links=wires.links)
+    result = runtime.add(config).ok()
+
+    wires.far.batch("link set far1 down", "link set far2 down")
+
+    runtime.check(config, result).ok()
+
+
+def test_check_takes_a_result_of_the_oldest_version_that_has_check(
+    runtime: Runtime, config: Config
+) -> None:
+    old = {**config, "cniVersion": "0.4.0"}
+    result = runtime.add(old).ok()
+
+    runtime.check(old, result).ok()

@@ -1,0 +1,276 @@
+"""The one road out: an ADD that fails or dies anywhere leaves everything as it was."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import Wires
+from tests.support import ipams, wire, worlds
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, batch, ip
+
+Note = Callable[[str], None]
+Config = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An attachment to be: what it asks for, and how its links are made as they were before."""
+
+    runtime: Runtime
+    config: Config
+    folder: Path
+    lay_out: Callable[[], None]
+
+    def look(self, **namespaces: str | None) -> worlds.World:
+        return worlds.settled(worlds.world(namespaces, [self.folder]))
+
+
+@pytest.fixture
+def vf_scene(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> Scene:
+    """Two VFs in the pod that carry addresses and routes; IPAM gives the bond some."""
+
+    def lay_out() -> None:
+        for number, mtu in ((1, 1500), (2, 1450)):
+            name = f"net{number}"
+            vf_pod.batch(f"link set {name} mtu {mtu} up", *carried(name, number))
+
+    for number in (1, 2):
+        vf_pod.ip(f"link set net{number} alias host{number}")
+    # by `none` the second one takes the MAC of the first, and must get its own back
+    config = a_config(failOverMac="none", ipam=ipams.host_local(tmp_path))
+    return Scene(runtime, config, tmp_path, lay_out)
+
+
+@pytest.fixture
+def host_scene(runtime: Runtime, tmp_path: Path) -> Iterator[Scene]:
+    """Two links of the host, one up with addresses and one down."""
+    batch(
+        "link add home1 address 02:00:00:00:0a:01 type dummy",
+        "link add home2 address 02:00:00:00:0a:02 mtu 1450 type dummy",
+        "link set home1 alias kept up",
+        *carried("home1", 1),
+    )
+    links = [{"name": "home1"}, {"name": "home2"}]
+    try:
+        yield Scene(runtime, a_config(links=links, linksInContainer=False), tmp_path, lambda: None)
+    finally:
+        for name in ("home1", "home2"):
+            ip(f"link del {name}", check=False)
+
+
+@pytest.mark.vf
+@pytest.mark.parametrize("how", ["fails", "is killed"])
+def test_add_over_vfs_that_ends_at_any_request_leaves_no_trace(
+    vf_scene: Scene, note: Note, how: str
+) -> None:
+    traces = sweep(vf_scene, ENDS[how])
+
+    note(f"an ADD over two VFs with IPAM, {len(traces)} requests, {how} at each: no trace")
+    assert not any(traces.values()), traces
+
+
+@pytest.mark.parametrize("how", ["fails", "is killed"])
+def test_add_over_links_of_the_host_that_ends_at_any_request_leaves_no_trace(
+    host_scene: Scene, note: Note, how: str
+) -> None:
+    traces = sweep(host_scene, ENDS[how])
+
+    note(f"an ADD over links of the host, {len(traces)} requests, {how} at each: no trace")
+    assert not any(traces.values()), traces
+
+
+def test_way_back_that_fails_too_is_added_to_the_first_cause_and_mended_by_del(
+    host_scene: Scene,
+) -> None:
+    runtime, config = host_scene.runtime, host_scene.config
+    before = host_scene.look(host=None, pod=runtime.pod.path)
+
+    with wire.cut_from(request_of(runtime, config, "put home2 into bond0")):
+        reply = runtime.add(config)
+
+    assert reply.msg == wire.CUT
+    assert f"and the way back failed: {wire.CUT}" in reply.body["details"]
+    runtime.delete(config).ok()
+    assert worlds.differences(before, host_scene.look(host=None, pod=runtime.pod.path)) == []
+
+
+def request_of(runtime: Runtime, config: Config, doing: str) -> int:
+    """Return the place of a request among those of an ADD, which is undone again."""
+    with wire.watched() as seen:
+        runtime.add(config).ok()
+    runtime.delete(config).ok()
+    return next(place for place, one in enumerate(seen, start=1) if one.doing.startswith(doing))
+
+
+def test_bond_of_another_that_is_in_the_way_of_an_add_stays(runtime: Runtime, wires: Wires) -> None:
+    config = a_config(links=wires.links)
+    other = "link add bond0 type bond", "link add d1 type dummy", "link set d1 master bond0"
+    place = request_of(runtime, config, "make the bond bond0")
+
+    with wire.at(place, lambda: wires.pod.batch(*other)):
+        reply = runtime.add(config)
+
+    assert "EEXIST" in reply.msg
+    assert [member.name for member in wires.pod.bond().members] == ["d1"]  # type: ignore[union-attr]
+
+
+IPAM_TROUBLE = {
+    "fails": ("""echo '{"code": 42, "msg": "no address left"}'; exit 1""", 42),
+    "hangs": ("exec sleep 60", 104),
+    "dies": ("kill -9 $$", 104),
+    "answers nonsense": ("echo nonsense", 104),
+    "gives no address": ("""echo '{"cniVersion": "1.1.0"}'""", 104),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), IPAM_TROUBLE.values(), ids=IPAM_TROUBLE.keys())
+def test_add_whose_ipam_does_not_serve_leaves_no_trace(
+    runtime: Runtime, dummies: Config, tmp_path: Path, body: str, code: int
+) -> None:
+    path = ipams.scripted(tmp_path, f'[ "$CNI_COMMAND" = DEL ] && exit 0\n{body}')
+    config = {**dummies, "ipam": {"type": "scripted-ipam"}}
+    before = _pod_and_files(runtime, tmp_path)
+    hasty = replace(runtime, host=replace(runtime.host, ipam_timeout_s=1.0))
+
+    reply = hasty.add(config, CNI_PATH=path)
+
+    assert reply.code == code, reply.msg
+    assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
+
+
+def test_add_whose_ipam_plugin_is_missing_changes_nothing(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    with wire.watched() as seen:
+        reply = runtime.add({**dummies, "ipam": {"type": "nowhere"}}, CNI_PATH=str(tmp_path))
+
+    assert reply.code == 5
+    assert "cannot find the IPAM plugin 'nowhere'" in reply.msg
+    assert not any(request.changes for request in seen)
+    assert not list(runtime.host.records.glob("*"))
+
+
+def test_add_that_cannot_put_its_addresses_gives_them_back(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    before = _pod_and_files(runtime, tmp_path)
+    unreachable = {"dst": "203.0.113.0/24", "gw": "192.0.2.77"}
+    ipam = {**ipams.host_local(tmp_path), "routes": [unreachable]}
+
+    reply = runtime.add({**dummies, "ipam": ipam})
+
+    assert reply.code == 103
+    assert "203.0.113.0/24" in reply.msg
+    assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
+
+
+def test_add_whose_sysctls_cannot_be_written_leaves_no_trace(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    before = _pod_and_files(runtime, tmp_path)
+
+    with read_only("/proc/sys"):
+        reply = runtime.add(dummies)
+
+    assert reply.code == 5
+    assert "arp_notify" in reply.msg
+    assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
+
+
+def test_add_whose_record_cannot_be_written_changes_nothing(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("no folder")
+
+    with wire.watched() as seen:
+        reply = runtime.add(dummies)
+
+    assert reply.code == 5
+    assert not any(request.changes for request in seen)
+
+
+def test_add_that_cannot_write_its_record_a_second_time_leaves_no_trace(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    before = _pod_and_files(runtime, tmp_path)
+
+    with wire.before_proof(lambda: _block(runtime.host.records)):
+        reply = runtime.add(dummies)
+
+    assert reply.code == 5
+    assert "cannot write the record" in reply.msg
+    assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
+
+
+@pytest.fixture
+def dummies(pod: Pod) -> Config:
+    """Two dummies in the pod, and the configuration that bonds them."""
+    pod.batch("link add d1 type dummy", "link add d2 up type dummy")
+    return a_config(links=[{"name": "d1"}, {"name": "d2"}])
+
+
+def sweep(scene: Scene, end: Callable[[Scene, int], None]) -> dict[int, list[str]]:
+    """End an ADD at each of its requests in turn; return what each end left behind."""
+    with wire.watched() as seen:
+        scene.runtime.add(scene.config).ok()
+    scene.runtime.delete(scene.config).ok()
+    scene.lay_out()
+    spaces = {"host": None, "pod": scene.runtime.pod.path}
+    before = scene.look(**spaces)
+    traces = {}
+    for place in range(1, len(seen) + 1):
+        end(scene, place)
+        traces[place] = worlds.differences(before, scene.look(**spaces))
+    return traces
+
+
+def failed(scene: Scene, place: int) -> None:
+    with wire.at(place, wire.fail):
+        reply = scene.runtime.add(scene.config)
+    assert reply.msg == wire.CUT
+    assert "details" not in reply.body
+
+
+def killed_and_deleted(scene: Scene, place: int) -> None:
+    with wire.at(place, wire.die):
+        assert wire.killed(lambda: scene.runtime.add(scene.config))
+    scene.runtime.delete(scene.config).ok()
+
+
+ENDS: dict[str, Callable[[Scene, int], None]] = {"fails": failed, "is killed": killed_and_deleted}
+
+
+def carried(name: str, number: int) -> list[str]:
+    """Return the lines of `ip` that give a link addresses and routes."""
+    return [
+        f"addr add 203.0.113.{number}/28 dev {name}",
+        f"addr add 2001:db8:{number}::1/64 dev {name} nodad",
+        f"route add 198.18.{number}.0/24 via 203.0.113.14 dev {name} metric {number}",
+        f"route add 2001:db8:f{number}::/64 via 2001:db8:{number}::9 dev {name}",
+    ]
+
+
+@contextmanager
+def read_only(folder: str) -> Iterator[None]:
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def _block(records: Path) -> None:
+    """Have a link stand where the record is written, which is never followed."""
+    (standing,) = records.glob("*.json")
+    (records / f".{standing.stem}.new").symlink_to("/nowhere/at/all")
+
+
+def _pod_and_files(runtime: Runtime, folder: Path) -> worlds.World:
+    found = worlds.settled(worlds.world({"pod": runtime.pod.path}, [folder]))
+    return {key: value for key, value in found.items() if "/plugins/" not in key}

@@ -1,0 +1,75 @@
+"""A DHCP server (busybox udhcpd) and the dhcp plugin's daemon, which keeps leases alive."""
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.calls import plugin_path
+from tests.support.pods import Pod
+
+SOCKET = Path("/run/sriovbond-test-dhcp.sock")
+IPAM = {"type": "dhcp", "daemonSocketPath": str(SOCKET)}
+_READY_S = 20
+_SERVER = """\
+interface {interface}
+start 192.0.2.100
+end 192.0.2.109
+lease_file {folder}/leases
+pidfile {folder}/pid
+option subnet 255.255.255.0
+option router 192.0.2.1
+option lease 3600
+"""
+
+
+@contextmanager
+def server(far: Pod, interface: str) -> Iterator[None]:
+    """Serve 192.0.2.100 to .109 in the namespace `far`, which has 192.0.2.1 on the interface."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "udhcpd.conf")
+        config.write_text(_SERVER.format(interface=interface, folder=folder))
+        Path(folder, "leases").touch()
+        command = ["ip", "netns", "exec", far.name, "busybox", "udhcpd", "-f", str(config)]
+        with _running(command):
+            yield
+
+
+@contextmanager
+def daemon() -> Iterator[None]:
+    """Run the dhcp plugin's daemon; return when it takes requests."""
+    SOCKET.unlink(missing_ok=True)
+    program = shutil.which("dhcp", path=plugin_path())
+    assert program
+    with _running([program, "daemon", "-socketpath", str(SOCKET)]):
+        deadline = time.monotonic() + _READY_S
+        while not SOCKET.exists():
+            assert time.monotonic() < deadline, "the dhcp daemon did not come up"
+            time.sleep(0.05)
+        yield
+    SOCKET.unlink(missing_ok=True)
+
+
+@contextmanager
+def later(delay_s: float, work: Callable[[], None]) -> Iterator[None]:
+    """Do the work after a while, beside the block."""
+    timer = threading.Timer(delay_s, work)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)

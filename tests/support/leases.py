@@ -1,0 +1,55 @@
+"""What IPAM is asked for, and what of its answer stands in a pod."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.support.calls import a_config
+from tests.support.pods import Pod
+
+
+class HasLinks(Protocol):
+    """Links as a configuration names them."""
+
+    @property
+    def links(self) -> list[dict[str, str]]: ...
+
+
+IPV4, IPV6 = "192.0.2.10/24", "2001:db8::10/64"
+GATEWAYS = {IPV4: "192.0.2.1", IPV6: "2001:db8::1"}
+
+
+def static(*addresses: str, **keys: object) -> dict[str, object]:
+    given = [{"address": one, "gateway": GATEWAYS[one]} for one in addresses]
+    return {"type": "static", "addresses": given, **keys}
+
+
+def addresses(pod: Pod, name: str = "bond0") -> dict[str, dict[str, Any]]:
+    """Return the addresses that somebody gave, with what the kernel says of each."""
+    (link,) = pod.ip(f"-j addr show {name}")
+    return {
+        f"{one['local']}/{one['prefixlen']}": one
+        for one in link["addr_info"]
+        if one["scope"] == "global"
+    }
+
+
+def routes(pod: Pod, name: str = "bond0") -> list[dict[str, Any]]:
+    """Return the routes that somebody set."""
+    found = [
+        *pod.ip(f"-4 -d -j route show table all dev {name}"),
+        *pod.ip(f"-6 -d -j route show table all dev {name}"),
+    ]
+    return [route for route in found if route.get("protocol") == "boot"]
+
+
+def network(address: str) -> str:
+    return "192.0.2.0/24" if address == IPV4 else "2001:db8::/64"
+
+
+def reserved_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.rglob("*") if file.is_file() and file.name[0].isdigit()}
+
+
+def over(wires: HasLinks, ipam: object, **keys: object) -> dict[str, object]:
+    """Return a configuration of ours over these links."""
+    return a_config(links=wires.links, ipam=ipam, **keys)

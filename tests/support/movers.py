@@ -1,0 +1,107 @@
+"""The plugins that put a VF into a pod and take it out again, and the VF as the host sees it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sriovbond.bond.links import Link, VfSettings
+from sriovbond.kernel import links, netns
+from tests.support import plugins
+from tests.support.calls import Reply
+from tests.support.pods import Pod
+from tests.vm.layout import Vf
+
+_DEVICES = Path("/sys/bus/pci/devices")
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A plugin that moves a VF; `device_key` is how its configuration names it."""
+
+    type: str
+    device_key: str
+
+    def config(self, vf: Vf, **keys: object) -> dict[str, object]:
+        device = {self.device_key: vf.pci}
+        return {
+            "cniVersion": "1.0.0",
+            "name": f"{self.type}-net",
+            "type": self.type,
+            **device,
+            **keys,
+        }
+
+    def add(self, pod: Pod, ifname: str, vf: Vf, **keys: object) -> Reply:
+        """Put the VF into the pod; fail where the mover does."""
+        reply = plugins.call("ADD", pod, ifname, self.config(vf, **keys))
+        reply.ok()
+        return reply
+
+    def delete(self, pod: Pod, ifname: str, vf: Vf, **keys: object) -> Reply:
+        """Take the VF out of the pod."""
+        return plugins.call("DEL", pod, ifname, self.config(vf, **keys))
+
+
+HOST_DEVICE = Mover("host-device", "pciBusID")
+SRIOV_CNI = Mover("sriov", "deviceID")
+MOVERS = (
+    pytest.param(HOST_DEVICE, id="host-device"),
+    pytest.param(SRIOV_CNI, id="sriov", marks=pytest.mark.peer("sriov")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VfOnHost:
+    """A VF at rest; `entry` is the PF's view of it.
+
+    Left out of the entry is its MAC: igb keeps the VF's own request there, so that it changes by
+    itself (FACTS G). Left out of the link are its index, which a move changes, and its carrier.
+    """
+
+    name: str
+    mac: str
+    mtu: int
+    is_up: bool
+    alias: str
+    entry: VfSettings
+
+
+def at_home(vf: Vf) -> VfOnHost:
+    """Return how the host sees the VF, whatever its name is now."""
+    with netns.own() as home:
+        standing = links.dump(home.netlink, with_vfs=True)
+    link = next(one for one in standing if one.parent == vf.pci)
+    return VfOnHost(link.name, link.mac, link.mtu, link.is_up, link.alias, _entry(standing, vf))
+
+
+def is_at_home(vf: Vf) -> bool:
+    """Tell whether the VF's netdev stands in the host's namespace."""
+    with netns.own() as home:
+        return any(one.parent == vf.pci for one in links.dump(home.netlink))
+
+
+def _entry(standing: list[Link], vf: Vf) -> VfSettings:
+    pf = (_DEVICES / vf.pci / "physfn").resolve().name
+    vfs = next(one.vfs for one in standing if one.parent == pf)
+    told = next(one for one in vfs if one.number == vf.index)
+    return VfSettings(
+        told.number, "", told.trust, told.spoofchk, told.link_state, told.vlan, told.qos
+    )
+
+
+@contextmanager
+def bound_to_vfio(vf: Vf) -> Iterator[None]:
+    """Take a VF's netdev away by binding it to vfio-pci; to igbvf again at the end."""
+    home = _DEVICES / vf.pci
+    (home / "driver" / "unbind").write_text(vf.pci)
+    (home / "driver_override").write_text("vfio-pci")
+    Path("/sys/bus/pci/drivers/vfio-pci/bind").write_text(vf.pci)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (home / "driver" / "unbind").write_text(vf.pci)
+        (home / "driver_override").write_text("\n")

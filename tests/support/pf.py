@@ -1,0 +1,35 @@
+"""What a PF sets on its VFs, and what SR-IOV CNI keeps in its cache of having set it."""
+
+import json
+
+from sriovbond.host import Host
+from tests.support.pods import Pod, ip
+from tests.vm import vfs
+from tests.vm.layout import Pf, Vf
+from tests.vm.reset import IGBVF
+
+
+def tell(pf: Pf, vf: Vf, words: str) -> None:
+    """Set something of a VF through its PF, such as "trust on" or "mac 02:00:00:00:00:01"."""
+    ip(f"link set {pf.name} vf {vf.index} {words}")
+
+
+def hold(pf: Pf, vf: Vf, mac: str) -> None:
+    """Give a VF an administrative MAC, and its driver anew, for only so does the netdev take it."""
+    tell(pf, vf, f"mac {mac}")
+    (IGBVF / "unbind").write_text(vf.pci)
+    (IGBVF / "bind").write_text(vf.pci)
+    ip(f"link set {vfs.netdev(vfs.DEVICES / vf.pci)} name {vf.name}")
+
+
+def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:
+    """Write the file of SR-IOV CNI by which it gave the VF to the pod.
+
+    `MAC` is what the user asked for, `OrigVfState` what stood before.
+    """
+    folder = host.sriov_cni_cache
+    folder.mkdir(exist_ok=True)
+    (folder / "pci").mkdir(exist_ok=True)
+    entry = {"deviceID": vf.pci, "VFID": vf.index, "type": "sriov", "OrigVfState": {}, **keys}
+    (folder / f"{pod.container_id}-{ifname}").write_text(json.dumps(entry))
+    (folder / "pci" / vf.pci).write_text(pod.path)

@@ -1,0 +1,43 @@
+"""Runs other people's CNI plugins in a pod, as a container runtime does."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from tests.support.calls import Reply, plugin_path
+from tests.support.pods import Pod
+
+
+def call(
+    command: str, pod: Pod, ifname: str, config: Mapping[str, object], **environment: str
+) -> Reply:
+    """Run the plugin that `config` names; `environment` overrides, an empty variable is left out.
+
+    A body that is no JSON is what the program printed, under "printed".
+    """
+    given = {
+        "PATH": os.environ["PATH"],
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": pod.container_id,
+        "CNI_NETNS": pod.path,
+        "CNI_IFNAME": ifname,
+        "CNI_PATH": plugin_path(),
+        **environment,
+    }
+    program = shutil.which(str(config["type"]), path=plugin_path())
+    assert program, f"no plugin {config['type']!r} in {plugin_path()}"
+    done = subprocess.run(
+        [program],
+        input=json.dumps(config),
+        env={name: value for name, value in given.items() if value},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    try:
+        body = json.loads(done.stdout or "{}")
+    except ValueError:
+        body = {"printed": done.stdout}
+    return Reply(done.returncode, body)

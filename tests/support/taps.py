@@ -1,0 +1,22 @@
+"""Links of any ARPHRD type: a tap device that says it is one (TUNSETLINK), such as IPoIB's."""
+
+import fcntl
+import os
+import struct
+import subprocess
+
+_TUNSETPERSIST, _TUNSETIFF, _TUNSETLINK = 0x400454CB, 0x400454CA, 0x400454CD  # linux/if_tun.h
+_IFF_TAP, _IFF_NO_PI = 0x2, 0x1000
+
+
+def make(name: str, type_: int) -> None:
+    """Make a link of that type on the host; it stays until it is deleted."""
+    subprocess.run(["modprobe", "tun"], check=True)
+    device = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        asked = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI)
+        fcntl.ioctl(device, _TUNSETIFF, asked)
+        fcntl.ioctl(device, _TUNSETLINK, type_)
+        fcntl.ioctl(device, _TUNSETPERSIST, 1)
+    finally:
+        os.close(device)

@@ -1,0 +1,98 @@
+"""The wire between plugin and kernel: watch it, cut it, or act between two requests."""
+
+import errno
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sriovbond.errors import KernelError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import Request
+
+CUT = "cannot send: the wire was cut by the test"
+Tap = Callable[[Request], None]
+
+
+@contextmanager
+def tapped(tap: Tap) -> Iterator[None]:
+    """Have `tap` called with each request."""
+    nl.taps.append(tap)
+    try:
+        yield
+    finally:
+        nl.taps.remove(tap)
+
+
+@contextmanager
+def watched() -> Iterator[list[Request]]:
+    """Give the requests that are sent."""
+    seen: list[Request] = []
+    with tapped(seen.append):
+        yield seen
+
+
+@contextmanager
+def at(place: int, act: Callable[[], None]) -> Iterator[None]:
+    """Do `act` instead of, or before, the request of that place, counted from 1."""
+    count = 0
+
+    def tap(_: Request) -> None:
+        nonlocal count
+        count += 1
+        if count == place:
+            act()
+
+    with tapped(tap):
+        yield
+
+
+@contextmanager
+def cut_from(place: int) -> Iterator[None]:
+    """Have every request fail from that place on, counted from 1."""
+    count = 0
+
+    def tap(_: Request) -> None:
+        nonlocal count
+        count += 1
+        if count >= place:
+            fail()
+
+    with tapped(tap):
+        yield
+
+
+@contextmanager
+def before_proof(act: Callable[[], object], bond: str = "bond0") -> Iterator[None]:
+    """Do `act` once, after ADD's last change and before it reads back what it made."""
+    last: list[Request] = []
+
+    def tap(request: Request) -> None:
+        is_proof = request.doing == f"look at {bond}" and request.type == nl.RTM_GETLINK
+        if is_proof and last and last[-1].doing == f"bring {bond} up":
+            last.clear()
+            act()
+        elif request.changes:
+            last.append(request)
+
+    with tapped(tap):
+        yield
+
+
+def fail() -> None:
+    """Raise what a request raises that the kernel refuses."""
+    raise KernelError(CUT, errno.EIO)
+
+
+def die() -> None:
+    """End this process as nothing can prevent."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(act: Callable[[], object]) -> bool:
+    """Run `act` in a child of this warm process; tell whether it was killed."""
+    child = multiprocessing.get_context("fork").Process(target=act)
+    child.start()
+    child.join()
+    return child.exitcode == -signal.SIGKILL
