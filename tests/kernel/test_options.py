@@ -1,0 +1,368 @@
+"""THE TABLE proved by the kernel: every row, in every mode, set on a bond and read back."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import pytest
+
+from sriovbond.bond.kinds import Number, OptionValue
+from sriovbond.bond.links import NO_MAC, Link, Member, MemberState, Place
+from sriovbond.bond.options import (
+    MEMBER_OPTIONS,
+    OPTIONS,
+    BondMode,
+    Option,
+    Setting,
+    option,
+)
+from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.dispatch import REFUSED
+from sriovbond.errors import KernelError, RefusedError
+from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.netlink import Netlink, Request
+from tests.kernel.conftest import Wires
+from tests.support import wire
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, a_pod
+from tests.vm import rig as rigs
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value to set; kernels from `since` on, and before `until`, know it."""
+
+    value: OptionValue
+    since: str = "0"
+    until: str = "999"
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+
+
+VALIDATE = ("active", "backup", "all", "filter", "filter_active", "filter_backup")
+HASHES = ("layer3+4", "layer2+3", "encap2+3", "encap3+4")
+# fmt: off
+VALUES: dict[str, tuple[Value, ...]] = {
+    "miimon":             (Value(50), Value(200)),
+    "updelay":            (Value(200), Value(400)),
+    "downdelay":          (Value(200), Value(400)),
+    "peer_notif_delay":   (Value(200), Value(400)),
+    "use_carrier":        (Value("on"), Value("off", until="6.18")),
+    "arp_interval":       (Value(250), Value(1000)),
+    "arp_ip_target":      (Value(("192.0.2.1",)), Value(("192.0.2.1", "192.0.2.2"))),
+    "ns_ip6_target":      (Value(("2001:db8::1",)), Value(("2001:db8::1", "2001:db8::2"))),
+    "arp_validate":       tuple(map(Value, VALIDATE)),
+    "arp_all_targets":    (Value("all"),),
+    "arp_missed_max":     (Value(1), Value(9)),
+    "primary_reselect":   (Value("better"), Value("failure")),
+    "fail_over_mac":      (Value("active"), Value("follow")),
+    "xmit_hash_policy":   (*map(Value, HASHES), Value("vlan+srcmac", since="5.12")),
+    "resend_igmp":        (Value(0), Value(9)),
+    "num_grat_arp":       (Value(0), Value(9)),
+    "all_slaves_active":  (Value("on"),),
+    "min_links":          (Value(1), Value(9)),
+    "lp_interval":        (Value(2), Value(9)),
+    "packets_per_slave":  (Value(0), Value(9)),
+    "lacp_rate":          (Value("fast"),),
+    "lacp_active":        (Value("off"),),
+    "ad_select":          (Value("bandwidth"), Value("count")),
+    "ad_actor_sys_prio":  (Value(1), Value(1000)),
+    "ad_user_port_key":   (Value(1), Value(1023)),
+    "ad_actor_system":    (Value("02:00:00:00:00:77"),),
+    "tlb_dynamic_lb":     (Value("off"),),
+    "coupled_control":    (Value("off"),),
+    "broadcast_neighbor": (Value("on"),),
+}
+# fmt: on
+MIIMON_MS = 1  # a delay that is no multiple of it would be rounded
+PROBING = {name for name in VALUES if name.startswith(("arp_", "ns_"))}  # never beside miimon
+PROBES: dict[str, OptionValue] = {"arp_interval": 250, "arp_ip_target": ("192.0.2.1",)}
+NEEDED: dict[str, dict[str, OptionValue]] = {
+    **{name: {"miimon": MIIMON_MS} for name in ("updelay", "downdelay", "peer_notif_delay")},
+    **dict.fromkeys(PROBING, PROBES),
+}
+ON_THE_BOND = [row for row in OPTIONS if row.name in VALUES]
+ELSEWHERE = [row for row in ON_THE_BOND if row.modes < set(BondMode)]
+NUMBERS = [row for row in ON_THE_BOND if isinstance(row.kind, Number)]
+# its default is ours, not the kernel's
+OURS = frozenset({"mode", "miimon", "fail_over_mac", "num_grat_arp"})
+BOUND_SINCE = {"peer_notif_delay": "6.4"}  # where older kernels took any number
+RUNNING = version(os.uname().release)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A namespace in which bonds come and go, one at a time."""
+
+    netlink: Netlink
+
+    def make(self, mode: BondMode, **asked: OptionValue) -> BondState:
+        """Make a bond as ADD does, past all that judges what is asked, and take it away."""
+        settings = tuple(Setting(name, value) for name, value in {"mode": mode, **asked}.items())
+        try:
+            return bonding.create(self.netlink, BondPlan("bond0", settings, (), 1500))
+        finally:
+            self.remove()
+
+    def set(self, row: Option, mode: BondMode, value: OptionValue) -> OptionValue | None:
+        """Set one option with what it needs in this mode; return what is read back."""
+        needed = NEEDED.get(row.name, {})
+        taken = {name: one for name, one in needed.items() if mode in option(name).modes}
+        return self.make(mode, **{**taken, row.name: value}).settings.get(row.name)
+
+    def remove(self) -> None:
+        found = links.find(self.netlink, "bond0")
+        if found:
+            bonding.delete(self.netlink, found)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with a_pod("bench") as pod, netns.opened(pod.path) as inside:
+        yield Bench(inside.netlink)
+
+
+def test_every_row_of_the_table_has_values_to_prove_it_by() -> None:
+    assert VALUES.keys() | {"mode", "primary"} == {row.name for row in OPTIONS}
+    assert {row.name for row in MEMBER_OPTIONS} == {"queue_id", "prio"}
+
+
+@pytest.mark.parametrize("mode", BondMode)
+def test_the_kernel_takes_each_option_in_the_modes_of_its_row(
+    bench: Bench, dropped: frozenset[str], mode: BondMode
+) -> None:
+    """Many options at a time, for a bond costs 80 ms; each is read back by itself."""
+    rows = [row for row in ON_THE_BOND if mode in row.modes and row.name not in dropped]
+    known = {row.name: [one.value for one in VALUES[row.name] if is_known(one)] for row in rows}
+    for asked in batches(known):
+        found = bench.make(mode, **asked).settings
+
+        assert {name: found.get(name) for name in asked} == asked
+
+
+def batches(known: dict[str, list[OptionValue]]) -> Iterator[dict[str, OptionValue]]:
+    """Yield options to set together, so that each has had each of its values in the end."""
+    for names in (known.keys() - PROBING, known.keys() & PROBING):
+        for turn in range(max(len(known[name]) for name in names)):
+            yield {name: known[name][turn % len(known[name])] for name in sorted(names)}
+
+
+@pytest.mark.parametrize("row", ELSEWHERE, ids=lambda row: row.name)
+def test_the_kernel_refuses_an_option_in_all_other_modes(
+    bench: Bench, dropped: frozenset[str], row: Option
+) -> None:
+    """The kernel itself does: nothing of ours judges here."""
+    refusal = RefusedError if row.name in dropped else KernelError
+    for mode in sorted(set(BondMode) - row.modes):
+        with pytest.raises(refusal):
+            bench.set(row, mode, VALUES[row.name][0].value)
+
+
+def test_the_kernel_refuses_values_that_it_no_longer_or_not_yet_knows(bench: Bench) -> None:
+    for name, values in VALUES.items():
+        for one in values:
+            if not is_known(one):
+                with pytest.raises(KernelError, match="EINVAL"):
+                    bench.set(option(name), min(option(name).effective), one.value)
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
+def test_the_kernel_takes_the_ends_of_a_range_and_nothing_beyond(
+    bench: Bench, dropped: frozenset[str], row: Option
+) -> None:
+    assert isinstance(row.kind, Number)
+    mode = min(row.modes)
+    if row.name not in dropped:
+        for end in (row.kind.least, row.kind.most):
+            assert bench.set(row, mode, end) == end
+        for beyond in (row.kind.least - 1, row.kind.most + 1):
+            is_judged = version(BOUND_SINCE.get(row.name, row.since)) <= RUNNING
+            if is_judged and 0 <= beyond < 1 << 8 * row.kind.width:
+                with pytest.raises(KernelError):
+                    bench.set(row, mode, beyond)
+
+
+@pytest.mark.parametrize("mode", BondMode)
+def test_a_bond_that_was_told_nothing_has_the_defaults_of_the_table(
+    bench: Bench, dropped: frozenset[str], mode: BondMode
+) -> None:
+    found = bench.make(mode).settings
+
+    for row in OPTIONS:
+        if row.name not in OURS | dropped and mode in row.modes:
+            value = found.get(row.name, "")
+            assert str(value).replace(NO_MAC, "") == row.default, row.name
+
+
+def test_options_that_this_kernel_drops_without_a_word_are_refused_by_name(
+    bench: Bench, dropped: frozenset[str], note: Note
+) -> None:
+    """Below `since` a kernel may know an option, for it is backported; from there on it must."""
+    for name in sorted(dropped):
+        row = option(name)
+        assert version(row.since) > RUNNING
+        with pytest.raises(RefusedError, match=rf"{name} is .*{row.since}.*\[option-not-taken\]"):
+            bench.set(row, min(row.modes), VALUES[name][0].value)
+
+    newer = [f"{name} ({option(name).since})" for name in sorted(dropped)]
+    newer += [
+        f"{name} {one.value} ({one.since})"
+        for name, values in VALUES.items()
+        for one in values
+        if version(one.since) > RUNNING
+    ]
+    newer += [f"{one.name} ({one.since})" for one in MEMBER_OPTIONS if version(one.since) > RUNNING]
+    note(f"only a newer KERNEL= can prove: {', '.join(newer) or 'nothing, every row is proved'}")
+    older = [
+        f"{name} {one.value}"
+        for name, values in VALUES.items()
+        for one in values
+        if version(one.until) <= RUNNING
+    ]
+    if older:
+        note(f"only an older KERNEL= can prove: {', '.join(older)}")
+
+
+@pytest.fixture(scope="module")
+def dropped(bench: Bench) -> frozenset[str]:
+    """The options that this kernel passes over without a word."""
+    reported = bench.make(BondMode.LACP).settings
+    return frozenset(
+        row.name
+        for row in ON_THE_BOND
+        if (row.name not in reported if row.default else not takes(bench, row))
+    )
+
+
+def takes(bench: Bench, row: Option) -> bool:
+    try:
+        return bool(bench.set(row, min(row.effective), VALUES[row.name][0].value))
+    except RefusedError:
+        return False
+
+
+def is_known(one: Value) -> bool:
+    """Tell whether this kernel knows the value."""
+    return version(one.since) <= RUNNING < version(one.until)
+
+
+def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
+    runtime: Runtime, wires: Wires
+) -> None:
+    """Where the kernel knows all of them, a second socket forgets one for it."""
+    seen: list[Request] = []
+
+    def forget(request: Request) -> None:
+        if request.doing == "look at bond0" and not forgotten(seen):
+            wires.pod.ip("link set bond0 type bond resend_igmp 1")
+        seen.append(request)
+
+    with wire.tapped(forget):
+        reply = runtime.add(a_config(links=wires.links, resend_igmp=9))
+
+    assert reply.code == REFUSED
+    assert "resend_igmp is 1 where 9 was asked for (known since Linux 2.6)" in reply.msg
+    assert "[option-not-taken]" in reply.msg
+    assert not [one for one in seen if one.changes and "net1" in one.doing]
+    assert wires.pod.bond() is None
+
+
+def forgotten(seen: list[Request]) -> bool:
+    return any(request.doing == "look at bond0" for request in seen)
+
+
+def test_the_kernel_takes_a_queue_id_for_a_member_in_every_mode(wires: Wires) -> None:
+    for mode in BondMode:
+        with member_of_a_bond(wires.pod, mode) as (netlink, bond, link):
+            bonding.add_member(netlink, Member(link, Place.POD, queue_id=3), link.index, bond)
+
+            assert [one.queue_id for one in members_of(netlink)] == [3], mode
+
+
+def test_the_kernel_takes_a_prio_for_a_member_in_the_modes_of_its_row(wires: Wires) -> None:
+    row = option("prio")
+    is_known = version(row.since) <= RUNNING
+    for mode in BondMode:
+        is_refused = is_known and mode not in row.modes
+        with member_of_a_bond(wires.pod, mode) as (netlink, bond, link):
+            with pytest.raises(KernelError) if is_refused else nullcontext():
+                bonding.add_member(netlink, Member(link, Place.POD, prio=-7), link.index, bond)
+
+            taken = 0 if is_refused else -7
+            assert [one.prio for one in members_of(netlink)] == [taken if is_known else None], mode
+
+
+def test_the_kernel_takes_a_primary_in_the_modes_of_its_row(wires: Wires) -> None:
+    for mode in BondMode:
+        is_refused = mode not in option("primary").modes
+        with member_of_a_bond(wires.pod, mode) as (netlink, bond, link):
+            bonding.add_member(netlink, Member(link, Place.POD), link.index, bond)
+
+            with pytest.raises(KernelError) if is_refused else nullcontext():
+                bonding.set_primary(netlink, bond, link.name, link.index)
+
+            found = bonding.observe(netlink, bond.name)
+            assert found is not None
+            assert found.settings.get("primary") == (None if is_refused else link.name), mode
+
+
+@contextmanager
+def member_of_a_bond(pod: Pod, mode: BondMode) -> Iterator[tuple[Netlink, BondState, Link]]:
+    """Make a bond in the pod for a while; give a socket there, the bond, and a link for it."""
+    with netns.opened(pod.path) as inside:
+        link = links.find(inside.netlink, "net1")
+        assert link is not None
+        links.set_down(inside.netlink, link)
+        plan = BondPlan("bond0", (Setting("mode", mode),), (), 1500)
+        try:
+            yield inside.netlink, bonding.create(inside.netlink, plan), link
+        finally:
+            Bench(inside.netlink).remove()
+
+
+def members_of(netlink: Netlink) -> tuple[MemberState, ...]:
+    found = bonding.observe(netlink, "bond0")
+    assert found is not None
+    return found.members
+
+
+def test_add_gives_each_member_what_its_entry_of_links_asks_for(
+    runtime: Runtime, wires: Wires
+) -> None:
+    links_ = [
+        {"name": "net1", "prio": -5, "queueId": 1},
+        {"name": "net2", "priority": "9", "queue_id": 2},
+    ]
+    reply = runtime.add(a_config(links=links_, primary="net2"))
+
+    if version(option("prio").since) > RUNNING:
+        assert "prio of net1 is nothing where -5 was asked for" in reply.msg
+        return
+    reply.ok()
+    state = wires.pod.bond()
+    assert state is not None
+    assert {(one.name, one.prio, one.queue_id) for one in state.members} == {
+        ("net1", -5, 1),
+        ("net2", 9, 2),
+    }
+    assert state.settings["primary"] == "net2"
+
+
+@pytest.mark.vf
+@pytest.mark.parametrize("named", ["net2", "PCI address", "PCI address without domain"])
+def test_add_takes_the_primary_by_interface_name_and_by_pci_address(
+    runtime: Runtime, vf_pod: Pod, rig: rigs.Layout, named: str
+) -> None:
+    address = rig.pfs[1].vfs[0].pci
+    names = {"PCI address": address, "PCI address without domain": address.partition(":")[2]}
+    runtime.add(a_config(primary=names.get(named, named))).ok()
+
+    state = vf_pod.bond()
+    assert state is not None
+    assert state.settings["primary"] == "net2"
