@@ -4,6 +4,7 @@ Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from sriovbond import ipam, records
+from sriovbond import ipam, log, records
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.request import parse_request
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
 
@@ -27,9 +29,13 @@ _PAUSE_S: Final = 0.05
 
 @dataclass(slots=True)
 class Outcome:
-    """What could not be put back: `problems` must be tried again, `notes` need nobody."""
+    """What could not be put back: `problems` must be tried again, `losses` are told and left.
+
+    A DEL must not be repeated for ever for an address that cannot be put back. `notes` need nobody.
+    """
 
     problems: list[SriovbondError] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def attempt(self, step: Callable[[], object]) -> None:
@@ -39,8 +45,17 @@ class Outcome:
         except SriovbondError as error:
             self.problems.append(error)
 
-    def raise_first(self) -> None:
-        """Raise the first problem, with the others in its details."""
+    def restore(self, netlink: Netlink, found: Link, wanted: Link) -> None:
+        """Make a link what it was; what the kernel refuses is a loss."""
+        for fault in links.restore(netlink, found, wanted):
+            self.losses.append(fault.message)
+
+    def finish(self) -> None:
+        """Log what was noted, and raise the first problem with the others in its details."""
+        for note in self.notes:
+            log.event(logging.INFO, note)
+        for loss in self.losses:
+            log.event(logging.WARNING, f"left as it is: {loss}")
         if self.problems:
             first, *others = self.problems
             first.details = "; ".join([first.details, *(one.message for one in others)]).strip("; ")
@@ -58,7 +73,8 @@ def on_failure(host: Host, record: Record) -> Iterator[None]:
     except BaseException as cause:
         outcome = release(host, record)
         if isinstance(cause, SriovbondError):
-            left = [f"and the way back failed: {one.message}" for one in outcome.problems]
+            faults = [*(one.message for one in outcome.problems), *outcome.losses]
+            left = [f"and the way back failed: {fault}" for fault in faults]
             cause.details = "; ".join([*filter(None, [cause.details]), *left])
         raise
 
@@ -110,7 +126,7 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
     for member in plan.members:
         found = _in_pod(standing, member)
         if found and not found.master:
-            outcome.attempt(partial(_release_member, pod, record, member, found))
+            outcome.attempt(partial(_release_member, pod, record, member, found, outcome))
     _restore_at_home(plan, outcome)
 
 
@@ -123,7 +139,8 @@ def _bonds(standing: Sequence[Link], record: Record, plan: BondPlan) -> list[Lin
     bonds = [link for link in standing if link.kind == "bond"]
     if record.is_complete:
         masters = {link.master for link in ours}
-        return [one for one in bonds if one.name == record.ifname or one.index in masters]
+        named = [one for one in bonds if one.name == record.ifname]
+        return named or [one for one in bonds if one.index in masters]
     foreign = {link.master for link in standing if link not in ours}
     return [one for one in bonds if one.name == record.ifname and one.index not in foreign]
 
@@ -136,17 +153,17 @@ def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
     return next((one for one in standing if (one.index, one.kind) == wanted), None)
 
 
-def _release_member(pod: Namespace, record: Record, member: Member, found: Link) -> None:
+def _release_member(
+    pod: Namespace, record: Record, member: Member, found: Link, outcome: Outcome
+) -> None:
     if member.place is Place.HOST:
-        try:
-            links.restore(pod.netlink, found, _bare(member.link))
-        finally:
-            _send_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
+        outcome.restore(pod.netlink, found, _bare(member.link))
+        _send_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
-        links.restore(pod.netlink, found, _bare(member.link))
+        outcome.restore(pod.netlink, found, _bare(member.link))
     else:
-        links.restore(pod.netlink, found, member.link)
+        outcome.restore(pod.netlink, found, member.link)
 
 
 def _bare(link: Link) -> Link:
@@ -183,7 +200,7 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
         for member in at_home:
             found = _at_home(standing, member.link)
             if found:
-                outcome.attempt(partial(links.restore, home.netlink, found, member.link))
+                outcome.restore(home.netlink, found, member.link)
 
 
 def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:

@@ -106,7 +106,7 @@ def release(container_id: str | None, ifname: str | None) -> None:
         record = records.read(host, container_id, ifname)
         if record is None:
             raise click.ClickException(f"there is no record of {container_id} {ifname}")
-        undo(host, record).raise_first()
+        undo(host, record).finish()
     click.echo(f"released {ifname} of {container_id}")
 
 

@@ -57,7 +57,7 @@ def _release_stale(request: CniRequest, host: Host) -> None:
     if record is None:
         return
     log.event(logging.WARNING, "an earlier ADD of this attachment was never deleted: releasing it")
-    release.release(host, record).raise_first()
+    release.release(host, record).finish()
 
 
 def _plan(

@@ -28,9 +28,7 @@ def delete(request: CniRequest, host: Host) -> None:
             outcome = release.release(host, _with_path(record, request))
         else:
             outcome = _without_record(request, host)
-    for note in outcome.notes:
-        log.event(logging.INFO, note)
-    outcome.raise_first()
+    outcome.finish()
 
 
 def _record(request: CniRequest, host: Host) -> Record | None:

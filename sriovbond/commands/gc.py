@@ -25,7 +25,7 @@ def gc(request: CniRequest, host: Host) -> None:
             outcome.attempt(partial(_release, host, record))
     if ipam.is_asked_for(request.config):
         outcome.attempt(partial(ipam.gc, request, host.ipam_timeout_s))
-    outcome.raise_first()
+    outcome.finish()
 
 
 def _release(host: Host, record: Record) -> None:
@@ -33,4 +33,4 @@ def _release(host: Host, record: Record) -> None:
     with records.locked(host, record.container_id, record.ifname):
         current = records.read(host, record.container_id, record.ifname)
         if current:
-            release.release(host, current).raise_first()
+            release.release(host, current).finish()

@@ -132,10 +132,10 @@ def flush(netlink: Netlink, link: Link) -> None:
             netlink.send(Request(nl.RTM_DELADDR, doing, body))
 
 
-def restore(netlink: Netlink, found: Link, wanted: Link) -> None:
+def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     """Make `found` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
 
-    Raises the first KernelError after all has been tried. Idempotent.
+    Returns what the kernel refused, after all has been tried. Idempotent.
     """
     failures = []
     for step in _steps_back(netlink, found, wanted):
@@ -143,8 +143,7 @@ def restore(netlink: Netlink, found: Link, wanted: Link) -> None:
             step()
         except KernelError as error:
             failures.append(error)
-    if failures:
-        raise failures[0]
+    return failures
 
 
 def _steps_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:

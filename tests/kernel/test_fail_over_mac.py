@@ -226,3 +226,19 @@ def test_an_mtu_above_the_pfs_is_refused(runtime: Runtime, vf_pod: Pod, tmp_path
     assert (reply.code, vf_pod.bond()) == (REFUSED, None)
     assert "is on pf0, whose MTU is 1500" in reply.msg
     assert "[mtu-above-device]" in reply.msg
+
+
+def test_a_mac_set_on_a_bound_vf_is_taken_when_it_comes_up_and_del_is_not_blocked(
+    runtime: Runtime, vfs: rigs.Layout, vf_pod: Pod
+) -> None:
+    """The VF's driver is not loaded anew, so its netdev has the old MAC until its next ifup."""
+    pf.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], f"mac {MAC}")
+
+    result = runtime.add(a_config()).ok()
+    runtime.check(a_config(), result).ok()
+    macs = members_of(vf_pod)[1:]
+    runtime.delete(a_config()).ok()
+
+    assert macs[0] in (MAC, vfs.pfs[0].vfs[0].mac)
+    assert vf_pod.link("bond0") is None
+    assert list(runtime.host.records.glob("*")) == []
