@@ -1,6 +1,5 @@
 """IPAM's addresses and routes on the bond: put there, read back, and announced."""
 
-import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,8 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from sriovbond.cni.result import CniResult, IpConfig, Route
-from sriovbond.errors import KernelError, MachineError
+from sriovbond.errors import MachineError
+from sriovbond.kernel import links
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import Answer, Netlink
 from sriovbond.kernel.netns import Namespace
@@ -188,18 +188,9 @@ def _standing_addresses(netlink: Netlink, index: int) -> Iterator[Any]:
 
 
 def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
-    for family in _FAMILY.values():
-        message = rtmsg()
-        message["family"] = family
-        try:
-            answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
-        except KernelError as error:
-            if error.errno != errno.EOPNOTSUPP:  # no IPv6 in this kernel
-                raise
-            continue
-        for answer in answers:
-            if answer.attribute("RTA_OIF") == index:
-                yield _route(answer)
+    for answer in links.unicast_routes(netlink):
+        if answer.attribute("RTA_OIF") == index:
+            yield _route(answer)
 
 
 def _route(answer: Answer) -> Route:

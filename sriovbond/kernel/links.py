@@ -56,7 +56,7 @@ def snapshot(netlink: Netlink) -> list[Link]:
     """Return every link with the addresses and routes that it carries."""
     found = dump(netlink)
     addresses = _by_index(_addresses(netlink))
-    standing = list(_unicast_routes(netlink))
+    standing = list(unicast_routes(netlink))
     routes = _by_index(_routes(standing))
     default = _default_route_carriers(standing)
     return [
@@ -318,7 +318,8 @@ def _routes(routes: Sequence[Answer]) -> Iterator[tuple[int, Carried]]:
             yield index, Carried(f"route {text}", answer.body.hex())
 
 
-def _unicast_routes(netlink: Netlink) -> Iterator[Answer]:
+def unicast_routes(netlink: Netlink) -> Iterator[Answer]:
+    """Yield the unicast routes of every table, of both families."""
     for family in FAMILIES:
         message = rtmsg()
         message["family"] = family

@@ -265,12 +265,12 @@ def crowd(pod: Pod, rig: rigs.Layout) -> None:
     pod.batch(
         "addr add 198.51.100.9/24 dev routed",
         "route add default via 198.51.100.1 dev routed",
-        "link add link below name below.10 type vlan id 10",
         "link add other0 type bond mode active-backup",
         "link set bonded down",
         "link set bonded master other0",
         "link add dummy0 type dummy",
     )
+    pod.put_vlan_on("below", 10)
 
 
 @pytest.mark.vf

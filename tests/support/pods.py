@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 from sriovbond.bond.links import Link
 from sriovbond.bond.plan import BondState
 from sriovbond.kernel import bonding, links, netns
+
+VLAN_WITHIN_S = 10.0
 
 _numbers = itertools.count(1)
 
@@ -34,6 +37,14 @@ class Pod:
     def batch(self, *lines: str) -> None:
         """Run lines of `ip` inside, in one process."""
         batch(*lines, netns=self.name)
+
+    def put_vlan_on(self, below: str, number: int) -> None:
+        """Put a VLAN on a VF, which its PF refuses (EINVAL) while the VF is still coming up."""
+        line = f"-n {self.name} link add link {below} name {below}.{number} type vlan id {number}"
+        deadline = time.monotonic() + VLAN_WITHIN_S
+        while subprocess.run(["ip", *line.split()], check=False, capture_output=True).returncode:
+            assert time.monotonic() < deadline, line
+            time.sleep(0.2)
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
         """Run a program inside."""

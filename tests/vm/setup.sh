@@ -28,10 +28,19 @@ install_packages() {
             >"$apt/sources/backports.list"
     fi
     apt_get update || die "read the package lists: see above"
-    # shellcheck disable=SC2046 # lists of packages
-    apt_get install $(printf '%s\n' "$@" | grep -v /backports) &&
-        apt_get install -t bookworm-backports $(printf '%s\n' "$@" | sed -n 's|/backports||p') ||
-        die "install $*: see above; install them yourself"
+    own='' newer=''
+    for package; do
+        case $package in
+        */backports) newer="$newer ${package%/backports}" ;;
+        *) own="$own $package" ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # lists of packages
+    {
+        [ -z "$own" ] || apt_get install $own || die "install$own: see above; do it yourself"
+        [ -z "$newer" ] || apt_get install -t bookworm-backports $newer ||
+            die "install$newer from bookworm-backports: see above; do it yourself"
+    }
     rm -rf "$apt"
 }
 apt_get() {
@@ -52,15 +61,16 @@ missing_packages() {
 	modprobe kmod
 	ping iputils-ping
 	ethtool ethtool
+	file file
 	tcpdump tcpdump
 	xz xz-utils
 	/etc/ssl/certs/ca-certificates.crt ca-certificates
 	$keyring debian-archive-keyring
 	END
     python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
-    if debian_12; then newer=/backports; else newer=; fi
-    has_igb || echo qemu-system-x86$newer
-    have go || echo golang-go$newer
+    if debian_12; then suite=/backports; else suite=; fi
+    has_igb || echo qemu-system-x86$suite
+    have go || echo golang-go$suite
     has_virtiofsd || debian_12 || echo virtiofsd
 }
 has_igb() { qemu-system-x86_64 -device help 2>/dev/null | grep -q '"igb"'; }
