@@ -39,7 +39,9 @@ class Sources:
         """Return the PF's link on the host, with what it says of its VFs."""
         if self.pfs is None:
             standing = links.dump(self.host_netlink, with_vfs=True)
-            self.pfs = {link.parent: link for link in standing if link.parent}
+            # a PF's representors have its address too, but tell of no VFs: the PF comes last
+            ordered = sorted(standing, key=lambda link: bool(link.vfs))
+            self.pfs = {link.parent: link for link in ordered if link.parent}
         return self.pfs.get(address)
 
     def as_member(self, link: Link, place: Place) -> Member:
@@ -63,7 +65,8 @@ class Sources:
                 device.address, device.driver or "no driver", _CACHE, entry.ifname, *device.vdpa[:1]
             )
             for address, entry in self.entries.items()
-            if (device := self.device(address)) and (device.is_userspace or device.vdpa)
+            if (device := self.device(address))
+            and (device.is_userspace or device.vdpa or device.driver is None)
         ]
 
     def _with_pf(self, member: Member, device: PciDevice) -> Member:

@@ -4,9 +4,10 @@ import json
 import logging
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _LOGGER = logging.getLogger("sriovbond")
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
@@ -39,23 +40,31 @@ def logged_to(path: str | None, **common: object) -> Iterator[None]:
 
 def _handler(path: str | None) -> tuple[logging.Handler, str]:
     if not path:
-        return logging.StreamHandler(sys.stderr), ""
+        return _Handler(sys.stderr), ""
     try:
         # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            stream.close()
+            return _Handler(sys.stderr), f"cannot log to {path!r}: no plain file; logging to stderr"
     except OSError as error:
         fault = f"cannot log to {path!r}: {error.strerror}; logging to stderr"
-        return logging.StreamHandler(sys.stderr), fault
-    return _FileHandler(stream), ""
+        return _Handler(sys.stderr), fault
+    return _Handler(stream), ""
 
 
-class _FileHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in stubs
-    """A stream that is ours to close."""
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in stubs
+    """A stream whose faults (a full disk) are no reason to fail a pod."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose the line."""
 
     def close(self) -> None:
-        self.stream.close()
+        if self.stream is not sys.stderr:
+            with suppress(OSError):
+                self.stream.close()
         super().close()
 
 

@@ -10,9 +10,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -50,6 +50,7 @@ class Record:
     plan: BondPlan | None
     ipam: IpamCall | None = None
     is_complete: bool = False
+    leased: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -57,9 +58,9 @@ class Record:
         """The record's name among the records."""
         return key(self.container_id, self.ifname)
 
-    def completed(self) -> "Record":
-        """Return the record of an ADD that succeeded."""
-        return replace(self, is_complete=True)
+    def completed(self, leased: dict[str, Any]) -> "Record":
+        """Return the record of an ADD that succeeded, with the result of IPAM as JSON."""
+        return replace(self, is_complete=True, leased=leased)
 
 
 _ADAPTER: Final = TypeAdapter(Record)
@@ -81,7 +82,8 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # an unlocked file that stays is in nobody's way
+            path.unlink()
         os.close(descriptor)
 
 
@@ -128,8 +130,12 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
 
 def remove(host: Host, record: Record) -> None:
     """Forget the attachment. Idempotent."""
-    (host.records / f"{record.key}.json").unlink(missing_ok=True)
-    _fresh(host, record).unlink(missing_ok=True)  # a call was killed while it wrote
+    path = host.records / f"{record.key}.json"
+    try:
+        path.unlink(missing_ok=True)
+        _fresh(host, record).unlink(missing_ok=True)  # a call was killed while it wrote
+    except OSError as error:
+        raise MachineError(f"cannot remove the record {str(path)!r}: {error.strerror}") from error
 
 
 def _fresh(host: Host, record: Record) -> Path:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -16,7 +16,8 @@ from sriovbond import ipam, log, records
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.request import parse_request
-from sriovbond.errors import SriovbondError
+from sriovbond.cni.wire import CniError
+from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel.netlink import Netlink
@@ -50,12 +51,18 @@ class Outcome:
         for fault in links.restore(netlink, found, wanted):
             self.losses.append(fault.message)
 
-    def finish(self) -> None:
-        """Log what was noted, and raise the first problem with the others in its details."""
+    def tell(self) -> None:
+        """Log all of it."""
         for note in self.notes:
             log.event(logging.INFO, note)
         for loss in self.losses:
             log.event(logging.WARNING, f"left as it is: {loss}")
+        for problem in self.problems:
+            log.event(logging.ERROR, problem.message)
+
+    def finish(self) -> None:
+        """Log all, and raise the first problem with the others in its details."""
+        self.tell()
         if self.problems:
             first, *others = self.problems
             first.details = "; ".join([first.details, *(one.message for one in others)]).strip("; ")
@@ -72,19 +79,24 @@ def on_failure(host: Host, record: Record) -> Iterator[None]:
         yield
     except BaseException as cause:
         outcome = release(host, record)
-        if isinstance(cause, SriovbondError):
+        if isinstance(cause, SriovbondError | CniError):
             faults = [*(one.message for one in outcome.problems), *outcome.losses]
             left = [f"and the way back failed: {fault}" for fault in faults]
             cause.details = "; ".join([*filter(None, [cause.details]), *left])
+        else:
+            outcome.tell()
         raise
 
 
-def release(host: Host, record: Record) -> Outcome:
-    """Undo the attachment, and forget it when nothing is left to undo."""
+def release(host: Host, record: Record, netns_now: str = "") -> Outcome:
+    """Undo the attachment, and forget it when nothing is left to undo.
+
+    `netns_now` is another path by which the runtime may know the namespace by now.
+    """
     outcome = Outcome()
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
-        outcome.attempt(partial(_release_links, record, plan, outcome))
+        outcome.attempt(partial(_release_links, record, plan, outcome, netns_now))
     if not outcome.problems:
         record = replace(record, plan=None)
     if record.ipam:
@@ -96,24 +108,25 @@ def release(host: Host, record: Record) -> Outcome:
     if record.plan or record.ipam:
         outcome.attempt(partial(records.write, host, record))
     else:
-        records.remove(host, record)
+        outcome.attempt(partial(records.remove, host, record))
     return outcome
 
 
 def _release_ipam(host: Host, call: records.IpamCall) -> None:
     environment = {**call.environment, "CNI_COMMAND": "DEL"}
-    request = parse_request(environment, call.stdin.encode())
+    try:
+        request = parse_request(environment, call.stdin.encode())
+    except CniError as error:
+        raise MachineError(f"cannot release IPAM's part by its record: {error.msg}") from error
     ipam.delete(request, host.ipam_timeout_s)
 
 
-def _release_links(record: Record, plan: BondPlan, outcome: Outcome) -> None:
-    try:
-        with netns.opened(record.netns) as pod:
+def _release_links(record: Record, plan: BondPlan, outcome: Outcome, netns_now: str) -> None:
+    for path in filter(None, dict.fromkeys((record.netns, netns_now))):
+        with suppress(netns.NamespaceGoneError), netns.opened(path) as pod:
             if pod.identity == record.namespace:
                 _release_in(pod, record, plan, outcome)
                 return
-    except netns.NamespaceGoneError:
-        pass
     outcome.notes.append(f"the namespace {record.netns} is gone")
     _await_homecoming(plan)
     _restore_at_home(plan, outcome)

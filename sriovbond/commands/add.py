@@ -15,6 +15,7 @@ from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
+from sriovbond.cni.versions import CURRENT_VERSION
 from sriovbond.cni.wire import CniError, ErrorCode
 from sriovbond.errors import DriftError, MachineError, RefusedError
 from sriovbond.host import Host
@@ -45,7 +46,7 @@ def add(request: CniRequest, host: Host) -> CniResult:
             leased = _addresses(request, host, config, pod, plan)
             leased = replace(leased, dns=dns or leased.dns)
             state = _proven(pod, plan, leased)
-            records.write(host, record.completed())
+            records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
             addresses.announce(pod, state.name, state.mac, leased)
     return _result(request, state, leased)
@@ -96,7 +97,10 @@ def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
 def _record(
     request: CniRequest, host: Host, config: NetConf, pod: Namespace, plan: BondPlan
 ) -> Record:
-    asked = IpamCall(request.stdin.decode("utf-8", "replace"), dict(request.environment))
+    environment = {
+        name: text.encode("utf-8", "replace").decode() for name, text in request.environment.items()
+    }
+    asked = IpamCall(request.stdin.decode("utf-8", "replace"), environment)
     return Record(
         network=request.network,
         container_id=request.container_id,

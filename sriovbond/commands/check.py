@@ -10,6 +10,7 @@ from sriovbond.errors import DriftError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, netns
 from sriovbond.kernel.netns import Namespace
+from sriovbond.records import Record
 
 
 def check(request: CniRequest, host: Host) -> None:
@@ -25,16 +26,15 @@ def check(request: CniRequest, host: Host) -> None:
             "record of its ADD; was it deleted, or made by another plugin?"
         )
     with netns.opened(request.netns) as pod:
-        found = _differences(pod, record.plan, request.prev_result, request)
+        found = _differences(pod, record, record.plan, request)
     if found:
         raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(found)}")
     if ipam.is_asked_for(request.config):
         ipam.check(request, host.ipam_timeout_s)
 
 
-def _differences(
-    pod: Namespace, plan: BondPlan, result: CniResult, request: CniRequest
-) -> list[str]:
+def _differences(pod: Namespace, record: Record, plan: BondPlan, request: CniRequest) -> list[str]:
+    result = request.prev_result or CniResult()
     state = bonding.observe(pod.netlink, plan.name)
     if state is None:
         return [f"{plan.name} is gone, or is no bond"]
@@ -42,7 +42,7 @@ def _differences(
         *planning.differences(plan, state),
         *_interface_differences(plan, state, result, request.netns),
         *addresses.differences(
-            pod.netlink, plan.name, state.index, _own_part(plan, result), in_any_table=True
+            pod.netlink, plan.name, state.index, _own_part(record, result), in_any_table=True
         ),
     ]
 
@@ -63,12 +63,12 @@ def _interface_differences(
     return told
 
 
-def _own_part(plan: BondPlan, result: CniResult) -> CniResult:
-    """Return the addresses and routes of prevResult that are this bond's."""
-    places = {
-        place
-        for place, one in enumerate(result.interfaces)
-        if one.name == plan.name and one.sandbox
-    }
-    ips = tuple(ip for ip in result.ips if ip.interface is None or ip.interface in places)
-    return CniResult(ips=ips, routes=result.routes if ips else ())
+def _own_part(record: Record, result: CniResult) -> CniResult:
+    """Return what IPAM gave this bond, without what a later plugin took out of prevResult."""
+    leased = CniResult.from_json(record.leased, where="the record")
+    addresses_ = {ip.address for ip in result.ips}
+    targets = {route.dst for route in result.routes}
+    return CniResult(
+        ips=tuple(ip for ip in leased.ips if ip.address in addresses_),
+        routes=tuple(route for route in leased.routes if route.dst in targets),
+    )

@@ -25,7 +25,7 @@ def delete(request: CniRequest, host: Host) -> None:
     with records.locked(host, request.container_id, request.ifname):
         record = _record(request, host)
         if record:
-            outcome = release.release(host, _with_path(record, request))
+            outcome = release.release(host, _with_path(record, request), request.netns)
         else:
             outcome = _without_record(request, host)
     outcome.finish()

@@ -42,9 +42,11 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
     if result and any(ip.address.version == _IPV6 for ip in result.ips):
         key = f"ipv6/conf/{ifname}/disable_ipv6"
         if pod.sysctl(key) is None:
+            small = pod.sysctl("ipv6/conf/all/disable_ipv6") is not None
+            why = "its MTU is below 1280" if small else "the kernel has no IPv6"
             raise MachineError(
-                f"cannot put IPv6 addresses on {ifname}: the pod's kernel has no IPv6; "
-                "boot it without ipv6.disable=1, or ask IPAM for IPv4 only"
+                f"cannot put IPv6 addresses on {ifname}: {why}; "
+                f"{'raise `mtu`' if small else 'boot it with IPv6'}, or ask IPAM for IPv4 only"
             )
         values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
     pod.set_sysctls(values)
@@ -67,7 +69,7 @@ def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
     sender = bytes.fromhex(mac.replace(":", ""))
     if len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
         return
-    with suppress(OSError), pod.run(_packet_socket) as packets:
+    with suppress(OSError, MachineError), pod.run(_packet_socket) as packets:
         packets.bind((ifname, _ETH_P_ARP))
         for ip in result.ips:
             if ip.address.version == _IPV4:
@@ -83,16 +85,14 @@ def _packet_socket() -> socket.socket:
 def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
     """Return the route with the gateway that its family's first address names, if it has none.
 
-    So do the reference plugins (pkg/ipam); a route of link scope has no gateway.
+    So do the reference plugins (pkg/ipam), but for one of link scope, which has no gateway.
     """
     if route.gw is not None or route.scope == _SCOPE_LINK:
         return route
     gateways = [ip.gateway for ip in ips if ip.address.version == route.dst.version and ip.gateway]
     if not gateways:
         return route
-    return Route(
-        route.dst, gateways[0], route.mtu, route.advmss, route.priority, route.table, route.scope
-    )
+    return replace(route, gw=gateways[0])
 
 
 def differences(
@@ -156,7 +156,8 @@ def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
         attrs.append(("RTA_METRICS", {"attrs": given}))
     message["attrs"] = attrs
     doing = f"add the {_words(route)} to {ifname}"
-    netlink.change(message, nl.RTM_NEWROUTE, doing, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+    # beside one of another interface, such as the pod's own default route
+    netlink.change(message, nl.RTM_NEWROUTE, doing, nl.NLM_F_CREATE)
 
 
 def _scope(route: Route) -> int:
@@ -189,15 +190,15 @@ def _standing_addresses(netlink: Netlink, index: int) -> Iterator[Any]:
 
 def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
     for answer in links.unicast_routes(netlink):
-        if answer.attribute("RTA_OIF") == index:
-            yield _route(answer)
+        for hop in links.next_hops(answer):
+            if hop.index == index:
+                yield _route(answer, hop.gateway)
 
 
-def _route(answer: Answer) -> Route:
+def _route(answer: Answer, gateway: str | None) -> Route:
     message = answer.message
     any_address = "0.0.0.0" if message["family"] == socket.AF_INET else "::"  # noqa: S104 - no bind
     target = answer.attribute("RTA_DST") or any_address
-    gateway = answer.attribute("RTA_GATEWAY")
     return Route(
         dst=ip_network(f"{target}/{message['dst_len']}"),
         gw=ip_interface(gateway).ip if gateway else None,

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -37,6 +37,14 @@ _SCOPE_LINK: Final = 253
 _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
 _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """One way of a route: the interface's index, and the gateway's address if there is one."""
+
+    index: int
+    gateway: str | None
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -206,7 +214,7 @@ def _link(answer: Answer) -> Link:
     message, attr = answer.message, answer.attribute
     return Link(
         index=message["index"],
-        name=attr("IFLA_IFNAME"),
+        name=_text(attr("IFLA_IFNAME")),
         mac=(attr("IFLA_ADDRESS") or NO_MAC).lower(),
         mtu=attr("IFLA_MTU") or 0,
         is_up=bool(message["flags"] & IFF_UP),
@@ -217,9 +225,14 @@ def _link(answer: Answer) -> Link:
         min_mtu=attr("IFLA_MIN_MTU") or 0,
         max_mtu=attr("IFLA_MAX_MTU") or 0,
         parent=attr("IFLA_PARENT_DEV_NAME") or "",
-        alias=attr("IFLA_IFALIAS") or "",
+        alias=_text(attr("IFLA_IFALIAS") or ""),
         vfs=tuple(_vf(one) for one in _vf_list(answer)),
     )
+
+
+def _text(name: str | bytes) -> str:
+    """Return a name that a pod may have made of any bytes."""
+    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
 
 
 def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
@@ -230,7 +243,7 @@ def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
         is_veth = one.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND") == "veth"
         is_here = one.attribute("IFLA_LINK_NETNSID") is None and lower != one.message["index"]
         if lower and is_here and not is_veth:
-            uppers.setdefault(lower, []).append(one.attribute("IFLA_IFNAME"))
+            uppers.setdefault(lower, []).append(_text(one.attribute("IFLA_IFNAME")))
     return uppers
 
 
@@ -302,7 +315,7 @@ def _addresses(netlink: Netlink) -> Iterator[tuple[int, Carried]]:
 
 
 def _default_route_carriers(routes: Sequence[Answer]) -> set[int]:
-    return {index for one in routes if one.message["dst_len"] == 0 for index in _interfaces(one)}
+    return {hop.index for one in routes if one.message["dst_len"] == 0 for hop in next_hops(one)}
 
 
 def _routes(routes: Sequence[Answer]) -> Iterator[tuple[int, Carried]]:
@@ -326,14 +339,15 @@ def unicast_routes(netlink: Netlink) -> Iterator[Answer]:
         try:
             answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
         except KernelError as error:
-            if error.errno != errno.EOPNOTSUPP:  # no IPv6 in this kernel
+            if error.errno not in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # no IPv6 here
                 raise
             continue
         yield from (one for one in answers if one.message["type"] == _RTN_UNICAST)
 
 
-def _interfaces(answer: Answer) -> Iterator[int]:
+def next_hops(answer: Answer) -> Iterator[NextHop]:
+    """Yield where a route leads: one way, or several (ECMP)."""
     if answer.attribute("RTA_OIF"):
-        yield answer.attribute("RTA_OIF")
+        yield NextHop(answer.attribute("RTA_OIF"), answer.attribute("RTA_GATEWAY"))
     for hop in answer.attribute("RTA_MULTIPATH") or ():
-        yield hop["oif"]
+        yield NextHop(hop["oif"], hop.get_attr("RTA_GATEWAY"))

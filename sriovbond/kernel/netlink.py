@@ -174,8 +174,8 @@ class Netlink:
             self._socket.send(header + request.body)
             for type_, flags_, body in self._replies():
                 interrupted |= bool(flags_ & NLM_F_DUMP_INTR)
-                if type_ == NLMSG_ERROR:
-                    _raise_for(request, flags_, body)
+                if type_ == NLMSG_ERROR or (type_ == NLMSG_DONE and len(body) >= _INT.size):
+                    _raise_for(request, type_, flags_, body)
                 if type_ in (NLMSG_ERROR, NLMSG_DONE):
                     break
                 yield Answer(_decoded(type_, body), body)
@@ -191,7 +191,10 @@ class Netlink:
 
     def _replies(self) -> Iterator[tuple[int, int, bytes]]:
         while True:
-            data = memoryview(self._socket.recv(_BUFFER_BYTES))
+            received, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
+            if sender:  # not the kernel: a process of the pod may write to our socket there
+                continue
+            data = memoryview(received)
             offset = 0
             while offset < len(data):
                 length, type_, flags, sequence, _ = _HEADER.unpack_from(data, offset)
@@ -231,18 +234,21 @@ def _only(answers: list[Answer], doing: str) -> Answer:
     return answers[0]
 
 
-def _raise_for(request: Request, flags: int, body: bytes) -> None:
+def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:
     (code,) = _INT.unpack_from(body)
     if code:
-        raise _kernel_error(request, -code, _extack(flags, body))
+        raise _kernel_error(request, -code, _extack(type_, flags, body))
 
 
-def _extack(flags: int, body: bytes) -> str:
-    """Return the kernel's own words on an error (NLMSGERR_ATTR_MSG), if it has any."""
+def _extack(type_: int, flags: int, body: bytes) -> str:
+    """Return the kernel's own words on an error (NLMSGERR_ATTR_MSG), if it has any.
+
+    An error carries the request's header or all of it before them, the end of a dump does not.
+    """
     if not flags & NLM_F_ACK_TLVS:
         return ""
-    offset = _INT.size + _HEADER.size
-    if not flags & NLM_F_CAPPED:
+    offset = _INT.size if type_ == NLMSG_DONE else _INT.size + _HEADER.size
+    if type_ == NLMSG_ERROR and not flags & NLM_F_CAPPED:
         (length,) = struct.unpack_from("=I", body, _INT.size)
         offset = _INT.size + ((length + 3) & ~3)
     words = (text for number, _, text in attributes(body, offset) if number == NLMSGERR_ATTR_MSG)

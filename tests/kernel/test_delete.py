@@ -291,3 +291,28 @@ def test_del_succeeds_when_a_vf_has_left_the_pod(runtime: Runtime, vf_pod: Pod) 
 
         assert thief.link("net1") is not None
     assert vf_pod.link("bond0") is None
+
+
+def test_del_by_another_path_of_the_same_namespace_undoes_the_attachment(
+    runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
+) -> None:
+    old = tmp_path / "ns"
+    old.symlink_to(pod.path)
+    runtime.add(config, CNI_NETNS=str(old)).ok()
+    old.unlink()
+
+    runtime.delete(config).ok()
+
+    assert pod.link("bond0") is None
+    assert_nothing_is_left(runtime, tmp_path)
+
+
+def test_log_that_cannot_be_written_fails_neither_add_nor_del(
+    runtime: Runtime, config: Config, pod: Pod
+) -> None:
+    full = {**config, "logFile": "/dev/full"}
+
+    runtime.add(full).ok()
+    runtime.delete(full).ok()
+
+    assert pod.link("bond0") is None

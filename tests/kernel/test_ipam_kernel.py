@@ -250,3 +250,25 @@ def test_each_bond_of_a_pod_has_addresses_of_its_own(
     assert len(addresses(wires.pod, "bond1")) == 1
     assert len(reserved_in(tmp_path / "ipam")) == 1
     second.delete(others).ok()
+
+
+def test_a_default_route_of_the_bond_stands_beside_that_of_the_default_network(
+    runtime: Runtime, wires: Wires
+) -> None:
+    """bond-cni's README has such a route, and every pod has one by eth0."""
+    wires.pod.batch(
+        "link add eth0 up type dummy",
+        "addr add 198.51.100.5/24 dev eth0",
+        "addr add 2001:db8:51::5/64 dev eth0 nodad",
+        "route add default via 198.51.100.1 dev eth0",
+        "route add ::/0 via 2001:db8:51::1 dev eth0",
+    )
+    routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    config = over(wires, static(IPV4, IPV6, routes=routes))
+
+    result = runtime.add(config).ok()
+    runtime.check(config, result).ok()
+    runtime.delete(config).ok()
+
+    assert "eth0" in str(wires.pod.ip("-4 route show default"))
+    assert "eth0" in str(wires.pod.ip("-6 route show default"))

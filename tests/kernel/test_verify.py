@@ -144,3 +144,17 @@ def test_check_takes_a_result_of_the_oldest_version_that_has_check(
     result = runtime.add(old).ok()
 
     runtime.check(old, result).ok()
+
+
+def test_check_claims_nothing_that_an_earlier_plugin_of_the_chain_gave(
+    runtime: Runtime, config: Config
+) -> None:
+    before = {
+        "cniVersion": "1.1.0",
+        "interfaces": [{"name": "eth0", "sandbox": runtime.pod.path}],
+        "ips": [{"address": "10.0.0.5/24", "interface": 0}],
+        "routes": [{"dst": "0.0.0.0/0", "gw": "10.0.0.1"}],
+    }
+    result = runtime.add({**config, "prevResult": before}).ok()
+
+    runtime.check(config, result).ok()

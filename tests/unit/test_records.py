@@ -22,7 +22,6 @@ CARRYING = a_member(
     "ens1",
     Place.HOST,
     is_up=True,
-    alias="kept \N{SNOWMAN}",
     uppers=("ens1.7",),
     addresses=(Carried("192.0.2.1/24", "00ff"),),
     routes=(Carried("default", "beef"),),
@@ -85,7 +84,7 @@ def test_a_record_comes_back_as_it_was_written(host: Host, plan: BondPlan | None
 def test_a_record_is_written_anew_when_its_add_is_complete(host: Host) -> None:
     records.write(host, a_record())
 
-    records.write(host, a_record().completed())
+    records.write(host, a_record().completed({}))
 
     assert records.read(host, ID, IFNAME) == a_record(is_complete=True)
     assert [path.name for path in host.records.iterdir()] == ["pod1@bond0.json"]

@@ -44,7 +44,6 @@ class Order:
     command: str | None
     vfs: int
     wiring: str
-    cache: Path
     image: Path
     accel: str
 
@@ -53,14 +52,16 @@ def main() -> int:
     """Run the environment's RUN in a VM."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    cache = Path(os.environ["SRIOVBOND_CACHE"])
+    os.environ["PATH"] = f"{cache}/virtiofsd/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
     try:
-        return _run_with_retry(_order(os.environ))
+        return _run_with_retry(_order(os.environ, cache))
     except (kernels.KernelError, BootError, VmLostError, ValueError) as error:
         sys.stderr.write(f"rig: {error}\n")
         return STATUS_OF_A_BROKEN_RIG
 
 
-def _order(environment: Mapping[str, str]) -> Order:
+def _order(environment: Mapping[str, str], cache: Path) -> Order:
     command = environment.get("RUN")
     vfs = int(environment.get("VFS") or 4)
     wiring = environment.get("WIRING") or "hub"
@@ -70,9 +71,8 @@ def _order(environment: Mapping[str, str]) -> Order:
         raise ValueError(f"cannot wire {wiring!r}: WIRING is one of {', '.join(machine.WIRINGS)}")
     if not command and not sys.stdin.isatty():
         raise ValueError("cannot give a shell without a terminal; do: make vm RUN='COMMAND'")
-    cache = Path(environment["SRIOVBOND_CACHE"])
     image = kernels.image(kernels.fetch(environment.get("KERNEL") or kernels.DEFAULT, cache))
-    return Order(command or None, vfs, wiring, cache, image, machine.find_accel(image))
+    return Order(command or None, vfs, wiring, image, machine.find_accel(image))
 
 
 def _run_with_retry(order: Order) -> int:
@@ -118,12 +118,11 @@ def _vm(order: Order, folder: Path, door: socket.socket) -> Iterator[subprocess.
     """Run virtme-ng and all that it starts; at the end nothing of it is left."""
     door.bind(str(folder / "talk"))
     door.listen()
-    path = f"{order.cache}/virtiofsd/bin:{os.environ['PATH']}"
     is_shell = order.command is None
     with (folder / "log").open("wb") as log:
         vm = subprocess.Popen(
             _virtme(order, folder),
-            env=os.environ | {"PATH": path, "TMPDIR": str(folder)},  # for virtme-ng's own files
+            env=os.environ | {"TMPDIR": str(folder)},  # for virtme-ng's own files
             start_new_session=True,
             stdin=None if is_shell else subprocess.DEVNULL,
             stdout=None if is_shell else log,

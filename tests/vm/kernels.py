@@ -44,21 +44,26 @@ def _fetch_into(work: Path, wanted: str) -> Path:
     _run(work, "apt-get", "-qq", "update")
     names = _run(work, "apt-cache", "pkgnames", "linux-").split()
     release = _newest(wanted, names, suites)
-    # Since 7.1 the image package is empty, and its files are in two others.
-    packages = [
-        package
-        for part in ("image", "binary", "modules")
-        if (package := f"linux-{part}-{release}") in names
-    ]
+    packages = [f"linux-{part}-{release}" for part in ("image", "binary", "modules")]
+    packages = [package for package in packages if package in names]
     _say(f"downloading {' '.join(packages)} (about 110 MB)")
     _run(work, "apt-get", "-qq", "download", *packages)
     return _unpack(work, release)
 
 
 def _newest(wanted: str, names: list[str], suites: list[str]) -> str:
-    """Choose the newest stock kernel: neither cloud (no igb) nor rt nor unsigned."""
+    """Choose the newest stock kernel: neither cloud (no igb) nor rt nor unsigned.
+
+    Since 6.19 the image package is empty: its files are in linux-binary-* and linux-modules-*, and
+    Debian drops the latter of an old kernel while it still lists the former.
+    """
     stock = re.compile(r"linux-image-(\d[\d.]*(?:-\d+)?(?:\+deb[\d.]+)?-amd64)")
     releases = [found[1] for name in names if (found := stock.fullmatch(name))]
+    releases = [
+        release
+        for release in releases
+        if f"linux-binary-{release}" not in names or f"linux-modules-{release}" in names
+    ]
     releases.sort(key=lambda release: [int(number) for number in re.findall(r"\d+", release)])
     same = [release for release in releases if re.match(rf"{re.escape(wanted)}(?!\d)", release)]
     if not same:
@@ -76,7 +81,7 @@ def _unpack(work: Path, release: str) -> Path:
     if not (tree / "lib").exists():
         (tree / "lib").symlink_to("usr/lib")
     modules = tree / "lib" / "modules" / release
-    if not (tree / "boot").exists():  # since 7.1
+    if not (tree / "boot").exists():  # since 6.19
         (tree / "boot").mkdir()
         (modules / "vmlinuz").rename(tree / "boot" / f"vmlinuz-{release}")
     for folder in UNPACKED:

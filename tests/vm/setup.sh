@@ -3,9 +3,11 @@
 # silent and quick when all is there. Usage: setup.sh CACHE
 set -eu
 cache=$1
+PATH=$PATH:/usr/sbin:/sbin
 say() { printf 'rig: %s\n' "$*" >&2; }
 die() { say "cannot $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+# shellcheck source=/dev/null
 debian_12() { . /etc/os-release && [ "$ID-${VERSION_ID-}" = debian-12 ]; }
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo; then sudo "$@"; else
@@ -56,7 +58,6 @@ missing_packages() {
         if ! have "$need" && ! [ -e "$need" ]; then echo "$package"; fi
     done <<-END
 	/usr/bin/python3 python3
-	busybox busybox-static
 	ip iproute2
 	modprobe kmod
 	ping iputils-ping
@@ -69,10 +70,15 @@ missing_packages() {
 	END
     python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     if debian_12; then suite=/backports; else suite=; fi
+    has_static_busybox || echo busybox-static
     has_igb || echo qemu-system-x86$suite
-    have go || echo golang-go$suite
+    has_go || echo golang-go$suite
     has_virtiofsd || debian_12 || echo virtiofsd
 }
+has_static_busybox() { have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
+# From 1.21 on, Go fetches by itself the newer Go that go.mod asks for.
+has_go() { have go && case $(go env GOVERSION) in go1.? | go1.?.* | go1.1* | go1.20*) false ;; esac; }
+has_cargo() { have cargo && case $(cargo --version) in "cargo 1."[0-7]* | "cargo 1.8"[0-4]*) false ;; esac; }
 has_igb() { qemu-system-x86_64 -device help 2>/dev/null | grep -q '"igb"'; }
 has_virtiofsd() {
     have virtiofsd || [ -x /usr/libexec/virtiofsd ] || [ -x "$cache/virtiofsd/bin/virtiofsd" ]
@@ -80,8 +86,8 @@ has_virtiofsd() {
 
 # Debian 12 has no package of virtiofsd, but a Rust that builds it (kept new for browsers).
 build_virtiofsd() {
-    have cargo || rust="rustc-web cargo-web"
-    install_packages ${rust-} gcc pkg-config libseccomp-dev libcap-ng-dev
+    has_cargo || install_packages rustc-web cargo-web
+    install_packages gcc pkg-config libseccomp-dev libcap-ng-dev
     say "building virtiofsd from crates.io (2 minutes)"
     unfinished=$(mktemp -d "$cache/virtiofsd-unfinished.XXXXXX")
     cargo install --quiet --locked --root "$unfinished" --version 1.14.0 virtiofsd >&2 ||
@@ -94,6 +100,7 @@ missing=$(missing_packages | xargs)
 # shellcheck disable=SC2086 # a list of packages
 if [ -n "$missing" ]; then install_packages $missing; fi
 has_igb || die "use this QEMU, $(qemu-system-x86_64 --version | head -n1): it has no igb; install 8.2 or newer"
+has_go || die "use this Go, $(go env GOVERSION): install 1.21 or newer, or take it out of PATH"
 has_virtiofsd || build_virtiofsd
 # virtme-ng mounts the VM's modules there.
 if ! [ -d /lib/modules ]; then say "making the empty folder /lib/modules"; as_root mkdir /lib/modules; fi
