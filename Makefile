@@ -19,7 +19,8 @@ help:  ## this list
 	@echo; sed -n 's/^#: //p' $(MAKEFILE_LIST)
 
 #: Settings of the VM:
-#:   RUN='COMMAND'    what to run in it; without it, a shell
+#:   RUN='COMMAND'    what to run in it; without it, a shell. make knows only success and 2:
+#:                    tests/vm/run 'COMMAND' ends with the command's own status
 #:   KERNEL=6.12      Debian's kernel: 5.10, 6.1, 6.12, 6.16 ... 7.2 or whatever Debian serves
 #:   VFS=4            VFs on each of the 3 PFs, 1 to 7
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2

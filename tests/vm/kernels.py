@@ -28,7 +28,8 @@ def fetch(wanted: str, cache: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unfinished-") as work:
             tree = _fetch_into(Path(work), wanted)
             _say(f"unpacked to {home}")
-            tree.rename(home)
+            if not home.exists():  # another VM's start may have been quicker
+                tree.rename(home)
     return home
 
 

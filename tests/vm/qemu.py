@@ -32,7 +32,7 @@ def plug_cable(pf: str) -> None:
 def unplug(pf: str) -> None:
     """Take a PF and its VFs out of the machine, for good; return when they are gone.
 
-    Linux 6.18.15 never lets a PF with VFs go: seen here, while 6.12 and 7.2 do.
+    Linux 6.17.13 and 6.18.15 never let a PF with VFs go; 5.10, 6.1, 6.12 and 7.2 do.
     """
     pci = next(made.pci for made in layout.load().pfs if made.name == pf)
     place = Path("/sys/bus/pci/devices", pci)

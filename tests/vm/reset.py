@@ -33,6 +33,7 @@ def reset_vfs(*names: str) -> list[str]:
         if not all((vfs.DEVICES / vf.pci).exists() for vf in pf.vfs):
             (vfs.DEVICES / pf.pci / "sriov_numvfs").write_text("0")
             vfs.make(pf.name, pf.pci, len(pf.vfs))
+        qemu.plug_cable(pf.name)  # whether its driver has noticed yet or not
     links = _read_links()
     _revive([pf for pf in pfs if links[pf.name]["operstate"] != "UP"])
     changed = {
@@ -91,6 +92,5 @@ def _rebind(changed: list[tuple[Pf, Vf]]) -> None:
 def _revive(pfs: list[Pf]) -> None:
     """Give PFs their carrier back, without which igb refuses to set a VF's rate."""
     for pf in pfs:
-        qemu.plug_cable(pf.name)
         vfs.ip(f"link set {pf.name} mtu 1500 up")
     vfs.await_carrier([pf.name for pf in pfs])
