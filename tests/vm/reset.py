@@ -5,6 +5,7 @@ The PF keeps what was set for a VF, too: its trust, VLAN, spoof checking, admini
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ IGBVF = Path("/sys/bus/pci/drivers/igbvf")
 FRESH_LINK = {"mtu": 1500, "flags": ["BROADCAST", "MULTICAST"], "promiscuity": 0, "allmulti": 0}
 FRESH_ENTRY = {"vlan_list": [{}], "spoofchk": True, "trust": False}
 SIGNS_OF_USE = frozenset({"master", "ifalias", "altnames", "link_netnsid"})
+SETTLED_WITHIN_S = 15
 FORGET = "mac 00:00:00:00:00:00 vlan 0 max_tx_rate 0 spoofchk on trust off"
 
 Links = dict[str, dict[str, Any]]
@@ -80,13 +82,27 @@ def _rebind(changed: list[tuple[Pf, Vf]]) -> None:
         if (home / "driver").exists():
             (home / "driver" / "unbind").write_text(vf.pci)
         (home / "driver_override").write_text("\n")
-    vfs.ip(*(f"link set {pf.name} vf {vf.index} {FORGET}" for pf, vf in changed))
+    _forget(changed)
     lines = []
     for _, vf in changed:
         (IGBVF / "bind").write_text(vf.pci)
         netdev = vfs.netdev(vfs.DEVICES / vf.pci)
         lines += [f"link set {netdev} address {vf.mac}", f"link set {netdev} name {vf.name}"]
     vfs.ip(*lines)
+
+
+def _forget(changed: list[tuple[Pf, Vf]]) -> None:
+    """Have PFs forget what was set for VFs; igb refuses a rate until its own link has settled."""
+    deadline = time.monotonic() + SETTLED_WITHIN_S
+    while True:
+        try:
+            vfs.ip(*(f"link set {pf.name} vf {vf.index} {FORGET}" for pf, vf in changed))
+        except vfs.VfError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _revive(pfs: list[Pf]) -> None:
