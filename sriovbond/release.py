@@ -51,6 +51,13 @@ class Outcome:
         for fault in links.restore(netlink, found, wanted):
             self.losses.append(fault.message)
 
+    def restore_sysctls(self, home: Namespace, found: Link, wanted: Link) -> None:
+        """Give a link its sysctls again, before it comes up; likewise."""
+        try:
+            home.set_link_sysctls(found.name, wanted.sysctls)
+        except MachineError as error:
+            self.losses.append(error.message)
+
     def tell(self) -> None:
         """Log all of it."""
         for note in self.notes:
@@ -213,6 +220,7 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
         for member in at_home:
             found = _at_home(standing, member.link)
             if found:
+                outcome.restore_sysctls(home, found, member.link)
                 outcome.restore(home.netlink, found, member.link)
 
 

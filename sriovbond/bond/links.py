@@ -27,6 +27,15 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class Sysctl:
+    """One of a link's own: net.`family`.conf.NAME.`key`."""
+
+    family: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class VfSettings:
     """What a PF says of one of its VFs (IFLA_VF_INFO); None where the driver does not say."""
 
@@ -44,7 +53,7 @@ class Link:
     """One network link (IFLA_*); `parent` is the bus address of its device, such as a PCI one.
 
     `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
-    bridge, 0 for none.
+    bridge, 0 for none; `sysctls` those that a move to another namespace would lose.
     """
 
     index: int
@@ -65,6 +74,7 @@ class Link:
     addresses: tuple[Carried, ...] = ()
     routes: tuple[Carried, ...] = ()
     vfs: tuple[VfSettings, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def add(request: CniRequest, host: Host) -> CniResult:
         plan = _plan(request, host, config, pod, home)
         if config.ipam_type:
             ipam.require(request)
-        record = _record(request, host, config, pod, plan)
+        record = _record(request, host, config, pod, _with_sysctls(home, plan))
         records.write(host, record)
         with release.on_failure(host, record):
             _build(pod, home, plan)
@@ -111,6 +111,17 @@ def _record(
         plan=plan,
         ipam=asked if config.ipam_type else None,
     )
+
+
+def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:
+    """Add to the host's links what the way home must bring back beside addresses and routes."""
+    members = [
+        replace(one, link=replace(one.link, sysctls=home.link_sysctls(one.name)))
+        if one.place is Place.HOST
+        else one
+        for one in plan.members
+    ]
+    return replace(plan, members=tuple(members))
 
 
 def _build(pod: Namespace, home: Namespace, plan: BondPlan) -> None:

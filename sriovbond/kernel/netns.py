@@ -8,13 +8,14 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sriovbond.bond.links import Sysctl
 from sriovbond.errors import MachineError
 from sriovbond.kernel.netlink import Netlink
 
@@ -53,6 +54,14 @@ class Namespace:
     def set_sysctls(self, values: Mapping[str, str]) -> None:
         """Write net.* sysctls by their path under /proc/sys; passes over those not there."""
         self.run(partial(_write_sysctls, values))
+
+    def link_sysctls(self, name: str) -> tuple[Sysctl, ...]:
+        """Return a link's sysctls that are not the namespace's default: a move loses them."""
+        return self.run(lambda: tuple(_link_sysctls(name)))
+
+    def set_link_sysctls(self, name: str, sysctls: Iterable[Sysctl]) -> None:
+        """Write a link's sysctls; passes over those not there."""
+        self.set_sysctls({f"{one.family}/conf/{name}/{one.key}": one.value for one in sysctls})
 
 
 @contextmanager
@@ -138,6 +147,14 @@ def _read_sysctl(key: str) -> str | None:
         return _sysctl_path(key).read_text(encoding="ascii").strip()
     except OSError:
         return None
+
+
+def _link_sysctls(name: str) -> Iterator[Sysctl]:
+    for family in ("ipv4", "ipv6"):
+        for path in sorted(_sysctl_path(f"{family}/conf/{name}").glob("*")):
+            value = _read_sysctl(f"{family}/conf/{name}/{path.name}")
+            if value not in (None, _read_sysctl(f"{family}/conf/default/{path.name}")):
+                yield Sysctl(family, path.name, value or "")
 
 
 def _write_sysctls(values: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from sriovbond.kernel import links, netns
 from tests.support import ipams
 from tests.support.calls import Runtime, a_config
 from tests.support.pods import Pod, a_pod, ip
+from tests.vm import rig as rigs
 
 Config = dict[str, object]
 
@@ -80,6 +81,32 @@ def test_del_needs_only_the_record(
 
     assert pod.link("bond0") is None
     assert_nothing_is_left(runtime, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "stdin", [b"", b"{", b"[]", b"\xff"], ids=["empty", "cut", "list", "bytes"]
+)
+def test_del_does_not_need_a_configuration_that_can_be_read(
+    runtime: Runtime, config: Config, pod: Pod, tmp_path: Path, stdin: bytes
+) -> None:
+    runtime.add(config).ok()
+
+    runtime.delete(stdin).ok()
+
+    assert pod.link("bond0") is None
+    assert_nothing_is_left(runtime, tmp_path)
+
+
+def test_del_leaves_a_link_alone_that_took_the_name_of_a_member(
+    runtime: Runtime, config: Config, pod: Pod
+) -> None:
+    runtime.add(config).ok()
+    pod.batch("link del d1", "link add d1 address 02:00:00:00:0e:01 up type dummy")
+    stranger = pod.link("d1")
+
+    runtime.delete(config).ok()
+
+    assert pod.link("d1") == stranger
 
 
 LOSSES = {
@@ -247,6 +274,18 @@ def test_add_first_releases_what_an_earlier_one_left_that_nobody_deleted(
     assert len(ipams.leases(tmp_path)) == 2
 
 
+def test_add_releases_an_earlier_one_whose_bond_is_gone(
+    runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
+) -> None:
+    runtime.add(config).ok()
+    pod.ip("link del bond0")
+
+    runtime.add(config).ok()
+
+    assert len(pod.bond().members) == 2  # type: ignore[union-attr]
+    assert len(ipams.leases(tmp_path)) == 2
+
+
 def test_call_that_waits_too_long_for_the_attachment_is_told_to_come_back(
     runtime: Runtime, config: Config
 ) -> None:
@@ -279,6 +318,20 @@ def test_vfs_come_home_when_their_pod_is_gone_and_del_succeeds(
     runtime.delete(a_config()).ok()
 
     assert_nothing_is_left(runtime, tmp_path)
+
+
+@pytest.mark.vf
+def test_del_succeeds_when_a_vf_was_unbound_from_its_driver(
+    runtime: Runtime, vfs: rigs.Layout, vf_pod: Pod
+) -> None:
+    runtime.add(a_config()).ok()
+    pci = vfs.pfs[0].vfs[0].pci
+    Path(f"/sys/bus/pci/devices/{pci}/driver/unbind").write_text(pci)
+
+    runtime.delete(a_config()).ok()
+
+    assert vf_pod.link("bond0") is None
+    assert not vf_pod.link("net2").is_up  # type: ignore[union-attr]
 
 
 @pytest.mark.vf

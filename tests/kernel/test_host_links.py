@@ -28,6 +28,7 @@ def at_home() -> Iterator[None]:
         "addr add 2001:db8:1::1/64 dev home1 nodad",
         "route add 198.18.1.0/24 via 203.0.113.14 dev home1",
     )
+    Path("/proc/sys/net/ipv6/conf/home1/accept_ra").write_text("0")
     yield
     for name in NAMES:
         ip(f"link del {name}", check=False)
@@ -70,7 +71,7 @@ def test_the_rest_comes_home_when_one_of_them_has_gone(runtime: Runtime, pod: Po
 
     runtime.delete(config).ok()
 
-    assert home_link("home1") == before
+    assert _still(home_link("home1")) == _still(before)
 
 
 def test_links_of_the_pod_are_taken_when_the_host_has_none_of_them(
@@ -128,15 +129,63 @@ def test_host_link_comes_home_under_another_name_when_its_own_was_taken(
 ) -> None:
     config = a_config(links=LINKS, linksInContainer=False)
     runtime.add(config).ok()
-    ip("link add home1 type dummy")
+    ip("link add home1 address 02:00:00:00:0b:01 type dummy")
+    usurper = home_link("home1")
 
-    runtime.delete(config)
+    runtime.delete(config).ok()
 
-    with netns.own() as home:
-        macs = {link.mac: link.name for link in links.dump(home.netlink)}
-    assert "02:00:00:00:0a:01" in macs
+    came = _by_mac("02:00:00:00:0a:01")
+    assert came is not None
+    assert came.is_up
+    assert "203.0.113.1/28" in str(ip(f"addr show {came.name}"))
+    assert home_link("home1") == usurper
     assert pod.link("home1") is None
-    ip(f"link del {macs['02:00:00:00:0a:01']}")
+    ip(f"link del {came.name}")
+
+
+@pytest.mark.vf
+def test_vf_comes_home_under_another_name_when_its_own_was_taken(
+    runtime: Runtime, vfs: rigs.Layout
+) -> None:
+    vf, other = vfs.pfs[0].vfs[1], vfs.pfs[1].vfs[1]
+    config = a_config(links=[{"name": vf.name}, {"name": other.name}], linksInContainer=False)
+    runtime.add(config).ok()
+    ip(f"link add {vf.name} type dummy")
+    try:
+        runtime.delete(config).ok()
+    finally:
+        ip(f"link del {vf.name}")
+
+    came = _by_mac(vf.mac)
+    assert came is not None
+    assert came.parent == vf.pci
+    assert home_link(other.name) is not None
+
+
+def _by_mac(mac: str) -> Link | None:
+    with netns.own() as home:
+        return next((one for one in links.dump(home.netlink) if one.mac == mac), None)
+
+
+def test_veths_of_the_host_come_home_with_their_peers(
+    runtime: Runtime, pod: Pod, tmp_path: Path
+) -> None:
+    batch(
+        "link add home1 up type veth peer far1",
+        "link add home2 type veth peer far2",
+        "link set far1 up",
+    )
+    config = a_config(links=LINKS, linksInContainer=False)
+    before = look(tmp_path)
+    try:
+        runtime.add(config).ok()
+        assert pod.bond() is not None
+
+        runtime.delete(config).ok()
+
+        assert worlds.differences(before, look(tmp_path)) == []
+    finally:
+        batch(*(f"link del {name}" for name in NAMES))
 
 
 @pytest.mark.vf
@@ -160,8 +209,8 @@ def test_vfs_of_the_host_come_home_as_they_were(
 
 
 def _still(link: Link | None) -> Link | None:
-    """Return it without its carrier, which takes seconds to come back."""
-    return link and replace(link, has_carrier=False)
+    """Return it without its carrier, which takes seconds to come back, and its new index."""
+    return link and replace(link, has_carrier=False, index=0)
 
 
 @pytest.mark.usefixtures("at_home")

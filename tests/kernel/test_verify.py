@@ -23,6 +23,8 @@ TAMPERINGS = {
     "the bond's MTU": ("link set bond0 mtu 1300", "the MTU of bond0 is 1300 where 1500"),
     "the bond's MAC": ("link set bond0 address 02:00:00:00:77:77", "the MAC of bond0 is"),
     "up and down": ("link set bond0 down", "bond0 is down"),
+    "a member's up and down": ("link set net2 down", "net2 is down"),
+    "a member's MAC": ("link set net2 address 02:00:00:00:66:66", "the MAC of net2 is"),
 }
 LATER = {
     "an address": ("addr del {ipv4} dev bond0", "bond0 lacks the address {ipv4}"),
@@ -51,6 +53,23 @@ def test_add_fails_when_something_changed_before_it_was_read_back(
     assert words in reply.msg
     assert wires.pod.link("bond0") is None
     assert list(runtime.host.records.glob("*")) == []
+
+
+@pytest.mark.parametrize("change", ["an address", "an IPv6 address", "a route", "an IPv6 route"])
+def test_add_fails_when_what_ipam_gave_was_gone_before_it_was_read_back(
+    runtime: Runtime, wires: Wires, config: Config, tmp_path: Path, change: str
+) -> None:
+    line, words = (
+        text.format(ipv4="198.51.100.2/24", ipv6="2001:db8:51::2/64") for text in LATER[change]
+    )
+
+    with wire.before_proof(lambda: wires.pod.ip(line), last="add the route to 2001:db8:52::/64"):
+        reply = runtime.add(config)
+
+    assert reply.code == 102
+    assert words in reply.msg
+    assert wires.pod.link("bond0") is None
+    assert ipams.leases(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.conftest import Wires
 from tests.support import worlds
 from tests.support.pods import Pod
 
@@ -33,30 +32,37 @@ FILES = {
 }
 
 
-def test_comparison_finds_nothing_where_nothing_was_changed(wires: Wires, tmp_path: Path) -> None:
-    look = _look(wires.pod, tmp_path)
+@pytest.fixture
+def linked(pod: Pod) -> Pod:
+    """A pod with a link that is up."""
+    pod.ip("link add net1 address 02:00:00:00:01:01 up type dummy")
+    return pod
+
+
+def test_comparison_finds_nothing_where_nothing_was_changed(linked: Pod, tmp_path: Path) -> None:
+    look = _look(linked, tmp_path)
 
     assert worlds.differences(look(), look()) == []
 
 
 @pytest.mark.parametrize(("command", "sign"), PLANTS.values(), ids=PLANTS.keys())
 def test_comparison_finds_what_was_changed_in_a_pod(
-    wires: Wires, tmp_path: Path, command: str, sign: str
+    linked: Pod, tmp_path: Path, command: str, sign: str
 ) -> None:
-    look = _look(wires.pod, tmp_path)
+    look = _look(linked, tmp_path)
     before = look()
 
-    wires.pod.ip(command)
+    linked.ip(command)
 
     assert sign in " ".join(worlds.differences(before, look()))
 
 
 @pytest.mark.parametrize("assignment", SYSCTLS.values(), ids=SYSCTLS.keys())
-def test_comparison_finds_a_sysctl(wires: Wires, tmp_path: Path, assignment: str) -> None:
-    look = _look(wires.pod, tmp_path)
+def test_comparison_finds_a_sysctl(linked: Pod, tmp_path: Path, assignment: str) -> None:
+    look = _look(linked, tmp_path)
     before = look()
 
-    done = wires.pod.run("sysctl", "-qw", assignment)
+    done = linked.run("sysctl", "-qw", assignment)
 
     assert done.returncode == 0, done.stderr
     assert "net1 sysctls" in " ".join(worlds.differences(before, look()))

@@ -11,6 +11,7 @@ from sriovbond.host import Host
 from tests.support.pods import Pod
 
 VERSION = "1.1.0"
+Config = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Runtime:
     ifname: str = "bond0"
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def call(self, command: str, config: Mapping[str, object], **environment: str) -> Reply:
+    def call(self, command: str, config: Config | bytes, **environment: str) -> Reply:
         """Run one CNI command; `environment` overrides variables, an empty one removes it."""
         given = {
             "CNI_COMMAND": command,
@@ -55,13 +56,14 @@ class Runtime:
             **environment,
         }
         environ = {name: value for name, value in given.items() if value}
-        answer = dispatch.answer(environ, json.dumps(config).encode(), self.host)
+        stdin = config if isinstance(config, bytes) else json.dumps(config).encode()
+        answer = dispatch.answer(environ, stdin, self.host)
         return Reply(answer.status, json.loads(answer.stdout or "{}"))
 
     def add(self, config: Mapping[str, object], **environment: str) -> Reply:
         return self.call("ADD", config, **environment)
 
-    def delete(self, config: Mapping[str, object], **environment: str) -> Reply:
+    def delete(self, config: Config | bytes, **environment: str) -> Reply:
         return self.call("DEL", config, **environment)
 
     def check(

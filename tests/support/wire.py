@@ -64,17 +64,19 @@ def cut_from(place: int) -> Iterator[None]:
 
 
 @contextmanager
-def before_proof(act: Callable[[], object], bond: str = "bond0") -> Iterator[None]:
-    """Do `act` once, after ADD's last change and before it reads back what it made."""
-    last: list[Request] = []
+def before_proof(act: Callable[[], object], last: str = "bring bond0 up") -> Iterator[None]:
+    """Do `act` once, after ADD's last change and before it reads back what it made.
+
+    `last` is how that change begins; the default holds without IPAM.
+    """
+    changes: list[str] = []
 
     def tap(request: Request) -> None:
-        is_proof = request.doing == f"look at {bond}" and request.type == nl.RTM_GETLINK
-        if is_proof and last and last[-1].doing == f"bring {bond} up":
-            last.clear()
+        if request.changes:
+            changes.append(request.doing)
+        elif changes and changes[-1].startswith(last):
+            changes.clear()
             act()
-        elif request.changes:
-            last.append(request)
 
     with tapped(tap):
         yield

@@ -14,6 +14,7 @@ from sriovbond.kernel import netns
 from sriovbond.kernel.netlink import Netlink
 
 World = dict[str, object]
+Names = dict[int, str]
 _CONF = {"IPv4": (2, 1), "IPv6": (10, 2)}  # AF_INET with IFLA_INET_CONF, AF_INET6 likewise
 _IFLA_AF_SPEC = 26
 _IFINFOMSG_BYTES = 16
@@ -53,8 +54,10 @@ def differences(before: World, after: World) -> list[str]:
 
 
 def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
+    names: Names = {}  # a link that moved may come back with another index
     for answer in netlink.dump(ifinfmsg(), nl.RTM_GETLINK, "list the links"):
         name = answer.attribute("IFLA_IFNAME")
+        names[answer.message["index"]] = name
         yield (
             f"{name}",
             (
@@ -69,12 +72,12 @@ def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
         for word, (family, conf) in _CONF.items():
             yield f"{name} sysctls {word}", _conf(answer, family, conf)
     for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
-        yield _address(answer)
+        yield _address(answer, names)
     for family in (2, 10):
         message = rtmsg()
         message["family"] = family
         for answer in netlink.dump(message, nl.RTM_GETROUTE, "list the routes"):
-            yield _route(answer)
+            yield _route(answer, names)
 
 
 def _conf(answer: nl.Answer, family: int, conf: int) -> dict[int, int]:
@@ -86,18 +89,19 @@ def _conf(answer: nl.Answer, family: int, conf: int) -> dict[int, int]:
     return {number: value for number, value in enumerate(values, 1) if value}
 
 
-def _address(answer: nl.Answer) -> tuple[str, object]:
+def _address(answer: nl.Answer, names: Names) -> tuple[str, object]:
     message = answer.message
     text = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
     # whether DAD is over, and the link-local address that comes with the link, are the kernel's
     scope = message["scope"]
     key = f"address {text}/{message['prefixlen']} scope {scope}"
-    return f"{key} on index {message['index']}", "there"
+    return f"{key} on {names.get(message['index'])}", "there"
 
 
-def _route(answer: nl.Answer) -> tuple[str, object]:
-    keys = ("RTA_TABLE", "RTA_DST", "RTA_GATEWAY", "RTA_OIF", "RTA_PRIORITY", "RTA_PREFSRC")
+def _route(answer: nl.Answer, names: Names) -> tuple[str, object]:
+    keys = ("RTA_TABLE", "RTA_DST", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC")
     told = [f"{key[4:].lower()} {answer.attribute(key)}" for key in keys]
+    told.append(f"dev {names.get(answer.attribute('RTA_OIF'))}")
     fields = [f"{key} {answer.message[key]}" for key in ("dst_len", "proto", "scope", "type")]
     return f"route {' '.join([*told, *fields])}", "there"
 
