@@ -30,7 +30,9 @@ from sriovbond.bond.rules import Finding, Level, Situation, judge
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100
-DEFAULT_ANNOUNCEMENTS = 3  # the kernel loses the first where the carrier comes after the bond
+# the kernel counts them down, one a miimon, also while linkwatch still holds the new carrier back,
+# which it may do for a second
+DEFAULT_ANNOUNCEMENTS = 15
 IGNORED_KEYS = (
     # the specification's own, and those that Multus, flannel and others put into any delegate
     "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
