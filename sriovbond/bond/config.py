@@ -30,8 +30,7 @@ from sriovbond.bond.rules import Finding, Level, Situation, judge
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100
-# the kernel counts them down, one a miimon, also while linkwatch still holds the new carrier back,
-# which it may do for a second
+# fewer were seen lost at a carrier that comes late: probably counted down while the link settles
 DEFAULT_ANNOUNCEMENTS = 15
 IGNORED_KEYS = (
     # the specification's own, and those that Multus, flannel and others put into any delegate
