@@ -1,16 +1,35 @@
 """Which devices a pod was given, and what they are: reads only, knows no CNI and no netlink."""
 
-from deviceinfo.device import DeviceInfoError, PciAddress, PciDevice, parse_address
+from deviceinfo.device import (
+    Bus,
+    Device,
+    DeviceId,
+    DeviceInfoError,
+    PciAddress,
+    parse_address,
+    parse_device_id,
+)
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
+from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.sysfs import read_device
 
 __all__ = [
+    "Bus",
     "CacheReading",
+    "Claim",
+    "Device",
+    "DeviceId",
     "DeviceInfoError",
+    "Kind",
+    "NetworkRequest",
     "PciAddress",
-    "PciDevice",
+    "PodRef",
+    "Reading",
+    "Source",
     "SriovCniEntry",
+    "Statement",
     "parse_address",
+    "parse_device_id",
     "read_cache",
     "read_device",
 ]

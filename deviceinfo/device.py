@@ -1,8 +1,9 @@
-"""What a PCI network function is, and what the name of its driver tells about it."""
+"""What a network device is, on which bus it sits, and what the name of its driver tells of it."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, NewType
@@ -13,6 +14,18 @@ PciAddress = NewType("PciAddress", str)
 # The kernel prints the domain as %04x (pci_setup_device, drivers/pci/probe.c): Intel VMD counts
 # from 10000 on, so a domain may have more than four digits.
 _ADDRESS: Final = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]")
+
+# dev_set_name() of __auxiliary_device_add, drivers/base/auxiliary.c: MODULE.DEVICE.ID
+_AUXILIARY: Final = re.compile(r"[A-Za-z0-9_\-]{1,64}\.[A-Za-z0-9_\-]{1,64}\.[0-9]{1,10}")
+# drivers/net/netdevsim: the device's name, and phys_port_name of nsim_get_phys_port_name / devlink
+_NETDEVSIM: Final = re.compile(
+    r"(netdevsim[0-9]{1,10})/(?:p[0-9]{1,10}|pf[0-9]{1,5}vf([0-9]{1,5}))"
+)
+# What a DRA driver makes of a PCI address, since names of devices there have no ":" nor ".".
+_DRA_NAME: Final = re.compile(
+    r"([0-9a-f]{4,8})-([0-9a-f]{2})-([01][0-9a-f])-([0-7])",
+)
+_NETWORK_CLASS: Final = 0x02  # PCI_BASE_CLASS_NETWORK, include/linux/pci_ids.h
 
 USERSPACE_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
     {  # pattern of the driver's name: where that driver is made
@@ -51,25 +64,53 @@ class DeviceInfoError(ValueError):
     """The question has no meaning: a PCI address or a container id of impossible form."""
 
 
-@dataclass(frozen=True, slots=True)
-class PciDevice:
-    """One PCI function as sysfs showed it at one moment."""
+class Bus(StrEnum):
+    """The kernel's name of the bus that a device sits on (IFLA_PARENT_DEV_BUS_NAME)."""
 
-    address: PciAddress
-    driver: str | None
-    pf_address: PciAddress | None
-    vf_number: int | None
-    numa_node: int | None
-    iommu_group: int | None
-    netdevs: tuple[str, ...]
+    PCI = "pci"
+    AUXILIARY = "auxiliary"
+    NETDEVSIM = "netdevsim"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeviceId:
+    """Where a device is: `0000:01:10.0` on pci, `mlx5_core.sf.4` on auxiliary.
+
+    All ports of a simulated device have one parent, so theirs is parent and port name:
+    `netdevsim10/pf0vf1` for a VF, `netdevsim10/p1` for the PF's own port.
+    """
+
+    bus: Bus
+    address: str
+
+    def __str__(self) -> str:
+        return self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as sysfs showed it at one moment."""
+
+    id: DeviceId
+    driver: str | None = None
+    pf: DeviceId | None = None
+    """The PF of a VF, the PCI function under a sub-function."""
+    vf_number: int | None = None
+    numa_node: int | None = None
+    iommu_group: int | None = None
+    netdevs: tuple[str, ...] = ()
     """Names under `net/`: only those in the network namespace that the sysfs mount belongs to."""
     vdpa: tuple[str, ...] = ()
     """The vDPA devices made on it (`vdpa0`), which a VM or a process uses in place of a netdev."""
+    rdma: tuple[str, ...] = ()
+    """The RDMA devices made on it (`mlx5_2`)."""
+    pci_class: int | None = None
+    """Class code of a PCI function: base class, sub-class and interface, a byte each."""
 
     @property
     def is_vf(self) -> bool:
         """The kernel of this machine made it from a PF; false for a VF handed into a VM."""
-        return self.pf_address is not None
+        return self.pf is not None
 
     @property
     def is_vf_by_driver(self) -> bool:
@@ -83,6 +124,11 @@ class PciDevice:
             return False
         return any(fnmatchcase(self.driver, pattern) for pattern in USERSPACE_DRIVERS)
 
+    @property
+    def is_network(self) -> bool:
+        """False for accelerators, GPUs and disks, which pods are given in the same way."""
+        return self.pci_class is None or self.pci_class >> 16 == _NETWORK_CLASS
+
 
 def parse_address(text: str) -> PciAddress:
     """Spell a full PCI address as sysfs does.
@@ -95,3 +141,35 @@ def parse_address(text: str) -> PciAddress:
             " (domain:bus:device.function in hex); look at `ls /sys/bus/pci/devices`"
         )
     return PciAddress(text.lower())
+
+
+def parse_device_id(text: str) -> DeviceId | None:
+    """Return which device an id of a device plugin means; None where it means no such device."""
+    if _ADDRESS.fullmatch(text):
+        return DeviceId(Bus.PCI, text.lower())
+    if _NETDEVSIM.fullmatch(text):
+        return DeviceId(Bus.NETDEVSIM, text)
+    if _AUXILIARY.fullmatch(text):
+        return DeviceId(Bus.AUXILIARY, text)
+    return None
+
+
+def parse_dra_name(text: str) -> DeviceId | None:
+    """Return which PCI function a DRA driver's device name means: `0000-01-10-0`.
+
+    Source: k8snetworkplumbingwg/dra-driver-sriov, pkg/devicestate/discovery.go.
+    """
+    match = _DRA_NAME.fullmatch(text)
+    if match is None:
+        return None
+    domain, bus, device, function = match.groups()
+    return DeviceId(Bus.PCI, f"{domain}:{bus}:{device}.{function}")
+
+
+def netdevsim_vf(address: str) -> tuple[str, int | None] | None:
+    """Split `netdevsim10/pf0vf1` into its parent and VF number, None for the PF's own port.
+
+    Returns None where the address is not one of a netdevsim port.
+    """
+    match = _NETDEVSIM.fullmatch(address)
+    return match and (match[1], None if match[2] is None else int(match[2]))

@@ -1,39 +1,86 @@
-"""What sysfs knows of a PCI function; takes the sysfs root as an argument."""
+"""What sysfs knows of a device; takes the sysfs root as an argument."""
 
 import re
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.device import DeviceInfoError, PciAddress, PciDevice, parse_address
+from deviceinfo.device import (
+    Bus,
+    Device,
+    DeviceId,
+    DeviceInfoError,
+    PciAddress,
+    netdevsim_vf,
+    parse_address,
+)
 
 _NUMBER_BYTES: Final = 32
 _VDPA: Final = re.compile(r"vdpa[0-9]+")  # vdpa_alloc_device, drivers/vdpa/vdpa.c
 _VIRTFN: Final = re.compile(r"virtfn([0-9]{1,5})")
 
 
-def read_device(sysfs: Path, address: str) -> PciDevice | None:
-    """Read what sysfs says of the PCI function at `address`; None if there is none.
+def read_device(sysfs: Path, wanted: DeviceId) -> Device | None:
+    """Read what sysfs says of the device; None if there is none.
 
     A device that is unplugged meanwhile lacks what was gone when it was asked for.
-    Raises DeviceInfoError if `address` is not a full PCI address.
-    Source: Documentation/ABI/testing/sysfs-bus-pci of Linux.
+    Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/driver-api/auxiliary_bus.rst
+    of Linux.
     """
-    wanted = parse_address(address)
-    folder = _folder(sysfs, wanted)
+    match wanted.bus:
+        case Bus.PCI:
+            return _read_pci(sysfs, parse_address(wanted.address))
+        case Bus.AUXILIARY:
+            return _read_auxiliary(sysfs, wanted)
+        case Bus.NETDEVSIM:
+            return _read_netdevsim(sysfs, wanted)
+
+
+def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
+    folder = _folder(sysfs, address)
     if not folder.is_dir():
         return None
-
-    pf_address = _linked_address(folder / "physfn")
-    return PciDevice(
-        address=wanted,
+    pf = _linked_address(folder / "physfn")
+    return Device(
+        id=DeviceId(Bus.PCI, address),
         driver=_linked_name(folder / "driver"),
-        pf_address=pf_address,
-        vf_number=None if pf_address is None else _vf_number(_folder(sysfs, pf_address), wanted),
+        pf=None if pf is None else DeviceId(Bus.PCI, pf),
+        vf_number=None if pf is None else _vf_number(_folder(sysfs, pf), address),
         numa_node=_numa_node(folder),
         iommu_group=_number(_linked_name(folder / "iommu_group")),
         netdevs=_names(folder / "net"),
         vdpa=tuple(name for name in _names(folder) if _VDPA.fullmatch(name)),
+        rdma=_names(folder / "infiniband"),
+        pci_class=_number(_text(folder / "class"), base=16),
     )
+
+
+def _read_auxiliary(sysfs: Path, wanted: DeviceId) -> Device | None:
+    """Read a sub-function: its folder stands in that of the PCI function that it was made on."""
+    link = sysfs / "bus" / "auxiliary" / "devices" / wanted.address
+    try:
+        folder = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+    parent = _as_address(folder.parent.name)
+    return Device(
+        id=wanted,
+        driver=_linked_name(folder / "driver"),
+        pf=None if parent is None else DeviceId(Bus.PCI, parent),
+        numa_node=_numa_node(folder.parent),
+        netdevs=_names(folder / "net"),
+        vdpa=tuple(name for name in _names(folder) if _VDPA.fullmatch(name)),
+        rdma=_names(folder / "infiniband"),
+    )
+
+
+def _read_netdevsim(sysfs: Path, wanted: DeviceId) -> Device | None:
+    """Read a port of a simulated device: only the device itself is in sysfs."""
+    port = netdevsim_vf(wanted.address)
+    if port is None or not (sysfs / "bus" / "netdevsim" / "devices" / port[0]).is_dir():
+        return None
+    parent, vf_number = port
+    pf = None if vf_number is None else DeviceId(Bus.NETDEVSIM, f"{parent}/p1")
+    return Device(id=wanted, driver="netdevsim", pf=pf, vf_number=vf_number)
 
 
 def _folder(sysfs: Path, address: PciAddress) -> Path:
@@ -56,8 +103,12 @@ def _numa_node(folder: Path) -> int | None:
 
 def _linked_address(link: Path) -> PciAddress | None:
     name = _linked_name(link)
+    return None if name is None else _as_address(name)
+
+
+def _as_address(name: str) -> PciAddress | None:
     try:
-        return None if name is None else parse_address(name)
+        return parse_address(name)
     except DeviceInfoError:
         return None
 
@@ -85,8 +136,8 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _number(text: str | None) -> int | None:
+def _number(text: str | None, base: int = 10) -> int | None:
     try:
-        return None if text is None else int(text)
+        return None if text is None else int(text, base)
     except ValueError:
         return None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import deviceinfo
-from deviceinfo import PciDevice, SriovCniEntry
+from deviceinfo import Device, SriovCniEntry
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import NO_MAC, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.selection import Seen, UserspaceDevice
@@ -23,16 +23,16 @@ class Sources:
     host: Host
     host_netlink: Netlink
     entries: dict[str, SriovCniEntry]
-    devices: dict[str, PciDevice | None] = field(default_factory=dict)
+    devices: dict[str, Device | None] = field(default_factory=dict)
     pfs: dict[str, Link] | None = None
 
-    def device(self, address: str) -> PciDevice | None:
+    def device(self, address: str) -> Device | None:
         """Return the PCI function at the address; None where none is, or on another bus."""
         if address not in self.devices:
-            try:
-                self.devices[address] = deviceinfo.read_device(self.host.sysfs, address)
-            except deviceinfo.DeviceInfoError:
-                self.devices[address] = None
+            wanted = deviceinfo.parse_device_id(address)
+            self.devices[address] = (
+                deviceinfo.read_device(self.host.sysfs, wanted) if wanted else None
+            )
         return self.devices[address]
 
     def pf(self, address: str) -> Link | None:
@@ -52,25 +52,29 @@ class Sources:
         member = Member(
             link=link,
             place=place,
-            pci=device.address,
+            pci=device.id.address,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
         )
-        return self._with_pf(member, device) if device.pf_address else member
+        return self._with_pf(member, device) if device.pf else member
 
     def without_netdev(self) -> list[UserspaceDevice]:
         """Return the pod's devices that the kernel cannot bond, by who told of them."""
         return [
             UserspaceDevice(
-                device.address, device.driver or "no driver", _CACHE, entry.ifname, *device.vdpa[:1]
+                device.id.address,
+                device.driver or "no driver",
+                _CACHE,
+                entry.ifname,
+                *device.vdpa[:1],
             )
             for address, entry in self.entries.items()
             if (device := self.device(address))
             and (device.is_userspace or device.vdpa or device.driver is None)
         ]
 
-    def _with_pf(self, member: Member, device: PciDevice) -> Member:
-        address = device.pf_address or ""
+    def _with_pf(self, member: Member, device: Device) -> Member:
+        address = device.pf.address if device.pf else ""
         link = self.pf(address)
         pf = PhysicalFunction(address)
         if link is not None:
@@ -84,9 +88,9 @@ class Sources:
             administrative_mac=self._administrative_mac(device),
         )
 
-    def _administrative_mac(self, device: PciDevice) -> str | None:
+    def _administrative_mac(self, device: Device) -> str | None:
         """Return the MAC that SR-IOV CNI, or somebody before it, had the PF set on the VF."""
-        entry = self.entries.get(device.address)
+        entry = self.entries.get(device.id.address)
         if entry is None:
             return None
         if entry.administrative_mac:

@@ -21,6 +21,7 @@ def a_pf(  # noqa: PLR0913 - a builder: each argument is one fact, and all have 
     folder.mkdir(parents=True)
     _link(sysfs / "bus" / "pci" / "devices" / address, folder)
     (folder / "numa_node").write_text(f"{numa_node}\n")
+    (folder / "class").write_text("0x020000\n")
     for name in netdevs:
         (folder / "net" / name).mkdir(parents=True)
     if driver is not None:
@@ -57,6 +58,16 @@ def a_vf(  # noqa: PLR0913 - as above
             a_pf(sysfs, pf)
         _link(folder / "physfn", pf_folder)
         _link(pf_folder / f"virtfn{number}", folder)
+    return folder
+
+
+def a_sub_function(sysfs: Path, name: str, *, pf: str = PF) -> Path:
+    """Make a sub-function as mlx5 has them, in the folder of its PCI function on node 1."""
+    pf_folder = a_pf(sysfs, pf, numa_node=1)
+    folder = pf_folder / name
+    (folder / "net" / "eth4").mkdir(parents=True)
+    _link(sysfs / "bus" / "auxiliary" / "devices" / name, folder)
+    _link(folder / "driver", sysfs / "bus" / "auxiliary" / "drivers" / "mlx5_core.sf", make=True)
     return folder
 
 

@@ -2,20 +2,12 @@ import re
 
 import pytest
 
-from deviceinfo import DeviceInfoError, PciDevice, parse_address
-from deviceinfo.device import VF_ONLY_DRIVERS
+from deviceinfo import Bus, Device, DeviceId, DeviceInfoError, parse_address, parse_device_id
+from deviceinfo.device import VF_ONLY_DRIVERS, netdevsim_vf, parse_dra_name
 
 
-def a_device(driver: str | None) -> PciDevice:
-    return PciDevice(
-        address=parse_address("0000:01:10.0"),
-        driver=driver,
-        pf_address=None,
-        vf_number=None,
-        numa_node=None,
-        iommu_group=None,
-        netdevs=(),
-    )
+def a_device(driver: str | None) -> Device:
+    return Device(id=DeviceId(Bus.PCI, "0000:01:10.0"), driver=driver)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +66,35 @@ def test_a_driver_of_vfs_only_tells_a_vf_without_physfn(driver: str) -> None:
 @pytest.mark.parametrize("driver", ["igb", "mlx5_core", "bnxt_en", "fm10k", "vfio-pci", None])
 def test_a_driver_of_both_kinds_tells_nothing(driver: str | None) -> None:
     assert not a_device(driver).is_vf_by_driver
+
+
+@pytest.mark.parametrize(
+    ("text", "bus", "address"),
+    [
+        ("0000:AF:10.0", Bus.PCI, "0000:af:10.0"),
+        ("mlx5_core.sf.4", Bus.AUXILIARY, "mlx5_core.sf.4"),
+        ("netdevsim10/pf0vf1", Bus.NETDEVSIM, "netdevsim10/pf0vf1"),
+        ("netdevsim10/p1", Bus.NETDEVSIM, "netdevsim10/p1"),
+    ],
+)
+def test_a_device_plugins_id_is_known_by_its_form(text: str, bus: Bus, address: str) -> None:
+    assert parse_device_id(text) == DeviceId(bus, address)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "GPU-1234", "/dev/kvm", "../x.sf.4", "netdevsim10", "a/b.sf.1", "x.sf.4\n"]
+)
+def test_any_other_id_is_no_network_device(text: str) -> None:
+    assert parse_device_id(text) is None
+
+
+def test_the_name_of_a_dra_device_is_turned_back_into_its_address() -> None:
+    assert parse_dra_name("0000-08-00-2") == DeviceId(Bus.PCI, "0000:08:00.2")
+    assert parse_dra_name("gpu-0") is None
+    assert parse_dra_name("0000-08-20-2") is None
+
+
+def test_the_parts_of_a_simulated_port() -> None:
+    assert netdevsim_vf("netdevsim10/pf0vf3") == ("netdevsim10", 3)
+    assert netdevsim_vf("netdevsim10/p1") == ("netdevsim10", None)
+    assert netdevsim_vf("netdevsim10") is None

@@ -2,12 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from deviceinfo import DeviceInfoError, PciAddress, PciDevice, read_device
-from tests.support.sysfs import PF, VF, a_pf, a_vf
+from deviceinfo import Bus, Device, DeviceId, DeviceInfoError, read_device
+from tests.support.sysfs import PF, VF, a_pf, a_sub_function, a_vf
 
 
-def found(sysfs: Path, address: str = VF) -> PciDevice:
-    device = read_device(sysfs, address)
+def pci(address: str) -> DeviceId:
+    return DeviceId(Bus.PCI, address)
+
+
+def found(sysfs: Path, address: str = VF) -> Device:
+    device = read_device(sysfs, pci(address))
     assert device is not None
     return device
 
@@ -16,16 +20,17 @@ def test_a_vf_is_read_with_its_place_on_the_pf(tmp_path: Path) -> None:
     a_vf(tmp_path, "0000:01:10.0", number=0)
     a_vf(tmp_path, "0000:01:10.4", number=11, netdevs=["b", "a"], numa_node=1, iommu_group=42)
 
-    device = read_device(tmp_path, "0000:01:10.4")
+    device = read_device(tmp_path, pci("0000:01:10.4"))
 
-    assert device == PciDevice(
-        address=PciAddress("0000:01:10.4"),
+    assert device == Device(
+        id=pci("0000:01:10.4"),
         driver="igbvf",
-        pf_address=PciAddress(PF),
+        pf=pci(PF),
         vf_number=11,
         numa_node=1,
         iommu_group=42,
         netdevs=("a", "b"),
+        pci_class=0x020000,
     )
     assert device.is_vf
 
@@ -59,27 +64,27 @@ def test_an_unbound_device_in_no_group_and_on_no_node_has_none_of_these(tmp_path
 def test_an_address_in_capitals_finds_the_device(tmp_path: Path) -> None:
     a_pf(tmp_path, "0000:af:00.0")
 
-    assert found(tmp_path, "0000:AF:00.0").address == "0000:af:00.0"
+    assert found(tmp_path, "0000:AF:00.0").id == pci("0000:af:00.0")
 
 
 @pytest.mark.parametrize("address", ["../../../etc", "0000:01:10.0/../x", "", "01:10.0"])
 def test_an_address_is_judged_before_it_becomes_a_path(tmp_path: Path, address: str) -> None:
     with pytest.raises(DeviceInfoError, match="PCI address"):
-        read_device(tmp_path, address)
+        read_device(tmp_path, pci(address))
 
 
 def test_a_device_that_is_not_there_is_none(tmp_path: Path) -> None:
     a_pf(tmp_path)
 
-    assert read_device(tmp_path, VF) is None
-    assert read_device(tmp_path / "nowhere", VF) is None
+    assert read_device(tmp_path, pci(VF)) is None
+    assert read_device(tmp_path / "nowhere", pci(VF)) is None
 
 
 def test_a_link_to_a_device_that_has_gone_is_none(tmp_path: Path) -> None:
     folder = a_pf(tmp_path)
     folder.rename(tmp_path / "gone")
 
-    assert read_device(tmp_path, PF) is None
+    assert read_device(tmp_path, pci(PF)) is None
 
 
 def test_a_vf_whose_pf_has_gone_still_names_it(tmp_path: Path) -> None:
@@ -89,7 +94,7 @@ def test_a_vf_whose_pf_has_gone_still_names_it(tmp_path: Path) -> None:
 
     device = found(tmp_path)
 
-    assert (device.is_vf, device.pf_address, device.vf_number) == (True, PF, None)
+    assert (device.is_vf, device.pf, device.vf_number) == (True, pci(PF), None)
 
 
 @pytest.mark.parametrize("part", ["driver", "physfn", "iommu_group", "numa_node", "net"])
@@ -101,7 +106,7 @@ def test_a_part_that_vanishes_is_missing_and_no_crash(tmp_path: Path, part: str)
 
     part_of = {
         "driver": device.driver,
-        "physfn": device.pf_address,
+        "physfn": device.pf,
         "iommu_group": device.iommu_group,
         "numa_node": device.numa_node,
         "net": device.netdevs or None,
@@ -116,7 +121,7 @@ def test_what_should_be_a_link_but_is_a_file_is_missing(tmp_path: Path, part: st
 
     device = found(tmp_path, PF)
 
-    assert (device.driver, device.pf_address, device.iommu_group) == (None, None, None)
+    assert (device.driver, device.pf, device.iommu_group) == (None, None, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff\xfe", b"1" * 5000, "٣".encode()])
@@ -124,7 +129,7 @@ def test_a_numa_node_that_is_no_number_never_crashes(tmp_path: Path, content: by
     folder = a_pf(tmp_path)
     (folder / "numa_node").write_bytes(content)
 
-    assert found(tmp_path, PF).address == PF
+    assert found(tmp_path, PF).id == pci(PF)
 
 
 def test_links_that_do_not_point_to_pci_addresses_tell_nothing(tmp_path: Path) -> None:
@@ -134,4 +139,47 @@ def test_links_that_do_not_point_to_pci_addresses_tell_nothing(tmp_path: Path) -
 
     device = found(tmp_path, PF)
 
-    assert (device.pf_address, device.iommu_group) == (None, None)
+    assert (device.pf, device.iommu_group) == (None, None)
+
+
+def test_an_accelerator_is_no_network_device(tmp_path: Path) -> None:
+    folder = a_vf(tmp_path, driver="vfio-pci")
+    assert found(tmp_path).is_network
+
+    (folder / "class").write_text("0x120001\n")
+
+    assert not found(tmp_path).is_network
+
+
+def test_rdma_devices_are_read(tmp_path: Path) -> None:
+    (a_vf(tmp_path) / "infiniband" / "mlx5_2").mkdir(parents=True)
+
+    assert found(tmp_path).rdma == ("mlx5_2",)
+
+
+def test_a_sub_function_is_found_with_the_pci_function_under_it(tmp_path: Path) -> None:
+    wanted = DeviceId(Bus.AUXILIARY, "mlx5_core.sf.4")
+    assert read_device(tmp_path, wanted) is None
+
+    a_sub_function(tmp_path, wanted.address, pf=PF)
+
+    assert read_device(tmp_path, wanted) == Device(
+        id=wanted, driver="mlx5_core.sf", pf=pci(PF), numa_node=1, netdevs=("eth4",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("port", "pf", "vf_number"), [("pf0vf1", "netdevsim10/p1", 1), ("p1", None, None)]
+)
+def test_a_port_of_a_simulated_device_is_known_by_its_name(
+    tmp_path: Path, port: str, pf: str | None, vf_number: int | None
+) -> None:
+    wanted = DeviceId(Bus.NETDEVSIM, f"netdevsim10/{port}")
+    assert read_device(tmp_path, wanted) is None
+
+    (tmp_path / "bus/netdevsim/devices/netdevsim10").mkdir(parents=True)
+
+    expected_pf = None if pf is None else DeviceId(Bus.NETDEVSIM, pf)
+    assert read_device(tmp_path, wanted) == Device(
+        id=wanted, driver="netdevsim", pf=expected_pf, vf_number=vf_number
+    )

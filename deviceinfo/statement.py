@@ -1,0 +1,118 @@
+"""What a source answers about a pod: statements on devices, claims of other pods, and problems."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deviceinfo.device import DeviceId
+
+
+class Source(StrEnum):
+    """Who said something, in words for people; the first ones are trusted before the later."""
+
+    KUBELET = "kubelet"
+    CHECKPOINT = "kubelet's checkpoint"
+    SRIOV_CNI = "SR-IOV CNI's cache"
+    DEVICE_INFO = "device-info"
+    MULTUS = "Multus"
+    RESULTS = "libcni's results"
+    API = "Kubernetes API"
+    SYSFS = "sysfs"
+    NAMESPACE = "the pod's namespace"
+
+
+class Kind(StrEnum):
+    """What a device is to its user (`type` of the NPWG device-info specification 1.1)."""
+
+    PCI = "pci"
+    VDPA = "vdpa"
+    VHOST_USER = "vhost-user"
+    MEMIF = "memif"
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """The pod asked about, by all that is known of it; empty where it is not known.
+
+    `netns` is the path of its network namespace, as the runtime gave it.
+    """
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    container_id: str = ""
+    netns: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.name else self.container_id or self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one source says of one device of the pod; None where it does not say.
+
+    `device` is None where a source knows of a network or an interface but not by which device.
+    """
+
+    source: Source
+    device: DeviceId | None = None
+    resource: str | None = None
+    """The extended resource that it was allocated by (`rig.io/pf0`), or the claim of DRA."""
+    container: str | None = None
+    network: str | None = None
+    """The NetworkAttachmentDefinition, `namespace/name`."""
+    interface: str | None = None
+    """Its name in the pod."""
+    kind: Kind | None = None
+    pf: DeviceId | None = None
+    driver: str | None = None
+    numa_node: int | None = None
+    rdma: str | None = None
+    mac: str | None = None
+    details: str | None = None
+    """What else it says, for people: a socket's path, a mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Another pod that a source says has the device: `namespace/name`, or a UID."""
+
+    source: Source
+    device: DeviceId
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """One network of the pod, in the order in which Multus adds them; the default one is first.
+
+    `interface` is empty where the pod asked for no name and Multus gives one; `config` is the
+    network's configuration (of a list: its first plugin's), as JSON gives it.
+    """
+
+    network: str
+    interface: str
+    plugin: str
+    resource: str | None
+    device: DeviceId | None
+    config: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source answered. `problems` are in words; `is_absent`: it does not exist here.
+
+    `is_ambiguous` says that several pods of this name answered and none could be told apart.
+    """
+
+    source: Source
+    statements: tuple[Statement, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    networks: tuple[NetworkRequest, ...] = ()
+    problems: tuple[str, ...] = ()
+    is_absent: bool = False
+    is_ambiguous: bool = False
+
+
+Ask = Callable[[PodRef], Reading]
+"""A source of facts that the library does not make itself: one needing netlink or the API."""
