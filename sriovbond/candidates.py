@@ -41,18 +41,17 @@ class Sources:
             standing = links.dump(self.host_netlink, with_vfs=True)
             # a PF's representors have its address too, but tell of no VFs: the PF comes last
             ordered = sorted(standing, key=lambda link: bool(link.vfs))
-            self.pfs = {link.parent: link for link in ordered if link.parent}
+            self.pfs = {link.device: link for link in ordered if link.device}
         return self.pfs.get(address)
 
     def as_member(self, link: Link, place: Place) -> Member:
         """Return the link with what its bus, its PF and SR-IOV CNI say of it."""
-        device = self.device(link.parent) if link.parent else None
+        device = self.device(link.device) if link.device else None
         if device is None:
             return Member(link, place)
         member = Member(
             link=link,
             place=place,
-            pci=device.id.address,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
         )

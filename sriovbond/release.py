@@ -167,7 +167,7 @@ def _bonds(standing: Sequence[Link], record: Record, plan: BondPlan) -> list[Lin
 
 def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
     """Find a member in the pod; one without a device by its index, if it was born there."""
-    if member.link.parent or member.place is Place.HOST:
+    if member.link.device or member.place is Place.HOST:
         return links.find_again(standing, member.link)
     wanted = (member.link.index, member.link.kind)
     return next((one for one in standing if (one.index, one.kind) == wanted), None)
@@ -226,7 +226,7 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
 
 def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
     """Find a link at home; one without a device by its MAC too: its name may be another's now."""
-    if wanted.parent:
+    if wanted.device:
         return links.find_again(standing, wanted)
     alike = [one for one in standing if (one.kind, one.mac) == (wanted.kind, wanted.mac)]
     names = (wanted.name, _substitute(wanted.name))
@@ -236,7 +236,7 @@ def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
 def _await_homecoming(plan: BondPlan) -> None:
     """Wait a bounded time for devices that the kernel hands back after a namespace's end."""
     expected = [
-        member.link for member in plan.members if member.place is Place.HOST and member.link.parent
+        member.link for member in plan.members if member.place is Place.HOST and member.link.device
     ]
     deadline = time.monotonic() + _HOMECOMING_S
     while expected and time.monotonic() < deadline:

@@ -50,7 +50,7 @@ class VfSettings:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One network link (IFLA_*); `parent` is the bus address of its device, such as a PCI one.
+    """One network link (IFLA_*); `device` is the address of its device as deviceinfo spells it.
 
     `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
     bridge, 0 for none; `sysctls` those that a move to another namespace would lose.
@@ -67,7 +67,7 @@ class Link:
     master: int = 0
     min_mtu: int = 0
     max_mtu: int = 0
-    parent: str = ""
+    device: str = ""
     alias: str = ""
     uppers: tuple[str, ...] = ()
     has_default_route: bool = False
@@ -81,10 +81,25 @@ class Link:
 class PhysicalFunction:
     """The PF of a VF; `name` is None where no netdev of it is visible (inside a VM)."""
 
-    pci: str
+    device: str
     name: str | None = None
     mtu: int = 0
     has_carrier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """How the pod was given a device, as far as anybody told; `sources` are who told it.
+
+    `resource` is the extended resource (`rig.io/pf0`), `network` the NetworkAttachmentDefinition
+    (`namespace/name`), `others` the pods that somebody says have the device, in words.
+    """
+
+    resource: str = ""
+    network: str = ""
+    container: str = ""
+    sources: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +111,13 @@ class Member:
 
     link: Link
     place: Place
-    pci: str = ""
     driver: str = ""
     is_vf: bool = False
     pf: PhysicalFunction | None = None
     vf_number: int | None = None
     settings: VfSettings | None = None
     administrative_mac: str | None = None
+    allocation: Allocation = Allocation()
     prio: int | None = None
     queue_id: int | None = None
 
@@ -111,10 +126,15 @@ class Member:
         """The interface's name."""
         return self.link.name
 
+    @property
+    def device(self) -> str:
+        """The address of its device, empty for links without one."""
+        return self.link.device
+
     def __str__(self) -> str:
         """Tell which one is meant: net1 (VF 0 of pf0, 0000:01:10.0)."""
-        known = [f"VF {self.vf_number} of {self.pf.name or self.pf.pci}"] if self.pf else []
-        known += [self.pci] if self.pci else []
+        known = [f"VF {self.vf_number} of {self.pf.name or self.pf.device}"] if self.pf else []
+        known += [self.device] if self.device else []
         return f"{self.name} ({', '.join(known)})" if known else self.name
 
     @property
@@ -172,7 +192,7 @@ class MemberState:
     mtu: int
     is_up: bool
     has_carrier: bool
-    parent: str = ""
+    device: str = ""
     mii_up: bool = False
     is_active: bool = False
     failures: int = 0

@@ -103,9 +103,9 @@ def _resolved(setting: Setting, members: Sequence[Member]) -> Setting:
     if setting.name != "primary":
         return setting
     for member in members:
-        pci = member.pci.lower()
+        device = member.device.lower()
         asked = str(setting.value)
-        if asked == member.name or asked.lower() in (pci, pci.removeprefix("0000:")):
+        if asked == member.name or asked.lower() in (device, device.removeprefix("0000:")):
             return replace(setting, value=member.name)
     known = ", ".join(str(member) for member in members)
     raise ConfigError(f"cannot make {setting.value!r} the primary: the members are {known}")

@@ -27,7 +27,7 @@ def print_bond(state: BondState, console: Console | None = None) -> None:
     for member in state.members:
         link = "up" if member.mii_up and member.has_carrier else "down"
         active = "active" if member.is_active else ""
-        cells = (member.name, member.parent, member.mac, member.mtu, link, member.failures, active)
+        cells = (member.name, member.device, member.mac, member.mtu, link, member.failures, active)
         table.add_row(*map(str, cells))
     console.print(table)
 

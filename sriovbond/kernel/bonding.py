@@ -185,7 +185,7 @@ def _member(answer: Answer, active: int | None) -> MemberState:
         mtu=answer.attribute("IFLA_MTU"),
         is_up=bool(answer.message["flags"] & IFF_UP),
         has_carrier=bool(answer.message["flags"] & IFF_LOWER_UP),
-        parent=answer.attribute("IFLA_PARENT_DEV_NAME") or "",
+        device=links.device_of(answer),
         mii_up=number(IFLA_BOND_SLAVE_MII_STATUS) == 0,
         is_active=answer.message["index"] == active,
         failures=number(IFLA_BOND_SLAVE_FAILURES),

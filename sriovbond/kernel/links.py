@@ -92,11 +92,11 @@ def find(netlink: Netlink, name: str) -> Link | None:
 
 def find_again(links: Sequence[Link], wanted: Link) -> Link | None:
     """Return what `wanted` is now: the same device on its bus, else the same name and kind."""
-    alike = [one for one in links if (one.parent, one.kind) == (wanted.parent, wanted.kind)]
+    alike = [one for one in links if (one.device, one.kind) == (wanted.device, wanted.kind)]
     by_name = [one for one in alike if one.name == wanted.name]
     # a device may have several netdevs, such as representors or ports
-    renamed = alike if wanted.parent and len(alike) == 1 else []
-    by_mac = [one for one in alike if wanted.parent and one.mac == wanted.mac]
+    renamed = alike if wanted.device and len(alike) == 1 else []
+    by_mac = [one for one in alike if wanted.device and one.mac == wanted.mac]
     return next(iter((*by_name, *by_mac, *renamed)), None)
 
 
@@ -224,10 +224,21 @@ def _link(answer: Answer) -> Link:
         master=attr("IFLA_MASTER") or 0,
         min_mtu=attr("IFLA_MIN_MTU") or 0,
         max_mtu=attr("IFLA_MAX_MTU") or 0,
-        parent=attr("IFLA_PARENT_DEV_NAME") or "",
+        device=device_of(answer),
         alias=_text(attr("IFLA_IFALIAS") or ""),
         vfs=tuple(_vf(one) for one in _vf_list(answer)),
     )
+
+
+def device_of(answer: Answer) -> str:
+    """Return the address of a link's device, empty where none is told.
+
+    All ports of a simulated device (netdevsim) have one parent: the port's name tells them apart.
+    """
+    parent: str = answer.attribute("IFLA_PARENT_DEV_NAME") or ""
+    port = answer.attribute("IFLA_PHYS_PORT_NAME")
+    is_simulated = answer.attribute("IFLA_PARENT_DEV_BUS_NAME") == "netdevsim"
+    return f"{parent}/{_text(port)}" if is_simulated and port else parent
 
 
 def _text(name: str | bytes) -> str:
@@ -276,10 +287,10 @@ def _vf(info: Any) -> VfSettings:  # noqa: ANN401 - pyroute2's nla
 
 def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
     """Ask drivers for their bus address where the kernel (before 5.14) does not tell it."""
-    if any(link.parent for link in links):
+    if any(link.device for link in links):
         return links
     return [
-        replace(link, parent=_bus_info(netlink, link)) if not link.kind else link for link in links
+        replace(link, device=_bus_info(netlink, link)) if not link.kind else link for link in links
     ]
 
 

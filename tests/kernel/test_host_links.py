@@ -158,7 +158,7 @@ def test_vf_comes_home_under_another_name_when_its_own_was_taken(
 
     came = _by_mac(vf.mac)
     assert came is not None
-    assert came.parent == vf.pci
+    assert came.device == vf.pci
     assert home_link(other.name) is not None
 
 

@@ -36,13 +36,12 @@ def a_vf(
 ) -> Member:
     """Make a VF in the pod that its PF trusts; `view` is what the PF says otherwise of it."""
     pf = pf or a_pf()
-    pci = f"{pf.pci[:-4]}10.{number}"
-    vf_link = a_link(name, parent=pci, **(link or {}))
+    pci = f"{pf.device[:-4]}10.{number}"
+    vf_link = a_link(name, device=pci, **(link or {}))
     told: dict[str, Any] = {"mac": vf_link.mac, "trust": True, "spoofchk": False, **view}
     return Member(
         link=vf_link,
         place=Place.POD,
-        pci=pci,
         driver="igbvf",
         is_vf=True,
         pf=pf,

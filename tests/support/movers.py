@@ -73,19 +73,19 @@ def at_home(vf: Vf) -> VfOnHost:
     """Return how the host sees the VF, whatever its name is now."""
     with netns.own() as home:
         standing = links.dump(home.netlink, with_vfs=True)
-    link = next(one for one in standing if one.parent == vf.pci)
+    link = next(one for one in standing if one.device == vf.pci)
     return VfOnHost(link.name, link.mac, link.mtu, link.is_up, link.alias, _entry(standing, vf))
 
 
 def is_at_home(vf: Vf) -> bool:
     """Tell whether the VF's netdev stands in the host's namespace."""
     with netns.own() as home:
-        return any(one.parent == vf.pci for one in links.dump(home.netlink))
+        return any(one.device == vf.pci for one in links.dump(home.netlink))
 
 
 def _entry(standing: list[Link], vf: Vf) -> VfSettings:
     pf = (_DEVICES / vf.pci / "physfn").resolve().name
-    vfs = next(one.vfs for one in standing if one.parent == pf)
+    vfs = next(one.vfs for one in standing if one.device == pf)
     told = next(one for one in vfs if one.number == vf.index)
     return VfSettings(
         told.number, "", told.trust, told.spoofchk, told.link_state, told.vlan, told.qos

@@ -31,7 +31,7 @@ ENTRY = SriovCniEntry(
     netns=None,
 )
 PF_LINK = a_link(
-    "pf0", mtu=9000, has_carrier=True, parent=PF, vfs=(VfSettings(0, OWN), VfSettings(1, ADMIN))
+    "pf0", mtu=9000, has_carrier=True, device=PF, vfs=(VfSettings(0, OWN), VfSettings(1, ADMIN))
 )
 
 
@@ -39,7 +39,7 @@ def member_of(
     sysfs: Path, link: Link, *entries: SriovCniEntry, pfs: tuple[Link, ...] = (PF_LINK,)
 ) -> Member:
     """Ask for a member where the links of the host are known, so that no netlink is needed."""
-    by_address = {pf.parent: pf for pf in pfs}
+    by_address = {pf.device: pf for pf in pfs}
     cache = {str(entry.device_id): entry for entry in entries}
     sources = Sources(Host(sysfs=sysfs), cast("Netlink", None), cache, pfs=by_address)
     return sources.as_member(link, Place.POD)
@@ -48,11 +48,11 @@ def member_of(
 def test_a_vf_is_known_with_its_pf_and_what_that_says_of_it(tmp_path: Path) -> None:
     a_vf(tmp_path, number=1)
 
-    member = member_of(tmp_path, a_link("net1", parent=VF))
+    member = member_of(tmp_path, a_link("net1", device=VF))
 
-    assert (member.pci, member.driver, member.is_vf, member.vf_number) == (VF, "igbvf", True, 1)
+    assert (member.device, member.driver, member.is_vf, member.vf_number) == (VF, "igbvf", True, 1)
     assert member.pf is not None
-    assert (member.pf.pci, member.pf.name, member.pf.mtu, member.pf.has_carrier) == (
+    assert (member.pf.device, member.pf.name, member.pf.mtu, member.pf.has_carrier) == (
         PF,
         "pf0",
         9000,
@@ -65,7 +65,7 @@ def test_a_vf_is_known_with_its_pf_and_what_that_says_of_it(tmp_path: Path) -> N
 def test_a_vf_whose_pf_shows_no_netdev_is_a_vf_still(tmp_path: Path) -> None:
     a_vf(tmp_path)
 
-    member = member_of(tmp_path, a_link("net1", parent=VF), pfs=())
+    member = member_of(tmp_path, a_link("net1", device=VF), pfs=())
 
     assert member.is_vf
     assert member.pf is not None
@@ -75,7 +75,7 @@ def test_a_vf_whose_pf_shows_no_netdev_is_a_vf_still(tmp_path: Path) -> None:
 def test_a_vf_inside_a_vm_is_known_by_its_driver(tmp_path: Path) -> None:
     a_vf(tmp_path, pf=None)
 
-    member = member_of(tmp_path, a_link("net1", parent=VF))
+    member = member_of(tmp_path, a_link("net1", device=VF))
 
     assert (member.is_vf, member.pf, member.settings) == (True, None, None)
 
@@ -83,14 +83,14 @@ def test_a_vf_inside_a_vm_is_known_by_its_driver(tmp_path: Path) -> None:
 def test_a_pf_is_no_vf(tmp_path: Path) -> None:
     a_pf(tmp_path)
 
-    member = member_of(tmp_path, a_link("net1", parent=PF))
+    member = member_of(tmp_path, a_link("net1", device=PF))
 
     assert (member.is_vf, member.driver, member.pf) == (False, "igb", None)
 
 
 @pytest.mark.parametrize("parent", ["", "virtio0", "0000:09:00.0"])
 def test_a_link_of_no_pci_device_is_a_member_without_device(tmp_path: Path, parent: str) -> None:
-    link = a_link("net1", parent=parent)
+    link = a_link("net1", device=parent)
 
     assert member_of(tmp_path, link) == Member(link, Place.POD)
 
@@ -112,7 +112,7 @@ def test_a_mac_is_administrative_where_the_cache_says_so(
 ) -> None:
     a_vf(tmp_path)
 
-    member = member_of(tmp_path, a_link("net1", parent=VF), replace(ENTRY, **facts))
+    member = member_of(tmp_path, a_link("net1", device=VF), replace(ENTRY, **facts))
 
     assert member.administrative_mac == administrative
 

@@ -136,7 +136,7 @@ def test_each_difference_is_named(
         ({"mode": "balance-tlb"}, {}, {"mac": ELSE}),
         ({}, {}, {"has_carrier": False, "mii_up": False, "failures": 3}),
         ({}, {}, {"is_active": True}),
-        ({}, {"index": 77}, {"index": 78, "parent": "0000:02:10.1"}),
+        ({}, {"index": 77}, {"index": 78, "device": "0000:02:10.1"}),
         ({}, {}, {"prio": 5, "queue_id": 2}),
     ],
 )
