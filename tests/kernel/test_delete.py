@@ -169,7 +169,7 @@ def test_del_leaves_a_namespace_alone_that_took_the_path_of_the_old_one(
     runtime.delete(config).ok()
 
     assert pod.link("bond0") is not None
-    assert pod.link("d1").is_up  # type: ignore[union-attr]
+    assert pod.the_link("d1").is_up
     assert_nothing_is_left(runtime, tmp_path)
 
 
@@ -227,7 +227,7 @@ def test_del_after_a_reboot_releases_ipam_and_touches_no_link(
 
     runtime.delete(config).ok()
 
-    assert len(pod.bond().members) == 2  # type: ignore[union-attr]
+    assert len(pod.the_bond().members) == 2
     assert_nothing_is_left(runtime, tmp_path)
 
 
@@ -268,9 +268,7 @@ def test_add_first_releases_what_an_earlier_one_left_that_nobody_deleted(
 
     runtime.add({**config, "mode": "balance-rr"}).ok()
 
-    state = pod.bond()
-    assert state is not None
-    assert state.settings["mode"] == "balance-rr"
+    assert pod.the_bond().settings["mode"] == "balance-rr"
     assert len(ipams.leases(tmp_path)) == 2
 
 
@@ -282,7 +280,7 @@ def test_add_releases_an_earlier_one_whose_bond_is_gone(
 
     runtime.add(config).ok()
 
-    assert len(pod.bond().members) == 2  # type: ignore[union-attr]
+    assert len(pod.the_bond().members) == 2
     assert len(ipams.leases(tmp_path)) == 2
 
 
@@ -331,7 +329,7 @@ def test_del_succeeds_when_a_vf_was_unbound_from_its_driver(
     runtime.delete(a_config()).ok()
 
     assert vf_pod.link("bond0") is None
-    assert not vf_pod.link("net2").is_up  # type: ignore[union-attr]
+    assert not vf_pod.the_link("net2").is_up
 
 
 @pytest.mark.vf

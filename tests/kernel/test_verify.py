@@ -137,13 +137,13 @@ def test_check_overlooks_what_a_failover_changes(
 ) -> None:
     config = a_config(links=wires.links, failOverMac=fail_over_mac)
     result = runtime.add(config).ok()
-    before = wires.pod.bond()
-    other = next(one.name for one in before.members if not one.is_active)  # type: ignore[union-attr]
+    before = wires.pod.the_bond()
+    other = next(one.name for one in before.members if not one.is_active)
 
     wires.pod.ip(f"link set bond0 type bond active_slave {other}")
 
-    after = wires.pod.bond()
-    assert [one.is_active for one in after.members] != [one.is_active for one in before.members]  # type: ignore[union-attr]
+    after = wires.pod.the_bond()
+    assert [one.is_active for one in after.members] != [one.is_active for one in before.members]
     runtime.check(config, result).ok()
 
 

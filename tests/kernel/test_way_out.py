@@ -119,7 +119,7 @@ def test_bond_of_another_that_is_in_the_way_of_an_add_stays(runtime: Runtime, wi
         reply = runtime.add(config)
 
     assert "EEXIST" in reply.msg
-    assert [member.name for member in wires.pod.bond().members] == ["d1"]  # type: ignore[union-attr]
+    assert [member.name for member in wires.pod.the_bond().members] == ["d1"]
 
 
 IPAM_TROUBLE = {

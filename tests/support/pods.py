@@ -79,6 +79,18 @@ class Pod:
         with netns.opened(self.path) as pod:
             return links.find(pod.netlink, name)
 
+    def the_bond(self, name: str = "bond0") -> BondState:
+        """Return the bond that must be there."""
+        found = self.bond(name)
+        assert found is not None, f"{name} is not there, or is no bond"
+        return found
+
+    def the_link(self, name: str) -> Link:
+        """Return the link that must be there."""
+        found = self.link(name)
+        assert found is not None, f"{name} is not there"
+        return found
+
 
 @contextmanager
 def a_pod(prefix: str = "pod") -> Iterator[Pod]:
