@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
+from tests.support import plugins
+from tests.support.calls import plugin_path
 from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig
 
@@ -111,28 +113,11 @@ def _install() -> str:
 
 def _cni(command: str, pod: Pod, ifname: str, config: dict[str, Any]) -> dict[str, Any]:
     """Call a plugin as a container runtime does."""
-    folders = [str(CNI_FOLDER), os.environ["SRIOVBOND_PLUGINS"]]
-    folders += filter(None, [os.environ.get("SRIOVBOND_PEERS")])
-    program = next(path for folder in folders if (path := Path(folder, config["type"])).exists())
-    done = subprocess.run(
-        [program],
-        input=json.dumps(config),
-        env={
-            "PATH": os.environ["PATH"],
-            "CNI_COMMAND": command,
-            "CNI_CONTAINERID": pod.container_id,
-            "CNI_NETNS": pod.path,
-            "CNI_IFNAME": ifname,
-            "CNI_PATH": ":".join(folders),
-        },
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise DemoError(f"{config['type']} {command}: {done.stdout}{done.stderr}")
-    answer: dict[str, Any] = json.loads(done.stdout or "{}")
-    return answer
+    path = f"{CNI_FOLDER}:{plugin_path()}"
+    reply = plugins.call(command, pod, ifname, config, CNI_PATH=path)
+    if reply.status:
+        raise DemoError(f"{config['type']} {command}: {json.dumps(reply.body)}")
+    return reply.body
 
 
 def _move(command: str, mover: str, pod: Pod, ifname: str, pci: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs other people's CNI plugins in a pod, as a container runtime does."""
+"""Runs CNI plugins as programs in a pod, as a container runtime does."""
 
 import json
 import os
@@ -15,7 +15,8 @@ def call(
 ) -> Reply:
     """Run the plugin that `config` names; `environment` overrides, an empty variable is left out.
 
-    A body that is no JSON is what the program printed, under "printed".
+    It is looked for in CNI_PATH first. A body that is no JSON is what the program printed, under
+    "printed".
     """
     given = {
         "PATH": os.environ["PATH"],
@@ -26,8 +27,9 @@ def call(
         "CNI_PATH": plugin_path(),
         **environment,
     }
-    program = shutil.which(str(config["type"]), path=plugin_path())
-    assert program, f"no plugin {config['type']!r} in {plugin_path()}"
+    folders = f"{given['CNI_PATH']}:{plugin_path()}"
+    program = shutil.which(str(config["type"]), path=folders)
+    assert program, f"no plugin {config['type']!r} in {folders}"
     done = subprocess.run(
         [program],
         input=json.dumps(config),
@@ -39,5 +41,5 @@ def call(
     try:
         body = json.loads(done.stdout or "{}")
     except ValueError:
-        body = {"printed": done.stdout}
+        body = {"printed": done.stdout + done.stderr}
     return Reply(done.returncode, body)
