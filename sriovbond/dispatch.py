@@ -54,7 +54,7 @@ def answer(environ: Mapping[str, str], stdin: bytes, host: Host) -> Answer:
 
 
 def _served(request: CniRequest, host: Host) -> str:
-    with log.logged_to(_log_file(request), **_who(request)):
+    with log.logged_to(_log_file(request), host.logs, **_who(request)):
         try:
             return _run(request, host)
         except Exception as error:
@@ -124,7 +124,7 @@ def _who(request: CniRequest) -> dict[str, object]:
 def _log_file(request: CniRequest) -> str | None:
     given = (value for key, value in request.config.items() if normal_key(key) == "logfile")
     path = next(given, None)
-    return path if isinstance(path, str) and path.startswith("/") else None
+    return path if isinstance(path, str) else None
 
 
 def _version_of(stdin: bytes) -> str:

@@ -14,6 +14,7 @@ class Host:
     state: Path = Path("/var/lib/sriovbond")
     run: Path = Path("/run/sriovbond")
     sriov_cni_cache: Path = Path("/var/lib/cni/sriov")
+    logs: Path = Path("/var/log")
     lock_timeout_s: float = 20.0
     ipam_timeout_s: float = 60.0
     dhcp_carrier_timeout_s: float = 10.0

@@ -8,9 +8,14 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
 
 _LOGGER = logging.getLogger("sriovbond")
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: a pipe that nobody reads must not hold up a pod
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def event(level: int, message: str, **fields: object) -> None:
@@ -19,12 +24,13 @@ def event(level: int, message: str, **fields: object) -> None:
 
 
 @contextmanager
-def logged_to(path: str | None, **common: object) -> Iterator[None]:
+def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None]:
     """Send events to the file at `path`, else to stderr, each with the `common` fields.
 
-    A file that cannot be opened is no reason to fail a pod: stderr is used, and told so.
+    It must be below `folder`: whoever may write a network's configuration chooses it, and root
+    writes it. One that cannot be used is no reason to fail a pod: stderr is used, and told so.
     """
-    handler, fault = _handler(path)
+    handler, fault = _handler(path, folder)
     handler.setFormatter(_Logfmt(common))
     _LOGGER.propagate = False
     _LOGGER.setLevel(logging.INFO)
@@ -38,21 +44,44 @@ def logged_to(path: str | None, **common: object) -> Iterator[None]:
         handler.close()
 
 
-def _handler(path: str | None) -> tuple[logging.Handler, str]:
+def refusal(path: str, folder: Path) -> str:
+    """Say why the file at `path` is not logged to; nothing where it is below the folder."""
+    asked = Path(path)
+    if ".." not in asked.parts and folder in asked.parents:
+        return ""
+    return f"cannot log to {path!r}: it is not below {folder}; name a file there"
+
+
+def _handler(path: str | None, folder: Path) -> tuple[logging.Handler, str]:
     if not path:
         return _Handler(sys.stderr), ""
+    fault = refusal(path, folder)
+    if fault:
+        return _Handler(sys.stderr), f"{fault}; logging to stderr"
     try:
-        # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
-        stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            stream.close()
-            return _Handler(sys.stderr), f"cannot log to {path!r}: no plain file; logging to stderr"
-    except OSError as error:
-        fault = f"cannot log to {path!r}: {error.strerror}; logging to stderr"
-        return _Handler(sys.stderr), fault
+        descriptor = _opened(folder, Path(path).relative_to(folder))
+    except (OSError, ValueError) as error:  # ValueError: no file has a NUL in its name
+        why = error.strerror if isinstance(error, OSError) else error
+        return _Handler(sys.stderr), f"cannot log to {path!r}: {why}; logging to stderr"
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return _Handler(sys.stderr), f"cannot log to {path!r}: no plain file; logging to stderr"
+    stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
     return _Handler(stream), ""
+
+
+def _opened(folder: Path, below: Path) -> int:
+    """Open a file below the folder to append to it, following no link on the way."""
+    *parents, name = below.parts
+    here = os.open(folder, _FOLDER)
+    try:
+        for parent in parents:
+            inside = os.open(parent, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = inside
+        return os.open(name, _APPEND | os.O_NOFOLLOW, 0o600, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in stubs

@@ -145,7 +145,7 @@ class NetConf(BaseModel):
         str | None,
         BeforeValidator(_absolute),
         WithJsonSchema({"type": "string", "pattern": "^/"}),
-        Field(alias="logFile", description="A file for the log; absent: stderr"),
+        Field(alias="logFile", description="A file below /var/log for the log; absent: stderr"),
     ] = None
     settings: Annotated[tuple[Setting, ...], Field(exclude=True)] = ()
     fail_over_mac: Annotated[str, Field(exclude=True)] = _AUTO

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sriovbond import __version__
+from sriovbond import __version__, log
 from sriovbond.errors import ConfigError, SriovbondError
 from sriovbond.host import Host
 
@@ -55,7 +55,8 @@ def validate(file: Path) -> None:
             config = parse_config(plugin)
         except ConfigError as error:
             raise click.ClickException(error.message) from error
-        for warning in config.warnings:
+        log_fault = log.refusal(config.log_file, Host().logs) if config.log_file else ""
+        for warning in filter(None, [*config.warnings, log_fault]):
             click.echo(f"warning: {warning}")
         if config.warnings and config.policy is Policy.STRICT:
             raise click.ClickException(f"{file}: `policy: strict` makes warnings refusals")

@@ -76,8 +76,13 @@ def rig() -> rigs.Layout:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """This machine, with records and SR-IOV CNI's cache in tmp_path."""
-    return Host(state=tmp_path / "state", run=tmp_path / "run", sriov_cni_cache=tmp_path / "sriov")
+    """This machine, with records, SR-IOV CNI's cache and logs in tmp_path."""
+    return Host(
+        state=tmp_path / "state",
+        run=tmp_path / "run",
+        sriov_cni_cache=tmp_path / "sriov",
+        logs=tmp_path,
+    )
 
 
 @pytest.fixture

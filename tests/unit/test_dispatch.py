@@ -40,7 +40,7 @@ class BrokenHost(Host):
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    return Host(state=tmp_path / "state", run=tmp_path / "run", lock_timeout_s=0.05)
+    return Host(state=tmp_path / "state", run=tmp_path / "run", logs=tmp_path, lock_timeout_s=0.05)
 
 
 def environ(command: str, **variables: str) -> dict[str, str]:
@@ -258,6 +258,15 @@ def test_the_log_goes_into_the_file_of_the_configuration(
 
     assert capsys.readouterr() == ("", "")
     assert "command=DEL" in file.read_text()
+
+
+@pytest.mark.parametrize("file", ["/etc/cron.d/x", "log", "/var/log/x\0", "/\ud800", 7, ["/x"]])
+def test_no_log_file_stops_a_del(
+    host: Host, capsys: pytest.CaptureFixture[str], file: object
+) -> None:
+    assert ask(replace(host, logs=Path("/var/log")), "DEL", logFile=file).status == 0
+
+    assert "command=DEL" in capsys.readouterr().err
 
 
 def test_the_program_writes_json_to_stdout_and_the_log_to_stderr() -> None:

@@ -13,7 +13,7 @@ STAMP = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 
 
 def lines_of(path: Path, **fields: object) -> list[str]:
-    with log.logged_to(str(path)):
+    with log.logged_to(str(path), path.parent):
         log.event(logging.INFO, "happened", **fields)
     return path.read_text(encoding="utf-8").splitlines()
 
@@ -21,7 +21,7 @@ def lines_of(path: Path, **fields: object) -> list[str]:
 def test_an_event_is_a_line_on_stderr_and_never_on_stdout(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with log.logged_to(None, command="ADD", pod="ns/web"):
+    with log.logged_to(None, Path("/var/log"), command="ADD", pod="ns/web"):
         log.event(logging.WARNING, "a rule fired", rule="lacp-over-vf")
 
     captured = capsys.readouterr()
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_used_is_told_on_stderr_and_holds_nothing_up(
     path = tmp_path / "log"
     plant(path, kind)
 
-    with log.logged_to(str(path), pod="ns/web"):
+    with log.logged_to(str(path), tmp_path, pod="ns/web"):
         log.event(logging.INFO, "happened")
 
     captured = capsys.readouterr()
@@ -112,10 +112,74 @@ def test_a_file_that_cannot_be_used_is_told_on_stderr_and_holds_nothing_up(
 def test_a_missing_folder_is_told_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with log.logged_to(str(tmp_path / "no" / "log")):
+    with log.logged_to(str(tmp_path / "no" / "log"), tmp_path):
         log.event(logging.INFO, "happened")
 
     assert "No such file or directory; logging to stderr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "{elsewhere}/log",
+        "{logs}",
+        "{logs}/",
+        "{logs}/../elsewhere/log",
+        "{logs}/inner/../../elsewhere/log",
+        "{logs}-more/log",
+        "log",
+        "../elsewhere/log",
+    ],
+)
+def test_a_file_that_is_not_below_the_folder_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    logs, elsewhere = tmp_path / "logs", tmp_path / "elsewhere"
+    for folder in (logs / "inner", elsewhere, tmp_path / "logs-more"):
+        folder.mkdir(parents=True)
+    path = asked.format(logs=logs, elsewhere=elsewhere)
+
+    with log.logged_to(path, logs):
+        log.event(logging.INFO, "happened")
+
+    told, happened = capsys.readouterr().err.splitlines()
+    assert f"cannot log to '{path}': it is not below {logs}" in told
+    assert "msg=happened" in happened
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
+
+
+def test_a_folder_below_may_hold_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "pods" / "inner" / "log"
+    path.parent.mkdir(parents=True)
+
+    with log.logged_to(str(path), tmp_path):
+        log.event(logging.INFO, "happened")
+
+    assert "msg=happened" in path.read_text()
+
+
+def test_a_link_among_the_folders_is_not_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs, elsewhere = tmp_path / "logs", tmp_path / "elsewhere"
+    logs.mkdir()
+    elsewhere.mkdir()
+    (logs / "pods").symlink_to(elsewhere)
+
+    with log.logged_to(str(logs / "pods" / "log"), logs):
+        log.event(logging.INFO, "happened")
+
+    assert "Not a directory; logging to stderr" in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_whose_name_no_file_can_have_is_told_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.logged_to(f"{tmp_path}/a\0b", tmp_path):
+        log.event(logging.INFO, "happened")
+
+    assert "embedded null byte; logging to stderr" in capsys.readouterr().err
 
 
 def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:
@@ -126,7 +190,7 @@ def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:
 
 
 def test_a_log_ends_also_when_the_call_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), log.logged_to(str(tmp_path / "first")):
+    with pytest.raises(ZeroDivisionError), log.logged_to(str(tmp_path / "first"), tmp_path):
         raise ZeroDivisionError
 
     lines_of(tmp_path / "second")

@@ -39,6 +39,13 @@ def test_what_is_doubtful_is_a_warning_with_its_rule(tmp_path: Path) -> None:
     assert "[no-link-monitoring]" in answer.stdout
 
 
+def test_a_log_file_that_will_not_be_written_is_a_warning(tmp_path: Path) -> None:
+    answer = validate(tmp_path, {**OURS, "logFile": "/etc/cron.d/bond"})
+
+    assert answer.exit_code == 0
+    assert "cannot log to '/etc/cron.d/bond': it is not below /var/log" in answer.stdout
+
+
 def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> None:
     answer = validate(tmp_path, {**OURS, "miimon": 0, "policy": "strict"})
 
