@@ -93,13 +93,14 @@ def reference(part: str) -> None:
 @sriovbond.command()
 @click.argument("container_id", required=False)
 @click.argument("ifname", required=False)
-def release(container_id: str | None, ifname: str | None) -> None:
+@click.pass_obj
+def release(host: Host | None, container_id: str | None, ifname: str | None) -> None:
     """Undo an attachment by its record, as DEL does; without arguments list the records."""
     from sriovbond import records  # noqa: PLC0415
     from sriovbond.cli import tables  # noqa: PLC0415
     from sriovbond.release import release as undo  # noqa: PLC0415
 
-    host = Host()
+    host = host or Host()
     if container_id is None or ifname is None:
         tables.print_records(*records.read_all(host))
         return

@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sriovbond import records
+from sriovbond.cli import sriovbond
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.records import IpamCall, Record
+from tests.support.builders import a_plan
+
+ID, IFNAME = "pod1", "bond0"
+EARLIER, NOW = "an earlier boot", "this boot"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A machine whose records are of an earlier boot: no link of theirs stands any more."""
+    boot_id = tmp_path / "proc/sys/kernel/random/boot_id"
+    boot_id.parent.mkdir(parents=True)
+    boot_id.write_text(f"{NOW}\n")
+    return Host(
+        proc=tmp_path / "proc", state=tmp_path / "state", run=tmp_path / "run", lock_timeout_s=0.05
+    )
+
+
+def a_record(host: Host, ifname: str = IFNAME, ipam: IpamCall | None = None) -> Record:
+    record = Record("net", ID, ifname, "/run/netns/pod1", (4, 5, 6), EARLIER, a_plan(), ipam)
+    records.write(host, record)
+    return record
+
+
+def release(host: Host, *words: str) -> Result:
+    return CliRunner().invoke(sriovbond, ["release", *words], obj=host)
+
+
+@pytest.mark.parametrize("words", [(), (ID,)], ids=["nothing", "a container alone"])
+def test_without_an_attachment_the_records_are_listed_and_left(
+    host: Host, words: tuple[str, ...]
+) -> None:
+    record = a_record(host)
+    (host.records / "pod2@bond0.json").write_text("{")
+
+    answer = release(host, *words)
+
+    assert answer.exit_code == 0
+    for told in (ID, IFNAME, "net1 (VF 0 of", "cannot read the record"):
+        assert told in answer.stdout
+    assert records.read(host, ID, IFNAME) == record
+
+
+def test_an_attachment_is_undone_by_its_record_and_no_other(host: Host) -> None:
+    a_record(host)
+    other = a_record(host, "bond1")
+
+    answer = release(host, ID, IFNAME)
+
+    assert (answer.exit_code, answer.stdout) == (0, f"released {IFNAME} of {ID}\n")
+    assert records.read_all(host) == ([other], [])
+
+
+def test_an_attachment_without_a_record_is_told(host: Host) -> None:
+    a_record(host)
+
+    answer = release(host, ID, "bond1")
+
+    assert answer.exit_code == 1
+    assert f"there is no record of {ID} bond1" in answer.stderr
+
+
+def test_what_could_not_be_undone_is_told_and_stays_on_record(host: Host) -> None:
+    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", "ipam": {"type": "none"}}
+    environment = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": ID,
+        "CNI_NETNS": "/run/netns/pod1",
+        "CNI_IFNAME": IFNAME,
+        "CNI_PATH": str(host.state),
+    }
+    a_record(host, ipam=IpamCall(json.dumps(config), environment))
+
+    answer = release(host, ID, IFNAME)
+
+    assert isinstance(answer.exception, MachineError)
+    assert "cannot find the IPAM plugin 'none'" in answer.exception.message
+    left = records.read(host, ID, IFNAME)
+    assert left is not None
+    assert left.plan is None
+    assert left.ipam is not None
+
+
+def test_a_record_that_cannot_be_read_is_told_and_kept(host: Host) -> None:
+    host.records.mkdir(parents=True)
+    path = host.records / f"{ID}@{IFNAME}.json"
+    path.write_text("{")
+
+    answer = release(host, ID, IFNAME)
+
+    assert isinstance(answer.exception, MachineError)
+    assert path.read_text() == "{"
+
+
+def test_an_attachment_that_another_call_holds_is_left(host: Host) -> None:
+    record = a_record(host)
+
+    with records.locked(host, ID, IFNAME):
+        answer = release(host, ID, IFNAME)
+
+    assert isinstance(answer.exception, TryLaterError)
+    assert records.read(host, ID, IFNAME) == record
