@@ -26,6 +26,10 @@ _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
 _LOCK_PAUSE_S: Final = 0.02
 
 
+class NewerRecordError(MachineError):
+    """A later version of this plugin wrote the record: only that one can read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class IpamCall:
     """What IPAM was asked with, so that its reservation can be given back without the runtime."""
@@ -110,7 +114,7 @@ def write(host: Host, record: Record) -> None:
 def read(host: Host, container_id: str, ifname: str) -> Record | None:
     """Return the attachment's record, None where there is none.
 
-    Raises MachineError for one that cannot be read: it was damaged, or a newer version wrote it.
+    Raises MachineError for one that was damaged, NewerRecordError for one of a later version.
     """
     return _read(host.records / f"{key(container_id, ifname)}.json")
 
@@ -142,12 +146,12 @@ def _fresh(host: Host, record: Record) -> Path:
     return host.records / f".{record.key}.new"
 
 
-def set_aside(host: Host, container_id: str, ifname: str) -> Path:
-    """Keep a damaged record out of the way, for a person to look at; return where it is now."""
+def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:
+    """Keep an unreadable record out of the way, for a person to look at; return where it is now."""
     path = host.records / f"{key(container_id, ifname)}.json"
-    damaged = path.with_suffix(".damaged")
-    path.rename(damaged)
-    return damaged
+    aside = path.with_suffix(ending)
+    path.rename(aside)
+    return aside
 
 
 def _read(path: Path) -> Record | None:
@@ -183,7 +187,8 @@ def _check_format(path: Path, content: bytes) -> None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return  # damaged, which the adapter says better
     if found != FORMAT:
-        raise MachineError(
+        kind = NewerRecordError if isinstance(found, int) and found > FORMAT else MachineError
+        raise kind(
             f"cannot read the record {str(path)!r}: its format is {found!r}, "
             f"this version knows {FORMAT}; use the version that wrote it"
         )

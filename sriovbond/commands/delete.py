@@ -36,8 +36,10 @@ def _record(request: CniRequest, host: Host) -> Record | None:
         return records.read(host, request.container_id, request.ifname)
     except MachineError as error:
         log.event(logging.ERROR, error.message)
+        # the version that wrote it can still release it, under its own name again
+        ending = ".newer" if isinstance(error, records.NewerRecordError) else ".damaged"
         with suppress(OSError):
-            aside = records.set_aside(host, request.container_id, request.ifname)
+            aside = records.set_aside(host, request.container_id, request.ifname, ending)
             log.event(logging.ERROR, f"the record is kept as {str(aside)!r}")
         return None
 

@@ -218,6 +218,22 @@ def test_del_with_a_damaged_record_keeps_it_aside_and_deletes_the_bond(
     assert [one.suffix for one in runtime.host.records.iterdir()] == [".damaged"]
 
 
+def test_del_keeps_a_newer_versions_record_for_it_and_deletes_the_bond(
+    runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
+) -> None:
+    runtime.add(config).ok()
+    (record,) = runtime.host.records.glob("*.json")
+    content = json.dumps({**json.loads(record.read_text()), "format": 2})
+    record.write_text(content)
+
+    runtime.delete(config).ok()
+
+    assert pod.link("bond0") is None
+    assert ipams.leases(tmp_path) == []
+    (kept,) = runtime.host.records.iterdir()
+    assert (kept.suffix, kept.read_text()) == (".newer", content)
+
+
 def test_del_after_a_reboot_releases_ipam_and_touches_no_link(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:

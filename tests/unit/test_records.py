@@ -14,7 +14,7 @@ from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.records import IpamCall, Record
+from sriovbond.records import IpamCall, NewerRecordError, Record
 from tests.support.builders import a_member, a_plan, two_vfs
 
 ID, IFNAME = "pod1", "bond0"
@@ -161,8 +161,18 @@ def test_a_damaged_record_is_told_with_its_path(host: Host, content: str) -> Non
 def test_a_record_of_a_newer_version_is_told_apart_from_a_damaged_one(host: Host) -> None:
     damage(path_of(host), '{"format": 2, "attachment": {"of": "another shape"}}')
 
-    with pytest.raises(MachineError, match="its format is 2, this version knows 1; use the"):
+    with pytest.raises(NewerRecordError, match="its format is 2, this version knows 1; use the"):
         records.read(host, ID, IFNAME)
+
+
+@pytest.mark.parametrize("found", ['"2"', "0", "null", "-1", "[2]"])
+def test_a_record_whose_format_is_none_is_not_called_newer(host: Host, found: str) -> None:
+    damage(path_of(host), f'{{"format": {found}}}')
+
+    with pytest.raises(MachineError) as caught:
+        records.read(host, ID, IFNAME)
+
+    assert not isinstance(caught.value, NewerRecordError)
 
 
 def test_one_damaged_record_does_not_hide_the_others(host: Host) -> None:
@@ -201,11 +211,13 @@ def test_a_pipe_in_place_of_a_record_does_not_hang(host: Host) -> None:
         records.read(host, ID, IFNAME)
 
 
-def test_a_damaged_record_is_set_aside_for_a_person(host: Host) -> None:
+@pytest.mark.parametrize("ending", [".damaged", ".newer"])
+def test_an_unreadable_record_is_set_aside_for_a_person(host: Host, ending: str) -> None:
     damage(path_of(host), "{")
 
-    aside = records.set_aside(host, ID, IFNAME)
+    aside = records.set_aside(host, ID, IFNAME, ending)
 
+    assert aside.name == f"{ID}@{IFNAME}{ending}"
     assert aside.read_text() == "{"
     assert records.read(host, ID, IFNAME) is None
     assert records.read_all(host) == ([], [])
