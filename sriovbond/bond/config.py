@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from sriovbond.bond.kinds import INT_MAX, Kind, Mac, Number, whole_number
+from sriovbond.bond.links import ALTNAME_MAX
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
     OPTIONS,
@@ -85,7 +86,10 @@ class LinkSelector(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=15, description="The interface.")]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=ALTNAME_MAX, description="The interface, or an altname."),
+    ]
     prio: Annotated[int | None, _with(option("prio").kind)] = None
     queue_id: Annotated[int | None, _with(option("queue_id").kind)] = None
 

@@ -225,7 +225,7 @@ class Mac:
 
 @dataclass(frozen=True, slots=True)
 class MemberReference:
-    """A member by interface name or PCI address; the kernel knows it by index."""
+    """A member by interface name, altname or PCI address; the kernel knows it by index."""
 
     def parse(self, given: object) -> OptionValue:
         """Take a name; which member it means is known only beside the pod's links."""
@@ -247,7 +247,7 @@ class MemberReference:
 
     def words(self) -> str:
         """Name the form."""
-        return "a member's interface name or PCI address"
+        return "a member's interface name, altname or PCI address"
 
 
 def _can_answer(address: IPv4Address | IPv6Address) -> bool:

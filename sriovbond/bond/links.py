@@ -6,6 +6,7 @@ from enum import StrEnum
 ARPHRD_ETHER = 1  # include/uapi/linux/if_arp.h
 ARPHRD_INFINIBAND = 32
 NO_MAC = "00:00:00:00:00:00"
+NAME_MAX, ALTNAME_MAX = 15, 127  # include/uapi/linux/if.h: IFNAMSIZ and ALTIFNAMSIZ, without NUL
 
 
 class Place(StrEnum):
@@ -53,7 +54,8 @@ class Link:
     """One network link (IFLA_*); `device` is the address of its device as deviceinfo spells it.
 
     `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
-    bridge, 0 for none; `sysctls` those that a move to another namespace would lose.
+    bridge, 0 for none; `sysctls` those that a move to another namespace would lose; `altnames` its
+    further names (ip link property add), by which it can be asked for too.
     """
 
     index: int
@@ -75,6 +77,12 @@ class Link:
     routes: tuple[Carried, ...] = ()
     vfs: tuple[VfSettings, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
+    altnames: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, then its altnames; no two links of a namespace have one in common."""
+        return self.name, *self.altnames
 
 
 @dataclass(frozen=True, slots=True)

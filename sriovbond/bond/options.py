@@ -94,7 +94,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("arp_validate",      9, _choice(*_VALIDATE, width=4),     PROBING,     PROBING,     "2.6",  "none",          "Whose probe traffic must be an answer to count."),
     Option("arp_all_targets",  10, _choice("any", "all", width=4),   ALL,         BACKUP,      "3.11", "any",           "Whether one target or all must answer; with arp_validate."),
     Option("arp_missed_max",   30, Number(1, 255, width=1),          PROBING,     PROBING,     "5.17", "2",             "Probes that may go unanswered before a member counts as down."),
-    Option("primary",          11, MemberReference(),                ONE_ACTIVE,  ONE_ACTIVE,  "2.4",  "",              "The member to prefer, by interface name or PCI address."),
+    Option("primary",          11, MemberReference(),                ONE_ACTIVE,  ONE_ACTIVE,  "2.4",  "",              "The member to prefer, by interface name, altname or PCI address."),
     Option("primary_reselect", 12, _choice("always", "better", "failure"), ALL,   ONE_ACTIVE,  "2.6",  "always",        "When a primary that came back takes over again."),
     Option("fail_over_mac",    13, _FAIL_OVER_MAC,                  ALL,         BACKUP,      "2.6",  "auto",          "Whether members share one MAC, the bond takes the active one's, or the bond's MAC moves to the active member. `auto` is active in active-backup."),
     Option("xmit_hash_policy", 14, _choice(*_HASHES),                ALL,         HASHING,     "2.6",  "layer2",        "What of a packet chooses its member; vlan+srcmac since Linux 5.12."),

@@ -99,13 +99,13 @@ def _refuse(findings: Sequence[Finding], policy: Policy) -> None:
 
 
 def _resolved(setting: Setting, members: Sequence[Member]) -> Setting:
-    """Turn a primary given by PCI address into the interface's name."""
+    """Turn a primary given by PCI address or altname into the interface's name."""
     if setting.name != "primary":
         return setting
     for member in members:
         device = member.device.lower()
         asked = str(setting.value)
-        if asked == member.name or asked.lower() in (device, device.removeprefix("0000:")):
+        if asked in member.link.names or asked.lower() in (device, device.removeprefix("0000:")):
             return replace(setting, value=member.name)
     known = ", ".join(str(member) for member in members)
     raise ConfigError(f"cannot make {setting.value!r} the primary: the members are {known}")

@@ -302,6 +302,9 @@ def _pf_without_carrier(seen: Situation) -> Iterator[str]:
 def _member_twice(seen: Situation) -> Iterator[str]:
     for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
         yield f"links name {name!r} {seen.wanted.count(name)} times"
+    names = [member.name for member in seen.members]  # which two different altnames may mean
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"links name {name!r} {names.count(name)} times, by different names"
 
 
 def _queue_twice(seen: Situation) -> Iterator[str]:

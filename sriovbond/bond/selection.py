@@ -99,7 +99,7 @@ def _why_not(member: Member) -> str:
 
 def _named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
     place = _place(config, links, seen)
-    standing = {link.name: link for link in (seen.pod if place is Place.POD else seen.host)}
+    standing = _by_name(seen.pod if place is Place.POD else seen.host)
     missing = [link.name for link in links if link.name not in standing]
     if missing:
         raise ConfigError(_missing(missing, place, seen))
@@ -109,18 +109,23 @@ def _named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[M
     ]
 
 
+def _by_name(links: Sequence[Link]) -> dict[str, Link]:
+    """Return the links by each of their names, as the kernel looks them up."""
+    return {name: link for link in links for name in link.names}
+
+
 def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
     if config.links_in_container is not None:
         return Place.POD if config.links_in_container else Place.HOST
     names = {link.name for link in links}
     for place, standing in ((Place.HOST, seen.host), (Place.POD, seen.pod)):
-        if names <= {link.name for link in standing}:
+        if names <= _by_name(standing).keys():
             return place
     raise ConfigError(_scattered(sorted(names), seen))
 
 
 def _scattered(names: Sequence[str], seen: Seen) -> str:
-    pod, host = ({link.name for link in links} for links in (seen.pod, seen.host))
+    pod, host = (_by_name(links) for links in (seen.pod, seen.host))
     told = []
     for name in names:
         places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]
@@ -145,7 +150,7 @@ def _missing(missing: Sequence[str], place: Place, seen: Seen) -> str:
 
 def _elsewhere(missing: Sequence[str], place: Place, seen: Seen) -> str:
     other, there = (Place.HOST, seen.host) if place is Place.POD else (Place.POD, seen.pod)
-    found = sorted(link.name for link in there if link.name in missing)
+    found = sorted(_by_name(there).keys() & set(missing))
     return f"; the {other} has {', '.join(found)}" if found else ""
 
 

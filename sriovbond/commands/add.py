@@ -72,7 +72,7 @@ def _plan(
     seen, unread = candidates.gather(host, request, config, pod, home)
     for fault in unread:
         log.event(logging.WARNING, fault)
-    if request.ifname in {link.name for link in seen.pod}:
+    if any(request.ifname in link.names for link in seen.pod):
         raise RefusedError(
             f"cannot make {request.ifname!r} in {request.netns!r}: an interface of that name is "
             "there already; delete it, or ask for another name [name-taken]"
@@ -85,9 +85,9 @@ def _plan(
 
 
 def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
-    names = {link.name for link in standing}
+    names = {plan.name}.union(*(link.names for link in standing))
     for member in plan.members:
-        if member.place is Place.HOST and member.name in names | {plan.name}:
+        if member.place is Place.HOST and not names.isdisjoint(member.link.names):
             raise RefusedError(
                 f"cannot move {member} from the host into the pod: an interface of that name is "
                 "there already; name another, or set linksInContainer true [name-taken]"

@@ -15,7 +15,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from sriovbond.bond.links import NO_MAC, Carried, Link, VfSettings
+from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, NO_MAC, Carried, Link, VfSettings
 from sriovbond.errors import KernelError
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import Answer, Netlink, Request
@@ -79,9 +79,13 @@ def snapshot(netlink: Netlink) -> list[Link]:
 
 
 def find(netlink: Netlink, name: str) -> Link | None:
-    """Return the link of that name, None where there is none."""
+    """Return the link of that name or altname, None where there is none."""
+    size = len(name.encode())
+    if size > ALTNAME_MAX:
+        return None
     message = ifinfmsg()
-    message["attrs"] = [("IFLA_IFNAME", name), ("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
+    key = "IFLA_IFNAME" if size <= NAME_MAX else "IFLA_ALT_IFNAME"
+    message["attrs"] = [(key, name), ("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
     try:
         return _link(netlink.get(message, nl.RTM_GETLINK, f"look at {name}"))
     except KernelError as error:
@@ -227,6 +231,7 @@ def _link(answer: Answer) -> Link:
         device=device_of(answer),
         alias=_text(attr("IFLA_IFALIAS") or ""),
         vfs=tuple(_vf(one) for one in _vf_list(answer)),
+        altnames=tuple(_altnames(answer)),
     )
 
 
@@ -239,6 +244,11 @@ def device_of(answer: Answer) -> str:
     port = answer.attribute("IFLA_PHYS_PORT_NAME")
     is_simulated = answer.attribute("IFLA_PARENT_DEV_BUS_NAME") == "netdevsim"
     return f"{parent}/{_text(port)}" if is_simulated and port else parent
+
+
+def _altnames(answer: Answer) -> Iterator[str]:
+    listed = answer.attribute("IFLA_PROP_LIST")
+    yield from map(_text, listed.get_attrs("IFLA_ALT_IFNAME") if listed is not None else ())
 
 
 def _text(name: str | bytes) -> str:

@@ -85,7 +85,7 @@ def test_every_form_that_an_operator_writes_is_taken(
         (Mac(), 2, "2 was found"),
         (Mac(), "01:00:5e:00:00:01", "is a group's or all zero"),
         (Mac(), "00:00:00:00:00:00", "is a group's or all zero"),
-        (MemberReference(), "", "a member's interface name or PCI address is wanted"),
+        (MemberReference(), "", "a member's interface name, altname or PCI address is wanted"),
         (MemberReference(), 3, "3 was found"),
     ],
 )

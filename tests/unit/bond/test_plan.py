@@ -24,9 +24,11 @@ def test_the_mtu_follows_the_members_unless_one_is_asked_for(
     assert a_plan(members, **keys).mtu == expected
 
 
-@pytest.mark.parametrize("asked", ["net2", "0000:0a:10.0", "0a:10.0", "0A:10.0", "0000:0A:10.0"])
-def test_a_primary_is_named_by_interface_or_pci_address(asked: str) -> None:
-    members = [a_vf("net1"), a_vf("net2", pf=a_pf(9))]
+@pytest.mark.parametrize(
+    "asked", ["net2", "0000:0a:10.0", "0a:10.0", "0A:10.0", "0000:0A:10.0", "blue"]
+)
+def test_a_primary_is_named_by_interface_altname_or_pci_address(asked: str) -> None:
+    members = [a_vf("net1"), a_vf("net2", pf=a_pf(9), link={"altnames": ("blue",)})]
 
     assert a_plan(members, primary=asked).value("primary") == "net2"
 

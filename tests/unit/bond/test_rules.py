@@ -178,6 +178,14 @@ CASES = (
         near=links({}, {}),
     ),
     Case(
+        "member-twice",
+        {"links": [{"name": "net1"}, {"name": "blue"}]},
+        (a_vf("net1", link={"altnames": ("blue",)}),) * 2,
+        words=("'net1' 2 times, by different names",),
+        near=links({}, {}),
+        near_members=two_vfs(),
+    ),
+    Case(
         "queue-id-twice",
         links({"queue_id": 3}, {"queue_id": 3}),
         words=("queue_id 3 is asked for 2 members",),

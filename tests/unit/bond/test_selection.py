@@ -125,6 +125,27 @@ def test_links_are_looked_for_where_the_configuration_says(
     assert {member.place for member in choose(config, there)} == {place}
 
 
+def test_links_are_found_by_their_altnames_too() -> None:
+    long = "a-name-that-only-an-altname-can-have"
+    there = seen(pod=[with_link(NET1, altnames=("blue", long)), NET2])
+
+    assert names({"links": links("net2", long)}, there) == ["net2", "net1"]
+    assert names({"links": links("blue", "net2"), "linksInContainer": True}, there) == [
+        "net1",
+        "net2",
+    ]
+
+
+def test_an_altname_of_a_link_elsewhere_is_told_with_its_place() -> None:
+    there = seen(pod=[NET1], host=[with_link(ENS1, altnames=("blue",))])
+
+    with pytest.raises(ConfigError, match="the host has blue"):
+        choose(a_netconf(links=links("net1", "blue"), linksInContainer=True), there)
+
+    with pytest.raises(ConfigError, match="'blue' is in the host"):
+        choose(a_netconf(links=links("net1", "blue")), there)
+
+
 def test_links_that_are_apart_are_told_with_their_places() -> None:
     there = seen(pod=[NET1, NET2], host=[ENS1, NET2])
 

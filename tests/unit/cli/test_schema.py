@@ -54,7 +54,7 @@ BAD: tuple[dict[str, Any], ...] = (
     {"logFile": "relative"},
     {"links": ["net1"]},
     {"links": [{}]},
-    {"links": [{"name": "n" * 16}]},
+    {"links": [{"name": "n" * 128}]},
     {"links": [{"name": "net1", "queueId": 65536}]},
     {"linksInContainer": 7},
 )
