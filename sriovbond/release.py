@@ -51,6 +51,11 @@ class Outcome:
         for fault in links.restore(netlink, found, wanted):
             self.losses.append(fault.message)
 
+    def restore_spanning(self, netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> None:
+        """Set the routes over several links again, when all are restored; likewise."""
+        for fault in links.restore_spanning(netlink, pairs):
+            self.losses.append(fault.message)
+
     def restore_sysctls(self, home: Namespace, found: Link, wanted: Link) -> None:
         """Give a link its sysctls again, before it comes up; likewise."""
         try:
@@ -147,6 +152,10 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         found = _in_pod(standing, member)
         if found and not found.master:
             outcome.attempt(partial(_release_member, pod, record, member, found, outcome))
+    if not record.is_complete:
+        in_pod = [member for member in plan.members if member.place is Place.POD]
+        pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
+        outcome.restore_spanning(pod.netlink, [(found, was) for found, was in pairs if found])
     _restore_at_home(plan, outcome)
 
 
@@ -217,11 +226,12 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
         return
     with netns.own() as home:
         standing = links.dump(home.netlink)
-        for member in at_home:
-            found = _at_home(standing, member.link)
-            if found:
-                outcome.restore_sysctls(home, found, member.link)
-                outcome.restore(home.netlink, found, member.link)
+        pairs = [(_at_home(standing, member.link), member.link) for member in at_home]
+        came = [(found, was) for found, was in pairs if found]
+        for found, was in came:
+            outcome.restore_sysctls(home, found, was)
+            outcome.restore(home.netlink, found, was)
+        outcome.restore_spanning(home.netlink, came)
 
 
 def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:

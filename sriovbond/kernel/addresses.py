@@ -13,7 +13,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import MachineError
-from sriovbond.kernel import links
+from sriovbond.kernel import carried
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import Answer, Netlink
 from sriovbond.kernel.netns import Namespace
@@ -189,8 +189,8 @@ def _standing_addresses(netlink: Netlink, index: int) -> Iterator[Any]:
 
 
 def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
-    for answer in links.unicast_routes(netlink):
-        for hop in links.next_hops(answer):
+    for answer in carried.unicast_routes(netlink):
+        for hop in carried.next_hops(answer):
             if hop.index == index:
                 yield _route(answer, hop.gateway)
 

@@ -126,7 +126,7 @@ def delete(netlink: Netlink, bond: Link) -> None:
     """Take the bond away; the kernel closes its members and gives MAC and MTU back to them."""
     message = ifinfmsg()
     message["index"] = bond.index
-    with links.passing_over(errno.ENODEV):
+    with nl.passing_over(errno.ENODEV):
         netlink.change(message, nl.RTM_DELLINK, f"delete the bond {bond.name}")
 
 

@@ -3,20 +3,17 @@
 import array
 import errno
 import fcntl
-import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, NO_MAC, Carried, Link, VfSettings
+from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, NO_MAC, Link, VfSettings
 from sriovbond.errors import KernelError
+from sriovbond.kernel import carried
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import Answer, Netlink, Request
 
@@ -24,27 +21,12 @@ IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000
 RTEXT_FILTER_VF: Final = 1
 RTEXT_FILTER_SKIP_STATS: Final = 8
-FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 _UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
-_RT_TABLE_MAIN: Final = 254
-_RTPROT_KERNEL: Final = 2
-_RTN_UNICAST: Final = 1
-_RTA_OIF: Final = 4
-_KEPT_ROUTE_FLAGS: Final = 0x4  # RTNH_F_ONLINK; the kernel refuses to be told DEAD or LINKDOWN
-_SCOPE_LINK: Final = 253
 _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
 _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
-
-
-@dataclass(frozen=True, slots=True)
-class NextHop:
-    """One way of a route: the interface's index, and the gateway's address if there is one."""
-
-    index: int
-    gateway: str | None
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -63,10 +45,10 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
 def snapshot(netlink: Netlink) -> list[Link]:
     """Return every link with the addresses and routes that it carries."""
     found = dump(netlink)
-    addresses = _by_index(_addresses(netlink))
-    standing = list(unicast_routes(netlink))
-    routes = _by_index(_routes(standing))
-    default = _default_route_carriers(standing)
+    addresses = carried.addresses(netlink, {link.index: link.mac for link in found})
+    standing = list(carried.unicast_routes(netlink))
+    routes = carried.routes(standing)
+    default = carried.default_route_carriers(standing)
     return [
         replace(
             link,
@@ -137,20 +119,43 @@ def move(netlink: Netlink, link: Link, descriptor: int, where: str) -> None:
 
 def flush(netlink: Netlink, link: Link) -> None:
     """Take the addresses away that the snapshot shows; their routes go with them."""
-    for carried in link.addresses:
-        body = bytes.fromhex(carried.message)
-        doing = f"remove {carried.text} from {link.name}"
-        with passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
+    for address in link.addresses:
+        body = bytes.fromhex(address.message)
+        doing = f"remove {address.text} from {link.name}"
+        with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
             netlink.send(Request(nl.RTM_DELADDR, doing, body))
 
 
 def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     """Make `found` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
 
-    Returns what the kernel refused, after all has been tried. Idempotent.
+    Returns what the kernel refused, after all has been tried. Idempotent. Routes that need other
+    links too are left to `restore_spanning`.
     """
+    return _tried((*_steps_back(netlink, found, wanted), *_carried_back(netlink, found, wanted)))
+
+
+def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:
+    """Set the routes over several links again, once these are restored; as `restore`.
+
+    A pair is a link as it was found, and its snapshot.
+    """
+    indices = {wanted.index: found.index for found, wanted in pairs}
+    spanning = {
+        route: found.name
+        for found, wanted in pairs
+        for route in wanted.routes
+        if carried.spans_links(route)
+    }
+    return _tried(
+        partial(carried.put_route_back, netlink, name, indices, route)
+        for route, name in spanning.items()
+    )
+
+
+def _tried(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
     failures = []
-    for step in _steps_back(netlink, found, wanted):
+    for step in steps:
         try:
             step()
         except KernelError as error:
@@ -171,36 +176,15 @@ def _steps_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callabl
         yield partial(set_mtu, netlink, found, wanted.mtu)
     if is_up != wanted.is_up:
         yield partial(set_up if wanted.is_up else set_down, netlink, found)
-    for carried in wanted.addresses:
-        yield partial(_put_back, netlink, nl.RTM_NEWADDR, found, carried)
-    for carried in wanted.routes:
-        yield partial(_put_back, netlink, nl.RTM_NEWROUTE, found, carried)
 
 
-def _put_back(netlink: Netlink, type_: int, link: Link, carried: Carried) -> None:
-    body = bytearray.fromhex(carried.message)
-    index = struct.pack("=I", link.index)
-    if type_ == nl.RTM_NEWADDR:
-        body[4:8] = index
-    else:
-        for number, start, _ in nl.attributes(bytes(body), 12):
-            if number == _RTA_OIF:
-                body[start : start + 4] = index
-        flags = struct.unpack_from("=I", body, 8)[0] & _KEPT_ROUTE_FLAGS
-        struct.pack_into("=I", body, 8, flags)
-    doing = f"put {carried.text} back on {link.name}"
-    with passing_over(errno.EEXIST):
-        netlink.send(Request(type_, doing, bytes(body), nl.NLM_F_CREATE | nl.NLM_F_EXCL))
-
-
-@contextmanager
-def passing_over(code: int) -> Iterator[None]:
-    """Take a KernelError of that errno for a success."""
-    try:
-        yield
-    except KernelError as error:
-        if error.errno != code:
-            raise
+def _carried_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:
+    for address in wanted.addresses:
+        yield partial(carried.put_address_back, netlink, wanted.name, found.index, address)
+    indices = {wanted.index: found.index}
+    for route in wanted.routes:
+        if not carried.spans_links(route):
+            yield partial(carried.put_route_back, netlink, wanted.name, indices, route)
 
 
 def _change(
@@ -315,60 +299,3 @@ def _bus_info(netlink: Netlink, link: Link) -> str:
     except OSError:
         return ""
     return bytes(info)[_BUS_INFO].split(b"\0")[0].decode("ascii", "replace")
-
-
-def _by_index(carried: Iterator[tuple[int, Carried]]) -> dict[int, list[Carried]]:
-    found: dict[int, list[Carried]] = {}
-    for index, one in carried:
-        found.setdefault(index, []).append(one)
-    return found
-
-
-def _addresses(netlink: Netlink) -> Iterator[tuple[int, Carried]]:
-    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
-        message = answer.message
-        is_ipv6 = message["family"] == socket.AF_INET6
-        if is_ipv6 and message["scope"] == _SCOPE_LINK:
-            continue  # the kernel makes it when the link comes up
-        address = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
-        text = f"{address}/{message['prefixlen']}"
-        yield message["index"], Carried(text, answer.body.hex())
-
-
-def _default_route_carriers(routes: Sequence[Answer]) -> set[int]:
-    return {hop.index for one in routes if one.message["dst_len"] == 0 for hop in next_hops(one)}
-
-
-def _routes(routes: Sequence[Answer]) -> Iterator[tuple[int, Carried]]:
-    """Yield the routes that somebody set; the kernel's own come back with their address.
-
-    Those by a gateway come last: it may be reached by one of the others.
-    """
-    for answer in sorted(routes, key=lambda one: one.attribute("RTA_GATEWAY") is not None):
-        index = answer.attribute("RTA_OIF")
-        if index and answer.message["proto"] != _RTPROT_KERNEL:
-            target = answer.attribute("RTA_DST")
-            text = f"{target}/{answer.message['dst_len']}" if target else "default"
-            yield index, Carried(f"route {text}", answer.body.hex())
-
-
-def unicast_routes(netlink: Netlink) -> Iterator[Answer]:
-    """Yield the unicast routes of every table, of both families."""
-    for family in FAMILIES:
-        message = rtmsg()
-        message["family"] = family
-        try:
-            answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
-        except KernelError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # no IPv6 here
-                raise
-            continue
-        yield from (one for one in answers if one.message["type"] == _RTN_UNICAST)
-
-
-def next_hops(answer: Answer) -> Iterator[NextHop]:
-    """Yield where a route leads: one way, or several (ECMP)."""
-    if answer.attribute("RTA_OIF"):
-        yield NextHop(answer.attribute("RTA_OIF"), answer.attribute("RTA_GATEWAY"))
-    for hop in answer.attribute("RTA_MULTIPATH") or ():
-        yield NextHop(hop["oif"], hop.get_attr("RTA_GATEWAY"))

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,7 +28,8 @@ NETLINK_EXT_ACK: Final = 11
 NETLINK_GET_STRICT_CHK: Final = 12
 NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x2, 0x4, 0x10
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
-NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x100, 0x200, 0x400
+NLM_F_DUMP = 0x300
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
 SO_NETNS_COOKIE: Final = 71  # include/uapi/asm-generic/socket.h
@@ -201,6 +203,16 @@ class Netlink:
                 if sequence == self._sequence:
                     yield type_, flags, bytes(data[offset + _HEADER.size : offset + length])
                 offset += (length + 3) & ~3
+
+
+@contextmanager
+def passing_over(code: int) -> Iterator[None]:
+    """Take a KernelError of that errno for a success."""
+    try:
+        yield
+    except KernelError as error:
+        if error.errno != code:
+            raise
 
 
 def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:

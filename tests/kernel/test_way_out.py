@@ -39,6 +39,7 @@ def vf_scene(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> Scene:
         for number, mtu in ((1, 1500), (2, 1450)):
             name = f"net{number}"
             vf_pod.batch(f"link set {name} mtu {mtu} up", *carried(name, number))
+        vf_pod.batch(*over_both("net1", "net2"))
 
     for number in (1, 2):
         vf_pod.ip(f"link set net{number} alias host{number}")
@@ -260,12 +261,25 @@ def carried(name: str, number: int) -> list[str]:
     return [
         f"addr add 203.0.113.{number}/28 dev {name}",
         f"addr add 2001:db8:{number}::1/64 dev {name} nodad",
+        f"addr add {worlds.HAND_SET}{number}/64 dev {name} nodad",
         f"route add 198.18.{number}.0/24 via 203.0.113.14 dev {name} metric {number}",
         f"route add 198.16.{number}.0/24 dev {name} table 77",
         # the kernel lists the second of these two before the first, by which it is reached
         f"route add 198.19.{number}.1/32 dev {name} scope link",
         f"route add 198.17.{number}.0/24 via 198.19.{number}.1 dev {name}",
         f"route add 2001:db8:f{number}::/64 via 2001:db8:{number}::9 dev {name}",
+    ]
+
+
+def over_both(one: str, other: str) -> list[str]:
+    """Return the lines of `ip` that set routes over two links which `carried` gave addresses."""
+    ways = {
+        "198.20.0.0/24 metric 7": ("203.0.113.14", "203.0.113.13"),
+        "2001:db8:fe::/64 metric 7": ("2001:db8:1::9", "2001:db8:2::9"),
+    }
+    return [
+        f"route add {target} nexthop via {near} dev {one} weight 3 nexthop via {far} dev {other}"
+        for target, (near, far) in ways.items()
     ]
 
 

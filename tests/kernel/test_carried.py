@@ -1,0 +1,138 @@
+"""Addresses of fe80::/10 that somebody gave, and routes over several links, come back too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sriovbond.kernel import links, netns
+from tests.support import ipams, worlds
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, batch, ip
+from tests.support.worlds import HAND_SET
+
+NAMES = ("one", "two", "three")
+LINKS = [{"name": "one"}, {"name": "two"}]
+GIVEN = tuple(
+    line
+    for number, name in enumerate(NAMES, start=1)
+    for line in (
+        f"link add {name} address 02:00:00:00:0c:0{number} type dummy",
+        f"link set {name} up",
+        f"addr add 203.0.113.{16 * number + 1}/28 dev {name}",
+        f"addr add 2001:db8:{number}::1/64 dev {name} nodad",
+        f"addr add {HAND_SET}{number}/64 dev {name} nodad",
+    )
+)
+WAYS = {
+    "both members": ("one", "two"),
+    "a member and another": ("two", "three"),
+    "all": NAMES,
+    "one member, twice": ("one", "one"),
+}
+over = pytest.mark.parametrize("names", WAYS.values(), ids=WAYS.keys())
+
+
+def ways(names: tuple[str, ...]) -> list[str]:
+    """Return the lines of `ip` that set a route of each family over these links.
+
+    The kernel keeps the third, which has no gateways, as one route for each link.
+    """
+    four, six = "", ""
+    for place, name in enumerate(names):
+        number = NAMES.index(name) + 1
+        four += f" nexthop via 203.0.113.{16 * number + 2 + place} dev {name} weight {number}"
+        six += f" nexthop via 2001:db8:{number}::{2 + place} dev {name} weight {number}"
+    return [
+        f"route add 198.20.0.0/24 metric 9{four}",
+        f"route add 2001:db8:fe::/64 metric 9{six}",
+        *(f"route append 2001:db8:fd::/64 metric 9 dev {name}" for name in dict.fromkeys(names)),
+    ]
+
+
+@pytest.fixture
+def on_host() -> Iterator[None]:
+    """The three links on the host."""
+    batch(*GIVEN)
+    yield
+    for name in NAMES:
+        ip(f"link del {name}", check=False)
+
+
+def look(**namespaces: str | None) -> worlds.World:
+    return worlds.settled(worlds.world(namespaces))
+
+
+@over
+def test_a_failed_add_puts_back_what_members_carried(
+    runtime: Runtime, pod: Pod, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    pod.batch(*GIVEN, *ways(names))
+    before = look(pod=pod.path)
+    path = ipams.scripted(tmp_path, '[ "$CNI_COMMAND" = DEL ]')
+
+    reply = runtime.add(a_config(links=LINKS, ipam={"type": "scripted-ipam"}), CNI_PATH=path)
+
+    assert reply.code == 104
+    assert "details" not in reply.body, reply.body
+    assert worlds.differences(before, look(pod=pod.path)) == []
+    assert "dead" not in pod.ip("route show") + pod.ip("-6 route show")
+
+
+@over
+@pytest.mark.usefixtures("on_host")
+def test_links_of_the_host_bring_home_what_they_carried(
+    runtime: Runtime, pod: Pod, names: tuple[str, ...]
+) -> None:
+    batch(*ways(names))
+    before = look(host=None)
+    taken = ip("-j link show one")[0]["ifindex"]  # so that it comes home with another
+    pod.ip(f"link add stranger index {taken} type dummy")
+    config = a_config(links=LINKS, linksInContainer=False)
+
+    runtime.add(config).ok()
+    runtime.delete(config).ok()
+
+    assert ip("-j link show one")[0]["ifindex"] != taken
+    assert worlds.differences(before, look(host=None)) == []
+    assert "dead" not in ip("route show") + ip("-6 route show")
+
+
+@pytest.mark.usefixtures("on_host")
+def test_what_is_left_of_a_route_when_a_link_of_it_has_gone_is_told_and_blocks_no_del(
+    runtime: Runtime, pod: Pod, capfd: pytest.CaptureFixture[str]
+) -> None:
+    batch(*ways(("one", "two")))
+    config = a_config(links=LINKS, linksInContainer=False)
+    runtime.add(config).ok()
+    pod.ip("link del two")
+
+    runtime.delete(config).ok()
+
+    assert "cannot put route 198.20.0.0/24 back" in capfd.readouterr().err
+    assert "2001:db8:1::2 dev one" in ip("-6 route show 2001:db8:fe::/64")
+
+
+@pytest.mark.parametrize("mode", ["eui64", "random", "none"])
+def test_a_link_local_address_is_carried_only_where_somebody_gave_it(pod: Pod, mode: str) -> None:
+    pod.batch(
+        "link add one type dummy",
+        f"link set one addrgenmode {mode}",
+        "link set one up",
+        f"addr add {HAND_SET}1/64 dev one nodad",
+    )
+    standing = pod.ip("-j -6 addr show one")[0]["addr_info"]
+
+    with netns.opened(pod.path) as inside:
+        carried = {link.name: link.addresses for link in links.snapshot(inside.netlink)}
+
+    assert len(standing) == (1 if mode == "none" else 2)
+    assert [one.text for one in carried["one"]] == [f"{HAND_SET}1/64"]
+
+
+def test_members_with_link_local_addresses_of_the_kernel_are_not_refused(
+    runtime: Runtime, pod: Pod
+) -> None:
+    pod.batch(*GIVEN[:2], *GIVEN[5:7])
+
+    runtime.add(a_config(links=LINKS, memberAddresses="refuse")).ok()
