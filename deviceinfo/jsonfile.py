@@ -3,12 +3,13 @@
 A module of its own because each source (SR-IOV CNI, Multus, kubelet, device-info) has such files.
 """
 
+import base64
 import json
 import os
 import re
 import reprlib
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from deviceinfo.device import DeviceInfoError, PciAddress, parse_address
 _IFNAME_BYTES: Final = 15  # IFNAMSIZ without its NUL, linux/if.h
 # Six octets, and up to twenty for InfiniBand, as Go's HardwareAddr prints them.
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5,19}")
+_SHOWN_FAULTS: Final = 5
 
 
 class UnreadableError(Exception):
@@ -36,6 +38,20 @@ def opened_folder(path: Path | str, *, inside_fd: int | None = None) -> Iterator
         yield folder_fd
     finally:
         os.close(folder_fd)
+
+
+def read_path(file: Path, limit: int) -> bytes:
+    """Read one plain file as read_bounded does; only on the way to its folder are links followed.
+
+    Raises FileNotFoundError if there is none, UnreadableError for all else.
+    """
+    try:
+        with opened_folder(file.parent) as folder_fd:
+            return read_bounded(folder_fd, file.name, limit)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(str(error.strerror)) from error
 
 
 def read_bounded(folder_fd: int, name: str, limit: int) -> bytes:
@@ -69,13 +85,32 @@ def _read_plain(file_fd: int, size: int) -> bytes:
 
 def parse_object(content: bytes) -> "Fields":
     """Parse a JSON object; raises UnreadableError if it is not one."""
+    parsed = _parse(content)
+    if not isinstance(parsed, dict):
+        raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of an object")
+    return Fields(parsed)
+
+
+def parse_list(content: bytes, name: str) -> "Fields":
+    """Parse a JSON list into the one field `name`; raises UnreadableError if it is not one."""
+    parsed = _parse(content)
+    if not isinstance(parsed, list):
+        raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of a list")
+    return Fields({name: parsed})
+
+
+def _parse(content: bytes) -> object:
     try:
         parsed: object = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"it is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of an object")
-    return Fields(parsed)
+    return parsed
+
+
+def some_of(faults: Sequence[str]) -> str:
+    """Join the first faults and count the others, as a file may have a hundred thousand."""
+    rest = len(faults) - _SHOWN_FAULTS
+    return "; ".join(faults[:_SHOWN_FAULTS]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def is_ifname(text: str) -> bool:
@@ -95,35 +130,71 @@ class Fields:
 
     def __init__(self, members: Mapping[str, object], path: str = "") -> None:
         self.faults: list[str] = []
-        self._members = members
+        self.members = members
         self._path = path
 
     def section(self, key: str) -> "Fields":
         """Step into an object; one that is missing has no fields. Its faults join these."""
-        value = self._members.get(key)
+        value = self.members.get(key)
         if not isinstance(value, dict | None):
-            self._blame(key, "an object")
+            self.blame(key, "an object")
             value = None
         inner = Fields(value or {}, f"{self._path}{key}.")
         inner.faults = self.faults
         return inner
 
+    def packed(self, key: str) -> "Fields":
+        """Step into an object kept as base64 of its JSON, which is how Go writes bytes."""
+        value = self.text(key)
+        if value is None:
+            return Fields({})
+        try:
+            inner = parse_object(base64.b64decode(value, validate=True))
+        except (ValueError, UnreadableError):
+            self.blame(key, "base64 of a JSON object")
+            return Fields({})
+        inner.faults = self.faults
+        return inner
+
+    def objects(self, key: str) -> "list[Fields]":
+        """Step into the objects of a list. Each keeps its faults; what is no object has just one.
+
+        A list of something else has no objects, and the fault is here.
+        """
+        value = self.members.get(key)
+        if isinstance(value, list):
+            return [self._object(f"{key}[{at}]", inner) for at, inner in enumerate(value)]
+        if value is not None:
+            self.blame(key, "a list")
+        return []
+
+    def _object(self, place: str, value: object) -> "Fields":
+        if isinstance(value, dict):
+            return Fields(value, f"{self._path}{place}.")
+        inner = Fields({})
+        inner.faults.append(f"{self._path}{place} is {reprlib.repr(value)} instead of an object")
+        return inner
+
+    def plain(self, key: str) -> str | None:
+        """Read a text that may be shown to people: printable, so no line ends and no escapes."""
+        return self._text_that(key, str.isprintable, "a printable text")
+
     def text(self, key: str) -> str | None:
         """Read a text."""
-        value = self._members.get(key)
+        value = self.members.get(key)
         if isinstance(value, str | None):
             return value or None
-        self._blame(key, "a text")
+        self.blame(key, "a text")
         return None
 
     def number(self, key: str) -> int | None:
         """Read a whole number from 0 on."""
-        value = self._members.get(key)
+        value = self.members.get(key)
         if value is None:
             return None
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        self._blame(key, "a whole number from 0 on")
+        self.blame(key, "a whole number from 0 on")
         return None
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
@@ -145,18 +216,19 @@ class Fields:
         try:
             return None if value is None else parse_address(value)
         except DeviceInfoError:
-            self._blame(key, "a PCI address")
+            self.blame(key, "a PCI address")
             return None
 
     def _text_that(self, key: str, is_right: Callable[[str], bool], wanted: str) -> str | None:
         value = self.text(key)
         if value is None or is_right(value):
             return value
-        self._blame(key, wanted)
+        self.blame(key, wanted)
         return None
 
-    def _blame(self, key: str, wanted: str) -> None:
-        found = reprlib.repr(self._members.get(key))
+    def blame(self, key: str, wanted: str) -> None:
+        """Add the fault that a field is not what was wanted."""
+        found = reprlib.repr(self.members.get(key))
         self.faults.append(f"{self._path}{key} is {found} instead of {wanted}")
 
 

@@ -1,12 +1,12 @@
 """What SR-IOV CNI keeps of each VF that it gave to a pod: the files in /var/lib/cni/sriov."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.device import DeviceInfoError, PciAddress
+from deviceinfo.containerid import is_container_id, require_container_id, settle
+from deviceinfo.device import PciAddress
 from deviceinfo.jsonfile import (
     UnreadableError,
     is_ifname,
@@ -17,11 +17,6 @@ from deviceinfo.jsonfile import (
 
 _FILE_BYTES: Final = 1 << 20
 _NETNS_BYTES: Final = 4096  # PATH_MAX, linux/limits.h
-
-# The CNI specification, section 2, "Parameters".
-_CONTAINER_ID: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
-# containerd, CRI-O and podman draw ids of this one form, so none of theirs can start another.
-_RUNTIME_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LINK_STATES: Final = ("auto", "enable", "disable")
 
 
@@ -71,11 +66,7 @@ def read_cache(folder: Path, container_id: str, *, netns: str | None = None) -> 
     Raises DeviceInfoError if `container_id` is not one that CNI allows.
     Source: SaveNetConf in pkg/utils/utils.go, SaveAllocatedPCI in pkg/utils/pci_allocator.go.
     """
-    if not _CONTAINER_ID.fullmatch(container_id):
-        raise DeviceInfoError(
-            f"cannot look for container {container_id!r} in {folder}: a container id starts with a"
-            " letter or digit and goes on with these, '_', '.' or '-'"
-        )
+    require_container_id(container_id, folder)
     search = _Search(folder, container_id)
     try:
         with opened_folder(folder) as folder_fd:
@@ -142,15 +133,13 @@ class _Search:
 
 def _ifname_by_owner(file_name: str) -> dict[str, str]:
     """Split `<container id>-<ifname>` in every way that it may be meant."""
-    ifname_of = {
-        file_name[:at]: file_name[at + 1 :]
-        for at, char in enumerate(file_name)
-        if char == "-"
-        and _CONTAINER_ID.fullmatch(file_name[:at])
-        and is_ifname(file_name[at + 1 :])
-    }
-    settled = {owner: name for owner, name in ifname_of.items() if _RUNTIME_ID.fullmatch(owner)}
-    return settled or ifname_of
+    return settle(
+        {
+            file_name[:at]: file_name[at + 1 :]
+            for at, char in enumerate(file_name)
+            if char == "-" and is_container_id(file_name[:at]) and is_ifname(file_name[at + 1 :])
+        }
+    )
 
 
 def _read_entry(folder_fd: int, file_name: str, ifname: str) -> SriovCniEntry:

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deviceinfo import CacheReading, DeviceInfoError, PciAddress, SriovCniEntry, read_cache
+from tests.support import samples
 
-SAMPLES = Path(__file__).parent / "data" / "sriov"
-SAMPLE_ID = "57fecfbf8db71b20f72b1f3c36aac4d2d366e7c1644270818e65545833ee7b8b"
 RUNTIME_ID = "0123456789abcdef" * 4
 PCI = "0000:01:10.0"
 
@@ -30,7 +29,7 @@ def ifnames(reading: CacheReading) -> list[str]:
 
 
 def test_the_files_of_a_real_pod_are_read() -> None:
-    reading = read_cache(SAMPLES, SAMPLE_ID)
+    reading = read_cache(samples.SRIOV_CNI, samples.POD.container_id)
 
     assert reading.problems == ()
     assert ifnames(reading) == ["net1", "net2"]
@@ -47,7 +46,7 @@ def test_the_files_of_a_real_pod_are_read() -> None:
         original_admin_mac="00:00:00:00:00:00",
         original_effective_mac="86:b1:e2:16:8c:d9",
         host_ifname="vf0_0",
-        netns="/var/run/netns/cni-496fbe90-6d12-08cd-ea5b-b37327e99848",
+        netns=samples.POD.netns,
     )
 
 

@@ -1,0 +1,100 @@
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from deviceinfo.jsonfile import (
+    Fields,
+    UnreadableError,
+    parse_list,
+    parse_object,
+    read_path,
+    some_of,
+)
+
+
+def packed(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"{}")
+
+    assert read_path(tmp_path / "file", 2) == b"{}"
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/file"])
+def test_a_file_that_is_not_there_is_told_apart(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_path(tmp_path / name, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("link", "a link is not followed"),
+        ("fifo", "not a plain file"),
+        ("folder", "not a plain file"),
+        ("large", "larger than 2 bytes"),
+        ("large/file", "Not a directory"),
+    ],
+)
+def test_what_is_no_plain_small_file_is_unreadable(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "large").write_bytes(b"[ ]")
+    (tmp_path / "link").symlink_to("large")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+
+    with pytest.raises(UnreadableError, match=reason):
+        read_path(tmp_path / name, 2)
+
+
+def test_a_list_is_stepped_into_object_by_object() -> None:
+    numbers = parse_list(b'[{"a": 1}, {"a": -1}, 7]', "numbers").objects("numbers")
+
+    assert [fields.number("a") for fields in numbers] == [1, None, None]
+    assert [fields.faults for fields in numbers] == [
+        [],
+        ["numbers[1].a is -1 instead of a whole number from 0 on"],
+        ["numbers[2] is 7 instead of an object"],
+    ]
+
+
+def test_what_is_no_list_has_no_objects() -> None:
+    fields = Fields({"a": {}})
+
+    assert fields.objects("a") == fields.objects("b") == []
+    assert fields.faults == ["a is {} instead of a list"]
+    with pytest.raises(UnreadableError, match="dict instead of a list"):
+        parse_list(b"{}", "numbers")
+
+
+def test_an_object_packed_in_base64_is_stepped_into() -> None:
+    fields = Fields({"Bytes": packed({"type": 7}), "empty": ""})
+
+    assert fields.packed("Bytes").text("type") is None
+    assert fields.packed("empty").members == {}
+    assert fields.faults == ["type is 7 instead of a text"]
+
+
+@pytest.mark.parametrize("value", ["é", "!", "e30", packed([]), packed(1)])
+def test_what_is_no_packed_object_is_a_fault(value: str) -> None:
+    fields = Fields({"Bytes": value})
+
+    assert fields.packed("Bytes").members == {}
+    assert len(fields.faults) == 1
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\ud800"])
+def test_a_text_for_people_has_no_control_characters(text: str) -> None:
+    fields = parse_object(json.dumps({"name": text}).encode())
+
+    assert fields.plain("name") is None
+    assert fields.faults[0].isprintable()
+
+
+def test_of_many_faults_the_first_are_told() -> None:
+    assert some_of(["a", "b"]) == "a; b"
+    assert some_of([str(number) for number in range(100)]) == "0; 1; 2; 3; 4; and 95 more"
