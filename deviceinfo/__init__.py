@@ -1,5 +1,6 @@
 """Which devices a pod was given, and what they are: reads only, knows no CNI and no netlink."""
 
+from deviceinfo.checkpoint import read_checkpoint
 from deviceinfo.device import (
     Bus,
     Device,
@@ -31,5 +32,6 @@ __all__ = [
     "parse_address",
     "parse_device_id",
     "read_cache",
+    "read_checkpoint",
     "read_device",
 ]

@@ -1,0 +1,105 @@
+"""What kubelet's device manager wrote down of its allocations: kubelet_internal_checkpoint."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.device import DeviceId, parse_device_id
+from deviceinfo.jsonfile import Fields, UnreadableError, parse_object, read_path, some_of
+from deviceinfo.statement import Claim, PodRef, Reading, Source, Statement
+
+# 250 pods with a dozen resources each, and what the plugins answered, are some 5 MB.
+_FILE_BYTES: Final = 16 << 20
+_NUMA_NODE: Final = re.compile(r"-?[0-9]{1,9}")
+_NO_NUMA_NODE: Final = "-1"  # nodeWithoutTopology in pkg/kubelet/cm/devicemanager/manager.go
+
+
+def read_checkpoint(file: Path, pod: PodRef) -> Reading:
+    """Read which devices kubelet gave to the pod of this UID, and which to others.
+
+    The devices of other UIDs are claims. Such a pod may have ended: kubelet forgets it only when
+    it next allocates or is asked. Without the pod's UID nothing can be told apart, which is a
+    problem. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced as a
+    whole, so what is unknown in it is passed over. Its checksum depends on Go's types and is not
+    verified. AllocResp is not read: its environment variables only repeat the devices. Up to
+    Kubernetes 1.19 no NUMA nodes are kept.
+
+    Source: checkpoint.go and checkpointv1.go in pkg/kubelet/cm/devicemanager/checkpoint of
+    Kubernetes.
+    """
+    try:
+        entries = _read_entries(file)
+    except FileNotFoundError:
+        return Reading(Source.CHECKPOINT, is_absent=True)
+    except UnreadableError as error:
+        return _problem(f"cannot read {file}: {error}")
+    if not pod.uid:
+        return _problem(f"cannot find pod {pod} in {file}: it names pods by UID; give the UID")
+    return _tell_apart(entries, pod.uid, file)
+
+
+def _problem(text: str) -> Reading:
+    return Reading(Source.CHECKPOINT, problems=(text,))
+
+
+def _read_entries(file: Path) -> list[Fields]:
+    data = parse_object(read_path(file, _FILE_BYTES)).section("Data")
+    entries = data.objects("PodDeviceEntries")
+    if data.faults:
+        raise UnreadableError(some_of(data.faults))
+    return entries
+
+
+def _tell_apart(entries: list[Fields], uid: str, file: Path) -> Reading:
+    statements: list[Statement] = []
+    claims: list[Claim] = []
+    faults: list[str] = []
+    for entry in entries:
+        owner, told = entry.plain("PodUID"), list(_statements(entry))
+        faults += entry.faults or ([] if owner else ["an entry has no PodUID"])
+        if owner == uid:
+            statements += told
+        elif owner:
+            claims += [
+                Claim(Source.CHECKPOINT, statement.device, f"pod UID {owner}")
+                for statement in told
+                if statement.device
+            ]
+    return Reading(
+        Source.CHECKPOINT,
+        statements=tuple(statements),
+        claims=tuple(dict.fromkeys(claims)),
+        problems=(f"cannot read all of {file}: {some_of(faults)}",) if faults else (),
+    )
+
+
+def _statements(entry: Fields) -> Iterator[Statement]:
+    """Tell the entry's devices; none at all if a part of it is wrong."""
+    resource, container = entry.plain("ResourceName"), entry.plain("ContainerName")
+    allocated = list(_allocated(entry))
+    for device, numa_node in () if entry.faults else allocated:
+        yield Statement(
+            Source.CHECKPOINT,
+            device=device,
+            resource=resource,
+            container=container,
+            numa_node=numa_node,
+        )
+
+
+def _allocated(entry: Fields) -> Iterator[tuple[DeviceId, int | None]]:
+    """Tell devices and NUMA nodes; an id that means no network device is passed over."""
+    by_node = entry.members.get("DeviceIDs") or {}
+    if isinstance(by_node, list):  # up to Kubernetes 1.19
+        by_node = {_NO_NUMA_NODE: by_node}
+    if not isinstance(by_node, dict):
+        entry.blame("DeviceIDs", "an object of lists")
+        return
+    for node, ids in by_node.items():
+        if not _NUMA_NODE.fullmatch(node) or not isinstance(ids, list | None):
+            entry.blame("DeviceIDs", "lists by NUMA node")
+            return
+        devices = (parse_device_id(text) for text in ids or () if isinstance(text, str))
+        numa_node = int(node) if int(node) >= 0 else None
+        yield from ((device, numa_node) for device in devices if device)
