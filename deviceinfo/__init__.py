@@ -10,6 +10,7 @@ from deviceinfo.device import (
     parse_address,
     parse_device_id,
 )
+from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.sysfs import read_device
@@ -33,5 +34,7 @@ __all__ = [
     "parse_device_id",
     "read_cache",
     "read_checkpoint",
+    "read_cni_files",
     "read_device",
+    "read_dp_files",
 ]

@@ -1,0 +1,202 @@
+"""What device plugins, Multus and other CNI plugins wrote about devices: device-info files."""
+
+import os
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from deviceinfo.containerid import is_container_id, require_container_id, settle
+from deviceinfo.device import Bus, DeviceId, parse_device_id
+from deviceinfo.jsonfile import (
+    Fields,
+    UnreadableError,
+    is_ifname,
+    opened_folder,
+    parse_object,
+    read_bounded,
+)
+from deviceinfo.statement import Kind, Reading, Source, Statement
+
+_FILE_BYTES: Final = 1 << 20
+_NAME_BYTES: Final = 255  # NAME_MAX, linux/limits.h
+_VERSION: Final = re.compile(r"1\.[0-9]{1,9}\.[0-9]{1,9}")
+
+# RFC 1123 as Kubernetes has it: a namespace is a label, the name of an object a subdomain.
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_NAMESPACE: Final = re.compile(_LABEL)
+_OBJECT: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+_DETAILS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+    {  # type: the keys that are told as they are, sections 3.1.3 to 3.1.6
+        Kind.PCI: ("vhost-net", "representor-device"),
+        Kind.VDPA: ("parent-device", "driver", "path", "representor-device"),
+        Kind.VHOST_USER: ("mode", "path"),
+        Kind.MEMIF: ("role", "mode", "path"),
+    }
+)
+
+
+Told = Statement | str
+"""What a file states, or in words why it cannot be read."""
+
+
+def read_cni_files(folder: Path, container_id: str) -> Reading:
+    """Read the files of a container's attachments, `<namespace>-<NAD>-<container_id>_<ifname>`.
+
+    Multus makes these names of its own in `devinfo/cni`, for networks with a device only.
+    `network` is None where the name can be split into namespace and NAD in more than one way:
+    `a-b-c` is `b-c` in `a` or `c` in `a-b`. A file that may be another container's, which an id of
+    64 hex digits excludes, is a problem.
+
+    Raises DeviceInfoError if CNI allows no such container id.
+    Source: device-info-spec, SPEC.md 1.1.0; delegateRuntimeConfig in Multus, pkg/types/conf.go.
+    """
+    require_container_id(container_id, folder)
+    return _gather(folder, lambda folder_fd: _cni_files(folder, folder_fd, container_id))
+
+
+def read_dp_files(folder: Path, wanted: Iterable[tuple[str, str]]) -> Reading:
+    """Read what device plugins wrote of devices, given as resource and device id.
+
+    The files are `devinfo/dp/<resource>-<device id>-device.json`, each "/" replaced by "-". A
+    device without a file has no statement: plugins need not write one.
+    Source: device-info-spec, SPEC.md 1.1.0, section 4.1; getDPDeviceInfoPath of
+    network-attachment-definition-client, pkg/utils.
+    """
+    pairs = tuple(dict.fromkeys(wanted))
+    return _gather(folder, lambda folder_fd: _dp_files(folder, folder_fd, pairs))
+
+
+def possible_networks(text: str) -> list[str]:
+    """Split `<namespace>-<NAD>` in every way that Kubernetes' names allow, as `namespace/NAD`."""
+    if len(text) > _NAME_BYTES:
+        return []
+    return [
+        f"{text[:at]}/{text[at + 1 :]}"
+        for at, char in enumerate(text)
+        if char == "-" and _NAMESPACE.fullmatch(text[:at]) and _OBJECT.fullmatch(text[at + 1 :])
+    ]
+
+
+def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
+    told: list[Told] = []
+    try:
+        with opened_folder(folder) as folder_fd:
+            told += read(folder_fd)
+    except FileNotFoundError:
+        return Reading(Source.DEVICE_INFO, is_absent=True)
+    except OSError as error:
+        told.append(f"cannot list {folder}: {error.strerror}")
+    return Reading(
+        Source.DEVICE_INFO,
+        statements=tuple(one for one in told if isinstance(one, Statement)),
+        problems=tuple(one for one in told if isinstance(one, str)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    networks: tuple[str, ...]
+    ifname: str
+
+
+def _cni_files(folder: Path, folder_fd: int, container_id: str) -> Iterator[Told]:
+    for name in sorted(os.listdir(folder_fd)):
+        if f"-{container_id}_" not in name:
+            continue
+        attachment_of = _attachment_by_owner(name)
+        if container_id not in attachment_of:
+            continue
+        if len(attachment_of) > 1:
+            owners = " or ".join(map(repr, attachment_of))
+            yield f"cannot tell whose {_shown(folder, name)} is: it fits container {owners}"
+            continue
+        attachment = attachment_of[container_id]
+        network = attachment.networks[0] if len(attachment.networks) == 1 else None
+        for told in _read_file(folder, folder_fd, name):
+            if isinstance(told, Statement):
+                yield replace(told, network=network, interface=attachment.ifname)
+            else:
+                yield told
+
+
+def _attachment_by_owner(file_name: str) -> dict[str, _Attachment]:
+    """Split `<namespace>-<NAD>-<container id>_<ifname>` in every way that it may be meant."""
+    found = {}
+    for end in (at for at, char in enumerate(file_name) if char == "_"):
+        if not is_ifname(file_name[end + 1 :]):
+            continue
+        for start in (at for at, char in enumerate(file_name[:end]) if char == "-"):
+            owner, networks = file_name[start + 1 : end], possible_networks(file_name[:start])
+            if networks and is_container_id(owner):
+                found[owner] = _Attachment(tuple(networks), file_name[end + 1 :])
+    return settle(found)
+
+
+def _dp_files(folder: Path, folder_fd: int, wanted: tuple[tuple[str, str], ...]) -> Iterator[Told]:
+    for resource, device_id in wanted:
+        name = f"{resource}-{device_id}-device.json".replace("/", "-")
+        if not (name.isascii() and name.isprintable() and len(name) <= _NAME_BYTES):
+            yield f"cannot look for device {device_id!r} of {resource!r}: no file has such a name"
+            continue
+        device = parse_device_id(device_id)
+        for told in _read_file(folder, folder_fd, name):
+            if not isinstance(told, Statement):
+                yield told
+            elif _is_of_another(told, device):
+                yield f"cannot use {_shown(folder, name)}: it describes {told.device}"
+            else:
+                yield replace(told, resource=resource, device=device or told.device)
+
+
+def _is_of_another(told: Statement, device: DeviceId | None) -> bool:
+    """Compare PCI functions only: a sub-function's file may name the function under it."""
+    is_pci = device is not None and device.bus is Bus.PCI
+    return is_pci and told.device is not None and told.device != device
+
+
+def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
+    try:
+        yield _parse_info(read_bounded(folder_fd, name, _FILE_BYTES))
+    except FileNotFoundError:
+        return  # none was written, or a DEL at the same moment
+    except UnreadableError as error:
+        yield f"cannot read {_shown(folder, name)}: {error}"
+
+
+def _parse_info(content: bytes) -> Statement:
+    fields = parse_object(content)
+    version, kind = fields.text("version"), fields.text("type")
+    if version is None or not _VERSION.fullmatch(version):
+        raise UnreadableError(f"its version is {reprlib.repr(version)}, and only 1.x.y is known")
+    if kind not in set(Kind):
+        raise UnreadableError(f"its type is {reprlib.repr(kind)}, not one of {', '.join(Kind)}")
+    return _parse_kind(Kind(kind), fields)
+
+
+def _parse_kind(kind: Kind, fields: Fields) -> Statement:
+    keys = fields.section(kind)
+    address, pf = keys.pci_address("pci-address"), keys.pci_address("pf-pci-address")
+    details = ((key, keys.plain(key)) for key in _DETAILS[kind])
+    statement = Statement(
+        Source.DEVICE_INFO,
+        kind=kind,
+        device=DeviceId(Bus.PCI, address) if address else None,
+        pf=DeviceId(Bus.PCI, pf) if pf else None,
+        rdma=keys.plain("rdma-device"),
+        details=", ".join(f"{key} {value}" for key, value in details if value) or None,
+    )
+    if kind is Kind.PCI and address is None and not keys.faults:
+        raise UnreadableError("pci.pci-address is missing")
+    if keys.faults:
+        raise UnreadableError("; ".join(keys.faults))
+    return statement
+
+
+def _shown(folder: Path, name: str) -> str:
+    """Show a path in plain characters: a file name may be any bytes."""
+    return ascii(str(folder / name))
