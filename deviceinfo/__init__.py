@@ -11,6 +11,7 @@ from deviceinfo.device import (
     parse_device_id,
 )
 from deviceinfo.infofiles import read_cni_files, read_dp_files
+from deviceinfo.multus import read_scratch
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.sysfs import read_device
@@ -37,4 +38,5 @@ __all__ = [
     "read_cni_files",
     "read_device",
     "read_dp_files",
+    "read_scratch",
 ]

@@ -146,14 +146,13 @@ class Fields:
     def packed(self, key: str) -> "Fields":
         """Step into an object kept as base64 of its JSON, which is how Go writes bytes."""
         value = self.text(key)
-        if value is None:
-            return Fields({})
+        inner = Fields({}, f"{self._path}{key}.")
+        inner.faults = self.faults
         try:
-            inner = parse_object(base64.b64decode(value, validate=True))
+            if value is not None:
+                inner.members = parse_object(base64.b64decode(value, validate=True)).members
         except (ValueError, UnreadableError):
             self.blame(key, "base64 of a JSON object")
-            return Fields({})
-        inner.faults = self.faults
         return inner
 
     def objects(self, key: str) -> "list[Fields]":

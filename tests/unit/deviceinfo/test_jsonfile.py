@@ -76,7 +76,7 @@ def test_an_object_packed_in_base64_is_stepped_into() -> None:
 
     assert fields.packed("Bytes").text("type") is None
     assert fields.packed("empty").members == {}
-    assert fields.faults == ["type is 7 instead of a text"]
+    assert fields.faults == ["Bytes.type is 7 instead of a text"]
 
 
 @pytest.mark.parametrize("value", ["é", "!", "e30", packed([]), packed(1)])

@@ -1,0 +1,90 @@
+"""What Multus is about to call for a container: its list of networks, with their devices."""
+
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.containerid import require_container_id
+from deviceinfo.device import DeviceId, parse_device_id
+from deviceinfo.jsonfile import Fields, UnreadableError, parse_list, read_path, some_of
+from deviceinfo.statement import NetworkRequest, Reading, Source, Statement
+
+_FILE_BYTES: Final = 4 << 20  # a network's configuration is in it up to three times
+
+
+def read_scratch(folder: Path, container_id: str) -> Reading:
+    """Read `<folder>/<container_id>`: the networks in Multus' order, and the devices of some.
+
+    Multus writes it (`/var/lib/cni/multus`) before its first ADD and removes it after the last
+    DEL, so it also names what failed or is still to come. The default network is the first; its
+    interface is the one that the runtime asked for, which only the runtime's own call tells.
+    A network is named `namespace/name`, the default one often as in its configuration. Networks
+    with a resource or a device have a statement. Where an element is wrong the others are read.
+
+    Raises DeviceInfoError if CNI allows no such container id.
+    Source: saveDelegates and getIfname in Multus, pkg/multus/multus.go; DelegateNetConf in its
+    pkg/types/types.go; addDeviceIDInConfList in its pkg/types/conf.go.
+    """
+    require_container_id(container_id, folder)
+    file = folder / container_id
+    try:
+        delegates = parse_list(read_path(file, _FILE_BYTES), "delegates").objects("delegates")
+    except FileNotFoundError:
+        return Reading(Source.MULTUS, is_absent=True)
+    except UnreadableError as error:
+        return Reading(Source.MULTUS, problems=(f"cannot read {file}: {error}",))
+    requests = [_parse_delegate(delegate) for delegate in delegates]
+    faults = [fault for delegate in delegates for fault in delegate.faults]
+    return Reading(
+        Source.MULTUS,
+        statements=tuple(
+            _statement(request, index)
+            for index, request in enumerate(requests)
+            if request and (request.resource or request.device)
+        ),
+        networks=tuple(request for request in requests if request),
+        problems=(f"cannot read all of {file}: {some_of(faults)}",) if faults else (),
+    )
+
+
+def given_device(config: Fields) -> DeviceId | None:
+    """Return the device that Multus, or the author, wrote into a plugin's configuration."""
+    given = (config.members.get(key) for key in ("deviceID", "pciBusID"))
+    devices = (parse_device_id(text) for text in given if isinstance(text, str))
+    return next(filter(None, devices), None)
+
+
+def first_plugin(config: Fields) -> Fields:
+    """Return the configuration of a list's first plugin, or of the one plugin."""
+    plugins = config.objects("plugins")
+    return plugins[0] if plugins else config
+
+
+def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
+    """Parse one network; None, and faults, where a part of it is wrong."""
+    config = first_plugin(delegate.packed("Bytes"))
+    network = delegate.plain("Name")
+    request = NetworkRequest(
+        network=network or "",
+        interface=delegate.ifname("ifnameRequest") or "",
+        plugin=config.plain("type") or "",
+        resource=delegate.plain("resourceName"),
+        device=parse_device_id(delegate.text("deviceID") or "") or given_device(config),
+        config=dict(config.members),
+    )
+    if config.faults is not delegate.faults:
+        delegate.faults += config.faults
+    if not network and not delegate.faults:
+        delegate.faults.append("a network has no Name")
+    return None if delegate.faults else request
+
+
+def _statement(request: NetworkRequest, index: int) -> Statement:
+    """State the device of the network at this place among all, which gives the interface."""
+    given = f"net{index}" if index else None
+    return Statement(
+        Source.MULTUS,
+        device=request.device,
+        resource=request.resource,
+        network=request.network,
+        interface=request.interface or given,
+    )
