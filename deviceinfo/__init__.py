@@ -12,6 +12,7 @@ from deviceinfo.device import (
 )
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.multus import read_scratch
+from deviceinfo.results import Sandbox, find_sandboxes, read_results
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.sysfs import read_device
@@ -28,9 +29,11 @@ __all__ = [
     "PciAddress",
     "PodRef",
     "Reading",
+    "Sandbox",
     "Source",
     "SriovCniEntry",
     "Statement",
+    "find_sandboxes",
     "parse_address",
     "parse_device_id",
     "read_cache",
@@ -38,5 +41,6 @@ __all__ = [
     "read_cni_files",
     "read_device",
     "read_dp_files",
+    "read_results",
     "read_scratch",
 ]

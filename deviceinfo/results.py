@@ -1,0 +1,246 @@
+"""What libcni keeps of every ADD that went well: the result caches of runtimes and of Multus."""
+
+import os
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.containerid import require_container_id
+from deviceinfo.device import parse_device_id
+from deviceinfo.infofiles import possible_networks
+from deviceinfo.jsonfile import (
+    Fields,
+    UnreadableError,
+    opened_folder,
+    parse_object,
+    read_bounded,
+    some_of,
+)
+from deviceinfo.multus import first_plugin, given_device
+from deviceinfo.statement import PodRef, Reading, Source, Statement
+
+_FILE_BYTES: Final = 4 << 20  # containerd keeps the pod's annotations in it: up to 256 KiB, escaped
+_KIND: Final = "cniCacheV1"
+_SANDBOXES: Final = 1000
+_RUNTIME_ID: Final = re.compile(r"-([0-9a-f]{64})-")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A container that networks were made for; `pod` has all that its caches say of it."""
+
+    pod: PodRef
+
+
+def read_results(folders: Sequence[Path], container_id: str) -> Reading:
+    """Read the files `<network>-<container_id>-<ifname>` of a container.
+
+    Where two folders tell of one interface the first one counts: Multus' own folder
+    (`/var/lib/cni/multus/results`) knows each network, the runtime's (`/var/lib/cni/results`) has
+    one file for all that Multus did. The loopback interface is left out. Whose a file is stands
+    in it, so its name leaves no doubt.
+
+    `network` is the NetworkAttachmentDefinition, `namespace/name`, only where CNIDeviceInfoFile
+    names it and either leaves one way to split that or has the pod's namespace and the name in
+    the configuration; else it is that name, without "/": it tells the networks of one pod apart,
+    and usually is the definition's. `device` was given in the call (capability deviceID, or
+    deviceID or pciBusID of the configuration's first plugin), or it is in the result (pciID). A
+    result may have more interfaces in the container; they are told where no file is theirs.
+
+    Raises DeviceInfoError if CNI allows no such container id.
+    Source: cacheAdd in libcni/api.go of containernetworking/cni; section 5 of its SPEC.md.
+    """
+    attachments: list[_Attachment] = []
+    problems: list[str] = []
+    is_absent = True
+    for folder in folders:
+        require_container_id(container_id, folder)
+        earlier = {attachment.own.interface for attachment in attachments}
+        try:
+            told = list(_read_folder(folder, container_id))
+        except FileNotFoundError:
+            continue
+        is_absent = False
+        problems += [one for one in told if isinstance(one, str)]
+        attachments += [
+            one for one in told if isinstance(one, _Attachment) and one.own.interface not in earlier
+        ]
+    return Reading(
+        Source.RESULTS,
+        statements=tuple(_statements(attachments)),
+        problems=tuple(problems),
+        is_absent=is_absent,
+    )
+
+
+def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
+    """Find the containers of a node by their result caches: newest first, the newest 1000.
+
+    A cache outlives its container where DEL was lost, so a namespace may be gone. What cannot be
+    read is passed over: it answers no question.
+    """
+    found: dict[str, _Dated] = {}
+    for folder in folders:
+        try:
+            with opened_folder(folder) as folder_fd:
+                for dated in _read_sandboxes(folder_fd, found.keys()):
+                    found.setdefault(dated.pod.container_id, dated)
+        except OSError:
+            continue
+    newest = sorted(found.values(), key=attrgetter("written_ns"), reverse=True)
+    return tuple(Sandbox(dated.pod) for dated in newest[:_SANDBOXES])
+
+
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    own: Statement
+    """Of the interface that the ADD was called for."""
+    others: tuple[Statement, ...]
+    """Of all others in the container that its result has."""
+
+
+def _statements(attachments: Sequence[_Attachment]) -> Iterator[Statement]:
+    named = {attachment.own.interface for attachment in attachments}
+    yield from (attachment.own for attachment in attachments)
+    others = (other for attachment in attachments for other in attachment.others)
+    yield from dict.fromkeys(other for other in others if other.interface not in named)
+
+
+def _read_folder(folder: Path, container_id: str) -> Iterator[_Attachment | str]:
+    """Yield attachments, and problems in words; raises FileNotFoundError without the folder."""
+    try:
+        with opened_folder(folder) as folder_fd:
+            for name in _names_with(f"-{container_id}-", folder_fd):
+                try:
+                    yield from _read_attachment(folder_fd, name, container_id)
+                except UnreadableError as error:
+                    yield f"cannot read {str(folder / name)!a}: {error}"
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        yield f"cannot list {folder}: {error.strerror}"
+
+
+def _names_with(part: str, folder_fd: int) -> list[str]:
+    return sorted(name for name in os.listdir(folder_fd) if part in name)
+
+
+def _read_attachment(folder_fd: int, name: str, container_id: str) -> Iterator[_Attachment]:
+    """Read one file; nothing if it is another container's or of the loopback interface."""
+    try:
+        fields = _read_cache(folder_fd, name)
+    except FileNotFoundError:
+        return  # a DEL at the same moment
+    if fields.text("containerId") != container_id or fields.text("ifName") == "lo":
+        return
+    attachment = _parse_attachment(fields)
+    if fields.faults:
+        raise UnreadableError(some_of(fields.faults))
+    yield attachment
+
+
+def _read_cache(folder_fd: int, name: str) -> Fields:
+    fields = parse_object(read_bounded(folder_fd, name, _FILE_BYTES))
+    if fields.members.get("kind") != _KIND:
+        raise UnreadableError(f"its kind is not {_KIND}")
+    return fields
+
+
+def _parse_attachment(fields: Fields) -> _Attachment:
+    ifname, network = fields.ifname("ifName"), _network(fields)
+    if not (ifname and network) and not fields.faults:
+        fields.faults.append("ifName or networkName is missing")
+    given = given_device(fields.section("capabilityArgs")) or given_device(
+        first_plugin(fields.packed("config"))
+    )
+    own = Statement(Source.RESULTS, device=given, network=network, interface=ifname)
+    others = []
+    for interface in fields.section("result").objects("interfaces"):
+        is_on_host = not interface.text("sandbox")
+        if is_on_host and not interface.faults:
+            continue
+        device = parse_device_id(interface.text("pciID") or "")
+        name, mac = interface.ifname("name"), interface.mac("mac")
+        fields.faults += interface.faults
+        if name == ifname:
+            own = replace(own, mac=mac, device=given or device)
+        elif name:
+            others.append(replace(own, device=device, interface=name, mac=mac))
+    return _Attachment(own, tuple(others))
+
+
+def _network(fields: Fields) -> str | None:
+    """Name the network as read_results says."""
+    name = fields.plain("networkName")
+    file = fields.section("capabilityArgs").text("CNIDeviceInfoFile") or ""
+    suffix = f"-{fields.text('containerId')}_{fields.text('ifName')}"
+    if not file.endswith(suffix):
+        return name
+    networks = possible_networks(file.removesuffix(suffix).rpartition("/")[2])
+    likely = f"{_cni_args(fields).get('K8S_POD_NAMESPACE')}/{name}"
+    if len(networks) == 1:
+        return networks[0]
+    return likely if likely in networks else name
+
+
+def _cni_args(fields: Fields) -> dict[str, str]:
+    """Read CNI_ARGS; of a key that is there twice, the last value counts, as in plugins."""
+    found = {}
+    pairs = fields.members.get("cniArgs")
+    for pair in pairs if isinstance(pairs, list) else ():
+        match pair:
+            case [str(key), str(value)] if value and value.isprintable():
+                found[key] = value
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    pod: PodRef
+    written_ns: int
+
+
+def _read_sandboxes(folder_fd: int, known: Container[str]) -> Iterator[_Dated]:
+    """Read one file of each container that is not known yet, of the newest ones only."""
+    names_of: dict[str, list[str]] = {}
+    for name in _names_with("-", folder_fd):
+        match = _RUNTIME_ID.search(name)
+        names_of.setdefault(match[1] if match else name, []).append(name)
+    groups = [
+        (written_ns, names)
+        for container_id, names in names_of.items()
+        if container_id not in known and (written_ns := _written_ns(folder_fd, names[0]))
+    ]
+    for written_ns, names in sorted(groups, reverse=True)[:_SANDBOXES]:
+        pods = (_read_pod(folder_fd, name) for name in names)
+        pod = next(filter(None, pods), None)
+        if pod:
+            yield _Dated(pod, written_ns)
+
+
+def _written_ns(folder_fd: int, name: str) -> int:
+    """Return when the file was written last, 0 if it is gone."""
+    try:
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _read_pod(folder_fd: int, name: str) -> PodRef | None:
+    try:
+        fields = _read_cache(folder_fd, name)
+    except (FileNotFoundError, UnreadableError):
+        return None
+    args, container_id = _cni_args(fields), fields.plain("containerId")
+    if container_id is None:
+        return None
+    return PodRef(
+        namespace=args.get("K8S_POD_NAMESPACE", ""),
+        name=args.get("K8S_POD_NAME", ""),
+        uid=args.get("K8S_POD_UID", ""),
+        container_id=container_id,
+        netns=fields.plain("netns") or "",
+    )
