@@ -9,8 +9,8 @@ from deviceinfo.device import DeviceId, parse_device_id
 from deviceinfo.jsonfile import Fields, UnreadableError, parse_object, read_path, some_of
 from deviceinfo.statement import Claim, PodRef, Reading, Source, Statement
 
-# 250 pods with a dozen resources each, and what the plugins answered, are some 5 MB.
-_FILE_BYTES: Final = 16 << 20
+# 250 pods with a dozen allocations each, and what the plugins answered, are some 3 MB.
+_FILE_BYTES: Final = 8 << 20
 _NUMA_NODE: Final = re.compile(r"-?[0-9]{1,9}")
 _NO_NUMA_NODE: Final = "-1"  # nodeWithoutTopology in pkg/kubelet/cm/devicemanager/manager.go
 

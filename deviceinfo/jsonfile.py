@@ -20,6 +20,7 @@ _IFNAME_BYTES: Final = 15  # IFNAMSIZ without its NUL, linux/if.h
 # Six octets, and up to twenty for InfiniBand, as Go's HardwareAddr prints them.
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5,19}")
 _SHOWN_FAULTS: Final = 5
+_OBJECTS: Final = 20_000  # more take seconds to step into, and no list of ours has as many
 _LEAST_BYTES: Final = 1 << 16  # also where a file system does not tell the size
 
 
@@ -160,13 +161,13 @@ class Fields:
     def objects(self, key: str) -> "list[Fields]":
         """Step into the objects of a list. Each keeps its faults; what is no object has just one.
 
-        A list of something else has no objects, and the fault is here.
+        What is no list, or one of more than 20000, has no objects, and the fault is here.
         """
         value = self.members.get(key)
-        if isinstance(value, list):
+        if isinstance(value, list) and len(value) <= _OBJECTS:
             return [self._object(f"{key}[{at}]", inner) for at, inner in enumerate(value)]
         if value is not None:
-            self.blame(key, "a list")
+            self.blame(key, f"a list of at most {_OBJECTS}")
         return []
 
     def _object(self, place: str, value: object) -> "Fields":

@@ -27,13 +27,14 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     require_container_id(container_id, folder)
     file = folder / container_id
     try:
-        delegates = parse_list(read_path(file, _FILE_BYTES), "delegates").objects("delegates")
+        whole = parse_list(read_path(file, _FILE_BYTES), "delegates")
     except FileNotFoundError:
         return Reading(Source.MULTUS, is_absent=True)
     except UnreadableError as error:
         return Reading(Source.MULTUS, problems=(f"cannot read {file}: {error}",))
+    delegates = whole.objects("delegates")
     requests = [_parse_delegate(delegate) for delegate in delegates]
-    faults = [fault for delegate in delegates for fault in delegate.faults]
+    faults = [fault for fields in (whole, *delegates) for fault in fields.faults]
     return Reading(
         Source.MULTUS,
         statements=tuple(

@@ -62,11 +62,13 @@ def test_a_list_is_stepped_into_object_by_object() -> None:
     ]
 
 
-def test_what_is_no_list_has_no_objects() -> None:
-    fields = Fields({"a": {}})
+def test_what_is_no_list_or_too_long_a_one_has_no_objects() -> None:
+    fields = Fields({"a": {}, "c": [{}] * 20_001})
 
-    assert fields.objects("a") == fields.objects("b") == []
-    assert fields.faults == ["a is {} instead of a list"]
+    assert fields.objects("a") == fields.objects("b") == fields.objects("c") == []
+    assert [fault.partition(" instead of ")[2] for fault in fields.faults] == [
+        "a list of at most 20000"
+    ] * 2
     with pytest.raises(UnreadableError, match="dict instead of a list"):
         parse_list(b"{}", "numbers")
 

@@ -120,7 +120,7 @@ def test_a_resource_without_a_known_device_is_told(tmp_path: Path) -> None:
         (a_delegate(Bytes="!"), "delegates[1].Bytes is '!' instead of base64 of a JSON object"),
         (a_delegate({"type": 7}), "delegates[1].Bytes.type is 7 instead of a text"),
         (a_delegate({"plugins": [7]}), "delegates[1].Bytes.plugins[0] is 7 instead of an object"),
-        (a_delegate({"plugins": {}}), "delegates[1].Bytes.plugins is {} instead of a list"),
+        (a_delegate({"plugins": {}}), "delegates[1].Bytes.plugins is {} instead of a list of"),
     ],
 )
 def test_a_wrong_network_is_told_and_the_next_keeps_its_place(
@@ -147,6 +147,13 @@ def test_what_is_no_list_is_told(tmp_path: Path, content: bytes) -> None:
 
     assert reading.networks == ()
     assert "JSON" in reading.problems[0]
+
+
+def test_a_list_of_absurd_length_is_told(tmp_path: Path) -> None:
+    reading = reading_of(tmp_path, *[{}] * 20_001)
+
+    assert reading.networks == ()
+    assert "a list of at most 20000" in reading.problems[0]
 
 
 def test_what_is_no_plain_file_is_told_at_once(tmp_path: Path) -> None:
