@@ -3,17 +3,9 @@
 from pathlib import Path
 
 from deviceinfo import PodRef
+from tests.support.node import Node
 
-NODE = Path(__file__).parent.parent / "data" / "node"
-"""Stands for the node's root folder: `NODE / "var/lib/cni"`."""
-
-CHECKPOINT = NODE / "var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
-DEVINFO_CNI = NODE / "var/run/k8s.cni.cncf.io/devinfo/cni"
-DEVINFO_DP = NODE / "var/run/k8s.cni.cncf.io/devinfo/dp"
-MULTUS = NODE / "var/lib/cni/multus"
-MULTUS_RESULTS = NODE / "var/lib/cni/multus/results"
-RESULTS = NODE / "var/lib/cni/results"
-SRIOV_CNI = NODE / "var/lib/cni/sriov"
+NODE = Node(Path(__file__).parent.parent / "data" / "node")
 
 POD = PodRef(
     namespace="default",

@@ -47,7 +47,7 @@ def devices(reading: Reading) -> list[str]:
 
 
 def test_the_devices_of_a_real_pod_are_read() -> None:
-    reading = read_checkpoint(samples.CHECKPOINT, samples.POD)
+    reading = read_checkpoint(samples.NODE.checkpoint, samples.POD)
 
     assert reading == Reading(
         Source.CHECKPOINT,
@@ -69,7 +69,7 @@ def test_the_devices_of_a_real_pod_are_read() -> None:
 
 
 def test_to_another_pod_the_devices_of_a_real_pod_are_claimed() -> None:
-    reading = read_checkpoint(samples.CHECKPOINT, OURS)
+    reading = read_checkpoint(samples.NODE.checkpoint, OURS)
 
     pod = f"pod UID {samples.POD.uid}"
     assert not reading.statements
@@ -81,7 +81,7 @@ def test_to_another_pod_the_devices_of_a_real_pod_are_claimed() -> None:
 
 
 def test_without_the_pods_uid_nothing_is_told_apart() -> None:
-    reading = read_checkpoint(samples.CHECKPOINT, PodRef(namespace="default", name="nf1"))
+    reading = read_checkpoint(samples.NODE.checkpoint, PodRef(namespace="default", name="nf1"))
 
     assert not reading.statements
     assert not reading.claims
@@ -190,7 +190,7 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint").symlink_to(samples.CHECKPOINT)
+    (tmp_path / "checkpoint").symlink_to(samples.NODE.checkpoint)
 
     reading = read_checkpoint(tmp_path / "checkpoint", samples.POD)
 
@@ -206,7 +206,7 @@ def test_ten_thousand_wrong_entries_are_one_short_problem(tmp_path: Path) -> Non
 
 
 @over_one_folder
-@given(content=st.binary(max_size=200) | mutated(samples.CHECKPOINT))
+@given(content=st.binary(max_size=200) | mutated(samples.NODE.checkpoint))
 def test_whatever_the_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(content)
 

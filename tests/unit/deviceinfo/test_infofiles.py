@@ -25,7 +25,7 @@ PCI = "0000:01:10.0"
 RUNTIME_ID = "0123456789abcdef" * 4
 RESOURCE = "intel.com/pf0"
 DP_NAME = f"intel.com-pf0-{PCI}-device.json"
-SAMPLE = samples.DEVINFO_DP / f"rig.io-pf0-{PCI}-device.json"
+SAMPLE = samples.NODE.devinfo_dp / f"rig.io-pf0-{PCI}-device.json"
 
 
 def pci(address: str = PCI) -> DeviceId:
@@ -45,7 +45,7 @@ def read_dp(folder: Path, info: object, device_id: str = PCI) -> Reading:
 
 
 def test_the_files_of_a_real_pod_are_read() -> None:
-    reading = read_cni_files(samples.DEVINFO_CNI, samples.POD.container_id)
+    reading = read_cni_files(samples.NODE.devinfo_cni, samples.POD.container_id)
 
     assert reading == Reading(
         Source.DEVICE_INFO,
@@ -63,7 +63,7 @@ def test_the_files_of_a_real_pod_are_read() -> None:
 def test_the_files_of_a_real_device_plugin_are_read() -> None:
     wanted = [("rig.io/pf1", "0000:02:10.0"), ("rig.io/pf0", "0000:01:10.2")]
 
-    reading = read_dp_files(samples.DEVINFO_DP, wanted)
+    reading = read_dp_files(samples.NODE.devinfo_dp, wanted)
 
     assert reading == Reading(
         Source.DEVICE_INFO,

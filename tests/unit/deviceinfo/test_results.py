@@ -23,7 +23,7 @@ from tests.support.garbage import mutated, over_one_folder
 
 PCI = "0000:01:10.0"
 NETNS = "/var/run/netns/a"
-SAMPLE = samples.MULTUS_RESULTS / f"sriov-a-{samples.POD.container_id}-net1"
+SAMPLE = samples.NODE.multus_results / f"sriov-a-{samples.POD.container_id}-net1"
 
 
 def pci(address: str = PCI) -> DeviceId:
@@ -66,7 +66,7 @@ def read(folder: Path) -> Reading:
 
 
 def test_the_results_of_a_real_pod_are_read_and_multus_knows_best() -> None:
-    folders = [samples.MULTUS_RESULTS, samples.RESULTS]
+    folders = [samples.NODE.multus_results, samples.NODE.results]
 
     reading = read_results(folders, samples.POD.container_id)
 
@@ -85,7 +85,7 @@ def test_the_results_of_a_real_pod_are_read_and_multus_knows_best() -> None:
 
 
 def test_the_runtimes_results_of_a_real_pod_are_read_without_loopback() -> None:
-    reading = read_results([samples.RESULTS], samples.POD.container_id)
+    reading = read_results([samples.NODE.results], samples.POD.container_id)
 
     assert [(one.network, one.interface) for one in reading.statements] == [
         ("multus-cni-network", "eth0")
@@ -232,7 +232,7 @@ def test_a_container_id_that_cni_forbids_is_refused(tmp_path: Path, container_id
 
 
 def test_a_real_pods_sandbox_is_found() -> None:
-    for folders in ([samples.MULTUS_RESULTS, samples.RESULTS], [samples.RESULTS]):
+    for folders in ([samples.NODE.multus_results, samples.NODE.results], [samples.NODE.results]):
         assert [sandbox.pod for sandbox in find_sandboxes(folders)] == [samples.POD]
 
 

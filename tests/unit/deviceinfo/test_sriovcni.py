@@ -29,7 +29,7 @@ def ifnames(reading: CacheReading) -> list[str]:
 
 
 def test_the_files_of_a_real_pod_are_read() -> None:
-    reading = read_cache(samples.SRIOV_CNI, samples.POD.container_id)
+    reading = read_cache(samples.NODE.sriov_cni, samples.POD.container_id)
 
     assert reading.problems == ()
     assert ifnames(reading) == ["net1", "net2"]
