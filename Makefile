@@ -10,6 +10,7 @@ CACHE   := $(SRIOVBOND_CACHE)
 VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
+STUBS   := deviceinfo/podresources_pb2.py
 BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBOND_PLUGINS) \
 	$(VIRTME)/bin/python -m tests.vm.boot
 
@@ -78,8 +79,11 @@ $(TOOLS)/done: | packages
 		go install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)
 	@touch $@
 
-.venv/done: pyproject.toml | packages
+.venv/done: pyproject.toml hatch_build.py deviceinfo/podresources.proto $(STUBS) | packages
 	@echo "installing this project and its tools from PyPI into .venv" >&2
 	@rm -rf .venv && python3 -m venv .venv
 	@.venv/bin/pip --quiet install -e '.[dev]'
 	@.venv/bin/python -m compileall -q .venv/lib && touch $@
+
+# The installation makes them: where git clean took them away, it runs again.
+$(STUBS): ;
