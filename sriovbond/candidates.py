@@ -75,9 +75,16 @@ class Sources:
     def _with_pf(self, member: Member, device: Device) -> Member:
         address = device.pf.address if device.pf else ""
         link = self.pf(address)
-        pf = PhysicalFunction(address)
+        pf = PhysicalFunction(address, numa_node=device.numa_node)
         if link is not None:
-            pf = PhysicalFunction(address, link.name, link.mtu, link.has_carrier)
+            pf = replace(
+                pf,
+                name=link.name,
+                mtu=link.mtu,
+                has_carrier=link.has_carrier,
+                master=link.within,
+                has_representors=link.has_representors,
+            )
         vfs = link.vfs if link is not None else ()
         return replace(
             member,

@@ -47,6 +47,25 @@ class VfSettings:
     link_state: str | None = None
     vlan: int = 0
     qos: int = 0
+    vlan_proto: str | None = None
+
+    @property
+    def tagging(self) -> str:
+        """The VLAN in words: what the PF puts on the VF's frames."""
+        if not (self.vlan or self.qos):
+            return "no VLAN"
+        words = f"VLAN {self.vlan}, qos {self.qos}"
+        return f"{words}, {self.vlan_proto}" if self.vlan_proto else words
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """The bond, team, bridge or Open vSwitch that links are in; `mode` is a bond's."""
+
+    name: str
+    kind: str
+    mode: str = ""
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +73,9 @@ class Link:
     """One network link (IFLA_*); `device` is the address of its device as deviceinfo spells it.
 
     `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
-    bridge, 0 for none; `sysctls` those that a move to another namespace would lose; `altnames` its
-    further names (ip link property add), by which it can be asked for too.
+    bridge, 0 for none, and `within` what that is; `has_representors` is told of a PF in switchdev
+    mode; `sysctls` are those that a move to another namespace would lose; `altnames` its further
+    names (ip link property add), by which it can be asked for too.
     """
 
     index: int
@@ -67,12 +87,14 @@ class Link:
     type: int = ARPHRD_ETHER
     kind: str = ""
     master: int = 0
+    within: Master | None = None
     min_mtu: int = 0
     max_mtu: int = 0
     device: str = ""
     alias: str = ""
     uppers: tuple[str, ...] = ()
     has_default_route: bool = False
+    has_representors: bool = False
     addresses: tuple[Carried, ...] = ()
     routes: tuple[Carried, ...] = ()
     vfs: tuple[VfSettings, ...] = ()
@@ -87,12 +109,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class PhysicalFunction:
-    """The PF of a VF; `name` is None where no netdev of it is visible (inside a VM)."""
+    """The PF of a VF; `name` is None where no netdev of it is visible (inside a VM).
+
+    `master` is what it is in on the host; `has_representors` tells switchdev mode.
+    """
 
     device: str
     name: str | None = None
     mtu: int = 0
     has_carrier: bool = False
+    master: Master | None = None
+    has_representors: bool = False
+    numa_node: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +215,10 @@ class Member:
         words += f", MAC {self.link.mac}, the PF's entry {found.mac}"
         if self.administrative_mac:
             words += f", administrative MAC {self.administrative_mac} (SR-IOV CNI's cache)"
+        words += f", {found.tagging}, link state {found.link_state or 'not told'}"
+        if self.pf and self.pf.name:
+            carrier = "carrier" if self.pf.has_carrier else "no carrier"
+            words += f"; {self.pf.name} has MTU {self.pf.mtu} and {carrier}"
         return words
 
 

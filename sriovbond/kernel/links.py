@@ -13,7 +13,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, NO_MAC, Link, VfSettings
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried
+from sriovbond.kernel import carried, ports
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import Answer, Netlink, Request
 
@@ -24,6 +24,7 @@ RTEXT_FILTER_SKIP_STATS: Final = 8
 
 _UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
+_VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
 _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
 _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
@@ -35,11 +36,16 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     message = ifinfmsg()
     message["attrs"] = [("IFLA_EXT_MASK", mask)]
     answers = netlink.dump(message, nl.RTM_GETLINK, "list the links")
-    uppers = _uppers(answers)
+    uppers, masters = _uppers(answers), ports.masters(answers)
     found = [
-        replace(_link(one), uppers=tuple(uppers.get(one.message["index"], ()))) for one in answers
+        replace(
+            _link(one),
+            uppers=tuple(uppers.get(one.message["index"], ())),
+            within=masters.get(one.attribute("IFLA_MASTER")),
+        )
+        for one in answers
     ]
-    return _with_bus_addresses(netlink, found)
+    return _with_representors(_with_bus_addresses(netlink, found), ports.representors(answers))
 
 
 def snapshot(netlink: Netlink) -> list[Link]:
@@ -202,7 +208,7 @@ def _link(answer: Answer) -> Link:
     message, attr = answer.message, answer.attribute
     return Link(
         index=message["index"],
-        name=_text(attr("IFLA_IFNAME")),
+        name=answer.text("IFLA_IFNAME"),
         mac=(attr("IFLA_ADDRESS") or NO_MAC).lower(),
         mtu=attr("IFLA_MTU") or 0,
         is_up=bool(message["flags"] & IFF_UP),
@@ -213,7 +219,7 @@ def _link(answer: Answer) -> Link:
         min_mtu=attr("IFLA_MIN_MTU") or 0,
         max_mtu=attr("IFLA_MAX_MTU") or 0,
         device=device_of(answer),
-        alias=_text(attr("IFLA_IFALIAS") or ""),
+        alias=answer.text("IFLA_IFALIAS"),
         vfs=tuple(_vf(one) for one in _vf_list(answer)),
         altnames=tuple(_altnames(answer)),
     )
@@ -225,19 +231,14 @@ def device_of(answer: Answer) -> str:
     All ports of a simulated device (netdevsim) have one parent: the port's name tells them apart.
     """
     parent: str = answer.attribute("IFLA_PARENT_DEV_NAME") or ""
-    port = answer.attribute("IFLA_PHYS_PORT_NAME")
+    port = answer.text("IFLA_PHYS_PORT_NAME")
     is_simulated = answer.attribute("IFLA_PARENT_DEV_BUS_NAME") == "netdevsim"
-    return f"{parent}/{_text(port)}" if is_simulated and port else parent
+    return f"{parent}/{port}" if is_simulated and port else parent
 
 
 def _altnames(answer: Answer) -> Iterator[str]:
     listed = answer.attribute("IFLA_PROP_LIST")
-    yield from map(_text, listed.get_attrs("IFLA_ALT_IFNAME") if listed is not None else ())
-
-
-def _text(name: str | bytes) -> str:
-    """Return a name that a pod may have made of any bytes."""
-    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+    yield from map(nl.text, listed.get_attrs("IFLA_ALT_IFNAME") if listed is not None else ())
 
 
 def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
@@ -248,7 +249,7 @@ def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
         is_veth = one.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND") == "veth"
         is_here = one.attribute("IFLA_LINK_NETNSID") is None and lower != one.message["index"]
         if lower and is_here and not is_veth:
-            uppers.setdefault(lower, []).append(_text(one.attribute("IFLA_IFNAME")))
+            uppers.setdefault(lower, []).append(one.text("IFLA_IFNAME"))
     return uppers
 
 
@@ -267,6 +268,8 @@ def _vf(info: Any) -> VfSettings:  # noqa: ANN401 - pyroute2's nla
         return None if value is None else bool(value)
 
     address = info.get_attr("IFLA_VF_MAC")
+    vlans = info.get_attr("IFLA_VF_VLAN_LIST")
+    vlan = vlans.get_attr("IFLA_VF_VLAN_INFO") if vlans is not None else None
     state = told("IFLA_VF_LINK_STATE", "link_state")
     return VfSettings(
         number=address["vf"],
@@ -276,6 +279,7 @@ def _vf(info: Any) -> VfSettings:  # noqa: ANN401 - pyroute2's nla
         link_state=None if state is None else _LINK_STATES.get(state),
         vlan=told("IFLA_VF_VLAN", "vlan") or 0,
         qos=told("IFLA_VF_VLAN", "qos") or 0,
+        vlan_proto=None if vlan is None else _VLAN_PROTOCOLS.get(vlan["proto"]),
     )
 
 
@@ -285,6 +289,17 @@ def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
         return links
     return [
         replace(link, device=_bus_info(netlink, link)) if not link.kind else link for link in links
+    ]
+
+
+def _with_representors(links: list[Link], representors: set[int]) -> list[Link]:
+    """Tell of each link whether others, of these indexes, stand for VFs of its device."""
+    devices = {link.device for link in links if link.index in representors} - {""}
+    return [
+        replace(link, has_representors=True)
+        if link.device in devices and link.index not in representors
+        else link
+        for link in links
     ]
 
 

@@ -90,6 +90,10 @@ class Answer:
             found = found.get_attr(name) if found is not None else None
         return found
 
+    def text(self, name: str) -> str:
+        """Return a name, empty where there is none."""
+        return text(self.attribute(name) or "")
+
 
 class Netlink:
     """One rtnetlink socket in the namespace that the calling thread is in when it is made."""
@@ -224,6 +228,11 @@ def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:
         start = offset + _ATTRIBUTE.size
         yield number & 0x3FFF, start, body[start : offset + length]
         offset += (length + 3) & ~3
+
+
+def text(name: str | bytes) -> str:
+    """Return a name that a pod may have made of any bytes."""
+    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
 
 
 def encoded(message: nlmsg) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from deviceinfo import PciAddress, SriovCniEntry
-from sriovbond.bond.links import Link, Member, Place, VfSettings
+from sriovbond.bond.links import Link, Master, Member, Place, VfSettings
 from sriovbond.candidates import Sources
 from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink
@@ -78,6 +78,29 @@ def test_a_vf_inside_a_vm_is_known_by_its_driver(tmp_path: Path) -> None:
     member = member_of(tmp_path, a_link("net1", device=VF))
 
     assert (member.is_vf, member.pf, member.settings) == (True, None, None)
+
+
+def test_what_the_pf_is_in_and_its_numa_node_are_known(tmp_path: Path) -> None:
+    a_vf(tmp_path, numa_node=1)
+    master = Master("lag0", "bond", "802.3ad", ("pf0", "pf1"))
+    link = replace(PF_LINK, within=master, has_representors=True)
+
+    member = member_of(tmp_path, a_link("net1", device=VF), pfs=(link,))
+
+    assert member.pf is not None
+    assert (member.pf.master, member.pf.has_representors, member.pf.numa_node) == (master, True, 1)
+
+
+def test_a_simulated_vf_has_the_settings_of_its_devices_own_port(tmp_path: Path) -> None:
+    (tmp_path / "bus" / "netdevsim" / "devices" / "netdevsim10").mkdir(parents=True)
+    pf = replace(PF_LINK, name="eni10np1", device="netdevsim10/p1")
+    other = replace(PF_LINK, name="eni11np1", device="netdevsim11/p1", vfs=())
+
+    member = member_of(tmp_path, a_link("net1", device="netdevsim10/pf0vf1"), pfs=(pf, other))
+
+    assert str(member) == "net1 (VF 1 of eni10np1, netdevsim10/pf0vf1)"
+    assert (member.is_vf, member.driver) == (True, "netdevsim")
+    assert member.settings == VfSettings(1, ADMIN)
 
 
 def test_a_pf_is_no_vf(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ CASES = (
             f"must take the MAC {PLAIN[0].link.mac}",
             f"MAC {PLAIN[1].link.mac}, the PF's entry {PLAIN[1].link.mac}",
             "SR-IOV CNI's cache",
+            "no VLAN, link state not told; pf1 has MTU 9000 and carrier",
             "failOverMac active",
             "trust on",
         ),
