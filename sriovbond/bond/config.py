@@ -27,7 +27,8 @@ from sriovbond.bond.options import (
     normal_key,
     option,
 )
-from sriovbond.bond.rules import Finding, Level, Situation, judge
+from sriovbond.bond.rules import Finding, Level, judge
+from sriovbond.bond.situation import Situation
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
-from sriovbond.bond.options import BACKUP, PROBING, BondMode, Setting
+from sriovbond.bond.options import BACKUP, PROBING, BondMode
+from sriovbond.bond.situation import Situation
 
 MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
 
@@ -21,43 +21,6 @@ class Level(StrEnum):
     CONFIG = "configuration"
     REFUSED = "refused"
     WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that rules look at; `members` is empty when a configuration is judged alone.
-
-    `wanted` and `wanted_settings` are the names and the options of all entries of `links`.
-    """
-
-    mode: BondMode
-    settings: dict[str, Setting]
-    fail_over_mac: str
-    mac: str | None = None
-    mtu: int | None = None
-    members: Sequence[Member] = ()
-    member_addresses: str = "flush"
-    wanted: tuple[str, ...] = ()
-    wanted_settings: tuple[Setting, ...] = ()
-
-    def value(self, name: str, default: OptionValue) -> OptionValue:
-        """Return what is asked for an option, else `default`."""
-        setting = self.settings.get(name)
-        return setting.value if setting else default
-
-    def number(self, name: str) -> int:
-        """Return the number asked for an option, 0 where none is."""
-        value = self.value(name, 0)
-        return value if isinstance(value, int) else 0
-
-    @property
-    def shared_mac(self) -> str | None:
-        """The MAC that every member has to take; None where each keeps its own."""
-        if self.mode is BondMode.ACTIVE_BACKUP and self.fail_over_mac == "active":
-            return None
-        if self.mac:
-            return self.mac
-        return self.members[0].link.mac if self.members else None
 
 
 @dataclass(frozen=True, slots=True)

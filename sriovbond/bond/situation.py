@@ -1,0 +1,45 @@
+"""All that rules look at: a configuration, and the members that were chosen for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sriovbond.bond.kinds import OptionValue
+from sriovbond.bond.links import Member
+from sriovbond.bond.options import BondMode, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that rules look at; `members` is empty when a configuration is judged alone.
+
+    `wanted` and `wanted_settings` are the names and the options of all entries of `links`.
+    """
+
+    mode: BondMode
+    settings: dict[str, Setting]
+    fail_over_mac: str
+    mac: str | None = None
+    mtu: int | None = None
+    members: Sequence[Member] = ()
+    member_addresses: str = "flush"
+    wanted: tuple[str, ...] = ()
+    wanted_settings: tuple[Setting, ...] = ()
+
+    def value(self, name: str, default: OptionValue) -> OptionValue:
+        """Return what is asked for an option, else `default`."""
+        setting = self.settings.get(name)
+        return setting.value if setting else default
+
+    def number(self, name: str) -> int:
+        """Return the number asked for an option, 0 where none is."""
+        value = self.value(name, 0)
+        return value if isinstance(value, int) else 0
+
+    @property
+    def shared_mac(self) -> str | None:
+        """The MAC that every member has to take; None where each keeps its own."""
+        if self.mode is BondMode.ACTIVE_BACKUP and self.fail_over_mac == "active":
+            return None
+        if self.mac:
+            return self.mac
+        return self.members[0].link.mac if self.members else None
