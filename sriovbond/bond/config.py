@@ -28,7 +28,7 @@ from sriovbond.bond.options import (
     option,
 )
 from sriovbond.bond.rules import Finding, Level, judge
-from sriovbond.bond.situation import Situation
+from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100
@@ -142,6 +142,19 @@ class NetConf(BaseModel):
             description="What becomes of addresses that members carry: flush, refuse or keep",
         ),
     ] = MemberAddresses.FLUSH
+    redundancy: Annotated[
+        Redundancy,
+        Field(
+            description="Members that fail together: require refuses, prefer warns, off is silent"
+        ),
+    ] = Redundancy.PREFER
+    redundancy_level: Annotated[
+        RedundancyLevel,
+        Field(
+            alias="redundancyLevel",
+            description="What members must not share: pf, or nic (PCI slot of the PF)",
+        ),
+    ] = RedundancyLevel.PF
     policy: Annotated[
         Policy,
         Field(description="What becomes of warnings: strict refuses, default logs, warn is silent"),
@@ -175,6 +188,8 @@ class NetConf(BaseModel):
             mac=self.mac,
             mtu=self.mtu,
             member_addresses=self.member_addresses,
+            redundancy=self.redundancy,
+            redundancy_level=self.redundancy_level,
             wanted=tuple(link.name for link in self.links or ()),
             wanted_settings=tuple(one for link in self.links or () for one in link.settings),
         )

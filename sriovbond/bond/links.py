@@ -1,5 +1,6 @@
 """What was seen of links: snapshots, never changed; take a new one instead."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -7,6 +8,10 @@ ARPHRD_ETHER = 1  # include/uapi/linux/if_arp.h
 ARPHRD_INFINIBAND = 32
 NO_MAC = "00:00:00:00:00:00"
 NAME_MAX, ALTNAME_MAX = 15, 127  # include/uapi/linux/if.h: IFNAMSIZ and ALTIFNAMSIZ, without NUL
+
+
+# domain:bus:device of a PCI function; the simulated device of a port (deviceinfo.DeviceId)
+_NIC = re.compile(r"([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]|(netdevsim[0-9]+)/.+")
 
 
 class Place(StrEnum):
@@ -174,6 +179,13 @@ class Member:
         return f"{self.name} ({', '.join(known)})" if known else self.name
 
     @property
+    def pf_address(self) -> str:
+        """The address of its PF, its own where it is one, empty where nobody knows."""
+        if self.pf or self.is_vf:
+            return self.pf.device if self.pf else ""
+        return self.device if nic_of(self.device) else ""
+
+    @property
     def holds_own_mac(self) -> bool:
         """True where the PF is known to hold the VF to a MAC and will not let it take another.
 
@@ -220,6 +232,12 @@ class Member:
             carrier = "carrier" if self.pf.has_carrier else "no carrier"
             words += f"; {self.pf.name} has MTU {self.pf.mtu} and {carrier}"
         return words
+
+
+def nic_of(address: str) -> str:
+    """Return the NIC of a PF: its PCI slot, or the simulated device; empty for other addresses."""
+    found = _NIC.fullmatch(address)
+    return (found[1] or found[2]) if found else ""
 
 
 @dataclass(frozen=True, slots=True)

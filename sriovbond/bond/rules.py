@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sriovbond.bond import redundancy
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
@@ -300,6 +301,7 @@ RULES: tuple[Rule, ...] = (
     Rule("member-in-use", Level.REFUSED, "A link can be in one bond only, and what stands on it would lose its traffic.", "choose another link or free this one", _in_use),
     Rule("member-carries-addresses", Level.REFUSED, "Addresses on members take traffic away from the bond (memberAddresses: refuse).", "remove the IPAM of the member's network, or use memberAddresses flush", _carries_addresses),
     Rule("mtu-above-device", Level.REFUSED, "Larger frames are dropped without a word by the PF.", "raise the PF's MTU, or set `mtu` to what all take", _mtu_too_large),
+    Rule("redundancy-required", Level.REFUSED, "Members on one PF, or on one NIC with redundancyLevel nic, fail together (redundancy: require).", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or ask for redundancy prefer", redundancy.required_and_lacking),
     Rule("option-without-effect", Level.WARNING, "The kernel keeps the value but does not use it in this mode.", "remove it or choose another mode", _without_effect),
     Rule("targets-without-probes", Level.WARNING, "Without arp_interval no probe is sent.", "set arp_interval, or remove it", _no_probes),
     Rule("no-link-monitoring", Level.WARNING, "A member whose link is dead stays in use.", "set miimon to 100, or arp_interval with targets", _unmonitored),
@@ -310,6 +312,8 @@ RULES: tuple[Rule, ...] = (
     Rule("vf-link-state-forced", Level.WARNING, "A carrier that does not follow the wire hides a failure from miimon.", "set the VF's link state to auto, or use arp_interval with targets", _forced_link_state),
     Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor.", "make sure there that the VF may do what the bond needs", _no_visible_pf),
     Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
+    Rule("no-redundancy", Level.WARNING, "Members on one PF, or on one NIC with redundancyLevel nic, fail together.", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or write redundancy off where that is meant", redundancy.preferred_and_lacking),
+    Rule("redundancy-unproved", Level.WARNING, "Inside a VM, and of links without a device, nobody tells the PF (redundancy: require).", "make sure where the PFs are that there are two, or ask for redundancy prefer", redundancy.required_and_unproved),
     Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's.", "look at the PF's cable and switch port", _pf_without_carrier),
 )
 

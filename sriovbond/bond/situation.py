@@ -2,10 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Member
 from sriovbond.bond.options import BondMode, Setting
+
+
+class Redundancy(StrEnum):
+    """What becomes of members that fail together: refused, told as a warning, or passed over."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    OFF = "off"
+
+
+class RedundancyLevel(StrEnum):
+    """What members must not share."""
+
+    PF = "pf"
+    NIC = "nic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,8 @@ class Situation:
     mtu: int | None = None
     members: Sequence[Member] = ()
     member_addresses: str = "flush"
+    redundancy: Redundancy = Redundancy.PREFER
+    redundancy_level: RedundancyLevel = RedundancyLevel.PF
     wanted: tuple[str, ...] = ()
     wanted_settings: tuple[Setting, ...] = ()
 

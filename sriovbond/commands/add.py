@@ -9,7 +9,7 @@ from typing import Final
 
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond import selection
+from sriovbond.bond import redundancy, selection
 from sriovbond.bond.config import MemberAddresses, NetConf, parse_config
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
@@ -81,6 +81,8 @@ def _plan(
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)
+    if nodes := redundancy.numa_nodes(plan.members):
+        log.event(logging.INFO, f"NUMA: {nodes}")
     return plan
 
 

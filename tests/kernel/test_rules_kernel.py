@@ -138,6 +138,15 @@ def with_pfs_down(scene: Scene) -> Keys:
     return {}
 
 
+def on_one_pf(**keys: object) -> Arrange:
+    def arrange(scene: Scene) -> Keys:
+        for vf in scene.rig.pfs[0].vfs[:2]:
+            scene.pod.give(vf.name, f"net{vf.index + 1}", is_up=False)
+        return dict(keys)
+
+    return arrange
+
+
 # fmt: off
 CASES: dict[str, Arrange] = {
     "option-not-in-mode":       dummies(lacpRate="fast"),
@@ -159,6 +168,7 @@ CASES: dict[str, Arrange] = {
     "targets-without-probes":   dummies(arpIpTarget="192.0.2.1"),
     "no-link-monitoring":       dummies(miimon=0),
     "node-route-on-member":     with_the_nodes_route,
+    "redundancy-unproved":      dummies(redundancy="require"),
 }
 VF_CASES: dict[str, Arrange] = {
     "vf-mac-held-by-pf":        two_vfs(f"mac {MAC}", failOverMac="none"),
@@ -169,6 +179,8 @@ VF_CASES: dict[str, Arrange] = {
     "follow-over-vf":           two_vfs(failOverMac="follow"),
     "pf-not-visible":           with_a_hidden_pf,
     "pf-without-carrier":       with_pfs_down,
+    "redundancy-required":      on_one_pf(redundancy="require"),
+    "no-redundancy":            on_one_pf(),
 }
 # fmt: on
 LEVELS = {rule.id: rule.level for rule in RULES}

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import ARPHRD_INFINIBAND, NO_MAC, Carried, Member, Place
+from sriovbond.bond.links import (
+    ARPHRD_INFINIBAND,
+    NO_MAC,
+    Allocation,
+    Carried,
+    Member,
+    Place,
+)
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.rules import RULES, Finding, Level, judge
@@ -22,6 +29,7 @@ from tests.support.builders import a_member, a_netconf, a_pf, a_vf, two_vfs
 FIXED = "02:00:00:00:99:99"
 ADMIN = "02:aa:00:00:00:01"
 TARGETS = {"arp_interval": 200, "arp_ip_target": ["192.0.2.1"]}
+REQUIRE = {"redundancy": "require"}
 RR = {"mode": "balance-rr"}
 ALB, TLB = {"mode": "balance-alb"}, {"mode": "balance-tlb"}
 NONE, FOLLOW = {"failOverMac": "none"}, {"failOverMac": "follow"}
@@ -81,6 +89,12 @@ def without_pf() -> tuple[Member, Member]:
 def on_host(**facts: Any) -> tuple[Member, Member]:  # noqa: ANN401 - Link's fields
     first, second = one_with(**facts)
     return first, replace(second, place=Place.HOST)
+
+
+def on_one_pf(*resources: str) -> tuple[Member, ...]:
+    members = a_vf("net1", 0), a_vf("net2", 1)
+    given = [Allocation(resource=one) for one in resources] or [Allocation()] * 2
+    return tuple(replace(one, allocation=each) for one, each in zip(members, given, strict=True))
 
 
 def dark() -> tuple[Member, Member]:
@@ -379,6 +393,37 @@ CASES = (
         words=("net2", "a default route of the node"),
         near={},
         near_members=one_with(has_default_route=True),
+    ),
+    Case(
+        "redundancy-required",
+        REQUIRE,
+        on_one_pf("rig.io/a", "rig.io/b"),
+        words=(
+            "net1 (VF 0 of pf0, 0000:01:10.0), net2 (VF 1 of pf0, 0000:01:10.1) are all on",
+            "the PF 0000:01:00.0 (pf0)",
+            "make the pools rig.io/a, rig.io/b select VFs of different PFs (pfNames)",
+        ),
+        near=REQUIRE,
+        near_members=PLAIN,
+    ),
+    Case("redundancy-required", REQUIRE, on_one_pf(), near={"redundancy": "prefer"}),
+    Case("no-redundancy", {}, on_one_pf(), words=("PF 0000:01:00.0 (pf0)",), near=REQUIRE),
+    Case("no-redundancy", {"redundancy": "prefer"}, on_one_pf(), near={"redundancy": "off"}),
+    Case("no-redundancy", {}, PLAIN[:1], words=("is the only member",), near_members=PLAIN),
+    Case(
+        "redundancy-unproved",
+        REQUIRE,
+        VETHS,
+        words=("nobody told the PF of net1, net2",),
+        near={"redundancy": "prefer"},
+    ),
+    Case(
+        "redundancy-unproved",
+        REQUIRE,
+        without_pf(),
+        words=("nobody told the PF of net2 (0000:02:10.0)",),
+        near=REQUIRE,
+        near_members=[*without_pf(), a_vf("net3", pf=a_pf(1))],
     ),
     Case(
         "pf-without-carrier",

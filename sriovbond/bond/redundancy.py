@@ -1,0 +1,89 @@
+"""Redundancy: members on two PFs, or on two NICs, so that one may fail without the other.
+
+What nobody knows is neither one PF nor two.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sriovbond.bond.links import Member, Place, nic_of
+from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
+
+
+def required_and_lacking(seen: Situation) -> Iterator[str]:
+    """Yield what the members share where `redundancy` is require."""
+    if seen.redundancy is Redundancy.REQUIRE:
+        yield from _lacking(seen)
+
+
+def preferred_and_lacking(seen: Situation) -> Iterator[str]:
+    """Yield what the members share where `redundancy` is prefer."""
+    if seen.redundancy is Redundancy.PREFER:
+        yield from _lacking(seen)
+
+
+def required_and_unproved(seen: Situation) -> Iterator[str]:
+    """Yield whose PF is not known where `redundancy` is require and that leaves it open."""
+    unknown = [member for member in seen.members if not member.pf_address]
+    is_open = len(seen.members) > 1 and len(_parts(seen) - {""}) < 2  # noqa: PLR2004 - redundancy
+    if seen.redundancy is Redundancy.REQUIRE and is_open and unknown:
+        yield f"nobody told the PF of {_listed(unknown)}"
+
+
+def numa_nodes(members: Sequence[Member]) -> str:
+    """Tell the NUMA nodes of the members' PFs, empty where nobody knows one."""
+    return ", ".join(
+        f"{member} on node {member.pf.numa_node}"
+        for member in members
+        if member.pf and member.pf.numa_node is not None
+    )
+
+
+def _lacking(seen: Situation) -> Iterator[str]:
+    parts = _parts(seen)
+    if len(seen.members) == 1:
+        yield f"{seen.members[0]} is the only member"
+    elif len(parts) == 1 and "" not in parts:
+        told = f"{_listed(seen.members)} are all on the {_kind(seen)} {_told(seen, *parts)}"
+        vfs = [one for one in seen.members if one.is_vf and one.place is Place.POD]
+        yield f"{told}; {_pools(vfs, _kind(seen))}" if vfs else told
+
+
+def _parts(seen: Situation) -> set[str]:
+    """Return the PFs or NICs under the members, "" for those that nobody told."""
+    pfs = {member.pf_address for member in seen.members}
+    return {nic_of(pf) for pf in pfs} if seen.redundancy_level is RedundancyLevel.NIC else pfs
+
+
+def _kind(seen: Situation) -> str:
+    return seen.redundancy_level.upper()
+
+
+def _told(seen: Situation, part: str) -> str:
+    names = dict.fromkeys(one.pf.name for one in seen.members if one.pf and one.pf.name)
+    return f"{part} ({', '.join(names)})" if names else part
+
+
+def _pools(vfs: Sequence[Member], kind: str) -> str:
+    """Say which resource pools of the SR-IOV device plugin have to be told apart."""
+    resources = list(dict.fromkeys(one.allocation.resource for one in vfs))
+    silent = [_by_network(one) for one in vfs if not one.allocation.resource]
+    if silent:
+        told = (
+            f"nobody told the resource of {', '.join(silent)}: make the pools that they came from"
+        )
+    elif len(resources) == 1:
+        return (
+            f"make of the pool {resources[0]}, which gave them all, one for each {kind} (pfNames)"
+        )
+    else:
+        told = f"make the pools {', '.join(resources)}"
+    return f"{told} select VFs of different {kind}s (pfNames)"
+
+
+def _by_network(member: Member) -> str:
+    network = member.allocation.network
+    return f"{member.name} (network {network})" if network else member.name
+
+
+def _listed(members: Sequence[Member]) -> str:
+    return ", ".join(map(str, members))
