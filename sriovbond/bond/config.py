@@ -187,6 +187,7 @@ class NetConf(BaseModel):
             fail_over_mac=self.resolved_fail_over_mac(),
             mac=self.mac,
             mtu=self.mtu,
+            is_mtu_asked=self.mtu is not None,
             member_addresses=self.member_addresses,
             redundancy=self.redundancy,
             redundancy_level=self.redundancy_level,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sriovbond.bond import redundancy
+from sriovbond.bond import redundancy, views
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
@@ -314,6 +314,10 @@ RULES: tuple[Rule, ...] = (
     Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
     Rule("no-redundancy", Level.WARNING, "Members on one PF, or on one NIC with redundancyLevel nic, fail together.", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or write redundancy off where that is meant", redundancy.preferred_and_lacking),
     Rule("redundancy-unproved", Level.WARNING, "Inside a VM, and of links without a device, nobody tells the PF (redundancy: require).", "make sure where the PFs are that there are two, or ask for redundancy prefer", redundancy.required_and_unproved),
+    Rule("pf-in-host-lag", Level.WARNING, "The switch spreads the flows of a VF's MAC over the ports of the LAG, and the VF gets only those that come to its own PF.", "take the PF out of the LAG, or give each PF a LAG of its own, or use the NIC's VF LAG (switchdev)", views.host_lag),
+    Rule("members-differ-vlan", Level.WARNING, "Members in different VLANs reach different networks, so a failover changes the network.", "have the members' networks ask for one VLAN (vlan, vlanQoS, vlanProto)", views.differing_vlan),
+    Rule("members-differ-trust", Level.WARNING, "What a trusted VF may do (other MACs, promiscuous mode) stops at the failover to one without trust.", "give all members trust on, or all trust off", views.differing_trust),
+    Rule("members-differ-mtu", Level.WARNING, "The bond takes the smallest MTU of its members; different ones are mostly an oversight.", "give PFs and VFs one MTU, or set `mtu`", views.differing_mtu),
     Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's.", "look at the PF's cable and switch port", _pf_without_carrier),
 )
 

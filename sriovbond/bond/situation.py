@@ -28,7 +28,8 @@ class RedundancyLevel(StrEnum):
 class Situation:
     """All that rules look at; `members` is empty when a configuration is judged alone.
 
-    `wanted` and `wanted_settings` are the names and the options of all entries of `links`.
+    `wanted` and `wanted_settings` are the names and the options of all entries of `links`;
+    `is_mtu_asked` tells that `mtu` is the configuration's and not the members' smallest.
     """
 
     mode: BondMode
@@ -36,6 +37,7 @@ class Situation:
     fail_over_mac: str
     mac: str | None = None
     mtu: int | None = None
+    is_mtu_asked: bool = False
     members: Sequence[Member] = ()
     member_addresses: str = "flush"
     redundancy: Redundancy = Redundancy.PREFER

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sriovbond.dispatch import REFUSED
+from tests.support import pf
 from tests.support.calls import Runtime, a_config
-from tests.support.pods import Pod
+from tests.support.pods import Pod, ip
 from tests.vm import rig as rigs
 
 pytestmark = pytest.mark.vf
@@ -88,3 +89,17 @@ def test_three_vfs_of_two_pfs_are_bonded_where_two_pfs_are_required(
     state = runtime.pod.bond()
     assert state is not None
     assert {one.name for one in state.members} == {"net1", "net2", "net3"}
+
+
+def test_a_pf_in_a_lag_of_the_host_is_told_unless_it_is_alone_there(
+    runtime: Runtime, vfs: rigs.Layout
+) -> None:
+    list(given(runtime.pod, vfs, 0, 1))
+
+    with pf.in_host_lag("802.3ad", "pf0", "pf1"):
+        grouped = told(runtime)
+        ip("link set pf1 nomaster")
+        alone = told(runtime)
+
+    assert "pf-in-host-lag" in grouped
+    assert "pf-in-host-lag" not in alone

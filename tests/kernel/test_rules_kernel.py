@@ -147,6 +147,18 @@ def on_one_pf(**keys: object) -> Arrange:
     return arrange
 
 
+def with_a_host_lag(scene: Scene) -> Keys:
+    scene.give(2, is_up=False)
+    scene.held.enter_context(pf.in_host_lag("balance-xor", "pf0", "pf1"))
+    return {}
+
+
+def with_another_mtu(scene: Scene) -> Keys:
+    scene.give(2)
+    scene.pod.ip("link set net2 mtu 1400")
+    return {}
+
+
 # fmt: off
 CASES: dict[str, Arrange] = {
     "option-not-in-mode":       dummies(lacpRate="fast"),
@@ -181,6 +193,10 @@ VF_CASES: dict[str, Arrange] = {
     "pf-without-carrier":       with_pfs_down,
     "redundancy-required":      on_one_pf(redundancy="require"),
     "no-redundancy":            on_one_pf(),
+    "pf-in-host-lag":           with_a_host_lag,
+    "members-differ-vlan":      two_vfs("vlan 100"),
+    "members-differ-trust":     two_vfs("trust on"),
+    "members-differ-mtu":       with_another_mtu,
 }
 # fmt: on
 LEVELS = {rule.id: rule.level for rule in RULES}

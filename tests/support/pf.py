@@ -1,9 +1,11 @@
-"""What a PF sets on its VFs, and what SR-IOV CNI keeps in its cache of having set it."""
+"""What a PF sets on its VFs and what it is in; what SR-IOV CNI keeps in its cache of it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sriovbond.host import Host
-from tests.support.pods import Pod, ip
+from tests.support.pods import Pod, batch, ip
 from tests.vm import vfs
 from tests.vm.layout import Pf, Vf
 from tests.vm.reset import IGBVF
@@ -33,3 +35,18 @@ def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:
     entry = {"deviceID": vf.pci, "VFID": vf.index, "type": "sriov", "OrigVfState": {}, **keys}
     (folder / f"{pod.container_id}-{ifname}").write_text(json.dumps(entry))
     (folder / "pci" / vf.pci).write_text(pod.path)
+
+
+@contextmanager
+def in_host_lag(mode: str, *pfs: str) -> Iterator[None]:
+    """Put PFs into a bond of the host; they are down afterwards, which the VFs' reset mends."""
+    batch(
+        f"link add lag0 type bond mode {mode}",
+        *(f"link set {name} down" for name in pfs),
+        *(f"link set {name} master lag0" for name in pfs),
+        "link set lag0 up",
+    )
+    try:
+        yield
+    finally:
+        ip("link del lag0")

@@ -17,6 +17,7 @@ from sriovbond.bond.links import (
     NO_MAC,
     Allocation,
     Carried,
+    Master,
     Member,
     Place,
 )
@@ -95,6 +96,15 @@ def on_one_pf(*resources: str) -> tuple[Member, ...]:
     members = a_vf("net1", 0), a_vf("net2", 1)
     given = [Allocation(resource=one) for one in resources] or [Allocation()] * 2
     return tuple(replace(one, allocation=each) for one, each in zip(members, given, strict=True))
+
+
+def in_lag(mode: str = "802.3ad", ports: Sequence[str] = ("pf0", "pf1")) -> tuple[Member, Member]:
+    lag = Master("lag0", "bond", mode, tuple(ports))
+    return a_vf("net1", pf=a_pf(0, master=lag)), a_vf("net2", pf=a_pf(1))
+
+
+def second_with(**view: Any) -> tuple[Member, Member]:  # noqa: ANN401 - VfSettings' fields
+    return PLAIN[0], a_vf("net2", pf=a_pf(1), **view)
 
 
 def dark() -> tuple[Member, Member]:
@@ -426,6 +436,42 @@ CASES = (
         near_members=[*without_pf(), a_vf("net3", pf=a_pf(1))],
     ),
     Case(
+        "pf-in-host-lag",
+        {},
+        in_lag(),
+        words=("net1 (VF 0 of pf0", "pf0 is in the host's lag0 (mode 802.3ad) with pf1"),
+        near_members=in_lag(mode="active-backup"),
+    ),
+    Case("pf-in-host-lag", {}, in_lag("balance-xor"), near_members=in_lag(ports=["pf0"])),
+    Case(
+        "members-differ-vlan",
+        {},
+        second_with(vlan=100, qos=3, vlan_proto="802.1Q"),
+        words=("net1 (VF 0 of pf0, 0000:01:10.0) has no VLAN", "has VLAN 100, qos 3, 802.1Q"),
+        near_members=two_vfs(vlan=100),
+    ),
+    Case(
+        "members-differ-trust",
+        {},
+        second_with(trust=False),
+        words=("net1 (VF 0 of pf0, 0000:01:10.0) has trust on", "has trust off"),
+        near_members=second_with(trust=None),
+    ),
+    Case(
+        "members-differ-mtu",
+        {},
+        one_with(mtu=9000),
+        words=("0000:01:10.0) has MTU 1500", "0000:02:10.0) has MTU 9000"),
+        near={"mtu": 1500},
+    ),
+    Case(
+        "members-differ-mtu",
+        {},
+        (PLAIN[0], a_vf("net2", pf=a_pf(1, mtu=1500))),
+        words=("has a PF with MTU 9000", "has a PF with MTU 1500"),
+        near_members=(PLAIN[0], a_vf("net2", pf=a_pf(1, mtu=0))),
+    ),
+    Case(
         "pf-without-carrier",
         {},
         dark(),
@@ -491,7 +537,7 @@ def test_with_active_no_member_changes_its_mac_so_nothing_is_said() -> None:
 
 
 def test_a_first_member_that_is_held_gives_its_mac_to_others_that_may_take_it() -> None:
-    first, second = held()[0], PLAIN[1]
+    first, second = held()[0], untrusted()[1]
 
     assert findings([first, second], RR) == []
 
