@@ -10,29 +10,55 @@ from deviceinfo.device import (
     parse_address,
     parse_device_id,
 )
+from deviceinfo.find import (
+    KUBELET_TIMEOUT_S,
+    AllocatedDevice,
+    Disagreement,
+    Places,
+    PodDevices,
+    Search,
+    find_devices,
+)
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.multus import read_scratch
 from deviceinfo.results import Sandbox, find_sandboxes, read_results
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
-from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
+from deviceinfo.statement import (
+    Ask,
+    Claim,
+    Kind,
+    NetworkRequest,
+    PodRef,
+    Reading,
+    Source,
+    Statement,
+)
 from deviceinfo.sysfs import read_device
 
 __all__ = [
+    "KUBELET_TIMEOUT_S",
+    "AllocatedDevice",
+    "Ask",
     "Bus",
     "CacheReading",
     "Claim",
     "Device",
     "DeviceId",
     "DeviceInfoError",
+    "Disagreement",
     "Kind",
     "NetworkRequest",
     "PciAddress",
+    "Places",
+    "PodDevices",
     "PodRef",
     "Reading",
     "Sandbox",
+    "Search",
     "Source",
     "SriovCniEntry",
     "Statement",
+    "find_devices",
     "find_sandboxes",
     "parse_address",
     "parse_device_id",

@@ -16,6 +16,7 @@ from deviceinfo.jsonfile import (
 )
 
 _FILE_BYTES: Final = 1 << 20
+_NO_MAC: Final = "00:00:00:00:00:00"
 _NETNS_BYTES: Final = 4096  # PATH_MAX, linux/limits.h
 _LINK_STATES: Final = ("auto", "enable", "disable")
 
@@ -45,6 +46,17 @@ class SriovCniEntry:
     host_ifname: str | None
     netns: str | None
     """Who holds the device now, by `pci/<device_id>`, which the last ADD on the device wrote."""
+
+    @property
+    def held_mac(self) -> str | None:
+        """The MAC that SR-IOV CNI, or somebody before it, had the PF set on the VF.
+
+        An entry equal to the VF's own MAC proves nothing: some drivers keep its own request there.
+        """
+        if self.administrative_mac:
+            return self.administrative_mac
+        before, own = self.original_admin_mac, self.original_effective_mac
+        return before if before not in (None, _NO_MAC, own) else None
 
 
 @dataclass(frozen=True, slots=True)

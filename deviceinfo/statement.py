@@ -69,6 +69,8 @@ class Statement:
     numa_node: int | None = None
     rdma: str | None = None
     mac: str | None = None
+    administrative_mac: str | None = None
+    """One that the PF was told to hold the VF to."""
     details: str | None = None
     """What else it says, for people: a socket's path, a mode."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from deviceinfo import PodRef
+from deviceinfo import Places, PodRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,18 @@ class Node:
     """Where everything is, under the folder that stands for the node's root."""
 
     root: Path
+
+    @property
+    def places(self) -> Places:
+        """Where the sources look; sysfs stays the machine's own."""
+        return Places(
+            pod_resources=self.root / "var/lib/kubelet/pod-resources/kubelet.sock",
+            checkpoint=self.checkpoint,
+            device_info=self.devinfo_cni.parent,
+            multus=self.multus,
+            results=(self.multus_results, self.results),
+            sriov_cni=self.sriov_cni,
+        )
 
     @property
     def checkpoint(self) -> Path:

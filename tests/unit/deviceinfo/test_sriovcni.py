@@ -1,6 +1,8 @@
+import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +13,7 @@ from tests.support import samples
 
 RUNTIME_ID = "0123456789abcdef" * 4
 PCI = "0000:01:10.0"
+ADMIN, OWN = "02:aa:00:00:00:01", "02:00:00:00:00:01"
 
 
 def a_cache_file(
@@ -275,3 +278,23 @@ def test_no_file_is_an_entry_of_two_containers(
     claims = [owner for owner in owners if read_cache(folder, owner).entries]
 
     assert len(claims) <= 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "held"),
+    [
+        ({}, None),
+        ({"administrative_mac": ADMIN}, ADMIN),
+        ({"original_admin_mac": ADMIN}, ADMIN),
+        ({"administrative_mac": OWN, "original_admin_mac": ADMIN}, OWN),
+        ({"original_admin_mac": OWN}, None),  # some drivers keep the VF's own request there
+        ({"original_admin_mac": "00:00:00:00:00:00"}, None),
+    ],
+)
+def test_a_mac_is_administrative_where_the_cache_says_so(
+    facts: dict[str, str], held: str | None
+) -> None:
+    known: dict[str, Any] = {field.name: None for field in dataclasses.fields(SriovCniEntry)}
+    entry = SriovCniEntry(**{**known, "original_effective_mac": OWN, **facts})
+
+    assert entry.held_mac == held

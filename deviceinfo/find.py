@@ -1,0 +1,389 @@
+"""Asks every source about one pod and merges: its devices, who said what, and who disagrees."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from deviceinfo.checkpoint import read_checkpoint
+from deviceinfo.device import Bus, Device, DeviceId
+from deviceinfo.infofiles import read_cni_files, read_dp_files
+from deviceinfo.multus import read_scratch
+from deviceinfo.podresources import read_claims, read_pod
+from deviceinfo.results import read_results
+from deviceinfo.sriovcni import read_cache
+from deviceinfo.statement import (
+    Ask,
+    Claim,
+    Kind,
+    NetworkRequest,
+    PodRef,
+    Reading,
+    Source,
+    Statement,
+)
+from deviceinfo.sysfs import read_device
+
+KUBELET_TIMEOUT_S: Final = 2.0
+_GRACE_S: Final = 3.0  # for the import of grpc, which its deadline does not cover
+# They tell what a device is or where it stands, not to whom it was given.
+_DESCRIBING: Final = frozenset({Source.SYSFS, Source.NAMESPACE})
+# Which of them know of every device that kubelet gave the pod.
+_COMPLETE: Final = (Source.KUBELET, Source.CHECKPOINT)
+# Statement's fields in which two sources can contradict each other about one device.
+_COMPARED: Final = ("resource", "network", "interface", "container", "kind", "pf", "numa_node")
+_CLAIM_OF_DRA: Final = "claim "
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a node keeps what the sources read."""
+
+    sysfs: Path = Path("/sys")
+    pod_resources: Path = Path("/var/lib/kubelet/pod-resources/kubelet.sock")
+    checkpoint: Path = Path("/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint")
+    device_info: Path = Path("/var/run/k8s.cni.cncf.io/devinfo")
+    multus: Path = Path("/var/lib/cni/multus")
+    results: tuple[Path, ...] = (Path("/var/lib/cni/multus/results"), Path("/var/lib/cni/results"))
+    sriov_cni: Path = Path("/var/lib/cni/sriov")
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatedDevice:
+    """One device of the pod; each fact is the first that a source states, in Source's order.
+
+    `device` is None where sysfs has no such device; `claims` are other pods that have it, too.
+    """
+
+    id: DeviceId
+    device: Device | None
+    statements: tuple[Statement, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def resource(self) -> str | None:
+        """The extended resource by which it was allocated."""
+        return _first(one.resource for one in self.statements)
+
+    @property
+    def network(self) -> str | None:
+        """The NetworkAttachmentDefinition that asked for it."""
+        return _first(one.network for one in self.statements)
+
+    @property
+    def container(self) -> str | None:
+        """The container that it was allocated to."""
+        return _first(one.container for one in self.statements)
+
+    @property
+    def interface(self) -> str | None:
+        """Its interface in the pod; where it stands counts more than where it was put."""
+        standing = (one.interface for one in self.statements if one.source is Source.NAMESPACE)
+        return _first(standing) or _first(one.interface for one in self.statements)
+
+    @property
+    def administrative_mac(self) -> str | None:
+        """The MAC that its PF is known to hold it to."""
+        return _first(one.administrative_mac for one in self.statements)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is to its user."""
+        return _first(one.kind for one in self.statements) or Kind.PCI
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Who says that the pod was given it."""
+        said = (one.source for one in self.statements if one.source not in _DESCRIBING)
+        return tuple(dict.fromkeys(said))
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """What sources say differently about a device or an interface; at least two values differ."""
+
+    about: str
+    field: str
+    said: tuple[tuple[Source, str], ...]
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{value}, says {source}" for source, value in self.said)
+        return f"the sources disagree about {self.about}: {self.field} is {told}"
+
+
+@dataclass(frozen=True, slots=True)
+class PodDevices:
+    """All that was found; `loose` are statements on networks whose device nobody names."""
+
+    pod: PodRef
+    devices: tuple[AllocatedDevice, ...] = ()
+    loose: tuple[Statement, ...] = ()
+    networks: tuple[NetworkRequest, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    readings: tuple[Reading, ...] = ()
+
+    @property
+    def is_told(self) -> bool:
+        """True where some source says what the pod was given."""
+        return any(one.statements for one in self.readings if one.source not in _DESCRIBING)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the sources could not read, in words."""
+        return tuple(problem for reading in self.readings for problem in reading.problems)
+
+    def get(self, address: str) -> AllocatedDevice | None:
+        """Return the device at the address."""
+        return next((one for one in self.devices if one.id.address == address), None)
+
+
+class Search:
+    """One look-up: asks the kubelet at once, in the background, and the rest at its end."""
+
+    def __init__(
+        self, pod: PodRef, places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
+    ) -> None:
+        self._pod = pod
+        self._places = places
+        self._timeout_s = kubelet_timeout_s
+        self._kubelet = Reading(Source.KUBELET, is_absent=True)
+        self._thread: threading.Thread | None = None
+        if pod.name and places.pod_resources.exists():
+            late = f"kubelet has not answered within {kubelet_timeout_s} s"
+            self._kubelet = Reading(Source.KUBELET, problems=(late,))
+            self._thread = threading.Thread(target=self._ask_kubelet, name="kubelet", daemon=True)
+            self._thread.start()
+
+    def _ask_kubelet(self) -> None:
+        ask = partial(read_pod, self._places.pod_resources, timeout_s=self._timeout_s)
+        self._kubelet = _guarded(Source.KUBELET, ask, self._pod)
+
+    def conclude(
+        self, *handed_in: Reading, if_networks_lack_devices: Sequence[Ask] = ()
+    ) -> PodDevices:
+        """Ask the files, wait for the kubelet, and merge with what was `handed_in`.
+
+        The last sources are asked only when no other names the device of some network.
+        """
+        readings = [*self._read_files(), *handed_in]
+        if self._thread is not None:
+            self._thread.join(self._timeout_s + _GRACE_S)
+        readings = [self._kubelet, *readings]
+        found = self._merge(readings)
+        if any(one.resource and not one.kind for one in found.loose):
+            asked = [_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices]
+            readings += asked
+            found = self._merge(readings) if asked else found
+        strangers = [one.id for one in found.devices if not one.sources and not one.claims]
+        if strangers and self._kubelet.statements:
+            ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
+            readings.append(_guarded(Source.KUBELET, ask, self._pod))
+            found = self._merge(readings)
+        return found
+
+    def _read_files(self) -> Iterator[Reading]:
+        places, pod = self._places, self._pod
+        yield _guarded(Source.CHECKPOINT, partial(read_checkpoint, places.checkpoint), pod)
+        if not pod.container_id:
+            return
+        by_container: tuple[tuple[Source, Callable[[str], Reading]], ...] = (
+            (Source.SRIOV_CNI, partial(_read_sriov_cni, places.sriov_cni, pod.netns)),
+            (Source.DEVICE_INFO, partial(read_cni_files, places.device_info / "cni")),
+            (Source.MULTUS, partial(read_scratch, places.multus)),
+            (Source.RESULTS, partial(read_results, places.results)),
+        )
+        for source, read in by_container:
+            yield _guarded(source, read, pod.container_id)
+
+    def _merge(self, readings: Sequence[Reading]) -> PodDevices:
+        settled = _settled(readings)
+        told, loose = _joined([one for reading in settled for one in reading.statements])
+        wanted = sorted({(one.resource, str(one.device)) for one in told if one.resource})
+        described = _guarded(
+            Source.DEVICE_INFO, partial(read_dp_files, self._places.device_info / "dp"), wanted
+        )
+        told += [one for one in described.statements if one.device]
+        claims = [claim for reading in settled for claim in reading.claims]
+        devices = tuple(
+            self._device(id_, [one for one in told if one.device == id_], claims)
+            for id_ in sorted({one.device for one in told if one.device})
+        )
+        return PodDevices(
+            pod=self._pod,
+            devices=devices,
+            loose=tuple(loose),
+            networks=next((one.networks for one in settled if one.networks), ()),
+            disagreements=tuple(_disagreements(devices, settled)),
+            readings=(*settled, described),
+        )
+
+    def _device(
+        self, id_: DeviceId, told: Sequence[Statement], claims: Sequence[Claim]
+    ) -> AllocatedDevice:
+        device = read_device(self._places.sysfs, id_)
+        statements = [*told, *([_of_sysfs(device)] if device else [])]
+        order = list(Source)
+        statements.sort(key=lambda one: order.index(one.source))
+        return AllocatedDevice(
+            id_, device, tuple(statements), tuple(one for one in claims if one.device == id_)
+        )
+
+
+def find_devices(pod: PodRef, places: Places, *handed_in: Reading) -> PodDevices:
+    """Return the pod's devices by what all sources of this node say; never raises for these."""
+    return Search(pod, places).conclude(*handed_in)
+
+
+def _guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:
+    """Ask; whatever goes wrong is a problem of that source alone."""
+    try:
+        return ask(about)
+    except Exception as error:  # noqa: BLE001 - the others are still to be heard
+        fault = f"cannot ask {source}: {type(error).__name__}: {error}"
+        return Reading(source, problems=(fault,))
+
+
+def _read_sriov_cni(folder: Path, netns: str, container_id: str) -> Reading:
+    reading = read_cache(folder, container_id, netns=netns or None)
+    statements = tuple(
+        Statement(
+            Source.SRIOV_CNI,
+            device=DeviceId(Bus.PCI, entry.device_id),
+            interface=entry.ifname,
+            administrative_mac=entry.held_mac,
+            details=entry.pf_name and f"VF {entry.vf_number} of {entry.pf_name}",
+        )
+        for entry in reading.entries
+    )
+    is_absent = not folder.exists()
+    return Reading(Source.SRIOV_CNI, statements, problems=reading.problems, is_absent=is_absent)
+
+
+def _of_sysfs(device: Device) -> Statement:
+    return Statement(
+        Source.SYSFS,
+        device=device.id,
+        kind=Kind.VDPA if device.vdpa else None,
+        pf=device.pf,
+        driver=device.driver,
+        numa_node=device.numa_node,
+        rdma=", ".join(device.rdma) or None,
+    )
+
+
+def _settled(readings: Sequence[Reading]) -> list[Reading]:
+    """Leave out what the kubelet says of another pod of this name, where the checkpoint can tell.
+
+    Pods of one name are told apart by the UID, which only the checkpoint has.
+    """
+    kept = next(
+        (one for one in readings if one.source is Source.CHECKPOINT and one.statements), None
+    )
+    if kept is None:
+        return list(readings)
+    ours = {one.device for one in kept.statements}
+    theirs = {claim.device for claim in kept.claims} - ours
+    return [
+        replace(one, statements=tuple(said for said in one.statements if said.device not in theirs))
+        if one.is_ambiguous
+        else one
+        for one in readings
+    ]
+
+
+def _joined(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
+    """Give statements on an interface or a network their device; return also the loose ones."""
+    told = [one for one in statements if one.device]
+    loose = []
+    for one in statements:
+        if one.device:
+            continue
+        device = _only(
+            {other.device for other in told if one.interface and other.interface == one.interface}
+        ) or _only({other.device for other in told if one.network and other.network == one.network})
+        if device:
+            told.append(replace(one, device=device))
+        else:
+            loose.append(one)
+    return _by_order(told, loose)
+
+
+def _by_order(
+    told: list[Statement], loose: list[Statement]
+) -> tuple[list[Statement], list[Statement]]:
+    """Tie a network that names only its resource to its device, as Multus would.
+
+    Multus gives the networks of one resource its devices in the order of the ids' texts
+    (SortDeviceIDs, pkg/types/types.go).
+    """
+    rest = []
+    for resource in {one.resource for one in loose if one.resource}:
+        given = {one.device for one in told if one.resource == resource and one.device}
+        taken = {one.device for one in told if one.network and one.device in given}
+        free = sorted(given - taken, key=str)
+        networks = [one for one in loose if one.resource == resource]
+        if len(free) == len(networks):
+            told += [replace(one, device=to) for one, to in zip(networks, free, strict=True)]
+    tied = {(one.source, one.network, one.interface) for one in told}
+    rest = [one for one in loose if (one.source, one.network, one.interface) not in tied]
+    return told, rest
+
+
+def _only(found: set[DeviceId | None]) -> DeviceId | None:
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _disagreements(
+    devices: Sequence[AllocatedDevice], readings: Sequence[Reading]
+) -> Iterator[Disagreement]:
+    for device in devices:
+        for field in _COMPARED:
+            yield from _contradictions(str(device.id), field, _values(device.statements, field))
+        yield from _unknown_to(device, readings)
+    by_interface: dict[str, list[tuple[Source, str]]] = {}
+    for device in devices:
+        for one in device.statements:
+            if one.interface:
+                by_interface.setdefault(one.interface, []).append((one.source, str(device.id)))
+    for interface, said in by_interface.items():
+        yield from _contradictions(interface, "its device", said)
+
+
+def _values(statements: Sequence[Statement], field: str) -> list[tuple[Source, str]]:
+    """Return what each source says, without what it says in another way of the same thing."""
+    said = [(one.source, getattr(one, field)) for one in statements]
+    given = [(source, str(value)) for source, value in said if value is not None]
+    if field == "resource":  # a device of DRA has a claim, and the driver's resource name
+        return [one for one in given if not one[1].startswith(_CLAIM_OF_DRA)]
+    if field == "network":  # libcni's cache knows the network by its name alone
+        full = {value for _, value in given if "/" in value}
+        known = {value.partition("/")[2] for value in full}
+        return [one for one in given if one[1] not in known]
+    return given
+
+
+def _contradictions(
+    about: str, field: str, said: Iterable[tuple[Source, str]]
+) -> Iterator[Disagreement]:
+    told = tuple(dict.fromkeys(said))
+    if len({value for _, value in told}) > 1:
+        yield Disagreement(about, field, told)
+
+
+def _unknown_to(device: AllocatedDevice, readings: Sequence[Reading]) -> Iterator[Disagreement]:
+    """Name who knows what the pod was given, and does not know of this device."""
+    is_claim = (device.resource or "").startswith(_CLAIM_OF_DRA)
+    for reading in readings:
+        knows_all = reading.source in _COMPLETE and reading.statements
+        if not knows_all or not device.sources or reading.source in device.sources or is_claim:
+            continue
+        said = ((device.sources[0], "the pod's"), (reading.source, "not the pod's"))
+        yield Disagreement(str(device.id), "it", said)
+
+
+def _first(values: Iterable[T | None]) -> T | None:
+    return next((value for value in values if value is not None), None)

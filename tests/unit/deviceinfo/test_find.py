@@ -1,0 +1,307 @@
+"""The merge: what several sources say of one pod, in agreement and not."""
+
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from deviceinfo import (
+    Bus,
+    Claim,
+    DeviceId,
+    Kind,
+    NetworkRequest,
+    PodDevices,
+    PodRef,
+    Reading,
+    Search,
+    Source,
+    Statement,
+    find_devices,
+)
+from tests.support.node import Node
+from tests.support.sysfs import a_vf
+
+POD = PodRef("default", "nf1", "a7a12eba-d958-461a-bb10-d6271ffea285", "57fe", "/run/netns/x")
+ONE, TWO = DeviceId(Bus.PCI, "0000:01:10.0"), DeviceId(Bus.PCI, "0000:02:10.0")
+
+
+def found(folder: Path, *readings: Reading, pod: PodRef = POD) -> PodDevices:
+    places = replace(Node(folder / "none").places, sysfs=folder)
+    return find_devices(pod, places, *readings)
+
+
+def said(source: Source, *statements: Statement, **facts: object) -> Reading:
+    return Reading(source, tuple(replace(one, source=source) for one in statements), **facts)  # type: ignore[arg-type]
+
+
+def on(device: DeviceId | None = ONE, **facts: object) -> Statement:
+    return Statement(Source.API, device, **facts)  # type: ignore[arg-type]
+
+
+def test_what_sources_say_of_a_device_is_put_together(tmp_path: Path) -> None:
+    a_vf(tmp_path, ONE.address, driver="igbvf", numa_node=1)
+
+    devices = found(
+        tmp_path,
+        said(Source.NAMESPACE, on(interface="net1")),
+        said(Source.RESULTS, on(interface="net1", network="sriov-a")),
+        said(Source.MULTUS, on(network="default/sriov-a", resource="rig.io/pf0")),
+        said(Source.KUBELET, on(resource="rig.io/pf0", container="app", numa_node=1)),
+    )
+
+    (device,) = devices.devices
+    assert (device.resource, device.network, device.container, device.interface) == (
+        "rig.io/pf0",
+        "default/sriov-a",
+        "app",
+        "net1",
+    )
+    assert device.device is not None
+    assert device.device.driver == "igbvf"
+    assert device.sources == (Source.KUBELET, Source.MULTUS, Source.RESULTS)
+    assert [one.source for one in device.statements] == [
+        Source.KUBELET,
+        Source.MULTUS,
+        Source.RESULTS,
+        Source.SYSFS,
+        Source.NAMESPACE,
+    ]
+    assert devices.disagreements == ()
+    assert devices.is_told
+    assert devices.get(ONE.address) is device
+
+
+def test_where_nobody_speaks_the_namespace_still_does(tmp_path: Path) -> None:
+    devices = found(tmp_path, said(Source.NAMESPACE, on(interface="net1")))
+
+    assert not devices.is_told
+    assert [(one.id, one.interface, one.sources) for one in devices.devices] == [(ONE, "net1", ())]
+    assert all(one.is_absent for one in devices.readings if one.source is not Source.NAMESPACE)
+
+
+def test_a_statement_on_an_interface_gets_the_device_that_stands_there(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.NAMESPACE, on(interface="net1"), on(TWO, interface="net2")),
+        said(Source.MULTUS, on(None, interface="net2", network="default/sriov-b")),
+    )
+
+    assert [(one.id, one.network) for one in devices.devices] == [
+        (ONE, None),
+        (TWO, "default/sriov-b"),
+    ]
+    assert devices.loose == ()
+
+
+def test_a_statement_on_a_network_gets_the_device_that_another_names(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.DEVICE_INFO, on(network="default/sriov-a", interface="net1")),
+        said(Source.API, on(None, network="default/sriov-a", resource="rig.io/pf0")),
+    )
+
+    assert [one.resource for one in devices.devices] == ["rig.io/pf0"]
+
+
+def test_networks_of_one_resource_get_its_devices_in_the_order_of_multus(tmp_path: Path) -> None:
+    ids = [DeviceId(Bus.PCI, f"0000:01:10.{number}") for number in (4, 2, 0)]
+
+    devices = found(
+        tmp_path,
+        said(Source.KUBELET, *(on(one, resource="rig.io/pf0", container="app") for one in ids)),
+        said(
+            Source.API,
+            *(on(None, network=f"default/{name}", resource="rig.io/pf0") for name in "cab"),
+        ),
+    )
+
+    assert [(one.id.address[-1], one.network) for one in devices.devices] == [
+        ("0", "default/c"),
+        ("2", "default/a"),
+        ("4", "default/b"),
+    ]
+
+
+def test_a_network_that_cannot_be_tied_to_one_device_stays_loose(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.KUBELET, on(resource="rig.io/pf0"), on(TWO, resource="rig.io/pf0")),
+        said(Source.MULTUS, on(None, network="default/a", resource="rig.io/pf0")),
+    )
+
+    assert [one.network for one in devices.devices] == [None, None]
+    assert [one.network for one in devices.loose] == ["default/a"]
+
+
+def test_the_last_sources_are_asked_only_where_a_network_lacks_its_device(tmp_path: Path) -> None:
+    asked: list[PodRef] = []
+
+    def api(pod: PodRef) -> Reading:
+        asked.append(pod)
+        return said(Source.API, on(network="default/a", interface="net1"))
+
+    loose = said(Source.MULTUS, on(None, network="default/a", resource="rig.io/pf0"))
+    socket = said(Source.DEVICE_INFO, on(None, network="default/fast", kind=Kind.MEMIF))
+    places = replace(Node(tmp_path).places, sysfs=tmp_path)
+
+    Search(POD, places).conclude(socket, if_networks_lack_devices=[api])
+    assert asked == []
+
+    devices = Search(POD, places).conclude(loose, if_networks_lack_devices=[api])
+    assert asked == [POD]
+    assert [(one.id, one.resource) for one in devices.devices] == [(ONE, "rig.io/pf0")]
+
+
+def test_a_source_that_fails_is_a_problem_and_no_more(tmp_path: Path) -> None:
+    def api(_: PodRef) -> Reading:
+        raise RuntimeError("boom")
+
+    loose = said(Source.MULTUS, on(None, network="default/a", resource="rig.io/pf0"))
+    places = replace(Node(tmp_path).places, sysfs=tmp_path)
+
+    devices = Search(POD, places).conclude(loose, if_networks_lack_devices=[api])
+
+    assert devices.problems == ("cannot ask Kubernetes API: RuntimeError: boom",)
+
+
+def test_another_pod_with_our_device_is_a_claim_beside_ours(tmp_path: Path) -> None:
+    claim = Claim(Source.KUBELET, ONE, "default/nf2")
+
+    devices = found(tmp_path, said(Source.KUBELET, on(resource="rig.io/pf0"), claims=(claim,)))
+
+    assert devices.devices[0].sources == (Source.KUBELET,)
+    assert devices.devices[0].claims == (claim,)
+    assert devices.disagreements == ()
+
+
+def test_pods_of_one_name_are_told_apart_by_the_checkpoint(tmp_path: Path) -> None:
+    kubelet = said(Source.KUBELET, on(), on(TWO), is_ambiguous=True)
+    checkpoint = said(
+        Source.CHECKPOINT, on(), claims=(Claim(Source.CHECKPOINT, TWO, "pod UID other"),)
+    )
+
+    assert [one.id for one in found(tmp_path, kubelet).devices] == [ONE, TWO]
+    assert [one.id for one in found(tmp_path, kubelet, checkpoint).devices] == [ONE]
+
+
+# What each source can say of one device, in two ways that cannot both hold.
+SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
+    Source.KUBELET: {"resource": ("a/x", "a/y"), "container": ("c1", "c2"), "numa_node": (0, 1)},
+    Source.CHECKPOINT: {"resource": ("a/x", "a/y"), "container": ("c1", "c2"), "numa_node": (0, 1)},
+    Source.SRIOV_CNI: {"interface": ("net1", "net2")},
+    Source.DEVICE_INFO: {
+        "network": ("ns/a", "ns/b"),
+        "interface": ("net1", "net2"),
+        "kind": (Kind.PCI, Kind.VDPA),
+        "pf": (ONE, TWO),
+    },
+    Source.MULTUS: {
+        "network": ("ns/a", "ns/b"),
+        "interface": ("net1", "net2"),
+        "resource": ("a/x", "a/y"),
+    },
+    Source.RESULTS: {"network": ("a", "b"), "interface": ("net1", "net2")},
+    Source.API: {
+        "network": ("ns/a", "ns/b"),
+        "interface": ("net1", "net2"),
+        "resource": ("a/x", "a/y"),
+        "kind": (Kind.PCI, Kind.VDPA),
+        "pf": (ONE, TWO),
+    },
+    Source.SYSFS: {"kind": (Kind.PCI, Kind.VDPA), "pf": (ONE, TWO), "numa_node": (0, 1)},
+    Source.NAMESPACE: {"interface": ("net1", "net2")},
+}
+PAIRS = [
+    (first, second, field)
+    for first, second in combinations(SAYINGS, 2)
+    for field in SAYINGS[first].keys() & SAYINGS[second].keys()
+]
+
+
+@pytest.mark.parametrize(("first", "second", "field"), PAIRS)
+def test_each_pair_of_sources_that_disagrees_is_told(
+    tmp_path: Path, first: Source, second: Source, field: str
+) -> None:
+    one, other = SAYINGS[first][field][0], SAYINGS[second][field][1]
+    same = SAYINGS[second][field][0]
+
+    apart = found(
+        tmp_path, said(first, on(ONE, **{field: one})), said(second, on(ONE, **{field: other}))
+    )
+    agreed = found(
+        tmp_path, said(first, on(ONE, **{field: one})), said(second, on(ONE, **{field: same}))
+    )
+
+    assert [str(told) for told in apart.disagreements if told.field == field] == [
+        f"the sources disagree about {ONE}: {field} is {one}, says {first}; {other}, says {second}"
+    ]
+    assert [told for told in agreed.disagreements if told.field == field] == []
+
+
+WHO_NAME_INTERFACES = [source for source, facts in SAYINGS.items() if "interface" in facts]
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(WHO_NAME_INTERFACES, 2)))
+def test_two_devices_for_one_interface_are_told(
+    tmp_path: Path, first: Source, second: Source
+) -> None:
+    devices = found(
+        tmp_path, said(first, on(interface="net1")), said(second, on(TWO, interface="net1"))
+    )
+
+    assert [one.said for one in devices.disagreements if one.about == "net1"] == [
+        ((first, str(ONE)), (second, str(TWO)))
+    ]
+
+
+@pytest.mark.parametrize("knowing", [Source.KUBELET, Source.CHECKPOINT])
+@pytest.mark.parametrize(
+    "other", [one for one in Source if one not in (Source.SYSFS, Source.NAMESPACE)]
+)
+def test_a_device_that_kubelet_does_not_know_of_is_told(
+    tmp_path: Path, knowing: Source, other: Source
+) -> None:
+    if knowing is other:
+        return
+    devices = found(tmp_path, said(knowing, on(TWO)), said(other, on(), on(TWO)))
+
+    (told,) = devices.disagreements
+    assert str(told) == (
+        f"the sources disagree about {ONE}: it is the pod's, says {other}; "
+        f"not the pod's, says {knowing}"
+    )
+
+
+def test_sysfs_is_heard_on_what_others_name(tmp_path: Path) -> None:
+    a_vf(tmp_path, ONE.address, numa_node=1)
+
+    devices = found(tmp_path, said(Source.KUBELET, on(numa_node=0)))
+
+    assert [str(one) for one in devices.disagreements] == [
+        f"the sources disagree about {ONE}: numa_node is 0, says kubelet; 1, says sysfs"
+    ]
+
+
+def test_the_resource_of_a_claim_contradicts_nothing(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.KUBELET, on(resource="claim default/two-vfs")),
+        said(Source.CHECKPOINT, on(TWO, resource="rig.io/pf1")),
+        said(Source.MULTUS, on(resource="rig.io/pf0")),
+    )
+
+    assert [one.about for one in devices.disagreements] == [str(TWO)]
+
+
+def test_the_networks_are_those_of_the_first_source_that_lists_them(tmp_path: Path) -> None:
+    network = NetworkRequest("default/sriov-a", "net1", "sriov", "rig.io/pf0", ONE, {})
+
+    devices = found(
+        tmp_path,
+        said(Source.MULTUS, networks=(network,)),
+        said(Source.API, networks=(replace(network, network="other"),)),
+    )
+
+    assert devices.networks == (network,)
