@@ -1,19 +1,31 @@
-"""What there is to choose from: links of pod and host, with what bus, PF and mover say of them."""
+"""What there is to choose from: links of pod and host, and what bus, PF and kubelet say of them."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import deviceinfo
-from deviceinfo import Device, SriovCniEntry
-from sriovbond.bond.config import NetConf
-from sriovbond.bond.links import NO_MAC, Link, Member, PhysicalFunction, Place
-from sriovbond.bond.selection import Seen, UserspaceDevice
+from deviceinfo import (
+    AllocatedDevice,
+    Ask,
+    Device,
+    Kind,
+    NetworkRequest,
+    PodDevices,
+    PodRef,
+    Reading,
+    Search,
+    Source,
+    Statement,
+)
+from sriovbond.bond.config import AUTO, NetConf
+from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
+from sriovbond.bond.options import normal_key
+from sriovbond.bond.seen import Seen, Unlinked
 from sriovbond.cni.request import CniRequest
 from sriovbond.host import Host
 from sriovbond.kernel import links
 from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
-
-_CACHE = "SR-IOV CNI's cache"
 
 
 @dataclass(slots=True)
@@ -22,16 +34,16 @@ class Sources:
 
     host: Host
     host_netlink: Netlink
-    entries: dict[str, SriovCniEntry]
+    found: PodDevices
     devices: dict[str, Device | None] = field(default_factory=dict)
     pfs: dict[str, Link] | None = None
 
     def device(self, address: str) -> Device | None:
-        """Return the PCI function at the address; None where none is, or on another bus."""
+        """Return the device at the address; None where none is, or on an unknown bus."""
         if address not in self.devices:
             wanted = deviceinfo.parse_device_id(address)
             self.devices[address] = (
-                deviceinfo.read_device(self.host.sysfs, wanted) if wanted else None
+                deviceinfo.read_device(self.host.places.sysfs, wanted) if wanted else None
             )
         return self.devices[address]
 
@@ -45,82 +57,169 @@ class Sources:
         return self.pfs.get(address)
 
     def as_member(self, link: Link, place: Place) -> Member:
-        """Return the link with what its bus, its PF and SR-IOV CNI say of it."""
+        """Return the link with what its bus, its PF and whoever allocated it say of it."""
         device = self.device(link.device) if link.device else None
         if device is None:
             return Member(link, place)
+        given = self.found.get(link.device)
         member = Member(
             link=link,
             place=place,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
+            allocation=_allocation(given) if given else Allocation(),
         )
         return self._with_pf(member, device) if device.pf else member
 
-    def without_netdev(self) -> list[UserspaceDevice]:
-        """Return the pod's devices that the kernel cannot bond, by who told of them."""
-        return [
-            UserspaceDevice(
-                device.id.address,
-                device.driver or "no driver",
-                _CACHE,
-                entry.ifname,
-                *device.vdpa[:1],
-            )
-            for address, entry in self.entries.items()
-            if (device := self.device(address))
-            and (device.is_userspace or device.vdpa or device.driver is None)
-        ]
+    def unlinked(self) -> Iterator[Unlinked]:
+        """Yield the pod's network devices that no link in the pod stands for."""
+        for given in self.found.devices:
+            is_linked = any(one.source is Source.NAMESPACE for one in given.statements)
+            is_other = given.device is not None and not given.device.is_network
+            if given.sources and not is_linked and not is_other:
+                yield self._unlinked(given)
+        for loose in self.found.loose:
+            if loose.kind in (Kind.VDPA, Kind.VHOST_USER, Kind.MEMIF):
+                told = Allocation(loose.resource or "", loose.network or "", "", (loose.source,))
+                yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=told)
+
+    def _unlinked(self, given: AllocatedDevice) -> Unlinked:
+        device = given.device
+        return Unlinked(
+            device=given.id.address,
+            driver=(device and device.driver) or "",
+            is_userspace=bool(device and device.is_userspace),
+            is_gone=device is None,
+            kind=given.kind,
+            vdpa=next(iter(device.vdpa), "") if device else "",
+            ifname=given.interface or "",
+            pf=self._pf(device.pf.address, device.numa_node) if device and device.pf else None,
+            allocation=_allocation(given),
+        )
+
+    def _pf(self, address: str, numa_node: int | None) -> PhysicalFunction:
+        link = self.pf(address)
+        if link is None:
+            return PhysicalFunction(address, numa_node=numa_node)
+        return PhysicalFunction(
+            address,
+            name=link.name,
+            mtu=link.mtu,
+            has_carrier=link.has_carrier,
+            numa_node=numa_node,
+            master=link.within,
+            has_representors=link.has_representors,
+        )
 
     def _with_pf(self, member: Member, device: Device) -> Member:
         address = device.pf.address if device.pf else ""
         link = self.pf(address)
-        pf = PhysicalFunction(address, numa_node=device.numa_node)
-        if link is not None:
-            pf = replace(
-                pf,
-                name=link.name,
-                mtu=link.mtu,
-                has_carrier=link.has_carrier,
-                master=link.within,
-                has_representors=link.has_representors,
-            )
         vfs = link.vfs if link is not None else ()
+        given = self.found.get(device.id.address)
         return replace(
             member,
-            pf=pf,
+            pf=self._pf(address, device.numa_node),
             vf_number=device.vf_number,
             settings=next((vf for vf in vfs if vf.number == device.vf_number), None),
-            administrative_mac=self._administrative_mac(device),
+            administrative_mac=given.administrative_mac if given else None,
         )
 
-    def _administrative_mac(self, device: Device) -> str | None:
-        """Return the MAC that SR-IOV CNI, or somebody before it, had the PF set on the VF."""
-        entry = self.entries.get(device.id.address)
-        if entry is None:
-            return None
-        if entry.administrative_mac:
-            return entry.administrative_mac.lower()
-        before = (entry.original_admin_mac or NO_MAC).lower()
-        own = (entry.original_effective_mac or "").lower()
-        return before if before not in (NO_MAC, own) else None
 
-
-def gather(
-    host: Host, request: CniRequest, config: NetConf, pod: Namespace, home: Namespace
-) -> tuple[Seen, list[str]]:
-    """Return what was seen, and in words what could not be read of it.
-
-    The host's links are looked at only where `links` may mean them: a node has hundreds.
-    """
-    may_be_host = config.links is not None and not config.links_in_container
-    reading = deviceinfo.read_cache(host.sriov_cni_cache, request.container_id, netns=request.netns)
-    entries: dict[str, SriovCniEntry] = {entry.device_id: entry for entry in reading.entries}
-    sources = Sources(host, home.netlink, entries)
-    seen = Seen(
-        pod=links.snapshot(pod.netlink),
-        host=links.snapshot(home.netlink) if may_be_host else (),
-        userspace=sources.without_netdev(),
-        as_member=sources.as_member,
+def _allocation(given: AllocatedDevice) -> Allocation:
+    return Allocation(
+        resource=given.resource or "",
+        network=given.network or "",
+        container=given.container or "",
+        sources=given.sources,
+        others=tuple(f"{claim.pod} ({claim.source})" for claim in given.claims),
     )
-    return seen, list(reading.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One look at what there is, begun early: the kubelet answers while ADD does its other reading.
+
+    `asks` are asked when the sources on this node leave a network without a device.
+    """
+
+    host: Host
+    request: CniRequest
+    asks: Sequence[Ask]
+    search: Search
+
+    def gather(self, config: NetConf, pod: Namespace, home: Namespace) -> tuple[Seen, PodDevices]:
+        """Return what can be chosen from, and what the sources said of the pod's devices.
+
+        The host's links are looked at only where `links` may mean them: a node has hundreds.
+        """
+        may_be_host = config.links is not None and not config.links_in_container
+        in_pod = links.snapshot(pod.netlink)
+        on_host = links.snapshot(home.netlink) if may_be_host else ()
+        found = self.search.conclude(standing(in_pod), if_networks_lack_devices=self.asks)
+        sources = Sources(self.host, home.netlink, found)
+        own, later = _order(found.networks, self.request)
+        seen = Seen(
+            pod=in_pod,
+            host=on_host,
+            unlinked=tuple(sources.unlinked()),
+            as_member=sources.as_member,
+            pod_name=str(found.pod) if found.pod.name else "",
+            later=tuple(_words(one) for one in later if one.resource or one.device),
+            auto_bonds=tuple(_words(one) for one in own if _is_auto(one.config)),
+        )
+        return seen, found
+
+
+def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
+    """Begin to look at what the request's pod was given."""
+    args = request.args
+    pod = PodRef(
+        namespace=args.get("K8S_POD_NAMESPACE", ""),
+        name=args.get("K8S_POD_NAME", ""),
+        uid=args.get("K8S_POD_UID", ""),
+        container_id=request.container_id,
+        netns=request.netns,
+    )
+    search = Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
+    return Lookup(host, request, asks, search)
+
+
+def standing(in_pod: Sequence[Link]) -> Reading:
+    """Return what the links of the pod's namespace say of its devices."""
+    named = [(link, deviceinfo.parse_device_id(link.device)) for link in in_pod if link.device]
+    statements = tuple(
+        Statement(Source.NAMESPACE, device=device, interface=link.name, mac=link.mac)
+        for link, device in named
+        if device
+    )
+    return Reading(Source.NAMESPACE, statements)
+
+
+def _order(
+    networks: Sequence[NetworkRequest], request: CniRequest
+) -> tuple[list[NetworkRequest], Sequence[NetworkRequest]]:
+    """Return the pod's networks of this plugin, and all those that come after this one."""
+    own = [one for one in networks if one.plugin == request.config.get("type")]
+    alike = [one for one in own if one.config.get("name") == request.network]
+    by_name = [one for one in alike if one.interface == request.ifname]
+    this = next(iter(by_name or alike), None)
+    return own, networks[networks.index(this) + 1 :] if this else ()
+
+
+def _is_auto(config: Mapping[str, object]) -> bool:
+    given = next((value for key, value in config.items() if normal_key(key) == "links"), None)
+    return given in (None, AUTO)
+
+
+def _words(one: NetworkRequest) -> str:
+    return f"{one.network}@{one.interface}" if one.interface else one.network
+
+
+def remarks(found: PodDevices) -> Iterator[str]:
+    """Yield what an operator should know of the sources: faults, contradictions, other claims."""
+    yield from found.problems
+    yield from map(str, found.disagreements)
+    for device in found.devices:
+        for claim in device.claims:
+            if device.sources:
+                yield f"{claim.source} says that {claim.pod} was given {device.id}, too"

@@ -23,7 +23,7 @@ def reasons_against_add(host: Host) -> list[str]:
 
 
 def _bonding_driver(host: Host) -> Iterator[str]:
-    if (host.sysfs / "module/bonding").is_dir():
+    if (host.places.sysfs / "module/bonding").is_dir():
         return
     folder = host.modules / os.uname().release
     for name in _MODULE_LISTS:

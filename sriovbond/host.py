@@ -1,22 +1,24 @@
 """This machine's paths and limits, as one value that a test can point elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from deviceinfo import KUBELET_TIMEOUT_S, Places
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """Where this node keeps what the plugin reads and writes; times in seconds."""
 
-    sysfs: Path = Path("/sys")
+    places: Places = field(default_factory=Places)
     proc: Path = Path("/proc")
     modules: Path = Path("/lib/modules")
     state: Path = Path("/var/lib/sriovbond")
     run: Path = Path("/run/sriovbond")
-    sriov_cni_cache: Path = Path("/var/lib/cni/sriov")
     logs: Path = Path("/var/log")
     lock_timeout_s: float = 20.0
     ipam_timeout_s: float = 60.0
+    kubelet_timeout_s: float = KUBELET_TIMEOUT_S
     dhcp_carrier_timeout_s: float = 10.0
 
     @property

@@ -1,10 +1,11 @@
 """The network configuration: what stdin may say of a bond, parsed once, all faults at once."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -13,6 +14,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
 from sriovbond.bond.kinds import INT_MAX, Kind, Mac, Number, whole_number
@@ -43,12 +45,18 @@ IGNORED_KEYS = (
 )  # fmt: skip
 _IGNORED = {normal_key(key) for key in IGNORED_KEYS}
 _OPTION_KEYS = by_key(OPTIONS)
-_LINK_KEYS = {"name": "name", **{key: row.name for key, row in by_key(MEMBER_OPTIONS).items()}}
+SELECTORS = ("name", "network", "resource", "pci", "pf")
+_LINK_KEYS = {
+    **{key: key for key in SELECTORS},
+    **{key: row.name for key, row in by_key(MEMBER_OPTIONS).items()},
+}
 _FAIL_OVER_MAC = "fail_over_mac"
-_AUTO = "auto"
+AUTO = "auto"
 _NEAR = 0.81  # of difflib's ratio: modes is near mode, dpMode (userspace CNI's) is not
 _NEAR_LETTERS = 2
 _MTU = Number(1, INT_MAX)
+_PATTERN = re.compile(r"[*?\[]")
+_PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 characters
 
 
 class Policy(StrEnum):
@@ -82,17 +90,53 @@ def _absolute(given: object) -> object:
     raise ValueError(f"an absolute path is wanted, {given!r} was found")
 
 
+_Pattern = Annotated[str | None, Field(min_length=1, max_length=_PATTERN_LENGTH)]
+
+
 class LinkSelector(BaseModel):
-    """One entry of `links`: an interface and its own options in the bond."""
+    """One entry of `links`: which links it means, by all of what it names, and their options.
 
-    model_config = ConfigDict(frozen=True)
+    Each of name, network, resource, pci and pf may be a shell pattern.
+    """
 
-    name: Annotated[
-        str,
-        Field(min_length=1, max_length=ALTNAME_MAX, description="The interface, or an altname."),
-    ]
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"anyOf": [{"required": [key]} for key in SELECTORS]},
+    )
+
+    name: Annotated[_Pattern, Field(description="The interface, or an altname.")] = None
+    network: Annotated[
+        _Pattern, Field(description="The NetworkAttachmentDefinition, with or without namespace.")
+    ] = None
+    resource: Annotated[
+        _Pattern, Field(description="The extended resource by which kubelet gave the device.")
+    ] = None
+    pci: Annotated[_Pattern, Field(description="The address of the device.")] = None
+    pf: Annotated[_Pattern, Field(description="The PF of a VF, by name or address.")] = None
     prio: Annotated[int | None, _with(option("prio").kind)] = None
     queue_id: Annotated[int | None, _with(option("queue_id").kind)] = None
+
+    @model_validator(mode="after")
+    def _selects(self) -> Self:
+        if not self.wanted:
+            raise ValueError(f"one of {', '.join(SELECTORS)} is wanted, none was found")
+        if self.is_exact and len(self.name or "") > ALTNAME_MAX:
+            raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")
+        return self
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """What it asks for, by selector."""
+        asked = {key: getattr(self, key) for key in SELECTORS}
+        return {key: value for key, value in asked.items() if value}
+
+    @property
+    def is_exact(self) -> bool:
+        """True where it is one interface's name and nothing else, as bond-cni has it."""
+        return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} {value!r}" for key, value in self.wanted.items())
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -108,7 +152,10 @@ class NetConf(BaseModel):
 
     links: Annotated[
         tuple[LinkSelector, ...] | None,
-        Field(description="The interfaces to bond; absent: every VF of a kernel driver in the pod"),
+        Field(
+            description="What to bond: names, or selectors by network, resource, pci, pf; "
+            "absent or auto: every VF of a kernel driver in the pod"
+        ),
     ] = None
     links_in_container: Annotated[
         bool | None,
@@ -166,7 +213,7 @@ class NetConf(BaseModel):
         Field(alias="logFile", description="A file below /var/log for the log; absent: stderr"),
     ] = None
     settings: Annotated[tuple[Setting, ...], Field(exclude=True)] = ()
-    fail_over_mac: Annotated[str, Field(exclude=True)] = _AUTO
+    fail_over_mac: Annotated[str, Field(exclude=True)] = AUTO
     ipam_type: Annotated[str, Field(exclude=True)] = ""
     warnings: Annotated[tuple[Finding, ...], Field(exclude=True)] = ()
 
@@ -191,13 +238,13 @@ class NetConf(BaseModel):
             member_addresses=self.member_addresses,
             redundancy=self.redundancy,
             redundancy_level=self.redundancy_level,
-            wanted=tuple(link.name for link in self.links or ()),
+            wanted=tuple(str(link) for link in self.links or ()),
             wanted_settings=tuple(one for link in self.links or () for one in link.settings),
         )
 
     def resolved_fail_over_mac(self) -> str:
         """Return what `auto` means: active in active-backup, none with a fixed MAC."""
-        if self.fail_over_mac != _AUTO:
+        if self.fail_over_mac != AUTO:
             return self.fail_over_mac
         return "active" if self.mode is BondMode.ACTIVE_BACKUP and not self.mac else "none"
 
@@ -259,8 +306,10 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
 
 
 def _read_links(reading: _Reading, key: str, given: object) -> None:
+    if given == AUTO:
+        return
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        wanted = 'a list such as [{"name": "net1"}, {"name": "net2"}] is wanted'
+        wanted = '"auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}] is wanted'
         reading.faults.append(f"{key}: {wanted}, {given!r} was found")
         return
     reading.fields["links"] = [
@@ -340,17 +389,28 @@ def _config(reading: _Reading, ipam_type: str) -> NetConf:
     understood = _model(reading).model_copy(
         update={
             "settings": tuple(reading.settings.values()),
-            "fail_over_mac": str(asked.value) if asked else _AUTO,
+            "fail_over_mac": str(asked.value) if asked else AUTO,
             "ipam_type": ipam_type,
         }
     )
-    if understood.links_in_container is False and understood.links is None:
-        reading.faults.append("linksInContainer: false needs `links`: name the host's interfaces")
+    if understood.links_in_container is False:
+        reading.faults += _host_faults(understood.links)
     resolved = understood.resolved_fail_over_mac()
     if asked or resolved != "none":
-        is_default = understood.fail_over_mac == _AUTO
+        is_default = understood.fail_over_mac == AUTO
         reading.settings[_FAIL_OVER_MAC] = Setting(_FAIL_OVER_MAC, resolved, is_default=is_default)
     return understood.model_copy(update={"settings": tuple(reading.settings.values())})
+
+
+def _host_faults(links: tuple[LinkSelector, ...] | None) -> list[str]:
+    if links is None:
+        return ["linksInContainer: false needs `links`: name the host's interfaces"]
+    return [
+        f"links.{place}: {link} cannot be found on the host: kubelet gives devices to pods; "
+        "select by name, pci or pf, or leave linksInContainer out"
+        for place, link in enumerate(links)
+        if link.network or link.resource
+    ]
 
 
 def _model(reading: _Reading) -> NetConf:
@@ -375,7 +435,10 @@ def json_schema() -> dict[str, object]:
     """Return the JSON schema of a network configuration, made from the model and the table."""
     schema = NetConf.model_json_schema(by_alias=True)
     own = {key: schema["properties"][key] for key in OWN_FIELDS.values()}
+    own["links"]["anyOf"].append({"const": AUTO})
     used = schema["$defs"]
+    names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
+    used["LinkSelector"]["properties"]["name"]["anyOf"][0].update(names)
     used["LinkSelector"]["properties"].update(_described(MEMBER_OPTIONS))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

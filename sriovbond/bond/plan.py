@@ -60,14 +60,18 @@ class BondState:
     members: tuple[MemberState, ...] = ()
 
 
-def plan_bond(name: str, config: NetConf, members: Sequence[Member]) -> BondPlan:
+def plan_bond(
+    name: str, config: NetConf, members: Sequence[Member], later: tuple[str, ...] = ()
+) -> BondPlan:
     """Return the plan, or say why it cannot work; nothing is touched.
+
+    `later` are the pod's networks with a device that come after the bond.
 
     Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds a
     PF without carrier.
     """
     mtu = config.mtu or min(member.link.mtu for member in members)
-    situation = replace(config.situation(), members=members, mtu=mtu)
+    situation = replace(config.situation(), members=members, mtu=mtu, later=later)
     findings = tuple(dict.fromkeys((*config.warnings, *judge(situation))))
     _refuse(findings, config.policy)
     return BondPlan(

@@ -265,10 +265,10 @@ def _pf_without_carrier(seen: Situation) -> Iterator[str]:
 
 def _member_twice(seen: Situation) -> Iterator[str]:
     for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
-        yield f"links name {name!r} {seen.wanted.count(name)} times"
+        yield f"links ask for {name} {seen.wanted.count(name)} times"
     names = [member.name for member in seen.members]  # which two different altnames may mean
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"links name {name!r} {names.count(name)} times, by different names"
+        yield f"links ask for {name!r} {names.count(name)} times, by different names"
 
 
 def _queue_twice(seen: Situation) -> Iterator[str]:
@@ -276,6 +276,11 @@ def _queue_twice(seen: Situation) -> Iterator[str]:
     for queue in dict.fromkeys(queues):
         if queues.count(queue) > 1:
             yield f"queue_id {queue} is asked for {queues.count(queue)} members"
+
+
+def _listed_after(seen: Situation) -> Iterator[str]:
+    if seen.later and not seen.wanted:
+        yield f"the pod lists {', '.join(seen.later)} after the bond, which cannot take their VFs"
 
 
 def _elsewhere(_: Situation) -> Iterator[str]:
@@ -319,6 +324,7 @@ RULES: tuple[Rule, ...] = (
     Rule("members-differ-trust", Level.WARNING, "What a trusted VF may do (other MACs, promiscuous mode) stops at the failover to one without trust.", "give all members trust on, or all trust off", views.differing_trust),
     Rule("members-differ-mtu", Level.WARNING, "The bond takes the smallest MTU of its members; different ones are mostly an oversight.", "give PFs and VFs one MTU, or set `mtu`", views.differing_mtu),
     Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's.", "look at the PF's cable and switch port", _pf_without_carrier),
+    Rule("bond-before-members", Level.WARNING, "Multus adds networks in the order of the pod's annotation, so the VFs of later ones are not there yet.", "list the bond after the VFs' networks", _listed_after),
 )
 
 FOUND_ELSEWHERE: tuple[Rule, ...] = (
@@ -326,6 +332,12 @@ FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("too-few-members", Level.REFUSED, "Fewer links can be bonded than minMembers asks for; the message lists each link and why it was not taken.", "ask for a VF on each of two PFs in networks before the bond's, or set minMembers to 1", _elsewhere),
     Rule("userspace-driver", Level.REFUSED, "A VF given to this pod is bound to vfio-pci or uio, so the kernel has no interface of it.", "bond it in the guest or in DPDK, or bind it to its kernel driver", _elsewhere),
     Rule("vdpa-device", Level.REFUSED, "A VF given to this pod is used as a vDPA device, so the kernel has no interface of it.", "bond it in the guest, or remove the vDPA device", _elsewhere),
+    Rule("socket-device", Level.REFUSED, "A vhost-user or memif network is a socket between processes.", "bond it in the guest or in DPDK, or select the others with `links`", _elsewhere),
+    Rule("no-driver", Level.REFUSED, "A VF given to this pod is bound to no driver.", "bind it to its kernel driver", _elsewhere),
+    Rule("not-in-pod", Level.REFUSED, "kubelet gave the pod a VF whose interface is not in it, and `links` asks for it or the others are too few.", "ask for a network with that resource, and list it before the bond's", _elsewhere),
+    Rule("vf-of-another-pod", Level.REFUSED, "A VF stands in this pod that kubelet gave to another one only.", "look who put it here, and delete that pod or this one", _elsewhere),
+    Rule("no-such-link", Level.REFUSED, "An entry of `links` matches nothing that can be bonded; the message lists what was seen.", "correct the entry, or list its network before the bond's", _elsewhere),
+    Rule("auto-twice", Level.REFUSED, "Two bonds of one pod would both take all of its VFs.", "select with `links` in each: by name, network, resource, pci or pf", _elsewhere),
     Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already.", "delete it, or ask for another name", _elsewhere),
     Rule("option-not-taken", Level.REFUSED, "This kernel does not know the option and would have dropped it without a word.", "leave it out or use a newer kernel", _elsewhere),
 )

@@ -1,176 +1,169 @@
 """Which links become members, and why the others do not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sriovbond.bond.config import LinkSelector, NetConf
-from sriovbond.bond.links import Link, Member, Place
-from sriovbond.errors import ConfigError, RefusedError
+from sriovbond.bond.links import Member, Place
+from sriovbond.bond.naming import named
+from sriovbond.bond.seen import NOT_IN_POD, SOCKET, Seen, Unlinked, matches
+from sriovbond.errors import RefusedError
 
-_REMEDIES = {
-    Place.POD: "list the VFs' networks before the bond's in the pod's annotation, and use the "
-    "names that they get there, or set linksInContainer false for interfaces of the host",
-    Place.HOST: "name interfaces of the host, or set linksInContainer true for those of the pod",
-}
+_IN_USERSPACE = (
+    "the kernel cannot bond it: bond it in the guest or in DPDK, or bind it to its kernel driver, "
+    "or select the others with `links`"
+)
+_FOREIGN = "vf-of-another-pod"
+_IN_BOND = "already in a bond or bridge"
 DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
 
 
 @dataclass(frozen=True, slots=True)
-class UserspaceDevice:
-    """A device given to this pod that no netdev stands for; `source` says who told of it.
+class Verdict:
+    """Whether a link or a device becomes a member, and why not; `rule` is the rule it breaks."""
 
-    `vdpa` names the vDPA device made on it, empty where its driver hands it to a process.
-    """
-
-    pci: str
-    driver: str
-    source: str
-    ifname: str = ""
-    vdpa: str = ""
-
-    def __str__(self) -> str:
-        asked_as = f" (asked for as {self.ifname})" if self.ifname else ""
-        bound = (
-            f"is used as {self.vdpa} by {self.driver}"
-            if self.vdpa
-            else f"is bound to {self.driver}"
-        )
-        return f"{self.pci}{asked_as} {bound}, says {self.source}"
+    subject: Member | Unlinked
+    why_not: str = ""
+    rule: str = ""
 
     @property
-    def rule(self) -> str:
-        """The id of the rule that it breaks."""
-        return "vdpa-device" if self.vdpa else "userspace-driver"
+    def is_taken(self) -> bool:
+        """True for a member."""
+        return not self.why_not
 
+    @property
+    def forbids_bond(self) -> bool:
+        """True where a bond of the others would be half of what was asked for."""
+        return self.rule not in ("", NOT_IN_POD)
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The links of pod and host, and the pod's devices without a netdev.
-
-    `as_member` adds to a link what its bus and its PF say of it.
-    """
-
-    pod: Sequence[Link]
-    host: Sequence[Link]
-    userspace: Sequence[UserspaceDevice]
-    as_member: Callable[[Link, Place], Member]
+    def __str__(self) -> str:
+        rule = f" [{self.rule}]" if self.rule else ""
+        return f"{self.subject} {f'not: {self.why_not}' if self.why_not else 'taken'}{rule}"
 
 
 def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
     """Return the members in their order: that of `links`, else of the interfaces' names.
 
     Raises ConfigError where `links` names what is not there, RefusedError where too few can be
-    bonded or a VF is in userspace; both say what was seen.
+    bonded, an entry of `links` matches none, or one may not be bonded; all say what was seen.
     """
-    links = config.links
-    members = _usable(seen) if links is None else _named(config, links, seen)
+    if config.links is None and len(seen.auto_bonds) > 1:
+        raise RefusedError(
+            f"cannot choose the members: the bonds {' and '.join(seen.auto_bonds)} of this pod "
+            "both take all of its VFs; say in each with `links` which ones it takes (by name, "
+            "network, resource, pci or pf) [auto-twice]"
+        )
+    told = verdicts(config, seen)
+    if config.links is not None and _is_by_names(config):
+        members = named(config, config.links, seen)
+        _refuse_forbidden([_judged(one, must_be_vf=False) for one in members], seen)
+    else:
+        _refuse_forbidden(told, seen)
+        members = [one.subject for one in told if one.is_taken and isinstance(one.subject, Member)]
+        _refuse_unmatched(config.links or (), members, told, seen)
     if len(members) < config.min_members:
-        raise RefusedError(_too_few(config, seen, members))
+        raise RefusedError(_too_few(config.min_members, members, told, seen))
     return tuple(members)
 
 
-def _usable(seen: Seen) -> list[Member]:
-    if seen.userspace:
-        found = "; ".join(str(device) for device in seen.userspace)
-        rules = ", ".join(sorted({device.rule for device in seen.userspace}))
-        raise RefusedError(
-            f"cannot bond this pod's VFs: {found}; the kernel cannot bond it: bond it in the guest "
-            f"or in DPDK, or bind it to its kernel driver [{rules}]"
-        )
-    members = [seen.as_member(link, Place.POD) for link in seen.pod]
-    return sorted(
-        (one for one in members if not _why_not(one)), key=lambda one: (len(one.name), one.name)
-    )
+def _is_by_names(config: NetConf) -> bool:
+    on_host = config.links_in_container is False
+    return on_host or all(link.is_exact for link in config.links or ())
 
 
-def _why_not(member: Member) -> str:
-    """Say why a link is not taken when none is named; nothing if it is."""
+def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
+    """Judge every link of the pod and every device of it; members first, in their order."""
+    members = [seen.as_member(link, Place.POD) for link in seen.pod if link.name != "lo"]
+    members.sort(key=lambda one: (len(one.name), one.name))
+    if config.links is None:
+        told = [_judged(member, must_be_vf=True) for member in members]
+        told += [_unlinked(one, is_selected=False) for one in seen.unlinked]
+    else:
+        told = list(_selected(config.links, members, seen.unlinked))
+    return tuple(sorted(told, key=lambda one: not one.is_taken))
+
+
+def _selected(
+    links: Sequence[LinkSelector], members: Sequence[Member], unlinked: Sequence[Unlinked]
+) -> Iterator[Verdict]:
+    rest: list[Member | Unlinked] = [*members, *unlinked]
+    for link in links:
+        for one in [one for one in rest if matches(link, one)]:
+            rest.remove(one)
+            if isinstance(one, Unlinked):
+                yield _unlinked(one, is_selected=True)
+            else:
+                asked = replace(one, prio=link.prio, queue_id=link.queue_id)
+                yield _judged(asked, must_be_vf=False)
+    yield from (Verdict(one, "not selected by `links`") for one in rest)
+
+
+def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
     link = member.link
+    others = ", ".join(member.allocation.others)
+    is_foreign = others and not member.allocation.sources
+    kind = member.driver or link.kind or "no device"
     reasons = (
-        (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface"),
-        (link.has_default_route, "carries a default route"),
-        (bool(link.uppers), f"carries {', '.join(link.uppers)}"),
-        (link.kind == "bond", "a bond itself"),
-        (bool(link.master), "already in a bond or bridge"),
-        (not member.is_vf, f"no VF ({member.driver or link.kind or 'no device'})"),
+        (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", ""),
+        (link.has_default_route, "carries a default route", ""),
+        (bool(link.uppers), f"carries {', '.join(link.uppers)}", ""),
+        (link.kind == "bond", "a bond itself", ""),
+        (bool(link.master), _IN_BOND, ""),
+        (must_be_vf and not member.is_vf, f"no VF ({kind})", ""),
+        (is_foreign, f"given to {others}", _FOREIGN),
     )
-    return next((words for holds, words in reasons if holds), "")
+    for holds, words, rule in reasons:
+        if holds:
+            return Verdict(member, words, rule)
+    return Verdict(member)
 
 
-def _named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
-    place = _place(config, links, seen)
-    standing = _by_name(seen.pod if place is Place.POD else seen.host)
-    missing = [link.name for link in links if link.name not in standing]
-    if missing:
-        raise ConfigError(_missing(missing, place, seen))
-    return [
-        replace(seen.as_member(standing[link.name], place), prio=link.prio, queue_id=link.queue_id)
-        for link in links
-    ]
+def _unlinked(one: Unlinked, *, is_selected: bool) -> Verdict:
+    if one.rule == NOT_IN_POD:
+        return Verdict(one, "its network must come before the bond's", one.rule)
+    is_no_vf = one.rule == SOCKET and not is_selected
+    return Verdict(one, _IN_USERSPACE, "" if is_no_vf else one.rule)
 
 
-def _by_name(links: Sequence[Link]) -> dict[str, Link]:
-    """Return the links by each of their names, as the kernel looks them up."""
-    return {name: link for link in links for name in link.names}
-
-
-def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
-    if config.links_in_container is not None:
-        return Place.POD if config.links_in_container else Place.HOST
-    names = {link.name for link in links}
-    for place, standing in ((Place.HOST, seen.host), (Place.POD, seen.pod)):
-        if names <= _by_name(standing).keys():
-            return place
-    raise ConfigError(_scattered(sorted(names), seen))
-
-
-def _scattered(names: Sequence[str], seen: Seen) -> str:
-    pod, host = (_by_name(links) for links in (seen.pod, seen.host))
-    told = []
-    for name in names:
-        places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]
-        told.append(
-            f"{name!r} is in the {' and the '.join(places)}" if places else f"{name!r} is nowhere"
+def _refuse_forbidden(told: Sequence[Verdict], seen: Seen) -> None:
+    forbidden = [one for one in told if one.forbids_bond]
+    if forbidden:
+        raise RefusedError(
+            f"cannot bond the VFs of {seen.whose}: "
+            + "; ".join(_forbidden_words(one) for one in forbidden)
         )
+
+
+def _forbidden_words(verdict: Verdict) -> str:
+    if verdict.rule == _FOREIGN:
+        return (
+            f"{verdict.subject} stands in this pod but was {verdict.why_not}; look who put it "
+            f"here, and delete that pod or this one [{verdict.rule}]"
+        )
+    return f"{verdict.subject}; {verdict.why_not} [{verdict.rule}]"
+
+
+def _refuse_unmatched(
+    links: Sequence[LinkSelector], members: Sequence[Member], told: Sequence[Verdict], seen: Seen
+) -> None:
+    for place, link in enumerate(links):
+        if not any(matches(link, member) for member in members):
+            raise RefusedError(
+                f"cannot find what `links`.{place} asks for, {link}: {_listed(told, seen)} "
+                "[no-such-link]"
+            )
+
+
+def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> str:
     return (
-        f"cannot find all `links` in one place: {'; '.join(told)}{_userspace_hint(names, seen)}; "
-        "name interfaces of the pod or of the host, or leave `links` out"
+        f"cannot bond {len(members)} of at least {least} members: {_listed(told, seen)}; "
+        "ask for a VF on each of two PFs in networks that the pod lists before the bond, "
+        "or set minMembers to 1 [too-few-members]"
     )
 
 
-def _missing(missing: Sequence[str], place: Place, seen: Seen) -> str:
-    standing = seen.pod if place is Place.POD else seen.host
-    names = ", ".join(sorted(link.name for link in standing))
-    return (
-        f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
-        f"it has {names or 'no interface'}{_elsewhere(missing, place, seen)}"
-        f"{_userspace_hint(missing, seen)}; {_REMEDIES[place]}"
-    )
-
-
-def _elsewhere(missing: Sequence[str], place: Place, seen: Seen) -> str:
-    other, there = (Place.HOST, seen.host) if place is Place.POD else (Place.POD, seen.pod)
-    found = sorted(_by_name(there).keys() & set(missing))
-    return f"; the {other} has {', '.join(found)}" if found else ""
-
-
-def _userspace_hint(names: Sequence[str], seen: Seen) -> str:
-    return "".join(
-        f"; {device}: the kernel cannot bond it [{device.rule}]"
-        for device in seen.userspace
-        if device.ifname in names
-    )
-
-
-def _too_few(config: NetConf, seen: Seen, members: Sequence[Member]) -> str:
-    taken = {member.name for member in members}
-    told = [f"{member} taken" for member in members]
-    for link in seen.pod:
-        if link.name not in taken and link.name != "lo":
-            member = seen.as_member(link, Place.POD)
-            told.append(f"{member} not: {_why_not(member) or 'not named'}")
-    return (
-        f"cannot bond {len(members)} of at least {config.min_members} members: the pod has "
-        f"{'; '.join(told) or 'no interface'}; ask for a VF on each of two PFs in networks "
-        "that the pod lists before the bond, or set minMembers to 1 [too-few-members]"
-    )
+def _listed(told: Sequence[Verdict], seen: Seen) -> str:
+    words = f"{seen.whose} has {'; '.join(str(one) for one in told) or 'no interface'}"
+    if any(one.why_not == _IN_BOND for one in told):
+        words += "; two bonds in one pod need `links` that select different VFs"
+    return words + seen.after_bond

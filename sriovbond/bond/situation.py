@@ -28,8 +28,9 @@ class RedundancyLevel(StrEnum):
 class Situation:
     """All that rules look at; `members` is empty when a configuration is judged alone.
 
-    `wanted` and `wanted_settings` are the names and the options of all entries of `links`;
-    `is_mtu_asked` tells that `mtu` is the configuration's and not the members' smallest.
+    `wanted` and `wanted_settings` are what all entries of `links` ask for, and their options;
+    `later` are the pod's networks with a device that come after the bond; `is_mtu_asked` tells
+    that `mtu` is the configuration's and not the members' smallest.
     """
 
     mode: BondMode
@@ -44,6 +45,7 @@ class Situation:
     redundancy_level: RedundancyLevel = RedundancyLevel.PF
     wanted: tuple[str, ...] = ()
     wanted_settings: tuple[Setting, ...] = ()
+    later: tuple[str, ...] = ()
 
     def value(self, name: str, default: OptionValue) -> OptionValue:
         """Return what is asked for an option, else `default`."""

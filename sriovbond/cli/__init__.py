@@ -43,11 +43,7 @@ def validate(file: Path) -> None:
     """Say what is wrong with the network configuration in FILE, and warn of what is doubtful."""
     from sriovbond.bond.config import Policy, parse_config  # noqa: PLC0415
 
-    try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
-    plugins = _own_plugins(given)
+    plugins = _own_plugins(_read(file))
     if not plugins:
         raise click.ClickException(f"{file} lists no plugin of type sriovbond")
     for plugin in plugins:
@@ -71,6 +67,43 @@ def _own_plugins(given: object) -> list[dict[str, object]]:
     if not isinstance(plugins, list):
         return [given]
     return [one for one in plugins if isinstance(one, dict) and one.get("type") == "sriovbond"]
+
+
+@sriovbond.command()
+@click.option("--pod", metavar="NAMESPACE/NAME", help="The pod, as Kubernetes names it.")
+@click.option("--netns", default="", metavar="PATH", help="The pod's network namespace.")
+@click.option("--container-id", default="", metavar="ID", help="The pod's sandbox.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Judge as this network configuration would; without it, as one without `links`.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON rather than tables.")
+def explain(
+    pod: str | None, netns: str, container_id: str, config: Path | None, *, as_json: bool
+) -> None:
+    """Show a pod's devices: who says what of them, which a bond takes, and why not the others."""
+    from deviceinfo import PodRef  # noqa: PLC0415 - each command loads only what it needs
+    from sriovbond.bond.config import parse_config  # noqa: PLC0415
+    from sriovbond.cli import explanation  # noqa: PLC0415
+
+    namespace, slash, name = (pod or "").rpartition("/")
+    if not (pod or netns or container_id) or (pod and not (slash and name)):
+        raise click.UsageError("name the pod: --pod NAMESPACE/NAME, --netns or --container-id")
+    plugins = _own_plugins(_read(config)) if config else [{}]
+    if len(plugins) != 1:
+        raise click.ClickException(f"{config} lists {len(plugins)} plugins of type sriovbond")
+    host = Host()
+    wanted = PodRef(namespace, name, container_id=container_id, netns=netns)
+    told = explanation.explain(host, explanation.find_pod(host, wanted), parse_config(plugins[0]))
+    explanation.print_json(told) if as_json else explanation.print_tables(told)
+
+
+def _read(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{file} is no JSON: {error}") from error
 
 
 @sriovbond.command()

@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from deviceinfo import Ask
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import redundancy, selection
 from sriovbond.bond.config import MemberAddresses, NetConf, parse_config
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.seen import Seen
+from sriovbond.candidates import Lookup
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
@@ -27,8 +30,12 @@ _DHCP: Final = "dhcp"
 _CARRIER_PAUSE_S: Final = 0.1
 
 
-def add(request: CniRequest, host: Host) -> CniResult:
-    """Build the bond that the request asks for, or leave everything as it was."""
+def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
+    """Build the bond that the request asks for, or leave everything as it was.
+
+    `asks` are sources of device facts beyond this node: the Kubernetes API.
+    """
+    lookup = candidates.begin(host, request, asks)
     config = parse_config(request.config, request.args)
     dns = _asked_dns(request.config)
     with ExitStack() as held:
@@ -36,7 +43,8 @@ def add(request: CniRequest, host: Host) -> CniResult:
         _release_stale(request, host)
         pod = held.enter_context(netns.opened(request.netns))
         home = held.enter_context(netns.own())
-        plan = _plan(request, host, config, pod, home)
+        seen = _seen(request, config, lookup, pod, home)
+        plan = _plan(request, config, seen)
         if config.ipam_type:
             ipam.require(request)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
@@ -61,23 +69,29 @@ def _release_stale(request: CniRequest, host: Host) -> None:
     release.release(host, record).finish()
 
 
-def _plan(
-    request: CniRequest, host: Host, config: NetConf, pod: Namespace, home: Namespace
-) -> BondPlan:
+def _seen(
+    request: CniRequest, config: NetConf, lookup: Lookup, pod: Namespace, home: Namespace
+) -> Seen:
     if pod.identity == home.identity and not request.netns_override:
         raise CniError(
             ErrorCode.INVALID_NETNS,
             f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in",
         )
-    seen, unread = candidates.gather(host, request, config, pod, home)
-    for fault in unread:
-        log.event(logging.WARNING, fault)
+    seen, found = lookup.gather(config, pod, home)
+    for remark in candidates.remarks(found):
+        log.event(logging.WARNING, remark)
+    if not found.is_told:
+        log.event(logging.INFO, "no source tells what the pod was given: looking at its links only")
+    return seen
+
+
+def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
     if any(request.ifname in link.names for link in seen.pod):
         raise RefusedError(
             f"cannot make {request.ifname!r} in {request.netns!r}: an interface of that name is "
             "there already; delete it, or ask for another name [name-taken]"
         )
-    plan = planning.plan_bond(request.ifname, config, selection.choose(config, seen))
+    plan = planning.plan_bond(request.ifname, config, selection.choose(config, seen), seen.later)
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)

@@ -11,6 +11,7 @@ from sriovbond.host import Host
 from tests.support import plugins
 from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
+from tests.support.node import Node
 from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 
@@ -76,11 +77,11 @@ def rig() -> rigs.Layout:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """This machine, with records, SR-IOV CNI's cache and logs in tmp_path."""
+    """This machine, with records, the sources of device facts and logs in tmp_path."""
     return Host(
         state=tmp_path / "state",
         run=tmp_path / "run",
-        sriov_cni_cache=tmp_path / "sriov",
+        places=Node(tmp_path).places,
         logs=tmp_path,
     )
 

@@ -171,7 +171,7 @@ def unwritable(host: Host) -> Host:
 
 def without_bonding(host: Host) -> Host:
     empty = host.state.parent / "empty"
-    return replace(host, sysfs=empty, modules=empty)
+    return replace(host, places=replace(host.places, sysfs=empty), modules=empty)
 
 
 @pytest.mark.parametrize(

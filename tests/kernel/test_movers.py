@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deviceinfo import Places
 from sriovbond.bond.links import NO_MAC
 from sriovbond.host import Host
 from tests.support import movers
@@ -33,7 +34,7 @@ def given(vfs: rigs.Layout) -> Iterator[tuple[Vf, Vf]]:
 @pytest.fixture
 def caller(host: Host, pod: Pod) -> Runtime:
     """Return a runtime whose host has SR-IOV CNI's real cache."""
-    return Runtime(replace(host, sriov_cni_cache=Host().sriov_cni_cache), pod)
+    return Runtime(replace(host, places=replace(host.places, sriov_cni=Places().sriov_cni)), pod)
 
 
 def give(mover: Mover, pod: Pod, given: tuple[Vf, ...], **keys: object) -> None:

@@ -14,7 +14,7 @@ from sriovbond.bond.links import (
     VfSettings,
 )
 from sriovbond.bond.plan import BondPlan, BondState, plan_bond
-from sriovbond.bond.selection import Seen, UserspaceDevice
+from sriovbond.bond.seen import Seen, Unlinked
 
 MTU = 1500
 
@@ -107,13 +107,15 @@ def _state_of(plan: BondPlan, member: Member) -> MemberState:
 def seen(
     pod: Sequence[Member] = (),
     host: Sequence[Member] = (),
-    userspace: Sequence[UserspaceDevice] = (),
+    unlinked: Sequence[Unlinked] = (),
+    **facts: Any,  # noqa: ANN401 - Seen's fields
 ) -> Seen:
     """Make what there is to choose from, of members whose facts are known."""
     known = {member.link.index: member for member in (*pod, *host)}
     return Seen(
         pod=[member.link for member in pod],
         host=[member.link for member in host],
-        userspace=userspace,
+        unlinked=unlinked,
         as_member=lambda link, place: replace(known[link.index], place=place),
+        **facts,
     )

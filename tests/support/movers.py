@@ -58,7 +58,7 @@ class VfOnHost:
     """A VF at rest; `entry` is the PF's view of it.
 
     Left out of the entry is its MAC: igb keeps the VF's own request there, so that it changes by
-    itself (FACTS G). Left out of the link are its index, which a move changes, and its carrier.
+    itself. Left out of the link are its index, which a move changes, and its carrier.
     """
 
     name: str

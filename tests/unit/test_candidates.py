@@ -6,43 +6,46 @@ from typing import Any, cast
 
 import pytest
 
-from deviceinfo import PciAddress, SriovCniEntry
-from sriovbond.bond.links import Link, Master, Member, Place, VfSettings
-from sriovbond.candidates import Sources
+from deviceinfo import (
+    Bus,
+    Claim,
+    DeviceId,
+    Kind,
+    PodRef,
+    Reading,
+    Source,
+    Statement,
+    find_devices,
+)
+from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
+from sriovbond.candidates import Sources, standing
 from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink
 from tests.support.builders import a_link
+from tests.support.node import Node
 from tests.support.sysfs import PF, VF, a_pf, a_vf
 
-ADMIN, OWN, NONE = "02:aa:00:00:00:01", "02:00:00:00:00:01", "00:00:00:00:00:00"
-ENTRY = SriovCniEntry(
-    ifname="net1",
-    device_id=PciAddress(VF),
-    pf_name="pf0",
-    vf_number=0,
-    administrative_mac=None,
-    vlan=None,
-    trust=None,
-    spoofchk=None,
-    link_state=None,
-    original_admin_mac=NONE,
-    original_effective_mac=OWN,
-    host_ifname="vf0",
-    netns=None,
-)
+ADMIN, OWN = "02:aa:00:00:00:01", "02:00:00:00:00:01"
+VF_ID = DeviceId(Bus.PCI, VF)
 PF_LINK = a_link(
     "pf0", mtu=9000, has_carrier=True, device=PF, vfs=(VfSettings(0, OWN), VfSettings(1, ADMIN))
 )
 
 
+def sources_of(
+    sysfs: Path, *statements: Statement, claims: tuple[Claim, ...] = (), pfs: tuple[Link, ...] = ()
+) -> Sources:
+    """Return sources where the links of the host are known, so that no netlink is needed."""
+    host = Host(places=replace(Node(sysfs / "none").places, sysfs=sysfs))
+    reading = Reading(Source.KUBELET, statements, claims)
+    found = find_devices(PodRef("default", "nf1"), host.places, reading)
+    return Sources(host, cast("Netlink", None), found, pfs={pf.device: pf for pf in pfs})
+
+
 def member_of(
-    sysfs: Path, link: Link, *entries: SriovCniEntry, pfs: tuple[Link, ...] = (PF_LINK,)
+    sysfs: Path, link: Link, *statements: Statement, pfs: tuple[Link, ...] = (PF_LINK,)
 ) -> Member:
-    """Ask for a member where the links of the host are known, so that no netlink is needed."""
-    by_address = {pf.device: pf for pf in pfs}
-    cache = {str(entry.device_id): entry for entry in entries}
-    sources = Sources(Host(sysfs=sysfs), cast("Netlink", None), cache, pfs=by_address)
-    return sources.as_member(link, Place.POD)
+    return sources_of(sysfs, *statements, pfs=pfs).as_member(link, Place.POD)
 
 
 def test_a_vf_is_known_with_its_pf_and_what_that_says_of_it(tmp_path: Path) -> None:
@@ -118,34 +121,90 @@ def test_a_link_of_no_pci_device_is_a_member_without_device(tmp_path: Path, pare
     assert member_of(tmp_path, link) == Member(link, Place.POD)
 
 
-@pytest.mark.parametrize(
-    ("facts", "administrative"),
-    [
-        ({}, None),
-        ({"administrative_mac": ADMIN.upper()}, ADMIN),
-        ({"original_admin_mac": ADMIN.upper()}, ADMIN),
-        ({"administrative_mac": OWN, "original_admin_mac": ADMIN}, OWN),
-        ({"original_admin_mac": OWN}, None),  # some drivers keep the VF's own request there
-        ({"original_admin_mac": OWN.upper()}, None),
-        ({"original_admin_mac": None}, None),
-    ],
-)
-def test_a_mac_is_administrative_where_the_cache_says_so(
-    tmp_path: Path, facts: dict[str, Any], administrative: str | None
-) -> None:
+def test_a_member_knows_how_the_pod_was_given_it(tmp_path: Path) -> None:
     a_vf(tmp_path)
+    said = (
+        Statement(Source.KUBELET, VF_ID, resource="rig.io/pf0", container="app"),
+        Statement(Source.MULTUS, VF_ID, network="default/sriov-a", interface="net1"),
+        Statement(Source.SRIOV_CNI, VF_ID, administrative_mac=ADMIN),
+    )
 
-    member = member_of(tmp_path, a_link("net1", device=VF), replace(ENTRY, **facts))
+    member = member_of(tmp_path, a_link("net1", device=VF), *said)
 
-    assert member.administrative_mac == administrative
+    assert member.administrative_mac == ADMIN
+    assert member.allocation == Allocation(
+        "rig.io/pf0", "default/sriov-a", "app", (Source.KUBELET, Source.SRIOV_CNI, Source.MULTUS)
+    )
 
 
-def test_a_vf_used_as_a_vdpa_device_is_told_with_its_driver(tmp_path: Path) -> None:
+def test_a_vf_of_another_pod_is_known_by_its_claim(tmp_path: Path) -> None:
+    a_vf(tmp_path)
+    sources = sources_of(
+        tmp_path,
+        Statement(Source.NAMESPACE, VF_ID, interface="net1"),
+        claims=(Claim(Source.KUBELET, VF_ID, "default/nf2"),),
+        pfs=(PF_LINK,),
+    )
+
+    member = sources.as_member(a_link("net1", device=VF), Place.POD)
+
+    assert member.allocation == Allocation(others=("default/nf2 (kubelet)",))
+
+
+def given(**facts: Any) -> Statement:  # noqa: ANN401 - Statement's fields
+    return Statement(Source.KUBELET, **{"device": VF_ID, "interface": "net1", **facts})
+
+
+def test_a_device_without_a_link_is_told_with_its_state(tmp_path: Path) -> None:
     """No vDPA device can exist in the VM, so sysfs is a tree of files here."""
-    (a_vf(tmp_path, VF, driver="mlx5_core", netdevs=()) / "vdpa0").mkdir()
-    sources = Sources(Host(sysfs=tmp_path), cast("Netlink", None), {VF: ENTRY})
+    folder = a_vf(tmp_path, VF, driver="mlx5_core", netdevs=())
 
-    (device,) = sources.without_netdev()
+    (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
+    assert (device.rule, device.pf and device.pf.name) == ("not-in-pod", "pf0")
 
+    (folder / "vdpa0").mkdir()
+    (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
     assert device.rule == "vdpa-device"
     assert str(device).startswith(f"{VF} (asked for as net1) is used as vdpa0 by mlx5_core")
+
+
+@pytest.mark.parametrize(
+    ("driver", "rule"),
+    [("vfio-pci", "userspace-driver"), (None, "no-driver"), ("igbvf", "not-in-pod")],
+)
+def test_the_driver_tells_why_a_device_has_no_link(
+    tmp_path: Path, driver: str | None, rule: str
+) -> None:
+    a_vf(tmp_path, VF, driver=driver, netdevs=())
+
+    (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
+
+    assert device.rule == rule
+
+
+def test_a_device_that_is_gone_from_the_bus_is_only_not_there(tmp_path: Path) -> None:
+    (device,) = sources_of(tmp_path, given()).unlinked()
+
+    assert device.rule == "not-in-pod"
+    assert "no such device" in str(device)
+
+
+def test_an_accelerator_on_vfio_is_no_concern_of_a_bond(tmp_path: Path) -> None:
+    (a_vf(tmp_path, VF, driver="vfio-pci", netdevs=()) / "class").write_text("0x120000\n")
+
+    assert list(sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()) == []
+
+
+def test_a_socket_is_told_by_its_network(tmp_path: Path) -> None:
+    said = Statement(Source.DEVICE_INFO, kind=Kind.MEMIF, network="default/fast", interface="net9")
+
+    (device,) = sources_of(tmp_path, said).unlinked()
+
+    assert device.rule == "socket-device"
+    assert str(device).startswith("memif (network default/fast, asked for as net9) is a socket")
+
+
+def test_the_links_of_the_namespace_state_their_devices() -> None:
+    reading = standing([a_link("eth0"), a_link("net1", device=VF), a_link("v", device="virtio0")])
+
+    assert [(one.device, one.interface) for one in reading.statements] == [(VF_ID, "net1")]

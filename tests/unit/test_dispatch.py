@@ -225,7 +225,9 @@ def test_gc_with_nothing_left_behind_is_silent(host: Host) -> None:
 
 
 def test_status_of_a_machine_that_cannot_serve_is_not_available(host: Host, tmp_path: Path) -> None:
-    said = error_of(ask(replace(host, sysfs=tmp_path, modules=tmp_path), "STATUS"))
+    said = error_of(
+        ask(replace(host, places=replace(host.places, sysfs=tmp_path), modules=tmp_path), "STATUS")
+    )
 
     assert said["code"] == ErrorCode.NOT_AVAILABLE
     assert "[bonding-driver]" in said["msg"]

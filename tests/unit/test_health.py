@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from deviceinfo import Places
 from sriovbond import health
 from sriovbond.host import Host
 
@@ -11,7 +12,11 @@ from sriovbond.host import Host
 def host(tmp_path: Path) -> Host:
     """Make a machine that lacks nothing but, where the tests run without it, root."""
     (tmp_path / "sys/module/bonding").mkdir(parents=True)
-    return Host(sysfs=tmp_path / "sys", modules=tmp_path / "modules", state=tmp_path / "a/b/state")
+    return Host(
+        places=Places(sysfs=tmp_path / "sys"),
+        modules=tmp_path / "modules",
+        state=tmp_path / "a/b/state",
+    )
 
 
 def reasons(host: Host) -> list[str]:
@@ -19,7 +24,7 @@ def reasons(host: Host) -> list[str]:
 
 
 def list_modules(host: Host, name: str, content: str) -> None:
-    (host.sysfs / "module/bonding").rmdir()
+    (host.places.sysfs / "module/bonding").rmdir()
     folder = host.modules / os.uname().release
     folder.mkdir(parents=True)
     (folder / name).write_text(content)

@@ -487,7 +487,19 @@ def label(case: Case) -> str:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {case.rule for case in CASES} == BY_ID.keys()
+    assert {case.rule for case in CASES} | {"bond-before-members"} == BY_ID.keys()
+
+
+def test_a_bond_before_its_members_is_told_where_it_takes_them_all() -> None:
+    later = ("default/sriov-b@net2",)
+
+    (warning,) = plan_bond("bond0", a_netconf(), PLAIN, later).warnings
+    assert warning.rule == "bond-before-members"
+    assert "the pod lists default/sriov-b@net2 after the bond" in warning.text
+
+    with pytest.raises(RefusedError, match="bond-before-members"):
+        plan_bond("bond0", a_netconf(policy="strict"), PLAIN, later)
+    assert plan_bond("bond0", a_netconf(**links({}, {})), PLAIN, later).warnings == ()
 
 
 def test_ids_are_plain_and_unique() -> None:

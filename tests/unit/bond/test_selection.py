@@ -3,15 +3,22 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import Link, Member, Place
-from sriovbond.bond.selection import Seen, UserspaceDevice, choose
+from sriovbond.bond.links import Allocation, Link, Member, Place
+from sriovbond.bond.seen import Seen, Unlinked
+from sriovbond.bond.selection import choose
 from sriovbond.errors import ConfigError, RefusedError
 from tests.support.builders import a_member, a_netconf, a_pf, a_vf, seen
 
 NET1, NET2 = a_vf("net1", pf=a_pf(0)), a_vf("net2", pf=a_pf(1))
 ETH0 = a_member("eth0", kind="veth", has_default_route=True)
 ENS1, ENS2 = a_member("ens1f0v0"), a_member("ens2f0v0")
-VFIO = UserspaceDevice("0000:03:10.0", "vfio-pci", "SR-IOV CNI's cache", "net3")
+VFIO = Unlinked(
+    "0000:03:10.0",
+    "vfio-pci",
+    is_userspace=True,
+    ifname="net3",
+    allocation=Allocation(sources=("SR-IOV CNI's cache",)),
+)
 
 
 def names(config: dict[str, Any], there: Seen) -> list[str]:
@@ -84,17 +91,17 @@ def test_more_members_can_be_demanded() -> None:
 
 def test_a_mix_with_a_userspace_vf_is_refused_by_address_and_driver() -> None:
     with pytest.raises(RefusedError) as caught:
-        choose(a_netconf(minMembers=1), seen(pod=[NET1, NET2], userspace=[VFIO]))
+        choose(a_netconf(minMembers=1), seen(pod=[NET1, NET2], unlinked=[VFIO]))
 
     assert "0000:03:10.0 (asked for as net3) is bound to vfio-pci" in caught.value.message
     assert "SR-IOV CNI's cache" in caught.value.message
-    assert "bind it to its kernel driver [userspace-driver]" in caught.value.message
+    assert "or select the others with `links` [userspace-driver]" in caught.value.message
 
 
 def test_links_are_taken_in_their_order_with_their_options() -> None:
     wanted = [{"name": "net2", "prio": 7}, {"name": "net1", "queue_id": 2}]
 
-    members = choose(a_netconf(links=wanted), seen(pod=[NET1, NET2, ETH0], userspace=[VFIO]))
+    members = choose(a_netconf(links=wanted), seen(pod=[NET1, NET2, ETH0], unlinked=[VFIO]))
 
     assert [(one.name, one.prio, one.queue_id) for one in members] == [
         ("net2", 7, None),
@@ -199,7 +206,7 @@ def test_a_named_link_that_is_in_userspace_is_told_with_its_driver(
     config = a_netconf(links=links("net1", "net3"), linksInContainer=in_container)
 
     with pytest.raises(ConfigError) as caught:
-        choose(config, seen(pod=[NET1], userspace=[VFIO]))
+        choose(config, seen(pod=[NET1], unlinked=[VFIO]))
 
     assert "0000:03:10.0 (asked for as net3) is bound to vfio-pci" in caught.value.message
 
@@ -220,7 +227,168 @@ def test_what_bus_and_pf_say_is_asked_only_of_links_of_the_pod() -> None:
         asked.append(link.name)
         return replace(a_vf(link.name), link=link, place=place)
 
-    there = Seen(pod=[NET1.link, NET2.link], host=[ENS1.link], userspace=(), as_member=as_member)
+    there = Seen(pod=[NET1.link, NET2.link], host=[ENS1.link], unlinked=(), as_member=as_member)
 
     assert names({}, there) == ["net1", "net2"]
     assert asked == ["net1", "net2"]
+
+
+def given(member: Member, **facts: Any) -> Member:  # noqa: ANN401 - Allocation's fields
+    return replace(member, allocation=Allocation(**facts))
+
+
+A = given(NET1, resource="rig.io/pf0", network="default/sriov-a", sources=("kubelet",))
+B = given(NET2, resource="rig.io/pf1", network="default/sriov-b", sources=("kubelet",))
+C = given(a_vf("net3", 1, pf=a_pf(1)), resource="rig.io/pf1", network="other/dpdk")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ([{"name": "net*"}], ["net1", "net2", "net3"]),
+        ([{"name": "net[13]"}], ["net1", "net3"]),
+        ([{"network": "sriov-b"}, {"network": "default/sriov-a"}], ["net2", "net1"]),
+        ([{"network": "default/*"}], ["net1", "net2"]),
+        ([{"resource": "rig.io/pf0"}, {"resource": "rig.io/*"}], ["net1", "net2", "net3"]),
+        ([{"resource": "rig.io/pf1", "network": "other/*"}, {"name": "net1"}], ["net3", "net1"]),
+        ([{"pci": "0000:02:10.1"}, {"pci": "01:10.0"}], ["net3", "net1"]),
+        ([{"pci": "*:02:*"}], ["net2", "net3"]),
+        ([{"pf": "pf1"}], ["net2", "net3"]),
+        ([{"pf": "0000:02:00.0"}], ["net2", "net3"]),
+    ],
+    ids=str,
+)
+def test_an_entry_selects_by_all_that_it_names(
+    wanted: list[dict[str, str]], chosen: list[str]
+) -> None:
+    assert names({"links": wanted}, seen(pod=[C, B, ETH0, A])) == chosen
+
+
+def test_auto_is_what_no_links_are() -> None:
+    assert names({"links": "auto"}, seen(pod=[A, B])) == ["net1", "net2"]
+
+
+def test_an_entrys_options_are_those_of_all_that_it_selects() -> None:
+    members = choose(a_netconf(links=[{"pf": "pf*", "prio": 7}]), seen(pod=[A, B]))
+
+    assert [one.prio for one in members] == [7, 7]
+
+
+@pytest.mark.parametrize("other", [{"name": "net*"}, {"network": "sriov-a"}], ids=str)
+def test_an_entry_that_matches_nothing_new_is_told_with_all_that_was_seen(
+    other: dict[str, str],
+) -> None:
+    wanted = [{"resource": "rig.io/*"}, {"network": "sriov-x"}, other]
+
+    with pytest.raises(RefusedError) as caught:
+        choose(a_netconf(links=wanted), seen(pod=[A, B, ETH0], later=("default/sriov-x",)))
+
+    message = caught.value.message
+    assert "`links`.1 asks for, network 'sriov-x'" in message
+    assert "net1 (VF 0 of pf0, 0000:01:10.0) taken" in message
+    assert "eth0 not: not selected by `links`" in message
+    assert "the pod lists default/sriov-x after the bond: list the bond last" in message
+    assert message.endswith("[no-such-link]")
+
+
+def test_a_pattern_never_takes_what_serves_another_end() -> None:
+    there = seen(pod=[A, B, ETH0, with_link(C, master=9)])
+
+    assert names({"links": [{"name": "*"}]}, there) == ["net1", "net2"]
+
+
+def test_two_bonds_that_take_all_are_refused_before_the_first_is_made() -> None:
+    both = ("default/bond-net@bond0", "default/bond-net@bond1")
+
+    with pytest.raises(RefusedError, match=r"both take all.*\[auto-twice\]"):
+        choose(a_netconf(), seen(pod=[A, B], auto_bonds=both))
+
+    assert names({"links": [{"pf": "*"}]}, seen(pod=[A, B], auto_bonds=both[1:])) == [
+        "net1",
+        "net2",
+    ]
+
+
+def test_what_another_bond_took_is_told_with_the_way_out() -> None:
+    there = seen(pod=[with_link(A, master=9), with_link(B, master=9)])
+
+    with pytest.raises(RefusedError, match="two bonds in one pod need `links` that select"):
+        choose(a_netconf(), there)
+
+
+STRANGE = given(C, others=("default/nf2 (kubelet)",))
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"links": [{"name": "*"}]}, {"links": links("net1", "net3")}], ids=str
+)
+def test_a_vf_of_another_pod_is_refused_however_it_is_chosen(keys: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError) as caught:
+        choose(a_netconf(**keys), seen(pod=[A, B, STRANGE], pod_name="default/nf1"))
+
+    message = caught.value.message
+    assert "cannot bond the VFs of the pod default/nf1: net3 (VF 1 of pf1, 0000:02:10.1)" in message
+    assert "was given to default/nf2 (kubelet)" in message
+    assert "[vf-of-another-pod]" in message
+
+
+def test_a_vf_that_two_pods_claim_is_ours() -> None:
+    claimed = replace(A, allocation=replace(A.allocation, others=("default/nf2 (kubelet)",)))
+
+    assert names({}, seen(pod=[claimed, B])) == ["net1", "net2"]
+
+
+DPDK = replace(
+    VFIO, allocation=Allocation("rig.io/dpdk", "default/dpdk", "app", sources=("kubelet",))
+)
+SOCKET = Unlinked(kind="memif", ifname="net4", allocation=Allocation(network="default/fast"))
+AWAY = Unlinked("0000:03:10.1", "igbvf", allocation=Allocation("rig.io/pf2"))
+
+
+def test_a_refused_device_is_told_with_container_resource_and_network() -> None:
+    with pytest.raises(RefusedError) as caught:
+        choose(a_netconf(), seen(pod=[A, B], unlinked=[DPDK]))
+
+    assert (
+        "0000:03:10.0 (container app, resource rig.io/dpdk, network default/dpdk, "
+        "asked for as net3) is bound to vfio-pci, says kubelet" in caught.value.message
+    )
+
+
+def test_devices_for_dpdk_may_stand_beside_those_that_are_selected() -> None:
+    there = seen(pod=[A, B], unlinked=[DPDK])
+
+    assert names({"links": [{"resource": "rig.io/pf*"}]}, there) == ["net1", "net2"]
+    with pytest.raises(RefusedError, match="userspace-driver"):
+        choose(a_netconf(links=[{"resource": "rig.io/*"}]), there)
+
+
+def test_a_socket_is_no_vf_so_only_who_selects_it_is_refused() -> None:
+    there = seen(pod=[A, B], unlinked=[SOCKET])
+
+    assert names({}, there) == ["net1", "net2"]
+    with pytest.raises(RefusedError, match="socket-device"):
+        choose(a_netconf(links=[{"network": "default/*"}]), there)
+
+
+def test_a_device_that_is_not_in_the_pod_yet_is_told_where_too_few_are() -> None:
+    assert names({}, seen(pod=[A, B], unlinked=[AWAY])) == ["net1", "net2"]
+
+    with pytest.raises(RefusedError) as caught:
+        choose(a_netconf(), seen(pod=[A], unlinked=[AWAY], later=("default/sriov-c",)))
+
+    message = caught.value.message
+    assert "0000:03:10.1 (resource rig.io/pf2) has no interface in the pod (igbvf) not:" in message
+    assert "the pod lists default/sriov-c after the bond" in message
+
+
+@pytest.mark.parametrize("wanted", [[{"name": "ens*"}], [{"name": "ens1f0v0"}, {"name": "ens2*"}]])
+def test_patterns_may_mean_the_host_where_that_is_said(wanted: list[dict[str, str]]) -> None:
+    config = a_netconf(links=wanted, linksInContainer=False)
+
+    members = choose(config, seen(pod=[A], host=[ENS1, ENS2]))
+
+    assert [(one.name, one.place) for one in members] == [
+        ("ens1f0v0", Place.HOST),
+        ("ens2f0v0", Place.HOST),
+    ]

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from sriovbond.bond.config import OWN_FIELDS, camel_case
+from sriovbond.bond.config import OWN_FIELDS, SELECTORS, camel_case
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS
 from sriovbond.cli import sriovbond
 from sriovbond.errors import ConfigError
@@ -97,7 +97,7 @@ def test_every_option_of_a_member_is_in_the_schema(schema: dict[str, Any]) -> No
     link = schema["$defs"]["LinkSelector"]["properties"]
 
     spelled = {key for row in MEMBER_OPTIONS for key in (row.name, camel_case(row.name))}
-    assert link.keys() == {"name", "priority"} | spelled
+    assert link.keys() == {*SELECTORS, "priority"} | spelled
 
 
 def test_every_key_is_described(schema: dict[str, Any]) -> None:

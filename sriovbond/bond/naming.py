@@ -1,0 +1,87 @@
+"""Members by their names, on the host or in the pod, as bond-cni has them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sriovbond.bond.config import LinkSelector, NetConf
+from sriovbond.bond.links import Link, Member, Place
+from sriovbond.bond.seen import Seen, matches
+from sriovbond.errors import ConfigError
+
+_REMEDIES = {
+    Place.POD: "list the VFs' networks before the bond's in the pod's annotation, and use the "
+    "names that they get there, or set linksInContainer false for interfaces of the host",
+    Place.HOST: "name interfaces of the host, or set linksInContainer true for those of the pod",
+}
+
+
+def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
+    """Return the members that `links` names, in its order; raises ConfigError for a missing one."""
+    place = _place(config, links, seen)
+    standing = [
+        seen.as_member(link, place)
+        for link in (seen.pod if place is Place.POD else seen.host)
+        if any(not one.is_exact or one.name in link.names for one in links)
+    ]
+    found = [(link, [one for one in standing if matches(link, one)]) for link in links]
+    missing = [link.name or str(link) for link, members in found if not members]
+    if missing:
+        raise ConfigError(_missing(missing, place, seen))
+    return [
+        replace(member, prio=link.prio, queue_id=link.queue_id)
+        for link, members in found
+        for member in members
+    ]
+
+
+def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
+    if config.links_in_container is not None:
+        return Place.POD if config.links_in_container else Place.HOST
+    names = {link.name or "" for link in links}
+    for place, standing in ((Place.HOST, seen.host), (Place.POD, seen.pod)):
+        if names <= _names(standing):
+            return place
+    raise ConfigError(_scattered(sorted(names), seen))
+
+
+def _names(links: Sequence[Link]) -> set[str]:
+    """Return all names of the links, as the kernel looks them up."""
+    return {name for link in links for name in link.names}
+
+
+def _scattered(names: Sequence[str], seen: Seen) -> str:
+    pod, host = (_names(links) for links in (seen.pod, seen.host))
+    told = []
+    for name in names:
+        places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]
+        told.append(
+            f"{name!r} is in the {' and the '.join(places)}" if places else f"{name!r} is nowhere"
+        )
+    return (
+        f"cannot find all `links` in one place: {'; '.join(told)}{_userspace_hint(names, seen)}; "
+        "name interfaces of the pod or of the host, or leave `links` out"
+    )
+
+
+def _missing(missing: Sequence[str], place: Place, seen: Seen) -> str:
+    standing = seen.pod if place is Place.POD else seen.host
+    names = ", ".join(sorted(link.name for link in standing))
+    return (
+        f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
+        f"it has {names or 'no interface'}{_elsewhere(missing, place, seen)}"
+        f"{_userspace_hint(missing, seen)}{seen.after_bond}; {_REMEDIES[place]}"
+    )
+
+
+def _elsewhere(missing: Sequence[str], place: Place, seen: Seen) -> str:
+    other, there = (Place.HOST, seen.host) if place is Place.POD else (Place.POD, seen.pod)
+    found = sorted(_names(there) & set(missing))
+    return f"; the {other} has {', '.join(found)}" if found else ""
+
+
+def _userspace_hint(names: Sequence[str], seen: Seen) -> str:
+    return "".join(
+        f"; {device}: the kernel cannot bond it [{device.rule}]"
+        for device in seen.unlinked
+        if device.ifname in names
+    )

@@ -1,0 +1,119 @@
+"""What there is to choose from: links, and devices of the pod that no link stands for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from sriovbond.bond.config import LinkSelector
+from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
+
+NOT_IN_POD = "not-in-pod"
+SOCKET = "socket-device"
+_SOCKETS = ("vhost-user", "memif")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """A device given to this pod that no link in the pod stands for.
+
+    `is_gone`: it is on no bus of this node. `kind` is device-info's type; `vdpa` names the vDPA
+    device made on it; `ifname` is the name that it was asked for with. A socket (vhost-user,
+    memif) has no address.
+    """
+
+    device: str = ""
+    driver: str = ""
+    is_userspace: bool = False
+    is_gone: bool = False
+    kind: str = "pci"
+    vdpa: str = ""
+    ifname: str = ""
+    pf: PhysicalFunction | None = None
+    allocation: Allocation = field(default_factory=Allocation)
+
+    def __str__(self) -> str:
+        return f"{self.device or self.kind}{self._given_by()} {self._state()}{self._told_by()}"
+
+    @property
+    def rule(self) -> str:
+        """The id of the rule that it breaks."""
+        if self.vdpa or self.kind == "vdpa":
+            return "vdpa-device"
+        if self.kind in _SOCKETS:
+            return SOCKET
+        if self.is_userspace:
+            return "userspace-driver"
+        return NOT_IN_POD if self.driver or self.is_gone else "no-driver"
+
+    def _given_by(self) -> str:
+        given = self.allocation
+        known = (
+            ("container", given.container),
+            ("resource", given.resource),
+            ("network", given.network),
+            ("asked for as", self.ifname),
+        )
+        words = ", ".join(f"{what} {value}" for what, value in known if value)
+        return f" ({words})" if words else ""
+
+    def _state(self) -> str:
+        match self.rule:
+            case "vdpa-device":
+                return f"is used as {self.vdpa or 'vDPA'} by {self.driver or 'no driver'}"
+            case "socket-device":
+                return "is a socket between processes"
+            case "no-driver":
+                return "is bound to no driver"
+            case "not-in-pod":
+                return f"has no interface in the pod ({self.driver or 'no such device'})"
+        return f"is bound to {self.driver}"
+
+    def _told_by(self) -> str:
+        return f", says {', '.join(self.allocation.sources)}" if self.allocation.sources else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The links of pod and host, and the pod's devices that no link stands for.
+
+    `as_member` adds to a link what its bus, its PF and whoever allocated it say. `later` are the
+    networks with a device that Multus adds after the bond, `auto_bonds` those bonds of the pod
+    whose configuration leaves the choice to us.
+    """
+
+    pod: Sequence[Link]
+    host: Sequence[Link]
+    unlinked: Sequence[Unlinked]
+    as_member: Callable[[Link, Place], Member]
+    pod_name: str = ""
+    later: tuple[str, ...] = ()
+    auto_bonds: tuple[str, ...] = ()
+
+    @property
+    def whose(self) -> str:
+        """The pod, in words."""
+        return f"the pod {self.pod_name}" if self.pod_name else "the pod"
+
+    @property
+    def after_bond(self) -> str:
+        """The hint on a wrong order of the pod's networks, empty where it is right."""
+        if not self.later:
+            return ""
+        return f"; the pod lists {', '.join(self.later)} after the bond: list the bond last"
+
+
+def matches(link: LinkSelector, one: Member | Unlinked) -> bool:
+    """Say whether an entry of `links` means it: all that the entry names must hold."""
+    given = one.allocation
+    pf = (one.pf.name or "", one.pf.device) if one.pf else ()
+    offered = {
+        "name": one.link.names if isinstance(one, Member) else (one.ifname,),
+        "network": (given.network, given.network.rpartition("/")[2]),
+        "resource": (given.resource,),
+        "pci": (one.device, one.device.removeprefix("0000:")),
+        "pf": (*pf, *(address.removeprefix("0000:") for address in pf)),
+    }
+    return all(
+        any(value == wanted or fnmatchcase(value, wanted) for value in offered[key] if value)
+        for key, wanted in link.wanted.items()
+    )

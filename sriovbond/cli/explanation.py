@@ -1,0 +1,174 @@
+"""Why a bond would take which of a pod's devices: every source's statement, verdict and rule."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+import deviceinfo
+from deviceinfo import Ask, PodDevices, PodRef, Reading, Source, Statement
+from sriovbond import candidates, records
+from sriovbond.bond import selection
+from sriovbond.bond.config import NetConf
+from sriovbond.bond.links import Member
+from sriovbond.bond.plan import plan_bond
+from sriovbond.bond.seen import Seen
+from sriovbond.bond.selection import Verdict
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import links, netns
+
+_SAYING = (
+    "resource",
+    "container",
+    "network",
+    "interface",
+    "kind",
+    "driver",
+    "pf",
+    "numa_node",
+    "rdma",
+    "mac",
+    "administrative_mac",
+    "details",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found of a pod, the verdict on each device, and what a bond would come to."""
+
+    found: PodDevices
+    verdicts: tuple[Verdict, ...]
+    outcome: tuple[str, ...]
+
+
+def find_pod(host: Host, wanted: PodRef) -> PodRef:
+    """Complete what a person named of a pod from libcni's results, else from our own records."""
+    known = [one.pod for one in deviceinfo.find_sandboxes(host.places.results)]
+    known += [
+        PodRef(container_id=one.container_id, netns=one.netns) for one in records.read_all(host)[0]
+    ]
+    asked = {key: value for key, value in dataclasses.asdict(wanted).items() if value}
+    for pod in known:
+        if all(getattr(pod, key) == value for key, value in asked.items()):
+            return pod
+    return wanted
+
+
+def explain(host: Host, pod: PodRef, config: NetConf, asks: Sequence[Ask] = ()) -> Explanation:
+    """Look as an ADD with this configuration would, and change nothing."""
+    search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
+    with ExitStack() as held:
+        home = held.enter_context(netns.own())
+        in_pod = []
+        absent: Reading = Reading(Source.NAMESPACE, is_absent=True)
+        if pod.netns:
+            try:
+                opened = held.enter_context(netns.opened(pod.netns))
+                in_pod = links.snapshot(opened.netlink)
+            except netns.NamespaceGoneError as error:
+                absent = Reading(Source.NAMESPACE, problems=(error.message,))
+        reading = candidates.standing(in_pod) if in_pod else absent
+        found = search.conclude(reading, if_networks_lack_devices=asks)
+        sources = candidates.Sources(host, home.netlink, found)
+        seen = Seen(
+            pod=in_pod,
+            host=(),
+            unlinked=tuple(sources.unlinked()),
+            as_member=sources.as_member,
+            pod_name=str(found.pod) if found.pod.name else "",
+        )
+        told = selection.verdicts(config, seen)
+        return Explanation(found, told, _outcome(config, seen))
+
+
+def _outcome(config: NetConf, seen: Seen) -> tuple[str, ...]:
+    try:
+        members = selection.choose(config, seen)
+        plan = plan_bond("bond", config, members)
+    except SriovbondError as error:
+        return (error.message,)
+    taken = ", ".join(str(member) for member in members)
+    return (f"a bond would take {taken}", *(f"warning: {one}" for one in plan.warnings))
+
+
+def print_tables(told: Explanation, console: Console | None = None) -> None:
+    """Print the verdicts, the statements, the sources, and the outcome."""
+    console = console or Console()
+    console.print(_verdicts(told))
+    console.print(_statements(told.found))
+    for reading in told.found.readings:
+        for problem in reading.problems:
+            console.print(f"{reading.source}: {problem}", style="yellow")
+    absent = [str(one.source) for one in told.found.readings if one.is_absent]
+    if absent:
+        console.print(f"not here: {', '.join(dict.fromkeys(absent))}")
+    for line in (*map(str, told.found.disagreements), *told.outcome):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _verdicts(told: Explanation) -> Table:
+    table = Table("device", "interface", "PF", "resource", "network", "container", "verdict")
+    for verdict in told.verdicts:
+        one = verdict.subject
+        given = one.allocation
+        interface = one.name if isinstance(one, Member) else one.ifname
+        pf = (one.pf.name or one.pf.device) if one.pf else ""
+        words = "taken" if verdict.is_taken else f"not: {verdict.why_not}"
+        rule = f" \\[{verdict.rule}]" if verdict.rule else ""
+        cells = (one.device, interface, pf, given.resource, given.network, given.container)
+        table.add_row(*cells, words + rule)
+    return table
+
+
+def _statements(found: PodDevices) -> Table:
+    table = Table("device", "source", "says")
+    for device in found.devices:
+        for statement in device.statements:
+            table.add_row(str(device.id), statement.source, _says(statement))
+        for claim in device.claims:
+            table.add_row(str(device.id), claim.source, f"{claim.pod} was given it")
+    for loose in found.loose:
+        table.add_row("", loose.source, _says(loose))
+    return table
+
+
+def _says(statement: Statement) -> str:
+    said = [(field, getattr(statement, field)) for field in _SAYING]
+    told = [f"{field.replace('_', ' ')} {value}" for field, value in said if value is not None]
+    return ", ".join(told) or "the pod has it"
+
+
+def print_json(told: Explanation) -> None:
+    """Print the same as JSON."""
+    shown = {
+        "pod": told.found.pod,
+        "devices": told.found.devices,
+        "loose": told.found.loose,
+        "verdicts": [
+            {
+                "device": one.subject.device,
+                "interface": one.subject.name
+                if isinstance(one.subject, Member)
+                else one.subject.ifname,
+                "taken": one.is_taken,
+                "why_not": one.why_not,
+                "rule": one.rule,
+            }
+            for one in told.verdicts
+        ],
+        "sources": [
+            {"source": one.source, "absent": one.is_absent, "problems": one.problems}
+            for one in told.found.readings
+        ],
+        "disagreements": [str(one) for one in told.found.disagreements],
+        "outcome": told.outcome,
+    }
+    json.dump(shown, sys.stdout, indent=2, default=dataclasses.asdict)
+    sys.stdout.write("\n")

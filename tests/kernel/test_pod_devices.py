@@ -1,0 +1,368 @@
+"""Which VFs are the pod's: told by real files and a real gRPC kubelet, over real VFs."""
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from sriovbond import records
+from sriovbond.bond.config import parse_config
+from sriovbond.cli import explanation, sriovbond
+from sriovbond.dispatch import REFUSED
+from sriovbond.host import Host
+from tests.support import kubelet as kubelets
+from tests.support import movers, node
+from tests.support.calls import Reply, Runtime, a_config
+from tests.support.kubelet import Kubelet, a_container
+from tests.support.pods import Pod
+from tests.support.refusals import refused
+from tests.vm import rig as rigs
+
+pytestmark = pytest.mark.vf
+
+SOURCES = {
+    "kubelet": "kubelet",
+    "checkpoint": "kubelet's checkpoint",
+    "sriov_cni": "SR-IOV CNI's cache",
+    "multus": "Multus",
+    "devinfo_cni": "device-info",
+    "multus_results": "libcni's results",
+}
+
+
+@pytest.fixture(scope="module")
+def kubelet() -> Iterator[Kubelet]:
+    with tempfile.TemporaryDirectory(prefix="k") as folder, kubelets.running(Path(folder)) as one:
+        yield one
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A pod with real VFs as net1, net2 ..., and what its node says of it."""
+
+    pod: Pod
+    known: node.Pod
+    root: node.Node
+    kubelet: Kubelet
+    host: Host
+
+    @property
+    def runtime(self) -> Runtime:
+        ref = self.known.ref
+        args = f"K8S_POD_NAMESPACE={ref.namespace};K8S_POD_NAME={ref.name};K8S_POD_UID={ref.uid}"
+        environment = {"CNI_CONTAINERID": ref.container_id, "CNI_ARGS": f"IgnoreUnknown=1;{args}"}
+        return Runtime(self.host, self.pod, environment=environment)
+
+    def told_by(self, *sources: str) -> None:
+        """Leave the node only these sources."""
+        kept = {getattr(self.root, name) for name in sources if name != "kubelet"}
+        for name in SOURCES:
+            path = None if name == "kubelet" else getattr(self.root, name)
+            if path and path not in kept and path.exists():
+                path.unlink() if path.is_file() else _empty(path, kept)
+        shutil.rmtree(self.root.devinfo_dp)
+        if "kubelet" not in sources:
+            self.kubelet.serve(get="unimplemented")
+
+    def sources(self) -> set[tuple[str, ...]]:
+        """Return who said of each member of the bond that the pod was given it."""
+        record = records.read(self.host, self.known.ref.container_id, "bond0")
+        assert record is not None
+        assert record.plan is not None
+        return {member.allocation.sources for member in record.plan.members}
+
+
+def _empty(folder: Path, kept: set[Path]) -> None:
+    for path in folder.iterdir():
+        if path not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+Give = Callable[..., Given]
+
+
+@pytest.fixture
+def give(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Path) -> Give:
+    """Return what gives the pod VFs of PFs by their numbers, by resources example.com/pfN."""
+
+    def given(*pfs: int) -> Given:
+        used: dict[int, int] = {}
+        chosen = []
+        for number, at in enumerate(pfs, 1):
+            vf = vfs.pfs[at].vfs[used.setdefault(at, 0)]
+            used[at] += 1
+            pod.give(vf.name, f"net{number}")
+            chosen.append(node.Vf(vf.pci, f"example.com/pf{at}", f"sriov-{number}"))
+        known = node.Pod("nf1", tuple(chosen))
+        root = node.a_node(tmp_path / "node", [known])
+        kubelet.serve(pod_of(known))
+        places = replace(root.places, pod_resources=kubelet.socket)
+        # a kubelet in Python takes its time under emulation
+        patient = replace(host, places=places, kubelet_timeout_s=20.0)
+        return Given(pod, known, root, kubelet, patient)
+
+    return given
+
+
+def pod_of(known: node.Pod) -> kubelets.Json:
+    """Return what the kubelet says of a pod."""
+    by_resource: dict[str, Any] = {}
+    for vf in known.vfs:
+        by_resource.setdefault(vf.resource.partition("/")[2], []).append(vf.address)
+    return kubelets.a_pod(known.name, a_container(**by_resource), namespace=known.namespace)
+
+
+def members(pod: Pod, name: str = "bond0") -> list[str]:
+    state = pod.bond(name)
+    assert state is not None
+    return sorted(one.name for one in state.members)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_source_is_enough(give: Give, source: str) -> None:
+    given = give(0, 1)
+    given.told_by(source)
+
+    given.runtime.add(a_config()).ok()
+
+    assert members(given.pod) == ["net1", "net2"]
+    assert given.sources() == {(SOURCES[source],)}
+
+
+def test_all_sources_agree_on_a_node_where_all_is_well(
+    give: Give, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+
+    given.runtime.add(a_config()).ok()
+
+    assert given.sources() == {tuple(SOURCES.values())}
+    assert given.kubelet.methods() == ["Get"]
+    assert "level=warning" not in capfd.readouterr().err.replace("has no carrier", "")
+
+
+def test_where_nobody_speaks_the_namespace_is_enough_and_that_is_said(
+    give: Give, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    given.told_by()
+
+    given.runtime.add(a_config()).ok()
+
+    assert members(given.pod) == ["net1", "net2"]
+    assert given.sources() == {()}
+    assert "no source tells what the pod was given" in capfd.readouterr().err
+
+
+def test_two_bonds_of_a_pod_take_what_they_select(give: Give) -> None:
+    given = give(0, 1, 0, 1)
+    first = a_config(links=[{"network": "sriov-1"}, {"network": "default/sriov-2"}])
+    second = a_config(links=[{"resource": "example.com/*", "name": "net[34]"}])
+    other = replace(given.runtime, ifname="bond1")
+
+    given.runtime.add(first).ok()
+    other.add(second).ok()
+
+    assert members(given.pod) == ["net1", "net2"]
+    assert members(given.pod, "bond1") == ["net3", "net4"]
+    other.delete(second).ok()
+    given.runtime.delete(first).ok()
+
+
+@pytest.mark.parametrize(
+    ("links", "chosen"),
+    [
+        ([{"resource": "example.com/pf1"}, {"pf": "pf0"}], ["net2", "net4", "net1", "net3"]),
+        ([{"pf": "pf*", "network": "*-[12]"}], ["net1", "net2"]),
+        ("auto", ["net1", "net2", "net3", "net4"]),
+    ],
+    ids=str,
+)
+def test_members_stand_in_the_order_of_the_entries(
+    give: Give, links: object, chosen: list[str]
+) -> None:
+    given = give(0, 1, 0, 1)
+
+    given.runtime.add(a_config(links=links)).ok()
+
+    record = records.read(given.host, given.known.ref.container_id, "bond0")
+    assert record is not None
+    assert record.plan is not None
+    assert [member.name for member in record.plan.members] == chosen
+    assert members(given.pod) == sorted(chosen)
+
+
+def refusal(given: Given, tmp_path: Path, **keys: object) -> str:
+    """Return the words of an ADD that was refused before any change."""
+    reply: Reply = refused(given.runtime, tmp_path, a_config(**keys))
+    assert reply.code == REFUSED
+    return reply.msg
+
+
+def test_what_nothing_matches_is_told_with_every_device(give: Give, tmp_path: Path) -> None:
+    given = give(0, 1)
+
+    words = refusal(given, tmp_path, links=[{"pf": "pf*"}, {"resource": "example.com/pf2"}])
+
+    assert "`links`.1 asks for, resource 'example.com/pf2'" in words
+    for number, vf in enumerate(given.known.vfs):
+        assert f"net{number + 1} (VF 0 of pf{number}, {vf.address}) taken" in words
+
+
+def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
+    give: Give, tmp_path: Path
+) -> None:
+    given = give(0, 1)
+    scratch = given.root.multus / given.known.ref.container_id
+    networks = json.loads(scratch.read_text())
+    scratch.write_text(json.dumps([*networks, {**networks[-1], "ifnameRequest": "bond1"}]))
+
+    words = refusal(given, tmp_path)
+
+    assert "the bonds default/bond@bond0 and default/bond@bond1 of this pod" in words
+    assert "[auto-twice]" in words
+
+
+def test_a_bond_that_is_listed_before_its_vfs_is_told_so(give: Give, tmp_path: Path) -> None:
+    given = give(0)
+    scratch = given.root.multus / given.known.ref.container_id
+    eth0, first, bond = json.loads(scratch.read_text())
+    late = {**first, "Name": "default/sriov-2", "deviceID": "0000:09:10.0"}
+    scratch.write_text(json.dumps([eth0, first, {**bond, "Name": "default/test-bond"}, late]))
+
+    words = refusal(given, tmp_path, name="bond")
+
+    assert "the pod lists default/sriov-2 after the bond: list the bond last" in words
+
+
+@pytest.fixture
+def held() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
+    give: Give, held: ExitStack, vfs: rigs.Layout, tmp_path: Path
+) -> None:
+    given = give(0, 1)
+    vf = vfs.pfs[2].vfs[0]
+    held.enter_context(movers.bound_to_vfio(vf))
+    dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
+    given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
+
+    words = refusal(given, tmp_path)
+    given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
+
+    assert "cannot bond the VFs of the pod default/nf1" in words
+    assert f"{vf.pci} (container app, resource example.com/dpdk) is bound to vfio-pci" in words
+    assert "says kubelet" in words
+    assert "[userspace-driver]" in words
+    assert members(given.pod) == ["net1", "net2"]
+
+
+def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_path: Path) -> None:
+    given = give(0, 1, 2)
+    ours, theirs = given.known.vfs[:2], given.known.vfs[2:]
+    given.told_by("kubelet")
+    given.kubelet.serve(
+        pod_of(replace(given.known, vfs=ours)), pod_of(node.Pod("nf2", theirs, "other"))
+    )
+
+    words = refusal(given, tmp_path)
+
+    assert f"net3 (VF 0 of pf2, {theirs[0].address}) stands in this pod but was given to" in words
+    assert "other/nf2 (kubelet)" in words
+    assert given.kubelet.methods() == ["Get", "List"]
+
+
+def test_a_vf_that_two_pods_claim_is_ours_and_the_other_is_told(
+    give: Give, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    ended = node.Pod("nf1-old", given.known.vfs[:1])
+    given.kubelet.serve(pod_of(given.known), pod_of(ended), get="disabled")
+
+    given.runtime.add(a_config()).ok()
+
+    assert members(given.pod) == ["net1", "net2"]
+    address = given.known.vfs[0].address
+    assert f"kubelet says that default/nf1-old was given {address}, too" in capfd.readouterr().err
+
+
+def test_sources_that_contradict_each_other_are_told_and_no_more(
+    give: Give, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    swapped = tuple(
+        replace(vf, address=other.address)
+        for vf, other in zip(given.known.vfs, reversed(given.known.vfs), strict=True)
+    )
+    given.kubelet.serve(pod_of(replace(given.known, vfs=swapped)))
+
+    given.runtime.add(a_config()).ok()
+
+    one, other = given.known.vfs
+    assert (
+        f"the sources disagree about {one.address}: resource is {other.resource}, says kubelet; "
+        f"{one.resource}, says kubelet's checkpoint" in capfd.readouterr().err
+    )
+
+
+def test_a_kubelet_that_hangs_costs_its_own_time_only(
+    give: Give, note: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    given.kubelet.serve(pod_of(given.known), delay_s=60)
+
+    runtime = replace(given.runtime, host=replace(given.host, kubelet_timeout_s=2.0))
+
+    started = time.monotonic()
+    runtime.add(a_config()).ok()
+    took = time.monotonic() - started
+
+    assert members(given.pod) == ["net1", "net2"]
+    assert "kubelet" in capfd.readouterr().err
+    assert took < 10
+    note(f"ADD over VFs beside a kubelet that hangs: {took:.1f} s")
+
+
+def test_explain_tells_who_says_what_and_which_would_be_taken(
+    give: Give, held: ExitStack, vfs: rigs.Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    vf = vfs.pfs[2].vfs[0]
+    held.enter_context(movers.bound_to_vfio(vf))
+    dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
+    given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
+    pod = replace(given.known.ref, netns=given.pod.path)
+
+    told = explanation.explain(given.host, pod, parse_config(a_config()))
+    explanation.print_json(told)
+
+    shown = json.loads(capsys.readouterr().out)
+    by_device = {one["device"]: one for one in shown["verdicts"] if one["device"]}
+    assert [by_device[one.address]["taken"] for one in given.known.vfs] == [True, True]
+    assert by_device[vf.pci]["rule"] == "userspace-driver"
+    said = {one["id"]["address"]: one for one in shown["devices"]}
+    first = said[given.known.vfs[0].address]["statements"]
+    assert {one["source"] for one in first} == {*SOURCES.values(), "sysfs", "the pod's namespace"}
+    assert "vfio-pci" in shown["outcome"][0]
+
+
+def test_the_command_line_explains_a_namespace_that_nobody_knows(
+    give: Give,
+) -> None:
+    given = give(0, 1)
+
+    done = CliRunner().invoke(sriovbond, ["explain", "--netns", given.pod.path])
+
+    assert done.exit_code == 0, done.output
+    assert "a bond would take net1 (VF 0 of pf0" in done.output
