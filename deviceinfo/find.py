@@ -129,7 +129,7 @@ class PodDevices:
     @property
     def is_told(self) -> bool:
         """True where some source says what the pod was given."""
-        return any(one.statements for one in self.readings if one.source not in _DESCRIBING)
+        return any(one.sources for one in self.devices)
 
     @property
     def problems(self) -> tuple[str, ...]:

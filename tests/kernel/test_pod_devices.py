@@ -32,8 +32,8 @@ SOURCES = {
     "kubelet": "kubelet",
     "checkpoint": "kubelet's checkpoint",
     "sriov_cni": "SR-IOV CNI's cache",
-    "multus": "Multus",
     "devinfo_cni": "device-info",
+    "multus": "Multus",
     "multus_results": "libcni's results",
 }
 
