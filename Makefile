@@ -48,7 +48,7 @@ docs: .venv/done  ## rewrite what the docs have from the tables: reference, sche
 	@.venv/bin/python -m tests.docs_tables
 
 .PHONY: test-here
-test-here: .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
+test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
 	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf' tests/kernel
 
 .PHONY: vm

@@ -101,7 +101,8 @@ def _request(order: Order) -> dict[str, object]:
         if name in PASSED_ON or name.startswith("SRIOVBOND_")
     }
     plugins = os.environ.get("SRIOVBOND_PLUGINS") or ""
-    path = f"{CHECKOUT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    # the guest has the host's files, so that what the host finds (a Go of its own) is there too
+    path = f"{CHECKOUT}/.venv/bin:{os.environ['PATH']}"
     environment |= {"SRIOVBOND_PLUGINS": plugins, "PATH": path, "HOME": "/root"}
     return {
         "command": order.command,
