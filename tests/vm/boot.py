@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tests.vm import kernels, machine
+from tests.vm import debian, kernels, machine
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
@@ -56,7 +56,7 @@ def main() -> int:
     os.environ["PATH"] = f"{cache}/virtiofsd/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
     try:
         return _run_with_retry(_order(os.environ, cache))
-    except (kernels.KernelError, BootError, VmLostError, ValueError) as error:
+    except (debian.FetchError, BootError, VmLostError, ValueError) as error:
         sys.stderr.write(f"rig: {error}\n")
         return STATUS_OF_A_BROKEN_RIG
 
