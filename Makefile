@@ -1,7 +1,7 @@
 # Every target does its own set-up. Settings: make TARGET NAME=VALUE, or the environment.
 SHELL := /bin/sh
 export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
-export KERNEL VFS WIRING
+export KERNEL VFS WIRING NETDEVSIM
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
 export RUN
@@ -25,6 +25,8 @@ help:  ## this list
 #:   KERNEL=6.12      Debian's kernel: 5.10, 6.1, 6.12, 6.16 ... 7.2 or whatever Debian serves
 #:   VFS=4            VFs on each of the 3 PFs, 1 to 7
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
+#:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
+#:                    leaves it and its tests out. Not to be had for each KERNEL
 #:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
 
 .PHONY: demo
@@ -49,7 +51,7 @@ docs: .venv/done  ## rewrite what the docs have from the tables: reference, sche
 
 .PHONY: test-here
 test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
-	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf' tests/kernel
+	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf and not netdevsim' tests/kernel
 
 .PHONY: vm
 vm: rig .venv/done  ## run a command in a VM with SR-IOV NICs, or a shell

@@ -1,7 +1,7 @@
 """Boot the VM, run one command in it, pass on its output and its exit status.
 
 The command is the environment's RUN; without it, a shell on the terminal. So are KERNEL, VFS,
-WIRING and SRIOVBOND_CACHE: see `make help`.
+WIRING, NETDEVSIM and SRIOVBOND_CACHE: see `make help`.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tests.vm import debian, kernels, machine
+from tests.vm import debian, kernels, machine, netdevsim
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 BOOT_DEADLINE_S = 180
 STATUS_OF_A_BROKEN_RIG = 125
-PASSED_ON = ("KERNEL", "PYTEST_ADDOPTS", "TERM", "COLUMNS", "CI", "LANG")
+PASSED_ON = ("KERNEL", "NETDEVSIM", "PYTEST_ADDOPTS", "TERM", "COLUMNS", "CI", "LANG")
 # What the guest may write to, and what vanishes with it. /usr stays read-only.
 VANISHING = ("etc", "var", "opt", "root", "home", "srv", "mnt", "tmp")
 
@@ -46,6 +46,7 @@ class Order:
     wiring: str
     image: Path
     accel: str
+    netdevsim: Path | None
 
 
 def main() -> int:
@@ -69,10 +70,14 @@ def _order(environment: Mapping[str, str], cache: Path) -> Order:
         raise ValueError(f"cannot make {vfs} VFs on a PF: igb has 1 to {machine.MOST_VFS}; set VFS")
     if wiring not in machine.WIRINGS:
         raise ValueError(f"cannot wire {wiring!r}: WIRING is one of {', '.join(machine.WIRINGS)}")
+    if environment.get("NETDEVSIM") not in {None, "", "0", "1"}:
+        raise ValueError("cannot tell what NETDEVSIM asks for: it is 1 or 0")
     if not command and not sys.stdin.isatty():
         raise ValueError("cannot give a shell without a terminal; do: make vm RUN='COMMAND'")
-    image = kernels.image(kernels.fetch(environment.get("KERNEL") or kernels.DEFAULT, cache))
-    return Order(command or None, vfs, wiring, image, machine.find_accel(image))
+    home = kernels.fetch(environment.get("KERNEL") or kernels.DEFAULT, cache)
+    image = kernels.image(home)
+    module = netdevsim.fetch(home) if environment.get("NETDEVSIM") == "1" else None
+    return Order(command or None, vfs, wiring, image, machine.find_accel(image), module)
 
 
 def _run_with_retry(order: Order) -> int:
@@ -111,6 +116,7 @@ def _request(order: Order) -> dict[str, object]:
         "accel": order.accel,
         "vfs": order.vfs,
         "wiring": order.wiring,
+        "netdevsim": order.netdevsim and str(order.netdevsim),
     }
 
 

@@ -50,7 +50,7 @@ def _set_up(request: dict[str, Any]) -> None:
     subprocess.run(["modprobe", "-a", *NIC_DRIVERS], check=True)
     names = {vfs.mac(path.name): path.name for path in Path("/sys/class/net").glob("[!b]*")}
     with ThreadPoolExecutor() as pool:  # each waits a second for its hardware
-        modules = pool.submit(_load_modules)
+        modules = pool.submit(_load_modules, request["netdevsim"])
         remote = pool.submit(_make_remote, request["wiring"], names)
         pfs = pool.map(lambda number: _make_pf(number, names, request["vfs"]), range(machine.PFS))
         made = layout.Layout(
@@ -66,10 +66,14 @@ def _set_up(request: dict[str, Any]) -> None:
     vfs.await_carrier([pf.name for pf in made.pfs])  # making VFs resets the PF
 
 
-def _load_modules() -> None:
+def _load_modules(netdevsim: str | None) -> None:
     subprocess.run(["modprobe", "-a", *MODULES], check=True)
     # By itself it would make a bond0, which a test then finds.
     subprocess.run(["modprobe", "bonding", "max_bonds=0"], check=True)
+    if netdevsim:
+        # modprobe does not find it, for it stands outside /lib/modules, but what it needs.
+        subprocess.run(["modprobe", "psample"], check=True)
+        subprocess.run(["insmod", netdevsim], check=True)
 
 
 def _make_pf(number: int, names: dict[str, str], count: int) -> layout.Pf:
