@@ -37,13 +37,18 @@ class Counts:
 
 
 _KERNEL = f"{PYTHON} -m pytest -q tests/kernel --junitxml={KERNEL_REPORT}"
+_NETDEVSIM = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
 STEPS = (
     Step("format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
     Step("lint", (PYTHON, "-m", "ruff", "check", ".")),
     Step("types", (PYTHON, "-m", "mypy")),
     Step("import contracts", (str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
     Step("unit tests", (PYTHON, "-m", "pytest", "-q", f"--junitxml={UNIT_REPORT}"), UNIT_REPORT),
-    Step("kernel tests", ("make", "--no-print-directory", "vm", f"RUN={_KERNEL}"), KERNEL_REPORT),
+    Step(
+        "kernel tests",
+        ("make", "--no-print-directory", "vm", f"RUN={_KERNEL}", _NETDEVSIM),
+        KERNEL_REPORT,
+    ),
 )
 
 

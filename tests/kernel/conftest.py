@@ -22,12 +22,14 @@ notes = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vf: needs the rig's VFs, so the VM")
+    config.addinivalue_line("markers", "netdevsim: needs netdevsim, so the VM with NETDEVSIM=1")
     config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
     config.stash[notes] = [f"kernel {os.uname().release}"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a program that nobody gave, and say so in the summary."""
+    """Leave out what needs what nobody gave, and say so in the summary."""
+    _leave_out_netdevsim(config, items)
     left_out = [item for item in items if _missing_peer(item)]
     items[:] = [item for item in items if not _missing_peer(item)]
     config.hook.pytest_deselected(items=left_out)
@@ -41,6 +43,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[notes].append(
                 f"left out for the lack of {words} (SRIOVBOND_PEERS): {len(without)} tests: {names}"
             )
+
+
+def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only where a person has said that there is to be none: its lack alone is a failure."""
+    left_out = [item for item in items if item.get_closest_marker("netdevsim")]
+    if left_out and os.environ.get("NETDEVSIM") == "0":
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[notes].append(f"left out because of NETDEVSIM=0: {len(left_out)} tests")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

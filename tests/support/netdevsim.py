@@ -1,0 +1,65 @@
+"""NICs that netdevsim simulates: a PF and its VFs in switchdev mode, without a wire."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.pods import ip
+
+BUS = Path("/sys/bus/netdevsim")
+
+
+@dataclass(frozen=True, slots=True)
+class Vf:
+    """A VF: on the host, down; `port_name` such as pf0vf0 is its own on its NIC only."""
+
+    name: str
+    port_name: str
+    index: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A PF's netdev and its VFs; all of them have the one parent device, such as netdevsim10."""
+
+    parent: str
+    pf: str
+    vfs: tuple[Vf, ...]
+
+
+@contextmanager
+def a_nic(number: int = 10, vfs: int = 2) -> Iterator[Nic]:
+    """Make the device netdevsim<number>; take it away with its VFs, wherever they are then."""
+    assert BUS.exists(), "netdevsim is not loaded: make vm NETDEVSIM=1"
+    parent = f"netdevsim{number}"
+    (BUS / "new_device").write_text(f"{number} 1")
+    try:
+        (BUS / "devices" / parent / "sriov_numvfs").write_text(str(vfs))
+        # Only then VFs have netdevs.
+        command = ["devlink", "dev", "eswitch", "set", f"netdevsim/{parent}", "mode", "switchdev"]
+        subprocess.run(command, check=True)
+        yield _named(number, BUS / "devices" / parent)
+    finally:
+        (BUS / "del_device").write_text(str(number))
+
+
+def tell(nic: Nic, vf: Vf, words: str) -> None:
+    """Set something of a VF through its PF, such as "trust on"; netdevsim only keeps it in mind."""
+    ip(f"link set {nic.pf} vf {vf.index} {words}")
+
+
+def _named(number: int, device: Path) -> Nic:
+    """Name the netdevs as udev does: eni10np1 the PF, eni10npf0vf0 ... its VFs."""
+    vfs = []
+    for netdev in list((device / "net").iterdir()):
+        port_name = (netdev / "phys_port_name").read_text().strip()
+        mac = (netdev / "address").read_text().strip()
+        name = f"eni{number}n{port_name}"
+        ip(f"link set {netdev.name} name {name}")
+        _, is_vf, index = port_name.partition("pf0vf")
+        if is_vf:
+            vfs.append(Vf(name, port_name, int(index), mac))
+    return Nic(device.name, f"eni{number}np1", tuple(sorted(vfs, key=lambda vf: vf.index)))
