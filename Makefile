@@ -53,6 +53,10 @@ docs: .venv/done  ## rewrite what the docs have from the tables: reference, sche
 test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
 	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf and not netdevsim' tests/kernel
 
+.PHONY: bench-lookup
+bench-lookup: .venv/done  ## how long a look-up of a pod's devices takes, on this machine
+	@.venv/bin/python -m tests.bench.lookup
+
 .PHONY: vm
 vm: rig .venv/done  ## run a command in a VM with SR-IOV NICs, or a shell
 	@exec $(BOOT)
