@@ -87,8 +87,8 @@ def explain(
     from sriovbond.bond.config import parse_config  # noqa: PLC0415
     from sriovbond.cli import explanation  # noqa: PLC0415
 
-    namespace, slash, name = (pod or "").rpartition("/")
-    if not (pod or netns or container_id) or (pod and not (slash and name)):
+    namespace, _, name = (pod or "").rpartition("/")
+    if not (pod or netns or container_id) or (pod and not (namespace and name)):
         raise click.UsageError("name the pod: --pod NAMESPACE/NAME, --netns or --container-id")
     plugins = _own_plugins(_read(config)) if config else [{}]
     if len(plugins) != 1:

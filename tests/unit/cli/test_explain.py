@@ -1,0 +1,122 @@
+"""What a person may ask `explain`, and how it is told; what it finds is proved in the VM."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from deviceinfo import Bus, Claim, DeviceId, PodRef, Reading, Source, Statement, find_devices
+from sriovbond.bond.links import Allocation
+from sriovbond.bond.seen import Unlinked
+from sriovbond.bond.selection import Verdict
+from sriovbond.cli import explanation, sriovbond
+from sriovbond.cli.explanation import Explanation
+from sriovbond.host import Host
+from tests.support import node
+from tests.support.builders import a_vf
+from tests.support.node import Node
+
+ONE = DeviceId(Bus.PCI, "0000:01:10.0")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    pods = [node.Pod("nf1", (node.Vf(ONE.address),)), node.Pod("nf2")]
+    return Host(state=tmp_path / "state", places=node.a_node(tmp_path / "node", pods).places)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--pod", "nf1"], ["--pod", "/nf1"], ["--pod", "default/"]], ids=str
+)
+def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> None:
+    done = CliRunner().invoke(sriovbond, ["explain", *arguments])
+
+    assert done.exit_code == 2
+    assert "--pod NAMESPACE/NAME, --netns or --container-id" in done.output
+
+
+def test_a_configuration_that_is_no_json_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bond.json"
+    file.write_text("{")
+
+    done = CliRunner().invoke(sriovbond, ["explain", "--netns", "/x", "--config", str(file)])
+
+    assert done.exit_code == 1
+    assert "is no JSON" in done.output
+
+
+def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:
+    ref = node.Pod("nf1").ref
+
+    for wanted in (
+        PodRef("default", "nf1"),
+        PodRef(container_id=ref.container_id),
+        PodRef(netns=ref.netns),
+    ):
+        assert explanation.find_pod(host, wanted) == ref
+
+
+def test_a_pod_that_no_cache_knows_is_asked_for_as_it_is(host: Host) -> None:
+    assert explanation.find_pod(host, PodRef("default", "nf9")) == PodRef("default", "nf9")
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Explanation:
+    other = DeviceId(Bus.PCI, "0000:02:10.0")
+    reading = Reading(
+        Source.KUBELET,
+        (Statement(Source.KUBELET, ONE, resource="rig.io/pf0", container="app"),),
+        (Claim(Source.KUBELET, ONE, "default/nf2"),),
+        problems=("kubelet is odd",),
+    )
+    results = Reading(Source.RESULTS, (Statement(Source.RESULTS, ONE, resource="rig.io/x"),))
+    loose = Statement(Source.MULTUS, network="default/late", resource="rig.io/pf2")
+    places = replace(Node(tmp_path).places, sysfs=tmp_path)
+    found = find_devices(
+        PodRef("default", "nf1"), places, reading, results, Reading(Source.MULTUS, (loose,))
+    )
+    given = Allocation("rig.io/dpdk", "default/dpdk", "app", ("kubelet",))
+    refused = Unlinked(str(other), "vfio-pci", is_userspace=True, ifname="net2", allocation=given)
+    verdicts = (Verdict(a_vf("net1")), Verdict(refused, "cannot", "userspace-driver"))
+    return Explanation(found, verdicts, ("cannot bond [that]",))
+
+
+def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explanation) -> None:
+    shown = io.StringIO()
+
+    explanation.print_tables(told, Console(file=shown, width=200))
+
+    text = shown.getvalue()
+    for words in (
+        "net1",
+        "taken",
+        "not: cannot [userspace-driver]",
+        "resource rig.io/pf0, container app",
+        "default/nf2 was given it",
+        "resource rig.io/pf2, network default/late",
+        "kubelet: kubelet is odd",
+        "not here: kubelet",
+        "the sources disagree about 0000:01:10.0: resource is rig.io/pf0, says kubelet",
+        "cannot bond [that]",
+    ):
+        assert words in text
+
+
+def test_json_has_the_same(told: Explanation, capsys: pytest.CaptureFixture[str]) -> None:
+    explanation.print_json(told)
+
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["pod"]["name"] == "nf1"
+    assert [one["id"] for one in shown["devices"]] == [{"bus": "pci", "address": ONE.address}]
+    assert [(one["interface"], one["taken"], one["rule"]) for one in shown["verdicts"]] == [
+        ("net1", True, ""),
+        ("net2", False, "userspace-driver"),
+    ]
+    assert shown["loose"][0]["network"] == "default/late"
+    assert ["kubelet is odd"] in [one["problems"] for one in shown["sources"]]
+    assert len(shown["disagreements"]) == 1
+    assert shown["outcome"] == ["cannot bond [that]"]
