@@ -202,6 +202,14 @@ def test_members_stand_in_the_order_of_the_entries(
     assert members(given.pod) == sorted(chosen)
 
 
+def test_three_vfs_of_three_pfs_are_one_bond(give: Give) -> None:
+    given = give(0, 1, 2)
+
+    given.runtime.add(a_config(redundancy="require", minMembers=3, policy="strict")).ok()
+
+    assert members(given.pod) == ["net1", "net2", "net3"]
+
+
 def refusal(given: Given, tmp_path: Path, **keys: object) -> str:
     """Return the words of an ADD that was refused before any change."""
     reply: Reply = refused(given.runtime, tmp_path, a_config(**keys))

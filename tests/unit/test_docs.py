@@ -176,6 +176,10 @@ def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     assert _make_targets(page) <= targets
 
 
+def test_the_pod_in_the_readme_is_the_manifest() -> None:
+    assert (CHECKOUT / "manifests/nfv-pod.yaml").read_text() in _blocks(README, "yaml")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
