@@ -18,6 +18,7 @@ KERNEL_OPTIONS = (
     "net.ifnames=0",
     "mitigations=off",
     "no_timer_check",  # it panics when the host is too busy to emulate the timer in time
+    "nokaslr",  # choosing a place was seen to hang under emulation
     "cryptomgr.notests=1",
     "rcupdate.rcu_expedited=1",  # a namespace's end waits for RCU many times over
 )
