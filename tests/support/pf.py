@@ -30,8 +30,7 @@ def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:
     `MAC` is what the user asked for, `OrigVfState` what stood before.
     """
     folder = host.places.sriov_cni
-    folder.mkdir(exist_ok=True)
-    (folder / "pci").mkdir(exist_ok=True)
+    (folder / "pci").mkdir(parents=True, exist_ok=True)
     entry = {"deviceID": vf.pci, "VFID": vf.index, "type": "sriov", "OrigVfState": {}, **keys}
     (folder / f"{pod.container_id}-{ifname}").write_text(json.dumps(entry))
     (folder / "pci" / vf.pci).write_text(pod.path)
