@@ -1,0 +1,160 @@
+"""Kubelet's side of the device plugin API: plugins register, list their devices, allocate them.
+
+Real gRPC; messages are encoded and read by the API's field numbers.
+Source: kubernetes, staging/src/k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import grpc
+
+from tests.support.kubelet import Json, field
+
+HEALTHY = "Healthy"
+ANSWERS_WITHIN_S = 60.0
+_LISTENS_FOR_S = 3600.0
+_WITH_LENGTH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as its plugin lists it."""
+
+    id: str
+    health: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a plugin wants to be asked beside Allocate."""
+
+    pre_start_required: bool
+    preferred_allocation_available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a container got of a resource, and the environment that the plugin sets for it."""
+
+    resource: str
+    devices: tuple[Device, ...]
+    environment: Mapping[str, str]
+
+    def of_container(self) -> Json:
+        """Return it as kubelet.a_container() has it, to be told by PodResources."""
+        ids = [device.id for device in self.devices]
+        return {"resource": self.resource, "ids": ids, "nodes": []}
+
+
+class Endpoint:
+    """A resource that a plugin has registered, and the calls to that plugin."""
+
+    def __init__(self, folder: Path, request: bytes) -> None:
+        told = _decoded(request)
+        self.version, self.resource = _text(told, 1), _text(told, 3)
+        self.socket = folder / _text(told, 2)
+        self._channel = grpc.insecure_channel(f"unix:{self.socket}")
+        listen: grpc.UnaryStreamMultiCallable[bytes, bytes]
+        listen = self._channel.unary_stream("/v1beta1.DevicePlugin/ListAndWatch")
+        self._lists = listen(b"", timeout=_LISTENS_FOR_S, wait_for_ready=True)
+
+    def options(self) -> Options:
+        told = _decoded(self._call("GetDevicePluginOptions", b""))
+        return Options(bool(told.get(1)), bool(told.get(2)))
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """What the plugin lists first; further lists, after changes, are left unread."""
+        listed = (_decoded(device) for device in _messages(_decoded(next(self._lists)), 1))
+        return tuple(Device(_text(device, 1), _text(device, 2)) for device in listed)
+
+    def allocate(self, *devices: Device) -> Allocation:
+        """Allocate these to one container."""
+        container = b"".join(field(1, device.id.encode()) for device in devices)
+        answer = _decoded(self._call("Allocate", field(1, container)))
+        (told,) = _messages(answer, 1)
+        pairs = (_decoded(pair) for pair in _messages(_decoded(told), 1))
+        environment = {_text(pair, 1): _text(pair, 2) for pair in pairs}
+        return Allocation(self.resource, devices, environment)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _call(self, method: str, request: bytes) -> bytes:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
+        call = self._channel.unary_unary(f"/v1beta1.DevicePlugin/{method}")
+        return call(request, timeout=ANSWERS_WITHIN_S, wait_for_ready=True)
+
+
+class Registry(grpc.GenericRpcHandler):
+    """The service Registration; `endpoints` are those registered so far, by their resource."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.endpoints: dict[str, Endpoint] = {}
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
+        if handler_call_details.method != "/v1beta1.Registration/Register":
+            return None
+
+        def register(request: bytes, _context: grpc.ServicerContext) -> bytes:
+            endpoint = Endpoint(self._folder, request)
+            self.endpoints[endpoint.resource] = endpoint
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(register)
+
+
+@contextmanager
+def registering(folder: Path) -> Iterator[Registry]:
+    """Serve `kubelet.sock` in kubelet's folder of device plugins, which is made."""
+    folder.mkdir(mode=0o750)
+    registry = Registry(folder)
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[registry])
+    server.add_insecure_port(f"unix:{folder / 'kubelet.sock'}")
+    server.start()
+    try:
+        yield registry
+    finally:
+        for endpoint in registry.endpoints.values():
+            endpoint.close()
+        server.stop(None).wait()
+
+
+_Fields = dict[int, list[bytes | int]]
+
+
+def _decoded(message: bytes) -> _Fields:
+    """Return the fields by number: numbers, and the bytes of all that has a length."""
+    fields: _Fields = {}
+    stream = BytesIO(message)
+    while stream.tell() < len(message):
+        number, kind = divmod(_varint(stream), 8)
+        assert kind in {0, _WITH_LENGTH}, f"the API has no field of wire type {kind}"
+        value = _varint(stream)
+        fields.setdefault(number, []).append(stream.read(value) if kind else value)
+    return fields
+
+
+def _varint(stream: BytesIO) -> int:
+    value = shift = 0
+    while (byte := stream.read(1)[0]) > 0x7F:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    return value | byte << shift
+
+
+def _messages(fields: _Fields, number: int) -> list[bytes]:
+    return [value for value in fields.get(number, ()) if isinstance(value, bytes)]
+
+
+def _text(fields: _Fields, number: int) -> str:
+    return b"".join(_messages(fields, number)[-1:]).decode()
