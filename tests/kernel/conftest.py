@@ -16,7 +16,11 @@ from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 
 NOTES = Path("build/kernel-notes.txt")
-PEERS = {"sriov": "SR-IOV CNI", "bond": "bond-cni"}
+PEERS = {
+    "sriov": "SR-IOV CNI",
+    "bond": "bond-cni",
+    "sriovdp": "SR-IOV network device plugin",
+}
 notes = pytest.StashKey[list[str]]()
 
 
