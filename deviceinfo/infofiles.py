@@ -82,6 +82,16 @@ def possible_networks(text: str) -> list[str]:
     ]
 
 
+def parse_info(fields: Fields) -> Statement:
+    """Parse a device-info object, wherever it stands; raises UnreadableError with every fault."""
+    version, kind = fields.text("version"), fields.text("type")
+    if version is None or not _VERSION.fullmatch(version):
+        raise UnreadableError(f"its version is {reprlib.repr(version)}, and only 1.x.y is known")
+    if kind not in set(Kind):
+        raise UnreadableError(f"its type is {reprlib.repr(kind)}, not one of {', '.join(Kind)}")
+    return _parse_kind(Kind(kind), fields)
+
+
 def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
     told: list[Told] = []
     try:
@@ -161,21 +171,11 @@ def _is_of_another(told: Statement, device: DeviceId | None) -> bool:
 
 def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
     try:
-        yield _parse_info(read_bounded(folder_fd, name, _FILE_BYTES))
+        yield parse_info(parse_object(read_bounded(folder_fd, name, _FILE_BYTES)))
     except FileNotFoundError:
         return  # none was written, or a DEL at the same moment
     except UnreadableError as error:
         yield f"cannot read {_shown(folder, name)}: {error}"
-
-
-def _parse_info(content: bytes) -> Statement:
-    fields = parse_object(content)
-    version, kind = fields.text("version"), fields.text("type")
-    if version is None or not _VERSION.fullmatch(version):
-        raise UnreadableError(f"its version is {reprlib.repr(version)}, and only 1.x.y is known")
-    if kind not in set(Kind):
-        raise UnreadableError(f"its type is {reprlib.repr(kind)}, not one of {', '.join(Kind)}")
-    return _parse_kind(Kind(kind), fields)
 
 
 def _parse_kind(kind: Kind, fields: Fields) -> Statement:
