@@ -1,0 +1,1 @@
+"""The only room that speaks to the Kubernetes API; entered by the entrances alone."""

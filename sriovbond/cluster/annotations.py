@@ -1,0 +1,218 @@
+"""What a pod and its NetworkAttachmentDefinitions say of devices; bytes in, shapes out, no I/O.
+
+Source: the Kubernetes Network Plumbing Working Group's specifications of the
+NetworkAttachmentDefinition and of device-info 1.1; and how Multus reads them
+(parsePodNetworkAnnotation in pkg/k8sclient/k8sclient.go), whose refusals these are.
+"""
+
+import re
+import reprlib
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from deviceinfo import DeviceId, PodRef, Source, Statement, parse_device_id
+from deviceinfo.infofiles import parse_info
+from deviceinfo.jsonfile import (
+    Fields,
+    UnreadableError,
+    is_ifname,
+    parse_list,
+    parse_object,
+    some_of,
+)
+from deviceinfo.multus import first_plugin, given_device
+
+MOST_NETWORKS: Final = 32
+_MOST_STATUSES: Final = 256
+
+_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
+_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
+_RESOURCE: Final = "k8s.v1.cni.cncf.io/resourceName"
+# What the kubelet calls a static pod by, while its mirror in the API has a UID of its own.
+_STATIC_UID: Final = "kubernetes.io/config.hash"
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One network that a pod asks for; `interface` is empty where it names none."""
+
+    namespace: str
+    name: str
+    interface: str = ""
+    device: DeviceId | None = None
+
+    @property
+    def network(self) -> str:
+        """The NetworkAttachmentDefinition, `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What a pod's annotations say; `problems` in words."""
+
+    selections: tuple[Selection, ...]
+    statuses: tuple[Statement, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a NetworkAttachmentDefinition says; without `config` its plugin is on the node's disk.
+
+    `config` is that of its first plugin. One that could not be read is as empty as this.
+    """
+
+    plugin: str = ""
+    resource: str | None = None
+    device: DeviceId | None = None
+    config: dict[str, object] = field(default_factory=dict)
+
+
+def are_names(namespace: str, name: str) -> bool:
+    """Claim that both can name an object, and so are safe in an URL (RFC 1123)."""
+    return bool(_LABEL.fullmatch(namespace) and _NAME.fullmatch(name))
+
+
+def read_pod(pod: Fields, asked: PodRef) -> PodFacts:
+    """Read a pod's annotations; one that is malformed is a problem and says nothing.
+
+    Raises UnreadableError where it is another pod than the one asked for.
+    """
+    metadata = pod.section("metadata")
+    annotations = metadata.section("annotations")
+    _check_uid(metadata.text("uid"), annotations.text(_STATIC_UID), asked)
+    problems = []
+    selections: tuple[Selection, ...] = ()
+    statuses: tuple[Statement, ...] = ()
+    try:
+        selections = parse_networks(annotations.text(_NETWORKS) or "", asked.namespace)
+    except UnreadableError as error:
+        problems.append(f"annotation {_NETWORKS}: {error}")
+    try:
+        statuses = parse_status(annotations.text(_STATUS) or "")
+    except UnreadableError as error:
+        problems.append(f"annotation {_STATUS}: {error}")
+    return PodFacts(selections, statuses, (*problems, *pod.faults))
+
+
+def _check_uid(uid: str | None, static_uid: str | None, asked: PodRef) -> None:
+    if uid and asked.uid and asked.uid not in (uid, static_uid):
+        raise UnreadableError(f"it is another pod of this name, {uid!a}, not {asked.uid!r}")
+
+
+def parse_networks(annotation: str, namespace: str) -> tuple[Selection, ...]:
+    """Parse the networks that a pod of that namespace asks for, in the order of the annotation.
+
+    Raises UnreadableError if any is malformed, as Multus refuses them all, or if there are more
+    than MOST_NETWORKS, as a part of the list would look like all of it.
+    """
+    if not annotation:
+        return ()
+    if any(char in annotation for char in '[{"'):
+        return tuple(_from_json(item, namespace) for item in _items(annotation, MOST_NETWORKS))
+    names = annotation.split(",", MOST_NETWORKS)
+    if len(names) > MOST_NETWORKS:
+        raise UnreadableError(f"it has more than {MOST_NETWORKS} entries")
+    return tuple(_from_text(name, namespace) for name in names)
+
+
+def _from_json(fields: Fields, namespace: str) -> Selection:
+    selection = Selection(
+        namespace=fields.text("namespace") or namespace,
+        name=fields.text("name") or "",
+        interface=fields.ifname("interface") or "",
+        device=parse_device_id(fields.text("deviceID") or ""),
+    )
+    _refuse(fields.faults)
+    return _checked(selection)
+
+
+def _from_text(text: str, namespace: str) -> Selection:
+    """Take `namespace/name@interface` apart."""
+    before, slash, rest = text.rpartition("/")
+    name, at, interface = rest.partition("@")
+    found = Selection(before.strip() if slash else namespace, name.strip(), interface.strip())
+    if at and not is_ifname(found.interface):
+        raise UnreadableError(f"{reprlib.repr(text)} does not end in the name of an interface")
+    return _checked(found)
+
+
+def _checked(selection: Selection) -> Selection:
+    if not are_names(selection.namespace, selection.name):
+        raise UnreadableError(f"{reprlib.repr(selection.network)} is not the name of a network")
+    return selection
+
+
+def parse_status(annotation: str) -> tuple[Statement, ...]:
+    """Parse what Multus wrote of the pod's interfaces after it had added them all.
+
+    After the pod's sandbox was made anew this is still about the one before.
+    Raises UnreadableError with the faults of the first entry that has any.
+    """
+    if not annotation:
+        return ()
+    return tuple(_statement(entry) for entry in _items(annotation, _MOST_STATUSES))
+
+
+def _statement(fields: Fields) -> Statement:
+    info = fields.section("device-info")
+    told = parse_info(info) if info.members else Statement(Source.API)
+    namespace, _, name = (fields.text("name") or "").partition("/")
+    statement = replace(
+        told,
+        source=Source.API,
+        # the default network has no NetworkAttachmentDefinition, but a name all the same
+        network=f"{namespace}/{name}" if are_names(namespace, name) else None,
+        interface=fields.ifname("interface"),
+        mac=fields.mac("mac"),
+    )
+    _refuse(fields.faults)
+    return statement
+
+
+def read_definition(definition: Fields) -> Definition:
+    """Read a NetworkAttachmentDefinition; raises UnreadableError with every fault."""
+    annotations = definition.section("metadata").section("annotations")
+    resource = annotations.plain(_RESOURCE)
+    text = definition.section("spec").text("config")
+    _refuse(definition.faults)
+    if text is None:
+        return Definition(resource=resource)
+    try:
+        return replace(_parse_config(text), resource=resource)
+    except UnreadableError as error:
+        raise UnreadableError(f"spec.config: {error}") from error
+
+
+def _parse_config(text: str) -> Definition:
+    whole = parse_object(_bytes(text))
+    config = first_plugin(whole)
+    plugin = config.plain("type") or ""
+    _refuse([*whole.faults, *([] if config is whole else config.faults)])
+    return Definition(plugin, device=given_device(config), config=dict(config.members))
+
+
+def _items(annotation: str, most: int) -> list[Fields]:
+    """Step into the objects of a JSON list."""
+    whole = parse_list(_bytes(annotation), "entry")
+    items = whole.objects("entry")
+    if len(items) > most:
+        raise UnreadableError(f"it has more than {most} entries")
+    _refuse(whole.faults)
+    return items
+
+
+def _bytes(text: str) -> bytes:
+    """Give back what JSON was: it can have halves of surrogates, which are no text."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise UnreadableError(some_of(faults))

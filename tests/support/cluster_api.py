@@ -1,0 +1,218 @@
+"""A Kubernetes API server of pods and NetworkAttachmentDefinitions, over real HTTP."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+OBJECTS = Path(__file__).parents[1] / "data" / "node" / "objects"
+TOKEN = "a-secret-token"  # noqa: S105 - of a server that lives as long as a test
+NETWORKS = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions/{}"
+
+Answer = Callable[["Handler"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A request as it came."""
+
+    method: str
+    path: str
+    token: str
+    at: float
+
+
+@dataclass(slots=True)
+class ClusterApi:
+    """Objects by their path, answers that come before them, and the requests that came."""
+
+    port: int = 0
+    objects: dict[str, object] = field(default_factory=dict)
+    faults: list[tuple[str, Answer]] = field(default_factory=list)
+    requests: list[Got] = field(default_factory=list)
+    ended: Event = field(default_factory=Event)
+
+    def add_pod(self, pod: dict[str, object]) -> None:
+        self._add("/api/v1/namespaces/{}/pods/{}", pod)
+
+    def add_network(self, network: dict[str, object]) -> None:
+        self._add(NETWORKS, network)
+
+    def _add(self, path: str, thing: dict[str, object]) -> None:
+        metadata = thing["metadata"]
+        assert isinstance(metadata, dict)
+        self.objects[path.format(metadata["namespace"], metadata["name"])] = thing
+
+    def fail(self, answer: Answer, *, on: str = "", times: int = 1000) -> None:
+        """Have requests whose path contains `on` answered so, before anything else."""
+        self.faults += [(on, answer)] * times
+
+    def fault(self, path: str) -> Answer | None:
+        for place, (on, answer) in enumerate(self.faults):
+            if on in path:
+                del self.faults[place]
+                return answer
+        return None
+
+    @property
+    def paths(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    def kubeconfig(self, folder: Path, **user: object) -> Path:
+        """Write a kubeconfig of this server; without `user` with its token."""
+        file = folder / "sriovbond.kubeconfig"
+        file.write_text(json.dumps(self.kubeconfig_content(**user)))
+        file.chmod(0o600)
+        return file
+
+    def kubeconfig_content(self, **user: object) -> dict[str, object]:
+        server = {"server": f"http://127.0.0.1:{self.port}"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "here", "cluster": server}],
+            "users": [{"name": "sriovbond", "user": user or {"token": TOKEN}}],
+            "contexts": [{"name": "it", "context": {"cluster": "here", "user": "sriovbond"}}],
+            "current-context": "it",
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection; `api` is set by `served`."""
+
+    api: ClusterApi
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        authorization = self.headers.get("Authorization", "")
+        got = Got(self.command, self.path, authorization, time.monotonic())
+        self.api.requests.append(got)
+        found = self.api.objects.get(self.path)
+        answer = self.api.fault(self.path) or (status(404) if found is None else said(found))
+        if authorization != f"Bearer {TOKEN}":
+            answer = status(401)
+        with suppress(OSError):  # who asked may have gone
+            answer(self)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Serve every other method alike, so that it is recorded."""
+        if not name.startswith("do_"):
+            raise AttributeError(name)
+        return self.do_GET
+
+    def answer(self, code: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+def said(thing: object) -> Answer:
+    return raw(json.dumps(thing).encode())
+
+
+def raw(body: bytes) -> Answer:
+    return lambda handler: handler.answer(200, body, {"Content-Type": "application/json"})
+
+
+def in_chunks(thing: object) -> Answer:
+    """Send it in chunks of any length, as Go's server sends what is large."""
+
+    def answer(handler: Handler) -> None:
+        body = json.dumps(thing).encode()
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for piece in (body[:1], body[1:700], body[700:], b""):
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            time.sleep(0.01)
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    """Refuse; `Retry_After="1"` is the header Retry-After."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps({"kind": "Status", "code": code, "message": "no"}).encode()
+    return lambda handler: handler.answer(code, body, named)
+
+
+def hang(handler: Handler) -> None:
+    """Answer nothing until the server ends."""
+    handler.api.ended.wait()
+    handler.close_connection = True
+
+
+def drip(handler: Handler) -> None:
+    """Send a byte of the answer each 50 ms, for ever."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    while not handler.api.ended.wait(0.05):
+        handler.wfile.write(b" ")
+
+
+def drip_headers(handler: Handler) -> None:
+    """Send a byte of a header each 50 ms, for ever."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not handler.api.ended.wait(0.05):
+        handler.wfile.write(b"x")
+
+
+def flood(code: int) -> Answer:
+    """Send an answer that never ends."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "1000000000000")
+        handler.end_headers()
+        while not handler.api.ended.is_set():
+            handler.wfile.write(b" " * 65536)
+
+    return answer
+
+
+def hang_up(handler: Handler) -> None:
+    """Close the connection without an answer."""
+    handler.close_connection = True
+
+
+@contextmanager
+def served() -> Iterator[ClusterApi]:
+    """Serve on a port of the loopback interface."""
+    api = ClusterApi()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
+    server.daemon_threads = True
+    api.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield api
+    finally:
+        api.ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def recorded_pod() -> dict[str, object]:
+    """Return a pod with two SR-IOV networks and a bond, as it was in an API server."""
+    pod: dict[str, object] = json.loads((OBJECTS / "pod.json").read_text())
+    return pod
+
+
+def recorded_networks() -> list[dict[str, object]]:
+    """Return the NetworkAttachmentDefinitions of that pod."""
+    networks: list[dict[str, object]] = json.loads((OBJECTS / "net-attach-defs.json").read_text())[
+        "items"
+    ]
+    return networks
