@@ -16,6 +16,9 @@ class Host:
     state: Path = Path("/var/lib/sriovbond")
     run: Path = Path("/run/sriovbond")
     logs: Path = Path("/var/log")
+    kubeconfig: Path = Path("/etc/cni/net.d/sriovbond.d/sriovbond.kubeconfig")
+    """Where it is, the Kubernetes API may be asked. No network names it: who writes networks would
+    choose which file root reads and who is sent the token in it."""
     lock_timeout_s: float = 20.0
     ipam_timeout_s: float = 60.0
     kubelet_timeout_s: float = KUBELET_TIMEOUT_S
