@@ -1,6 +1,8 @@
 """A Kubernetes API server of pods and NetworkAttachmentDefinitions, over real HTTP."""
 
 import json
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -87,6 +89,7 @@ class Handler(BaseHTTPRequestHandler):
     api: ClusterApi
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    timeout = 10
 
     def do_GET(self) -> None:
         authorization = self.headers.get("Authorization", "")
@@ -114,6 +117,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Stay quiet."""
+
+
+class Server(ThreadingHTTPServer):
+    """Has a thread for each connection, which may end at any moment; closing waits for all."""
+
+    daemon_threads = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of connections that break; socketserver would, on stderr."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def said(thing: object) -> Answer:
@@ -190,8 +204,7 @@ def hang_up(handler: Handler) -> None:
 def served() -> Iterator[ClusterApi]:
     """Serve on a port of the loopback interface."""
     api = ClusterApi()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
     api.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -199,6 +212,9 @@ def served() -> Iterator[ClusterApi]:
         yield api
     finally:
         api.ended.set()
+        for left_alone in threading.enumerate():
+            if left_alone.name == "kubernetes-api":  # as it was too slow; now it is answered
+                left_alone.join(timeout=10)
         server.shutdown()
         thread.join()
         server.server_close()

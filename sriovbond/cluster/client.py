@@ -1,0 +1,210 @@
+"""A client of the Kubernetes API that gets single objects, within a time and a size.
+
+Importing it loads `kubernetes` (0.4 s), so it is imported where a kubeconfig is there.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import yaml
+from kubernetes.client import ApiClient, ApiException, Configuration
+from kubernetes.config import ConfigException
+from kubernetes.config.kube_config import KubeConfigLoader
+from urllib3 import BaseHTTPResponse, PoolManager, Retry
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import TimeoutError as NoAnswerError
+
+from deviceinfo.jsonfile import Fields, UnreadableError, parse_object
+from sriovbond import __version__
+
+# etcd refuses objects above 1.5 MiB, and JSON says a little more than what is stored.
+_ANSWER_BYTES: Final = 4 << 20
+_PIECE_BYTES: Final = 1 << 16
+_OK: Final = 200
+_RETRIES: Final = 10
+LATE: Final = "no answer in time; look at the API server and the way to it"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object: its plural name with the API group as RBAC has it, and where it stands."""
+
+    name: str
+    path: str
+
+
+PODS: Final = Resource("pods", "/api/v1/namespaces/{namespace}/pods/{name}")
+NETWORKS: Final = Resource(
+    "network-attachment-definitions.k8s.cni.cncf.io",
+    "/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/network-attachment-definitions/{name}",
+)
+
+
+class _Retry(Retry):
+    """urllib3's Retry that never waits past a moment of the monotonic clock."""
+
+    deadline: float = 0
+
+    def new(self, **changes: Any) -> Self:  # noqa: ANN401 - urllib3's own signature
+        """Carry the deadline on to the next try."""
+        following = super().new(**changes)
+        following.deadline = self.deadline
+        return following
+
+    def increment(self, *args: Any, **context: Any) -> Self:  # noqa: ANN401 - likewise
+        """Give up where the next try would come too late, or would fail the same way."""
+        error, response = context.get("error"), context.get("response")
+        if isinstance(error, SSLError):
+            raise error
+        if response is not None:
+            response.close()  # else urllib3 reads the refusal to its end, however long that is
+        following = super().increment(*args, **context)
+        asked_s = self.get_retry_after(response) if response is not None else None
+        if time.monotonic() + (asked_s or following.get_backoff_time()) < self.deadline:
+            return following
+        raise MaxRetryError(context["_pool"], None, error)
+
+
+class Client:
+    """Gets objects until a deadline of the monotonic clock."""
+
+    def __init__(self, api: ApiClient, deadline: float) -> None:
+        self._api = api
+        self._deadline = deadline
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Fields:
+        """Get one object; both names must have been checked.
+
+        Raises UnreadableError with what was answered, or why nothing was.
+        """
+        try:
+            status, content = self._ask(resource, namespace, name)
+        except Exception as error:  # noqa: BLE001 - of three libraries; http.client's quotes the token
+            raise UnreadableError(_why(error)) from None
+        if status != _OK:
+            raise UnreadableError(_refusal(status, resource, namespace))
+        if len(content) > _ANSWER_BYTES:
+            raise UnreadableError(f"the answer is larger than {_ANSWER_BYTES} bytes")
+        return parse_object(content)
+
+    def _ask(self, resource: Resource, namespace: str, name: str) -> tuple[int, bytes]:
+        """Return the status and, if it is 200, the content: too much where there is too much."""
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        request = self._api.param_serialize(
+            "GET",
+            resource.path,
+            path_params={"namespace": namespace, "name": name},
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        answer = self._api.call_api(*request, _request_timeout=left_s)
+        with closing(answer.response) as response:
+            content = self._read(response) if response.status == _OK else b""
+            return response.status, content
+
+    def _read(self, response: BaseHTTPResponse) -> bytes:
+        """Read piece by piece: a server that sends a byte now and then never times out."""
+        content = bytearray()
+        while len(content) <= _ANSWER_BYTES and (piece := response.read1(_PIECE_BYTES)):
+            if time.monotonic() > self._deadline:
+                raise TimeoutError
+            content += piece
+        return bytes(content)
+
+
+@contextmanager
+def connected(kubeconfig: bytes, folder: Path, deadline: float) -> Iterator[Client]:
+    """Make a client from the content of a kubeconfig in that folder; connects at the first get.
+
+    Certificates given as data stand in a temporary folder meanwhile, for OpenSSL wants files.
+    Raises UnreadableError if it is no kubeconfig, or one that wants a program run.
+    """
+    with tempfile.TemporaryDirectory(prefix="sriovbond-") as certificates:
+        configuration = _configuration(kubeconfig, folder, certificates)
+        configuration.retries = _Retry(
+            total=_RETRIES,
+            redirect=False,
+            status_forcelist={429, 500, 502, 503, 504},
+            allowed_methods={"GET"},
+            backoff_factor=0.1,
+            backoff_jitter=0.1,
+            raise_on_status=False,
+        )
+        configuration.retries.deadline = deadline
+        with ApiClient(configuration) as api:
+            api.user_agent = f"sriovbond/{__version__}"
+            try:
+                yield Client(api, deadline)
+            finally:
+                _close(api.rest_client.pool_manager)
+
+
+def _close(manager: PoolManager) -> None:
+    """Close the connections; urllib3 does when nothing refers to them, and its errors may."""
+    for server in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+        manager.pools[server].close()
+
+
+def _configuration(kubeconfig: bytes, folder: Path, certificates: str) -> Configuration:
+    configuration = Configuration()
+    try:
+        parsed = yaml.safe_load(kubeconfig)
+        _refuse_programs(parsed)
+        loader = KubeConfigLoader(parsed, config_base_path=str(folder), temp_file_path=certificates)
+        loader.load_and_set(configuration)
+    except (UnreadableError, ConfigException) as error:
+        raise UnreadableError(ascii(str(error))[1:-1]) from None
+    except Exception as error:  # noqa: BLE001 - the loader trusts its input; yaml's quotes the token
+        raise UnreadableError(f"it is no kubeconfig ({type(error).__name__})") from None
+    if not configuration.host.startswith(("https://", "http://")):
+        raise UnreadableError("its server is missing or no URL")
+    configuration.refresh_api_key_hook = None  # one call; and it would undo the next line
+    # `kubectl create token > file` ends in a newline, which no header may have
+    configuration.api_key = {key: text.strip() for key, text in configuration.api_key.items()}
+    return configuration
+
+
+def _refuse_programs(parsed: Any) -> None:  # noqa: ANN401 - any YAML
+    """Refuse `exec`, which has no time limit, and `auth-provider`, which asks other servers."""
+    for entry in parsed["users"]:
+        for key in ("exec", "auth-provider"):
+            if key in (entry.get("user") or {}):
+                raise UnreadableError(
+                    f"its users have {key!r}, which is not used here; name a tokenFile or a"
+                    " client certificate"
+                )
+
+
+def _why(error: Exception) -> str:
+    """Say why there was no answer, in no words that could hold what was sent."""
+    reason = (error.reason or error) if isinstance(error, MaxRetryError) else error
+    cause = reason.__cause__
+    if isinstance(reason, ApiException):  # rest.py makes it of an SSLError: name, then text
+        return f"no TLS connection: {str(reason.reason).splitlines()[-1]!a}"
+    if isinstance(reason, HTTPError) and isinstance(cause, OSError) and cause.strerror:
+        return f"no connection: {cause.strerror}; look at the server that the kubeconfig names"
+    if isinstance(reason, NoAnswerError | TimeoutError):
+        return LATE
+    return f"no answer ({type(reason).__name__})"
+
+
+def _refusal(status: int, resource: Resource, namespace: str) -> str:
+    match status:
+        case 401:
+            return "401: the kubeconfig's token or certificate is not accepted; renew it"
+        case 403:
+            return (
+                f"403: the kubeconfig's user may not get {resource.name} in namespace"
+                f" {namespace!r}; apply manifests/rbac.yaml"
+            )
+        case 404:
+            return f"404: no such object, or the cluster does not know {resource.name}"
+        case _:
+            return f"the API server answered {status}"

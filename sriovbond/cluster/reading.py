@@ -1,0 +1,74 @@
+"""What the API server says of one pod: the pod, and the definitions of its networks."""
+
+from deviceinfo import NetworkRequest, PodRef, Reading, Source, Statement
+from deviceinfo.jsonfile import UnreadableError
+from sriovbond.cluster.annotations import Definition, Selection, read_definition, read_pod
+from sriovbond.cluster.client import NETWORKS, PODS, Client
+
+
+def read(client: Client, pod: PodRef) -> Reading:
+    """Get the pod, then each definition once; what cannot be had is told in `problems`."""
+    try:
+        facts = read_pod(client.get(PODS, pod.namespace, pod.name), pod)
+    except UnreadableError as error:
+        return Reading(Source.API, problems=(f"cannot read pod {pod}: {error}",))
+
+    definitions, problems = _definitions(client, facts.selections)
+    networks = tuple(_request(one, definitions[one.network]) for one in facts.selections)
+    return Reading(
+        Source.API,
+        statements=(*_wishes(networks), *facts.statuses),
+        networks=networks,
+        problems=(*(f"pod {pod}: {problem}" for problem in facts.problems), *problems),
+    )
+
+
+def _definitions(
+    client: Client, selections: tuple[Selection, ...]
+) -> tuple[dict[str, Definition], tuple[str, ...]]:
+    """Get them by network; those that cannot be had for the same reason are one problem."""
+    found: dict[str, Definition] = {}
+    failed: dict[str, list[str]] = {}
+    for one in selections:
+        if one.network in found:
+            continue
+        found[one.network] = Definition()
+        try:
+            found[one.network] = read_definition(client.get(NETWORKS, one.namespace, one.name))
+        except UnreadableError as error:
+            failed.setdefault(str(error), []).append(one.network)
+    problems = (
+        f"cannot read the NetworkAttachmentDefinition of {', '.join(names)}: {reason}"
+        for reason, names in failed.items()
+    )
+    return found, tuple(problems)
+
+
+def _request(selection: Selection, definition: Definition) -> NetworkRequest:
+    return NetworkRequest(
+        network=selection.network,
+        interface=selection.interface,
+        plugin=definition.plugin,
+        resource=definition.resource,
+        device=selection.device or definition.device,
+        config=definition.config,
+    )
+
+
+def _wishes(networks: tuple[NetworkRequest, ...]) -> list[Statement]:
+    """Tell of each network that has to do with a device.
+
+    Without a name asked for Multus takes net1 for the first of the annotation, as its networks
+    are counted from 0 on and the default one comes first (getIfname, pkg/multus/multus.go).
+    """
+    return [
+        Statement(
+            Source.API,
+            device=one.device,
+            resource=one.resource,
+            network=one.network,
+            interface=one.interface or f"net{place}",
+        )
+        for place, one in enumerate(networks, start=1)
+        if one.resource or one.device
+    ]
