@@ -45,6 +45,11 @@ lint: .venv/done  ## formatting, lint, types, import contracts
 unit: .venv/done  ## the tests that need neither root nor a VM, in seconds
 	@.venv/bin/python -m tests.everything "unit tests"
 
+.PHONY: shim
+shim: packages  ## the program of thick mode, build/shim/ARCHITECTURE/sriovbond, for amd64 and arm64
+	@python3 -m sriovbond.shim.build build/shim/amd64/sriovbond x86_64-linux-gnu-gcc
+	@python3 -m sriovbond.shim.build build/shim/arm64/sriovbond aarch64-linux-gnu-gcc
+
 .PHONY: docs
 docs: .venv/done  ## rewrite what the docs have from the tables: reference, schema
 	@.venv/bin/python -m tests.docs_tables

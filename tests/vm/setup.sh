@@ -65,6 +65,11 @@ missing_packages() {
 	file file
 	tcpdump tcpdump
 	xz xz-utils
+	gcc gcc
+	/usr/include/stdio.h libc6-dev
+	aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+	/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
+	qemu-aarch64-static qemu-user-static
 	/etc/ssl/certs/ca-certificates.crt ca-certificates
 	$keyring debian-archive-keyring
 	END

@@ -1,0 +1,95 @@
+"""One conversation over the agent's socket: a request with its descriptor there, an answer back."""
+
+import array
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sriovbond.agent import wire
+from sriovbond.agent.wire import FrameError, Request
+
+_UCRED: Final = struct.Struct("3i")
+_FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds drops it
+_CHUNK_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it came; `netns` is the descriptor of the pod's namespace, if one came."""
+
+    request: Request
+    netns: int | None
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the user id of the process at the other end."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(found)[1])
+
+
+@contextmanager
+def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
+    """Read a request, and close at the end every descriptor that came with it.
+
+    Raises FrameError for what is none, OSError (TimeoutError too) where it does not come.
+    """
+    descriptors: list[int] = []
+    deadline = time.monotonic() + timeout_s
+    try:
+        head = _exactly(connection, wire.HEAD_BYTES, deadline, descriptors)
+        body = _exactly(connection, wire.request_length(head), deadline, descriptors)
+        if len(descriptors) > 1:
+            raise FrameError(f"{len(descriptors)} descriptors")
+        yield Received(wire.decode_request(body), next(iter(descriptors), None))
+    finally:
+        for descriptor in descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def send_answer(connection: socket.socket, stdout: bytes, status: int, timeout_s: float) -> None:
+    """Send the answer. Raises OSError where nobody takes it."""
+    connection.settimeout(timeout_s)
+    connection.sendall(wire.encode_answer(stdout, status))
+
+
+def call(path: Path, request: Request, timeout_s: float) -> tuple[bytes, int]:
+    """Ask the agent at `path` as the shim does; return stdout and exit status.
+
+    Raises FrameError, OSError.
+    """
+    deadline = time.monotonic() + timeout_s
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect(str(path))
+        connection.sendall(wire.encode_request(request))
+        head = _exactly(connection, wire.HEAD_BYTES, deadline, [])
+        return wire.decode_answer(_exactly(connection, wire.answer_length(head), deadline, []))
+
+
+def _exactly(
+    connection: socket.socket, count: int, deadline: float, descriptors: list[int]
+) -> bytes:
+    content = bytearray()
+    while len(content) < count:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("it did not come in time")
+        connection.settimeout(left_s)
+        room = min(count - len(content), _CHUNK_BYTES)
+        chunk, control, _, _ = connection.recvmsg(room, socket.CMSG_SPACE(64), _FLAGS)
+        for level, kind, told in control:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers = array.array("i")
+                numbers.frombytes(told[: len(told) - len(told) % numbers.itemsize])
+                descriptors += numbers
+        if not chunk:
+            raise FrameError(f"it ended after {len(content)} bytes of {count}")
+        content += chunk
+    return bytes(content)

@@ -1,0 +1,90 @@
+"""Builds the shim: gives it the versions and frames that Python knows, and calls a C compiler.
+
+    python3 -m sriovbond.shim.build TARGET [COMPILER]
+
+Standard library only: it runs where the package is being built.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from sriovbond.agent import wire
+from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS
+
+SOURCE: Final = Path(__file__).with_name("shim.c")
+WARNINGS: Final = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
+FLAGS: Final = (
+    "-std=gnu17",
+    "-O2",
+    "-static",
+    "-fstack-protector-strong",
+    "-D_FORTIFY_SOURCE=2",
+    "-Wl,-z,relro,-z,now,-z,noexecstack",
+    "-s",
+)
+
+
+class BuildError(Exception):
+    """The shim cannot be built, in words."""
+
+
+def build(
+    target: Path, compiler: str = "", flags: Sequence[str] = FLAGS, source: Path = SOURCE
+) -> Path:
+    """Build the shim as `target`, which appears whole or not at all; return it.
+
+    Raises BuildError where there is no compiler, or it refuses.
+    """
+    compiler = compiler or os.environ.get("CC", "cc")
+    if shutil.which(compiler) is None:
+        raise BuildError(
+            f"cannot build the shim: there is no C compiler {compiler!r}; install gcc and libc6-dev"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=".shim-") as folder:
+        Path(folder, "generated.h").write_text(header(), encoding="ascii")
+        fresh = Path(folder, target.name)
+        command = [compiler, *WARNINGS, *flags, f"-I{folder}", str(source), "-o", str(fresh)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the compiler that was asked for
+        if done.returncode:
+            raise BuildError(f"cannot build the shim with {compiler!r}: {done.stderr}")
+        fresh.replace(target)
+    return target
+
+
+def header() -> str:
+    """Return what the C source includes as generated.h."""
+    versions = ", ".join(f'"{version}"' for version in SUPPORTED_VERSIONS)
+    numbers = ("MAX_ENVIRONMENT", "MAX_STDIN", "MAX_STDOUT", "MAX_CONTAINER_ID", "MAX_QUEUED")
+    return "\n".join(
+        [
+            "/* by sriovbond/shim/build.py */",
+            f'#define REQUEST_MAGIC "{wire.REQUEST_MAGIC.decode()}"',
+            f'#define ANSWER_MAGIC "{wire.ANSWER_MAGIC.decode()}"',
+            *(f"#define {name} {getattr(wire, name)}" for name in numbers),
+            f'#define CURRENT_VERSION "{CURRENT_VERSION}"',
+            f"static const char *const VERSIONS[] = {{{versions}}};",
+            "",
+        ]
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build what the command line asks for; return the exit status."""
+    compiler = arguments[1] if arguments[1:] else ""
+    try:
+        sys.stdout.write(f"{build(Path(arguments[0]), compiler)}\n")
+    except BuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
