@@ -4,7 +4,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sriovbond import log
@@ -43,11 +43,16 @@ class Answer:
     status: int
 
 
-def answer(environ: Mapping[str, str], stdin: bytes, host: Host) -> Answer:
-    """Serve one call. Never raises: what goes wrong is the answer."""
+def answer(
+    environ: Mapping[str, str], stdin: bytes, host: Host, netns_descriptor: int | None = None
+) -> Answer:
+    """Serve one call; `netns_descriptor` is CNI_NETNS where the caller has opened it.
+
+    Never raises: what goes wrong is the answer.
+    """
     version = _version_of(stdin)
     try:
-        request = parse_request(environ, stdin)
+        request = replace(parse_request(environ, stdin), netns_descriptor=netns_descriptor)
         return Answer(_served(request, host), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
         return Answer(_json(error_json(version, _as_cni(error))), 1)

@@ -8,10 +8,12 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
 _LOGGER = logging.getLogger("sriovbond")
+_HANDLER: ContextVar[logging.Handler | None] = ContextVar("handler", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
@@ -20,7 +22,11 @@ _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_C
 
 def event(level: int, message: str, **fields: object) -> None:
     """Log what happened, with its fields: pod, container, ifname, pci, rule ..."""
-    _LOGGER.log(level, message, extra={"fields": fields})
+    handler = _HANDLER.get() or logging.lastResort
+    name, extra = _LOGGER.name, {"fields": fields}
+    record = _LOGGER.makeRecord(name, level, "", 0, message, (), None, extra=extra)
+    if handler and level >= handler.level:
+        handler.handle(record)
 
 
 @contextmanager
@@ -29,18 +35,18 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
 
     It must be below `folder`: whoever may write a network's configuration chooses it, and root
     writes it. One that cannot be used is no reason to fail a pod: stderr is used, and told so.
+    In this context only: of two threads each logs its own request.
     """
     handler, fault = _handler(path, folder)
     handler.setFormatter(_Logfmt(common))
-    _LOGGER.propagate = False
-    _LOGGER.setLevel(logging.INFO)
-    _LOGGER.addHandler(handler)
-    if fault:
-        event(logging.WARNING, fault)
+    handler.setLevel(logging.INFO)
+    token = _HANDLER.set(handler)
     try:
+        if fault:
+            event(logging.WARNING, fault)
         yield
     finally:
-        _LOGGER.removeHandler(handler)
+        _HANDLER.reset(token)
         handler.close()
 
 

@@ -6,7 +6,7 @@ Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -82,7 +82,7 @@ class Outcome:
 
 
 @contextmanager
-def on_failure(host: Host, record: Record) -> Iterator[None]:
+def on_failure(host: Host, record: Record, descriptor: int | None = None) -> Iterator[None]:
     """Release the record if the block fails; what stands then is what stood before.
 
     The block's error is the one that is raised; what the release could not do is added to it.
@@ -90,7 +90,7 @@ def on_failure(host: Host, record: Record) -> Iterator[None]:
     try:
         yield
     except BaseException as cause:
-        outcome = release(host, record)
+        outcome = release(host, record, record.netns, descriptor)
         if isinstance(cause, SriovbondError | CniError):
             faults = [*(one.message for one in outcome.problems), *outcome.losses]
             left = [f"and the way back failed: {fault}" for fault in faults]
@@ -100,15 +100,19 @@ def on_failure(host: Host, record: Record) -> Iterator[None]:
         raise
 
 
-def release(host: Host, record: Record, netns_now: str = "") -> Outcome:
+def release(
+    host: Host, record: Record, netns_now: str = "", descriptor: int | None = None
+) -> Outcome:
     """Undo the attachment, and forget it when nothing is left to undo.
 
-    `netns_now` is another path by which the runtime may know the namespace by now.
+    `netns_now` is the path by which the runtime knows the namespace by now, `descriptor` what was
+    opened there.
     """
     outcome = Outcome()
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
-        outcome.attempt(partial(_release_links, record, plan, outcome, netns_now))
+        places = dict.fromkeys([(netns_now, descriptor), (record.netns, None)])
+        outcome.attempt(partial(_release_links, record, plan, outcome, places))
     if not outcome.problems:
         record = replace(record, plan=None)
     if record.ipam:
@@ -133,9 +137,11 @@ def _release_ipam(host: Host, call: records.IpamCall) -> None:
     ipam.delete(request, host.ipam_timeout_s)
 
 
-def _release_links(record: Record, plan: BondPlan, outcome: Outcome, netns_now: str) -> None:
-    for path in filter(None, dict.fromkeys((record.netns, netns_now))):
-        with suppress(netns.NamespaceGoneError), netns.opened(path) as pod:
+def _release_links(
+    record: Record, plan: BondPlan, outcome: Outcome, places: Iterable[tuple[str, int | None]]
+) -> None:
+    for path, descriptor in places:
+        with suppress(netns.NamespaceGoneError), netns.opened(path, descriptor) as pod:
             if pod.identity == record.namespace:
                 _release_in(pod, record, plan, outcome)
                 return

@@ -27,8 +27,9 @@ _ATTACHMENT_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 class CniRequest:
     """What the runtime asks for.
 
-    `netns` is "" when absent, `path` are the folders of CNI_PATH, `environment` the CNI_* variables
-    as received. Of a DEL, `faults` tell what could not be read and stands at its default.
+    `netns` is "" when absent, `netns_descriptor` the same where the caller has it open, and he
+    closes it; `path` are the folders of CNI_PATH, `environment` the CNI_* variables as received.
+    Of a DEL, `faults` tell what could not be read and stands at its default.
     """
 
     command: Command
@@ -44,6 +45,7 @@ class CniRequest:
     netns_override: bool = False
     prev_result: CniResult | None = None
     faults: tuple[str, ...] = ()
+    netns_descriptor: int | None = None
 
     @property
     def network(self) -> str:

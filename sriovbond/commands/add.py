@@ -41,7 +41,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
     with ExitStack() as held:
         held.enter_context(records.locked(host, request.container_id, request.ifname))
         _release_stale(request, host)
-        pod = held.enter_context(netns.opened(request.netns))
+        pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
         seen = _seen(request, config, lookup, pod, home)
         plan = _plan(request, config, seen)
@@ -49,7 +49,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
             ipam.require(request)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
         records.write(host, record)
-        with release.on_failure(host, record):
+        with release.on_failure(host, record, request.netns_descriptor):
             _build(pod, home, plan)
             leased = _addresses(request, host, config, pod, plan)
             leased = replace(leased, dns=dns or leased.dns)
@@ -66,7 +66,7 @@ def _release_stale(request: CniRequest, host: Host) -> None:
     if record is None:
         return
     log.event(logging.WARNING, "an earlier ADD of this attachment was never deleted: releasing it")
-    release.release(host, record).finish()
+    release.release(host, record, request.netns, request.netns_descriptor).finish()
 
 
 def _seen(

@@ -25,7 +25,7 @@ def check(request: CniRequest, host: Host) -> None:
             f"cannot check {request.ifname!r} of container {request.container_id}: there is no "
             "record of its ADD; was it deleted, or made by another plugin?"
         )
-    with netns.opened(request.netns) as pod:
+    with netns.opened(request.netns, request.netns_descriptor) as pod:
         found = _differences(pod, record, record.plan, request)
     if found:
         raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(found)}")

@@ -25,7 +25,8 @@ def delete(request: CniRequest, host: Host) -> None:
     with records.locked(host, request.container_id, request.ifname):
         record = _record(request, host)
         if record:
-            outcome = release.release(host, _with_path(record, request), request.netns)
+            record = _with_path(record, request)
+            outcome = release.release(host, record, request.netns, request.netns_descriptor)
         else:
             outcome = _without_record(request, host)
     outcome.finish()
@@ -73,7 +74,7 @@ def _delete_bond(request: CniRequest, host: Host, outcome: release.Outcome) -> N
     if not request.netns:
         return
     try:
-        with netns.opened(request.netns) as pod:
+        with netns.opened(request.netns, request.netns_descriptor) as pod:
             link = links.find(pod.netlink, request.ifname)
             if link is None or not _is_deletable(host, pod, request.ifname, link.kind, outcome):
                 return

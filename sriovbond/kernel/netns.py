@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,12 +66,13 @@ class Namespace:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Namespace]:
+def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
     """Open the namespace at `path`, following links, and close all of it at the end.
 
+    Where somebody has opened it already, his `descriptor` is used and stays open.
     Raises NamespaceGoneError where nothing is, MachineError where it is no network namespace.
     """
-    descriptor = _open(path)
+    descriptor = _open(path, descriptor)
     try:
         status = os.fstat(descriptor)
         with _in_namespace(descriptor, Netlink) as netlink:
@@ -87,9 +89,12 @@ def own() -> Iterator[Namespace]:
         yield namespace
 
 
-def _open(path: str) -> int:
+def _open(path: str, given: int | None) -> int:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if given is None:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        else:
+            descriptor = os.dup(given)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NamespaceGoneError(
             f"cannot open the namespace {path!r}: it is not there; is the pod gone already?"
@@ -122,7 +127,8 @@ def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - handed to the caller
             failure.append(error)
 
-    thread = threading.Thread(target=enter_and_work, name="netns")
+    # with the caller's context: the log of its request
+    thread = threading.Thread(target=copy_context().run, args=(enter_and_work,), name="netns")
     thread.start()
     thread.join()
     if failure:

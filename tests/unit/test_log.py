@@ -3,6 +3,8 @@ import os
 import re
 import shlex
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,23 @@ def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:
     lines_of(tmp_path / "second")
 
     assert len((tmp_path / "first").read_text().splitlines()) == 1
+
+
+def test_of_two_threads_each_logs_its_own_request(tmp_path: Path) -> None:
+    meet = threading.Barrier(2)
+
+    def request(name: str) -> None:
+        with log.logged_to(str(tmp_path / name), tmp_path, pod=name):
+            meet.wait()
+            log.event(logging.INFO, "inside")
+            meet.wait()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(request, ["first", "second"]))
+
+    for name in ("first", "second"):
+        (line,) = (tmp_path / name).read_text().splitlines()
+        assert line.endswith(f"msg=inside pod={name}")
 
 
 def test_a_log_ends_also_when_the_call_fails(tmp_path: Path) -> None:
