@@ -1,6 +1,7 @@
 """The command line, for people: what stands, what a configuration means, and a way out."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -143,6 +144,26 @@ def release(host: Host | None, container_id: str | None, ifname: str | None) -> 
             raise click.ClickException(f"there is no record of {container_id} {ifname}")
         undo(host, record).finish()
     click.echo(f"released {ifname} of {container_id}")
+
+
+@sriovbond.command()
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of settings; otherwise /etc/sriovbond/agent.toml, if it is there.",
+)
+@click.option("--check", is_flag=True, help="Ask the running agent whether an ADD could succeed.")
+def agent(config: Path | None, *, check: bool) -> None:
+    """Serve the shim on this node, until SIGTERM."""
+    from sriovbond.agent import server, settings  # noqa: PLC0415
+
+    given = settings.load(config)
+    if check:
+        answer, status = server.ask_status(given)
+        click.echo(answer, nl=False)
+        sys.exit(status)
+    if not server.serve(given):
+        os._exit(1)  # a worker that hangs would hold up the interpreter's end
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ def _documents(path: Path) -> Iterator[Any]:
     if path.suffix == ".md":
         for body in _blocks(path, "json", "yaml"):
             yield from yaml.safe_load_all(body)
-    else:
+    elif path.suffix != ".service":
         yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
 
 

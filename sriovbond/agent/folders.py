@@ -1,0 +1,20 @@
+"""Folders that one user alone may write: what others put there would be done with root's rights."""
+
+import stat
+from pathlib import Path
+
+from sriovbond.errors import MachineError
+
+
+def make_own(path: Path, owner: int) -> None:
+    """Make the folder where it is not there. Raises MachineError for one that others can write."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o022:
+        raise MachineError(
+            f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
+            "write; look who made it"
+        )

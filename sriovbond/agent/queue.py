@@ -1,0 +1,128 @@
+"""The queue of DELs that the shim kept while no agent answered, and how they are made up for."""
+
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sriovbond import dispatch, log, records
+from sriovbond.agent import folders, wire
+from sriovbond.agent.wire import FrameError, Request
+from sriovbond.cni.versions import Command
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+
+_MAX_FILE: Final = wire.HEAD_BYTES + wire.MAX_REQUEST
+_DAMAGED: Final = "damaged"
+_ABANDONED_S: Final = 600.0  # longer than any shim lives
+
+
+class DamagedError(Exception):
+    """A file of the queue that is no DEL of its name, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The folder with one file an attachment, root's alone, made where it is not there.
+
+    Whoever replays an attachment sees to it that nothing else is done with it meanwhile.
+    """
+
+    folder: Path
+    owner: int = 0
+
+    def make(self) -> None:
+        """Make the folder, and take away what a killed shim left. Raises MachineError."""
+        folders.make_own(self.folder, self.owner)
+        for path in self.folder.glob(".*"):
+            with suppress(OSError):
+                if path.lstat().st_mtime < time.time() - _ABANDONED_S:
+                    path.unlink()
+
+    def waiting(self) -> list[str]:
+        """Return the attachments with a DEL in the queue, the oldest first."""
+        found = []
+        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if "@" in entry.name and not entry.name.startswith("."):
+                        found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
+        return [name for _, name in sorted(found)]
+
+    def has(self, key: str) -> bool:
+        """Tell whether a DEL of the attachment waits."""
+        return os.path.lexists(self.folder / key)
+
+    def replay(self, key: str, host: Host) -> str:
+        """Do the DEL of the attachment if one waits; return why it could not be done, or "".
+
+        A file that is no DEL is set aside and stands in nobody's way.
+        """
+        path = self.folder / key
+        try:
+            request = _read(path)
+        except FileNotFoundError:
+            return ""
+        except DamagedError as error:
+            self._set_aside(path, error)
+            return ""
+        except OSError as error:
+            return f"cannot read {str(path)!r}: {error.strerror}"
+        environment = without_unproven_netns(request.environment, host)
+        answer = dispatch.answer(environment, request.stdin, host)
+        if answer.status:
+            return str(json.loads(answer.stdout)["msg"])
+        path.unlink(missing_ok=True)
+        log.event(logging.INFO, "a queued DEL is done", queued=key)
+        return ""
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = self.folder / _DAMAGED / path.name
+        log.event(
+            logging.ERROR,
+            f"cannot replay the queued DEL {str(path)!r}: {error}; it is kept as {str(aside)!r}",
+        )
+        with suppress(OSError):
+            aside.parent.mkdir(mode=0o700, exist_ok=True)
+            path.rename(aside)
+
+
+def _read(path: Path) -> Request:
+    """Return the DEL in a file of the queue. Raises DamagedError, OSError."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise DamagedError("it is no plain file")
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        content = file.read(_MAX_FILE + 1)
+    try:
+        request = wire.decode_frame(content)
+    except FrameError as error:
+        raise DamagedError(str(error)) from error
+    given = request.environment
+    if given.get("CNI_COMMAND") != Command.DEL or key_of(given) != path.name:
+        raise DamagedError("it is no DEL of the attachment that it is named after")
+    return request
+
+
+def without_unproven_netns(given: Mapping[str, str], host: Host) -> Mapping[str, str]:
+    """Return the variables, without CNI_NETNS where no record can prove which namespace it was.
+
+    By now the path may be another pod's, with a bond of its own.
+    """
+    with suppress(MachineError):
+        if records.read(host, given.get("CNI_CONTAINERID", ""), given.get("CNI_IFNAME", "")):
+            return given
+    return {name: text for name, text in given.items() if name != "CNI_NETNS"}
+
+
+def key_of(environment: Mapping[str, str]) -> str:
+    """Return the attachment that a request is for, as the queue names it."""
+    return wire.queue_name(
+        environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
+    )

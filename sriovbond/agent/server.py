@@ -1,0 +1,269 @@
+"""The agent's life: take its socket, answer what comes, make up for queued DELs, stop in order."""
+
+import fcntl
+import importlib
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sriovbond import dispatch, log
+from sriovbond.agent import channel, folders, queue
+from sriovbond.agent.channel import Received
+from sriovbond.agent.inotify import Folder
+from sriovbond.agent.notify import notify
+from sriovbond.agent.queue import Queue
+from sriovbond.agent.settings import Settings
+from sriovbond.agent.turns import Turns
+from sriovbond.agent.wire import FrameError, Request
+from sriovbond.cni.versions import CURRENT_VERSION, Command
+from sriovbond.cni.wire import CniError, ErrorCode, error_json
+from sriovbond.errors import MachineError
+
+_BACKLOG: Final = 128
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+_ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
+
+
+def serve(settings: Settings, owner: int = 0) -> bool:
+    """Serve until SIGTERM or SIGINT; tell whether all that ran then has ended in time.
+
+    Raises MachineError where there can be no agent. `owner` is the user whose requests
+    are taken, and whose the folders must be.
+    """
+    with log.logged_to(None, settings.host.logs), ExitStack() as held:
+        held.enter_context(_alone(settings.run, owner))
+        agent = _Agent(settings, owner)
+        agent.queue.make()
+        listening = held.enter_context(_listening(settings.socket))
+        has_ended = agent.run(listening, held)
+        told = "the agent has stopped" if has_ended else "stopping while some requests still run"
+        log.event(logging.INFO if has_ended else logging.ERROR, told)
+        return has_ended
+
+
+def ask_status(settings: Settings) -> tuple[str, int]:
+    """Ask the running agent for STATUS as a runtime does; return stdout and exit status.
+
+    Raises MachineError where none answers.
+    """
+    config = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriovbond"}
+    request = Request({"CNI_COMMAND": Command.STATUS}, json.dumps(config).encode())
+    try:
+        stdout, status = channel.call(settings.socket, request, settings.read_timeout_s)
+    except (FrameError, OSError) as error:
+        raise MachineError(f"no agent answers at {str(settings.socket)!r}: {error}") from error
+    return stdout.decode(), status
+
+
+class _Agent:
+    """One agent: its workers, its queue, and whether it is to stop."""
+
+    def __init__(self, settings: Settings, owner: int) -> None:
+        self.settings = settings
+        self.host = settings.host
+        self.owner = owner
+        self.queue = Queue(settings.queue, owner)
+        self.turns = Turns(settings.workers, settings.waiting)
+        self.is_stopping = False
+        self._retry_at: float | None = None
+        self._heard, self._told = socket.socketpair()
+        self._told.settimeout(0)
+        self._replaying: set[str] = set()
+        self._put_off: set[str] = set()
+        self._batch = max(1, settings.workers // 2)  # requests come first
+
+    def run(self, listening: socket.socket, held: ExitStack) -> bool:
+        """Answer until a signal comes; then finish what runs, and tell whether it ended in time."""
+        waiting = held.enter_context(selectors.DefaultSelector())
+        folder = Folder(self.queue.folder)
+        held.callback(folder.close)
+        held.enter_context(_signals(self._told))
+        _warm_up()
+        for source in (listening, folder, self._heard):
+            waiting.register(source, selectors.EVENT_READ)
+        self.replay_some()
+        notify("READY=1")
+        log.event(logging.INFO, "the agent is ready", socket=str(self.settings.socket))
+        while not self.is_stopping:
+            ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
+            # a signal writes its number, a worker a 0
+            if self._heard in ready and any(self._heard.recv(64)):
+                self.is_stopping = True
+            if folder in ready:
+                folder.clear()
+            if ready != [listening]:
+                self.replay_some()
+            if listening in ready and not self.is_stopping:
+                self.accept(listening)
+        notify("STOPPING=1")
+        _close(listening, self.settings.socket)
+        return self.turns.finish(self.settings.stop_timeout_s)
+
+    def accept(self, listening: socket.socket) -> None:
+        """Give a connection to a worker, or answer at once that there is none."""
+        try:
+            connection, _ = listening.accept()
+        except OSError as error:
+            log.event(logging.ERROR, f"cannot accept a request: {error.strerror}")
+            return
+        uid = channel.peer_uid(connection)
+        if uid != self.owner:
+            log.event(logging.ERROR, f"a request of user {uid} is not taken")
+            connection.close()
+        elif not self.turns.take(partial(self._serve, connection)):
+            log.event(logging.WARNING, "a request is not taken: too many wait")
+            with suppress(OSError), connection:
+                stdout = _busy("too many requests wait on this node")
+                channel.send_answer(connection, stdout, 1, self.settings.read_timeout_s)
+
+    def replay_some(self) -> None:
+        """Have workers do the oldest DELs of the queue; the last to end calls for the next ones."""
+        if self._replaying:
+            return
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = None
+            self._put_off.clear()
+        due = [key for key in self.queue.waiting() if key not in self._put_off]
+        self._replaying.update(due[: self._batch])
+        for key in due[: self._batch]:
+            work = partial(self.turns.after_others, key, partial(self._replay, key))
+            if not self.turns.take(work):
+                self._ended(key)
+
+    def _replay(self, key: str) -> None:
+        fault = "" if self.is_stopping else self.queue.replay(key, self.host)
+        if fault:
+            log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
+        self._ended(key)
+
+    def _ended(self, key: str) -> None:
+        if self.queue.has(key):  # this one, or another that came meanwhile
+            self._put_off.add(key)
+            self._retry_at = time.monotonic() + self.settings.retry_s
+        self._replaying.discard(key)
+        if not self._replaying:
+            with suppress(BlockingIOError):
+                self._told.send(b"\0")
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Read a request, and answer it when its attachment's turn has come."""
+        held = ExitStack()
+        held.enter_context(connection)
+        try:
+            received = held.enter_context(
+                channel.received(connection, self.settings.read_timeout_s)
+            )
+        except (FrameError, OSError) as error:
+            held.close()
+            log.event(logging.ERROR, f"cannot read a request: {error}")
+            return
+        work = partial(self._answer, connection, received, held)
+        environment = received.request.environment
+        if environment.get("CNI_COMMAND") in _ATTACHMENT:
+            self.turns.after_others(queue.key_of(environment), work)
+        else:
+            work()
+
+    def _answer(self, connection: socket.socket, received: Received, held: ExitStack) -> None:
+        with held:
+            if self.is_stopping:
+                return  # the shim keeps a DEL, and has the runtime try the others again
+            stdout, status = self._answered(received)
+            try:
+                channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
+            except OSError as error:
+                log.event(logging.WARNING, f"nobody took an answer: {error}")
+
+    def _answered(self, received: Received) -> tuple[bytes, int]:
+        request = received.request
+        command = request.environment.get("CNI_COMMAND")
+        path = request.environment.get("CNI_NETNS", "")
+        if command == Command.ADD:
+            left = self.queue.replay(queue.key_of(request.environment), self.host)
+            if left:
+                return _busy(f"a DEL of this attachment is not done yet: {left}"), 1
+        environment = request.environment
+        if path and received.netns is None and Path(path).exists():
+            if command != Command.DEL:
+                return _busy(f"only the agent finds {path!r}: both must see the same files"), 1
+            environment = queue.without_unproven_netns(environment, self.host)
+        answer = dispatch.answer(environment, request.stdin, self.host, received.netns)
+        return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
+
+    def _pause_s(self) -> float | None:
+        if self._retry_at is None or self._replaying:
+            return None  # the last worker of these replays will wake us
+        return max(0.0, self._retry_at - time.monotonic())
+
+
+def _busy(why: str) -> bytes:
+    error = CniError(ErrorCode.TRY_AGAIN_LATER, f"cannot serve this now: {why}; try again later")
+    return (json.dumps(error_json(CURRENT_VERSION, error), indent=4) + "\n").encode()
+
+
+@contextmanager
+def _alone(run: Path, owner: int) -> Iterator[None]:
+    """Hold the lock of the one agent of this node, in a folder that is the owner's alone."""
+    folders.make_own(run, owner)
+    try:
+        lock = os.open(run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise MachineError(f"cannot run an agent in {str(run)!r}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise MachineError(f"cannot run an agent in {str(run)!r}: another one runs") from error
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    """Listen at `path`; what a killed agent left there is replaced, which `_alone` makes safe."""
+    fresh = path.with_name(f".{path.name}.new")
+    with socket.socket(socket.AF_UNIX) as listening:
+        try:
+            fresh.unlink(missing_ok=True)
+            listening.bind(str(fresh))
+            fresh.chmod(0o600)
+            listening.listen(_BACKLOG)
+            listening.settimeout(0)
+            fresh.rename(path)
+        except OSError as error:
+            raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror}") from error
+        yield listening
+
+
+def _close(listening: socket.socket, path: Path) -> None:
+    """Take no more requests; who is in the backlog is hung up on."""
+    path.unlink(missing_ok=True)
+    listening.close()
+
+
+@contextmanager
+def _signals(told: socket.socket) -> Iterator[None]:
+    """Have SIGTERM and SIGINT written into a socket."""
+    signal.set_wakeup_fd(told.fileno())
+    before = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+
+
+def _warm_up() -> None:
+    """Load now what dispatch would load at a first request."""
+    for name in ("add", "check", "delete", "gc", "status"):
+        importlib.import_module(f"sriovbond.commands.{name}")

@@ -1,0 +1,437 @@
+"""A real agent and the real shim: the same answers as thin mode, order, bounds, stop, replay."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sriovbond import dispatch
+from sriovbond.agent import wire
+from sriovbond.host import Host
+from tests.support.agents import Agent, an_agent, wait_for
+from tests.support.shims import WITHIN_S, Shim, a_shim, variables
+
+IPAM = """#!/bin/sh
+cat >/dev/null
+echo "$CNI_COMMAND $CNI_CONTAINERID start" >>{folder}/calls
+while [ -e {folder}/hold-$CNI_CONTAINERID ]; do sleep 0.02; done
+echo "$CNI_COMMAND $CNI_CONTAINERID end" >>{folder}/calls
+[ ! -e {folder}/fail ]
+"""
+
+
+@pytest.fixture
+def agent(shim: Shim) -> Iterator[Agent]:
+    with an_agent(shim) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[tuple[Shim, Agent]]:
+    """Return a shim and an agent that serve many tests."""
+    with a_shim() as shim, an_agent(shim) as running:
+        yield shim, running
+
+
+class Ipam:
+    """A scripted IPAM plugin that takes as long as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = stdin(ipam={"type": "scripted"})
+        program = folder / "scripted"
+        program.write_text(IPAM.format(folder=folder))
+        program.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @contextmanager
+    def held(self, container: str) -> Iterator[None]:
+        """Let the plugin wait for this container within the block."""
+        (self.folder / f"hold-{container}").touch()
+        yield
+        (self.folder / f"hold-{container}").unlink()
+
+    def delete(self, shim: Shim, container: str) -> subprocess.CompletedProcess[bytes]:
+        path = str(self.folder)
+        return shim.run("DEL", self.config, CNI_CONTAINERID=container, CNI_PATH=path)
+
+
+@pytest.fixture
+def ipam(tmp_path: Path) -> Ipam:
+    return Ipam(tmp_path)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as threads:
+        yield threads
+
+
+def stdin(**keys: object) -> bytes:
+    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
+    return json.dumps(config).encode()
+
+
+def code_of(done: subprocess.CompletedProcess[bytes]) -> int:
+    assert done.returncode == 1, done
+    return int(json.loads(done.stdout)["code"])
+
+
+def host_of(shim: Shim) -> Host:
+    return Host(state=shim.state, run=shim.home / "run")
+
+
+CALLS: list[tuple[str, bytes, dict[str, str | None]]] = [
+    ("VERSION", b'{"cniVersion": "0.4.0"}', {}),
+    ("STATUS", stdin(), {}),
+    ("STATUS", stdin(mtu="x"), {}),
+    ("STATUS", b"", {}),
+    ("STATUS", stdin(ipam={"type": "no-such"}), {}),
+    ("ADD", stdin(), {}),
+    ("ADD", stdin(mode="active-backup", cniVersion="0.3.1"), {"CNI_NETNS": "/dev/null"}),
+    ("ADD", stdin(mtu="x", policy=7), {}),
+    ("ADD", b"{", {}),
+    ("ADD", b" " * (wire.MAX_STDIN + 10), {}),
+    ("ADD", stdin(), {"CNI_IFNAME": None, "CNI_CONTAINERID": "/"}),
+    ("ADD", stdin(), {"CNI_ARGS": "K8S_POD_NAME"}),
+    ("CHECK", stdin(prevResult={"cniVersion": "1.1.0"}), {}),
+    ("CHECK", stdin(), {}),
+    ("DEL", stdin(), {}),
+    ("DEL", b"\xff", {"CNI_NETNS": None}),
+    ("GC", stdin(), {}),
+    ("GC", stdin(**{"cni.dev/valid-attachments": []}), {}),
+]
+
+
+@pytest.mark.parametrize(("command", "given", "environment"), CALLS)
+def test_thick_answers_byte_for_byte_as_thin(
+    standing: tuple[Shim, Agent], command: str, given: bytes, environment: dict[str, Any]
+) -> None:
+    shim, agent = standing
+    environ = variables(command, **environment)
+    thin = dispatch.answer(environ, given[: wire.MAX_STDIN], host_of(shim))
+
+    done = shim.run(command, given, **environment)
+
+    assert (done.stdout.decode(), done.returncode) == (thin.stdout, thin.status), agent.said
+    assert done.stderr == b""
+
+
+def test_many_calls_leave_no_descriptor(standing: tuple[Shim, Agent]) -> None:
+    shim, agent = standing
+    proc = Path("/proc", str(agent.process.pid))
+
+    def call(number: int) -> int:
+        namespace = "/proc/self/ns/mnt"  # one that is refused after it was handed over
+        return code_of(shim.run("ADD", stdin(), CNI_NETNS=namespace, CNI_IFNAME=f"bond{number}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = set(pool.map(call, range(40)))
+        before = len(list((proc / "fd").iterdir()))
+        codes |= set(pool.map(call, range(40)))
+
+    assert codes == {5}
+    wait_for(lambda: len(list((proc / "fd").iterdir())) <= before)
+    assert not any("mnt:" in str(path.readlink()) for path in (proc / "fd").iterdir())
+
+
+def test_attachments_are_served_at_once_and_one_in_order(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, workers=2):
+        with ipam.held("first"):
+            waiting = [pool.submit(ipam.delete, shim, "first") for _ in range(3)]
+            wait_for(lambda: len(ipam.calls()) == 1)
+            time.sleep(0.3)
+            assert ipam.delete(shim, "second").returncode == 0
+            assert ipam.calls() == ["DEL first start", "DEL second start", "DEL second end"]
+        assert [one.result().stderr for one in waiting] == [b"", b"", b""]
+
+    assert ipam.calls()[3:] == ["DEL first end", *["DEL first start", "DEL first end"] * 2]
+
+
+def test_what_is_too_much_is_answered_at_once(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, workers=1, waiting=1) as agent:
+        with ipam.held("first"):
+            served = [pool.submit(ipam.delete, shim, "first") for _ in range(2)]
+            wait_for(ipam.calls)
+            time.sleep(0.3)
+            refused = shim.run("STATUS", stdin())
+        assert [one.result().stderr for one in served] == [b"", b""]
+
+    assert code_of(refused) == 11
+    assert "too many requests wait on this node" in refused.stdout.decode()
+    assert "too many wait" in agent.said
+
+
+def test_a_stop_finishes_what_runs_and_takes_no_more(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, workers=1) as agent:
+        with ipam.held("first"):
+            running = pool.submit(ipam.delete, shim, "first")
+            wait_for(ipam.calls)
+            waiting = pool.submit(ipam.delete, shim, "second")
+            time.sleep(0.3)
+            agent.process.terminate()
+            wait_for(lambda: not shim.socket.exists())
+            assert code_of(shim.run("ADD", stdin())) == 11
+        status = agent.process.wait(WITHIN_S)
+
+    assert (status, running.result().stderr) == (0, b"")
+    assert b"DEL is kept for later" in waiting.result().stderr
+    assert ipam.calls() == ["DEL first start", "DEL first end"]
+    assert [path.name for path in shim.queued()] == ["second@bond0"]
+    assert "the agent has stopped" in agent.said
+
+
+def test_a_stop_waits_no_longer_than_it_may(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, stop_timeout_s=0.3) as agent, ipam.held("first"):
+        pool.submit(ipam.delete, shim, "first")
+        wait_for(ipam.calls)
+        agent.process.terminate()
+        wait_for(lambda: "stopping while some requests still run" in agent.said)
+
+
+def test_a_killed_agent_makes_a_running_del_a_queued_one_and_the_next_does_it(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim) as agent, ipam.held("first"):
+        running = pool.submit(ipam.delete, shim, "first")
+        wait_for(ipam.calls)
+        agent.kill()
+        assert b"DEL is kept for later" in running.result().stderr
+
+    with an_agent(shim) as agent:
+        wait_for(lambda: shim.queued() == [])
+
+    assert ipam.calls()[-2:] == ["DEL first start", "DEL first end"]
+    assert 'msg="a queued DEL is done" queued=first@bond0' in agent.said
+
+
+def test_a_hundred_queued_dels_are_done_at_the_start(shim: Shim, ipam: Ipam) -> None:
+    ipam.delete(shim, "pod0")
+    first = shim.queued()[0].read_bytes()
+    for number in range(1, 100):
+        name = wire.queue_name(f"pod{number}", "bond0")
+        request = wire.decode_frame(first)
+        environment = {**request.environment, "CNI_CONTAINERID": f"pod{number}"}
+        content = wire.encode_request(wire.Request(environment, request.stdin))
+        (shim.queue / name).write_bytes(content)
+
+    with an_agent(shim):
+        wait_for(lambda: shim.queued() == [])
+
+    assert sorted(call for call in ipam.calls() if call.endswith("end")) == sorted(
+        f"DEL pod{number} end" for number in range(100)
+    )
+
+
+def test_a_del_that_is_queued_while_the_agent_runs_is_done(
+    shim: Shim, agent: Agent, ipam: Ipam
+) -> None:
+    away = shim.socket.with_name("away")
+    shim.socket.rename(away)
+
+    assert b"kept for later" in ipam.delete(shim, "first").stderr
+
+    wait_for(lambda: shim.queued() == [])
+    wait_for(lambda: "a queued DEL is done" in agent.said)
+    assert ipam.calls() == ["DEL first start", "DEL first end"]
+
+
+def test_a_queued_del_that_fails_is_done_later_and_holds_its_add_up(shim: Shim, ipam: Ipam) -> None:
+    ipam.delete(shim, "pod1")
+    (ipam.folder / "fail").touch()
+
+    with an_agent(shim, retry_s=0.5) as agent:
+        added = shim.run("ADD", stdin())
+        other = shim.run("ADD", stdin(), CNI_IFNAME="bond1")
+        (ipam.folder / "fail").unlink()
+        wait_for(lambda: shim.queued() == [])
+
+    assert code_of(added) == 11
+    assert "a DEL of this attachment is not done yet" in added.stdout.decode()
+    assert code_of(other) == 5
+    assert "a queued DEL must wait" in agent.said
+
+
+def test_an_add_comes_after_the_queued_del_of_its_attachment(shim: Shim, ipam: Ipam) -> None:
+    ipam.delete(shim, "pod1")
+
+    with an_agent(shim):
+        assert code_of(shim.run("ADD", stdin())) == 5  # its namespace is not there
+
+        assert shim.queued() == []
+        assert ipam.calls() == ["DEL pod1 start", "DEL pod1 end"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def another_command(path: Path) -> None:
+    path.write_bytes(wire.encode_request(wire.Request(variables("ADD"), b"{}")))
+
+
+def another_name(path: Path) -> None:
+    given = variables("DEL", CNI_CONTAINERID="pod2")
+    path.write_bytes(wire.encode_request(wire.Request(given, b"{}")))
+
+
+def a_link(path: Path) -> None:
+    path.rename(path.with_name(".elsewhere"))
+    path.symlink_to(".elsewhere")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\0" * 5000),
+        cut,
+        another_command,
+        another_name,
+        a_link,
+        a_folder,
+        a_pipe,
+    ],
+)
+def test_a_damaged_file_is_set_aside_and_told(
+    shim: Shim, ipam: Ipam, damage: Callable[[Path], None]
+) -> None:
+    ipam.delete(shim, "pod1")
+    damage(shim.queue / "pod1@bond0")
+
+    with an_agent(shim) as agent:
+        wait_for(lambda: os.path.lexists(shim.queue / "damaged" / "pod1@bond0"))
+        added = shim.run("ADD", stdin())
+
+    assert code_of(added) == 5
+    assert "cannot replay the queued DEL" in agent.said
+    assert ipam.calls() == []
+
+
+def test_the_socket_and_its_folders_are_the_owners_alone(shim: Shim, agent: Agent) -> None:
+    assert agent.process.poll() is None
+    modes = {path: path.stat().st_mode & 0o777 for path in (shim.socket, shim.queue)}
+
+    assert modes == {shim.socket: 0o600, shim.queue: 0o700}
+
+
+def test_the_socket_of_a_killed_agent_is_replaced(shim: Shim) -> None:
+    with an_agent(shim) as agent:
+        agent.kill()
+    assert shim.socket.exists()
+
+    with an_agent(shim):
+        assert shim.run("GC", stdin(**{"cni.dev/attachments": []})).returncode == 0
+
+
+def test_a_second_agent_does_not_start_and_the_first_goes_on(shim: Shim, agent: Agent) -> None:
+    with an_agent(shim) as second:
+        assert second.process.wait(WITHIN_S) == 1
+
+    assert "another one runs" in second.said
+    assert agent.process.poll() is None
+    assert shim.run("DEL", stdin()).stderr == b""
+
+
+@pytest.mark.parametrize("content", [b"", b"GET / HTTP/1.1\r\n\r\n", b"SBq1\0\0", b"\xff" * 70_000])
+def test_what_is_no_request_is_hung_up_on(shim: Shim, content: bytes) -> None:
+    with an_agent(shim, read_timeout_s=0.3) as agent:
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(str(shim.socket))
+            channel.settimeout(WITHIN_S)
+            try:
+                channel.sendall(content)
+                got = channel.recv(1)
+            except (BrokenPipeError, ConnectionResetError):
+                got = b""
+
+        assert got == b""
+        assert shim.run("DEL", stdin()).stderr == b""
+        assert "cannot read a request" in agent.said
+
+
+def test_a_request_with_two_descriptors_is_hung_up_on(shim: Shim, agent: Agent) -> None:
+    frame = wire.encode_request(wire.Request(variables("ADD"), stdin()))
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(str(shim.socket))
+        socket.send_fds(channel, [frame], [0, 1])
+
+        assert channel.recv(1) == b""
+
+    wait_for(lambda: "2 descriptors" in agent.said)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_requests_of_other_users_are_not_taken(shim: Shim, agent: Agent) -> None:
+    shim.home.chmod(0o755)
+    shim.socket.chmod(0o666)
+    program = (
+        "import os, socket, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); sys.exit(len(s.recv(1)))"
+    )
+
+    command = [sys.executable, "-c", program, str(shim.socket)]
+    done = subprocess.run(command, check=False, timeout=WITHIN_S)
+
+    assert done.returncode == 0
+    wait_for(lambda: "a request of user 65534 is not taken" in agent.said)
+
+
+def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
+    shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shim.home / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(path))
+        heard.settimeout(WITHIN_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        with an_agent(shim) as agent:
+            first = heard.recv(100)
+            agent.stop()
+            second = heard.recv(100)
+    path.unlink()
+
+    assert (first, second) == (b"READY=1", b"STOPPING=1")
+
+
+def test_each_request_is_logged_with_its_own_fields(shim: Shim, agent: Agent) -> None:
+    def call(number: int) -> None:
+        shim.run("DEL", stdin(), CNI_CONTAINERID=f"pod{number}", CNI_IFNAME=f"bond{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(30)))
+
+    lines = [line for line in agent.said.splitlines() if "msg=done" in line]
+    assert len(lines) == 30
+    for number in range(30):
+        assert sum(f"container=pod{number} ifname=bond{number}" in line for line in lines) == 1
