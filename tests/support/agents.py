@@ -1,62 +1,84 @@
 """A real agent in a process of its own, for the user who runs the tests."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sriovbond.agent import settings
 from sriovbond.agent.server import serve
+from sriovbond.errors import SriovbondError
 from tests.support.shims import WITHIN_S, Shim
+
+# imports once what each agent needs, which takes seconds in a VM
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    ["__main__", __name__, *(f"sriovbond.commands.{name}" for name in ("add", "check", "delete"))]
+)
 
 
 @dataclass(slots=True)
 class Agent:
     """A running agent; `log` is what it has said."""
 
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     log: Path
 
     @property
+    def pid(self) -> int:
+        assert self.process.pid
+        return self.process.pid
+
+    @property
     def said(self) -> str:
-        return self.log.read_text(encoding="utf-8")
+        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+
+    def ended(self) -> int:
+        """Wait for its end; return its exit status."""
+        self.process.join(WITHIN_S)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
 
     def stop(self) -> int:
         """End it as systemd does; return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(WITHIN_S)
+        self.process.terminate()
+        return self.ended()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(WITHIN_S)
+        self.process.join()
 
 
 @contextmanager
 def an_agent(
-    shim: Shim, *, is_ready: str = "the agent is ready", **given: object
+    shim: Shim, *, until: str = "the agent is ready", notify: str = "", **given: object
 ) -> Iterator[Agent]:
     """Run an agent for the shim's home, with these settings, until the block ends."""
     home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **given}
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
-    log = shim.home / "agent.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.agents"],
-            env={**os.environ, **environment},
-            stderr=stderr,
-        )
-    agent = Agent(process, log)
+    log = shim.home / f"agent-{time.monotonic_ns()}.log"
+    arguments = (environment, notify, str(log))
+    agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log)
+    agent.process.start()
     try:
-        wait_for(lambda: is_ready in agent.said or process.poll() is not None)
+        wait_for(lambda: until in agent.said or not agent.process.is_alive())
         yield agent
     finally:
-        process.kill()
-        process.wait()
+        agent.kill()
+
+
+def _run(environment: dict[str, str], notify: str, log: str) -> None:
+    os.environ["NOTIFY_SOCKET"] = notify
+    sys.stderr = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
+    try:
+        sys.exit(0 if serve(settings.load(environ=environment), os.geteuid()) else 1)
+    except SriovbondError as error:
+        sys.exit(error.message)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -65,7 +87,3 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    sys.exit(0 if serve(settings.load(), os.geteuid()) else 1)

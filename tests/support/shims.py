@@ -15,8 +15,8 @@ from typing import Any
 from sriovbond.agent import channel
 from sriovbond.shim import build
 
-DEADLINE_MS = 10_000
-WITHIN_S = 20.0
+DEADLINE_MS = 40_000
+WITHIN_S = 60.0
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - thousands of files
 Script = Callable[[socket.socket], object]
 
@@ -54,7 +54,7 @@ class Shim:
             env=variables(command, **environment),
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=2 * WITHIN_S,
         )
 
     def queued(self) -> list[Path]:

@@ -131,7 +131,7 @@ def test_thick_answers_byte_for_byte_as_thin(
 
 def test_many_calls_leave_no_descriptor(standing: tuple[Shim, Agent]) -> None:
     shim, agent = standing
-    proc = Path("/proc", str(agent.process.pid))
+    proc = Path("/proc", str(agent.pid))
 
     def call(number: int) -> int:
         namespace = "/proc/self/ns/mnt"  # one that is refused after it was handed over
@@ -190,7 +190,7 @@ def test_a_stop_finishes_what_runs_and_takes_no_more(
             agent.process.terminate()
             wait_for(lambda: not shim.socket.exists())
             assert code_of(shim.run("ADD", stdin())) == 11
-        status = agent.process.wait(WITHIN_S)
+        status = agent.ended()
 
     assert (status, running.result().stderr) == (0, b"")
     assert b"DEL is kept for later" in waiting.result().stderr
@@ -339,7 +339,7 @@ def test_a_damaged_file_is_set_aside_and_told(
 
 
 def test_the_socket_and_its_folders_are_the_owners_alone(shim: Shim, agent: Agent) -> None:
-    assert agent.process.poll() is None
+    assert agent.process.is_alive()
     modes = {path: path.stat().st_mode & 0o777 for path in (shim.socket, shim.queue)}
 
     assert modes == {shim.socket: 0o600, shim.queue: 0o700}
@@ -356,10 +356,10 @@ def test_the_socket_of_a_killed_agent_is_replaced(shim: Shim) -> None:
 
 def test_a_second_agent_does_not_start_and_the_first_goes_on(shim: Shim, agent: Agent) -> None:
     with an_agent(shim) as second:
-        assert second.process.wait(WITHIN_S) == 1
+        assert second.ended() == 1
 
     assert "another one runs" in second.said
-    assert agent.process.poll() is None
+    assert agent.process.is_alive()
     assert shim.run("DEL", stdin()).stderr == b""
 
 
@@ -408,14 +408,13 @@ def test_requests_of_other_users_are_not_taken(shim: Shim, agent: Agent) -> None
 
 
 def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
-    shim: Shim, monkeypatch: pytest.MonkeyPatch
+    shim: Shim,
 ) -> None:
     path = shim.home / "notify.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
         heard.settimeout(WITHIN_S)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
-        with an_agent(shim) as agent:
+        with an_agent(shim, notify=str(path)) as agent:
             first = heard.recv(100)
             agent.stop()
             second = heard.recv(100)

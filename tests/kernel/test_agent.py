@@ -1,0 +1,315 @@
+"""Thick mode: the real shim and a real agent do what thin mode does, and outlive each other."""
+
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond import dispatch, log, records
+from sriovbond.host import Host
+from sriovbond.kernel import links, netns
+from tests.kernel.conftest import Wires
+from tests.support import ipams
+from tests.support.agents import an_agent, wait_for
+from tests.support.calls import a_config, plugin_path
+from tests.support.leases import IPV4, IPV6, static
+from tests.support.pods import Pod, a_pod, ip
+from tests.support.shims import Shim, a_shim, variables
+from tests.vm import rig as rigs
+
+Config = dict[str, object]
+HOLDING = (
+    "echo $CNI_COMMAND >>{0}/calls; while [ $CNI_COMMAND = ADD -a -e {0}/hold ]; do sleep 0.1; done"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a runtime gets back."""
+
+    stdout: str
+    status: int
+
+    @property
+    def code(self) -> int:
+        return int(json.loads(self.stdout)["code"]) if self.status else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Thick:
+    """A runtime that executes the shim for one pod."""
+
+    shim: Shim
+    pod: Pod
+
+    @property
+    def host(self) -> Host:
+        return Host(state=self.shim.state, run=self.shim.home / "run")
+
+    def environment(self, command: str, **given: str) -> dict[str, str]:
+        pod = {"CNI_CONTAINERID": self.pod.container_id, "CNI_NETNS": self.pod.path}
+        return variables(command, **{**pod, "CNI_PATH": plugin_path(), **given})
+
+    def call(
+        self, command: str, config: Config, prefix: tuple[str, ...] = (), **given: str
+    ) -> Called:
+        stdin = json.dumps(config).encode()
+        done = self.shim.run(command, stdin, prefix, **self.environment(command, **given))
+        return Called(done.stdout.decode(), done.returncode)
+
+    def thin(self, command: str, config: Config) -> Called:
+        answer = dispatch.answer(self.environment(command), json.dumps(config).encode(), self.host)
+        return Called(answer.stdout, answer.status)
+
+    def record(self) -> records.Record | None:
+        return records.read(self.host, self.pod.container_id, "bond0")
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Shim]:
+    with a_shim() as shim:
+        yield shim
+
+
+@pytest.fixture
+def shim(built: Shim) -> Shim:
+    built.clear()
+    shutil.rmtree(built.home / "run", ignore_errors=True)
+    return built
+
+
+@pytest.fixture
+def thick(shim: Shim, pod: Pod) -> Thick:
+    return Thick(shim, pod)
+
+
+@pytest.fixture
+def config(pod: Pod) -> Config:
+    """Two dummies in the pod, and the configuration that bonds them."""
+    pod.batch(
+        "link add d1 address 02:00:00:00:0d:01 type dummy",
+        "link add d2 address 02:00:00:00:0d:02 type dummy",
+    )
+    return over("d1", "d2")
+
+
+def over(*names: str, **keys: object) -> Config:
+    """Return a configuration whose bond has the same MAC each time."""
+    links_ = [{"name": name} for name in names]
+    return a_config(links=links_, failOverMac="none", ipam=static(IPV4, IPV6), **keys)
+
+
+def come_home(pci: str) -> str:
+    """Wait until a VF stands on the host; return the name that it has there."""
+    folder = Path(f"/sys/bus/pci/devices/{pci}/net")  # empty while it is elsewhere
+    wait_for(lambda: folder.is_dir() and any(folder.iterdir()))
+    return next(folder.iterdir()).name
+
+
+def round_of(call: Callable[[str, Config], Called], config: Config) -> list[Called]:
+    """Run ADD, CHECK, CHECK of what is not so, a second ADD's CHECK, DEL, DEL, CHECK."""
+    added = call("ADD", config)
+    result = json.loads(added.stdout)
+    assert added.status == 0, added.stdout
+    told = {**config, "prevResult": result}
+    wrong = json.loads(json.dumps(told))
+    wrong["prevResult"]["interfaces"][0]["mac"] = "02:00:00:00:99:99"
+    after = [call("CHECK", told), call("CHECK", wrong), call("CHECK", config)]
+    return [added, *after, call("DEL", told), call("DEL", config), call("CHECK", told)]
+
+
+def assert_alike(thick: Thick, config: Config) -> None:
+    thin = round_of(thick.thin, config)
+    with an_agent(thick.shim) as agent:
+        told = round_of(thick.call, config)
+        assert told == thin, agent.said
+        assert [one.status for one in told] == [0, 0, 1, 1, 0, 0, 1]
+    assert thick.pod.bond() is None
+
+
+def test_thick_and_thin_give_the_same_bytes_over_dummies(thick: Thick, config: Config) -> None:
+    assert_alike(thick, config)
+
+
+def test_thick_and_thin_give_the_same_bytes_over_veths(shim: Shim, wires: Wires) -> None:
+    assert_alike(Thick(shim, wires.pod), over(*wires.names, cniVersion="0.4.0"))
+
+
+@pytest.mark.vf
+def test_thick_and_thin_give_the_same_bytes_over_vfs(shim: Shim, vf_pod: Pod) -> None:
+    assert_alike(Thick(shim, vf_pod), over("net1", "net2"))
+
+
+def test_the_namespace_is_the_one_that_the_shim_has_opened(thick: Thick, config: Config) -> None:
+    path = "/proc/self/fd/9"  # of the shim's process, and of no other
+    prefix = ("sh", "-c", f'exec 9<{thick.pod.path}; exec "$@"', "sh")
+
+    with an_agent(thick.shim) as agent:
+        added = thick.call("ADD", config, prefix, CNI_NETNS=path)
+        assert added.status == 0, added.stdout + agent.said
+        record, state = thick.record(), thick.pod.bond()
+        deleted = thick.call("DEL", config, prefix, CNI_NETNS=path)
+
+    assert json.loads(added.stdout)["interfaces"][0]["sandbox"] == path
+    assert record is not None
+    assert record.netns == path
+    assert state is not None
+    assert (deleted.status, thick.pod.bond(), thick.record()) == (0, None, None)
+
+
+@pytest.mark.vf
+def test_an_agent_does_not_keep_a_dead_pods_vfs(shim: Shim, vf_pod: Pod, vfs: rigs.Layout) -> None:
+
+    devices = [pf.vfs[0].pci for pf in vfs.pfs[:2]]
+    thick = Thick(shim, vf_pod)
+
+    with an_agent(shim):
+        assert thick.call("ADD", a_config()).status == 0
+        ip(f"netns del {vf_pod.name}")
+        names = {come_home(pci) for pci in devices}
+        assert thick.call("DEL", a_config()).status == 0
+
+    assert len(names) == 2
+    assert thick.record() is None
+
+
+def test_an_agent_killed_in_an_add_leaves_a_del_that_undoes_it(
+    thick: Thick, config: Config, tmp_path: Path
+) -> None:
+    before = [thick.pod.link(name) for name in ("d1", "d2")]
+    path = ipams.scripted(tmp_path, HOLDING.format(tmp_path))
+    asked = {**config, "ipam": {"type": "scripted-ipam"}}
+    (tmp_path / "hold").touch()
+
+    with ThreadPoolExecutor() as pool:
+        with an_agent(thick.shim) as agent:
+            adding = pool.submit(thick.call, "ADD", asked, CNI_PATH=path)
+            wait_for((tmp_path / "calls").exists)
+            agent.kill()
+        (tmp_path / "hold").unlink()
+        assert (adding.result().code, thick.pod.bond() is not None) == (11, True)
+    deleted = thick.call("DEL", asked, CNI_PATH=path)
+    kept = len(thick.shim.queued())
+    with an_agent(thick.shim) as agent:
+        wait_for(lambda: thick.shim.queued() == [])
+
+    assert (deleted, kept) == (Called("", 0), 1)
+    assert "a queued DEL is done" in agent.said
+    assert (thick.pod.bond(), thick.record()) == (None, None)
+    assert [thick.pod.link(name) for name in ("d1", "d2")] == before
+    assert (tmp_path / "calls").read_text().split() == ["ADD", "DEL"]
+
+
+@pytest.mark.vf
+def test_a_replayed_del_touches_no_vf_that_another_pod_has_by_now(
+    shim: Shim, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    thick = Thick(shim, vf_pod)
+    with an_agent(shim):
+        assert thick.call("ADD", a_config()).status == 0
+    assert thick.call("DEL", a_config()).status == 0
+    ip(f"netns del {vf_pod.name}")
+    with a_pod("other") as other:
+        for number, pf in enumerate(vfs.pfs[:2], 1):
+            other.give(come_home(pf.vfs[0].pci), f"net{number}")
+        again = Thick(shim, other)
+        assert again.thin("ADD", a_config()).status == 0
+        before = other.bond()
+        with an_agent(shim) as agent:
+            wait_for(lambda: "a queued DEL is done" in agent.said)
+            after = other.bond()
+        assert again.thin("DEL", a_config()).status == 0
+
+    assert after is not None
+    assert before is not None
+    assert [one.name for one in after.members] == [one.name for one in before.members]
+    assert thick.record() is None
+
+
+def test_a_replayed_del_without_a_record_enters_no_namespace(thick: Thick, config: Config) -> None:
+    thick.pod.batch("link add bond0 type bond")
+    assert thick.call("DEL", config).status == 0
+
+    with an_agent(thick.shim):
+        wait_for(lambda: thick.shim.queued() == [])
+    assert thick.pod.link("bond0") is not None
+
+    with an_agent(thick.shim):  # but one that the runtime asks for now does
+        assert thick.call("DEL", config).status == 0
+    assert thick.pod.link("bond0") is None
+
+
+def test_an_add_waits_for_the_queued_del_of_its_attachment(thick: Thick, config: Config) -> None:
+    with an_agent(thick.shim):
+        assert thick.call("ADD", config).status == 0
+    assert thick.call("DEL", config).status == 0
+
+    with an_agent(thick.shim) as agent:
+        added = thick.call("ADD", config)
+        wait_for(lambda: thick.shim.queued() == [])
+        assert (added.status, thick.pod.bond() is not None) == (0, True), added.stdout + agent.said
+        assert thick.call("DEL", config).status == 0
+
+
+def test_ten_pods_at_once(shim: Shim) -> None:
+    with ExitStack() as held, ThreadPoolExecutor(10) as pool:
+        pods = [held.enter_context(a_pod("many")) for _ in range(10)]
+        for one in pods:
+            one.batch("link add d1 type dummy", "link add d2 type dummy")
+        held.enter_context(an_agent(shim))
+        asked = a_config(links=[{"name": "d1"}, {"name": "d2"}])
+
+        added = list(pool.map(lambda one: Thick(shim, one).call("ADD", asked), pods))
+        bonds = [one.bond() for one in pods]
+        deleted = list(pool.map(lambda one: Thick(shim, one).call("DEL", asked), pods))
+
+        assert [one.status for one in added] == [0] * 10, added
+        assert all(bonds)
+        assert deleted == [Called("", 0)] * 10
+        assert [one.bond() for one in pods] == [None] * 10
+    assert list((shim.state / "records").iterdir()) == []
+
+
+def test_a_full_disk_makes_the_runtime_try_again(thick: Thick) -> None:
+    state = thick.shim.state
+    state.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8k,mode=700", "none", str(state)]
+    subprocess.run(mount, check=True)
+    try:
+        (state / "queue").mkdir(mode=0o700)
+        with suppress(OSError):
+            (state / "filler").write_bytes(b"a" * 8192)
+
+        called = thick.call("DEL", {"name": "a" * 9000})
+
+        assert (called.code, thick.shim.queued()) == (11, [])
+        assert "No space left on device" in called.stdout
+    finally:
+        subprocess.run(["umount", str(state)], check=True)
+
+
+def test_what_enters_a_namespace_logs_for_its_request(
+    pod: Pod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.logged_to(None, Path("/var/log"), pod="ns/web"), netns.opened(pod.path) as opened:
+        opened.run(lambda: log.event(logging.INFO, "inside"))
+
+    assert "msg=inside pod=ns/web" in capsys.readouterr().err
+
+
+def test_a_descriptor_stays_its_givers(pod: Pod) -> None:
+    with open(pod.path, "rb") as given:  # noqa: PTH123 - for its descriptor
+        with netns.opened("/no/such/netns", given.fileno()) as opened:
+            lo = links.find(opened.netlink, "lo")
+        with netns.opened(pod.path) as again:
+            assert replace(opened, netlink=again.netlink).identity == again.identity
+        assert given.fileno() > 0
+
+    assert lo is not None
