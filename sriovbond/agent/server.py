@@ -43,6 +43,7 @@ def serve(settings: Settings, owner: int = 0) -> bool:
         held.enter_context(_alone(settings.run, owner))
         agent = _Agent(settings, owner)
         agent.queue.make()
+        folders.make_own(settings.socket.parent, owner)
         listening = held.enter_context(_listening(settings.socket))
         has_ended = agent.run(listening, held)
         told = "the agent has stopped" if has_ended else "stopping while some requests still run"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from sriovbond import dispatch
 from sriovbond.agent import wire
 from sriovbond.host import Host
+from sriovbond.shim import build
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.shims import WITHIN_S, Shim, a_shim, variables
 
@@ -127,6 +129,21 @@ def test_thick_answers_byte_for_byte_as_thin(
 
     assert (done.stdout.decode(), done.returncode) == (thin.stdout, thin.status), agent.said
     assert done.stderr == b""
+
+
+def test_status_takes_milliseconds(standing: tuple[Shim, Agent], tmp_path: Path) -> None:
+    (tmp_path / "nothing.c").write_text("int main(void) { return 0; }\n")
+    nothing = build.build(tmp_path / "nothing", source=tmp_path / "nothing.c")
+    took: dict[str, list[float]] = {"nothing": [], "STATUS": []}
+
+    for _ in range(30):
+        for name, program in (("nothing", nothing), ("STATUS", standing[0].program)):
+            started = time.perf_counter()
+            subprocess.run([program], input=stdin(), env=variables(name), check=False)
+            took[name].append(time.perf_counter() - started)
+
+    bare_s, status_s = (median(took[name]) for name in ("nothing", "STATUS"))
+    assert status_s < 10 * bare_s + 0.02, (status_s, bare_s)  # Python's start alone takes longer
 
 
 def test_many_calls_leave_no_descriptor(standing: tuple[Shim, Agent]) -> None:
