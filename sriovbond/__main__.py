@@ -10,13 +10,14 @@ def main() -> int:
         from sriovbond.cli import main as command_line  # noqa: PLC0415 - a CNI call needs none of it
 
         return command_line()
-    from sriovbond import dispatch  # noqa: PLC0415
+    from sriovbond import cluster, dispatch  # noqa: PLC0415
     from sriovbond.cni.decoding import MAX_JSON_BYTES  # noqa: PLC0415
     from sriovbond.host import Host  # noqa: PLC0415
 
     # None where the caller has closed it
     given = sys.stdin.buffer.read(MAX_JSON_BYTES + 1) if sys.stdin else b""
-    answer = dispatch.answer(os.environ, given, Host())
+    host = Host()
+    answer = dispatch.answer(os.environ, given, host, cluster.asks(host.kubeconfig))
     sys.stdout.write(answer.stdout)
     sys.stdout.flush()
     return answer.status

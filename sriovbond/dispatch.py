@@ -3,10 +3,11 @@
 import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from deviceinfo import Ask
 from sriovbond import log
 from sriovbond.bond.options import normal_key
 from sriovbond.cni.request import CniRequest, parse_request
@@ -44,24 +45,29 @@ class Answer:
 
 
 def answer(
-    environ: Mapping[str, str], stdin: bytes, host: Host, netns_descriptor: int | None = None
+    environ: Mapping[str, str],
+    stdin: bytes,
+    host: Host,
+    asks: Sequence[Ask] = (),
+    netns_descriptor: int | None = None,
 ) -> Answer:
     """Serve one call; `netns_descriptor` is CNI_NETNS where the caller has opened it.
 
+    `asks` are sources of device facts beyond this node.
     Never raises: what goes wrong is the answer.
     """
     version = _version_of(stdin)
     try:
         request = replace(parse_request(environ, stdin), netns_descriptor=netns_descriptor)
-        return Answer(_served(request, host), 0)
+        return Answer(_served(request, host, asks), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
         return Answer(_json(error_json(version, _as_cni(error))), 1)
 
 
-def _served(request: CniRequest, host: Host) -> str:
+def _served(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
     with log.logged_to(_log_file(request), host.logs, **_who(request)):
         try:
-            return _run(request, host)
+            return _run(request, host, asks)
         except Exception as error:
             failure = _as_cni(error)
             details = {"details": failure.details} if failure.details else {}
@@ -69,7 +75,7 @@ def _served(request: CniRequest, host: Host) -> str:
             raise
 
 
-def _run(request: CniRequest, host: Host) -> str:
+def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
     """Call the command's function; each loads only what it needs."""
     match request.command:
         case Command.VERSION:
@@ -77,7 +83,7 @@ def _run(request: CniRequest, host: Host) -> str:
         case Command.ADD:
             from sriovbond.commands.add import add  # noqa: PLC0415 - see above
 
-            result = add(request, host).to_json(request.cni_version)
+            result = add(request, host, asks).to_json(request.cni_version)
             log.event(logging.INFO, "added")
             return _json(result)
         case Command.DEL:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import dispatch, log
+from sriovbond import cluster, dispatch, log
 from sriovbond.agent import channel, folders, queue
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
@@ -197,7 +197,13 @@ class _Agent:
             if command != Command.DEL:
                 return _busy(f"only the agent finds {path!r}: both must see the same files"), 1
             environment = queue.without_unproven_netns(environment, self.host)
-        answer = dispatch.answer(environment, request.stdin, self.host, received.netns)
+        answer = dispatch.answer(
+            environment,
+            request.stdin,
+            self.host,
+            cluster.asks(self.host.kubeconfig),
+            received.netns,
+        )
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
 
     def _pause_s(self) -> float | None:

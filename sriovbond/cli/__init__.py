@@ -85,6 +85,7 @@ def explain(
 ) -> None:
     """Show a pod's devices: who says what of them, which a bond takes, and why not the others."""
     from deviceinfo import PodRef  # noqa: PLC0415 - each command loads only what it needs
+    from sriovbond import cluster  # noqa: PLC0415
     from sriovbond.bond.config import parse_config  # noqa: PLC0415
     from sriovbond.cli import explanation  # noqa: PLC0415
 
@@ -96,7 +97,12 @@ def explain(
         raise click.ClickException(f"{config} lists {len(plugins)} plugins of type sriovbond")
     host = Host()
     wanted = PodRef(namespace, name, container_id=container_id, netns=netns)
-    told = explanation.explain(host, explanation.find_pod(host, wanted), parse_config(plugins[0]))
+    told = explanation.explain(
+        host,
+        explanation.find_pod(host, wanted),
+        parse_config(plugins[0]),
+        cluster.asks(host.kubeconfig),
+    )
     explanation.print_json(told) if as_json else explanation.print_tables(told)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deviceinfo import Ask
 from sriovbond import dispatch
 from sriovbond.host import Host
 from tests.support.pods import Pod
@@ -43,6 +44,7 @@ class Runtime:
     pod: Pod
     ifname: str = "bond0"
     environment: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[Ask, ...] = ()
 
     def call(self, command: str, config: Config | bytes, **environment: str) -> Reply:
         """Run one CNI command; `environment` overrides variables, an empty one removes it."""
@@ -57,7 +59,7 @@ class Runtime:
         }
         environ = {name: value for name, value in given.items() if value}
         stdin = config if isinstance(config, bytes) else json.dumps(config).encode()
-        answer = dispatch.answer(environ, stdin, self.host)
+        answer = dispatch.answer(environ, stdin, self.host, self.asks)
         return Reply(answer.status, json.loads(answer.stdout or "{}"))
 
     def add(self, config: Mapping[str, object], **environment: str) -> Reply:

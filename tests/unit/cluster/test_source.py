@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from deviceinfo import PodRef, Reading, Source
+from deviceinfo import Bus, DeviceId, PodRef, Reading, Search, Source, Statement
+from sriovbond import cluster
 from sriovbond.cluster.source import ask_api
 from sriovbond.host import Host
 from tests.support import cluster_api
 from tests.support.cluster_api import NETWORKS, TOKEN, Answer, ClusterApi
+from tests.support.node import Node
 
 NF1 = PodRef("default", "nf1", uid="a7a12eba-d958-461a-bb10-d6271ffea285")
 POD_PATH = "/api/v1/namespaces/default/pods/nf1"
@@ -479,3 +481,31 @@ def _threads() -> list[str]:
     """Return the client's threads and, one for each open connection, the server's."""
     names = (one.name for one in threading.enumerate())
     return [one for one in names if one == "kubernetes-api" or "process_request" in one]
+
+
+def test_a_look_up_asks_the_api_where_the_node_leaves_a_network_without_its_device(
+    api: ClusterApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    places = replace(Node(tmp_path / "node").places, sysfs=tmp_path)
+    tied = Statement(
+        Source.MULTUS, DeviceId(Bus.PCI, "0000:01:10.0"), "rig.io/pf0", network="default/sriov-a"
+    )
+    loose = replace(tied, device=None, resource="rig.io/pf1", network="default/sriov-b")
+
+    Search(NF1, places).conclude(
+        Reading(Source.MULTUS, (tied,)), if_networks_lack_devices=cluster.asks(kubeconfig)
+    )
+    assert api.requests == []
+
+    found = Search(NF1, places).conclude(
+        Reading(Source.MULTUS, (tied, loose)), if_networks_lack_devices=cluster.asks(kubeconfig)
+    )
+    assert [(str(one.id), one.network, one.resource) for one in found.devices] == [
+        ("0000:01:10.0", "default/sriov-a", "rig.io/pf0"),
+        ("0000:02:10.0", "default/sriov-b", "rig.io/pf1"),
+    ]
+    assert found.disagreements == ()
+
+
+def test_without_a_kubeconfig_there_is_no_such_source(tmp_path: Path) -> None:
+    assert cluster.asks(tmp_path / "kubeconfig") == ()
