@@ -157,28 +157,28 @@ class _Agent:
 
     def _serve(self, connection: socket.socket) -> None:
         """Read a request, and answer it when its attachment's turn has come."""
-        held = ExitStack()
-        held.enter_context(connection)
+        opened = ExitStack()
         try:
-            received = held.enter_context(
+            received = opened.enter_context(
                 channel.received(connection, self.settings.read_timeout_s)
             )
         except (FrameError, OSError) as error:
-            held.close()
+            connection.close()
             log.event(logging.ERROR, f"cannot read a request: {error}")
             return
-        work = partial(self._answer, connection, received, held)
+        work = partial(self._answer, connection, received, opened)
         environment = received.request.environment
         if environment.get("CNI_COMMAND") in _ATTACHMENT:
             self.turns.after_others(queue.key_of(environment), work)
         else:
             work()
 
-    def _answer(self, connection: socket.socket, received: Received, held: ExitStack) -> None:
-        with held:
-            if self.is_stopping:
-                return  # the shim keeps a DEL, and has the runtime try the others again
-            stdout, status = self._answered(received)
+    def _answer(self, connection: socket.socket, received: Received, opened: ExitStack) -> None:
+        with connection:
+            with opened:  # no descriptor of the pod's outlives the answer
+                if self.is_stopping:
+                    return  # the shim keeps a DEL, and has the runtime try the others again
+                stdout, status = self._answered(received)
             try:
                 channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
             except OSError as error:
