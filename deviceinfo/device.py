@@ -34,9 +34,11 @@ USERSPACE_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
         "*-vfio-pci": "Linux, drivers/vfio/pci: variant drivers that choose their name",
         "uio_*": "Linux, drivers/uio: uio_pci_generic.c and its like",
         "igb_uio": "dpdk-kmods, linux/igb_uio/igb_uio.c",
+        "pci-stub": "Linux, drivers/pci/pci-stub.c: keeps others away from it",
+        "pciback": "Linux, drivers/xen/xen-pciback: hands it to a guest",
     }
 )
-"""Drivers that hand the device to a process and make no netdev."""
+"""Drivers that hand the device to a process or a guest and make no netdev."""
 
 VF_ONLY_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
     {  # driver's name: the file of Linux whose PCI id table has virtual functions only

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,8 +31,8 @@ KUBELET_TIMEOUT_S: Final = 2.0
 _GRACE_S: Final = 3.0  # for the import of grpc, which its deadline does not cover
 # They tell what a device is or where it stands, not to whom it was given.
 _DESCRIBING: Final = frozenset({Source.SYSFS, Source.NAMESPACE})
-# Which of them know of every device that kubelet gave the pod.
-_COMPLETE: Final = (Source.KUBELET, Source.CHECKPOINT)
+# They know of every device that kubelet gave the pod; the others repeat what they were told.
+_ALLOCATING: Final = frozenset({Source.KUBELET, Source.CHECKPOINT})
 # Statement's fields in which two sources can contradict each other about one device.
 _COMPARED: Final = ("resource", "network", "interface", "container", "kind", "pf", "numa_node")
 _CLAIM_OF_DRA: Final = "claim "
@@ -96,6 +97,11 @@ class AllocatedDevice:
         return _first(one.kind for one in self.statements) or Kind.PCI
 
     @property
+    def is_allocated(self) -> bool:
+        """True where kubelet or its checkpoint says that the pod was given it."""
+        return any(one.source in _ALLOCATING for one in self.statements)
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """Who says that the pod was given it."""
         said = (one.source for one in self.statements if one.source not in _DESCRIBING)
@@ -136,6 +142,11 @@ class PodDevices:
         """What the sources could not read, in words."""
         return tuple(problem for reading in self.readings for problem in reading.problems)
 
+    def is_foreign(self, device: AllocatedDevice) -> bool:
+        """Tell that kubelet gave the device to other pods only, whatever others say of it."""
+        is_answered = any(_is_answered(one) for one in self.readings)
+        return bool(device.claims) and is_answered and not device.is_allocated
+
     def get(self, address: str) -> AllocatedDevice | None:
         """Return the device at the address."""
         return next((one for one in self.devices if one.id.address == address), None)
@@ -152,7 +163,7 @@ class Search:
         self._timeout_s = kubelet_timeout_s
         self._kubelet = Reading(Source.KUBELET, is_absent=True)
         self._thread: threading.Thread | None = None
-        if pod.name and places.pod_resources.exists():
+        if pod.name:
             late = f"kubelet has not answered within {kubelet_timeout_s} s"
             self._kubelet = Reading(Source.KUBELET, problems=(late,))
             self._thread = threading.Thread(target=self._ask_kubelet, name="kubelet", daemon=True)
@@ -178,8 +189,8 @@ class Search:
             asked = [_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices]
             readings += asked
             found = self._merge(readings) if asked else found
-        strangers = [one.id for one in found.devices if not one.sources and not one.claims]
-        if strangers and self._kubelet.statements:
+        strangers = [one for one in found.devices if not one.is_allocated and not one.claims]
+        if strangers and _is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
             readings.append(_guarded(Source.KUBELET, ask, self._pod))
             found = self._merge(readings)
@@ -359,10 +370,9 @@ def _values(statements: Sequence[Statement], field: str) -> list[tuple[Source, s
     given = [(source, str(value)) for source, value in said if value is not None]
     if field == "resource":  # a device of DRA has a claim, and the driver's resource name
         return [one for one in given if not one[1].startswith(_CLAIM_OF_DRA)]
-    if field == "network":  # libcni's cache knows the network by its name alone
-        full = {value for _, value in given if "/" in value}
-        known = {value.partition("/")[2] for value in full}
-        return [one for one in given if one[1] not in known]
+    if field == "network" and any("/" in value for _, value in given):
+        # libcni's results know a network by the name in its configuration, which may be any
+        return [one for one in given if "/" in one[1]]
     return given
 
 
@@ -370,16 +380,28 @@ def _contradictions(
     about: str, field: str, said: Iterable[tuple[Source, str]]
 ) -> Iterator[Disagreement]:
     told = tuple(dict.fromkeys(said))
-    if len({value for _, value in told}) > 1:
+    by_source: dict[Source, set[str]] = {}
+    for source, value in told:
+        by_source.setdefault(source, set()).add(value)
+    # one source may name several: the containers of a pod, the ports of a device
+    if any(not one & other for one, other in combinations(by_source.values(), 2)):
         yield Disagreement(about, field, told)
+
+
+def _is_answered(reading: Reading) -> bool:
+    """Tell that the source knows the pod; the checkpoint has only pods that have devices."""
+    if reading.source is Source.KUBELET:
+        return bool(reading.statements) or not (reading.is_absent or reading.problems)
+    return reading.source is Source.CHECKPOINT and bool(reading.statements)
 
 
 def _unknown_to(device: AllocatedDevice, readings: Sequence[Reading]) -> Iterator[Disagreement]:
     """Name who knows what the pod was given, and does not know of this device."""
     is_claim = (device.resource or "").startswith(_CLAIM_OF_DRA)
     for reading in readings:
-        knows_all = reading.source in _COMPLETE and reading.statements
-        if not knows_all or not device.sources or reading.source in device.sources or is_claim:
+        knows_all = reading.source in _ALLOCATING and _is_answered(reading)
+        is_named = reading.source in device.sources
+        if not knows_all or is_named or is_claim or not device.sources or not device.resource:
             continue
         said = ((device.sources[0], "the pod's"), (reading.source, "not the pod's"))
         yield Disagreement(str(device.id), "it", said)

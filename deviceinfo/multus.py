@@ -62,7 +62,8 @@ def first_plugin(config: Fields) -> Fields:
 
 def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
     """Parse one network; None, and faults, where a part of it is wrong."""
-    config = first_plugin(delegate.packed("Bytes"))
+    whole = delegate.packed("Bytes")
+    config = first_plugin(whole)
     network = delegate.plain("Name")
     request = NetworkRequest(
         network=network or "",
@@ -70,7 +71,7 @@ def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
         plugin=config.plain("type") or "",
         resource=delegate.plain("resourceName"),
         device=parse_device_id(delegate.text("deviceID") or "") or given_device(config),
-        config=dict(config.members),
+        config=dict(whole.members),
     )
     if config.faults is not delegate.faults:
         delegate.faults += config.faults

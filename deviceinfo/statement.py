@@ -88,8 +88,8 @@ class Claim:
 class NetworkRequest:
     """One network of the pod, in the order in which Multus adds them; the default one is first.
 
-    `interface` is empty where the pod asked for no name and Multus gives one; `config` is the
-    network's configuration (of a list: its first plugin's), as JSON gives it.
+    `interface` is empty where the pod asked for no name and Multus gives one; `plugin` is the type
+    of the first one; `config` is the configuration of a plugin or of a list, as JSON gives it.
     """
 
     network: str
@@ -98,6 +98,14 @@ class NetworkRequest:
     resource: str | None
     device: DeviceId | None
     config: dict[str, object]
+
+    @property
+    def plugins(self) -> tuple[dict[str, object], ...]:
+        """The configuration of each of its plugins."""
+        listed = self.config.get("plugins")
+        if not isinstance(listed, list):
+            return (self.config,)
+        return tuple(one for one in listed if isinstance(one, dict))
 
 
 @dataclass(frozen=True, slots=True)

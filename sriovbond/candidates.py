@@ -20,7 +20,7 @@ from deviceinfo import (
 from sriovbond.bond.config import AUTO, NetConf
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.options import normal_key
-from sriovbond.bond.seen import Seen, Unlinked
+from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
 from sriovbond.host import Host
 from sriovbond.kernel import links
@@ -67,7 +67,7 @@ class Sources:
             place=place,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
-            allocation=_allocation(given) if given else Allocation(),
+            allocation=self._allocation(given) if given else Allocation(),
         )
         return self._with_pf(member, device) if device.pf else member
 
@@ -83,6 +83,22 @@ class Sources:
                 told = Allocation(loose.resource or "", loose.network or "", "", (loose.source,))
                 yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=told)
 
+    def seen(self, in_pod: Sequence[Link], on_host: Sequence[Link], type_: object) -> Seen:
+        """Return what can be chosen from, for a plugin of this type."""
+        bonds = [
+            (network, plugin)
+            for network in self.found.networks
+            for plugin in _bonds(network, type_)
+        ]
+        return Seen(
+            pod=in_pod,
+            host=on_host,
+            unlinked=tuple(self.unlinked()),
+            as_member=self.as_member,
+            pod_name=str(self.found.pod) if self.found.pod.name else "",
+            auto_bonds=tuple(_words(network) for network, plugin in bonds if _is_auto(plugin)),
+        )
+
     def _unlinked(self, given: AllocatedDevice) -> Unlinked:
         device = given.device
         return Unlinked(
@@ -94,7 +110,17 @@ class Sources:
             vdpa=next(iter(device.vdpa), "") if device else "",
             ifname=given.interface or "",
             pf=self._pf(device.pf.address, device.numa_node) if device and device.pf else None,
-            allocation=_allocation(given),
+            allocation=self._allocation(given),
+        )
+
+    def _allocation(self, given: AllocatedDevice) -> Allocation:
+        return Allocation(
+            resource=given.resource or "",
+            network=given.network or "",
+            container=given.container or "",
+            sources=given.sources,
+            others=tuple(f"{claim.pod} ({claim.source})" for claim in given.claims),
+            is_foreign=self.found.is_foreign(given),
         )
 
     def _pf(self, address: str, numa_node: int | None) -> PhysicalFunction:
@@ -125,16 +151,6 @@ class Sources:
         )
 
 
-def _allocation(given: AllocatedDevice) -> Allocation:
-    return Allocation(
-        resource=given.resource or "",
-        network=given.network or "",
-        container=given.container or "",
-        sources=given.sources,
-        others=tuple(f"{claim.pod} ({claim.source})" for claim in given.claims),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """One look at what there is, begun early: the kubelet answers while ADD does its other reading.
@@ -155,19 +171,13 @@ class Lookup:
         may_be_host = config.links is not None and not config.links_in_container
         in_pod = links.snapshot(pod.netlink)
         on_host = links.snapshot(home.netlink) if may_be_host else ()
-        found = self.search.conclude(standing(in_pod), if_networks_lack_devices=self.asks)
-        sources = Sources(self.host, home.netlink, found)
-        own, later = _order(found.networks, self.request)
-        seen = Seen(
-            pod=in_pod,
-            host=on_host,
-            unlinked=tuple(sources.unlinked()),
-            as_member=sources.as_member,
-            pod_name=str(found.pod) if found.pod.name else "",
-            later=tuple(_words(one) for one in later if one.resource or one.device),
-            auto_bonds=tuple(_words(one) for one in own if _is_auto(one.config)),
+        wanted = [link for link in on_host if may_mean(config.links or (), link)]
+        found = self.search.conclude(
+            standing(in_pod), lying(wanted), if_networks_lack_devices=self.asks
         )
-        return seen, found
+        type_ = self.request.config.get("type")
+        seen = Sources(self.host, home.netlink, found).seen(in_pod, on_host, type_)
+        return replace(seen, later=_later(found.networks, self.request)), found
 
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
@@ -195,15 +205,26 @@ def standing(in_pod: Sequence[Link]) -> Reading:
     return Reading(Source.NAMESPACE, statements)
 
 
-def _order(
-    networks: Sequence[NetworkRequest], request: CniRequest
-) -> tuple[list[NetworkRequest], Sequence[NetworkRequest]]:
-    """Return the pod's networks of this plugin, and all those that come after this one."""
-    own = [one for one in networks if one.plugin == request.config.get("type")]
+def lying(on_host: Sequence[Link]) -> Reading:
+    """Return the devices of links that stand on the host, of which nothing is said yet."""
+    devices = (deviceinfo.parse_device_id(link.device) for link in on_host if link.device)
+    statements = tuple(Statement(Source.SYSFS, device=device) for device in devices if device)
+    return Reading(Source.SYSFS, statements)
+
+
+def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str, ...]:
+    """Name the pod's networks with a device that Multus adds after this one."""
+    own = [one for one in networks if _bonds(one, request.config.get("type"))]
     alike = [one for one in own if one.config.get("name") == request.network]
     by_name = [one for one in alike if one.interface == request.ifname]
     this = next(iter(by_name or alike), None)
-    return own, networks[networks.index(this) + 1 :] if this else ()
+    after = networks[networks.index(this) + 1 :] if this else ()
+    return tuple(_words(one) for one in after if one.resource or one.device)
+
+
+def _bonds(network: NetworkRequest, type_: object) -> list[dict[str, object]]:
+    """Return the configurations for a plugin of this type among the network's plugins."""
+    return [plugin for plugin in network.plugins if plugin.get("type") == type_]
 
 
 def _is_auto(config: Mapping[str, object]) -> bool:
@@ -221,5 +242,5 @@ def remarks(found: PodDevices) -> Iterator[str]:
     yield from map(str, found.disagreements)
     for device in found.devices:
         for claim in device.claims:
-            if device.sources:
+            if not found.is_foreign(device):
                 yield f"{claim.source} says that {claim.pod} was given {device.id}, too"

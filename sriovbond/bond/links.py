@@ -133,7 +133,8 @@ class Allocation:
     """How the pod was given a device, as far as anybody told; `sources` are who told it.
 
     `resource` is the extended resource (`rig.io/pf0`), `network` the NetworkAttachmentDefinition
-    (`namespace/name`), `others` the pods that somebody says have the device, in words.
+    (`namespace/name`), `others` the pods that somebody says have the device, in words;
+    `is_foreign` tells that kubelet gave it to those only.
     """
 
     resource: str = ""
@@ -141,6 +142,7 @@ class Allocation:
     container: str = ""
     sources: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

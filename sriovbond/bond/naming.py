@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sriovbond.bond.config import LinkSelector, NetConf
 from sriovbond.bond.links import Link, Member, Place
-from sriovbond.bond.seen import Seen, matches
+from sriovbond.bond.seen import Seen, matches, may_mean
 from sriovbond.errors import ConfigError
 
 _REMEDIES = {
@@ -21,7 +21,7 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
     standing = [
         seen.as_member(link, place)
         for link in (seen.pod if place is Place.POD else seen.host)
-        if any(not one.is_exact or one.name in link.names for one in links)
+        if may_mean(links, link)
     ]
     found = [(link, [one for one in standing if matches(link, one)]) for link in links]
     missing = [link.name or str(link) for link, members in found if not members]

@@ -254,7 +254,10 @@ def _forced_link_state(seen: Situation) -> Iterator[str]:
 def _no_visible_pf(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         if member.is_vf and member.settings is None:
-            yield f"{member}: its PF's view of it cannot be read (trust, spoofchk, MAC are unknown)"
+            hidden = (
+                f"its PF {member.pf.device} has no netdev here" if member.pf else "no PF is seen"
+            )
+            yield f"{member}: {hidden}, so trust, spoofchk and its MAC cannot be read"
 
 
 def _pf_without_carrier(seen: Situation) -> Iterator[str]:
@@ -315,7 +318,7 @@ RULES: tuple[Rule, ...] = (
     Rule("lacp-over-vf", Level.WARNING, "A switch port has one LACP partner, and the PF's embedded switch keeps LACPDUs from VFs.", "use active-backup, or bond the PFs on the host (VF LAG)", _lacp_over_vf),
     Rule("follow-over-vf", Level.WARNING, "MACs are swapped at each failover, which a VF without trust may be refused.", "use failOverMac active", _follow_over_vf),
     Rule("vf-link-state-forced", Level.WARNING, "A carrier that does not follow the wire hides a failure from miimon.", "set the VF's link state to auto, or use arp_interval with targets", _forced_link_state),
-    Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor.", "make sure there that the VF may do what the bond needs", _no_visible_pf),
+    Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor; on a node it may be bound to vfio, or moved away.", "make sure where the PF is that the VF may do what the bond needs", _no_visible_pf),
     Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
     Rule("no-redundancy", Level.WARNING, "Members on one PF, or on one NIC with redundancyLevel nic, fail together.", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or write redundancy off where that is meant", redundancy.preferred_and_lacking),
     Rule("redundancy-unproved", Level.WARNING, "Inside a VM, and of links without a device, nobody tells the PF (redundancy: require).", "make sure where the PFs are that there are two, or ask for redundancy prefer", redundancy.required_and_unproved),

@@ -102,6 +102,11 @@ class Seen:
         return f"; the pod lists {', '.join(self.later)} after the bond: list the bond last"
 
 
+def may_mean(links: Sequence[LinkSelector], link: Link) -> bool:
+    """Say whether an entry could mean the link, by its names alone."""
+    return any(not one.is_exact or one.name in link.names for one in links)
+
+
 def matches(link: LinkSelector, one: Member | Unlinked) -> bool:
     """Say whether an entry of `links` means it: all that the entry names must hold."""
     given = one.allocation
@@ -114,6 +119,12 @@ def matches(link: LinkSelector, one: Member | Unlinked) -> bool:
         "pf": (*pf, *(address.removeprefix("0000:") for address in pf)),
     }
     return all(
-        any(value == wanted or fnmatchcase(value, wanted) for value in offered[key] if value)
+        any(_is_alike(value, wanted) for value in offered[key] if value)
         for key, wanted in link.wanted.items()
     )
+
+
+def _is_alike(value: str, wanted: str) -> bool:
+    """Compare as a shell does; addresses are told in small letters and may be asked in capitals."""
+    is_address = ":" in value
+    return value == wanted or fnmatchcase(value, wanted.lower() if is_address else wanted)

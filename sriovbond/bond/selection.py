@@ -101,7 +101,6 @@ def _selected(
 def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
     link = member.link
     others = ", ".join(member.allocation.others)
-    is_foreign = others and not member.allocation.sources
     kind = member.driver or link.kind or "no device"
     reasons = (
         (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", ""),
@@ -110,7 +109,7 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
         (link.kind == "bond", "a bond itself", ""),
         (bool(link.master), _IN_BOND, ""),
         (must_be_vf and not member.is_vf, f"no VF ({kind})", ""),
-        (is_foreign, f"given to {others}", _FOREIGN),
+        (member.allocation.is_foreign, f"given to {others}", _FOREIGN),
     )
     for holds, words, rule in reasons:
         if holds:
@@ -146,12 +145,17 @@ def _forbidden_words(verdict: Verdict) -> str:
 def _refuse_unmatched(
     links: Sequence[LinkSelector], members: Sequence[Member], told: Sequence[Verdict], seen: Seen
 ) -> None:
+    rest = list(members)
     for place, link in enumerate(links):
-        if not any(matches(link, member) for member in members):
+        own = [member for member in rest if matches(link, member)]
+        if not own:
+            taken = any(matches(link, member) for member in members)
+            why = "earlier entries take all that it selects; " if taken else ""
             raise RefusedError(
-                f"cannot find what `links`.{place} asks for, {link}: {_listed(told, seen)} "
+                f"cannot find what `links`.{place} asks for, {link}: {why}{_listed(told, seen)} "
                 "[no-such-link]"
             )
+        rest = [member for member in rest if member not in own]
 
 
 def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> str:

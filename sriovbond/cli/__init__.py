@@ -101,6 +101,7 @@ def explain(
         host,
         explanation.find_pod(host, wanted),
         parse_config(plugins[0]),
+        str(plugins[0].get("type", "sriovbond")),
         cluster.asks(host.kubeconfig),
     )
     explanation.print_json(told) if as_json else explanation.print_tables(told)

@@ -2,24 +2,25 @@
 
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import deviceinfo
-from deviceinfo import Ask, PodDevices, PodRef, Reading, Source, Statement
+from deviceinfo import Ask, PodDevices, PodRef, Statement
 from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
-from sriovbond.bond.links import Member
+from sriovbond.bond.links import Link, Member
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
-from sriovbond.errors import SriovbondError
+from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import links, netns
 
@@ -56,36 +57,50 @@ def find_pod(host: Host, wanted: PodRef) -> PodRef:
     ]
     asked = {key: value for key, value in dataclasses.asdict(wanted).items() if value}
     for pod in known:
-        if all(getattr(pod, key) == value for key, value in asked.items()):
-            return pod
+        if all(_plain(key, getattr(pod, key)) == _plain(key, asked[key]) for key in asked):
+            return replace(pod, netns=wanted.netns or pod.netns)
     return wanted
 
 
-def explain(host: Host, pod: PodRef, config: NetConf, asks: Sequence[Ask] = ()) -> Explanation:
-    """Look as an ADD with this configuration would, and change nothing."""
-    search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
-    with ExitStack() as held:
-        home = held.enter_context(netns.own())
-        in_pod = []
-        absent: Reading = Reading(Source.NAMESPACE, is_absent=True)
-        if pod.netns:
-            try:
-                opened = held.enter_context(netns.opened(pod.netns))
-                in_pod = links.snapshot(opened.netlink)
-            except netns.NamespaceGoneError as error:
-                absent = Reading(Source.NAMESPACE, problems=(error.message,))
-        reading = candidates.standing(in_pod) if in_pod else absent
-        found = search.conclude(reading, if_networks_lack_devices=asks)
-        sources = candidates.Sources(host, home.netlink, found)
-        seen = Seen(
-            pod=in_pod,
-            host=(),
-            unlinked=tuple(sources.unlinked()),
-            as_member=sources.as_member,
-            pod_name=str(found.pod) if found.pod.name else "",
+def _plain(key: str, value: str) -> str:
+    # /var/run is a link to /run on most nodes
+    return os.path.realpath(value) if key == "netns" and value else value
+
+
+def explain(
+    host: Host, pod: PodRef, config: NetConf, type_: str, asks: Sequence[Ask] = ()
+) -> Explanation:
+    """Look as an ADD with this configuration would, and change nothing.
+
+    Bonds that stand in the pod are named, and judged as if they were not there.
+    Raises MachineError where no namespace of the pod is known, or it is gone.
+    """
+    if not pod.netns:
+        raise MachineError(
+            f"cannot look into the pod {pod}: no cache of this node knows its namespace; is it on "
+            "another node, or its name misspelt? Else give --netns"
         )
+    search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
+    with netns.own() as home, netns.opened(pod.netns) as opened:
+        in_pod = links.snapshot(opened.netlink)
+        may_be_host = config.links is not None and not config.links_in_container
+        on_host = links.snapshot(home.netlink) if may_be_host else ()
+        found = search.conclude(candidates.standing(in_pod), if_networks_lack_devices=asks)
+        bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
+        free = [
+            replace(link, master=0) if link.master in bonds else link
+            for link in in_pod
+            if link.index not in bonds
+        ]
+        seen = candidates.Sources(host, home.netlink, found).seen(free, on_host, type_)
         told = selection.verdicts(config, seen)
-        return Explanation(found, told, _outcome(config, seen))
+        return Explanation(found, told, (*_standing(in_pod, bonds), *_outcome(config, seen)))
+
+
+def _standing(in_pod: Sequence[Link], bonds: Mapping[int, str]) -> Iterator[str]:
+    for index, name in bonds.items():
+        members = [link.name for link in in_pod if link.master == index]
+        yield f"{name} stands over {', '.join(members) or 'nothing'}; without it:"
 
 
 def _outcome(config: NetConf, seen: Seen) -> tuple[str, ...]:
@@ -105,10 +120,10 @@ def print_tables(told: Explanation, console: Console | None = None) -> None:
     console.print(_statements(told.found))
     for reading in told.found.readings:
         for problem in reading.problems:
-            console.print(f"{reading.source}: {problem}", style="yellow")
+            console.print(f"{reading.source}: {problem}", style="yellow", markup=False)
     absent = [str(one.source) for one in told.found.readings if one.is_absent]
     if absent:
-        console.print(f"not here: {', '.join(dict.fromkeys(absent))}")
+        console.print(f"not here: {', '.join(dict.fromkeys(absent))}", markup=False)
     for line in (*map(str, told.found.disagreements), *told.outcome):
         console.print(line, soft_wrap=True, markup=False)
 
@@ -121,9 +136,9 @@ def _verdicts(told: Explanation) -> Table:
         interface = one.name if isinstance(one, Member) else one.ifname
         pf = (one.pf.name or one.pf.device) if one.pf else ""
         words = "taken" if verdict.is_taken else f"not: {verdict.why_not}"
-        rule = f" \\[{verdict.rule}]" if verdict.rule else ""
+        rule = f" [{verdict.rule}]" if verdict.rule else ""
         cells = (one.device, interface, pf, given.resource, given.network, given.container)
-        table.add_row(*cells, words + rule)
+        _add_row(table, *cells, words + rule)
     return table
 
 
@@ -131,12 +146,17 @@ def _statements(found: PodDevices) -> Table:
     table = Table("device", "source", "says")
     for device in found.devices:
         for statement in device.statements:
-            table.add_row(str(device.id), statement.source, _says(statement))
+            _add_row(table, str(device.id), statement.source, _says(statement))
         for claim in device.claims:
-            table.add_row(str(device.id), claim.source, f"{claim.pod} was given it")
+            _add_row(table, str(device.id), claim.source, f"{claim.pod} was given it")
     for loose in found.loose:
-        table.add_row("", loose.source, _says(loose))
+        _add_row(table, "", loose.source, _says(loose))
     return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """Add texts as they are: what is in brackets in a file is no markup."""
+    table.add_row(*map(Text, cells))
 
 
 def _says(statement: Statement) -> str:

@@ -65,7 +65,7 @@ class PodFacts:
 class Definition:
     """What a NetworkAttachmentDefinition says; without `config` its plugin is on the node's disk.
 
-    `config` is that of its first plugin. One that could not be read is as empty as this.
+    `plugin` and `device` are its first plugin's. One that could not be read is as empty as this.
     """
 
     plugin: str = ""
@@ -195,7 +195,7 @@ def _parse_config(text: str) -> Definition:
     config = first_plugin(whole)
     plugin = config.plain("type") or ""
     _refuse([*whole.faults, *([] if config is whole else config.faults)])
-    return Definition(plugin, device=given_device(config), config=dict(config.members))
+    return Definition(plugin, device=given_device(config), config=dict(whole.members))
 
 
 def _items(annotation: str, most: int) -> list[Fields]:

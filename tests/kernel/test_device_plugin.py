@@ -204,7 +204,7 @@ def members(runtime: Runtime) -> list[tuple[object, ...]]:
 def explain(runtime: Runtime, config: Mapping[str, object]) -> list[tuple[object, ...]]:
     """Return what `explain` says that a bond would take, in the same words."""
     asked = PodRef("default", "nf1", "", runtime.pod.container_id, runtime.pod.path)
-    told = explanation.explain(runtime.host, asked, parse_config(config))
+    told = explanation.explain(runtime.host, asked, parse_config(config), "sriovbond")
     subjects = [one.subject for one in told.verdicts if one.is_taken]
     return [described(one) for one in subjects if isinstance(one, Member)]
 

@@ -279,9 +279,8 @@ def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
 
 
 def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_path: Path) -> None:
-    given = give(0, 1, 2)
+    given = give(0, 1, 2)  # SR-IOV CNI, Multus and libcni say that all three are ours
     ours, theirs = given.known.vfs[:2], given.known.vfs[2:]
-    given.told_by("kubelet")
     given.kubelet.serve(
         pod_of(replace(given.known, vfs=ours)), pod_of(node.Pod("nf2", theirs, "other"))
     )
@@ -354,7 +353,7 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
     pod = replace(given.known.ref, netns=given.pod.path)
 
-    told = explanation.explain(given.host, pod, parse_config(a_config()))
+    told = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
     explanation.print_json(told)
 
     shown = json.loads(capsys.readouterr().out)
@@ -365,6 +364,11 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     first = said[given.known.vfs[0].address]["statements"]
     assert {one["source"] for one in first} == {*SOURCES.values(), "sysfs", "the pod's namespace"}
     assert "vfio-pci" in shown["outcome"][0]
+
+    given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
+    after = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
+    assert after.outcome[0].startswith("bond0 stands over net1, net2")
+    assert [one.is_taken for one in after.verdicts if one.subject.device != vf.pci] == [True, True]
 
 
 def test_the_command_line_explains_a_namespace_that_nobody_knows(

@@ -142,13 +142,14 @@ def test_a_vf_of_another_pod_is_known_by_its_claim(tmp_path: Path) -> None:
     sources = sources_of(
         tmp_path,
         Statement(Source.NAMESPACE, VF_ID, interface="net1"),
+        Statement(Source.KUBELET, DeviceId(Bus.PCI, "0000:09:10.0")),
         claims=(Claim(Source.KUBELET, VF_ID, "default/nf2"),),
         pfs=(PF_LINK,),
     )
 
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
 
-    assert member.allocation == Allocation(others=("default/nf2 (kubelet)",))
+    assert member.allocation == Allocation(others=("default/nf2 (kubelet)",), is_foreign=True)
 
 
 def given(**facts: Any) -> Statement:  # noqa: ANN401 - Statement's fields

@@ -392,7 +392,7 @@ CASES = (
         "pf-not-visible",
         {},
         without_pf(),
-        words=("net2 (0000:02:10.0)", "trust, spoofchk, MAC are unknown"),
+        words=("net2 (0000:02:10.0)", "so trust, spoofchk and its MAC cannot be read"),
         near={},
         near_members=VETHS,
     ),

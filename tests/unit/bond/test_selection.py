@@ -291,6 +291,21 @@ def test_an_entry_that_matches_nothing_new_is_told_with_all_that_was_seen(
     assert message.endswith("[no-such-link]")
 
 
+def test_an_entry_whose_links_are_all_taken_is_told() -> None:
+    wanted = [{"resource": "rig.io/*"}, {"network": "default/sriov-b", "prio": 10}]
+
+    with pytest.raises(RefusedError, match=r"`links`.1 .*earlier entries take all that it selects"):
+        choose(a_netconf(links=wanted), seen(pod=[A, B]))
+
+
+def test_an_address_may_be_asked_for_in_capitals() -> None:
+    high = a_vf("net1", pf=replace(a_pf(), device="0000:af:00.0"))
+
+    wanted = [{"pci": "0000:AF:10.*"}, {"pf": "*:02:00.0"}]
+
+    assert names({"links": wanted}, seen(pod=[high, B])) == ["net1", "net2"]
+
+
 def test_a_pattern_never_takes_what_serves_another_end() -> None:
     there = seen(pod=[A, B, ETH0, with_link(C, master=9)])
 
@@ -316,7 +331,7 @@ def test_what_another_bond_took_is_told_with_the_way_out() -> None:
         choose(a_netconf(), there)
 
 
-STRANGE = given(C, others=("default/nf2 (kubelet)",))
+STRANGE = given(C, others=("default/nf2 (kubelet)",), is_foreign=True)
 
 
 @pytest.mark.parametrize(

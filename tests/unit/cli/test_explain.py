@@ -15,9 +15,10 @@ from sriovbond.bond.seen import Unlinked
 from sriovbond.bond.selection import Verdict
 from sriovbond.cli import explanation, sriovbond
 from sriovbond.cli.explanation import Explanation
+from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from tests.support import node
-from tests.support.builders import a_vf
+from tests.support.builders import a_netconf, a_vf
 from tests.support.node import Node
 
 ONE = DeviceId(Bus.PCI, "0000:01:10.0")
@@ -60,6 +61,20 @@ def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:
         assert explanation.find_pod(host, wanted) == ref
 
 
+def test_a_namespace_may_be_spelled_by_a_link(host: Host, tmp_path: Path) -> None:
+    """As /run/netns where the cache has /var/run/netns."""
+    (tmp_path / "link").symlink_to("/var")
+    ref = node.Pod("nf1").ref
+    spelled = ref.netns.replace("/var", str(tmp_path / "link"))
+
+    assert explanation.find_pod(host, PodRef(netns=spelled)) == replace(ref, netns=spelled)
+
+
+def test_a_pod_whose_namespace_nobody_knows_is_no_verdict(host: Host) -> None:
+    with pytest.raises(MachineError, match="no cache of this node knows its namespace"):
+        explanation.explain(host, PodRef("default", "typo"), a_netconf(), "sriovbond")
+
+
 def test_a_pod_that_no_cache_knows_is_asked_for_as_it_is(host: Host) -> None:
     assert explanation.find_pod(host, PodRef("default", "nf9")) == PodRef("default", "nf9")
 
@@ -74,7 +89,9 @@ def told(tmp_path: Path) -> Explanation:
         problems=("kubelet is odd",),
     )
     results = Reading(Source.RESULTS, (Statement(Source.RESULTS, ONE, resource="rig.io/x"),))
-    loose = Statement(Source.MULTUS, network="default/late", resource="rig.io/pf2")
+    loose = Statement(
+        Source.MULTUS, network="default/late", resource="rig.io/pf2", details="[/x] [bold]"
+    )
     places = replace(Node(tmp_path).places, sysfs=tmp_path)
     found = find_devices(
         PodRef("default", "nf1"), places, reading, results, Reading(Source.MULTUS, (loose,))
@@ -97,7 +114,7 @@ def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explana
         "not: cannot [userspace-driver]",
         "resource rig.io/pf0, container app",
         "default/nf2 was given it",
-        "resource rig.io/pf2, network default/late",
+        "resource rig.io/pf2, network default/late, details [/x] [bold]",
         "kubelet: kubelet is odd",
         "not here: kubelet",
         "the sources disagree about 0000:01:10.0: resource is rig.io/pf0, says kubelet",

@@ -271,10 +271,11 @@ def test_a_definition_says_its_resource_and_its_first_plugin() -> None:
     second = {"type": "tuning"}
 
     alone = read_definition(a_definition(json.dumps(first), resource="rig.io/pf0"))
-    listed = read_definition(a_definition(json.dumps({"name": "n", "plugins": [first, second]})))
+    whole: dict[str, object] = {"name": "n", "plugins": [first, second]}
+    listed = read_definition(a_definition(json.dumps(whole)))
 
     assert alone == Definition("sriov", "rig.io/pf0", None, first)
-    assert listed == Definition("sriov", None, None, first)
+    assert listed == Definition("sriov", None, None, whole)
 
 
 def test_a_definition_may_name_its_device() -> None:

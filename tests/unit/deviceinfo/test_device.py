@@ -44,13 +44,22 @@ def test_what_is_no_full_address_is_refused_with_its_value(text: str) -> None:
 
 @pytest.mark.parametrize(
     "driver",
-    ["vfio-pci", "mlx5_vfio_pci", "hisi-acc-vfio-pci", "uio_pci_generic", "uio_cif", "igb_uio"],
+    [
+        "vfio-pci",
+        "mlx5_vfio_pci",
+        "hisi-acc-vfio-pci",
+        "uio_pci_generic",
+        "uio_cif",
+        "igb_uio",
+        "pci-stub",
+        "pciback",
+    ],
 )
 def test_a_driver_that_serves_a_process_is_userspace(driver: str) -> None:
     assert a_device(driver).is_userspace
 
 
-@pytest.mark.parametrize("driver", ["igbvf", "mlx5_core", "uio", "pci-stub", None])
+@pytest.mark.parametrize("driver", ["igbvf", "mlx5_core", "uio", None])
 def test_a_driver_that_serves_the_kernel_is_not_userspace(driver: str | None) -> None:
     assert not a_device(driver).is_userspace
 

@@ -202,7 +202,7 @@ SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
         "interface": ("net1", "net2"),
         "resource": ("a/x", "a/y"),
     },
-    Source.RESULTS: {"network": ("a", "b"), "interface": ("net1", "net2")},
+    Source.RESULTS: {"network": ("ns/a", "ns/b"), "interface": ("net1", "net2")},
     Source.API: {
         "network": ("ns/a", "ns/b"),
         "interface": ("net1", "net2"),
@@ -265,13 +265,83 @@ def test_a_device_that_kubelet_does_not_know_of_is_told(
 ) -> None:
     if knowing is other:
         return
-    devices = found(tmp_path, said(knowing, on(TWO)), said(other, on(), on(TWO)))
+    ours = on(resource="a/x")
+    devices = found(tmp_path, said(knowing, on(TWO)), said(other, ours, on(TWO)))
 
     (told,) = devices.disagreements
     assert str(told) == (
         f"the sources disagree about {ONE}: it is the pod's, says {other}; "
         f"not the pod's, says {knowing}"
     )
+
+
+def test_a_device_of_no_resource_may_be_unknown_to_kubelet(tmp_path: Path) -> None:
+    """As one that a network names by itself (host-device), beside what a plugin allocated."""
+    devices = found(
+        tmp_path,
+        said(Source.KUBELET, on(TWO, resource="example.com/qat")),
+        said(Source.RESULTS, on(interface="net1")),
+    )
+
+    assert devices.disagreements == ()
+
+
+def test_a_network_may_be_named_otherwise_in_its_configuration(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.MULTUS, on(network="default/sriov-a")),
+        said(Source.RESULTS, on(network="network-of-a")),
+    )
+
+    assert devices.disagreements == ()
+
+
+def test_one_source_may_name_several_containers_and_interfaces(tmp_path: Path) -> None:
+    devices = found(
+        tmp_path,
+        said(Source.CHECKPOINT, on(container="init"), on(container="app")),
+        said(Source.KUBELET, on(container="app")),
+        said(Source.NAMESPACE, on(interface="net1"), on(interface="net2")),
+    )
+
+    assert devices.disagreements == ()
+
+
+@pytest.mark.parametrize(
+    ("ours", "is_foreign"),
+    [
+        ((Source.KUBELET, TWO), True),
+        ((Source.KUBELET, ONE), False),
+        ((Source.CHECKPOINT, TWO), True),
+        ((Source.RESULTS, ONE), False),
+    ],
+)
+def test_a_device_is_foreign_where_kubelet_knows_our_pod_and_gave_it_to_another(
+    tmp_path: Path,
+    ours: tuple[Source, DeviceId],
+    is_foreign: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """What the CNI's caches say of it is what the network said, which anybody may have written."""
+    source, device = ours
+    claim = Claim(Source.KUBELET, ONE, "default/nf2")
+
+    devices = found(
+        tmp_path,
+        said(source, on(device, interface="net1")),
+        said(Source.SRIOV_CNI, on(ONE, interface="net1"), claims=(claim,)),
+    )
+
+    one = devices.get(ONE.address)
+    assert one is not None
+    assert devices.is_foreign(one) is is_foreign
+
+
+def test_a_place_that_may_not_be_looked_at_is_a_problem(tmp_path: Path) -> None:
+    places = replace(Node(tmp_path).places, pod_resources=tmp_path / ("x" * 300), sysfs=tmp_path)
+
+    devices = find_devices(POD, places)
+
+    assert any("kubelet" in problem for problem in devices.problems)
 
 
 def test_sysfs_is_heard_on_what_others_name(tmp_path: Path) -> None:

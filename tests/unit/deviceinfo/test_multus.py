@@ -95,7 +95,8 @@ def test_of_a_list_of_plugins_the_first_is_told(tmp_path: Path) -> None:
     reading = reading_of(tmp_path, a_delegate({"name": "n", "plugins": plugins}, resourceName="r"))
 
     [network] = reading.networks
-    assert (network.plugin, network.config) == ("sriov", plugins[0])
+    assert (network.plugin, network.config["name"]) == ("sriov", "n")
+    assert list(network.plugins) == plugins
     assert (network.device, network.resource) == (pci(), "r")
 
 
