@@ -10,16 +10,9 @@ from deviceinfo.device import (
     parse_address,
     parse_device_id,
 )
-from deviceinfo.find import (
-    KUBELET_TIMEOUT_S,
-    AllocatedDevice,
-    Disagreement,
-    Places,
-    PodDevices,
-    Search,
-    find_devices,
-)
+from deviceinfo.find import KUBELET_TIMEOUT_S, Places, Search, find_devices
 from deviceinfo.infofiles import read_cni_files, read_dp_files
+from deviceinfo.merge import AllocatedDevice, Disagreement, PodDevices
 from deviceinfo.multus import read_scratch
 from deviceinfo.results import Sandbox, find_sandboxes, read_results
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache

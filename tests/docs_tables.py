@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from sriovbond.bond.config import json_schema
+from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent

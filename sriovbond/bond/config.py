@@ -1,11 +1,10 @@
 """The network configuration: what stdin may say of a bond, parsed once, all faults at once."""
 
 import difflib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -14,11 +13,9 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
-    model_validator,
 )
 
-from sriovbond.bond.kinds import INT_MAX, Kind, Mac, Number, whole_number
-from sriovbond.bond.links import ALTNAME_MAX
+from sriovbond.bond.kinds import INT_MAX, Mac, Number, whole_number
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
     OPTIONS,
@@ -27,9 +24,9 @@ from sriovbond.bond.options import (
     Setting,
     by_key,
     normal_key,
-    option,
 )
 from sriovbond.bond.rules import Finding, Level, judge
+from sriovbond.bond.selector import SELECTORS, LinkSelector, parsed_by
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError
 
@@ -45,7 +42,6 @@ IGNORED_KEYS = (
 )  # fmt: skip
 _IGNORED = {normal_key(key) for key in IGNORED_KEYS}
 _OPTION_KEYS = by_key(OPTIONS)
-SELECTORS = ("name", "network", "resource", "pci", "pf")
 _LINK_KEYS = {
     **{key: key for key in SELECTORS},
     **{key: row.name for key, row in by_key(MEMBER_OPTIONS).items()},
@@ -55,8 +51,6 @@ AUTO = "auto"
 _NEAR = 0.81  # of difflib's ratio: modes is near mode, dpMode (userspace CNI's) is not
 _NEAR_LETTERS = 2
 _MTU = Number(1, INT_MAX)
-_PATTERN = re.compile(r"[*?\[]")
-_PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 characters
 
 
 class Policy(StrEnum):
@@ -75,10 +69,6 @@ class MemberAddresses(StrEnum):
     KEEP = "keep"
 
 
-def _with(kind: Kind) -> BeforeValidator:
-    return BeforeValidator(lambda given: None if given is None else kind.parse(given))
-
-
 def _mtu(given: object) -> object:
     # bond-cni takes 0 for "not given"
     return None if given is None or whole_number(given) == 0 else _MTU.parse(given)
@@ -88,61 +78,6 @@ def _absolute(given: object) -> object:
     if isinstance(given, str) and given.startswith("/"):
         return given
     raise ValueError(f"an absolute path is wanted, {given!r} was found")
-
-
-_Pattern = Annotated[str | None, Field(min_length=1, max_length=_PATTERN_LENGTH)]
-
-
-class LinkSelector(BaseModel):
-    """One entry of `links`: which links it means, by all of what it names, and their options.
-
-    Each of name, network, resource, pci and pf may be a shell pattern.
-    """
-
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={"anyOf": [{"required": [key]} for key in SELECTORS]},
-    )
-
-    name: Annotated[_Pattern, Field(description="The interface, or an altname.")] = None
-    network: Annotated[
-        _Pattern, Field(description="The NetworkAttachmentDefinition, with or without namespace.")
-    ] = None
-    resource: Annotated[
-        _Pattern, Field(description="The extended resource by which kubelet gave the device.")
-    ] = None
-    pci: Annotated[_Pattern, Field(description="The address of the device.")] = None
-    pf: Annotated[_Pattern, Field(description="The PF of a VF, by name or address.")] = None
-    prio: Annotated[int | None, _with(option("prio").kind)] = None
-    queue_id: Annotated[int | None, _with(option("queue_id").kind)] = None
-
-    @model_validator(mode="after")
-    def _selects(self) -> Self:
-        if not self.wanted:
-            raise ValueError(f"one of {', '.join(SELECTORS)} is wanted, none was found")
-        if self.is_exact and len(self.name or "") > ALTNAME_MAX:
-            raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")
-        return self
-
-    @property
-    def wanted(self) -> dict[str, str]:
-        """What it asks for, by selector."""
-        asked = {key: getattr(self, key) for key in SELECTORS}
-        return {key: value for key, value in asked.items() if value}
-
-    @property
-    def is_exact(self) -> bool:
-        """True where it is one interface's name and nothing else, as bond-cni has it."""
-        return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")
-
-    def __str__(self) -> str:
-        return ", ".join(f"{key} {value!r}" for key, value in self.wanted.items())
-
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        """The options asked for."""
-        asked = {"prio": self.prio, "queue_id": self.queue_id}
-        return tuple(Setting(name, value) for name, value in asked.items() if value is not None)
 
 
 class NetConf(BaseModel):
@@ -166,7 +101,7 @@ class NetConf(BaseModel):
     ] = None
     min_members: Annotated[
         int,
-        _with(Number(1, INT_MAX)),
+        parsed_by(Number(1, INT_MAX)),
         WithJsonSchema(Number(1, INT_MAX).schema()),
         Field(alias="minMembers", description="The fewest members that will do"),
     ] = 2
@@ -178,7 +113,7 @@ class NetConf(BaseModel):
     ] = None
     mac: Annotated[
         str | None,
-        _with(Mac()),
+        parsed_by(Mac()),
         WithJsonSchema(Mac().schema()),
         Field(description="The bond's MAC, also by runtimeConfig.mac or CNI_ARGS MAC"),
     ] = None
@@ -429,35 +364,3 @@ def _fault_words(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     words = fault["msg"].removeprefix("Value error, ")
     found = "" if "was found" in words else f", {fault['input']!r} was found"
     return f"{where}: {words}{found}"
-
-
-def json_schema() -> dict[str, object]:
-    """Return the JSON schema of a network configuration, made from the model and the table."""
-    schema = NetConf.model_json_schema(by_alias=True)
-    own = {key: schema["properties"][key] for key in OWN_FIELDS.values()}
-    own["links"]["anyOf"].append({"const": AUTO})
-    used = schema["$defs"]
-    names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
-    used["LinkSelector"]["properties"]["name"]["anyOf"][0].update(names)
-    used["LinkSelector"]["properties"].update(_described(MEMBER_OPTIONS))
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "sriovbond network configuration",
-        "type": "object",
-        "properties": dict(sorted({**own, **_described(OPTIONS)}.items())),
-        "$defs": used,
-    }
-
-
-def _described(options: Iterable[Option]) -> dict[str, object]:
-    return {
-        key: {**row.kind.schema(), "description": row.about}
-        for row in options
-        for key in (row.name, camel_case(row.name), *row.aliases)
-    }
-
-
-def camel_case(name: str) -> str:
-    """Return bond-cni's spelling of a kernel name: failOverMac of fail_over_mac."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sriovbond.bond.config import LinkSelector, NetConf
+from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.seen import Seen, matches, may_mean
+from sriovbond.bond.selector import LinkSelector
 from sriovbond.errors import ConfigError
 
 _REMEDIES = {

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from sriovbond.bond.config import LinkSelector
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
+from sriovbond.bond.selector import LinkSelector
 
 NOT_IN_POD = "not-in-pod"
 SOCKET = "socket-device"

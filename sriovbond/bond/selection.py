@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sriovbond.bond.config import LinkSelector, NetConf
+from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
 from sriovbond.bond.naming import named
 from sriovbond.bond.seen import NOT_IN_POD, SOCKET, Seen, Unlinked, matches
+from sriovbond.bond.selector import LinkSelector
 from sriovbond.errors import RefusedError
 
 _IN_USERSPACE = (

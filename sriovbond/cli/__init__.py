@@ -117,7 +117,7 @@ def _read(file: Path) -> object:
 @sriovbond.command()
 def schema() -> None:
     """Print the JSON schema of a network configuration."""
-    from sriovbond.bond.config import json_schema  # noqa: PLC0415
+    from sriovbond.bond.schema import json_schema  # noqa: PLC0415
 
     click.echo(json.dumps(json_schema(), indent=2))
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from sriovbond.bond.config import OWN_FIELDS, NetConf, camel_case
+from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
+from sriovbond.bond.schema import camel_case
 
 _OUTCOMES: Final = {
     Level.CONFIG: "error 7",

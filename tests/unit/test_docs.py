@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from sriovbond import cli, dispatch
-from sriovbond.bond.config import json_schema, parse_config
+from sriovbond.bond.config import parse_config
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
+from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from sriovbond.health import PROBES
 from tests import docs_tables

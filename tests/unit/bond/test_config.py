@@ -11,11 +11,11 @@ from sriovbond.bond.config import (
     MemberAddresses,
     NetConf,
     Policy,
-    camel_case,
     parse_config,
 )
 from sriovbond.bond.kinds import Number
 from sriovbond.bond.options import OPTIONS, BondMode, Option
+from sriovbond.bond.schema import camel_case
 from sriovbond.errors import ConfigError
 from tests.support.builders import a_netconf
 

@@ -6,8 +6,10 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from sriovbond.bond.config import OWN_FIELDS, SELECTORS, camel_case
+from sriovbond.bond.config import OWN_FIELDS
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS
+from sriovbond.bond.schema import camel_case
+from sriovbond.bond.selector import SELECTORS
 from sriovbond.cli import sriovbond
 from sriovbond.errors import ConfigError
 from tests.support.builders import a_netconf

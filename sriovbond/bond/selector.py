@@ -1,0 +1,74 @@
+"""One entry of `links`: which links it means, and their own options in the bond."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sriovbond.bond.kinds import Kind
+from sriovbond.bond.links import ALTNAME_MAX
+from sriovbond.bond.options import Setting, option
+
+SELECTORS = ("name", "network", "resource", "pci", "pf")
+_PATTERN = re.compile(r"[*?\[]")
+_PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 characters
+
+
+def parsed_by(kind: Kind) -> BeforeValidator:
+    """Have pydantic take what the kind of an option takes."""
+    return BeforeValidator(lambda given: None if given is None else kind.parse(given))
+
+
+_Pattern = Annotated[str | None, Field(min_length=1, max_length=_PATTERN_LENGTH)]
+
+
+class LinkSelector(BaseModel):
+    """One entry of `links`: which links it means, by all of what it names, and their options.
+
+    Each of name, network, resource, pci and pf may be a shell pattern.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"anyOf": [{"required": [key]} for key in SELECTORS]},
+    )
+
+    name: Annotated[_Pattern, Field(description="The interface, or an altname.")] = None
+    network: Annotated[
+        _Pattern, Field(description="The NetworkAttachmentDefinition, with or without namespace.")
+    ] = None
+    resource: Annotated[
+        _Pattern, Field(description="The extended resource by which kubelet gave the device.")
+    ] = None
+    pci: Annotated[_Pattern, Field(description="The address of the device.")] = None
+    pf: Annotated[_Pattern, Field(description="The PF of a VF, by name or address.")] = None
+    prio: Annotated[int | None, parsed_by(option("prio").kind)] = None
+    queue_id: Annotated[int | None, parsed_by(option("queue_id").kind)] = None
+
+    @model_validator(mode="after")
+    def _selects(self) -> Self:
+        if not self.wanted:
+            raise ValueError(f"one of {', '.join(SELECTORS)} is wanted, none was found")
+        if self.is_exact and len(self.name or "") > ALTNAME_MAX:
+            raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")
+        return self
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """What it asks for, by selector."""
+        asked = {key: getattr(self, key) for key in SELECTORS}
+        return {key: value for key, value in asked.items() if value}
+
+    @property
+    def is_exact(self) -> bool:
+        """True where it is one interface's name and nothing else, as bond-cni has it."""
+        return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} {value!r}" for key, value in self.wanted.items())
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The options asked for."""
+        asked = {"prio": self.prio, "queue_id": self.queue_id}
+        return tuple(Setting(name, value) for name, value in asked.items() if value is not None)
