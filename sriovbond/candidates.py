@@ -168,9 +168,8 @@ class Lookup:
 
         The host's links are looked at only where `links` may mean them: a node has hundreds.
         """
-        may_be_host = config.links is not None and not config.links_in_container
         in_pod = links.snapshot(pod.netlink)
-        on_host = links.snapshot(home.netlink) if may_be_host else ()
+        on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
         wanted = [link for link in on_host if may_mean(config.links or (), link)]
         found = self.search.conclude(
             standing(in_pod), lying(wanted), if_networks_lack_devices=self.asks

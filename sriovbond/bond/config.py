@@ -153,6 +153,13 @@ class NetConf(BaseModel):
     warnings: Annotated[tuple[Finding, ...], Field(exclude=True)] = ()
 
     @property
+    def may_mean_host(self) -> bool:
+        """True where `links` may mean interfaces of the host: names alone, or where it is said."""
+        if self.links is None or self.links_in_container is not None:
+            return self.links_in_container is False
+        return all(link.is_exact for link in self.links)
+
+    @property
     def mode(self) -> BondMode:
         """The bonding mode."""
         return BondMode(str(self._by_name["mode"].value))

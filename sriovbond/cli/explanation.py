@@ -83,8 +83,7 @@ def explain(
     search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     with netns.own() as home, netns.opened(pod.netns) as opened:
         in_pod = links.snapshot(opened.netlink)
-        may_be_host = config.links is not None and not config.links_in_container
-        on_host = links.snapshot(home.netlink) if may_be_host else ()
+        on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
         found = search.conclude(candidates.standing(in_pod), if_networks_lack_devices=asks)
         bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
         free = [

@@ -281,6 +281,7 @@ def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
 def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_path: Path) -> None:
     given = give(0, 1, 2)  # SR-IOV CNI, Multus and libcni say that all three are ours
     ours, theirs = given.known.vfs[:2], given.known.vfs[2:]
+    given.root.checkpoint.unlink()
     given.kubelet.serve(
         pod_of(replace(given.known, vfs=ours)), pod_of(node.Pod("nf2", theirs, "other"))
     )

@@ -415,3 +415,22 @@ def test_no_json_object_ends_in_anything_but_a_configuration_or_its_faults(
 ) -> None:
     with contextlib.suppress(ConfigError):
         assert parse_config(raw).mode in BondMode
+
+
+@pytest.mark.parametrize(
+    ("keys", "may_mean_host"),
+    [
+        ({}, False),
+        ({"links": LINKS}, True),
+        ({"links": [{"name": "net*"}]}, False),
+        ({"links": [*LINKS, {"resource": "example.com/a"}]}, False),
+        ({"links": [{"name": "ens*"}], "linksInContainer": False}, True),
+        ({"links": LINKS, "linksInContainer": True}, False),
+    ],
+    ids=str,
+)
+def test_the_host_is_looked_at_only_where_links_may_mean_it(
+    keys: dict[str, Any],
+    may_mean_host: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert a_netconf(**keys).may_mean_host is may_mean_host
