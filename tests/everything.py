@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -10,19 +11,21 @@ from pathlib import Path
 
 BUILD = Path("build")
 PYTHON = sys.executable
-UNIT_REPORT = BUILD / "unit.xml"
-KERNEL_REPORT = BUILD / "kernel.xml"
-NOTES = BUILD / "kernel-notes.txt"
-"""What the kernel tests say of themselves: kernel, programs, what was left out and why."""
+VMS = 2
+"""A VM takes one core, so as many kernel tests run at once as CI has cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command, and the report of the tests that it runs, if it runs any."""
+    """Commands that run at once, and the reports of the tests that they run, if they run any.
+
+    `notes` are what tests say of themselves: kernel, programs, what was left out and why.
+    """
 
     name: str
-    command: tuple[str, ...]
-    report: Path | None = None
+    commands: tuple[tuple[str, ...], ...]
+    reports: tuple[Path, ...] = ()
+    notes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +39,42 @@ class Counts:
         return Counts(self.passed + other.passed, self.failed + other.failed)
 
 
-_KERNEL = f"{PYTHON} -m pytest -q tests/kernel --junitxml={KERNEL_REPORT}"
-_NETDEVSIM = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
-STEPS = (
-    Step("format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
-    Step("lint", (PYTHON, "-m", "ruff", "check", ".")),
-    Step("types", (PYTHON, "-m", "mypy")),
-    Step("import contracts", (str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
-    Step("unit tests", (PYTHON, "-m", "pytest", "-q", f"--junitxml={UNIT_REPORT}"), UNIT_REPORT),
-    Step(
+def _unit_tests() -> Step:
+    report = BUILD / "unit.xml"
+    return Step("unit tests", ((PYTHON, "-m", "pytest", "-q", f"--junitxml={report}"),), (report,))
+
+
+def _kernel_tests() -> Step:
+    parts = range(1, VMS + 1)
+    reports = tuple(BUILD / f"kernel-{part}.xml" for part in parts)
+    tests = f"{PYTHON} -m pytest -q tests/kernel"
+    runs = [
+        f"{tests} --part={part}/{VMS} --junitxml={report}"
+        for part, report in zip(parts, reports, strict=True)
+    ]
+    netdevsim = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
+    return Step(
         "kernel tests",
-        ("make", "--no-print-directory", "vm", f"RUN={_KERNEL}", _NETDEVSIM),
-        KERNEL_REPORT,
-    ),
+        tuple(("make", "--no-print-directory", "vm", f"RUN={run}", netdevsim) for run in runs),
+        reports,
+        tuple(BUILD / f"kernel-notes-{part}.txt" for part in parts),
+    )
+
+
+STEPS = (
+    Step("format", ((PYTHON, "-m", "ruff", "format", "--check", "."),)),
+    Step("lint", ((PYTHON, "-m", "ruff", "check", "."),)),
+    Step("types", ((PYTHON, "-m", "mypy"),)),
+    Step("import contracts", ((str(Path(PYTHON).with_name("lint-imports")), "--no-cache"),)),
+    _unit_tests(),
+    _kernel_tests(),
 )
 
 
 def main() -> int:
     """Run every step, also after one has failed; return 1 if any did."""
     BUILD.mkdir(exist_ok=True)
-    for stale in (UNIT_REPORT, KERNEL_REPORT, NOTES):
+    for stale in (path for step in STEPS for path in (*step.reports, *step.notes)):
         stale.unlink(missing_ok=True)
     wanted = sys.argv[1:]
     steps = [step for step in STEPS if not wanted or step.name in wanted]
@@ -63,24 +82,43 @@ def main() -> int:
     for step in steps:
         started = time.monotonic()
         _say(f"\n=== {step.name}")
-        status = subprocess.run(step.command, check=False).returncode
-        counts = _counts(step)
+        status = _run(step)
+        counts = sum((_counts(report) for report in step.reports), Counts())
         total += counts
         took = f"{time.monotonic() - started:.0f} s"
-        numbers = f"{counts.passed} passed, {counts.failed} failed, " if step.report else ""
+        numbers = f"{counts.passed} passed, {counts.failed} failed, " if step.reports else ""
         told.append((status, f"{'ok' if status == 0 else 'FAILED':<7}{step.name}: {numbers}{took}"))
     _say("\n=== summary")
-    _say(NOTES.read_text() if NOTES.exists() else "", *(line for _, line in told))
+    notes = [path.read_text() for step in STEPS for path in step.notes if path.exists()]
+    lines = dict.fromkeys(line for text in notes for line in text.splitlines())
+    _say(*lines, "", *(line for _, line in told))
     failed_steps = sum(1 for status, _ in told if status)
     _say(f"\n{total.passed} passed, {max(total.failed, failed_steps)} failed")
     return 1 if failed_steps else 0
 
 
-def _counts(step: Step) -> Counts:
-    if step.report is None or not step.report.exists():
+def _run(step: Step) -> int:
+    """Run the commands at once; the first one is seen as it goes, the others when it has ended."""
+    first, *others = step.commands
+    logs = [tempfile.TemporaryFile("w+") for _ in others]  # noqa: SIM115 - closed below
+    beside = [
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        for command, log in zip(others, logs, strict=True)
+    ]
+    failed = subprocess.run(first, check=False).returncode
+    for process, log in zip(beside, logs, strict=True):
+        failed = process.wait() or failed
+        log.seek(0)
+        _say(log.read())
+        log.close()
+    return failed
+
+
+def _counts(report: Path) -> Counts:
+    if not report.exists():
         return Counts()
     counts = Counts()
-    for suite in ET.parse(step.report).getroot().iter("testsuite"):  # noqa: S314 - our own file
+    for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314 - our own file
         numbers = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors")}
         failed = numbers["failures"] + numbers["errors"]
         counts += Counts(numbers["tests"] - failed, failed)

@@ -15,13 +15,17 @@ from tests.support.node import Node
 from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 
-NOTES = Path("build/kernel-notes.txt")
+BUILD = Path("build")
 PEERS = {
     "sriov": "SR-IOV CNI",
     "bond": "bond-cni",
     "sriovdp": "SR-IOV network device plugin",
 }
 notes = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", default="1/1", help="run this part of the modules only: 1/2")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs what nobody gave, and say so in the summary."""
+    _leave_to_other_parts(config, items)
     _leave_out_netdevsim(config, items)
     left_out = [item for item in items if _missing_peer(item)]
     items[:] = [item for item in items if not _missing_peer(item)]
@@ -49,6 +54,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             )
 
 
+def _leave_to_other_parts(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part, _, parts = config.getoption("part").partition("/")
+    modules = sorted({item.path for item in items})
+    ours = set(modules[int(part) - 1 :: int(parts)])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in ours])
+    items[:] = [item for item in items if item.path in ours]
+
+
 def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Only where a person has said that there is to be none: its lack alone is a failure."""
     left_out = [item for item in items if item.get_closest_marker("netdevsim")]
@@ -60,8 +73,9 @@ def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> Non
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     told = terminalreporter.config.stash[notes]
-    NOTES.parent.mkdir(exist_ok=True)
-    NOTES.write_text("".join(f"{note}\n" for note in told))
+    part = terminalreporter.config.getoption("part").partition("/")[0]
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / f"kernel-notes-{part}.txt").write_text("".join(f"{note}\n" for note in told))
     for note in told:
         terminalreporter.write_line(note)
 
