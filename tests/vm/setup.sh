@@ -69,7 +69,6 @@ missing_packages() {
 	/usr/include/stdio.h libc6-dev
 	aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 	/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
-	qemu-aarch64-static qemu-user-static
 	/etc/ssl/certs/ca-certificates.crt ca-certificates
 	$keyring debian-archive-keyring
 	END
@@ -78,6 +77,8 @@ missing_packages() {
     has_static_busybox || echo busybox-static
     has_igb || echo qemu-system-x86$suite
     has_go || echo golang-go$suite
+    # Debian 13 has the static ones in qemu-user, and this name for both
+    have qemu-aarch64-static || have qemu-aarch64 || echo qemu-user-static
     has_virtiofsd || debian_12 || echo virtiofsd
 }
 has_static_busybox() { have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
