@@ -68,17 +68,19 @@ class Search:
         if self._thread is not None:
             self._thread.join(self._timeout_s + _GRACE_S)
         readings = [self._kubelet, *readings]
-        found = self._merged(readings)
-        if any(one.resource and not one.kind for one in found.loose):
-            asked = [_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices]
-            readings += asked
-            found = self._merged(readings) if asked else found
-        strangers = [one for one in found.devices if not one.is_allocated and not one.claims]
-        if strangers and is_answered(self._kubelet):
+        tied = tie(readings)
+        if tied.lacks_devices:
+            readings += [_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices]
+            tied = tie(readings)
+        if tied.has_strangers and is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
-            readings.append(_guarded(Source.KUBELET, ask, self._pod))
-            found = self._merged(readings)
-        return found
+            tied = tie([*readings, _guarded(Source.KUBELET, ask, self._pod)])
+        described = _guarded(
+            Source.DEVICE_INFO,
+            partial(read_dp_files, self._places.device_info / "dp"),
+            tied.allocated,
+        )
+        return merge(self._pod, tied, described, partial(read_device, self._places.sysfs))
 
     def _read_files(self) -> Iterator[Reading]:
         places, pod = self._places, self._pod
@@ -93,15 +95,6 @@ class Search:
         )
         for source, read in by_container:
             yield _guarded(source, read, pod.container_id)
-
-    def _merged(self, readings: Sequence[Reading]) -> PodDevices:
-        tied = tie(readings)
-        described = _guarded(
-            Source.DEVICE_INFO,
-            partial(read_dp_files, self._places.device_info / "dp"),
-            tied.allocated,
-        )
-        return merge(self._pod, tied, described, partial(read_device, self._places.sysfs))
 
 
 def find_devices(pod: PodRef, places: Places, *handed_in: Reading) -> PodDevices:

@@ -133,6 +133,18 @@ class Tied:
         given = {(one.resource, str(one.device)) for one in self.told if one.resource}
         return sorted((resource, device) for resource, device in given if resource)
 
+    @property
+    def lacks_devices(self) -> bool:
+        """True where a network has a resource, and nobody names its device."""
+        return any(one.resource and not one.kind for one in self.loose)
+
+    @property
+    def has_strangers(self) -> bool:
+        """True where there is a device of which kubelet says neither that it is ours nor whose."""
+        known = {one.device for one in self.told if one.source in _ALLOCATING}
+        known |= {claim.device for reading in self.readings for claim in reading.claims}
+        return any(one.device not in known for one in self.told)
+
 
 def tie(readings: Sequence[Reading]) -> Tied:
     """Bring together who speaks of a device and who of a network or an interface."""
@@ -228,7 +240,6 @@ def _by_order(
     Multus gives the networks of one resource its devices in the order of the ids' texts
     (SortDeviceIDs, pkg/types/types.go).
     """
-    rest = []
     for resource in {one.resource for one in loose if one.resource}:
         given = {one.device for one in told if one.resource == resource and one.device}
         taken = {one.device for one in told if one.network and one.device in given}

@@ -1,13 +1,14 @@
 """What there is to choose from: links of pod and host, and what bus, PF and kubelet say of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import deviceinfo
 from deviceinfo import (
     AllocatedDevice,
     Ask,
     Device,
+    DeviceId,
     Kind,
     NetworkRequest,
     PodDevices,
@@ -30,22 +31,11 @@ from sriovbond.kernel.netns import Namespace
 
 @dataclass(slots=True)
 class Sources:
-    """The facts of one ADD, each read once."""
+    """The facts of one look, each read once; `found` has the devices of all links looked at."""
 
-    host: Host
     host_netlink: Netlink
     found: PodDevices
-    devices: dict[str, Device | None] = field(default_factory=dict)
     pfs: dict[str, Link] | None = None
-
-    def device(self, address: str) -> Device | None:
-        """Return the device at the address; None where none is, or on an unknown bus."""
-        if address not in self.devices:
-            wanted = deviceinfo.parse_device_id(address)
-            self.devices[address] = (
-                deviceinfo.read_device(self.host.places.sysfs, wanted) if wanted else None
-            )
-        return self.devices[address]
 
     def pf(self, address: str) -> Link | None:
         """Return the PF's link on the host, with what it says of its VFs."""
@@ -58,18 +48,19 @@ class Sources:
 
     def as_member(self, link: Link, place: Place) -> Member:
         """Return the link with what its bus, its PF and whoever allocated it say of it."""
-        device = self.device(link.device) if link.device else None
-        if device is None:
-            return Member(link, place)
         given = self.found.get(link.device)
+        device = given.device if given else None
+        if given is None or device is None:
+            return Member(link, place)
         member = Member(
             link=link,
             place=place,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
-            allocation=self._allocation(given) if given else Allocation(),
+            allocation=self._allocation(given),
+            administrative_mac=given.administrative_mac,
         )
-        return self._with_pf(member, device) if device.pf else member
+        return self._with_pf(member, device, device.pf) if device.pf else member
 
     def unlinked(self) -> Iterator[Unlinked]:
         """Yield the pod's network devices that no link in the pod stands for."""
@@ -137,17 +128,14 @@ class Sources:
             has_representors=link.has_representors,
         )
 
-    def _with_pf(self, member: Member, device: Device) -> Member:
-        address = device.pf.address if device.pf else ""
-        link = self.pf(address)
+    def _with_pf(self, member: Member, device: Device, pf: DeviceId) -> Member:
+        link = self.pf(pf.address)
         vfs = link.vfs if link is not None else ()
-        given = self.found.get(device.id.address)
         return replace(
             member,
-            pf=self._pf(address, device.numa_node),
+            pf=self._pf(pf.address, device.numa_node),
             vf_number=device.vf_number,
             settings=next((vf for vf in vfs if vf.number == device.vf_number), None),
-            administrative_mac=given.administrative_mac if given else None,
         )
 
 
@@ -158,24 +146,15 @@ class Lookup:
     `asks` are asked when the sources on this node leave a network without a device.
     """
 
-    host: Host
     request: CniRequest
     asks: Sequence[Ask]
     search: Search
 
     def gather(self, config: NetConf, pod: Namespace, home: Namespace) -> tuple[Seen, PodDevices]:
-        """Return what can be chosen from, and what the sources said of the pod's devices.
-
-        The host's links are looked at only where `links` may mean them: a node has hundreds.
-        """
-        in_pod = links.snapshot(pod.netlink)
-        on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
-        wanted = [link for link in on_host if may_mean(config.links or (), link)]
-        found = self.search.conclude(
-            standing(in_pod), lying(wanted), if_networks_lack_devices=self.asks
-        )
+        """Return what can be chosen from, and what the sources said of the pod's devices."""
+        in_pod, on_host, found = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
-        seen = Sources(self.host, home.netlink, found).seen(in_pod, on_host, type_)
+        seen = Sources(home.netlink, found).seen(in_pod, on_host, type_)
         return replace(seen, later=_later(found.networks, self.request)), found
 
 
@@ -190,7 +169,21 @@ def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
         netns=request.netns,
     )
     search = Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
-    return Lookup(host, request, asks, search)
+    return Lookup(request, asks, search)
+
+
+def look(
+    search: Search, config: NetConf, pod: Namespace, home: Namespace, asks: Sequence[Ask]
+) -> tuple[Sequence[Link], Sequence[Link], PodDevices]:
+    """Return the links of pod and host, and what all sources say of their devices.
+
+    The host's links are looked at only where `links` may mean them: a node has hundreds.
+    """
+    in_pod = links.snapshot(pod.netlink)
+    on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
+    wanted = [link for link in on_host if may_mean(config.links or (), link)]
+    found = search.conclude(standing(in_pod), lying(wanted), if_networks_lack_devices=asks)
+    return in_pod, on_host, found
 
 
 def standing(in_pod: Sequence[Link]) -> Reading:

@@ -54,16 +54,16 @@ def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
             "both take all of its VFs; say in each with `links` which ones it takes (by name, "
             "network, resource, pci or pf) [auto-twice]"
         )
-    told = verdicts(config, seen)
     if config.links is not None and _is_by_names(config):
         members = named(config, config.links, seen)
         _refuse_forbidden([_judged(one, must_be_vf=False) for one in members], seen)
     else:
+        told = verdicts(config, seen)
         _refuse_forbidden(told, seen)
         members = [one.subject for one in told if one.is_taken and isinstance(one.subject, Member)]
         _refuse_unmatched(config.links or (), members, told, seen)
     if len(members) < config.min_members:
-        raise RefusedError(_too_few(config.min_members, members, told, seen))
+        raise RefusedError(_too_few(config.min_members, members, verdicts(config, seen), seen))
     return tuple(members)
 
 

@@ -22,7 +22,7 @@ from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
-from sriovbond.kernel import links, netns
+from sriovbond.kernel import netns
 
 _SAYING = (
     "resource",
@@ -82,16 +82,14 @@ def explain(
         )
     search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     with netns.own() as home, netns.opened(pod.netns) as opened:
-        in_pod = links.snapshot(opened.netlink)
-        on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
-        found = search.conclude(candidates.standing(in_pod), if_networks_lack_devices=asks)
+        in_pod, on_host, found = candidates.look(search, config, opened, home, asks)
         bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
         free = [
             replace(link, master=0) if link.master in bonds else link
             for link in in_pod
             if link.index not in bonds
         ]
-        seen = candidates.Sources(host, home.netlink, found).seen(free, on_host, type_)
+        seen = candidates.Sources(home.netlink, found).seen(free, on_host, type_)
         told = selection.verdicts(config, seen)
         return Explanation(found, told, (*_standing(in_pod, bonds), *_outcome(config, seen)))
 

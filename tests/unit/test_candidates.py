@@ -19,7 +19,6 @@ from deviceinfo import (
 )
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
 from sriovbond.candidates import Sources, standing
-from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink
 from tests.support.builders import a_link
 from tests.support.node import Node
@@ -36,16 +35,17 @@ def sources_of(
     sysfs: Path, *statements: Statement, claims: tuple[Claim, ...] = (), pfs: tuple[Link, ...] = ()
 ) -> Sources:
     """Return sources where the links of the host are known, so that no netlink is needed."""
-    host = Host(places=replace(Node(sysfs / "none").places, sysfs=sysfs))
+    places = replace(Node(sysfs / "none").places, sysfs=sysfs)
     reading = Reading(Source.KUBELET, statements, claims)
-    found = find_devices(PodRef("default", "nf1"), host.places, reading)
-    return Sources(host, cast("Netlink", None), found, pfs={pf.device: pf for pf in pfs})
+    found = find_devices(PodRef("default", "nf1"), places, reading)
+    return Sources(cast("Netlink", None), found, pfs={pf.device: pf for pf in pfs})
 
 
 def member_of(
     sysfs: Path, link: Link, *statements: Statement, pfs: tuple[Link, ...] = (PF_LINK,)
 ) -> Member:
-    return sources_of(sysfs, *statements, pfs=pfs).as_member(link, Place.POD)
+    stands = standing([link]).statements
+    return sources_of(sysfs, *statements, *stands, pfs=pfs).as_member(link, Place.POD)
 
 
 def test_a_vf_is_known_with_its_pf_and_what_that_says_of_it(tmp_path: Path) -> None:
