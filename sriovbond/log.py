@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -14,6 +15,8 @@ from typing import Final
 
 _LOGGER = logging.getLogger("sriovbond")
 _HANDLER: ContextVar[logging.Handler | None] = ContextVar("handler", default=None)
+_STEP: ContextVar[str] = ContextVar("step", default="")
+_TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
@@ -23,7 +26,7 @@ _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_C
 def event(level: int, message: str, **fields: object) -> None:
     """Log what happened, with its fields: pod, container, ifname, pci, rule ..."""
     handler = _HANDLER.get() or logging.lastResort
-    name, extra = _LOGGER.name, {"fields": fields}
+    name, extra = _LOGGER.name, {"fields": {"step": _STEP.get(), **fields}}
     record = _LOGGER.makeRecord(name, level, "", 0, message, (), None, extra=extra)
     if handler and level >= handler.level:
         handler.handle(record)
@@ -40,14 +43,43 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
     handler, fault = _handler(path, folder)
     handler.setFormatter(_Logfmt(common))
     handler.setLevel(logging.INFO)
-    token = _HANDLER.set(handler)
+    token, outer = _HANDLER.set(handler), _STEP.set("")
     try:
         if fault:
             event(logging.WARNING, fault)
         yield
     finally:
+        _STEP.reset(outer)
         _HANDLER.reset(token)
         handler.close()
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Name the step that a call is at: in its events, and to whoever times it.
+
+    Where it fails, the call's error still tells the step.
+    """
+    started = time.monotonic()
+    token = _STEP.set(name)
+    try:
+        yield
+        _STEP.reset(token)
+    finally:
+        times = _TIMES.get()
+        if times is not None:
+            times[name] = times.get(name, 0.0) + time.monotonic() - started
+
+
+@contextmanager
+def timed() -> Iterator[dict[str, float]]:
+    """Have the steps of the block's call timed; yields them by name, in seconds."""
+    times: dict[str, float] = {}
+    token = _TIMES.set(times)
+    try:
+        yield times
+    finally:
+        _TIMES.reset(token)
 
 
 def refusal(path: str, folder: Path) -> str:

@@ -42,7 +42,8 @@ class IpamCall:
 class Record:
     """One attachment; `namespace` is its identity, `is_complete` that its ADD succeeded.
 
-    `plan` is None once the kernel's part is undone and only IPAM's is left.
+    `plan` is None once the kernel's part is undone and only IPAM's is left; `pod` are namespace,
+    name and uid, as far as the runtime told them.
     """
 
     network: str
@@ -55,6 +56,7 @@ class Record:
     ipam: IpamCall | None = None
     is_complete: bool = False
     leased: dict[str, Any] = field(default_factory=dict)
+    pod: tuple[str, str, str] = ("", "", "")
     format: int = FORMAT
 
     @property

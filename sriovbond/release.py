@@ -112,19 +112,20 @@ def release(
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
         places = dict.fromkeys([(netns_now, descriptor), (record.netns, None)])
-        outcome.attempt(partial(_release_links, record, plan, outcome, places))
+        with log.step("release"):
+            outcome.attempt(partial(_release_links, record, plan, outcome, places))
     if not outcome.problems:
         record = replace(record, plan=None)
     if record.ipam:
         call = record.ipam
         before = len(outcome.problems)
-        outcome.attempt(partial(_release_ipam, host, call))
+        with log.step("ipam"):
+            outcome.attempt(partial(_release_ipam, host, call))
         if len(outcome.problems) == before:
             record = replace(record, ipam=None)
-    if record.plan or record.ipam:
-        outcome.attempt(partial(records.write, host, record))
-    else:
-        outcome.attempt(partial(records.remove, host, record))
+    with log.step("record"):
+        forget = records.write if record.plan or record.ipam else records.remove
+        outcome.attempt(partial(forget, host, record))
     return outcome
 
 

@@ -43,18 +43,25 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
         _release_stale(request, host)
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
-        seen = _seen(request, config, lookup, pod, home)
-        plan = _plan(request, config, seen)
+        with log.step("look"):
+            seen = _seen(request, config, lookup, pod, home)
+        with log.step("plan"):
+            plan = _plan(request, config, seen)
         if config.ipam_type:
             ipam.require(request)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
-        records.write(host, record)
+        with log.step("record"):
+            records.write(host, record)
         with release.on_failure(host, record, request.netns_descriptor):
-            _build(pod, home, plan)
-            leased = _addresses(request, host, config, pod, plan)
-            leased = replace(leased, dns=dns or leased.dns)
-            state = _proven(pod, plan, leased)
-            records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
+            with log.step("build"):
+                _build(pod, home, plan)
+            with log.step("ipam"):
+                leased = _addresses(request, host, config, pod, plan)
+                leased = replace(leased, dns=dns or leased.dns)
+            with log.step("verify"):
+                state = _proven(pod, plan, leased)
+            with log.step("record"):
+                records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
             addresses.announce(pod, state.name, state.mac, leased)
     return _result(request, state, leased)
@@ -126,7 +133,12 @@ def _record(
         boot_id=host.boot_id(),
         plan=plan,
         ipam=asked if config.ipam_type else None,
+        pod=(_arg(request, "NAMESPACE"), _arg(request, "NAME"), _arg(request, "UID")),
     )
+
+
+def _arg(request: CniRequest, name: str) -> str:
+    return request.args.get(f"K8S_POD_{name}", "").encode("utf-8", "replace").decode()
 
 
 def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:

@@ -215,3 +215,21 @@ def test_a_log_ends_also_when_the_call_fails(tmp_path: Path) -> None:
     lines_of(tmp_path / "second")
 
     assert (tmp_path / "first").read_text() == ""
+
+
+def test_a_failed_step_is_told_with_the_error_of_its_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.logged_to(None, tmp_path), log.timed() as times:
+        with log.step("look"):
+            log.event(logging.INFO, "looking")
+        log.event(logging.INFO, "between")
+        with pytest.raises(OSError, match="no"), log.step("build"):
+            raise OSError("no")
+        log.event(logging.ERROR, "it went wrong")
+    with log.logged_to(None, tmp_path):
+        log.event(logging.INFO, "the next call")
+
+    steps = [line.partition(" step=")[2] for line in capsys.readouterr().err.splitlines()]
+    assert steps == ["look", "", "build", ""]
+    assert set(times) == {"look", "build"}

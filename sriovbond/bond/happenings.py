@@ -1,0 +1,118 @@
+"""What the agent's watch knows of the bonds on this node, and what it saw happen to them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What happened; the name is also the reason of a Kubernetes Event."""
+
+    FAILOVER = "BondFailover"
+    """Another member is the active one."""
+    DEGRADED = "BondDegraded"
+    """One member that works is left, or none."""
+    RESTORED = "BondRestored"
+    """All members work again."""
+    MEMBER_DOWN = "BondMemberDown"
+    MEMBER_UP = "BondMemberUp"
+    MEMBER_GONE = "BondMemberGone"
+    """A member is not in the bond any more: its PF was reset, its driver unbound."""
+    REPAIRED = "BondRepaired"
+    """What was gone is in the bond again, by the agent's doing."""
+    REPAIR_REFUSED = "BondRepairRefused"
+    """What was gone is back, and must or can not be put into the bond again; the text says why."""
+    DRIFT = "BondDrift"
+    """Options or addresses stand otherwise than ADD had them."""
+    RELEASED = "BondReleased"
+    """The pod went without a DEL, or an ADD was killed: what was left has been put back."""
+
+
+WARNINGS = frozenset(
+    {
+        Kind.FAILOVER,
+        Kind.DEGRADED,
+        Kind.MEMBER_DOWN,
+        Kind.MEMBER_GONE,
+        Kind.REPAIR_REFUSED,
+        Kind.DRIFT,
+        Kind.RELEASED,
+    }
+)
+"""What an operator should look at; the others tell that it is well again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose bond: the attachment, and the pod as far as CNI_ARGS named it (empty otherwise)."""
+
+    container_id: str
+    ifname: str
+    network: str
+    pod_namespace: str = ""
+    pod_name: str = ""
+    pod_uid: str = ""
+
+    @property
+    def pod(self) -> str:
+        """The pod as people write it: namespace/name."""
+        return "/".join(filter(None, (self.pod_namespace, self.pod_name)))
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedMember:
+    """A member that ADD put into the bond, as it is now; `pf` is its PF's name or address.
+
+    `is_up` is the bond's own verdict (MII status or ARP monitor); `failures` counts as the kernel
+    does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
+    """
+
+    name: str
+    device: str = ""
+    pf: str = ""
+    is_in_bond: bool = True
+    is_up: bool = False
+    is_active: bool = False
+    failures: int = 0
+
+    def __str__(self) -> str:
+        """Tell which one is meant: net1 (0000:01:10.0 of pf0)."""
+        known = " of ".join(filter(None, (self.device, self.pf)))
+        return f"{self.name} ({known})" if known else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedBond:
+    """A bond as the watch last saw it; times are seconds since the epoch, 0 for never."""
+
+    subject: Subject
+    mode: str
+    has_carrier: bool
+    members: tuple[WatchedMember, ...] = ()
+    failovers: int = 0
+    failed_over_at: float = 0.0
+    drift: tuple[str, ...] = ()
+
+    @property
+    def working(self) -> int:
+        """How many members could carry traffic."""
+        return sum(1 for one in self.members if one.is_in_bond and one.is_up)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened to a bond at a time, `text` in words for the operator.
+
+    `member` is whom it is about, where it is about one: of a failover the member that failed.
+    """
+
+    kind: Kind
+    subject: Subject
+    text: str
+    at: float
+    member: WatchedMember | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_warning(self) -> bool:
+        """True for what an operator should look at."""
+        return self.kind in WARNINGS
