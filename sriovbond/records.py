@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from sriovbond.bond.happenings import Subject
 from sriovbond.bond.plan import BondPlan
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
@@ -64,6 +65,11 @@ class Record:
         """The record's name among the records."""
         return key(self.container_id, self.ifname)
 
+    @property
+    def subject(self) -> Subject:
+        """Whose bond it is, as the watch tells of it."""
+        return Subject(self.container_id, self.ifname, self.network, *self.pod)
+
     def completed(self, leased: dict[str, Any]) -> "Record":
         """Return the record of an ADD that succeeded, with the result of IPAM as JSON."""
         return replace(self, is_complete=True, leased=leased)
@@ -93,9 +99,24 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_locked(host: Host, attachment: str) -> bool:
+    """Tell whether a call has the attachment of that key at this moment."""
+    try:
+        descriptor = _open_lock(host.run / attachment, 0)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def write(host: Host, record: Record) -> None:
     """Put the record on disk, whole or not at all (write, fsync, rename)."""
-    folder = _folder(host.records)
+    folder = make_folder(host)
     path = folder / f"{record.key}.json"
     fresh = _fresh(host, record)
     content = _ADAPTER.dump_json(record)
@@ -118,15 +139,30 @@ def read(host: Host, container_id: str, ifname: str) -> Record | None:
 
     Raises MachineError for one that was damaged, NewerRecordError for one of a later version.
     """
-    return _read(host.records / f"{key(container_id, ifname)}.json")
+    return read_by_key(host, key(container_id, ifname))
+
+
+def read_by_key(host: Host, attachment: str) -> Record | None:
+    """Return the record of the attachment of that key; as `read`."""
+    return _read(host.records / f"{attachment}.json")
+
+
+def keys(host: Host) -> list[str]:
+    """Return the key of every attachment that has a record."""
+    return [path.stem for path in sorted(host.records.glob("*@*.json"))]
+
+
+def exists(host: Host, attachment: str) -> bool:
+    """Tell whether there is a record of the attachment of that key."""
+    return (host.records / f"{attachment}.json").exists()
 
 
 def read_all(host: Host) -> tuple[list[Record], list[str]]:
     """Return every record, and in words what is wrong with those that cannot be read."""
     records, faults = [], []
-    for path in sorted(host.records.glob("*@*.json")):
+    for attachment in keys(host):
         try:
-            record = _read(path)
+            record = read_by_key(host, attachment)
         except MachineError as error:
             faults.append(error.message)
         else:
@@ -196,6 +232,11 @@ def _check_format(path: Path, content: bytes) -> None:
         )
 
 
+def make_folder(host: Host) -> Path:
+    """Make the records' folder where it is not there. Raises MachineError."""
+    return _folder(host.records)
+
+
 def _folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -215,7 +256,11 @@ def _sync(folder: Path) -> None:
 def _lock(path: Path, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
     while True:
-        descriptor = _open_lock(path)
+        try:
+            descriptor = _open_lock(path, os.O_CREAT)
+        except OSError as error:
+            why = error.strerror
+            raise MachineError(f"cannot make the lock {str(path)!r}: {why}") from error
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _stands(path, descriptor):
@@ -229,11 +274,8 @@ def _lock(path: Path, timeout_s: float) -> int:
         time.sleep(_LOCK_PAUSE_S)
 
 
-def _open_lock(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise MachineError(f"cannot make the lock {str(path)!r}: {error.strerror}") from error
+def _open_lock(path: Path, creation: int) -> int:
+    return os.open(path, os.O_RDWR | creation | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _stands(path: Path, descriptor: int) -> bool:

@@ -1,25 +1,30 @@
-"""Hears of new files in a folder from the kernel: inotify(7), which Python does not have."""
+"""Hears of files in a folder from the kernel: inotify(7), which Python does not have."""
 
 import ctypes
 import os
+import struct
 from pathlib import Path
 from typing import Final
 
 from sriovbond.errors import MachineError
 
-_IN_MOVED_TO: Final = 0x80  # include/uapi/linux/inotify.h
+# include/uapi/linux/inotify.h
+_IN_MOVED_TO: Final = 0x80
+_IN_DELETE: Final = 0x200
+_IN_Q_OVERFLOW: Final = 0x4000
 _IN_ONLYDIR: Final = 0x01000000
+_EVENT: Final = struct.Struct("=iIII")
 _EVENTS_BYTES: Final = 1 << 16
 
 
 class Folder:
-    """A folder in which files appear by rename; `fileno` is readable when one did."""
+    """A folder in which files appear by rename; `fileno` is readable when one did, or went."""
 
     def __init__(self, path: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         watch = libc.inotify_add_watch(
-            self._descriptor, os.fsencode(path), _IN_MOVED_TO | _IN_ONLYDIR
+            self._descriptor, os.fsencode(path), _IN_MOVED_TO | _IN_DELETE | _IN_ONLYDIR
         )
         if watch < 0:
             reason = os.strerror(ctypes.get_errno())
@@ -29,9 +34,17 @@ class Folder:
         """Return the descriptor to wait for."""
         return self._descriptor
 
-    def clear(self) -> None:
-        """Forget what was heard; which files are there tells the folder itself."""
-        os.read(self._descriptor, _EVENTS_BYTES)
+    def changed(self) -> set[str] | None:
+        """Return the names of files that came or went; None where the kernel lost some."""
+        data, names, offset = os.read(self._descriptor, _EVENTS_BYTES), set(), 0
+        while offset < len(data):
+            _, mask, _, length = _EVENT.unpack_from(data, offset)
+            if mask & _IN_Q_OVERFLOW:
+                return None
+            start = offset + _EVENT.size
+            names.add(os.fsdecode(data[start : start + length].rstrip(b"\0")))
+            offset = start + length
+        return names
 
     def close(self) -> None:
         """Hear no more."""

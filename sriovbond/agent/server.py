@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import cluster, dispatch, log
-from sriovbond.agent import channel, folders, queue
+from sriovbond.agent import channel, folders, queue, wire
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.notify import notify
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.settings import Settings
-from sriovbond.agent.turns import Turns
+from sriovbond.agent.turns import Turns, Work
+from sriovbond.agent.watch import Hands, Watch
 from sriovbond.agent.wire import FrameError, Request
+from sriovbond.bond.happenings import Happening, Subject
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import MachineError
@@ -81,6 +83,7 @@ class _Agent:
         self._replaying: set[str] = set()
         self._put_off: set[str] = set()
         self._batch = max(1, settings.workers // 2)  # requests come first
+        self.watch = Watch(settings, Hands(_tell, lambda: None, self._do_after_others))
 
     def run(self, listening: socket.socket, held: ExitStack) -> bool:
         """Answer until a signal comes; then finish what runs, and tell whether it ended in time."""
@@ -91,6 +94,9 @@ class _Agent:
         _warm_up()
         for source in (listening, folder, self._heard):
             waiting.register(source, selectors.EVENT_READ)
+        if self.settings.watch:
+            self.watch.start()
+            held.callback(self.watch.stop)
         self.replay_some()
         notify("READY=1")
         log.event(logging.INFO, "the agent is ready", socket=str(self.settings.socket))
@@ -100,7 +106,7 @@ class _Agent:
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
             if folder in ready:
-                folder.clear()
+                folder.changed()  # the folder itself tells which files are there
             if ready != [listening]:
                 self.replay_some()
             if listening in ready and not self.is_stopping:
@@ -108,6 +114,10 @@ class _Agent:
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
         return self.turns.finish(self.settings.stop_timeout_s)
+
+    def _do_after_others(self, subject: Subject, work: Work) -> bool:
+        key = wire.queue_name(subject.container_id, subject.ifname)
+        return self.turns.take(partial(self.turns.after_others, key, work))
 
     def accept(self, listening: socket.socket) -> None:
         """Give a connection to a worker, or answer at once that there is none."""
@@ -210,6 +220,11 @@ class _Agent:
         if self._retry_at is None or self._replaying:
             return None  # the last worker of these replays will wake us
         return max(0.0, self._retry_at - time.monotonic())
+
+
+def _tell(happening: Happening) -> None:
+    level = logging.WARNING if happening.is_warning else logging.INFO
+    log.event(level, happening.text, kind=happening.kind)
 
 
 def _busy(why: str) -> bytes:

@@ -16,6 +16,7 @@ PREFIX: Final = "SRIOVBOND_AGENT_"
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Bytes = Annotated[int, Field(ge=1 << 12, le=1 << 30)]
 
 
 class Settings(BaseModel):
@@ -36,6 +37,18 @@ class Settings(BaseModel):
     """How long a queued DEL that could not be done waits for its next time."""
     stop_timeout_s: Seconds = 80.0
     """How long a stop waits for what runs; the unit's TimeoutStopSec is longer."""
+    watch: bool = True
+    """Whether the agent follows the bonds: events, metrics, repair, release of what is left."""
+    check_interval_s: Seconds = 300.0
+    """How often every bond is compared with what its ADD had made."""
+    gone_after_s: Seconds = 5.0
+    """How long a pod that went without a DEL waits for it, before its bond is released."""
+    repair: bool = True
+    """Whether a member that vanished and came back is put into its bond again."""
+    repair_pf_settings: bool = False
+    """Whether its PF is then told again of the VF's VLAN, trust and administrative MAC."""
+    watch_buffer_bytes: Bytes = 8 << 20
+    """How much the kernel may have to tell of links before it leaves out some."""
     lock_timeout_s: Seconds = Host().lock_timeout_s
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
     kubelet_timeout_s: Seconds = Host().kubelet_timeout_s

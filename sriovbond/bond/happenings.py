@@ -82,12 +82,16 @@ class WatchedMember:
 
 @dataclass(frozen=True, slots=True)
 class WatchedBond:
-    """A bond as the watch last saw it; times are seconds since the epoch, 0 for never."""
+    """A bond as the watch last saw it; times are seconds since the epoch, 0 for never.
+
+    `index` is the link's, 0 where there is none.
+    """
 
     subject: Subject
     mode: str
     has_carrier: bool
     members: tuple[WatchedMember, ...] = ()
+    index: int = 0
     failovers: int = 0
     failed_over_at: float = 0.0
     drift: tuple[str, ...] = ()

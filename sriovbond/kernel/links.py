@@ -132,6 +132,38 @@ def flush(netlink: Netlink, link: Link) -> None:
             netlink.send(Request(nl.RTM_DELADDR, doing, body))
 
 
+def restore_vf(
+    netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings
+) -> list[KernelError]:
+    """Have the PF treat its VF as it did: MAC, VLAN, trust, spoof check; only what differs.
+
+    Returns what was refused, as `restore`.
+    """
+    return _tried(
+        partial(_set_vf, netlink, pf, now.number, setting, told)
+        for setting, told in _vf_steps(now, wanted)
+    )
+
+
+def _vf_steps(now: VfSettings, wanted: VfSettings) -> Iterator[tuple[tuple[str, Any], str]]:
+    vf = {"vf": now.number}
+    if now.mac != wanted.mac:
+        yield ("IFLA_VF_MAC", {**vf, "mac": wanted.mac}), f"the MAC {wanted.mac}"
+    if (now.vlan, now.qos) != (wanted.vlan, wanted.qos):
+        yield ("IFLA_VF_VLAN", {**vf, "vlan": wanted.vlan, "qos": wanted.qos}), wanted.tagging
+    if wanted.trust is not None and wanted.trust != now.trust:
+        yield ("IFLA_VF_TRUST", {**vf, "trust": int(wanted.trust)}), f"trust {wanted.trust}"
+    if wanted.spoofchk is not None and wanted.spoofchk != now.spoofchk:
+        told = f"spoofchk {wanted.spoofchk}"
+        yield ("IFLA_VF_SPOOFCHK", {**vf, "spoofchk": int(wanted.spoofchk)}), told
+
+
+def _set_vf(netlink: Netlink, pf: Link, number: int, setting: tuple[str, Any], told: str) -> None:
+    listed = {"attrs": [("IFLA_VF_INFO", {"attrs": [setting]})]}
+    doing = f"have {pf.name} give its VF {number} {told}"
+    _change(netlink, pf, doing, ("IFLA_VFINFO_LIST", listed))
+
+
 def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     """Make `found` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
 

@@ -36,6 +36,7 @@ SO_NETNS_COOKIE: Final = 71  # include/uapi/asm-generic/socket.h
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNSID, RTM_DELNSID, RTM_GETNSID = 88, 89, 90
 
 _HEADER: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
@@ -45,9 +46,9 @@ _BUFFER_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10.0
 _DUMP_TRIES: Final = 5
 _KINDS: Final[Mapping[int, type[nlmsg]]] = {
-    RTM_NEWLINK: ifinfmsg,
-    RTM_NEWADDR: ifaddrmsg,
-    RTM_NEWROUTE: rtmsg,
+    RTM_GETLINK: ifinfmsg,
+    RTM_GETADDR: ifaddrmsg,
+    RTM_GETROUTE: rtmsg,
 }
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
@@ -66,7 +67,7 @@ class Request:
     @property
     def changes(self) -> bool:
         """True unless it only reads."""
-        return self.type not in (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE)
+        return self.type not in (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNSID)
 
     def __str__(self) -> str:
         return f"{_NAMES.get(self.type, self.type)}: {self.doing}"
@@ -157,19 +158,28 @@ class Netlink:
     def get(self, message: nlmsg, type_: int, doing: str) -> Answer:
         """Ask for one object; KernelError ENODEV where a link is not there."""
         request = Request(type_, doing, encoded(message))
-        return _only(list(self._talk(request, NLM_F_ACK)), doing)
+        bodies = list(self._talk(request, NLM_F_ACK))
+        return _decoded(type_, _only(bodies, doing))
 
     def dump(self, message: nlmsg, type_: int, doing: str) -> list[Answer]:
         """Ask for all objects that `message` describes, again if they changed meanwhile."""
-        request = Request(type_, doing, encoded(message))
+        bodies = self.ask(Request(type_, doing, encoded(message)), is_dump=True)
+        return [_decoded(type_, body) for body in bodies]
+
+    def ask(self, request: Request, *, is_dump: bool) -> list[bytes]:
+        """Send a ready-made request that reads; return the bodies of its answers as they came."""
+        if not is_dump:
+            return list(self._talk(request, NLM_F_ACK))
         for _ in range(_DUMP_TRIES):
             try:
                 return list(self._talk(request, NLM_F_DUMP))
             except InterruptedError:
                 continue
-        raise KernelError(f"cannot {doing}: it changed faster than it could be read", errno.EINTR)
+        raise KernelError(
+            f"cannot {request.doing}: it changed faster than it could be read", errno.EINTR
+        )
 
-    def _talk(self, request: Request, flags: int) -> Iterator[Answer]:
+    def _talk(self, request: Request, flags: int) -> Iterator[bytes]:
         for tap in taps:
             tap(request)
         self._sequence += 1
@@ -184,7 +194,7 @@ class Netlink:
                     _raise_for(request, type_, flags_, body)
                 if type_ in (NLMSG_ERROR, NLMSG_DONE):
                     break
-                yield Answer(_decoded(type_, body), body)
+                yield body
         except TimeoutError as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S:.0f} s",
@@ -242,17 +252,16 @@ def encoded(message: nlmsg) -> bytes:
     return bytes(message.data[_HEADER.size :])
 
 
-def _decoded(type_: int, body: bytes) -> nlmsg:
-    kind = _KINDS[type_]
-    message = kind(_HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0) + body)
+def _decoded(asked: int, body: bytes) -> Answer:
+    message = _KINDS[asked](_HEADER.pack(_HEADER.size + len(body), asked, 0, 0, 0) + body)
     message.decode()
-    return message
+    return Answer(message, body)
 
 
-def _only(answers: list[Answer], doing: str) -> Answer:
-    if len(answers) != 1:
-        raise KernelError(f"cannot {doing}: {len(answers)} answers where one was due", errno.EPROTO)
-    return answers[0]
+def _only(bodies: list[bytes], doing: str) -> bytes:
+    if len(bodies) != 1:
+        raise KernelError(f"cannot {doing}: {len(bodies)} answers where one was due", errno.EPROTO)
+    return bodies[0]
 
 
 def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:

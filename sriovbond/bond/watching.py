@@ -1,0 +1,167 @@
+"""From what the kernel told of a namespace's links to what happened to the bond in it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
+from sriovbond.bond.links import Member
+from sriovbond.bond.plan import BondPlan
+
+FEW = 1
+"""So many members that work are no redundancy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A link as an event or a dump told it; `active` is a bond's active member by index.
+
+    `mii_up` and `failures` are what a bond says of its member.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    master: int = 0
+    has_carrier: bool = False
+    device: str = ""
+    active: int = 0
+    mii_up: bool = False
+    failures: int = 0
+
+
+def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> WatchedBond:
+    """Return the bond as these links of its namespace tell it."""
+    bonds = [link for link in links.values() if link.kind == "bond"]
+    bond = next((one for one in bonds if one.name == plan.name), None)
+    found = {member.name: _find(member, links.values()) for member in plan.members}
+    return WatchedBond(
+        subject=subject,
+        mode=str(plan.mode),
+        has_carrier=bool(bond and bond.has_carrier),
+        members=tuple(_watched(member, found[member.name], bond) for member in plan.members),
+        index=bond.index if bond else 0,
+    )
+
+
+def _find(member: Member, links: Iterable[Heard]) -> Heard | None:
+    """Find a member by its device, for others may have renamed it; else by its name.
+
+    Before 5.14 the kernel tells no devices.
+    """
+    links = list(links)
+    alike = [one for one in links if member.device and one.device == member.device]
+    named = [one for one in links if one.name == member.name]
+    return next((one for one in named if one in alike or not one.device), next(iter(alike), None))
+
+
+def _watched(member: Member, link: Heard | None, bond: Heard | None) -> WatchedMember:
+    told = WatchedMember(
+        name=member.name,
+        device=member.device,
+        pf=(member.pf.name or member.pf.device) if member.pf else "",
+        is_in_bond=False,
+    )
+    if link is None or bond is None or link.master != bond.index:
+        return told
+    return replace(
+        told,
+        is_in_bond=True,
+        is_up=link.mii_up,
+        is_active=link.index == bond.active,
+        failures=link.failures,
+    )
+
+
+def follow(
+    before: WatchedBond, now: WatchedBond, at: float, *, is_reread: bool = False
+) -> tuple[WatchedBond, tuple[Happening, ...]]:
+    """Return the bond with its history carried on, and what happened to it since `before`.
+
+    `is_reread` tells that events may have been lost: then a member that is active again, but
+    has failed meanwhile, has failed over and back.
+    """
+    is_same = before.index == now.index or not now.index  # else a DEL and an ADD came between
+    told = list(_told(before, now, at, is_reread=is_reread)) if is_same else []
+    times = [one for one in told if one.kind is Kind.FAILOVER]
+    now = replace(
+        now,
+        failovers=before.failovers + len(times),
+        failed_over_at=at if times else before.failed_over_at,
+        drift=before.drift,
+    )
+    return now, tuple(told)
+
+
+def standing(now: WatchedBond, at: float) -> tuple[Happening, ...]:
+    """Return what is wrong with a bond that has had the time to come up."""
+    told = _teller(now, at)
+    return (told(Kind.DEGRADED, _degraded(now)),) if _is_degraded(now) else ()
+
+
+Told = Callable[..., Happening]
+
+
+def _teller(now: WatchedBond, at: float) -> Told:
+    def told(kind: Kind, text: str, member: WatchedMember | None = None) -> Happening:
+        return Happening(kind, now.subject, f"{now.subject.ifname}: {text}", at, member)
+
+    return told
+
+
+def _told(
+    before: WatchedBond, now: WatchedBond, at: float, *, is_reread: bool
+) -> Iterator[Happening]:
+    told = _teller(now, at)
+    yield from _failover(before, now, told, is_reread=is_reread)
+    for was, member in zip(before.members, now.members, strict=True):
+        yield from _member(was, member, told)
+    if now.working < before.working and _is_degraded(now):
+        yield told(Kind.DEGRADED, _degraded(now))
+    if before.working < now.working == len(now.members):
+        yield told(Kind.RESTORED, f"all {now.working} members work again")
+
+
+def _failover(
+    before: WatchedBond, now: WatchedBond, told: Told, *, is_reread: bool
+) -> Iterator[Happening]:
+    was, active = _active(before), _active(now)
+    if was is None or active is None:
+        return
+    then = next(one for one in now.members if one.name == was.name)
+    if was.name == active.name:
+        if is_reread and active.failures > was.failures:
+            yield told(Kind.FAILOVER, f"{active} failed and is the active member again", active)
+        return
+    works = then.is_in_bond and then.is_up and then.failures == was.failures
+    if works:
+        why = f"{then} works: it was moved by hand, or the other one is preferred"
+    else:
+        why = f"{then} has failed; look at {then.pf or then.name}, its cable and its switch port"
+    yield told(Kind.FAILOVER, f"{active} is the active member now; {why}", then)
+
+
+def _member(was: WatchedMember, now: WatchedMember, told: Told) -> Iterator[Happening]:
+    if was.is_in_bond and not now.is_in_bond:
+        words = f"{now} is not in the bond any more; look at {now.pf or now.name}: was it reset?"
+        yield told(Kind.MEMBER_GONE, words, now)
+    elif was.is_up and not now.is_up:
+        words = f"{now} is down; look at {now.pf or now.name}, its cable and its switch port"
+        yield told(Kind.MEMBER_DOWN, words, now)
+    elif now.is_up and not was.is_up:
+        yield told(Kind.MEMBER_UP, f"{now} is up", now)
+
+
+def _active(bond: WatchedBond) -> WatchedMember | None:
+    return next((one for one in bond.members if one.is_active), None)
+
+
+def _is_degraded(now: WatchedBond) -> bool:
+    return now.working <= FEW < len(now.members) or not now.working
+
+
+def _degraded(now: WatchedBond) -> str:
+    lost = ", ".join(str(one) for one in now.members if not (one.is_in_bond and one.is_up))
+    left = ", ".join(str(one) for one in now.members if one.is_in_bond and one.is_up)
+    if not left:
+        return f"no member works, so the pod has no network here: {lost}"
+    return f"only {left} is left, the next failure cuts the pod off; mend {lost}"

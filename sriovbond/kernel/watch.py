@@ -1,0 +1,215 @@
+"""Hears, from one socket on the host, what happens to the links in the namespaces of pods.
+
+A namespace gets a number of the host's (nsid), by which its events are told apart and its links
+are read. Nothing of ours stays inside: that would pin it, and the VFs in it.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sriovbond.bond.watching import Heard
+from sriovbond.errors import KernelError, MachineError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.bonding import (
+    IFLA_BOND_ACTIVE_SLAVE,
+    IFLA_BOND_SLAVE_FAILURES,
+    IFLA_BOND_SLAVE_MII_STATUS,
+)
+from sriovbond.kernel.links import IFF_LOWER_UP, RTEXT_FILTER_SKIP_STATS
+from sriovbond.kernel.netlink import Netlink, Request
+
+# include/uapi/linux/netlink.h, rtnetlink.h, net_namespace.h, if_link.h
+_NETLINK_ADD_MEMBERSHIP: Final = 1
+_NETLINK_LISTEN_ALL_NSID: Final = 8
+_RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
+_SO_RCVBUFFORCE: Final = 33
+_NETNSA_NSID, _NETNSA_FD = 1, 3
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 3, 10, 18
+_IFLA_EXT_MASK, _IFLA_PHYS_PORT_NAME, _IFLA_TARGET_NETNSID = 29, 38, 46
+_IFLA_PARENT_DEV_NAME, _IFLA_PARENT_DEV_BUS_NAME = 56, 57
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_DATA = 1, 2, 5
+_NO_NUMBER: Final = -1
+_CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
+_LINK: Final = struct.Struct("=BxHiII")
+_MESSAGE: Final = struct.Struct("=IHHII")
+_INT: Final = struct.Struct("=i")
+_ATTRIBUTE: Final = struct.Struct("=HHI")
+_GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
+_RECEIVE_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """A link changed or went; `nsid` is None in the host's own namespace."""
+
+    nsid: int | None
+    link: Heard
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceEvent:
+    """A namespace of this number is gone; another one may get the number."""
+
+    nsid: int
+
+
+class OverrunError(Exception):
+    """The kernel had more to tell than the socket took: read all anew."""
+
+
+class Watch:
+    """The listening socket; `fileno` is readable when there is something to hear."""
+
+    def __init__(self, buffer_bytes: int) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
+            self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID, 1)
+            self._socket.bind((0, 0))
+            for group in (_RTNLGRP_LINK, _RTNLGRP_NSID):
+                self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        except OSError as error:
+            self._socket.close()
+            raise MachineError(
+                f"cannot listen to the links of all namespaces: {error.strerror}; "
+                "the agent needs CAP_NET_ADMIN and CAP_NET_BROADCAST"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._socket.fileno()
+
+    def events(
+        self, is_wanted: Callable[[int | None], bool]
+    ) -> Iterator[LinkEvent | NamespaceEvent]:
+        """Yield what was heard of wanted nsids' links, and of namespaces that went.
+
+        Raises OverrunError where something was lost.
+        """
+        while True:
+            try:
+                data, told, _, (sender, _) = self._socket.recvmsg(
+                    _RECEIVE_BYTES, socket.CMSG_SPACE(_INT.size)
+                )
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise OverrunError from error
+                raise
+            if not sender:  # the kernel: nobody else may tell us of links
+                nsid = _nsid(told)
+                yield from _events(data, nsid, is_link_wanted=is_wanted(nsid))
+
+
+def number(home: Netlink, descriptor: int) -> int:
+    """Return the nsid of the namespace open at `descriptor`; it gets one where it has none."""
+    found = _number(home, descriptor)
+    if found == _NO_NUMBER:
+        body = bytes(_GENERIC_BYTES) + _attribute(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
+        doing = "number a pod's namespace"
+        with nl.passing_over(errno.EEXIST):  # somebody else was quicker
+            home.send(Request(nl.RTM_NEWNSID, doing, body + _attribute(_NETNSA_FD, descriptor)))
+        found = _number(home, descriptor)
+    if found == _NO_NUMBER:
+        raise KernelError("cannot number a pod's namespace: the kernel gave none", errno.EPROTO)
+    return found
+
+
+def read(home: Netlink, nsid: int) -> dict[int, Heard]:
+    """Return the links of the namespace of that number, by index. Raises KernelError."""
+    body = _LINK.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_TARGET_NETNSID, nsid)
+    body += _attribute(_IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    request = Request(nl.RTM_GETLINK, "list the links of a pod", body)
+    found = (_heard(answer) for answer in home.ask(request, is_dump=True))
+    return {link.index: link for link in found}
+
+
+def _number(home: Netlink, descriptor: int) -> int:
+    body = bytes(_GENERIC_BYTES) + _attribute(_NETNSA_FD, descriptor)
+    request = Request(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
+    for answer in home.ask(request, is_dump=False):
+        return _nsid_in(answer)
+    return _NO_NUMBER
+
+
+def _events(
+    data: bytes, nsid: int | None, *, is_link_wanted: bool
+) -> Iterator[LinkEvent | NamespaceEvent]:
+    offset = 0
+    while offset + _MESSAGE.size <= len(data):
+        length, type_, _, _, _ = _MESSAGE.unpack_from(data, offset)
+        body = data[offset + _MESSAGE.size : offset + length]
+        if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
+            # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
+            if is_link_wanted and body[0] == socket.AF_UNSPEC:
+                yield LinkEvent(nsid, _heard(body), is_gone=type_ == nl.RTM_DELLINK)
+        elif type_ == nl.RTM_DELNSID and nsid is None:
+            yield NamespaceEvent(_nsid_in(body))
+        offset += (max(length, _MESSAGE.size) + 3) & ~3
+
+
+def _nsid(told: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, payload in told:
+        if (level, kind) == (nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID):
+            return int(_INT.unpack_from(payload)[0])
+    return None
+
+
+def _nsid_in(body: bytes) -> int:
+    for attribute, _, payload in nl.attributes(body, _GENERIC_BYTES):
+        if attribute == _NETNSA_NSID:
+            return int(_INT.unpack_from(payload)[0])
+    return _NO_NUMBER
+
+
+def _heard(body: bytes) -> Heard:
+    _, _, index, flags, _ = _LINK.unpack_from(body)
+    told = {attribute: payload for attribute, _, payload in nl.attributes(body, _LINK.size)}
+    info = {one: part for one, _, part in nl.attributes(told.get(_IFLA_LINKINFO, b""), 0)}
+    bond = {one: part for one, _, part in nl.attributes(info.get(_IFLA_INFO_DATA, b""), 0)}
+    member = {one: part for one, _, part in nl.attributes(info.get(_IFLA_INFO_SLAVE_DATA, b""), 0)}
+    kind = _text(info.get(_IFLA_INFO_KIND, b""))
+    return Heard(
+        index=index,
+        name=_text(told.get(_IFLA_IFNAME, b"")),
+        kind=kind,
+        master=_whole(told.get(_IFLA_MASTER, b"")),
+        has_carrier=bool(flags & IFF_LOWER_UP),
+        device=_device(told),
+        active=_whole(bond.get(IFLA_BOND_ACTIVE_SLAVE, b"")) if kind == "bond" else 0,
+        mii_up=_whole(member.get(IFLA_BOND_SLAVE_MII_STATUS, b"\2")) in _CARRYING,
+        failures=_whole(member.get(IFLA_BOND_SLAVE_FAILURES, b"")),
+    )
+
+
+def _device(told: dict[int, bytes]) -> str:
+    """Return the address of a link's device, as `links.device_of`."""
+    parent = _text(told.get(_IFLA_PARENT_DEV_NAME, b""))
+    port = _text(told.get(_IFLA_PHYS_PORT_NAME, b""))
+    is_simulated = _text(told.get(_IFLA_PARENT_DEV_BUS_NAME, b"")) == "netdevsim"
+    return f"{parent}/{port}" if is_simulated and port else parent
+
+
+def _text(payload: bytes) -> str:
+    return nl.text(payload.rstrip(b"\0"))
+
+
+def _whole(payload: bytes) -> int:
+    return int.from_bytes(payload, "little")
+
+
+def _attribute(kind: int, value: int) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size, kind, value & 0xFFFFFFFF)

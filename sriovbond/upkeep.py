@@ -1,0 +1,227 @@
+"""What a bond needs between its ADD and its DEL: compared, repaired, announced, or released.
+
+Each enters the pod for that moment only, by the record's path, and checks whom it found there.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import deviceinfo
+from deviceinfo import PodRef
+from sriovbond import candidates, log, records, release
+from sriovbond.bond import plan as planning
+from sriovbond.bond.happenings import Kind
+from sriovbond.bond.links import Link, Member
+from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.cni.result import CniResult
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import addresses, bonding, links, netns
+from sriovbond.kernel.netns import Namespace
+from sriovbond.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What may be done to a bond that has lost members.
+
+    `settings_of_pf` also has the PF's settings for a VF written as they were at ADD: another
+    operator may be writing them, too.
+    """
+
+    members: bool = True
+    settings_of_pf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found or done, in words; `member` names whom it is about."""
+
+    kind: Kind
+    text: str
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an examination found and did; `drift` is what still stands otherwise than ADD had it."""
+
+    findings: tuple[Finding, ...] = ()
+    drift: tuple[str, ...] = ()
+
+
+def examine(
+    host: Host,
+    container_id: str,
+    ifname: str,
+    repairs: Repairs,
+    *,
+    is_namespace_gone: bool = False,
+) -> Examined:
+    """Compare an attachment with its record, and mend what is safe to mend.
+
+    One whose ADD was killed, or whose pod went without a DEL, is released as GC would.
+    `is_namespace_gone` is the kernel's word; a path alone that is not there proves little.
+    Raises TryLaterError while another call has the attachment, MachineError, KernelError.
+    """
+    with records.locked(host, container_id, ifname):
+        record = records.read(host, container_id, ifname)
+        if record is None or (record.is_complete and record.plan is None):
+            return Examined()  # of the latter IPAM's part is left, and the runtime asks again
+        if not record.is_complete or record.plan is None:
+            return _released(host, record, "its ADD was cut short")
+        if record.boot_id != host.boot_id():
+            return _released(host, record, "it is of an earlier boot of this node")
+        try:
+            with netns.opened(record.netns) as pod, netns.own() as home:
+                if pod.identity == record.namespace:
+                    return _Visit(host, pod, home, record, record.plan, repairs).examine()
+        except netns.NamespaceGoneError:
+            pass
+        if is_namespace_gone or _has_come_home(record.plan):
+            return _released(host, record, "its pod went without a DEL")
+        return Examined(drift=(f"its namespace {record.netns} is not to be found",))
+
+
+def announce(host: Host, container_id: str, ifname: str) -> None:
+    """Announce the bond's addresses again, now that it has a carrier; best effort."""
+    record = records.read(host, container_id, ifname)
+    if record is None or record.plan is None or not record.is_complete:
+        return
+    with suppress(netns.NamespaceGoneError), netns.opened(record.netns) as pod:
+        link = links.find(pod.netlink, ifname) if pod.identity == record.namespace else None
+        if link:
+            addresses.announce(pod, ifname, link.mac, _leased(record))
+
+
+def _released(host: Host, record: Record, why: str) -> Examined:
+    outcome = release.release(host, record)
+    outcome.tell()
+    if outcome.problems:
+        return Examined(drift=tuple(one.message for one in outcome.problems))
+    text = f"{record.ifname}: {why}: what was left of it is put back"
+    return Examined((Finding(Kind.RELEASED, text),))
+
+
+def _has_come_home(plan: BondPlan) -> bool:
+    """Tell whether the devices that were in the pod stand on the host: then their namespace died.
+
+    Without the mount of /run/netns a container finds no namespace; that must release nothing.
+    """
+    devices = {member.device for member in plan.members} - {""}
+    with netns.own() as home:
+        at_home = {link.device for link in links.dump(home.netlink)}
+    return bool(devices) and devices <= at_home
+
+
+def _leased(record: Record) -> CniResult:
+    return CniResult.from_json(record.leased, where="the record") if record.leased else CniResult()
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One bond, with its namespace and the host's open."""
+
+    host: Host
+    pod: Namespace
+    home: Namespace
+    record: Record
+    plan: BondPlan
+    repairs: Repairs
+
+    def examine(self) -> Examined:
+        """Bring lost members back where that is allowed, and compare what stands."""
+        findings: list[Finding] = []
+        state = bonding.observe(self.pod.netlink, self.plan.name)
+        if state and self.repairs.members and len(state.members) < len(self.plan.members):
+            findings += self._bring_back(state)
+            state = bonding.observe(self.pod.netlink, self.plan.name)
+        if state is None:
+            return Examined(tuple(findings), (f"{self.plan.name} is gone, or is no bond",))
+        return Examined(tuple(findings), tuple(self._drift(state)))
+
+    def _drift(self, state: BondState) -> Iterator[str]:
+        """Yield what stands otherwise; of members that are nowhere in the pod is told elsewhere."""
+        standing = links.dump(self.pod.netlink)
+        here = tuple(one for one in self.plan.members if links.find_again(standing, one.link))
+        yield from planning.differences(replace(self.plan, members=here), state)
+        yield from addresses.differences(
+            self.pod.netlink, state.name, state.index, _leased(self.record), in_any_table=True
+        )
+
+    def _bring_back(self, state: BondState) -> Iterator[Finding]:
+        """Put members that are back on the host into the bond again; tell of each."""
+        in_pod = links.dump(self.pod.netlink)
+        lost = [one for one in self.plan.members if not links.find_again(in_pod, one.link)]
+        if not any(one.device for one in lost):
+            return
+        at_home = links.dump(self.home.netlink, with_vfs=True)
+        for member in lost:
+            found = next((one for one in at_home if one.device == member.device), None)
+            if member.device and found:
+                yield self._brought_back(state, member, found, at_home)
+
+    def _brought_back(
+        self, state: BondState, member: Member, found: Link, at_home: Sequence[Link]
+    ) -> Finding:
+        against = self._against(member, found)
+        try:
+            if not against:
+                if self.repairs.settings_of_pf:
+                    self._restore_settings(member, at_home)
+                self._rejoin(state, member, found)
+        except SriovbondError as error:
+            against = error.message
+        told = f"{self.plan.name}: {member}"
+        if against:
+            text = f"{told} is back, and cannot be in the bond again: {against}"
+            return Finding(Kind.REPAIR_REFUSED, text, member.name)
+        text = f"{told} was gone, came back, and is in the bond again"
+        return Finding(Kind.REPAIRED, text, member.name)
+
+    def _against(self, member: Member, found: Link) -> str:
+        """Say why the link is not to be touched, empty where nothing is against it."""
+        if found.master:
+            return f"on the host {found.name} is in another interface"
+        for other in records.read_all(self.host)[0]:
+            theirs = other.plan.members if other.plan else ()
+            if other.key != self.record.key and member.device in {one.device for one in theirs}:
+                return f"it is {other.ifname}'s of container {other.container_id} now"
+        namespace, name, uid = self.record.pod
+        pod = PodRef(namespace, name, uid, self.record.container_id, self.record.netns)
+        lying = candidates.lying([found])
+        told = deviceinfo.find_devices(pod, self.host.places, lying)
+        given = told.get(member.device)
+        if given and told.is_foreign(given):
+            return f"{given.claims[0].pod} was given it ({given.claims[0].source})"
+        return ""
+
+    def _restore_settings(self, member: Member, at_home: Sequence[Link]) -> None:
+        """Have the PF treat the VF as at ADD; its MAC too where that is known to have been set."""
+        pfs = (one for one in at_home if member.pf and one.device == member.pf.device and one.vfs)
+        pf = next(pfs, None)
+        now = next((one for one in pf.vfs if one.number == member.vf_number), None) if pf else None
+        if pf and now and member.settings:
+            wanted = replace(member.settings, mac=member.administrative_mac or now.mac)
+            for fault in links.restore_vf(self.home.netlink, pf, now, wanted):
+                log.event(logging.WARNING, fault.message, pci=member.device)
+
+    def _rejoin(self, state: BondState, member: Member, found: Link) -> None:
+        was = replace(member.link, is_up=False, name=found.name, addresses=(), routes=())
+        for fault in links.restore(self.home.netlink, found, was):
+            raise fault
+        links.move(self.home.netlink, found, self.pod.descriptor, "pod")
+        name = found.name
+        try:
+            here = links.find(self.pod.netlink, name) or found
+            if name != member.name:
+                links.rename(self.pod.netlink, here, member.name)
+                name = member.name
+            bonding.add_member(self.pod.netlink, member, here.index, state)
+            if self.plan.value("primary") == member.name:
+                bonding.set_primary(self.pod.netlink, state, member.name, here.index)
+        except SriovbondError:
+            release.send_home(self.pod, name)
+            raise

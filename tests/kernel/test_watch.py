@@ -1,0 +1,231 @@
+"""The agent's watch: what happens to bonds in pods is told, from one socket on the host."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sriovbond import records
+from sriovbond.host import Host
+from tests.kernel.conftest import Wires
+from tests.support.agents import Agent, an_agent, wait_for
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, a_pod, batch, ip
+from tests.support.shims import Shim
+
+Config = dict[str, object]
+Running = Callable[..., Agent]
+POD_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=nf;K8S_POD_NAME=upf-0;K8S_POD_UID=u-1"
+
+
+@pytest.fixture
+def running(host: Host, tmp_path: Path) -> Iterator[Running]:
+    """Return a function that runs an agent with these settings until the test ends."""
+    with ExitStack() as held:
+
+        def run(**given: Any) -> Agent:  # noqa: ANN401 - settings
+            shim = Shim(tmp_path / "none", tmp_path)
+            given = {"state": host.state, "run": host.run, "socket": tmp_path / "sock", **given}
+            return held.enter_context(an_agent(shim, **given))
+
+        yield run
+
+
+def over(wires: Wires, **keys: object) -> Config:
+    return a_config(links=wires.links, miimon=50, **keys)
+
+
+def kinds(agent: Agent) -> list[str]:
+    return re.findall(r" kind=(\w+)", agent.said)
+
+
+def told(agent: Agent, kind: str, count: int = 1) -> str:
+    """Wait until the agent has told of this kind so often; return the last line of it."""
+    wait_for(lambda: kinds(agent).count(kind) >= count)
+    return [line for line in agent.said.splitlines() if f"kind={kind}" in line][-1]
+
+
+def await_working(pod: Pod, count: int = 2) -> None:
+    wait_for(lambda: sum(one.mii_up for one in pod.the_bond().members) == count)
+
+
+def active(pod: Pod) -> str:
+    return next((one.name for one in pod.the_bond().members if one.is_active), "")
+
+
+def far_of(name: str) -> str:
+    return name.replace("net", "far")
+
+
+def let_adopt() -> None:
+    """Let the agent find the new bond: it leaves the ADD its time."""
+    time.sleep(0.5)
+
+
+def test_a_failover_is_told_with_pod_and_members(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    agent = running()
+    runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
+    await_working(wires.pod)
+    let_adopt()
+    first = active(wires.pod)
+
+    wires.far.ip(f"link set {far_of(first)} down")
+    line = told(agent, "BondFailover")
+
+    assert f"{active(wires.pod)} is the active member now; {first} has failed" in line
+    assert f"pod=nf/upf-0 container={wires.pod.container_id} ifname=bond0" in line
+    assert "level=warning" in line
+    told(agent, "BondDegraded")
+    wires.far.ip(f"link set {far_of(first)} up")
+    told(agent, "BondRestored")
+    runtime.delete(over(wires)).ok()
+    assert kinds(agent).count("BondFailover") == 1
+
+
+def test_what_add_and_del_do_is_no_news(running: Running, runtime: Runtime, wires: Wires) -> None:
+    agent = running()
+    for _ in range(3):
+        runtime.add(over(wires)).ok()
+        await_working(wires.pod)
+        let_adopt()
+        runtime.delete(over(wires)).ok()
+    time.sleep(0.5)
+
+    assert kinds(agent) == []
+
+
+def test_a_bond_that_stood_before_the_agent_is_watched(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    runtime.add(over(wires)).ok()
+    await_working(wires.pod)
+    running().kill()
+    agent = running()
+    first = active(wires.pod)
+
+    wires.far.ip(f"link set {far_of(first)} down")
+
+    assert first in told(agent, "BondFailover")
+
+
+def test_an_overrun_loses_no_failover(running: Running, runtime: Runtime, wires: Wires) -> None:
+    agent = running(watch_buffer_bytes=1 << 14)
+    runtime.add(over(wires)).ok()
+    await_working(wires.pod)
+    let_adopt()
+    first = active(wires.pod)
+
+    os.kill(agent.pid, signal.SIGSTOP)
+    batch(*(f"link add flood{n} type dummy" for n in range(100)))
+    wires.far.ip(f"link set {far_of(first)} down")
+    wait_for(lambda: active(wires.pod) not in ("", first))
+    wires.far.ip(f"link set {far_of(first)} up")
+    await_working(wires.pod)
+    batch(*(f"link del flood{n}" for n in range(100)))
+    os.kill(agent.pid, signal.SIGCONT)
+
+    assert first in told(agent, "BondFailover")
+    assert "all is read again" in agent.said
+
+
+def test_a_pod_that_went_without_a_del_is_released(
+    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    leases = tmp_path / "leases"
+    ipam = {"type": "host-local", "dataDir": str(leases), "subnet": "192.0.2.0/24"}
+    agent = running(gone_after_s=0.2)
+    runtime.add(over(wires, ipam=ipam)).ok()
+    let_adopt()
+    assert list(leases.rglob("192.0.2.*"))
+
+    ip(f"netns del {wires.pod.name}")
+    line = told(agent, "BondReleased")
+
+    assert "its pod went without a DEL" in line
+    assert not records.keys(runtime.host)
+    assert not list(leases.rglob("192.0.2.*"))
+    runtime.delete(over(wires, ipam=ipam)).ok()
+
+
+def test_a_namespace_that_is_only_not_found_is_left_alone(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    runtime.add(over(wires)).ok()
+    (record,) = records.read_all(runtime.host)[0]
+    records.write(runtime.host, replace(record, netns="/run/netns/not-mounted"))
+
+    agent = running(gone_after_s=0.1, check_interval_s=0.3)
+    time.sleep(1.5)
+
+    assert kinds(agent) == []
+    assert records.keys(runtime.host)
+    assert wires.pod.bond() is not None
+
+
+def test_an_add_that_was_killed_is_released_when_the_agent_starts(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    runtime.add(over(wires)).ok()
+    (record,) = records.read_all(runtime.host)[0]
+    records.write(runtime.host, replace(record, is_complete=False, leased={}))
+
+    agent = running()
+
+    assert "its ADD was cut short" in told(agent, "BondReleased")
+    assert wires.pod.bond() is None
+    assert not records.keys(runtime.host)
+
+
+def test_drift_is_told_once_and_ends(running: Running, runtime: Runtime, wires: Wires) -> None:
+    agent = running(check_interval_s=0.5)
+    runtime.add(over(wires)).ok()
+    await_working(wires.pod)
+    let_adopt()
+
+    wires.pod.ip("link set bond0 type bond miimon 70")
+    line = told(agent, "BondDrift")
+    time.sleep(1.5)
+
+    assert "miimon is 70 where 50 was asked for" in line
+    assert kinds(agent) == ["BondDrift"]
+
+
+def test_the_number_of_a_dead_namespace_may_be_anothers(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    agent = running(gone_after_s=60)
+    runtime.add(over(wires)).ok()
+    await_working(wires.pod)
+    let_adopt()
+    ip(f"netns del {wires.pod.name}")
+    with a_pod("next") as following, a_pod("far") as far:
+        make_wires(following, far)
+        again = Runtime(runtime.host, following)
+        again.add(a_config(links=[{"name": "net1"}, {"name": "net2"}], miimon=50)).ok()
+        await_working(following)
+        let_adopt()
+        first = active(following)
+
+        far.ip(f"link set {far_of(first)} down")
+        line = told(agent, "BondFailover")
+        again.delete({}).ok()
+
+    assert following.container_id in line
+
+
+def make_wires(pod: Pod, far: Pod) -> None:
+    pod.batch(
+        *(f"link add net{n} type veth peer far{n} netns {far.name}" for n in (1, 2)),
+        "link set net1 up",
+        "link set net2 up",
+    )
+    far.batch("link set far1 up", "link set far2 up")

@@ -1,0 +1,183 @@
+from dataclasses import replace
+
+import pytest
+
+from sriovbond.bond import watching
+from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
+from sriovbond.bond.watching import Heard
+from tests.support.builders import a_member, a_plan, a_vf, two_vfs
+
+SUBJECT = Subject("c1", "bond0", "net", "ns", "nf1")
+PLAN = a_plan()
+BOND, NET1, NET2 = 9, 11, 12
+Links = dict[int, Heard]
+
+
+def links(*, active: int = NET1, **changed: dict[str, object]) -> Links:
+    """Return the links of a bond whose members work, but for what is `changed` of net1, net2."""
+    members = {
+        index: Heard(
+            index, member.name, master=BOND, has_carrier=True, device=member.device, mii_up=True
+        )
+        for index, member in zip((NET1, NET2), PLAN.members, strict=True)
+    }
+    bond = Heard(BOND, "bond0", kind="bond", has_carrier=True, active=active)
+    told = {
+        index: replace(one, **changed.get(one.name, {}))  # type: ignore[arg-type] # a test's facts
+        for index, one in members.items()
+    }
+    return {BOND: bond, **told}
+
+
+def bond(found: Links) -> WatchedBond:
+    return watching.observe(SUBJECT, PLAN, found)
+
+
+def told(before: Links, now: Links, *, is_reread: bool = False) -> list[Happening]:
+    return list(watching.follow(bond(before), bond(now), 1.0, is_reread=is_reread)[1])
+
+
+DOWN: dict[str, object] = {"has_carrier": False, "mii_up": False, "failures": 1}
+
+
+def test_a_bond_is_seen_as_its_namespaces_links_tell() -> None:
+    found = bond(links(net2=DOWN))
+
+    assert (found.mode, found.has_carrier, found.working) == ("active-backup", True, 1)
+    assert [(one.name, one.pf, one.is_up, one.is_active) for one in found.members] == [
+        ("net1", "pf0", True, True),
+        ("net2", "pf1", False, False),
+    ]
+
+
+def test_a_member_is_found_by_its_device_under_another_name() -> None:
+    found = bond(links(net1={"name": "eth7"}))
+
+    assert found.working == 2
+
+
+def test_a_member_is_found_by_its_name_where_the_kernel_tells_no_devices() -> None:
+    found = bond(links(net1={"device": ""}, net2={"device": ""}))
+
+    assert found.working == 2
+
+
+def test_a_link_of_another_device_is_no_member_whatever_its_name() -> None:
+    found = bond(links(net1={"device": "0000:99:00.0"}))
+
+    assert [one.is_in_bond for one in found.members] == [False, True]
+
+
+def test_members_without_a_device_are_told_apart_by_name() -> None:
+    plan = a_plan([a_member("net1"), a_member("net2")])
+
+    found = watching.observe(SUBJECT, plan, links(net1={"device": ""}, net2={"device": ""}))
+
+    assert found.working == 2
+
+
+def test_a_failover_names_the_member_that_failed_and_its_pf() -> None:
+    after, (failover,) = watching.follow(bond(links()), bond(links(active=NET2)), 7.0)
+
+    assert failover.kind is Kind.FAILOVER
+    assert failover.member is not None
+    assert failover.member.name == "net1"
+    assert "net2 (0000:02:10.0 of pf1) is the active member now" in failover.text
+    assert "moved by hand" in failover.text
+    assert (after.failovers, after.failed_over_at) == (1, 7.0)
+
+
+def test_a_failover_of_a_dead_member_says_where_to_look() -> None:
+    happenings = told(links(), links(active=NET2, net1=DOWN))
+
+    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_DOWN, Kind.DEGRADED]
+    assert "look at pf0, its cable and its switch port" in happenings[0].text
+    assert "only net2 (0000:02:10.0 of pf1) is left" in happenings[2].text
+    assert all(one.is_warning for one in happenings)
+
+
+def test_a_bond_without_a_member_that_works_is_told_so() -> None:
+    happenings = told(links(net1=DOWN), links(net1=DOWN, net2=DOWN))
+
+    assert happenings[-1].kind is Kind.DEGRADED
+    assert "the pod has no network here" in happenings[-1].text
+
+
+def test_a_bond_that_is_whole_again_is_told_so() -> None:
+    happenings = told(links(active=NET2, net1=DOWN), links(active=NET2, net1={"failures": 1}))
+
+    assert [one.kind for one in happenings] == [Kind.MEMBER_UP, Kind.RESTORED]
+    assert not any(one.is_warning for one in happenings)
+
+
+def test_a_member_that_vanished_is_gone_and_not_merely_down() -> None:
+    now = links(active=NET2)
+    del now[NET1]
+
+    happenings = told(links(), now)
+
+    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_GONE, Kind.DEGRADED]
+    assert "has failed" in happenings[0].text
+
+
+def test_a_member_that_was_taken_out_is_gone_too() -> None:
+    happenings = told(links(), links(net2={"master": 0}))
+
+    assert [one.kind for one in happenings] == [Kind.MEMBER_GONE, Kind.DEGRADED]
+
+
+@pytest.mark.parametrize(("is_reread", "count"), [(True, 1), (False, 0)])
+def test_a_failover_there_and_back_is_known_by_the_count_of_failures(
+    is_reread: bool,  # noqa: FBT001 - a parameter of the test
+    count: int,
+) -> None:
+    happenings = told(links(), links(net1={"failures": 1}), is_reread=is_reread)
+
+    assert [one.kind for one in happenings] == [Kind.FAILOVER] * count
+
+
+def test_a_first_active_member_is_no_failover() -> None:
+    assert told(links(active=0), links()) == []
+
+
+def test_one_of_three_members_less_is_not_yet_degraded() -> None:
+    plan = a_plan([*two_vfs(), a_vf("net3", 1)])
+    third = plan.members[2]
+    heard = Heard(13, "net3", master=BOND, device=third.device, mii_up=True)
+    before = watching.observe(SUBJECT, plan, {**links(), 13: heard})
+    now = watching.observe(SUBJECT, plan, {**links(net2=DOWN), 13: heard})
+
+    happenings = watching.follow(before, now, 1.0)[1]
+
+    assert [one.kind for one in happenings] == [Kind.MEMBER_DOWN]
+
+
+def test_another_bond_of_the_same_name_is_no_news() -> None:
+    now = links(net1={"master": 10, "mii_up": False}, net2={"master": 10})
+    now[10] = replace(now.pop(BOND), index=10, active=0)
+
+    assert told(links(), now) == []
+
+
+def test_a_bond_that_is_gone_has_lost_its_members() -> None:
+    now = links(net1={"master": 0}, net2={"master": 0})
+    del now[BOND]
+
+    kinds = [one.kind for one in told(links(), now)]
+
+    assert kinds == [Kind.MEMBER_GONE, Kind.MEMBER_GONE, Kind.DEGRADED]
+
+
+def test_what_is_carried_on() -> None:
+    before = replace(bond(links()), failovers=3, failed_over_at=5.0, drift=("mtu",))
+
+    after, happenings = watching.follow(before, bond(links()), 7.0)
+
+    assert (after, happenings) == (before, ())
+
+
+def test_a_bond_that_never_came_up_is_told_of() -> None:
+    (happening,) = watching.standing(bond(links(net2=DOWN)), 1.0)
+
+    assert happening.kind is Kind.DEGRADED
+    assert watching.standing(bond(links()), 1.0) == ()
