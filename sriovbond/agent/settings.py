@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from sriovbond.agent.address import Address
 from sriovbond.errors import ConfigError
 from sriovbond.host import Host
 
@@ -17,6 +18,11 @@ PREFIX: Final = "SRIOVBOND_AGENT_"
 Count = Annotated[int, Field(ge=1, le=4096)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Bytes = Annotated[int, Field(ge=1 << 12, le=1 << 30)]
+NodeName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?)?$")]
+
+
+def _listenable(text: str) -> str:
+    return str(Address.parse(text)) if text else ""
 
 
 class Settings(BaseModel):
@@ -53,6 +59,18 @@ class Settings(BaseModel):
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
     kubelet_timeout_s: Seconds = Host().kubelet_timeout_s
     dhcp_carrier_timeout_s: Seconds = Host().dhcp_carrier_timeout_s
+
+    metrics: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9750"
+    """Where metrics and probes are told, if anywhere; who connects there may read pods' names."""
+    kubernetes_events: bool = False
+    """Write what happens to bonds as Events of their pods; needs the kubeconfig."""
+    node_name: NodeName = ""
+    """The node's name in Kubernetes, for its Events, where it is not the machine's."""
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where to tell the metrics."""
+        return Address.parse(self.metrics) if self.metrics else None
 
     @property
     def host(self) -> Host:

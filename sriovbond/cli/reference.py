@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sriovbond.agent.series import ROWS
 from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
@@ -67,6 +68,19 @@ def _rules() -> Iterator[str]:
         yield f"| `{rule.id}` | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
 
 
+def metrics() -> str:
+    """Return the table of the agent's metrics."""
+    return "\n".join(_metrics())
+
+
+def _metrics() -> Iterator[str]:
+    yield "| metric | type | labels | what |"
+    yield "|---|---|---|---|"
+    for row in ROWS:
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        yield f"| `{row.name}` | {row.kind} | {labels} | {row.help} |"
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"keys": keys, "options": options, "rules": rules}
+    {"keys": keys, "options": options, "rules": rules, "metrics": metrics}
 )

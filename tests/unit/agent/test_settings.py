@@ -42,3 +42,29 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
 
     with pytest.raises(ConfigError, match=str(file)):
         settings.load(file, {})
+
+
+def test_metrics_are_told_to_this_node_alone_unless_another_address_is_chosen() -> None:
+    assert str(settings.load(environ={}).metrics_address) == "127.0.0.1:9750"
+    chosen = settings.load(environ={"SRIOVBOND_AGENT_METRICS": "0.0.0.0:9750"})
+    assert str(chosen.metrics_address) == "0.0.0.0:9750"
+
+
+def test_no_metrics_and_no_events_can_be_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('metrics = ""\n')
+
+    given = settings.load(file, {"SRIOVBOND_AGENT_KUBERNETES_EVENTS": "true"})
+
+    assert (given.metrics_address, given.kubernetes_events) == (None, True)
+    assert settings.load(environ={}).kubernetes_events is False
+
+
+def test_an_address_or_a_node_that_is_none_is_named() -> None:
+    given = {"SRIOVBOND_AGENT_METRICS": ":9750", "SRIOVBOND_AGENT_NODE_NAME": "a b"}
+
+    with pytest.raises(ConfigError) as caught:
+        settings.load(environ=given)
+
+    for words in ("metrics: ", "IP:PORT is wanted", "':9750'", "node_name: ", "'a b'"):
+        assert words in caught.value.message

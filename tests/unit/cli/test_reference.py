@@ -1,6 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
+from sriovbond.agent.series import ROWS
 from sriovbond.bond.config import OWN_FIELDS
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
@@ -16,7 +17,7 @@ def table(part: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("part", ["keys", "options", "rules"])
+@pytest.mark.parametrize("part", ["keys", "options", "rules", "metrics"])
 def test_a_table_has_as_many_cells_in_each_row(part: str) -> None:
     head, rule, *rows = table(part)
 
@@ -48,6 +49,14 @@ def test_every_rule_has_a_row_with_its_remedy() -> None:
     rows = [(row[0].strip("`"), row[-1].lower()) for row in table("rules")[2:]]
 
     assert rows == [(rule.id, f"{rule.remedy}.".lower()) for rule in (*RULES, *FOUND_ELSEWHERE)]
+
+
+def test_every_metric_has_a_row_with_its_labels_and_help() -> None:
+    rows = [
+        (row[0].strip("`"), row[1], row[2].replace("`", ""), row[3]) for row in table("metrics")[2:]
+    ]
+
+    assert rows == [(row.name, row.kind, ", ".join(row.labels), row.help) for row in ROWS]
 
 
 def test_a_part_that_is_none_is_told_with_those_that_are() -> None:

@@ -1,0 +1,52 @@
+"""Where to listen, as an operator writes it."""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+_UNIX: Final = "unix:"
+_IP_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})")
+_PATH_BYTES: Final = 100  # sun_path has 108, and the name of the moment is longer by 5
+_MAX_PORT: Final = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address and a port, or the path of a unix socket where `host` is empty."""
+
+    host: str = ""
+    port: int = 0
+    path: Path = Path()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read IP:PORT, [IPv6]:PORT or unix:/PATH. Raises ValueError that says so."""
+        path = text.removeprefix(_UNIX)
+        if path != text and path.startswith("/") and len(os.fsencode(path)) <= _PATH_BYTES:
+            return cls(path=Path(path))
+        try:
+            host, port = _parts(text)
+        except ValueError:
+            raise ValueError(
+                "IP:PORT is wanted, such as 127.0.0.1:9750, or [IPv6]:PORT, or unix:/PATH of at "
+                f"most {_PATH_BYTES} bytes, or nothing where nobody shall listen"
+            ) from None
+        return cls(host, port)
+
+    def __str__(self) -> str:
+        if not self.host:
+            return f"{_UNIX}{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _parts(text: str) -> tuple[str, int]:
+    found = _IP_PORT.fullmatch(text)
+    if not found or not 0 < int(found[2]) <= _MAX_PORT:
+        raise ValueError(text)
+    host = ipaddress.ip_address(found[1].strip("[]"))
+    if (host.version == 6) != found[1].startswith("["):  # noqa: PLR2004 - the protocol's version
+        raise ValueError(text)
+    return str(host), int(found[2])

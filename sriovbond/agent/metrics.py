@@ -1,0 +1,190 @@
+"""What the agent counts and times, and how it is told to Prometheus; alone knows its library."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sriovbond import __version__, dispatch
+from sriovbond.agent import series
+from sriovbond.agent.pages import Page
+from sriovbond.agent.series import Row
+from sriovbond.bond.happenings import Happening, Kind, WatchedBond, WatchedMember
+from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
+from sriovbond.cni.versions import Command
+from sriovbond.cni.wire import ErrorCode
+from sriovbond.health import PROBES
+
+IDS: Final = frozenset(
+    {rule.id for rule in (*RULES, *FOUND_ELSEWHERE)} | {probe.id for probe in PROBES}
+)
+"""The ids that a message may end with; test_docs has the code keep to them."""
+_OTHER: Final = "other"
+_GO_DEFAULT: Final = 999  # the code of plugins that choose none (libcni, pkg/types)
+_CODES: Final = frozenset(
+    {*ErrorCode, *(code for _, code in dispatch.CODES), dispatch.IPAM, dispatch.INTERNAL}
+    | {_GO_DEFAULT}
+)
+_ID: Final = re.compile(r"\[([a-z0-9-]+)\]")
+_OUTCOMES: Final = {Kind.REPAIRED: "repaired", Kind.REPAIR_REFUSED: "refused"}
+_COMMANDS: Final = frozenset(Command)
+
+prometheus_client.disable_created_metrics()  # a second series for each, that nobody asks for
+
+
+class Metrics:
+    """The metrics of one agent, with a registry of its own; may be called by any thread.
+
+    The bonds are asked for at each scrape, in the thread that serves it: their series go with
+    them. Of two bonds with equal labels (a sandbox and its successor) the later one is told.
+    """
+
+    def __init__(
+        self,
+        bonds: Callable[[], Sequence[WatchedBond]],
+        queued: Callable[[], int],
+        events_lost: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.registry: Final = CollectorRegistry()
+        self.registry.register(_Bonds(bonds))
+        self.registry.register(_Agent(queued, events_lost))
+        self._durations = self._histogram(series.DURATION)
+        self._step_durations = self._histogram(series.STEP_DURATION)
+        self._errors = self._counter(series.ERRORS)
+        self._leaks = self._counter(series.LEAKS)
+        self._repairs = self._counter(series.REPAIRS)
+        self._happenings = self._counter(series.HAPPENINGS)
+        self._overruns = self._counter(series.OVERRUNS)
+        self._start_at_zero()
+        ProcessCollector(registry=self.registry)
+
+    def tell(self, happening: Happening) -> None:
+        """Count what happened to a bond."""
+        self._happenings.labels(happening.kind).inc()
+        if happening.kind is Kind.RELEASED:
+            self._leaks.inc()
+        if outcome := _OUTCOMES.get(happening.kind):
+            self._repairs.labels(outcome).inc()
+
+    def called(
+        self,
+        command: str,
+        seconds: float,
+        steps: Mapping[str, float],
+        status: int,
+        stdout: str | bytes,
+    ) -> None:
+        """Count a command and its times, in seconds; `steps` are those that log.timed yields."""
+        name = command if command in _COMMANDS else _OTHER
+        self._durations.labels(name).observe(seconds)
+        for step, took in steps.items():
+            self._step_durations.labels(name, step).observe(took)
+        if status:
+            self._errors.labels(name, *_code_and_rule(stdout)).inc()
+
+    def overrun(self) -> None:
+        """Count an overrun of the watch's socket."""
+        self._overruns.inc()
+
+    def page(self) -> Page:
+        """Make the page with all metrics, in Prometheus' text format."""
+        content = prometheus_client.generate_latest(self.registry)
+        return Page(content, prometheus_client.CONTENT_TYPE_PLAIN_0_0_4)
+
+    def _histogram(self, row: Row) -> Histogram:
+        return Histogram(
+            row.name, row.help, row.labels, registry=self.registry, buckets=series.BUCKETS
+        )
+
+    def _counter(self, row: Row) -> Counter:
+        return Counter(row.name, row.help, row.labels, registry=self.registry)
+
+    def _start_at_zero(self) -> None:
+        """Make the series whose labels are known: the first increase must be seen as one."""
+        for command in _COMMANDS - {Command.VERSION}:  # that one the shim answers
+            self._durations.labels(command)
+        for kind in Kind:
+            self._happenings.labels(kind)
+        for outcome in _OUTCOMES.values():
+            self._repairs.labels(outcome)
+
+
+class _Bonds(Collector):
+    def __init__(self, bonds: Callable[[], Sequence[WatchedBond]]) -> None:
+        self._bonds = bonds
+
+    def collect(self) -> Iterator[Metric]:
+        bonds = self._bonds()
+        by_labels = {_bond_labels(bond): bond for bond in bonds}
+        yield _family(series.BONDS, {(): len(bonds)})
+        for row, number in _OF_BONDS.items():
+            yield _family(row, {labels: number(bond) for labels, bond in by_labels.items()})
+        members = {
+            (*labels, *_texts(member.name, member.device, member.pf)): member
+            for labels, bond in by_labels.items()
+            for member in bond.members
+        }
+        for row, count in _OF_MEMBERS.items():
+            yield _family(row, {labels: count(member) for labels, member in members.items()})
+
+
+class _Agent(Collector):
+    def __init__(self, queued: Callable[[], int], events_lost: Callable[[], int]) -> None:
+        self._queued = queued
+        self._events_lost = events_lost
+
+    def collect(self) -> Iterator[Metric]:
+        yield _family(series.QUEUE, {(): self._queued()})
+        yield _family(series.EVENTS_LOST, {(): self._events_lost()})
+        yield _family(series.BUILD, {(__version__,): 1})
+
+
+_OF_BONDS: Final[Mapping[Row, Callable[[WatchedBond], float]]] = {
+    series.CARRIER: lambda bond: bond.has_carrier,
+    series.MEMBERS: lambda bond: len(bond.members),
+    series.WORKING: lambda bond: bond.working,
+    series.FAILOVERS: lambda bond: bond.failovers,
+    series.FAILED_OVER: lambda bond: bond.failed_over_at,
+    series.DRIFT: lambda bond: len(bond.drift),
+}
+_OF_MEMBERS: Final[Mapping[Row, Callable[[WatchedMember], float]]] = {
+    series.MEMBER_UP: lambda member: member.is_up,
+    series.MEMBER_ACTIVE: lambda member: member.is_active,
+    series.MEMBER_IN_BOND: lambda member: member.is_in_bond,
+    series.LINK_FAILURES: lambda member: member.failures,
+}
+
+
+def _family(row: Row, values: Mapping[tuple[str, ...], float]) -> Metric:
+    made = CounterMetricFamily if row.kind is series.Kind.COUNTER else GaugeMetricFamily
+    family = made(row.name, row.help, labels=row.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
+    """Return the labels of a bond; where no pod is known the container's id stands for it."""
+    of = bond.subject
+    return _texts(of.pod_namespace, of.pod_name or of.container_id, of.ifname, of.network)
+
+
+def _texts(*given: str) -> tuple[str, ...]:
+    """Return them as what UTF-8 can write: one that it cannot would hide all metrics."""
+    return tuple(text.encode("utf-8", "replace").decode() for text in given)
+
+
+def _code_and_rule(stdout: str | bytes) -> tuple[str, str]:
+    """Return CNI code and rule id of an error, in no more values than are known."""
+    try:
+        error = json.loads(stdout)
+        code, text = int(error["code"]), str(error["msg"])
+    except (ValueError, KeyError, TypeError):
+        return _OTHER, ""
+    rule = next((found for found in _ID.findall(text) if found in IDS), "")
+    return (str(code) if code in _CODES else _OTHER), rule

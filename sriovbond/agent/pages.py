@@ -1,0 +1,220 @@
+"""A few pages over HTTP, in one thread, for askers who may be slow, many or of bad intent."""
+
+import logging
+import re
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import Final
+
+from sriovbond import log
+from sriovbond.agent import folders
+from sriovbond.agent.address import Address
+from sriovbond.errors import MachineError
+
+CONNECTIONS: Final = 16
+TIMEOUT_S: Final = 5.0
+_BACKLOG: Final = 16
+_REQUEST_BYTES: Final = 8 << 10
+_REQUEST: Final = re.compile(rb"(GET|HEAD) (/[^ ?]*)(?:\?[^ ]*)? HTTP/1\.[01]\r?\n")
+_METHOD: Final = re.compile(rb"[A-Z]+ /[^ ]* HTTP/1\.[01]\r?\n")
+_END: Final = re.compile(rb"\r?\n\r?\n")
+_PLAIN: Final = "text/plain; charset=utf-8"
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is answered: status, content and its type."""
+
+    content: bytes
+    content_type: str = _PLAIN
+    status: int = 200
+
+
+def verdict(fault: str) -> Page:
+    """Make the page of a probe: 200, or 503 with what is at fault."""
+    return Page(f"{fault}\n".encode(), status=503) if fault else Page(b"ok\n")
+
+
+@dataclass(slots=True, eq=False)
+class _Asker:
+    """One connection: what came of its request, then what it has not taken of the answer."""
+
+    connection: socket.socket
+    deadline: float
+    request: bytearray = field(default_factory=bytearray)
+    answer: memoryview | None = None
+
+
+class Pages:
+    """Serves pages by their path until it is closed.
+
+    One answer a connection, each within TIMEOUT_S in all. Where too many are open the oldest is
+    hung up on: who asks at once is always answered.
+    """
+
+    def __init__(self, listening: socket.socket, pages: Mapping[str, Callable[[], Page]]) -> None:
+        self._listening = listening
+        self._pages = pages
+        self._askers: dict[_Asker, None] = {}
+        self._waiting = selectors.DefaultSelector()
+        self._heard, self._told = socket.socketpair()
+        for source in (listening, self._heard):
+            source.settimeout(0)
+            self._waiting.register(source, selectors.EVENT_READ)
+        # in a copy of the context, which has the agent's log
+        run = copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._serve,), name="pages", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and hang up on all."""
+        self._told.close()
+        self._thread.join(TIMEOUT_S)
+
+    def _serve(self) -> None:
+        with self._waiting, self._heard, self._listening:
+            while True:
+                ready = self._waiting.select(self._pause_s())
+                if any(key.fileobj is self._heard for key, _ in ready):
+                    break
+                for key, _ in ready:
+                    if isinstance(key.data, _Asker):
+                        self._go_on(key.data)
+                    else:
+                        self._accept()
+                self._hang_up_on_late()
+            for asker in list(self._askers):
+                self._end(asker)
+
+    def _pause_s(self) -> float | None:
+        first = next(iter(self._askers), None)  # all have the same time: the oldest ends first
+        return None if first is None else max(0.0, first.deadline - time.monotonic())
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:  # no descriptor left: select would come back at once
+            log.event(logging.ERROR, f"cannot accept who asks for metrics: {error.strerror}")
+            time.sleep(1)
+            return
+        connection.settimeout(0)
+        if len(self._askers) >= CONNECTIONS:
+            self._end(next(iter(self._askers)))
+        asker = _Asker(connection, time.monotonic() + TIMEOUT_S)
+        self._askers[asker] = None
+        self._waiting.register(connection, selectors.EVENT_READ, asker)
+
+    def _go_on(self, asker: _Asker) -> None:
+        if asker not in self._askers:
+            return  # hung up on since select told of it
+        try:
+            if asker.answer is None:
+                self._read(asker)
+            if asker.answer is not None:
+                self._write(asker, asker.answer)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end(asker)
+
+    def _read(self, asker: _Asker) -> None:
+        piece = asker.connection.recv(_REQUEST_BYTES)
+        asker.request += piece
+        is_whole = _END.search(asker.request) or len(asker.request) > _REQUEST_BYTES
+        if not piece:
+            self._end(asker)
+        elif is_whole:
+            asker.answer = memoryview(self._answer(bytes(asker.request)))
+            self._waiting.modify(asker.connection, selectors.EVENT_WRITE, asker)
+
+    def _write(self, asker: _Asker, answer: memoryview) -> None:
+        asker.answer = answer[asker.connection.send(answer) :]
+        if not asker.answer:
+            self._end(asker)
+
+    def _answer(self, request: bytes) -> bytes:
+        asked = _REQUEST.match(request)
+        page = self._page(asked[2].decode("ascii", "replace")) if asked else _refused(request)
+        head = (
+            f"HTTP/1.1 {page.status} {_REASONS[page.status]}\r\n"
+            f"Content-Type: {page.content_type}\r\n"
+            f"Content-Length: {len(page.content)}\r\n"
+            "X-Content-Type-Options: nosniff\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        is_head = asked is not None and asked[1] == b"HEAD"
+        return head.encode() + (b"" if is_head else page.content)
+
+    def _page(self, path: str) -> Page:
+        make = self._pages.get(path)
+        if make is None:
+            return Page(f"there are: {' '.join(self._pages)}\n".encode(), status=404)
+        try:
+            return make()
+        except Exception as error:  # noqa: BLE001 - the next asker must be answered
+            log.event(logging.ERROR, f"cannot tell {path}: {type(error).__name__}: {error}")
+            return Page(b"a fault of sriovbond; its log tells more\n", status=500)
+
+    def _hang_up_on_late(self) -> None:
+        now = time.monotonic()
+        for asker in [one for one in self._askers if one.deadline <= now]:
+            self._end(asker)
+
+    def _end(self, asker: _Asker) -> None:
+        if self._askers.pop(asker, self) is self:
+            return
+        self._waiting.unregister(asker.connection)
+        asker.connection.close()
+
+
+def _refused(request: bytes) -> Page:
+    is_http = _METHOD.match(request) is not None
+    return Page(b"only GET and HEAD\n", status=405) if is_http else Page(b"no HTTP\n", status=400)
+
+
+def listen(address: Address, owner: int = 0) -> socket.socket:
+    """Listen at the address; a unix socket is the owner's alone, as its folder must be.
+
+    Raises MachineError.
+    """
+    try:
+        return _at_port(address) if address.host else _at_path(address, owner)
+    except OSError as error:
+        raise MachineError(f"cannot tell metrics at {str(address)!r}: {error.strerror}") from error
+
+
+def _at_port(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+
+
+def _at_path(address: Address, owner: int) -> socket.socket:
+    """Put the socket in place by a rename: what a killed agent left is replaced, not followed."""
+    folders.make_own(address.path.parent, owner)
+    fresh = address.path.with_name(f".{address.path.name}.new")
+    fresh.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        listening.bind(str(fresh))
+        fresh.chmod(0o600)
+        listening.listen(_BACKLOG)
+        fresh.rename(address.path)
+    except OSError:
+        listening.close()
+        raise
+    return listening

@@ -1,0 +1,65 @@
+"""The agent's metrics: name, kind, labels and help, one row each; no library needed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """The types of metrics that are used."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric; a counter's name ends in _total, units are base units."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+
+# Not `pod` and `namespace`: Prometheus gives those to whatever it scrapes in a pod.
+BOND: Final = ("pod_namespace", "pod_name", "ifname", "network")
+MEMBER: Final = (*BOND, "member", "device", "pf")
+
+BUCKETS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 90.0),
+)
+"""Seconds: close together where an ADD over VFs is, up to the shim's deadline."""
+
+# fmt: off
+BONDS = Row("sriovbond_bonds", Kind.GAUGE, (), "Bonds that the agent watches on this node.")
+CARRIER = Row("sriovbond_bond_carrier", Kind.GAUGE, BOND, "1 while the bond has its carrier.")
+MEMBERS = Row("sriovbond_bond_members", Kind.GAUGE, BOND, "Members that ADD put into the bond.")
+WORKING = Row("sriovbond_bond_members_working", Kind.GAUGE, BOND, "Members that are in the bond and up; fewer than sriovbond_bond_members is a degraded bond.")
+FAILOVERS = Row("sriovbond_bond_failovers_total", Kind.COUNTER, BOND, "Times that another member became the active one, since the agent watches the bond.")
+FAILED_OVER = Row("sriovbond_bond_last_failover_timestamp_seconds", Kind.GAUGE, BOND, "Time of the last failover; 0 if none was seen.")
+DRIFT = Row("sriovbond_bond_drift", Kind.GAUGE, BOND, "Options and addresses that stand otherwise than ADD had them.")
+MEMBER_UP = Row("sriovbond_member_up", Kind.GAUGE, MEMBER, "1 while the bond takes the member's link for up, by MII or ARP monitor.")
+MEMBER_ACTIVE = Row("sriovbond_member_active", Kind.GAUGE, MEMBER, "1 for the member that carries the traffic, in the modes that have an active one.")
+MEMBER_IN_BOND = Row("sriovbond_member_in_bond", Kind.GAUGE, MEMBER, "1 while the member is in the bond; 0 after its PF was reset or its driver unbound.")
+LINK_FAILURES = Row("sriovbond_member_link_failures_total", Kind.COUNTER, MEMBER, "Times that the kernel saw the member's link fail.")
+QUEUE = Row("sriovbond_queue_length", Kind.GAUGE, (), "DELs that were kept and are not done yet.")
+DURATION = Row("sriovbond_command_duration_seconds", Kind.HISTOGRAM, ("command",), "Time from a request to its answer, without the wait for its turn.")
+STEP_DURATION = Row("sriovbond_command_step_duration_seconds", Kind.HISTOGRAM, ("command", "step"), "Time that a step of a command took.")
+ERRORS = Row("sriovbond_command_errors_total", Kind.COUNTER, ("command", "code", "rule"), "Commands answered with an error, by CNI code and by the rule that the message ends with; code is other where an IPAM plugin has its own.")
+LEAKS = Row("sriovbond_leaks_repaired_total", Kind.COUNTER, (), "Attachments whose pod went without a DEL, or whose ADD was killed, and that the agent released.")
+REPAIRS = Row("sriovbond_repairs_total", Kind.COUNTER, ("outcome",), "Members that came back: repaired are in their bond again, refused are not.")
+HAPPENINGS = Row("sriovbond_happenings_total", Kind.COUNTER, ("kind",), "What happened to bonds, by the reason that Kubernetes Events have.")
+OVERRUNS = Row("sriovbond_watch_overruns_total", Kind.COUNTER, (), "Times that the kernel's events came too fast, so that all links were read again.")
+EVENTS_LOST = Row("sriovbond_kubernetes_events_lost_total", Kind.COUNTER, (), "Kubernetes Events that could not be written.")
+BUILD = Row("sriovbond_build_info", Kind.GAUGE, ("version",), "1, labelled with the agent's version.")
+# fmt: on
+
+ROWS: Final = (
+    *(BONDS, CARRIER, MEMBERS, WORKING, FAILOVERS, FAILED_OVER, DRIFT),
+    *(MEMBER_UP, MEMBER_ACTIVE, MEMBER_IN_BOND, LINK_FAILURES),
+    *(DURATION, STEP_DURATION, ERRORS, QUEUE),
+    *(LEAKS, REPAIRS, HAPPENINGS, OVERRUNS, EVENTS_LOST, BUILD),
+)

@@ -1,0 +1,53 @@
+"""Builders of what the watch tells: a bond of nf1 over net1 and net2, unless told otherwise."""
+
+from typing import Any
+
+from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
+
+UID = "a7a12eba-d958-461a-bb10-d6271ffea285"
+NOON = 1_790_000_000.25
+
+
+def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subject's fields
+    given = {
+        "container_id": f"{pod}-sandbox",
+        "ifname": "bond0",
+        "network": "bond-net",
+        "pod_namespace": "default",
+        "pod_name": pod,
+        "pod_uid": UID,
+        **facts,
+    }
+    return Subject(**given)
+
+
+def a_watched_member(number: int = 1, **facts: Any) -> WatchedMember:  # noqa: ANN401 - its fields
+    """Make net1 of pf1, or another, that works."""
+    given = {
+        "device": f"0000:0{number}:10.0",
+        "pf": f"pf{number}",
+        "is_up": True,
+        "is_active": number == 1,
+        **facts,
+    }
+    return WatchedMember(f"net{number}", **given)
+
+
+def a_watched_bond(pod: str = "nf1", **facts: Any) -> WatchedBond:  # noqa: ANN401 - its fields
+    given: dict[str, Any] = {
+        "mode": "active-backup",
+        "has_carrier": True,
+        "members": (a_watched_member(1), a_watched_member(2)),
+        **facts,
+    }
+    return WatchedBond(a_subject(pod), **given)
+
+
+def a_happening(kind: Kind = Kind.FAILOVER, pod: str = "nf1", **facts: Any) -> Happening:  # noqa: ANN401 - its fields
+    given: dict[str, Any] = {
+        "text": "net1 failed, net2 is the active member now",
+        "at": NOON,
+        "member": a_watched_member(1, is_up=False, is_active=False),
+        **facts,
+    }
+    return Happening(kind, given.pop("subject", a_subject(pod)), **given)

@@ -1,0 +1,236 @@
+"""The metrics: what is exposed, under which labels, and for how long."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sriovbond import __version__
+from sriovbond.agent import series
+from sriovbond.agent.metrics import Metrics
+from sriovbond.bond.happenings import Kind, WatchedBond
+from tests.docs_tables import CHECKOUT
+from tests.support.watched import a_happening, a_subject, a_watched_bond, a_watched_member
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+NF1 = {
+    "pod_namespace": "default",
+    "pod_name": "nf1",
+    "ifname": "bond0",
+    "network": "bond-net",
+}
+NET1 = {**NF1, "member": "net1", "device": "0000:01:10.0", "pf": "pf1"}
+
+
+def some_metrics(bonds: Iterable[WatchedBond] = ()) -> Metrics:
+    return Metrics(lambda: list(bonds), lambda: 0)
+
+
+def told(metrics: Metrics) -> dict[Sample, float]:
+    """Return what a scrape gets; what stands there twice is a fault."""
+    found: dict[Sample, float] = {}
+    for family in text_string_to_metric_families(metrics.page().content.decode()):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+def value(metrics: Metrics, name: str, labels: Mapping[str, str] = {}) -> float:
+    return told(metrics)[name, frozenset(labels.items())]
+
+
+def test_a_bond_and_its_members_are_told_with_pod_and_pf() -> None:
+    members = (a_watched_member(1, failures=3), a_watched_member(2, is_up=False))
+    bond = a_watched_bond(
+        members=members, failovers=7, failed_over_at=1e9, drift=("miimon is 0, planned 100",)
+    )
+
+    found = told(some_metrics([bond]))
+
+    def of(name: str, labels: Mapping[str, str]) -> float:
+        return found[f"sriovbond_{name}", frozenset(labels.items())]
+
+    assert of("bonds", {}) == of("bond_carrier", NF1) == of("bond_drift", NF1) == 1
+    assert (of("bond_members", NF1), of("bond_members_working", NF1)) == (2, 1)
+    assert (of("bond_failovers_total", NF1), of("member_link_failures_total", NET1)) == (7, 3)
+    assert of("bond_last_failover_timestamp_seconds", NF1) == 1e9
+    net2 = {**NF1, "member": "net2", "device": "0000:02:10.0", "pf": "pf2"}
+    assert [of(name, net2) for name in ("member_up", "member_active", "member_in_bond")] == [
+        0,
+        0,
+        1,
+    ]
+    assert [of(name, NET1) for name in ("member_up", "member_active", "member_in_bond")] == [
+        1,
+        1,
+        1,
+    ]
+
+
+def test_the_series_of_a_bond_go_with_it() -> None:
+    bonds = [a_watched_bond("nf1"), a_watched_bond("nf2")]
+    metrics = some_metrics(bonds)
+    before = set(told(metrics))
+
+    del bonds[1]
+
+    gone = before - set(told(metrics))
+    assert gone == {one for one in before if ("pod_name", "nf2") in one[1]} != set()
+
+
+def test_of_a_sandbox_and_its_successor_the_later_one_is_told() -> None:
+    first = a_watched_bond(failovers=5)
+    second = replace(first, subject=a_subject(container_id="another"), failovers=1)
+
+    metrics = some_metrics([first, second])
+
+    assert value(metrics, "sriovbond_bond_failovers_total", NF1) == 1
+    assert value(metrics, "sriovbond_bonds") == 2
+
+
+def test_bonds_without_a_pod_are_told_apart_by_their_containers() -> None:
+    nameless = [
+        replace(a_watched_bond(), subject=a_subject(pod_name="", container_id=name))
+        for name in ("one", "two")
+    ]
+
+    found = told(some_metrics(nameless))
+
+    for name in ("one", "two"):
+        labels = frozenset({**NF1, "pod_name": name}.items())
+        assert found["sriovbond_bond_members", labels] == 2
+
+
+def test_labels_may_hold_any_bytes() -> None:
+    odd = replace(a_watched_bond(), subject=a_subject(network='a"\\\n\udcff'))
+
+    labels = {**NF1, "network": 'a"\\\n?'}
+
+    assert value(some_metrics([odd]), "sriovbond_bond_members", labels) == 2
+
+
+def test_a_command_is_timed_as_a_whole_and_by_step() -> None:
+    metrics = some_metrics()
+
+    metrics.called("ADD", 0.12, {"look": 0.02, "build": 0.08}, 0, b"{}")
+
+    found = told(metrics)
+    whole, step = "sriovbond_command_duration_seconds", "sriovbond_command_step_duration_seconds"
+    add = {"command": "ADD"}
+    assert found[f"{whole}_sum", frozenset(add.items())] == 0.12
+    assert found[f"{whole}_bucket", frozenset({**add, "le": "0.1"}.items())] == 0
+    assert found[f"{whole}_bucket", frozenset({**add, "le": "0.15"}.items())] == 1
+    assert found[f"{step}_count", frozenset({**add, "step": "build"}.items())] == 1
+    assert not [name for name, _ in found if name == "sriovbond_command_errors_total"]
+
+
+@pytest.mark.parametrize(
+    ("stdout", "code", "rule"),
+    [
+        (b'{"code": 101, "msg": "net1 [of pf0]; a [name-taken]"}', "101", "name-taken"),
+        ('{"code": 7, "msg": "a [two-monitors]; b [mtu-too-small]"}', "7", "two-monitors"),
+        (b'{"code": 50, "msg": "as user 1 [runs-as-root]"}', "50", "runs-as-root"),
+        (b'{"code": 5, "msg": "a [no-rule-of-ours]"}', "5", ""),
+        (b'{"code": 999, "msg": "of IPAM"}', "999", ""),
+        (b'{"code": 31337, "msg": "of IPAM"}', "other", ""),
+        (b'{"code": [1], "msg": "a"}', "other", ""),
+        (b'["code"]', "other", ""),
+        (b"no JSON", "other", ""),
+    ],
+)
+def test_an_error_is_counted_by_code_and_rule_where_they_are_known(
+    stdout: bytes | str, code: str, rule: str
+) -> None:
+    metrics = some_metrics()
+
+    metrics.called("ADD", 0.1, {}, 1, stdout)
+
+    labels = {"command": "ADD", "code": code, "rule": rule}
+    assert value(metrics, "sriovbond_command_errors_total", labels) == 1
+
+
+def test_commands_that_are_none_share_one_label() -> None:
+    metrics = some_metrics()
+
+    for command in ("FROB", "", "\udcff"):
+        metrics.called(command, 0.1, {}, 1, b"")
+
+    labels = {"command": "other", "code": "other", "rule": ""}
+    assert value(metrics, "sriovbond_command_errors_total", labels) == 3
+
+
+def test_happenings_are_counted_by_kind_and_repairs_by_outcome() -> None:
+    metrics = some_metrics()
+
+    for kind in (Kind.FAILOVER, Kind.REPAIRED, Kind.REPAIR_REFUSED, Kind.REPAIRED, Kind.RELEASED):
+        metrics.tell(a_happening(kind))
+    metrics.overrun()
+
+    assert value(metrics, "sriovbond_happenings_total", {"kind": "BondFailover"}) == 1
+    assert value(metrics, "sriovbond_happenings_total", {"kind": "BondDrift"}) == 0
+    assert value(metrics, "sriovbond_repairs_total", {"outcome": "repaired"}) == 2
+    assert value(metrics, "sriovbond_repairs_total", {"outcome": "refused"}) == 1
+    assert value(metrics, "sriovbond_leaks_repaired_total") == 1
+    assert value(metrics, "sriovbond_watch_overruns_total") == 1
+
+
+def test_queue_lost_events_version_and_process_are_told() -> None:
+    metrics = Metrics(list, lambda: 3, lambda: 4)
+
+    assert value(metrics, "sriovbond_queue_length") == 3
+    assert value(metrics, "sriovbond_kubernetes_events_lost_total") == 4
+    assert value(metrics, "sriovbond_build_info", {"version": __version__}) == 1
+    assert value(metrics, "process_resident_memory_bytes") > 0
+
+
+def test_two_agents_count_each_for_itself() -> None:
+    one, other = some_metrics(), some_metrics()
+
+    one.overrun()
+
+    assert value(other, "sriovbond_watch_overruns_total") == 0
+
+
+def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
+    metrics = some_metrics([a_watched_bond()])
+    metrics.called("ADD", 0.1, {"look": 0.1}, 1, b'{"code": 101, "msg": "[name-taken]"}')
+
+    exposed = {
+        # the parser's counters lack the ending
+        family.name + "_total" * (family.type == "counter"): (
+            family.type,
+            {label for sample in family.samples for label in sample.labels} - {"le"},
+            family.documentation,
+        )
+        for family in text_string_to_metric_families(metrics.page().content.decode())
+        if not family.name.startswith("process_")
+    }
+
+    assert exposed == {row.name: (row.kind, set(row.labels), row.help) for row in series.ROWS}
+
+
+@pytest.mark.parametrize("row", series.ROWS, ids=lambda row: row.name)
+def test_names_keep_to_the_conventions(row: series.Row) -> None:
+    assert row.name.startswith("sriovbond_")
+    assert (row.kind is series.Kind.COUNTER) == row.name.endswith("_total")
+    assert (row.kind is series.Kind.HISTOGRAM) <= row.name.endswith("_seconds")
+    assert row.help.endswith(".")
+    assert not {"pod", "namespace", "instance", "job"} & set(row.labels)
+
+
+def test_the_library_is_loaded_by_nothing_that_a_plugin_or_the_reference_loads() -> None:
+    program = (
+        "import sys, sriovbond.dispatch, sriovbond.cli.reference, sriovbond.agent.series;"
+        "print('prometheus_client' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "False\n"

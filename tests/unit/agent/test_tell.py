@@ -1,0 +1,71 @@
+"""What becomes of a happening: a line in the log, and every sink told."""
+
+from pathlib import Path
+
+import pytest
+
+from sriovbond import log
+from sriovbond.agent.tell import Teller
+from sriovbond.bond.happenings import Happening, Kind
+from tests.support.watched import a_happening, a_subject
+
+
+@pytest.fixture
+def lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> "Lines":
+    return Lines(tmp_path, capsys)
+
+
+class Lines:
+    def __init__(self, logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._logs, self._capsys = logs, capsys
+
+    def of(self, teller: Teller, *happenings: Happening) -> list[str]:
+        with log.logged_to(None, self._logs):
+            for happening in happenings:
+                teller(happening)
+        return self._capsys.readouterr().err.splitlines()
+
+
+def test_the_log_line_has_pod_member_and_pf(lines: Lines) -> None:
+    [line] = lines.of(Teller(), a_happening(facts={"active": "net2"}))
+
+    assert "level=warning" in line
+    assert 'msg="net1 failed, net2 is the active member now"' in line
+    assert line.endswith(
+        "kind=BondFailover pod=default/nf1 container=nf1-sandbox ifname=bond0 network=bond-net"
+        " member=net1 pci=0000:01:10.0 pf=pf1 active=net2"
+    )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_is_no_warning_is_info(lines: Lines, kind: Kind) -> None:
+    happening = a_happening(kind, member=None)
+
+    [line] = lines.of(Teller(), happening)
+
+    assert ("level=warning" in line) == happening.is_warning
+    assert "member=" not in line
+    assert "pci=" not in line
+
+
+def test_no_fact_stands_in_the_place_of_a_field(lines: Lines) -> None:
+    taken = dict.fromkeys(("pod", "level", "message", "msg", "time"), "wrong")
+
+    [line] = lines.of(Teller(), a_happening(facts={**taken, "more": "c"}))
+
+    assert "wrong" not in line
+    assert line.endswith(" more=c")
+
+
+def test_a_sink_that_fails_hinders_neither_the_others_nor_who_tells(lines: Lines) -> None:
+    told: list[Happening] = []
+    happening = a_happening(subject=a_subject(pod_name=""))
+
+    def broken(_: Happening) -> None:
+        raise RuntimeError("on purpose")
+
+    _, fault = lines.of(Teller(broken, told.append), happening)
+
+    assert told == [happening]
+    assert "level=error" in fault
+    assert "cannot tell of a BondFailover: RuntimeError: on purpose" in fault
