@@ -146,7 +146,12 @@ class _Visit:
         """Yield what stands otherwise; of members that are nowhere in the pod is told elsewhere."""
         standing = links.dump(self.pod.netlink)
         here = tuple(one for one in self.plan.members if links.find_again(standing, one.link))
-        yield from planning.differences(replace(self.plan, members=here), state)
+        lost = {one.name for one in self.plan.members} - {one.name for one in here}
+        settings = [
+            one for one in self.plan.settings if one.name != "primary" or one.value not in lost
+        ]
+        plan = replace(self.plan, members=here, settings=tuple(settings))
+        yield from planning.differences(plan, state)
         yield from addresses.differences(
             self.pod.netlink, state.name, state.index, _leased(self.record), in_any_table=True
         )

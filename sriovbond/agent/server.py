@@ -9,41 +9,49 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import cluster, dispatch, log
+from sriovbond import cluster, dispatch, health, log
 from sriovbond.agent import channel, folders, queue, wire
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
+from sriovbond.agent.metrics import Metrics
 from sriovbond.agent.notify import notify
+from sriovbond.agent.pages import Pages, listen, verdict
+from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.settings import Settings
+from sriovbond.agent.tell import Sink, Teller
 from sriovbond.agent.turns import Turns, Work
 from sriovbond.agent.watch import Hands, Watch
 from sriovbond.agent.wire import FrameError, Request
-from sriovbond.bond.happenings import Happening, Subject
+from sriovbond.bond.happenings import Subject
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import MachineError
 
 _BACKLOG: Final = 128
+_BEAT_S: Final = 10.0
+_LATE_S: Final = 60.0
+_REQUESTS, _WATCH = "the loop of requests", "the watch"
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
 
-def serve(settings: Settings, owner: int = 0) -> bool:
+def serve(settings: Settings, owner: int = 0, sinks: Sequence[Sink] = ()) -> bool:
     """Serve until SIGTERM or SIGINT; tell whether all that ran then has ended in time.
 
     Raises MachineError where there can be no agent. `owner` is the user whose requests
-    are taken, and whose the folders must be.
+    are taken, and whose the folders must be; `sinks` are told what happens to bonds, beside the
+    log and the metrics.
     """
     with log.logged_to(None, settings.host.logs), ExitStack() as held:
         held.enter_context(_alone(settings.run, owner))
-        agent = _Agent(settings, owner)
+        agent = _Agent(settings, owner, sinks)
         agent.queue.make()
         folders.make_own(settings.socket.parent, owner)
         listening = held.enter_context(_listening(settings.socket))
@@ -68,9 +76,9 @@ def ask_status(settings: Settings) -> tuple[str, int]:
 
 
 class _Agent:
-    """One agent: its workers, its queue, and whether it is to stop."""
+    """One agent: its workers, its queue, its watch, and whether it is to stop."""
 
-    def __init__(self, settings: Settings, owner: int) -> None:
+    def __init__(self, settings: Settings, owner: int, sinks: Sequence[Sink]) -> None:
         self.settings = settings
         self.host = settings.host
         self.owner = owner
@@ -83,7 +91,10 @@ class _Agent:
         self._replaying: set[str] = set()
         self._put_off: set[str] = set()
         self._batch = max(1, settings.workers // 2)  # requests come first
-        self.watch = Watch(settings, Hands(_tell, lambda: None, self._do_after_others))
+        self.watch = Watch(settings)
+        self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()))
+        self.tell = Teller(self.metrics.tell, *sinks)
+        self.pulse = Pulse(_REQUESTS, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
 
     def run(self, listening: socket.socket, held: ExitStack) -> bool:
         """Answer until a signal comes; then finish what runs, and tell whether it ended in time."""
@@ -94,14 +105,18 @@ class _Agent:
         _warm_up()
         for source in (listening, folder, self._heard):
             waiting.register(source, selectors.EVENT_READ)
+        self._show_pages(held)
         if self.settings.watch:
-            self.watch.start()
+            beat = partial(self.pulse.beat, _WATCH)
+            hands = Hands(self.tell, self.metrics.overrun, beat, self._do_after_others)
+            self.watch.start(hands)
             held.callback(self.watch.stop)
         self.replay_some()
         notify("READY=1")
         log.event(logging.INFO, "the agent is ready", socket=str(self.settings.socket))
         while not self.is_stopping:
             ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
+            self.pulse.beat(_REQUESTS)
             # a signal writes its number, a worker a 0
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
@@ -114,6 +129,17 @@ class _Agent:
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
         return self.turns.finish(self.settings.stop_timeout_s)
+
+    def _show_pages(self, held: ExitStack) -> None:
+        """Tell metrics and probes to who asks for them, where that is wanted."""
+        address = self.settings.metrics_address
+        if address:
+            pages = {
+                "/metrics": self.metrics.page,
+                "/healthz": lambda: verdict(self.pulse.fault()),
+                "/readyz": lambda: verdict("; ".join(health.reasons_against_add(self.host))),
+            }
+            held.callback(Pages(listen(address, self.owner), pages).close)
 
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
         key = wire.queue_name(subject.container_id, subject.ifname)
@@ -207,24 +233,23 @@ class _Agent:
             if command != Command.DEL:
                 return _busy(f"only the agent finds {path!r}: both must see the same files"), 1
             environment = queue.without_unproven_netns(environment, self.host)
-        answer = dispatch.answer(
-            environment,
-            request.stdin,
-            self.host,
-            cluster.asks(self.host.kubeconfig),
-            received.netns,
-        )
+        started = time.monotonic()
+        with log.timed() as steps:
+            answer = dispatch.answer(
+                environment,
+                request.stdin,
+                self.host,
+                cluster.asks(self.host.kubeconfig),
+                received.netns,
+            )
+        took_s = time.monotonic() - started
+        self.metrics.called(command or "", took_s, steps, answer.status, answer.stdout)
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
 
-    def _pause_s(self) -> float | None:
+    def _pause_s(self) -> float:
         if self._retry_at is None or self._replaying:
-            return None  # the last worker of these replays will wake us
-        return max(0.0, self._retry_at - time.monotonic())
-
-
-def _tell(happening: Happening) -> None:
-    level = logging.WARNING if happening.is_warning else logging.INFO
-    log.event(level, happening.text, kind=happening.kind)
+            return _BEAT_S  # the last worker of these replays will wake us
+        return min(_BEAT_S, max(0.0, self._retry_at - time.monotonic()))
 
 
 def _busy(why: str) -> bytes:

@@ -12,14 +12,15 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from sriovbond import log, records, upkeep
+from sriovbond import log, records
+from sriovbond.agent.care import Care, Do
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.settings import Settings
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.watching import Heard
-from sriovbond.errors import SriovbondError, TryLaterError
+from sriovbond.errors import SriovbondError
 from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import LinkEvent, NamespaceEvent, OverrunError
@@ -63,17 +64,16 @@ class Hands:
 
     tell: Callable[[Happening], None]
     overrun: Callable[[], None]
-    do_after_others: Callable[[Subject, Callable[[], object]], bool]
+    beat: Callable[[], None]
+    do_after_others: Do
 
 
 class Watch:
     """A thread of its own; nothing of it is ever in a pod's namespace but for a moment."""
 
-    def __init__(self, settings: Settings, hands: Hands) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._host = settings.host
-        self._hands = hands
-        self._repairs = Repairs(settings.repair, settings.repair_pf_settings)
         self._attachments: dict[str, _Attachment] = {}
         self._spaces: dict[int, _Space] = {}
         self._due: dict[tuple[str, str], float] = {}
@@ -91,10 +91,12 @@ class Watch:
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._opened = ExitStack()
-        self.turned_at = time.monotonic()
 
-    def start(self) -> None:
+    def start(self, hands: Hands) -> None:
         """Listen, and begin with the bonds that stand. Raises MachineError."""
+        self._hands = hands
+        repairs = Repairs(self._settings.repair, self._settings.repair_pf_settings)
+        self._care = Care(self._host, repairs, hands.do_after_others)
         self._heard = self._opened.enter_context(kernel.Watch(self._settings.watch_buffer_bytes))
         self._home = self._opened.enter_context(netns.own())
         records.make_folder(self._host)
@@ -121,7 +123,7 @@ class Watch:
             self._later("round", "", self._settings.check_interval_s)
             while not self._is_stopping:
                 ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
-                self.turned_at = time.monotonic()
+                self._hands.beat()
                 try:
                     self._turn(ready)
                 except Exception as error:  # noqa: BLE001 - the other bonds must be watched on
@@ -319,9 +321,7 @@ class Watch:
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
             self._later("examine", key, _COMING_BACK_S)
         if one.bond.has_carrier and not before.has_carrier:
-            container_id, ifname = one.subject.container_id, one.subject.ifname
-            work = partial(upkeep.announce, self._host, container_id, ifname)
-            self._hands.do_after_others(one.subject, work)
+            self._care.announce(one.subject)
 
     def _settle(self, key: str) -> None:
         """Take a bond for up by now, and tell where it is not."""
@@ -345,31 +345,18 @@ class Watch:
             self._hand_over(key, one.subject, is_namespace_gone=is_namespace_gone)
 
     def _hand_over(self, key: str, subject: Subject, *, is_namespace_gone: bool = False) -> None:
-        def work() -> None:
-            examined: Examined | None = None
-            with log.logged_to(None, self._host.logs, **_who(subject)):
-                try:
-                    examined = upkeep.examine(
-                        self._host,
-                        subject.container_id,
-                        subject.ifname,
-                        self._repairs,
-                        is_namespace_gone=is_namespace_gone,
-                    )
-                except TryLaterError:
-                    pass  # the call that has it now knows best
-                except SriovbondError as error:
-                    examined = Examined(drift=(error.message,))
+        again = "gone" if is_namespace_gone else "examine" if key in self._attachments else "adopt"
+
+        def then(examined: Examined | None) -> None:
             self._results.put(partial(self._examined, key, subject, examined, again))
             self._wake()
 
-        again = "gone" if is_namespace_gone else "adopt" if key not in self._attachments else ""
-        if not self._hands.do_after_others(subject, work):
-            self._later(again or "examine", key, _AGAIN_S)
+        if not self._care.examine(subject, then, is_namespace_gone=is_namespace_gone):
+            self._later(again, key, _AGAIN_S)
 
     def _examined(self, key: str, subject: Subject, examined: Examined | None, again: str) -> None:
         if examined is None:
-            self._later(again or "examine", key, _AGAIN_S)
+            self._later(again, key, _AGAIN_S)
             return
         one = self._attachments.get(key)
         members = {member.name: member for member in one.bond.members} if one else {}
@@ -399,12 +386,3 @@ def _lasting(told: Iterable[Happening]) -> Iterable[Happening]:
 
 def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:
     return frozenset(one.text for one in happenings if one.kind is Kind.REPAIR_REFUSED)
-
-
-def _who(subject: Subject) -> dict[str, object]:
-    return {
-        "pod": subject.pod,
-        "container": subject.container_id,
-        "ifname": subject.ifname,
-        "network": subject.network,
-    }

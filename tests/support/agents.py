@@ -59,7 +59,13 @@ def an_agent(
     shim: Shim, *, until: str = "the agent is ready", notify: str = "", **given: object
 ) -> Iterator[Agent]:
     """Run an agent for the shim's home, with these settings, until the block ends."""
-    home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **given}
+    home = {
+        "socket": shim.socket,
+        "state": shim.state,
+        "run": shim.home / "run",
+        "metrics": "",
+        **given,
+    }
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
     arguments = (environment, notify, str(log))
