@@ -1,13 +1,12 @@
-"""A client of the Kubernetes API that gets single objects, within a time and a size.
+"""A client of the Kubernetes API for single objects, within a time and a size.
 
 Importing it loads `kubernetes` (0.4 s), so it is imported where a kubeconfig is there.
 """
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,28 +20,15 @@ from urllib3.exceptions import TimeoutError as NoAnswerError
 
 from deviceinfo.jsonfile import Fields, UnreadableError, parse_object
 from sriovbond import __version__
+from sriovbond.cluster.resources import RefusedError, Resource
 
 # etcd refuses objects above 1.5 MiB, and JSON says a little more than what is stored.
 _ANSWER_BYTES: Final = 4 << 20
 _PIECE_BYTES: Final = 1 << 16
-_OK: Final = 200
+_OK, _CREATED, _CONFLICT = 200, 201, 409
 _RETRIES: Final = 10
+_CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
 LATE: Final = "no answer in time; look at the API server and the way to it"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A kind of object: its plural name with the API group as RBAC has it, and where it stands."""
-
-    name: str
-    path: str
-
-
-PODS: Final = Resource("pods", "/api/v1/namespaces/{namespace}/pods/{name}")
-NETWORKS: Final = Resource(
-    "network-attachment-definitions.k8s.cni.cncf.io",
-    "/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/network-attachment-definitions/{name}",
-)
 
 
 class _Retry(Retry):
@@ -71,37 +57,70 @@ class _Retry(Retry):
 
 
 class Client:
-    """Gets objects until a deadline of the monotonic clock."""
+    """Gets and writes objects until a deadline of the monotonic clock.
+
+    Names must have been checked. Raises RefusedError with what was answered, UnreadableError
+    with why nothing was.
+    """
 
     def __init__(self, api: ApiClient, deadline: float) -> None:
         self._api = api
         self._deadline = deadline
 
     def get(self, resource: Resource, namespace: str, name: str) -> Fields:
-        """Get one object; both names must have been checked.
-
-        Raises UnreadableError with what was answered, or why nothing was.
-        """
-        try:
-            status, content = self._ask(resource, namespace, name)
-        except Exception as error:  # noqa: BLE001 - of three libraries; http.client's quotes the token
-            raise UnreadableError(_why(error)) from None
+        """Get one object."""
+        names = {"namespace": namespace, "name": name}
+        status, content = self._answered("GET", resource.path, names)
         if status != _OK:
-            raise UnreadableError(_refusal(status, resource, namespace))
+            raise RefusedError(_refusal(status, "get", resource, namespace), status)
         if len(content) > _ANSWER_BYTES:
             raise UnreadableError(f"the answer is larger than {_ANSWER_BYTES} bytes")
         return parse_object(content)
 
-    def _ask(self, resource: Resource, namespace: str, name: str) -> tuple[int, bytes]:
+    def create(self, resource: Resource, namespace: str, thing: Mapping[str, object]) -> None:
+        """Create an object. One of its name that is there is it: an answer was lost."""
+        path = resource.path.removesuffix("/{name}")
+        status, _ = self._answered("POST", path, {"namespace": namespace}, thing)
+        if status not in {_OK, _CREATED, _CONFLICT}:
+            raise RefusedError(_refusal(status, "create", resource, namespace), status)
+
+    def merge(
+        self, resource: Resource, namespace: str, name: str, change: Mapping[str, object]
+    ) -> None:
+        """Change some fields of an object (RFC 7386)."""
+        names = {"namespace": namespace, "name": name}
+        status, _ = self._answered("PATCH", resource.path, names, change)
+        if status != _OK:
+            raise RefusedError(_refusal(status, "patch", resource, namespace), status)
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        names: Mapping[str, str],
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, bytes]:
+        try:
+            return self._ask(method, path, names, body)
+        except Exception as error:  # noqa: BLE001 - of three libraries; http.client's quotes the token
+            raise UnreadableError(_why(error)) from None
+
+    def _ask(
+        self, method: str, path: str, names: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> tuple[int, bytes]:
         """Return the status and, if it is 200, the content: too much where there is too much."""
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _CONTENT_TYPES[method]
         request = self._api.param_serialize(
-            "GET",
-            resource.path,
-            path_params={"namespace": namespace, "name": name},
-            header_params={"Accept": "application/json"},
+            method,
+            path,
+            path_params=dict(names),
+            header_params=headers,
+            body=body,
             auth_settings=["BearerToken"],
         )
         answer = self._api.call_api(*request, _request_timeout=left_s)
@@ -195,13 +214,13 @@ def _why(error: Exception) -> str:
     return f"no answer ({type(reason).__name__})"
 
 
-def _refusal(status: int, resource: Resource, namespace: str) -> str:
+def _refusal(status: int, verb: str, resource: Resource, namespace: str) -> str:
     match status:
         case 401:
             return "401: the kubeconfig's token or certificate is not accepted; renew it"
         case 403:
             return (
-                f"403: the kubeconfig's user may not get {resource.name} in namespace"
+                f"403: the kubeconfig's user may not {verb} {resource.name} in namespace"
                 f" {namespace!r}; apply manifests/rbac.yaml"
             )
         case 404:

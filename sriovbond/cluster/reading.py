@@ -3,7 +3,8 @@
 from deviceinfo import NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.jsonfile import UnreadableError
 from sriovbond.cluster.annotations import Definition, Selection, read_definition, read_pod
-from sriovbond.cluster.client import NETWORKS, PODS, Client
+from sriovbond.cluster.client import Client
+from sriovbond.cluster.resources import NETWORKS, PODS
 
 
 def read(client: Client, pod: PodRef) -> Reading:

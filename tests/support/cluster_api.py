@@ -1,6 +1,7 @@
-"""A Kubernetes API server of pods and NetworkAttachmentDefinitions, over real HTTP."""
+"""A Kubernetes API server of pods, NetworkAttachmentDefinitions and Events, over real HTTP."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -10,9 +11,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
+
+from tests.support import event_rules
 
 OBJECTS = Path(__file__).parents[1] / "data" / "node" / "objects"
 TOKEN = "a-secret-token"  # noqa: S105 - of a server that lives as long as a test
+EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions/{}"
 
 Answer = Callable[["Handler"], None]
@@ -26,6 +31,7 @@ class Got:
     path: str
     token: str
     at: float
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class ClusterApi:
     objects: dict[str, object] = field(default_factory=dict)
     faults: list[tuple[str, Answer]] = field(default_factory=list)
     requests: list[Got] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """What was wrong with Events that came."""
     ended: Event = field(default_factory=Event)
 
     def add_pod(self, pod: dict[str, object]) -> None:
@@ -59,6 +67,38 @@ class ClusterApi:
                 del self.faults[place]
                 return answer
         return None
+
+    def events(self, namespace: str = "default") -> list[dict[str, Any]]:
+        """Return the Events that there are, in the order in which they were created."""
+        folder = EVENTS.format(namespace) + "/"
+        return [thing for path, thing in [*self.objects.items()] if path.startswith(folder)]  # type: ignore[misc] # objects
+
+    def answer_to(self, got: Got) -> Answer:
+        """Get, create or change an object; nothing but Events is written."""
+        match got.method, self.objects.get(got.path):
+            case "GET" | "HEAD", None:
+                return status(404)
+            case "GET", found:
+                return said(found)
+            case "POST", None if re.fullmatch(EVENTS.format("[^/]+"), got.path):
+                return self._write(got.path, json.loads(got.body), None)
+            case "PATCH", dict() as found:
+                change = json.loads(got.body)
+                return self._write(got.path.rpartition("/")[0], {**found, **change}, found)
+            case "PATCH", None:
+                return status(404)
+        return status(405)
+
+    def _write(self, folder: str, event: dict[str, Any], before: dict[str, Any] | None) -> Answer:
+        path = f"{folder}/{event['metadata']['name']}"
+        found = event_rules.faults(event, folder.split("/")[-2], before)
+        self.refused += found
+        if found:
+            return status(422)
+        if before is None and path in self.objects:
+            return status(409)
+        self.objects[path] = event
+        return said(event, 200 if before else 201)
 
     @property
     def paths(self) -> list[str]:
@@ -93,10 +133,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         authorization = self.headers.get("Authorization", "")
-        got = Got(self.command, self.path, authorization, time.monotonic())
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        got = Got(self.command, self.path, authorization, time.monotonic(), body)
         self.api.requests.append(got)
-        found = self.api.objects.get(self.path)
-        answer = self.api.fault(self.path) or (status(404) if found is None else said(found))
+        answer = self.api.fault(self.path) or self.api.answer_to(got)
         if authorization != f"Bearer {TOKEN}":
             answer = status(401)
         with suppress(OSError):  # who asked may have gone
@@ -130,12 +170,12 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-def said(thing: object) -> Answer:
-    return raw(json.dumps(thing).encode())
+def said(thing: object, code: int = 200) -> Answer:
+    return raw(json.dumps(thing).encode(), code)
 
 
-def raw(body: bytes) -> Answer:
-    return lambda handler: handler.answer(200, body, {"Content-Type": "application/json"})
+def raw(body: bytes, code: int = 200) -> Answer:
+    return lambda handler: handler.answer(code, body, {"Content-Type": "application/json"})
 
 
 def in_chunks(thing: object) -> Answer:

@@ -1,0 +1,238 @@
+"""Kubernetes Events of what happens to bonds: told at once, written by a thread of its own.
+
+Nobody waits for the API server, and what waits for it is bounded: the same happening again is
+one series, counted; what is too much, or cannot be written for too long, is lost and counted.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deviceinfo.jsonfile import UnreadableError
+from sriovbond import log
+from sriovbond.bond.happenings import Happening, Subject
+from sriovbond.cluster import eventapi
+from sriovbond.cluster.annotations import are_names
+from sriovbond.cluster.eventapi import Series
+from sriovbond.cluster.kubeconfig import read_kubeconfig
+from sriovbond.cluster.resources import RefusedError
+
+if TYPE_CHECKING:  # it loads kubernetes
+    from sriovbond.cluster.client import Client
+
+_REFUSALS: Final = range(400, 500)
+_NOT_NOW: Final = frozenset({401, 408, 429})  # 401: the token may be renewed
+_LONGEST_PAUSE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is kept and how fast it is written; times in seconds."""
+
+    series: int = 1000
+    series_of_a_bond: int = 25
+    again_s: float = 30.0
+    """Between two writes of one series."""
+    open_s: float = 600.0
+    """How long after the last one the same happening still belongs to a series."""
+    give_up_s: float = 900.0
+    """How long it is tried to write a series."""
+    burst: int = 100
+    per_s: float = 10.0
+    """How many are written at once, and then in each second; client-go's are of that order."""
+    write_s: float = 10.0
+    """How long a connection is used."""
+    pause_s: float = 1.0
+    """After a fault; twice as long after the next one."""
+
+
+LIMITS: Final = Limits()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A series with its times, of the monotonic clock."""
+
+    series: Series
+    due: float
+    seen_at: float
+    wanted_since: float
+
+    @property
+    def is_new(self) -> bool:
+        """Claim that the API does not know it as it is."""
+        return self.series.written < self.series.count
+
+
+class Events:
+    """A sink of happenings. It never blocks; `close` writes what still waits, within a time.
+
+    Make it in the host's network namespace: its thread asks from there.
+    """
+
+    def __init__(self, kubeconfig: Path, node: str, limits: Limits = LIMITS) -> None:
+        self.lost = 0
+        self._kubeconfig = kubeconfig
+        self._node = node
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._all: dict[tuple[object, ...], _Waiting] = {}
+        self._of_bond: Counter[Subject] = Counter()
+        self._is_closing = False
+        self._paused_until = 0.0
+        self._pause_s = limits.pause_s
+        self._allowed = float(limits.burst)
+        self._allowed_at = time.monotonic()
+        self._told = ""
+        run = copy_context().run  # the agent's log is in the context
+        self._thread = threading.Thread(target=run, args=(self._run,), name="events", daemon=True)
+        self._thread.start()
+
+    def __call__(self, happening: Happening) -> None:
+        """Have it written soon; of a bond without a pod nothing is."""
+        subject = happening.subject
+        if not are_names(subject.pod_namespace, subject.pod_name):
+            return
+        key, now = eventapi.key_of(happening), time.monotonic()
+        with self._changed:
+            found = self._all.get(key)
+            if found and (found.is_new or now - found.seen_at < self._limits.open_s):
+                if not found.is_new:
+                    found.wanted_since = now
+                found.series.count += 1
+                found.series.last_at, found.seen_at = happening.at, now
+            elif self._has_room(happening):
+                series = Series(happening, happening.at)
+                self._forget_one(key)  # what was over
+                self._all[key] = _Waiting(series, due=now, seen_at=now, wanted_since=now)
+                self._of_bond[subject] += 1
+            else:
+                self.lost += 1
+            self._changed.notify()
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Take no more, write what waits; tell whether the thread has ended in time."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _has_room(self, happening: Happening) -> bool:
+        return (
+            not self._is_closing
+            and len(self._all) < self._limits.series
+            and self._of_bond[happening.subject] < self._limits.series_of_a_bond
+        )
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                self._write(batch)
+            except Exception as error:  # noqa: BLE001 - the next ones must be written
+                self._drop(batch)
+                why = f"{type(error).__name__}: {error}"
+                log.event(logging.ERROR, f"a fault of sriovbond: {why}")
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Wait until some are due; none is the end."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                self._forget(now)
+                new = [one for one in self._all.values() if one.is_new]
+                if self._is_closing:
+                    return new[: self._limits.burst]
+                due = [one for one in new if one.due <= now]
+                allowed = self._allowance(now)
+                if due and allowed and now >= self._paused_until:
+                    self._allowed -= min(len(due), allowed)
+                    return due[:allowed]
+                self._changed.wait(self._wait_s(new, now))
+
+    def _forget(self, now: float) -> None:
+        """Forget what is written and over, and what was tried for too long."""
+        for key, one in list(self._all.items()):
+            is_late = one.is_new and now - one.wanted_since > self._limits.give_up_s
+            self.lost += is_late
+            if is_late or (not one.is_new and now - one.seen_at > self._limits.open_s):
+                self._forget_one(key)
+
+    def _forget_one(self, key: tuple[object, ...]) -> bool:
+        found = self._all.pop(key, None)
+        if found is None:
+            return False
+        subject = found.series.first.subject
+        self._of_bond[subject] -= 1
+        if not self._of_bond[subject]:
+            del self._of_bond[subject]
+        return True
+
+    def _allowance(self, now: float) -> int:
+        more = (now - self._allowed_at) * self._limits.per_s
+        self._allowed = min(float(self._limits.burst), self._allowed + more)
+        self._allowed_at = now
+        return int(self._allowed)
+
+    def _wait_s(self, new: Sequence[_Waiting], now: float) -> float | None:
+        if not new:
+            return None
+        first = max(min(one.due for one in new), self._paused_until)
+        return max(first - now, 1 / self._limits.per_s)
+
+    def _write(self, batch: Sequence[_Waiting]) -> None:
+        """Write them over one connection; the rest waits where it fails or takes too long."""
+        from sriovbond.cluster import client  # noqa: PLC0415 - loads kubernetes
+
+        started = time.monotonic()
+        try:
+            content = read_kubeconfig(self._kubeconfig)  # each time: tokens are renewed
+            deadline = started + self._limits.write_s
+            with client.connected(content, self._kubeconfig.parent, deadline) as connection:
+                for one in batch:
+                    if time.monotonic() > started + self._limits.write_s / 2:
+                        return
+                    self._write_one(one, connection)
+        except FileNotFoundError:
+            self._failed("there is no such file")
+        except (UnreadableError, OSError) as error:
+            self._failed(str(error))
+
+    def _write_one(self, one: _Waiting, connection: "Client") -> None:
+        try:
+            eventapi.write(one.series, self._node, connection)
+        except RefusedError as error:
+            if error.status not in _REFUSALS or error.status in _NOT_NOW:
+                raise
+            self._drop([one])
+            self._tell(str(error))
+        else:
+            one.due = time.monotonic() + self._limits.again_s
+            self._pause_s = self._limits.pause_s
+            self._told = ""
+
+    def _failed(self, why: str) -> None:
+        """Let the API server rest, each time longer; at the end give up."""
+        self._tell(why)
+        self._paused_until = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if self._is_closing:
+            with self._changed:
+                self._drop([one for one in self._all.values() if one.is_new])
+
+    def _drop(self, batch: Sequence[_Waiting]) -> None:
+        with self._changed:
+            for one in batch:
+                self.lost += self._forget_one(one.series.key)
+
+    def _tell(self, why: str) -> None:
+        """Tell a fault once, until something is written or there is another."""
+        if why != self._told:
+            self._told = why
+            log.event(logging.WARNING, f"cannot write Events with {self._kubeconfig}: {why}")
