@@ -87,11 +87,16 @@ def key(container_id: str, ifname: str) -> str:
 
 @contextmanager
 def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
-    """Hold the attachment's lock; TryLaterError when another call holds it for too long."""
+    """Hold the attachment's lock; TryLaterError when another call holds it for too long.
+
+    Takes away what a killed call left of a record that it was writing.
+    """
     folder = _folder(host.run)  # not on the disk: a DEL must work when that is full
     path = folder / key(container_id, ifname)
     descriptor = _lock(path, host.lock_timeout_s)
     try:
+        with suppress(OSError):
+            _fresh(host, path.name).unlink()
         yield
     finally:
         with suppress(OSError):  # an unlocked file that stays is in nobody's way
@@ -118,7 +123,7 @@ def write(host: Host, record: Record) -> None:
     """Put the record on disk, whole or not at all (write, fsync, rename)."""
     folder = make_folder(host)
     path = folder / f"{record.key}.json"
-    fresh = _fresh(host, record)
+    fresh = _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -175,13 +180,13 @@ def remove(host: Host, record: Record) -> None:
     path = host.records / f"{record.key}.json"
     try:
         path.unlink(missing_ok=True)
-        _fresh(host, record).unlink(missing_ok=True)  # a call was killed while it wrote
+        _fresh(host, record.key).unlink(missing_ok=True)  # a call was killed while it wrote
     except OSError as error:
         raise MachineError(f"cannot remove the record {str(path)!r}: {error.strerror}") from error
 
 
-def _fresh(host: Host, record: Record) -> Path:
-    return host.records / f".{record.key}.new"
+def _fresh(host: Host, key: str) -> Path:
+    return host.records / f".{key}.new"
 
 
 def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:

@@ -311,6 +311,15 @@ def test_a_lock_file_left_by_a_killed_call_holds_nobody_up(host: Host) -> None:
     assert not lock_path(host).exists()
 
 
+def test_a_record_that_a_killed_call_was_writing_goes_with_the_next_call(host: Host) -> None:
+    damage(host.records / ".pod1@bond0.new", '{"network": "ne')
+    others = host.records / ".pod2@bond0.new"
+    damage(others, "")
+
+    with records.locked(host, ID, IFNAME):
+        assert list(host.records.iterdir()) == [others]
+
+
 def test_a_link_in_place_of_a_lock_is_told(host: Host, tmp_path: Path) -> None:
     lock_path(host).parent.mkdir(parents=True)
     lock_path(host).symlink_to(tmp_path / "elsewhere")
