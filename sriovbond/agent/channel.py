@@ -53,6 +53,17 @@ def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
                 os.close(descriptor)
 
 
+def has_gone(connection: socket.socket) -> bool:
+    """Tell whether the other end, which waits for its answer, has hung up."""
+    connection.settimeout(0)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 def send_answer(connection: socket.socket, stdout: bytes, status: int, timeout_s: float) -> None:
     """Send the answer. Raises OSError where nobody takes it."""
     connection.settimeout(timeout_s)

@@ -214,6 +214,10 @@ class _Agent:
             with opened:  # no descriptor of the pod's outlives the answer
                 if self.is_stopping:
                     return  # the shim keeps a DEL, and has the runtime try the others again
+                if _is_an_add(received) and channel.has_gone(connection):
+                    # its DEL may have been before it, and then nobody would undo it
+                    log.event(logging.WARNING, "an ADD is not begun: its caller has gone")
+                    return
                 stdout, status = self._answered(received)
             try:
                 channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
@@ -250,6 +254,10 @@ class _Agent:
         if self._retry_at is None or self._replaying:
             return _BEAT_S  # the last worker of these replays will wake us
         return min(_BEAT_S, max(0.0, self._retry_at - time.monotonic()))
+
+
+def _is_an_add(received: Received) -> bool:
+    return received.request.environment.get("CNI_COMMAND") == Command.ADD
 
 
 def _busy(why: str) -> bytes:

@@ -205,6 +205,26 @@ def test_what_is_too_much_is_answered_at_once(
     assert "too many wait" in agent.said
 
 
+def test_an_add_that_nobody_waits_for_is_not_begun(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim) as agent:
+        with ipam.held("pod1"):
+            deleting = pool.submit(ipam.delete, shim, "pod1")
+            wait_for(ipam.calls)
+            adding = subprocess.Popen(
+                [shim.program], stdin=subprocess.DEVNULL, env=variables("ADD")
+            )
+            time.sleep(0.3)
+            adding.kill()
+            adding.wait()
+        assert deleting.result().returncode == 0
+        assert shim.run("DEL", stdin()).returncode == 0
+
+    assert "an ADD is not begun" in agent.said
+    assert "command=ADD" not in agent.said
+
+
 def test_a_stop_finishes_what_runs_and_takes_no_more(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
