@@ -1,4 +1,4 @@
-"""Tells systemd how the agent is: sd_notify(3), one datagram."""
+"""Tells systemd how the agent is: sd_notify(3), one datagram, and sd_watchdog_enabled(3)."""
 
 import os
 import socket
@@ -12,3 +12,13 @@ def notify(state: str) -> None:
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.sendto(state.encode(), "\0" + address[1:] if address[0] == "@" else address)
+
+
+def watchdog_s() -> float | None:
+    """Return how often systemd is to hear WATCHDOG=1; None where it does not want to.
+
+    Half of its patience, as sd_watchdog_enabled(3) has it.
+    """
+    patience_us = os.environ.get("WATCHDOG_USEC", "")
+    is_ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return int(patience_us) / 2e6 if is_ours and patience_us.isdecimal() else None

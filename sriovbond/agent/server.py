@@ -20,7 +20,7 @@ from sriovbond.agent import channel, folders, queue, wire
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.metrics import Metrics
-from sriovbond.agent.notify import notify
+from sriovbond.agent.notify import notify, watchdog_s
 from sriovbond.agent.pages import Pages, listen, verdict
 from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
@@ -86,6 +86,7 @@ class _Agent:
         self.turns = Turns(settings.workers, settings.waiting)
         self.is_stopping = False
         self._retry_at: float | None = None
+        self._watchdog_s: Final = watchdog_s()
         self._heard, self._told = socket.socketpair()
         self._told.settimeout(0)
         self._replaying: set[str] = set()
@@ -115,6 +116,7 @@ class _Agent:
         notify("READY=1")
         log.event(logging.INFO, "the agent is ready", socket=str(self.settings.socket))
         while not self.is_stopping:
+            self._say_alive()
             ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
             self.pulse.beat(_REQUESTS)
             # a signal writes its number, a worker a 0
@@ -250,10 +252,16 @@ class _Agent:
         self.metrics.called(command or "", took_s, steps, answer.status, answer.stdout)
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
 
+    def _say_alive(self) -> None:
+        """Have systemd know that all loops turn; where one hangs, it starts the agent anew."""
+        if self._watchdog_s and not self.pulse.fault():
+            notify("WATCHDOG=1")
+
     def _pause_s(self) -> float:
+        pause_s = min(_BEAT_S, self._watchdog_s or _BEAT_S)
         if self._retry_at is None or self._replaying:
-            return _BEAT_S  # the last worker of these replays will wake us
-        return min(_BEAT_S, max(0.0, self._retry_at - time.monotonic()))
+            return pause_s  # the last worker of these replays will wake us
+        return min(pause_s, max(0.0, self._retry_at - time.monotonic()))
 
 
 def _is_an_add(received: Received) -> bool:

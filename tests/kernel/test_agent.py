@@ -7,69 +7,27 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sriovbond import dispatch, log, records
-from sriovbond.host import Host
+from sriovbond import log
 from sriovbond.kernel import links, netns
 from tests.kernel.conftest import Wires
 from tests.support import ipams
 from tests.support.agents import an_agent, wait_for
-from tests.support.calls import a_config, plugin_path
+from tests.support.calls import a_config
 from tests.support.leases import IPV4, IPV6, static
+from tests.support.movers import come_home
 from tests.support.pods import Pod, a_pod, ip
-from tests.support.shims import Shim, a_shim, variables
+from tests.support.shims import Shim, a_shim
+from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs
 
-Config = dict[str, object]
 HOLDING = (
     "echo $CNI_COMMAND >>{0}/calls; while [ $CNI_COMMAND = ADD -a -e {0}/hold ]; do sleep 0.1; done"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """What a runtime gets back."""
-
-    stdout: str
-    status: int
-
-    @property
-    def code(self) -> int:
-        return int(json.loads(self.stdout)["code"]) if self.status else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Thick:
-    """A runtime that executes the shim for one pod."""
-
-    shim: Shim
-    pod: Pod
-
-    @property
-    def host(self) -> Host:
-        return Host(state=self.shim.state, run=self.shim.home / "run")
-
-    def environment(self, command: str, **given: str) -> dict[str, str]:
-        pod = {"CNI_CONTAINERID": self.pod.container_id, "CNI_NETNS": self.pod.path}
-        return variables(command, **{**pod, "CNI_PATH": plugin_path(), **given})
-
-    def call(
-        self, command: str, config: Config, prefix: tuple[str, ...] = (), **given: str
-    ) -> Called:
-        stdin = json.dumps(config).encode()
-        done = self.shim.run(command, stdin, prefix, **self.environment(command, **given))
-        return Called(done.stdout.decode(), done.returncode)
-
-    def thin(self, command: str, config: Config) -> Called:
-        answer = dispatch.answer(self.environment(command), json.dumps(config).encode(), self.host)
-        return Called(answer.stdout, answer.status)
-
-    def record(self) -> records.Record | None:
-        return records.read(self.host, self.pod.container_id, "bond0")
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +62,6 @@ def over(*names: str, **keys: object) -> Config:
     """Return a configuration whose bond has the same MAC each time."""
     links_ = [{"name": name} for name in names]
     return a_config(links=links_, failOverMac="none", ipam=static(IPV4, IPV6), **keys)
-
-
-def come_home(pci: str) -> str:
-    """Wait until a VF stands on the host; return the name that it has there."""
-    folder = Path(f"/sys/bus/pci/devices/{pci}/net")  # empty while it is elsewhere
-    wait_for(lambda: folder.is_dir() and any(folder.iterdir()))
-    return next(folder.iterdir()).name
 
 
 def round_of(call: Callable[[str, Config], Called], config: Config) -> list[Called]:

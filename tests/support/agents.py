@@ -56,7 +56,12 @@ class Agent:
 
 @contextmanager
 def an_agent(
-    shim: Shim, *, until: str = "the agent is ready", notify: str = "", **given: object
+    shim: Shim,
+    *,
+    until: str = "the agent is ready",
+    notify: str = "",
+    watchdog_us: int = 0,
+    **given: object,
 ) -> Iterator[Agent]:
     """Run an agent for the shim's home, with these settings, until the block ends."""
     home = {
@@ -68,7 +73,8 @@ def an_agent(
     }
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
-    arguments = (environment, notify, str(log))
+    systemd = {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": str(watchdog_us or "")}
+    arguments = (environment, systemd, str(log))
     agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log)
     agent.process.start()
     try:
@@ -78,8 +84,8 @@ def an_agent(
         agent.kill()
 
 
-def _run(environment: dict[str, str], notify: str, log: str) -> None:
-    os.environ["NOTIFY_SOCKET"] = notify
+def _run(environment: dict[str, str], systemd: dict[str, str], log: str) -> None:
+    os.environ.update(systemd)
     sys.stderr = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
     try:
         sys.exit(0 if serve(settings.load(environ=environment), os.geteuid()) else 1)

@@ -64,6 +64,7 @@ missing_packages() {
 	ethtool ethtool
 	file file
 	tcpdump tcpdump
+	/lib/systemd/systemd systemd
 	xz xz-utils
 	gcc gcc
 	/usr/include/stdio.h libc6-dev

@@ -471,6 +471,22 @@ def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
     assert (first, second) == (b"READY=1", b"STOPPING=1")
 
 
+def test_systemd_hears_in_time_that_the_agent_still_takes_requests(shim: Shim) -> None:
+    path = shim.home / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(path))
+        heard.settimeout(WITHIN_S)
+        with an_agent(shim, notify=str(path), watchdog_us=600_000):
+            told = [heard.recv(100)]
+            started = time.monotonic()
+            told += [heard.recv(100) for _ in range(3)]
+            took_s = time.monotonic() - started
+    path.unlink()
+
+    assert told == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+    assert took_s > 0.5
+
+
 def test_each_request_is_logged_with_its_own_fields(shim: Shim, agent: Agent) -> None:
     def call(number: int) -> None:
         shim.run("DEL", stdin(), CNI_CONTAINERID=f"pod{number}", CNI_IFNAME=f"bond{number}")

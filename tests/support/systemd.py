@@ -1,0 +1,137 @@
+"""The shipped unit under a real systemd: a node in PID, mount and cgroup namespaces of its own.
+
+For the VM only: it serves the VM's own /run/sriovbond and /var/lib/sriovbond.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.support.agents import wait_for
+from tests.support.shims import Shim
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+UNIT: Final = "sriovbond-agent.service"
+SHIPPED: Final = CHECKOUT / "manifests" / UNIT
+_SYSTEMD: Final = "/lib/systemd/systemd"
+_CGROUP: Final = Path("/sys/fs/cgroup/sriovbond-test")
+# As on a node, where all mounts are shared: what `ip netns` mounts later is seen by all services.
+_BOOT: Final = f"""
+echo $$ >{_CGROUP}/cgroup.procs
+exec unshare --pid --mount --cgroup --fork --kill-child --propagation slave sh -c '
+    mount --make-rshared / && mount -t proc proc /proc && mount -t tmpfs tmpfs /run/systemd &&
+    umount /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
+    exec env -i container=test PATH="$PATH" SYSTEMD_UNIT_PATH="$1" {_SYSTEMD} --unit={UNIT}
+' sh "$1"
+"""
+# Only where the project is on this machine; the rest is as shipped.
+_HERE: Final = f"""[Service]
+ExecStart=
+ExecStart={CHECKOUT}/.venv/bin/sriovbond agent
+StandardError=append:%s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed(Shim):
+    """The shim with the paths that it is shipped with."""
+
+    @property
+    def socket(self) -> Path:
+        return self.home / "agent.sock"
+
+    @property
+    def state(self) -> Path:
+        return Path("/var/lib/sriovbond")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The agent as a service; `log` is what it has said."""
+
+    init: int
+    log: Path
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Its main process, as this namespace numbers it."""
+        (process,) = self._cgroup().read_text(encoding="ascii").split()
+        return int(process)
+
+    def stop(self) -> None:
+        self.systemctl("stop", UNIT)
+
+    def start(self) -> None:
+        self.systemctl("start", UNIT)
+
+    def state(self) -> dict[str, str]:
+        """Return how systemd finds it: how it ended last, how often it was started anew."""
+        shown = self.systemctl("show", "--property=ActiveState,Result,NRestarts", UNIT)
+        return dict(line.split("=", 1) for line in shown.splitlines())
+
+    def systemctl(self, *arguments: str) -> str:
+        enter = ["nsenter", "--target", str(self.init), "--mount", "--pid", "--cgroup"]
+        done = subprocess.run(
+            [*enter, "systemctl", *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr + self.said
+        return done.stdout
+
+    def _cgroup(self) -> Path:
+        return _CGROUP / "system.slice" / UNIT / "cgroup.procs"
+
+
+@contextmanager
+def a_service(folder: Path) -> Iterator[Service]:
+    """Run the shipped unit from its start until the block ends."""
+    log = folder / "agent.log"
+    units = folder / "units"
+    _make_units(units, log)
+    _CGROUP.mkdir()
+    Path("/run/systemd").mkdir(exist_ok=True)
+    with subprocess.Popen(["sh", "-c", _BOOT, "sh", str(units)]) as process:
+        try:
+            wait_for(lambda: "the agent is ready" in _read(log) or process.poll() is not None)
+            yield Service(_child(process.pid), log)
+        finally:
+            process.kill()
+    _remove_cgroups()
+    for path in ("/run/sriovbond", "/var/lib/sriovbond"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_units(units: Path, log: Path) -> None:
+    drop_in = units / f"{UNIT}.d"
+    drop_in.mkdir(parents=True)
+    shutil.copy(SHIPPED, units)
+    (drop_in / "here.conf").write_text(_HERE % log)
+    for target in ("sysinit", "basic", "shutdown"):
+        (units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _remove_cgroups() -> None:
+    """Remove the groups, the inner ones first; a killed process leaves its own a moment later."""
+
+    def is_gone() -> bool:
+        for path in sorted(_CGROUP.rglob("*"), reverse=True):
+            if path.is_dir():
+                subprocess.run(["rmdir", path], check=False, capture_output=True)
+        return not subprocess.run(["rmdir", _CGROUP], check=False, capture_output=True).returncode
+
+    wait_for(is_gone)
