@@ -29,6 +29,11 @@ _SCOPE_LINK: Final = 253
 _ETH_P_ARP: Final = 0x0806
 _ARP: Final = struct.Struct("!6s6sHHHBBH6s4s6s4s")  # with its Ethernet header
 _BROADCAST: Final = b"\xff" * 6
+_NEIGHBOUR_ADVERTISEMENT: Final = 136  # RFC 4861 section 4.4
+_NA_OVERRIDE: Final = 0x20000000
+_NA_TARGET: Final = b"\x02\x01"  # option: the target's link-layer address, 8 bytes
+_NDP_HOPS: Final = 255
+_ALL_NODES: Final = "ff02::1"
 _RTAX_MTU, _RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
 
 
@@ -61,10 +66,11 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
 
 
 def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
-    """Send one gratuitous ARP (RFC 5227) for each IPv4 address; best effort.
+    """Send a gratuitous ARP (RFC 5227) or an unsolicited NA (RFC 4861) for each address.
 
-    The kernel does so when the bond gets its carrier, which it had before its addresses if the
-    mover had left the members up. IPv6 addresses are announced at the end of DAD (ndisc_notify).
+    Best effort. The kernel does so when the bond gets its carrier, which it had before its
+    addresses if the mover had left the members up. At ADD IPv6 addresses are still tentative:
+    the kernel announces them at the end of DAD (ndisc_notify).
     """
     sender = bytes.fromhex(mac.replace(":", ""))
     if len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
@@ -76,10 +82,28 @@ def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
                 own = ip.address.packed
                 head = (_BROADCAST, sender, _ETH_P_ARP, 1, 0x0800, 6, 4, 1)  # a request, RFC 826
                 packets.send(_ARP.pack(*head, sender, own, bytes(6), own))
+    for ip in result.ips:
+        if ip.address.version == _IPV6:
+            with suppress(OSError, MachineError), pod.run(_icmpv6_socket) as packets:
+                _advertise(packets, ifname, sender, ip.address.packed)
 
 
 def _packet_socket() -> socket.socket:
     return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+
+
+def _icmpv6_socket() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    return socket.socket(socket.AF_INET6, kind, socket.IPPROTO_ICMPV6)
+
+
+def _advertise(packets: socket.socket, ifname: str, sender: bytes, own: bytes) -> None:
+    """Send an NA to all nodes; the kernel writes its checksum."""
+    packets.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, ifname.encode())
+    packets.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _NDP_HOPS)
+    packets.bind((socket.inet_ntop(socket.AF_INET6, own), 0))  # refused while it is tentative
+    advertisement = struct.pack("!BBHI", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _NA_OVERRIDE)
+    packets.sendto(advertisement + own + _NA_TARGET + sender, (_ALL_NODES, 0))
 
 
 def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:

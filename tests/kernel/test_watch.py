@@ -17,13 +17,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from sriovbond import records
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
+from tests.support import traffic
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
+from tests.support.leases import IPV4, IPV6, static
 from tests.support.pods import Pod, a_pod, batch, ip
 from tests.support.shims import Shim
 
 Config = dict[str, object]
 Running = Callable[..., Agent]
+ADDRESSES = ("192.0.2.10", "2001:db8::10")
 POD_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=nf;K8S_POD_NAME=upf-0;K8S_POD_UID=u-1"
 
 
@@ -253,6 +256,23 @@ def test_a_failover_is_a_metric_too(
     assert sample(tmp_path, "sriovbond_happenings_total", kind="BondFailover") == 1
     runtime.delete(over(wires)).ok()
     wait_for(lambda: sample(tmp_path, "sriovbond_bonds") == 0)
+
+
+def test_a_bond_whose_carrier_comes_back_is_announced(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    agent = running()
+    config = over(wires, mode="balance-xor", ipam=static(IPV4, IPV6))  # no failover, no peers told
+    runtime.add(config).ok()
+    await_working(wires.pod)
+    let_adopt()
+    wires.far.batch("link set far1 down", "link set far2 down")
+    wait_for(lambda: kinds(agent).count("BondMemberDown") == 2)
+
+    with traffic.listening(wires.far, "far1") as heard:
+        wires.far.batch("link set far1 up", "link set far2 up")
+        told(agent, "BondRestored")
+        wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
 
 
 def sample(folder: Path, name: str, **labels: str) -> float:
