@@ -187,6 +187,20 @@ def _refused(request: bytes) -> Page:
     return Page(b"only GET and HEAD\n", status=405) if is_http else Page(b"no HTTP\n", status=400)
 
 
+def serve(
+    address: Address, pages: Mapping[str, Callable[[], Page]], owner: int = 0
+) -> Pages | None:
+    """Serve the pages at the address; where that cannot be, tell it and go on without.
+
+    A port that another program has is no reason for pods not to start.
+    """
+    try:
+        return Pages(listen(address, owner), pages)
+    except MachineError as error:
+        log.event(logging.ERROR, error.message)
+        return None
+
+
 def listen(address: Address, owner: int = 0) -> socket.socket:
     """Listen at the address; a unix socket is the owner's alone, as its folder must be.
 

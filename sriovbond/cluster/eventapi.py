@@ -95,11 +95,10 @@ def build(series: Series, node: str) -> dict[str, object]:
 
 
 def note(happening: Happening) -> str:
-    """Say what happened to which bond, and of a warning which PF to look at."""
-    member = happening.member
-    text = f"{happening.subject.ifname}: {happening.text}"
-    if happening.is_warning and member and member.pf:
-        text += f"; look at {member.pf}, the PF of {member}"
+    """Say what happened, and of a warning which PF to look at where the text does not."""
+    member, text = happening.member, happening.text
+    if happening.is_warning and member and member.pf not in text:
+        text += f"; look at {member.pf}, the PF of {member.name}"
     content = text.encode("utf-8", "replace")
     if len(content) <= _NOTE_BYTES:
         return content.decode()

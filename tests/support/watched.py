@@ -45,7 +45,7 @@ def a_watched_bond(pod: str = "nf1", **facts: Any) -> WatchedBond:  # noqa: ANN4
 
 def a_happening(kind: Kind = Kind.FAILOVER, pod: str = "nf1", **facts: Any) -> Happening:  # noqa: ANN401 - its fields
     given: dict[str, Any] = {
-        "text": "net1 failed, net2 is the active member now",
+        "text": "bond0: net1 failed, net2 is the active member now",
         "at": NOON,
         "member": a_watched_member(1, is_up=False, is_active=False),
         **facts,

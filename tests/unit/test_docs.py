@@ -16,6 +16,7 @@ import yaml
 
 from sriovbond import cli, dispatch
 from sriovbond.bond.config import parse_config
+from sriovbond.bond.happenings import WARNINGS, Kind
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
@@ -217,3 +218,11 @@ def test_no_page_names_what_only_the_authors_have(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert [name for name in OURS_ALONE if name in text] == []
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_of_happening_is_in_the_readme_with_its_type(kind: Kind) -> None:
+    rows = [line for line in README.read_text().splitlines() if f"`{kind}`" in line]
+
+    [row] = [line for line in rows if line.startswith("| `Bond")]
+    assert row.split(" | ")[1] == ("Warning" if kind in WARNINGS else "Normal")

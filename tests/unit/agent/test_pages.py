@@ -4,6 +4,7 @@ import http.client
 import os
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -184,3 +185,27 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with served() as port, pytest.raises(MachineError, match=rf"127\.0\.0\.1:{port}.*in use"):
         pages.listen(Address.parse(f"127.0.0.1:{port}"))
+
+
+def test_who_cannot_listen_is_told_of_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with served() as port:
+        assert pages.serve(Address.parse(f"127.0.0.1:{port}"), WHAT) is None
+
+    assert f"cannot tell metrics at '127.0.0.1:{port}'" in capfd.readouterr().err
+
+
+def test_no_descriptor_and_no_thread_is_left(port: int) -> None:
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    ask(port, "/metrics")
+    before = held()
+
+    with served() as another, ExitStack() as asking:
+        silent(another, asking)
+        for _ in range(50):
+            ask(another, "/metrics")
+
+    descriptors, threads = held()
+    assert descriptors <= before[0]
+    assert threads == before[1]

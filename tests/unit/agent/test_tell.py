@@ -30,7 +30,7 @@ def test_the_log_line_has_pod_member_and_pf(lines: Lines) -> None:
     [line] = lines.of(Teller(), a_happening(facts={"active": "net2"}))
 
     assert "level=warning" in line
-    assert 'msg="net1 failed, net2 is the active member now"' in line
+    assert 'msg="bond0: net1 failed, net2 is the active member now"' in line
     assert line.endswith(
         "kind=BondFailover pod=default/nf1 container=nf1-sandbox ifname=bond0 network=bond-net"
         " member=net1 pci=0000:01:10.0 pf=pf1 active=net2"

@@ -46,9 +46,10 @@ def test_every_kind_is_an_event(kind: Kind) -> None:
 
 def test_a_warning_says_which_pf_to_look_at() -> None:
     assert built(a_happening())["note"] == (
-        "bond0: net1 failed, net2 is the active member now;"
-        " look at pf1, the PF of net1 (0000:01:10.0 of pf1)"
+        "bond0: net1 failed, net2 is the active member now; look at pf1, the PF of net1"
     )
+    told = "bond0: net1 (0000:01:10.0 of pf1) is down; look at pf1, its cable and its switch port"
+    assert built(a_happening(text=told))["note"] == told
 
 
 @pytest.mark.parametrize(
