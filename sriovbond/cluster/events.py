@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +21,7 @@ from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.eventapi import Series
 from sriovbond.cluster.kubeconfig import read_kubeconfig
 from sriovbond.cluster.resources import RefusedError
+from sriovbond.host import Host
 
 if TYPE_CHECKING:  # it loads kubernetes
     from sriovbond.cluster.client import Client
@@ -90,8 +90,7 @@ class Events:
         self._allowed = float(limits.burst)
         self._allowed_at = time.monotonic()
         self._told = ""
-        run = copy_context().run  # the agent's log is in the context
-        self._thread = threading.Thread(target=run, args=(self._run,), name="events", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
     def __call__(self, happening: Happening) -> None:
@@ -132,13 +131,14 @@ class Events:
         )
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            try:
-                self._write(batch)
-            except Exception as error:  # noqa: BLE001 - the next ones must be written
-                self._drop(batch)
-                why = f"{type(error).__name__}: {error}"
-                log.event(logging.ERROR, f"a fault of sriovbond: {why}")
+        with log.logged_to(None, Host().logs):
+            while batch := self._next_batch():
+                try:
+                    self._write(batch)
+                except Exception as error:  # noqa: BLE001 - the next ones must be written
+                    self._drop(batch)
+                    why = f"{type(error).__name__}: {error}"
+                    log.event(logging.ERROR, f"a fault of sriovbond: {why}")
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait until some are due; none is the end."""
