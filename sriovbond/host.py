@@ -10,6 +10,8 @@ from deviceinfo import KUBELET_TIMEOUT_S, Places
 class Host:
     """Where this node keeps what the plugin reads and writes; times in seconds."""
 
+    root: Path = Path("/")
+    """Where the host's root is, for the IPAM plugins; another only in a container."""
     places: Places = field(default_factory=Places)
     proc: Path = Path("/proc")
     modules: Path = Path("/lib/modules")

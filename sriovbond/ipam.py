@@ -1,4 +1,4 @@
-"""Runs the delegated IPAM plugin (CNI SPEC section 4), and says what it answered."""
+"""Runs the delegated IPAM plugin (CNI SPEC section 4) in the host's root, and says its answer."""
 
 import contextlib
 import errno
@@ -10,15 +10,18 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 
+from sriovbond import hostroot
 from sriovbond.cni.decoding import JsonObject, decode_object
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
 from sriovbond.errors import ConfigError, MachineError, SriovbondError
+from sriovbond.host import Host
 
 MAX_OUTPUT_BYTES = 1024 * 1024
 
@@ -66,51 +69,52 @@ def is_asked_for(config: Mapping[str, object]) -> bool:
     return bool(section.get("type")) if isinstance(section, dict) else bool(section)
 
 
-def require(request: CniRequest) -> None:
+def require(request: CniRequest, host: Host) -> None:
     """Raise ConfigError or MachineError where the IPAM plugin cannot be run, or be found."""
-    _find_program(request)
+    _find_program(request, host)
 
 
-def add(request: CniRequest, timeout_s: float) -> CniResult:
+def add(request: CniRequest, host: Host) -> CniResult:
     """Have the IPAM plugin reserve addresses, and return its result with one address at least.
 
     The caller runs its DEL when this or anything later fails (SPEC section 4).
     Raises IpamError, ConfigError, MachineError.
     """
-    program = _find_program(request)
-    return _read_result(program, _run(program, request, Command.ADD, timeout_s), request)
+    program = _find_program(request, host)
+    return _read_result(program, _run(program, request, Command.ADD), request)
 
 
-def delete(request: CniRequest, timeout_s: float) -> None:
+def delete(request: CniRequest, host: Host) -> None:
     """Have the IPAM plugin release what it holds for this attachment. Idempotent by SPEC.
 
     `request` may be of any command, so also one that a record has kept.
     Raises IpamError, ConfigError, MachineError.
     """
-    _run(_find_program(request), request, Command.DEL, timeout_s)
+    _run(_find_program(request, host), request, Command.DEL)
 
 
-def check(request: CniRequest, timeout_s: float) -> None:
+def check(request: CniRequest, host: Host) -> None:
     """Have the IPAM plugin check its reservations. Raises IpamError, ConfigError, MachineError."""
-    _run(_find_program(request), request, Command.CHECK, timeout_s)
+    _run(_find_program(request, host), request, Command.CHECK)
 
 
-def gc(request: CniRequest, timeout_s: float) -> None:
+def gc(request: CniRequest, host: Host) -> None:
     """Have the IPAM plugin drop what no valid attachment holds. Raises as `check` does."""
-    _run(_find_program(request), request, Command.GC, timeout_s)
+    _run(_find_program(request, host), request, Command.GC)
 
 
-def status(request: CniRequest, timeout_s: float) -> None:
+def status(request: CniRequest, host: Host) -> None:
     """Ask the IPAM plugin whether it can serve an ADD. Raises as `check` does."""
-    _run(_find_program(request), request, Command.STATUS, timeout_s)
+    _run(_find_program(request, host), request, Command.STATUS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """The IPAM plugin as the configuration names it, and where it was found."""
+    """The IPAM plugin as the configuration names it, and where it was found: a path of the host."""
 
     name: str
     path: Path
+    host: Host
 
 
 class _KilledError(Exception):
@@ -125,16 +129,17 @@ class _Outcome:
     output: bytes
 
 
-def _find_program(request: CniRequest) -> _Program:
+def _find_program(request: CniRequest, host: Host) -> _Program:
     name = _program_name(request.config)
     folders = os.pathsep.join(map(str, request.path))
-    found = shutil.which(name, path=folders) if folders else None
+    search = partial(shutil.which, name, path=folders)
+    found = hostroot.run_below(host.root, search) if folders else None
     if found is None:
         raise MachineError(
             f"cannot find the IPAM plugin {name!r} as an executable file in CNI_PATH: searched "
             f"{folders or 'nothing, since it is empty'}; install the plugin there or mend ipam.type"
         )
-    return _Program(name, Path(found))
+    return _Program(name, Path(found), host)
 
 
 def _program_name(config: Mapping[str, object]) -> str:
@@ -166,10 +171,10 @@ def _read_result(program: _Program, output: bytes, request: CniRequest) -> CniRe
     return result
 
 
-def _run(program: _Program, request: CniRequest, command: Command, timeout_s: float) -> bytes:
+def _run(program: _Program, request: CniRequest, command: Command) -> bytes:
     """Run one command of the plugin and return its stdout; its stderr goes to ours."""
     try:
-        outcome = _execute(program.path, request.stdin, _environment(request, command), timeout_s)
+        outcome = _execute(program, request.stdin, _environment(request, command))
     except _KilledError as error:
         raise IpamError(program.name, command, f"{error} and was killed") from error
     if outcome.status != 0:
@@ -211,16 +216,17 @@ def _stdout_tail(output: bytes) -> str:
     return f"its stdout ends with {text[-_TAIL_CHARACTERS:]!r}"
 
 
-def _execute(path: Path, stdin: bytes, environ: dict[str, str], timeout_s: float) -> _Outcome:
+def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outcome:
     """Run a program in a process group of its own, which is killed when it does not end.
 
     Raises _KilledError, or MachineError when it cannot be started.
     """
+    timeout_s = program.host.ipam_timeout_s
     deadline = time.monotonic() + timeout_s
     with os.fdopen(os.memfd_create("cni-stdin"), "w+b") as source:
         source.write(stdin)
         source.seek(0)
-        process = _start(path, source, environ)
+        process = _start(program, source, environ)
     with process:
         try:
             output = _read_output(process, deadline)
@@ -231,21 +237,31 @@ def _execute(path: Path, stdin: bytes, environ: dict[str, str], timeout_s: float
             _kill_group(process)
 
 
-def _start(path: Path, source: IO[bytes], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    program: _Program, source: IO[bytes], environ: dict[str, str]
+) -> subprocess.Popen[bytes]:
     """Start a program; one that is just being written (ETXTBSY) gets a second, as in libcni."""
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  # CNI_PATH and ipam.type are the runtime's
+            [program.path],
+            stdin=source,
+            stdout=subprocess.PIPE,
+            env=environ,
+            start_new_session=True,
+        )
+
     for retries_left in reversed(range(_BUSY_RETRIES)):
         try:
-            return subprocess.Popen(  # noqa: S603  # CNI_PATH and ipam.type are the runtime's
-                [path], stdin=source, stdout=subprocess.PIPE, env=environ, start_new_session=True
-            )
+            return hostroot.run_below(program.host.root, start)
         except OSError as error:
             if error.errno != errno.ETXTBSY or not retries_left:
                 reason = errno.errorcode.get(error.errno or 0, str(error))
                 raise MachineError(
-                    f"cannot start the IPAM plugin {str(path)!r}: {reason}; install it anew"
+                    f"cannot start the IPAM plugin {str(program.path)!r}: {reason}; install it anew"
                 ) from error
             time.sleep(_BUSY_DELAY_S)
-    raise AssertionError(path)
+    raise AssertionError(program.path)
 
 
 def _read_output(process: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -135,7 +135,7 @@ def _release_ipam(host: Host, call: records.IpamCall) -> None:
         request = parse_request(environment, call.stdin.encode())
     except CniError as error:
         raise MachineError(f"cannot release IPAM's part by its record: {error.msg}") from error
-    ipam.delete(request, host.ipam_timeout_s)
+    ipam.delete(request, host)
 
 
 def _release_links(

@@ -55,6 +55,8 @@ class Settings(BaseModel):
     """Whether its PF is then told again of the VF's VLAN, trust and administrative MAC."""
     watch_buffer_bytes: Bytes = 8 << 20
     """How much the kernel may have to tell of links before it leaves out some."""
+    host_root: Path = Host().root
+    """Where the host's root is seen, for an agent in a container."""
     lock_timeout_s: Seconds = Host().lock_timeout_s
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
     kubelet_timeout_s: Seconds = Host().kubelet_timeout_s
@@ -76,6 +78,7 @@ class Settings(BaseModel):
     def host(self) -> Host:
         """This machine, as the settings have it."""
         return Host(
+            root=self.host_root,
             state=self.state,
             run=self.run,
             lock_timeout_s=self.lock_timeout_s,

@@ -48,7 +48,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
         with log.step("plan"):
             plan = _plan(request, config, seen)
         if config.ipam_type:
-            ipam.require(request)
+            ipam.require(request, host)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
         with log.step("record"):
             records.write(host, record)
@@ -185,7 +185,7 @@ def _addresses(
         return CniResult()
     if config.ipam_type == _DHCP:
         _await_carrier(pod, plan.name, host.dhcp_carrier_timeout_s)
-    leased = ipam.add(request, host.ipam_timeout_s)
+    leased = ipam.add(request, host)
     link = links.find(pod.netlink, plan.name)
     if link is None:
         raise DriftError(f"cannot put addresses on {plan.name}: it vanished meanwhile")

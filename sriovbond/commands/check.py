@@ -30,7 +30,7 @@ def check(request: CniRequest, host: Host) -> None:
     if found:
         raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(found)}")
     if ipam.is_asked_for(request.config):
-        ipam.check(request, host.ipam_timeout_s)
+        ipam.check(request, host)
 
 
 def _differences(pod: Namespace, record: Record, plan: BondPlan, request: CniRequest) -> list[str]:

@@ -64,7 +64,7 @@ def _without_record(request: CniRequest, host: Host) -> release.Outcome:
 
 def _release_ipam(request: CniRequest, host: Host) -> None:
     try:
-        ipam.delete(request, host.ipam_timeout_s)
+        ipam.delete(request, host)
     except ConfigError as error:  # no ADD can have succeeded with it, so nothing is reserved
         log.event(logging.WARNING, f"going on without IPAM: {error.message}")
 

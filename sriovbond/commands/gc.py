@@ -24,7 +24,7 @@ def gc(request: CniRequest, host: Host) -> None:
         if record.network == request.network and not listed:
             outcome.attempt(partial(_release, host, record))
     if ipam.is_asked_for(request.config):
-        outcome.attempt(partial(ipam.gc, request, host.ipam_timeout_s))
+        outcome.attempt(partial(ipam.gc, request, host))
     outcome.finish()
 
 

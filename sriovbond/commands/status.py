@@ -14,4 +14,4 @@ def status(request: CniRequest, host: Host) -> None:
     if reasons:
         raise CniError(ErrorCode.NOT_AVAILABLE, f"cannot serve ADD: {'; '.join(reasons)}")
     if ipam.is_asked_for(request.config):
-        ipam.status(request, host.ipam_timeout_s)
+        ipam.status(request, host)

@@ -15,12 +15,14 @@ from sriovbond import ipam
 from sriovbond.cni.request import CniRequest, parse_request
 from sriovbond.cni.versions import Command
 from sriovbond.errors import ConfigError, MachineError
+from sriovbond.host import Host
 from sriovbond.ipam import IpamError
 
 TIMEOUT_S = 5.0
+HOST = Host(ipam_timeout_s=TIMEOUT_S)
 RESULT = '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.5/24","gateway":"192.0.2.1"}]}'
 REMEMBER = 'cat > "$LOG/$CNI_COMMAND.stdin"; env > "$LOG/$CNI_COMMAND.env"\n'
-VERBS: dict[Command, Callable[[CniRequest, float], object]] = {
+VERBS: dict[Command, Callable[[CniRequest, Host], object]] = {
     Command.ADD: ipam.add,
     Command.DEL: ipam.delete,
     Command.CHECK: ipam.check,
@@ -70,14 +72,14 @@ def a_request(tmp_path: Path, ipam_section: object = None, **environ: str) -> Cn
 def failed_add(tmp_path: Path, script: str, timeout_s: float = TIMEOUT_S) -> IpamError:
     write_plugin(tmp_path, script)
     with pytest.raises(IpamError) as caught:
-        ipam.add(a_request(tmp_path), timeout_s)
+        ipam.add(a_request(tmp_path), Host(ipam_timeout_s=timeout_s))
     return caught.value
 
 
 def test_add_returns_the_result_of_the_plugin(tmp_path: Path) -> None:
     write_plugin(tmp_path, f"echo '{RESULT}'")
 
-    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+    result = ipam.add(a_request(tmp_path), HOST)
 
     assert str(result.ips[0].address) == "192.0.2.5/24"
     assert str(result.ips[0].gateway) == "192.0.2.1"
@@ -93,7 +95,7 @@ def test_the_plugin_gets_stdin_and_environment_as_received(
     monkeypatch.setenv("CNI_STRAY", "1")
     request = a_request(tmp_path)
 
-    VERBS[command](request, TIMEOUT_S)
+    VERBS[command](request, HOST)
 
     seen = (log / f"{command}.env").read_text(encoding="utf-8").splitlines()
     expected = {**request.environment, "CNI_COMMAND": str(command)}
@@ -107,7 +109,7 @@ def test_the_plugin_gets_stdin_and_environment_as_received(
 def test_delete_runs_del_from_a_request_that_was_an_add(tmp_path: Path, log: Path) -> None:
     write_plugin(tmp_path, REMEMBER)
 
-    ipam.delete(a_request(tmp_path), TIMEOUT_S)
+    ipam.delete(a_request(tmp_path), HOST)
 
     assert [path.name for path in log.glob("*.stdin")] == ["DEL.stdin"]
 
@@ -115,7 +117,7 @@ def test_delete_runs_del_from_a_request_that_was_an_add(tmp_path: Path, log: Pat
 def test_a_result_without_version_has_that_of_the_config(tmp_path: Path) -> None:
     write_plugin(tmp_path, """echo '{"ips":[{"address":"192.0.2.5/24"}]}'""")
 
-    assert ipam.add(a_request(tmp_path), TIMEOUT_S).cni_version == "1.1.0"
+    assert ipam.add(a_request(tmp_path), HOST).cni_version == "1.1.0"
 
 
 def test_the_stderr_of_the_plugin_is_passed_on(
@@ -123,7 +125,7 @@ def test_the_stderr_of_the_plugin_is_passed_on(
 ) -> None:
     write_plugin(tmp_path, "echo from the plugin >&2")
 
-    ipam.check(a_request(tmp_path), TIMEOUT_S)
+    ipam.check(a_request(tmp_path), HOST)
 
     captured = capfd.readouterr()
     assert captured.err == "from the plugin\n"
@@ -136,7 +138,7 @@ def test_the_error_of_the_plugin_is_passed_on(tmp_path: Path, command: Command) 
     write_plugin(tmp_path, f"echo '{error}'; exit 1")
 
     with pytest.raises(IpamError) as caught:
-        VERBS[command](a_request(tmp_path), TIMEOUT_S)
+        VERBS[command](a_request(tmp_path), HOST)
 
     assert caught.value.code == 11
     assert caught.value.plugin_message == "range is full"
@@ -203,7 +205,7 @@ def test_a_plugin_that_floods_stdout_is_killed(tmp_path: Path) -> None:
 def test_a_daemon_left_behind_does_not_hold_up_the_answer(tmp_path: Path, log: Path) -> None:
     write_plugin(tmp_path, f"""sleep 60 & echo $! > "$LOG/child"; echo '{RESULT}'""")
 
-    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+    result = ipam.add(a_request(tmp_path), HOST)
 
     assert len(result.ips) == 1
     os.kill(int((log / "child").read_text(encoding="ascii")), signal.SIGKILL)
@@ -215,14 +217,14 @@ def test_an_answer_longer_than_a_pipe_is_read_whole(tmp_path: Path) -> None:
     answer = json.dumps({**json.loads(RESULT), "padding": padding})
     (tmp_path / "log" / "answer").write_text(answer, encoding="utf-8")
 
-    assert ipam.add(a_request(tmp_path), TIMEOUT_S).extra == {"padding": padding}
+    assert ipam.add(a_request(tmp_path), HOST).extra == {"padding": padding}
 
 
 def test_a_plugin_that_does_not_read_stdin_is_served(tmp_path: Path) -> None:
     write_plugin(tmp_path, f"echo '{RESULT}'")
     request = a_request(tmp_path, {"type": "scripted", "padding": "x" * 200_000})
 
-    assert len(ipam.add(request, TIMEOUT_S).ips) == 1
+    assert len(ipam.add(request, HOST).ips) == 1
 
 
 def test_a_plugin_that_is_being_installed_is_tried_again(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_a_plugin_that_is_being_installed_is_tried_again(tmp_path: Path) -> None
     closing = threading.Timer(0.15, os.close, [descriptor])
     closing.start()
 
-    result = ipam.add(a_request(tmp_path), TIMEOUT_S)
+    result = ipam.add(a_request(tmp_path), HOST)
 
     closing.join()
     assert len(result.ips) == 1
@@ -243,7 +245,7 @@ def test_a_plugin_that_cannot_start_is_told_with_the_reason(tmp_path: Path) -> N
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     with pytest.raises(MachineError, match=r"cannot start the IPAM plugin .*: ENOENT"):
-        ipam.add(a_request(tmp_path), TIMEOUT_S)
+        ipam.add(a_request(tmp_path), HOST)
 
 
 @pytest.mark.parametrize("command", VERBS)
@@ -253,25 +255,25 @@ def test_a_missing_plugin_is_told_with_the_folders_searched(
     (tmp_path / "scripted").write_text("not executable", encoding="utf-8")
 
     with pytest.raises(MachineError, match=f"'scripted'.*{tmp_path}/nowhere:{tmp_path}; "):
-        VERBS[command](a_request(tmp_path), TIMEOUT_S)
+        VERBS[command](a_request(tmp_path), HOST)
 
 
 def test_an_empty_cni_path_is_told(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="searched nothing"):
-        ipam.add(a_request(tmp_path, CNI_PATH=""), TIMEOUT_S)
+        ipam.add(a_request(tmp_path, CNI_PATH=""), HOST)
 
 
 @pytest.mark.parametrize("name", ["../scripted", "/bin/sh", "a\\b", ".", "..", 5, ["x"]])
 def test_a_type_that_is_no_file_name_is_refused(tmp_path: Path, name: object) -> None:
     with pytest.raises(ConfigError, match=r"ipam\.type is "):
-        ipam.add(a_request(tmp_path, {"type": name}), TIMEOUT_S)
+        ipam.add(a_request(tmp_path, {"type": name}), HOST)
 
 
 def test_our_own_type_is_refused(tmp_path: Path) -> None:
     write_plugin(tmp_path, f"echo '{RESULT}'", name="sriovbond")
 
     with pytest.raises(ConfigError, match="call itself without end"):
-        ipam.add(a_request(tmp_path, {"type": "sriovbond"}), TIMEOUT_S)
+        ipam.add(a_request(tmp_path, {"type": "sriovbond"}), HOST)
 
 
 @pytest.mark.parametrize(

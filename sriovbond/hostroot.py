@@ -1,0 +1,54 @@
+"""Works in the host's root, for an agent whose own root is that of a container."""
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sriovbond.errors import MachineError
+
+_OWN: Final = Path("/")
+_CLONE_FS: Final = 0x200  # include/uapi/linux/sched.h: what chroot and chdir change
+
+T = TypeVar("T")
+
+
+def run_below(root: Path, work: Callable[[], T]) -> T:
+    """Return what `work` returns; to it, and to the programs that it starts, `root` is /.
+
+    `work` must import nothing: it would be the host's. Raises MachineError where `root` cannot be
+    entered.
+    """
+    if root == _OWN:
+        return work()
+
+    def enter_and_work() -> T:
+        _enter(root)
+        return work()
+
+    # a thread of its own, which shares its root with no other
+    with ThreadPoolExecutor(1, thread_name_prefix="host") as thread:
+        return thread.submit(copy_context().run, enter_and_work).result()
+
+
+def _enter(root: Path) -> None:
+    try:
+        _unshare_root()
+        os.chroot(root)
+        os.chdir("/")
+    except OSError as error:
+        raise MachineError(
+            f"cannot enter the host's root {str(root)!r}: {error.strerror}; mount it there, or "
+            "mend the agent's setting host_root"
+        ) from error
+
+
+def _unshare_root() -> None:
+    # os.unshare came with Python 3.12
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_FS):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
