@@ -28,7 +28,7 @@ from sriovbond.agent.settings import Settings
 from sriovbond.agent.tell import Sink, Teller
 from sriovbond.agent.turns import Turns, Work
 from sriovbond.agent.watch import Hands, Watch
-from sriovbond.agent.wire import FrameError, Request
+from sriovbond.agent.wire import FrameError
 from sriovbond.bond.happenings import Subject
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
@@ -59,20 +59,6 @@ def serve(settings: Settings, owner: int = 0, sinks: Sequence[Sink] = ()) -> boo
         told = "the agent has stopped" if has_ended else "stopping while some requests still run"
         log.event(logging.INFO if has_ended else logging.ERROR, told)
         return has_ended
-
-
-def ask_status(settings: Settings) -> tuple[str, int]:
-    """Ask the running agent for STATUS as a runtime does; return stdout and exit status.
-
-    Raises MachineError where none answers.
-    """
-    config = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriovbond"}
-    request = Request({"CNI_COMMAND": Command.STATUS}, json.dumps(config).encode())
-    try:
-        stdout, status = channel.call(settings.socket, request, settings.read_timeout_s)
-    except (FrameError, OSError) as error:
-        raise MachineError(f"no agent answers at {str(settings.socket)!r}: {error}") from error
-    return stdout.decode(), status
 
 
 class _Agent:

@@ -4,12 +4,16 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sriovbond import __version__, log
 from sriovbond.errors import ConfigError, SriovbondError
 from sriovbond.host import Host
+
+if TYPE_CHECKING:
+    from sriovbond.agent.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -138,10 +142,11 @@ def reference(part: str) -> None:
 def release(host: Host | None, container_id: str | None, ifname: str | None) -> None:
     """Undo an attachment by its record, as DEL does; without arguments list the records."""
     from sriovbond import records  # noqa: PLC0415
+    from sriovbond.agent import settings  # noqa: PLC0415
     from sriovbond.cli import tables  # noqa: PLC0415
     from sriovbond.release import release as undo  # noqa: PLC0415
 
-    host = host or Host()
+    host = host or settings.load().host  # in a container it is not that of thin mode
     if container_id is None or ifname is None:
         tables.print_records(*records.read_all(host))
         return
@@ -160,15 +165,33 @@ def release(host: Host | None, container_id: str | None, ifname: str | None) -> 
     help="A file of settings; otherwise /etc/sriovbond/agent.toml, if it is there.",
 )
 @click.option("--check", is_flag=True, help="Ask the running agent whether an ADD could succeed.")
-def agent(config: Path | None, *, check: bool) -> None:
+@click.option(
+    "--alive", is_flag=True, help="Ask whether an agent runs and answers, whatever it says."
+)
+@click.option(
+    "--install",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Put the shim into this folder of CNI plugins first.",
+)
+def agent(config: Path | None, install: Path | None, *, check: bool, alive: bool) -> None:
     """Serve the shim on this node, until SIGTERM."""
-    from sriovbond.agent import server, settings  # noqa: PLC0415
+    from sriovbond.agent import asking, settings  # noqa: PLC0415
 
     given = settings.load(config)
-    if check:
-        answer, status = server.ask_status(given)
+    if check or alive:
+        answer, status = asking.ask_status(given)
         click.echo(answer, nl=False)
-        sys.exit(status)
+        sys.exit(0 if alive else status)
+    _serve(given, install)
+
+
+def _serve(given: "Settings", install: Path | None) -> None:
+    from sriovbond.agent import server  # noqa: PLC0415
+    from sriovbond.shim.install import install as put  # noqa: PLC0415
+
+    if install and put(install):
+        click.echo(f"the shim is installed in {install}", err=True)
     if not server.serve(given):
         os._exit(1)  # a worker that hangs would hold up the interpreter's end
 

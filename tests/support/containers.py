@@ -1,0 +1,137 @@
+"""The DaemonSet's container without a container runtime: its mounts, its root, its command.
+
+For the VM only: it serves the VM's own /run/sriovbond and /var/lib/sriovbond.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sriovbond.shim import build
+from sriovbond.shim.install import NAME
+from tests.support.agents import wait_for
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+MANIFEST: Final = CHECKOUT / "manifests/daemonset.yaml"
+_LEFT: Final = ("/run/sriovbond", "/var/lib/sriovbond")
+# As a runtime does for a privileged container on the host's network.
+_KERNEL: Final = ("mount -t proc proc proc", "mount -t sysfs sysfs sys", "mount --rbind /dev dev")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One volume of the manifest: what kubelet has the runtime mount."""
+
+    source: Path
+    target: Path
+    propagation: str
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container; `log` is what its agent has said."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+def pod_spec() -> dict[str, Any]:
+    """Return the specification of the DaemonSet's pods."""
+    found: dict[str, Any] = yaml.safe_load(MANIFEST.read_text())["spec"]["template"]["spec"]
+    return found
+
+
+def mounts() -> list[Mount]:
+    """Return what of the host the container has."""
+    spec = pod_spec()
+    paths = {one["name"]: one["hostPath"]["path"] for one in spec["volumes"] if "hostPath" in one}
+    (container,) = spec["containers"]
+    return [
+        Mount(
+            Path(paths[one["name"]]),
+            Path(one["mountPath"]),
+            one.get("mountPropagation", "None"),
+            one.get("readOnly", False),
+        )
+        for one in container["volumeMounts"]
+        if one["name"] in paths
+    ]
+
+
+@contextmanager
+def a_container(folder: Path) -> Iterator[Container]:
+    """Run the DaemonSet's container until the block ends, with this checkout as its image."""
+    root = folder / "root"
+    image = _make_image(folder / "image")
+    script = "\n".join(["set -e", *_root(root, image), *_volumes(root), *_enter(root)])
+    log = folder / "container.log"
+    own_pids = () if pod_spec().get("hostPID") else ("--pid", "--fork", "--kill-child")
+    command = ["unshare", "--mount", "--propagation", "slave", *own_pids, "sh", "-c", script]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    container = Container(process, log)
+    with process:
+        try:
+            wait_for(lambda: "the agent is ready" in container.said or process.poll() is not None)
+            yield container
+        finally:
+            process.kill()
+    for path in _LEFT:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_image(image: Path) -> Path:
+    """Make what the image has of ours: as a wheel has it, with the shim."""
+    ignored = shutil.ignore_patterns("*.c")  # with what Python has compiled
+    for name in ("sriovbond", "deviceinfo"):
+        shutil.copytree(CHECKOUT / name, image / name, ignore=ignored)
+    build.build(image / "sriovbond/shim/bin" / NAME)
+    return image
+
+
+def _root(root: Path, image: Path) -> Iterator[str]:
+    """Yield the commands that make the container's root: programs and this project, no more."""
+    yield f"mkdir {root} && mount -t tmpfs tmpfs {root} && cd {root}"
+    yield "mkdir proc sys dev tmp etc usr host opt run var var/lib old"
+    yield "ln -s ../run var/run"
+    for name in ("bin", "lib", "lib64", "sbin"):
+        yield f"ln -s usr/{name} {name}"
+    yield "mount --bind /usr usr && mount --bind /lib/modules usr/lib/modules"
+    python = [] if sys.base_prefix == "/usr" else [Path(sys.base_prefix)]
+    for path in (CHECKOUT, image, *python):
+        yield f"mkdir -p .{path} && mount --bind {path} .{path}"
+    yield from _KERNEL
+
+
+def _volumes(root: Path) -> Iterator[str]:
+    for mount in mounts():
+        source, target = str(mount.source), f"{root}{mount.target}"
+        change = "rslave" if mount.propagation == "HostToContainer" else "rprivate"
+        yield f"mkdir -p {source} {target}"
+        yield f"mount --rbind {source} {target} && mount --make-{change} {target}"
+        if mount.is_read_only:
+            yield f"mount -o remount,bind,ro {target}"
+
+
+def _enter(root: Path) -> Iterator[str]:
+    (container,) = pod_spec()["containers"]
+    variables = {one["name"]: one["value"] for one in container.get("env", ())}
+    variables |= {"PATH": os.defpath, "PYTHONPATH": f"{root.parent}/image"}
+    pairs = " ".join(shlex.quote(f"{name}={text}") for name, text in variables.items())
+    yield "pivot_root . old && umount -l /old"
+    python, arguments = CHECKOUT / ".venv/bin/python", shlex.join(container["args"])
+    yield f"exec env -i {pairs} {python} -m sriovbond {arguments}"
