@@ -18,7 +18,7 @@ from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.result import CniResult
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
-from sriovbond.kernel import addresses, bonding, links, netns
+from sriovbond.kernel import addresses, bonding, links, netns, vfs
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
 
@@ -210,7 +210,7 @@ class _Visit:
         now = next((one for one in pf.vfs if one.number == member.vf_number), None) if pf else None
         if pf and now and member.settings:
             wanted = replace(member.settings, mac=member.administrative_mac or now.mac)
-            for fault in links.restore_vf(self.home.netlink, pf, now, wanted):
+            for fault in vfs.restore(self.home.netlink, pf, now, wanted):
                 log.event(logging.WARNING, fault.message, pci=member.device)
 
     def _rejoin(self, state: BondState, member: Member, found: Link) -> None:

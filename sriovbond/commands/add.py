@@ -155,19 +155,30 @@ def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:
 def _build(pod: Namespace, home: Namespace, plan: BondPlan) -> None:
     bond = bonding.create(pod.netlink, plan)
     addresses.prepare(pod, plan.name, None)
-    for member in plan.members:
-        if member.place is Place.HOST:
-            links.move(home.netlink, member.link, pod.descriptor, "pod")
-    standing = {link.name: link for link in links.dump(pod.netlink)}
-    for member in plan.members:
-        link = standing.get(member.name)
-        if link is None:
-            raise MachineError(f"cannot bond {member}: it vanished from the pod meanwhile")
-        _enslave(pod, plan, bond, replace(member, link=replace(member.link, index=link.index)))
+    members = _brought(pod, home, plan.members)
+    for member in members:
+        _enslave(pod, plan, bond, member)
     primary = plan.value("primary")
-    if isinstance(primary, str):
-        bonding.set_primary(pod.netlink, bond, primary, standing[primary].index)
-    links.set_up(pod.netlink, standing[plan.name])
+    for member in members:
+        if member.name == primary:
+            bonding.set_primary(pod.netlink, bond, member.name, member.link.index)
+    bonding.set_up(pod.netlink, bond)
+
+
+def _brought(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequence[Member]:
+    """Return the members as they stand in the pod, where those of the host get an index anew."""
+    coming = [member for member in members if member.place is Place.HOST]
+    for member in coming:
+        links.move(home.netlink, member.link, pod.descriptor, "pod")
+    indices = {link.name: link.index for link in links.dump(pod.netlink)} if coming else {}
+    return [_reindexed(one, indices) if one in coming else one for one in members]
+
+
+def _reindexed(member: Member, indices: Mapping[str, int]) -> Member:
+    index = indices.get(member.name)
+    if index is None:
+        raise MachineError(f"cannot bond {member}: it vanished from the pod meanwhile")
+    return replace(member, link=replace(member.link, index=index))
 
 
 def _enslave(pod: Namespace, plan: BondPlan, bond: BondState, member: Member) -> None:

@@ -5,17 +5,28 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_interface, ip_network
-from typing import Any, Final
-
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from typing import Final
 
 from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import MachineError
-from sriovbond.kernel import carried
+from sriovbond.kernel import carried, messages
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Answer, Netlink
+from sriovbond.kernel.messages import (
+    IFA_ADDRESS,
+    IFA_BROADCAST,
+    IFA_LOCAL,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_METRICS,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTAX_ADVMSS,
+    RTAX_MTU,
+    RouteMessage,
+)
+from sriovbond.kernel.netlink import Netlink, Request
 from sriovbond.kernel.netns import Namespace
 
 _IPV4, _IPV6 = 4, 6
@@ -34,7 +45,6 @@ _NA_OVERRIDE: Final = 0x20000000
 _NA_TARGET: Final = b"\x02\x01"  # option: the target's link-layer address, 8 bytes
 _NDP_HOPS: Final = 255
 _ALL_NODES: Final = "ff02::1"
-_RTAX_MTU, _RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
 
 
 def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
@@ -146,42 +156,31 @@ def differences(
 
 
 def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> None:
-    message = ifaddrmsg()
-    message["family"] = _FAMILY[ip.address.version]
-    message["prefixlen"] = ip.address.network.prefixlen
-    message["index"] = index
-    address = str(ip.address.ip)
-    message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
-    if ip.address.version == _IPV4 and ip.address.network.num_addresses > _POINT_TO_POINT:
-        message["attrs"].append(("IFA_BROADCAST", str(ip.address.network.broadcast_address)))
+    network, packed = ip.address.network, ip.address.packed
+    parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
+    if ip.address.version == _IPV4 and network.num_addresses > _POINT_TO_POINT:
+        parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
+    body = messages.address(_FAMILY[ip.address.version], network.prefixlen, index, *parts)
     doing = f"put the address {ip.address} on {ifname}"
-    netlink.change(message, nl.RTM_NEWADDR, doing, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+    netlink.send(Request(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
 
 
 def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
-    message = rtmsg()
-    message["family"] = _FAMILY[route.dst.version]
-    message["dst_len"] = route.dst.prefixlen
-    message["table"] = 0
-    message["proto"] = _RTPROT_BOOT
-    message["type"] = _RTN_UNICAST
-    message["scope"] = _scope(route)
-    attrs: list[tuple[str, Any]] = [("RTA_OIF", index)]
-    attrs.append(("RTA_TABLE", route.table or _RT_TABLE_MAIN))
+    told = [(RTA_OIF, index), (RTA_TABLE, route.table or _RT_TABLE_MAIN)]
+    told += [(RTA_PRIORITY, route.priority)] if route.priority else []
+    parts = [messages.word(number, value) for number, value in told]
     if route.dst.prefixlen:
-        attrs.append(("RTA_DST", str(route.dst.network_address)))
+        parts.append(messages.attribute(RTA_DST, route.dst.network_address.packed))
     if route.gw is not None:
-        attrs.append(("RTA_GATEWAY", str(route.gw)))
-    if route.priority:
-        attrs.append(("RTA_PRIORITY", route.priority))
-    metrics = [(_RTAX_MTU, route.mtu), (_RTAX_ADVMSS, route.advmss)]
-    if any(value for _, value in metrics):
-        given = [(name, value) for name, value in metrics if value]
-        attrs.append(("RTA_METRICS", {"attrs": given}))
-    message["attrs"] = attrs
+        parts.append(messages.attribute(RTA_GATEWAY, route.gw.packed))
+    metrics = [(RTAX_MTU, route.mtu), (RTAX_ADVMSS, route.advmss)]
+    if given := b"".join(messages.word(number, value) for number, value in metrics if value):
+        parts.append(messages.attribute(RTA_METRICS, given))
+    kind = {"protocol": _RTPROT_BOOT, "scope": _scope(route), "type": _RTN_UNICAST}
+    body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
     # beside one of another interface, such as the pod's own default route
-    netlink.change(message, nl.RTM_NEWROUTE, doing, nl.NLM_F_CREATE)
+    netlink.send(Request(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
 
 
 def _scope(route: Route) -> int:
@@ -205,32 +204,30 @@ def _words(route: Route) -> str:
     return words
 
 
-def _standing_addresses(netlink: Netlink, index: int) -> Iterator[Any]:
-    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
-        if answer.message["index"] == index:
-            address = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
-            yield ip_interface(f"{address}/{answer.message['prefixlen']}")
+def _standing_addresses(netlink: Netlink, index: int) -> Iterator[IPv4Interface | IPv6Interface]:
+    for one in carried.all_addresses(netlink):
+        if one.index == index:
+            yield ip_interface(f"{one.address}/{one.prefix}")
 
 
 def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
-    for answer in carried.unicast_routes(netlink):
-        for hop in carried.next_hops(answer):
+    for one in carried.unicast_routes(netlink):
+        for hop in carried.next_hops(one):
             if hop.index == index:
-                yield _route(answer, hop.gateway)
+                yield _route(one, hop.gateway)
 
 
-def _route(answer: Answer, gateway: str | None) -> Route:
-    message = answer.message
-    any_address = "0.0.0.0" if message["family"] == socket.AF_INET else "::"  # noqa: S104 - no bind
-    target = answer.attribute("RTA_DST") or any_address
+def _route(found: RouteMessage, gateway: str | None) -> Route:
+    any_address = "0.0.0.0" if found.family == socket.AF_INET else "::"  # noqa: S104 - no bind
+    metrics = messages.by_number(found.attributes.get(RTA_METRICS, b""))
     return Route(
-        dst=ip_network(f"{target}/{message['dst_len']}"),
+        dst=ip_network(f"{found.address(RTA_DST) or any_address}/{found.prefix}"),
         gw=ip_interface(gateway).ip if gateway else None,
-        mtu=answer.attribute("RTA_METRICS", _RTAX_MTU),
-        advmss=answer.attribute("RTA_METRICS", _RTAX_ADVMSS),
-        priority=answer.attribute("RTA_PRIORITY"),
-        table=answer.attribute("RTA_TABLE") or message["table"],
-        scope=message["scope"],
+        mtu=messages.whole(metrics.get(RTAX_MTU, b"")) or None,
+        advmss=messages.whole(metrics.get(RTAX_ADVMSS, b"")) or None,
+        priority=found.number(RTA_PRIORITY) or None,
+        table=found.number(RTA_TABLE) or found.table,
+        scope=found.scope,
     )
 
 

@@ -5,16 +5,24 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import Final
-
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from sriovbond.bond.links import Carried
 from sriovbond.errors import KernelError
+from sriovbond.kernel import messages
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Answer, Netlink, Request
+from sriovbond.kernel.messages import (
+    IFA_ADDRESS,
+    IFA_FLAGS,
+    IFA_PROTO,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_MULTIPATH,
+    RTA_OIF,
+    AddressMessage,
+    RouteMessage,
+)
+from sriovbond.kernel.netlink import Netlink, Request
 
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
@@ -23,7 +31,6 @@ _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
 _RTPROT_KERNEL: Final = 2
 _RTN_UNICAST: Final = 1
-_RTA_OIF, _RTA_MULTIPATH = 4, 9
 _RTNH_F_ONLINK: Final = 0x4  # the one flag kept; the kernel refuses to be told DEAD or LINKDOWN
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
@@ -47,70 +54,71 @@ def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carri
 
     Not those of fe80::/10 that the kernel makes itself, when the link comes up.
     """
-    answers = netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses")
-    tells_origin = any(answer.attribute("IFA_PROTO") for answer in answers)
+    standing = all_addresses(netlink)
+    tells_origin = any(IFA_PROTO in one.attributes for one in standing)
     found: dict[int, list[Carried]] = {}
-    for answer in answers:
-        index = answer.message["index"]
+    for one in standing:
         own = _origin_is_kernel if tells_origin else _looks_like_kernels
-        if not _is_link_local(answer) or not own(answer, macs.get(index, "")):
-            address = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
-            text = f"{address}/{answer.message['prefixlen']}"
-            found.setdefault(index, []).append(Carried(text, answer.body.hex()))
+        if not _is_link_local(one) or not own(one, macs.get(one.index, "")):
+            text = f"{one.address}/{one.prefix}"
+            found.setdefault(one.index, []).append(Carried(text, one.body.hex()))
     return found
 
 
-def _is_link_local(answer: Answer) -> bool:
-    message = answer.message
-    return (message["family"], message["scope"]) == (socket.AF_INET6, _SCOPE_LINK)
+def all_addresses(netlink: Netlink) -> list[AddressMessage]:
+    """Return every address of the namespace, of both families."""
+    request = Request(nl.RTM_GETADDR, "list the addresses", messages.address(0))
+    standing = (messages.read_address(body) for body in netlink.dump(request))
+    return [one for one in standing if one.family in FAMILIES]
 
 
-def _origin_is_kernel(answer: Answer, _: str) -> bool:
-    return bool(answer.attribute("IFA_PROTO") == _IFAPROT_KERNEL_LL)
+def _is_link_local(one: AddressMessage) -> bool:
+    return (one.family, one.scope) == (socket.AF_INET6, _SCOPE_LINK)
 
 
-def _looks_like_kernels(answer: Answer, mac: str) -> bool:
+def _origin_is_kernel(one: AddressMessage, _: str) -> bool:
+    return one.attributes.get(IFA_PROTO) == bytes([_IFAPROT_KERNEL_LL])
+
+
+def _looks_like_kernels(one: AddressMessage, mac: str) -> bool:
     """Tell by what the kernel would make of the MAC, or by the flag of other ways (RFC 7217)."""
-    if (answer.attribute("IFA_FLAGS") or 0) & _IFA_F_STABLE_PRIVACY:
+    if messages.whole(one.attributes.get(IFA_FLAGS, b"")) & _IFA_F_STABLE_PRIVACY:
         return True
     octets = bytes.fromhex(mac.replace(":", ""))
     if len(octets) != _MAC_BYTES:
         return False
     eui64 = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Address(answer.attribute("IFA_ADDRESS")) == IPv6Address(
-        b"\xfe\x80" + bytes(6) + eui64
-    )
+    return one.attributes.get(IFA_ADDRESS) == b"\xfe\x80" + bytes(6) + eui64
 
 
-def routes(standing: Sequence[Answer]) -> dict[int, list[Carried]]:
+def routes(standing: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
     """Return, by the link's index, the routes that somebody set; the kernel's come back alone.
 
     Those by a gateway come last: it may be reached by one of the others. One over several links
     (ECMP) is each link's; of an IPv6 one each has its own part, for these the kernel takes singly.
     """
     found: dict[int, list[Carried]] = {}
-    for answer in sorted(standing, key=lambda one: any(hop.gateway for hop in next_hops(one))):
-        if answer.message["proto"] != _RTPROT_KERNEL:
-            target = answer.attribute("RTA_DST")
-            text = f"{target}/{answer.message['dst_len']}" if target else "default"
-            for index, body in _shares(answer):
+    for one in sorted(standing, key=lambda one: any(hop.gateway for hop in next_hops(one))):
+        if one.protocol != _RTPROT_KERNEL:
+            target = one.address(RTA_DST)
+            text = f"{target}/{one.prefix}" if target else "default"
+            for index, body in _shares(one):
                 found.setdefault(index, []).append(Carried(f"route {text}", body.hex()))
     return found
 
 
-def _shares(answer: Answer) -> Iterator[tuple[int, bytes]]:
+def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
     """Yield each link of a route, with the message that puts back what the link has of it."""
-    index = answer.attribute("RTA_OIF")
-    if index:
-        yield index, answer.body
-    for number, start, payload in nl.attributes(answer.body, _HEADER_BYTES):
-        if number == _RTA_MULTIPATH:
+    if index := route.number(RTA_OIF):
+        yield index, route.body
+    for number, start, payload in nl.attributes(route.body, _HEADER_BYTES):
+        if number == RTA_MULTIPATH:
             hops = [(hop.index, payload[hop.start : hop.end]) for hop in _hops(payload)]
-            if answer.message["family"] == socket.AF_INET:
-                yield from ((one, answer.body) for one in dict.fromkeys(one for one, _ in hops))
+            if route.family == socket.AF_INET:
+                yield from ((one, route.body) for one in dict.fromkeys(one for one, _ in hops))
             else:
-                before = answer.body[: start - _ATTRIBUTE.size]
-                others = before + answer.body[start + _aligned(len(payload)) :]
+                before = route.body[: start - _ATTRIBUTE.size]
+                others = before + route.body[start + _aligned(len(payload)) :]
                 yield from ((one, others + _multipath(hop)) for one, hop in hops)
 
 
@@ -134,7 +142,7 @@ def _hops(payload: bytes) -> Iterator[_Hop]:
 
 
 def _multipath(hop: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(hop), _RTA_MULTIPATH) + hop
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(hop), RTA_MULTIPATH) + hop
 
 
 def _aligned(length: int) -> int:
@@ -145,7 +153,7 @@ def spans_links(route: Carried) -> bool:
     """Tell whether a route can only be put back once all of its links are there."""
     body = bytes.fromhex(route.message)
     numbers = [number for number, _, _ in nl.attributes(body, _HEADER_BYTES)]
-    return body[0] == socket.AF_INET and _RTA_MULTIPATH in numbers
+    return body[0] == socket.AF_INET and RTA_MULTIPATH in numbers
 
 
 def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) -> None:
@@ -162,9 +170,9 @@ def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], rout
     (flags,) = _INDEX.unpack_from(body, _HEADER_BYTES - _INDEX.size)
     _INDEX.pack_into(body, _HEADER_BYTES - _INDEX.size, flags & _RTNH_F_ONLINK)
     for number, start, payload in nl.attributes(bytes(body), _HEADER_BYTES):
-        if number == _RTA_OIF:
+        if number == RTA_OIF:
             _renumber(body, start, indices)
-        for hop in _hops(payload) if number == _RTA_MULTIPATH else ():
+        for hop in _hops(payload) if number == RTA_MULTIPATH else ():
             body[start + hop.start + 2] &= _RTNH_F_ONLINK
             _renumber(body, start + hop.start + 4, indices)
     # each IPv6 way is a route of its own, and EXCL would refuse it beside another's
@@ -183,28 +191,30 @@ def _create(netlink: Netlink, request: Request) -> None:
         netlink.send(request)
 
 
-def default_route_carriers(standing: Iterable[Answer]) -> set[int]:
+def default_route_carriers(standing: Iterable[RouteMessage]) -> set[int]:
     """Return the indices of the links that a default route leads over."""
-    return {hop.index for one in standing if one.message["dst_len"] == 0 for hop in next_hops(one)}
+    return {hop.index for one in standing if one.prefix == 0 for hop in next_hops(one)}
 
 
-def unicast_routes(netlink: Netlink) -> Iterator[Answer]:
+def unicast_routes(netlink: Netlink) -> Iterator[RouteMessage]:
     """Yield the unicast routes of every table, of both families."""
     for family in FAMILIES:
-        message = rtmsg()
-        message["family"] = family
+        request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(family))
         try:
-            answers = netlink.dump(message, nl.RTM_GETROUTE, "list the routes")
+            bodies = netlink.dump(request)
         except KernelError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # no IPv6 here
                 raise
             continue
-        yield from (one for one in answers if one.message["type"] == _RTN_UNICAST)
+        standing = map(messages.read_route, bodies)
+        yield from (one for one in standing if one.type == _RTN_UNICAST)
 
 
-def next_hops(answer: Answer) -> Iterator[NextHop]:
+def next_hops(route: RouteMessage) -> Iterator[NextHop]:
     """Yield where a route leads: one way, or several (ECMP)."""
-    if answer.attribute("RTA_OIF"):
-        yield NextHop(answer.attribute("RTA_OIF"), answer.attribute("RTA_GATEWAY"))
-    for hop in answer.attribute("RTA_MULTIPATH") or ():
-        yield NextHop(hop["oif"], hop.get_attr("RTA_GATEWAY"))
+    if index := route.number(RTA_OIF):
+        yield NextHop(index, route.address(RTA_GATEWAY))
+    payload = route.attributes.get(RTA_MULTIPATH, b"")
+    for hop in _hops(payload):
+        told = messages.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
+        yield NextHop(hop.index, socket.inet_ntop(route.family, told) if told else None)

@@ -7,21 +7,39 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
-from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, NO_MAC, Link, VfSettings
+from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, Link, Master, VfSettings
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried, ports
+from sriovbond.kernel import carried, messages, ports
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Answer, Netlink, Request
+from sriovbond.kernel.messages import (
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_ALT_IFNAME,
+    IFLA_EXT_MASK,
+    IFLA_IFALIAS,
+    IFLA_IFNAME,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    IFLA_MASTER,
+    IFLA_MAX_MTU,
+    IFLA_MIN_MTU,
+    IFLA_MTU,
+    IFLA_NET_NS_FD,
+    IFLA_VFINFO_LIST,
+    RTEXT_FILTER_SKIP_STATS,
+    RTEXT_FILTER_VF,
+    LinkMessage,
+)
+from sriovbond.kernel.netlink import Netlink, Request
 
-IFF_UP: Final = 0x1
-IFF_LOWER_UP: Final = 0x10000
-RTEXT_FILTER_VF: Final = 1
-RTEXT_FILTER_SKIP_STATS: Final = 8
-
+# include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
+_VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_LINK_STATE, _VF_TRUST, _VF_VLAN_LIST = 1, 2, 4, 5, 9, 12
+_VF_VALUE: Final = struct.Struct("=II")
+_VF_TAG: Final = struct.Struct("=III")  # of IFLA_VF_VLAN
+_VF_PROTOCOL: Final = struct.Struct("!12xH")  # of IFLA_VF_VLAN_INFO
+_MAC_BYTES: Final = 6
 _UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
 _VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
@@ -32,20 +50,34 @@ _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     """Return every link of the socket's namespace; with what PFs say of their VFs if asked."""
-    mask = RTEXT_FILTER_SKIP_STATS | (RTEXT_FILTER_VF if with_vfs else 0)
-    message = ifinfmsg()
-    message["attrs"] = [("IFLA_EXT_MASK", mask)]
-    answers = netlink.dump(message, nl.RTM_GETLINK, "list the links")
-    uppers, masters = _uppers(answers), ports.masters(answers)
+    told = read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
+    uppers, masters = _uppers(told), ports.masters(told)
     found = [
-        replace(
-            _link(one),
-            uppers=tuple(uppers.get(one.message["index"], ())),
-            within=masters.get(one.attribute("IFLA_MASTER")),
-        )
-        for one in answers
+        _link(one, tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER)))
+        for one in told
     ]
-    return _with_representors(_with_bus_addresses(netlink, found), ports.representors(answers))
+    return _with_representors(_with_bus_addresses(netlink, found), ports.representors(told))
+
+
+def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
+    """Return what the kernel says of every link, but its statistics."""
+    body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
+    return [LinkMessage(one) for one in netlink.dump(Request(nl.RTM_GETLINK, doing, body))]
+
+
+def read(netlink: Netlink, name: str) -> LinkMessage | None:
+    """Return what the kernel says of the link of that name or altname; None where none is."""
+    size = len(name.encode())
+    if size > ALTNAME_MAX:
+        return None
+    key = messages.name(IFLA_IFNAME if size <= NAME_MAX else IFLA_ALT_IFNAME, name)
+    body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
+    try:
+        return LinkMessage(netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body)))
+    except KernelError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
 
 
 def snapshot(netlink: Netlink) -> list[Link]:
@@ -68,18 +100,8 @@ def snapshot(netlink: Netlink) -> list[Link]:
 
 def find(netlink: Netlink, name: str) -> Link | None:
     """Return the link of that name or altname, None where there is none."""
-    size = len(name.encode())
-    if size > ALTNAME_MAX:
-        return None
-    message = ifinfmsg()
-    key = "IFLA_IFNAME" if size <= NAME_MAX else "IFLA_ALT_IFNAME"
-    message["attrs"] = [(key, name), ("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
-    try:
-        return _link(netlink.get(message, nl.RTM_GETLINK, f"look at {name}"))
-    except KernelError as error:
-        if error.errno == errno.ENODEV:
-            return None
-        raise
+    told = read(netlink, name)
+    return _link(told) if told else None
 
 
 def find_again(links: Sequence[Link], wanted: Link) -> Link | None:
@@ -104,23 +126,24 @@ def set_down(netlink: Netlink, link: Link) -> None:
 
 def set_mtu(netlink: Netlink, link: Link, mtu: int) -> None:
     """Set the MTU in bytes."""
-    _change(netlink, link, f"set the MTU of {link.name} to {mtu}", ("IFLA_MTU", mtu))
+    _change(netlink, link, f"set the MTU of {link.name} to {mtu}", messages.word(IFLA_MTU, mtu))
 
 
 def set_mac(netlink: Netlink, link: Link, mac: str) -> None:
     """Set the hardware address."""
-    _change(netlink, link, f"set the MAC of {link.name} to {mac}", ("IFLA_ADDRESS", mac))
+    address = messages.attribute(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+    _change(netlink, link, f"set the MAC of {link.name} to {mac}", address)
 
 
 def rename(netlink: Netlink, link: Link, name: str) -> None:
     """Give the link another name; it must be down on kernels before 6.2."""
-    _change(netlink, link, f"rename {link.name} to {name}", ("IFLA_IFNAME", name))
+    _change(netlink, link, f"rename {link.name} to {name}", messages.name(IFLA_IFNAME, name))
 
 
 def move(netlink: Netlink, link: Link, descriptor: int, where: str) -> None:
     """Move the link into the namespace open at `descriptor`; it arrives down, with its name."""
     doing = f"move {link.name} to the {where}"
-    _change(netlink, link, doing, ("IFLA_NET_NS_FD", descriptor))
+    _change(netlink, link, doing, messages.word(IFLA_NET_NS_FD, descriptor))
 
 
 def flush(netlink: Netlink, link: Link) -> None:
@@ -130,38 +153,6 @@ def flush(netlink: Netlink, link: Link) -> None:
         doing = f"remove {address.text} from {link.name}"
         with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
             netlink.send(Request(nl.RTM_DELADDR, doing, body))
-
-
-def restore_vf(
-    netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings
-) -> list[KernelError]:
-    """Have the PF treat its VF as it did: MAC, VLAN, trust, spoof check; only what differs.
-
-    Returns what was refused, as `restore`.
-    """
-    return _tried(
-        partial(_set_vf, netlink, pf, now.number, setting, told)
-        for setting, told in _vf_steps(now, wanted)
-    )
-
-
-def _vf_steps(now: VfSettings, wanted: VfSettings) -> Iterator[tuple[tuple[str, Any], str]]:
-    vf = {"vf": now.number}
-    if now.mac != wanted.mac:
-        yield ("IFLA_VF_MAC", {**vf, "mac": wanted.mac}), f"the MAC {wanted.mac}"
-    if (now.vlan, now.qos) != (wanted.vlan, wanted.qos):
-        yield ("IFLA_VF_VLAN", {**vf, "vlan": wanted.vlan, "qos": wanted.qos}), wanted.tagging
-    if wanted.trust is not None and wanted.trust != now.trust:
-        yield ("IFLA_VF_TRUST", {**vf, "trust": int(wanted.trust)}), f"trust {wanted.trust}"
-    if wanted.spoofchk is not None and wanted.spoofchk != now.spoofchk:
-        told = f"spoofchk {wanted.spoofchk}"
-        yield ("IFLA_VF_SPOOFCHK", {**vf, "spoofchk": int(wanted.spoofchk)}), told
-
-
-def _set_vf(netlink: Netlink, pf: Link, number: int, setting: tuple[str, Any], told: str) -> None:
-    listed = {"attrs": [("IFLA_VF_INFO", {"attrs": [setting]})]}
-    doing = f"have {pf.name} give its VF {number} {told}"
-    _change(netlink, pf, doing, ("IFLA_VFINFO_LIST", listed))
 
 
 def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
@@ -226,93 +217,75 @@ def _carried_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Calla
 
 
 def _change(
-    netlink: Netlink, link: Link, doing: str, *attrs: tuple[str, object], flags: int | None = None
+    netlink: Netlink, link: Link, doing: str, *attributes: bytes, flags: int | None = None
 ) -> None:
-    message = ifinfmsg()
-    message["index"] = link.index
-    message["attrs"] = list(attrs)
-    if flags is not None:
-        message["flags"], message["change"] = flags, IFF_UP
-    netlink.change(message, nl.RTM_NEWLINK, doing)
+    change = 0 if flags is None else IFF_UP
+    body = messages.link(link.index, *attributes, flags=flags or 0, change=change)
+    netlink.send(Request(nl.RTM_NEWLINK, doing, body))
 
 
-def _link(answer: Answer) -> Link:
-    message, attr = answer.message, answer.attribute
+def _link(told: LinkMessage, uppers: tuple[str, ...] = (), within: Master | None = None) -> Link:
     return Link(
-        index=message["index"],
-        name=answer.text("IFLA_IFNAME"),
-        mac=(attr("IFLA_ADDRESS") or NO_MAC).lower(),
-        mtu=attr("IFLA_MTU") or 0,
-        is_up=bool(message["flags"] & IFF_UP),
-        has_carrier=bool(message["flags"] & IFF_LOWER_UP),
-        type=message["ifi_type"],
-        kind=attr("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
-        master=attr("IFLA_MASTER") or 0,
-        min_mtu=attr("IFLA_MIN_MTU") or 0,
-        max_mtu=attr("IFLA_MAX_MTU") or 0,
-        device=device_of(answer),
-        alias=answer.text("IFLA_IFALIAS"),
-        vfs=tuple(_vf(one) for one in _vf_list(answer)),
-        altnames=tuple(_altnames(answer)),
+        index=told.index,
+        name=told.name,
+        mac=told.mac,
+        mtu=told.number(IFLA_MTU),
+        is_up=told.is_up,
+        has_carrier=told.has_carrier,
+        type=told.type,
+        kind=told.kind,
+        master=told.number(IFLA_MASTER),
+        within=within,
+        min_mtu=told.number(IFLA_MIN_MTU),
+        max_mtu=told.number(IFLA_MAX_MTU),
+        device=told.device,
+        alias=told.text(IFLA_IFALIAS),
+        uppers=uppers,
+        vfs=tuple(_vfs(told.attributes.get(IFLA_VFINFO_LIST, b""))),
+        altnames=tuple(told.altnames()),
     )
 
 
-def device_of(answer: Answer) -> str:
-    """Return the address of a link's device, empty where none is told.
-
-    All ports of a simulated device (netdevsim) have one parent: the port's name tells them apart.
-    """
-    parent: str = answer.attribute("IFLA_PARENT_DEV_NAME") or ""
-    port = answer.text("IFLA_PHYS_PORT_NAME")
-    is_simulated = answer.attribute("IFLA_PARENT_DEV_BUS_NAME") == "netdevsim"
-    return f"{parent}/{port}" if is_simulated and port else parent
-
-
-def _altnames(answer: Answer) -> Iterator[str]:
-    listed = answer.attribute("IFLA_PROP_LIST")
-    yield from map(nl.text, listed.get_attrs("IFLA_ALT_IFNAME") if listed is not None else ())
-
-
-def _uppers(answers: Sequence[Answer]) -> dict[int, list[str]]:
+def _uppers(told: Sequence[LinkMessage]) -> dict[int, list[str]]:
     """Return, by the lower link's index, the names of links upon it in the same namespace."""
     uppers: dict[int, list[str]] = {}
-    for one in answers:
-        lower = one.attribute("IFLA_LINK")
-        is_veth = one.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND") == "veth"
-        is_here = one.attribute("IFLA_LINK_NETNSID") is None and lower != one.message["index"]
-        if lower and is_here and not is_veth:
-            uppers.setdefault(lower, []).append(one.text("IFLA_IFNAME"))
+    for one in told:
+        lower = one.number(IFLA_LINK)
+        is_here = IFLA_LINK_NETNSID not in one.attributes and lower != one.index
+        if lower and is_here and one.kind != "veth":
+            uppers.setdefault(lower, []).append(one.name)
     return uppers
 
 
-def _vf_list(answer: Answer) -> list[Any]:
-    listed = answer.attribute("IFLA_VFINFO_LIST")
-    return listed.get_attrs("IFLA_VF_INFO") if listed is not None else []
+def _vfs(listed: bytes) -> Iterator[VfSettings]:
+    for _, _, info in nl.attributes(listed, 0):
+        told = messages.by_number(info)
+        number, vlan, qos = _VF_TAG.unpack_from(told[_VF_VLAN])
+        state = _vf_value(told, _VF_LINK_STATE)
+        tags = nl.attributes(told.get(_VF_VLAN_LIST, b""), 0)
+        protocol = next((_VF_PROTOCOL.unpack_from(tag)[0] for _, _, tag in tags), 0)
+        yield VfSettings(
+            number=number,
+            mac=messages.mac(told[_VF_MAC][4 : 4 + _MAC_BYTES]),
+            trust=_vf_switch(told, _VF_TRUST),
+            spoofchk=_vf_switch(told, _VF_SPOOFCHK),
+            link_state=None if state is None else _LINK_STATES.get(state),
+            vlan=vlan,
+            qos=qos,
+            vlan_proto=_VLAN_PROTOCOLS.get(protocol),
+        )
 
 
-def _vf(info: Any) -> VfSettings:  # noqa: ANN401 - pyroute2's nla
-    def told(name: str, field: str) -> int | None:
-        found = info.get_attr(name)
-        return None if found is None or found[field] == _UNKNOWN else int(found[field])
+def _vf_value(told: dict[int, bytes], number: int) -> int | None:
+    if number not in told:
+        return None
+    value: int = _VF_VALUE.unpack_from(told[number])[1]
+    return None if value == _UNKNOWN else value
 
-    def switch(name: str, field: str) -> bool | None:
-        value = told(name, field)
-        return None if value is None else bool(value)
 
-    address = info.get_attr("IFLA_VF_MAC")
-    vlans = info.get_attr("IFLA_VF_VLAN_LIST")
-    vlan = vlans.get_attr("IFLA_VF_VLAN_INFO") if vlans is not None else None
-    state = told("IFLA_VF_LINK_STATE", "link_state")
-    return VfSettings(
-        number=address["vf"],
-        mac=address["mac"].lower(),
-        trust=switch("IFLA_VF_TRUST", "trust"),
-        spoofchk=switch("IFLA_VF_SPOOFCHK", "spoofchk"),
-        link_state=None if state is None else _LINK_STATES.get(state),
-        vlan=told("IFLA_VF_VLAN", "vlan") or 0,
-        qos=told("IFLA_VF_VLAN", "qos") or 0,
-        vlan_proto=None if vlan is None else _VLAN_PROTOCOLS.get(vlan["proto"]),
-    )
+def _vf_switch(told: dict[int, bytes], number: int) -> bool | None:
+    value = _vf_value(told, number)
+    return None if value is None else bool(value)
 
 
 def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:

@@ -1,6 +1,6 @@
 """The one gate to rtnetlink: a request goes out, its answer or a KernelError comes back.
 
-pyroute2 makes and reads the messages; the socket is the standard library's, because one that is
+Messages are made and read in `messages`. The socket is the standard library's, because one that is
 born in a namespace stays there, whichever thread uses it, and costs no event loop.
 """
 
@@ -12,12 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
-
-from pyroute2.netlink import nlmsg
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from typing import Final, Self
 
 from sriovbond.errors import KernelError
 
@@ -45,11 +40,6 @@ _ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10.0
 _DUMP_TRIES: Final = 5
-_KINDS: Final[Mapping[int, type[nlmsg]]] = {
-    RTM_GETLINK: ifinfmsg,
-    RTM_GETADDR: ifaddrmsg,
-    RTM_GETROUTE: rtmsg,
-}
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
@@ -75,25 +65,6 @@ class Request:
 
 taps: list[Callable[[Request], None]] = []
 """Called with each request before it is sent: for a log, or to cut the wire by raising."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One message of an answer: pyroute2's reading of it, and its body as it came."""
-
-    message: Any  # a pyroute2 message: get_attr(name), ["field"]
-    body: bytes
-
-    def attribute(self, *path: str) -> Any:  # noqa: ANN401 - what the kernel sent
-        """Return the attribute at the end of `path`, None where a step is missing."""
-        found = self.message
-        for name in path:
-            found = found.get_attr(name) if found is not None else None
-        return found
-
-    def text(self, name: str) -> str:
-        """Return a name, empty where there is none."""
-        return text(self.attribute(name) or "")
 
 
 class Netlink:
@@ -143,31 +114,28 @@ class Netlink:
             return 0
         return int(_COOKIE.unpack(cookie)[0])
 
-    def change(self, message: nlmsg, type_: int, doing: str, flags: int = 0) -> None:
+    def send(self, request: Request) -> None:
         """Send a request that changes something and wait for the kernel's word.
 
         Raises KernelError with the errno and the kernel's own text (extack).
         """
-        self.send(Request(type_, doing, encoded(message), flags))
-
-    def send(self, request: Request) -> None:
-        """Send a ready-made request that changes something; as `change`."""
         for _ in self._talk(request, request.flags | NLM_F_ACK):
             pass
 
-    def get(self, message: nlmsg, type_: int, doing: str) -> Answer:
-        """Ask for one object; KernelError ENODEV where a link is not there."""
-        request = Request(type_, doing, encoded(message))
-        bodies = list(self._talk(request, NLM_F_ACK))
-        return _decoded(type_, _only(bodies, doing))
+    def get(self, request: Request) -> bytes:
+        """Return the one object asked for; KernelError ENODEV where a link is not there."""
+        bodies = self.ask(request, is_dump=False)
+        if len(bodies) != 1:
+            found = f"{len(bodies)} answers where one was due"
+            raise KernelError(f"cannot {request.doing}: {found}", errno.EPROTO)
+        return bodies[0]
 
-    def dump(self, message: nlmsg, type_: int, doing: str) -> list[Answer]:
-        """Ask for all objects that `message` describes, again if they changed meanwhile."""
-        bodies = self.ask(Request(type_, doing, encoded(message)), is_dump=True)
-        return [_decoded(type_, body) for body in bodies]
+    def dump(self, request: Request) -> list[bytes]:
+        """Return all objects that the request describes."""
+        return self.ask(request, is_dump=True)
 
     def ask(self, request: Request, *, is_dump: bool) -> list[bytes]:
-        """Send a ready-made request that reads; return the bodies of its answers as they came."""
+        """Return the bodies of the answers; a dump is asked for again if it changed meanwhile."""
         if not is_dump:
             return list(self._talk(request, NLM_F_ACK))
         for _ in range(_DUMP_TRIES):
@@ -243,25 +211,6 @@ def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:
 def text(name: str | bytes) -> str:
     """Return a name that a pod may have made of any bytes."""
     return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
-
-
-def encoded(message: nlmsg) -> bytes:
-    """Return a pyroute2 message's body, without the header that the gate writes itself."""
-    message.reset()
-    message.encode()
-    return bytes(message.data[_HEADER.size :])
-
-
-def _decoded(asked: int, body: bytes) -> Answer:
-    message = _KINDS[asked](_HEADER.pack(_HEADER.size + len(body), asked, 0, 0, 0) + body)
-    message.decode()
-    return Answer(message, body)
-
-
-def _only(bodies: list[bytes], doing: str) -> bytes:
-    if len(bodies) != 1:
-        raise KernelError(f"cannot {doing}: {len(bodies)} answers where one was due", errno.EPROTO)
-    return bodies[0]
 
 
 def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:

@@ -13,13 +13,21 @@ from typing import Final, Self
 
 from sriovbond.bond.watching import Heard
 from sriovbond.errors import KernelError, MachineError
+from sriovbond.kernel import messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import (
     IFLA_BOND_ACTIVE_SLAVE,
     IFLA_BOND_SLAVE_FAILURES,
     IFLA_BOND_SLAVE_MII_STATUS,
 )
-from sriovbond.kernel.links import IFF_LOWER_UP, RTEXT_FILTER_SKIP_STATS
+from sriovbond.kernel.messages import (
+    IFLA_EXT_MASK,
+    IFLA_INFO_DATA,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_MASTER,
+    RTEXT_FILTER_SKIP_STATS,
+    LinkMessage,
+)
 from sriovbond.kernel.netlink import Netlink, Request
 
 # include/uapi/linux/netlink.h, rtnetlink.h, net_namespace.h, if_link.h
@@ -28,16 +36,11 @@ _NETLINK_LISTEN_ALL_NSID: Final = 8
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
 _SO_RCVBUFFORCE: Final = 33
 _NETNSA_NSID, _NETNSA_FD = 1, 3
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 3, 10, 18
-_IFLA_EXT_MASK, _IFLA_PHYS_PORT_NAME, _IFLA_TARGET_NETNSID = 29, 38, 46
-_IFLA_PARENT_DEV_NAME, _IFLA_PARENT_DEV_BUS_NAME = 56, 57
-_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_DATA = 1, 2, 5
+_IFLA_TARGET_NETNSID: Final = 46
 _NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
-_LINK: Final = struct.Struct("=BxHiII")
 _MESSAGE: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
-_ATTRIBUTE: Final = struct.Struct("=HHI")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _RECEIVE_BYTES: Final = 1 << 16
 
@@ -118,10 +121,10 @@ def number(home: Netlink, descriptor: int) -> int:
     """Return the nsid of the namespace open at `descriptor`; it gets one where it has none."""
     found = _number(home, descriptor)
     if found == _NO_NUMBER:
-        body = bytes(_GENERIC_BYTES) + _attribute(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
+        body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
         doing = "number a pod's namespace"
         with nl.passing_over(errno.EEXIST):  # somebody else was quicker
-            home.send(Request(nl.RTM_NEWNSID, doing, body + _attribute(_NETNSA_FD, descriptor)))
+            home.send(Request(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor)))
         found = _number(home, descriptor)
     if found == _NO_NUMBER:
         raise KernelError("cannot number a pod's namespace: the kernel gave none", errno.EPROTO)
@@ -130,15 +133,15 @@ def number(home: Netlink, descriptor: int) -> int:
 
 def read(home: Netlink, nsid: int) -> dict[int, Heard]:
     """Return the links of the namespace of that number, by index. Raises KernelError."""
-    body = _LINK.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_TARGET_NETNSID, nsid)
-    body += _attribute(_IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
     request = Request(nl.RTM_GETLINK, "list the links of a pod", body)
-    found = (_heard(answer) for answer in home.ask(request, is_dump=True))
+    found = (_heard(answer) for answer in home.dump(request))
     return {link.index: link for link in found}
 
 
 def _number(home: Netlink, descriptor: int) -> int:
-    body = bytes(_GENERIC_BYTES) + _attribute(_NETNSA_FD, descriptor)
+    body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_FD, descriptor)
     request = Request(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
     for answer in home.ask(request, is_dump=False):
         return _nsid_in(answer)
@@ -176,40 +179,18 @@ def _nsid_in(body: bytes) -> int:
 
 
 def _heard(body: bytes) -> Heard:
-    _, _, index, flags, _ = _LINK.unpack_from(body)
-    told = {attribute: payload for attribute, _, payload in nl.attributes(body, _LINK.size)}
-    info = {one: part for one, _, part in nl.attributes(told.get(_IFLA_LINKINFO, b""), 0)}
-    bond = {one: part for one, _, part in nl.attributes(info.get(_IFLA_INFO_DATA, b""), 0)}
-    member = {one: part for one, _, part in nl.attributes(info.get(_IFLA_INFO_SLAVE_DATA, b""), 0)}
-    kind = _text(info.get(_IFLA_INFO_KIND, b""))
+    link = LinkMessage(body)
+    bond = messages.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
+    member = messages.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    status = member.get(IFLA_BOND_SLAVE_MII_STATUS)
     return Heard(
-        index=index,
-        name=_text(told.get(_IFLA_IFNAME, b"")),
-        kind=kind,
-        master=_whole(told.get(_IFLA_MASTER, b"")),
-        has_carrier=bool(flags & IFF_LOWER_UP),
-        device=_device(told),
-        active=_whole(bond.get(IFLA_BOND_ACTIVE_SLAVE, b"")) if kind == "bond" else 0,
-        mii_up=_whole(member.get(IFLA_BOND_SLAVE_MII_STATUS, b"\2")) in _CARRYING,
-        failures=_whole(member.get(IFLA_BOND_SLAVE_FAILURES, b"")),
+        index=link.index,
+        name=link.name,
+        kind=link.kind,
+        master=link.number(IFLA_MASTER),
+        has_carrier=link.has_carrier,
+        device=link.device,
+        active=messages.whole(bond.get(IFLA_BOND_ACTIVE_SLAVE, b"")),
+        mii_up=status is not None and messages.whole(status) in _CARRYING,
+        failures=messages.whole(member.get(IFLA_BOND_SLAVE_FAILURES, b"")),
     )
-
-
-def _device(told: dict[int, bytes]) -> str:
-    """Return the address of a link's device, as `links.device_of`."""
-    parent = _text(told.get(_IFLA_PARENT_DEV_NAME, b""))
-    port = _text(told.get(_IFLA_PHYS_PORT_NAME, b""))
-    is_simulated = _text(told.get(_IFLA_PARENT_DEV_BUS_NAME, b"")) == "netdevsim"
-    return f"{parent}/{port}" if is_simulated and port else parent
-
-
-def _text(payload: bytes) -> str:
-    return nl.text(payload.rstrip(b"\0"))
-
-
-def _whole(payload: bytes) -> int:
-    return int.from_bytes(payload, "little")
-
-
-def _attribute(kind: int, value: int) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size, kind, value & 0xFFFFFFFF)

@@ -1,26 +1,43 @@
 """The whole state of host and pod that an ADD may touch, to be compared before and after."""
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel import netns
-from sriovbond.kernel.netlink import Netlink
+from sriovbond.kernel.netlink import Netlink, Request
 
 World = dict[str, object]
 Names = dict[int, str]
 _CONF = {"IPv4": (2, 1), "IPv6": (10, 2)}  # AF_INET with IFLA_INET_CONF, AF_INET6 likewise
+_HEADER = struct.Struct("=IHHII")
 _IFLA_AF_SPEC = 26
 _IFINFOMSG_BYTES = 16
 _CARRIER = (" fe80", "ff00::", "table 255")
 HAND_SET = "fe80::77:"
 """How link-local addresses begin that a test gives, and the kernel does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as pyroute2 reads it, which is not ours: what ours overlooks must show."""
+
+    message: Any
+    body: bytes
+
+    def attribute(self, *path: str) -> Any:  # noqa: ANN401 - what the kernel sent
+        found = self.message
+        for name in path:
+            found = found.get_attr(name) if found is not None else None
+        return found
 
 
 def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) -> World:
@@ -57,7 +74,7 @@ def differences(before: World, after: World) -> list[str]:
 
 def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
     names: Names = {}  # a link that moved may come back with another index
-    for answer in netlink.dump(ifinfmsg(), nl.RTM_GETLINK, "list the links"):
+    for answer in _dump(netlink, ifinfmsg(), nl.RTM_GETLINK):
         name = answer.attribute("IFLA_IFNAME")
         names[answer.message["index"]] = name
         yield (
@@ -73,16 +90,27 @@ def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
         )
         for word, (family, conf) in _CONF.items():
             yield f"{name} sysctls {word}", _conf(answer, family, conf)
-    for answer in netlink.dump(ifaddrmsg(), nl.RTM_GETADDR, "list the addresses"):
+    for answer in _dump(netlink, ifaddrmsg(), nl.RTM_GETADDR):
         yield _address(answer, names)
     for family in (2, 10):
         message = rtmsg()
         message["family"] = family
-        for answer in netlink.dump(message, nl.RTM_GETROUTE, "list the routes"):
+        for answer in _dump(netlink, message, nl.RTM_GETROUTE):
             yield _route(answer, names)
 
 
-def _conf(answer: nl.Answer, family: int, conf: int) -> dict[int, int]:
+def _dump(netlink: Netlink, message: nlmsg, type_: int) -> Iterator[Answer]:
+    message.reset()
+    message.encode()
+    request = Request(type_, "look at the world", bytes(message.data[_HEADER.size :]))
+    for body in netlink.dump(request):
+        header = _HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0)
+        told = type(message)(header + body)
+        told.decode()
+        yield Answer(told, body)
+
+
+def _conf(answer: Answer, family: int, conf: int) -> dict[int, int]:
     """Return a link's sysctls of one family by their number (IPV4_DEVCONF_*, DEVCONF_*)."""
     payload = answer.body[_IFINFOMSG_BYTES:]
     for number in (_IFLA_AF_SPEC, family, conf):
@@ -91,7 +119,7 @@ def _conf(answer: nl.Answer, family: int, conf: int) -> dict[int, int]:
     return {number: value for number, value in enumerate(values, 1) if value}
 
 
-def _address(answer: nl.Answer, names: Names) -> tuple[str, object]:
+def _address(answer: Answer, names: Names) -> tuple[str, object]:
     message = answer.message
     text = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
     # whether DAD is over, and the link-local address that comes with the link, are the kernel's
@@ -100,7 +128,7 @@ def _address(answer: nl.Answer, names: Names) -> tuple[str, object]:
     return f"{key} on {names.get(message['index'])}", "there"
 
 
-def _route(answer: nl.Answer, names: Names) -> tuple[str, object]:
+def _route(answer: Answer, names: Names) -> tuple[str, object]:
     keys = ("RTA_TABLE", "RTA_DST", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC")
     told = [f"{key[4:].lower()} {answer.attribute(key)}" for key in keys]
     told.append(f"dev {names.get(answer.attribute('RTA_OIF'))}")

@@ -1,0 +1,221 @@
+"""The bodies of rtnetlink's messages: made of attributes, and read attribute by attribute.
+
+Only what is used is decoded: a link tells some sixty attributes, and most are nobody's business.
+Numbers and structures: include/uapi/linux/if_link.h, if_addr.h and rtnetlink.h.
+"""
+
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from socket import inet_ntop
+from typing import Final
+
+from sriovbond.bond.links import NO_MAC
+from sriovbond.kernel import netlink as nl
+
+IFF_UP: Final = 0x1
+IFF_LOWER_UP: Final = 0x10000
+RTEXT_FILTER_VF: Final = 1
+RTEXT_FILTER_SKIP_STATS: Final = 8
+
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_VFINFO_LIST = 18, 20, 22
+IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID, IFLA_PHYS_PORT_NAME = 28, 29, 37, 38
+IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 50, 51, 52, 53
+IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS, IFA_PROTO = 1, 2, 4, 8, 11
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
+RTA_MULTIPATH, RTA_TABLE, RTAX_MTU, RTAX_ADVMSS = 9, 15, 2, 8
+
+_LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+_ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
+_ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_U32: Final = struct.Struct("=HHI")
+
+
+def attribute(number: int, payload: bytes) -> bytes:
+    """Return an attribute, padded as the next one needs it."""
+    size = _ATTRIBUTE.size + len(payload)
+    return _ATTRIBUTE.pack(size, number) + payload + bytes(-size % 4)
+
+
+def word(number: int, value: int) -> bytes:
+    """Return an attribute of an unsigned number of 32 bits."""
+    return _U32.pack(_U32.size, number, value)
+
+
+def name(number: int, told: str) -> bytes:
+    """Return an attribute of a text, with the NUL that ends it."""
+    return attribute(number, told.encode() + b"\0")
+
+
+def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> bytes:
+    """Return the body of a message about a link, or a question for one."""
+    return _LINK.pack(0, 0, index, flags, change) + b"".join(attributes)
+
+
+def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
+    """Return the attributes that stand there by their numbers."""
+    return {number: part for number, _, part in nl.attributes(payload, offset)}
+
+
+def whole(payload: bytes) -> int:
+    """Return an unsigned number in this machine's order, 0 where there is none."""
+    return int.from_bytes(payload, sys.byteorder)
+
+
+def text(payload: bytes) -> str:
+    """Return a text without the NUL that ends it, empty where there is none."""
+    return nl.text(payload.rstrip(b"\0"))
+
+
+@dataclass(frozen=True)
+class LinkMessage:
+    """What the kernel says of one link (RTM_NEWLINK)."""
+
+    body: bytes
+
+    @cached_property
+    def index(self) -> int:
+        """The link's index, by which requests and other links name it."""
+        return int(_LINK.unpack_from(self.body)[2])
+
+    @property
+    def type(self) -> int:
+        """ARPHRD_*."""
+        return int(_LINK.unpack_from(self.body)[1])
+
+    @property
+    def is_up(self) -> bool:
+        """Whether somebody brought it up."""
+        return bool(_LINK.unpack_from(self.body)[3] & IFF_UP)
+
+    @property
+    def has_carrier(self) -> bool:
+        """Whether its driver says that it can carry frames."""
+        return bool(_LINK.unpack_from(self.body)[3] & IFF_LOWER_UP)
+
+    @cached_property
+    def attributes(self) -> dict[int, bytes]:
+        """Its attributes, by IFLA_*."""
+        return by_number(self.body, _LINK.size)
+
+    @cached_property
+    def info(self) -> dict[int, bytes]:
+        """What its kind says of it, by IFLA_INFO_*."""
+        return by_number(self.attributes.get(IFLA_LINKINFO, b""))
+
+    def text(self, number: int) -> str:
+        """Return an attribute's text, empty where there is none."""
+        return text(self.attributes.get(number, b""))
+
+    def number(self, number: int) -> int:
+        """Return an attribute's number, 0 where there is none."""
+        return whole(self.attributes.get(number, b""))
+
+    @cached_property
+    def name(self) -> str:
+        """The interface's name."""
+        return self.text(IFLA_IFNAME)
+
+    @property
+    def mac(self) -> str:
+        """The hardware address."""
+        return mac(self.attributes.get(IFLA_ADDRESS, b""))
+
+    @cached_property
+    def kind(self) -> str:
+        """What made it (bond, veth), empty for hardware."""
+        return text(self.info.get(IFLA_INFO_KIND, b""))
+
+    @cached_property
+    def device(self) -> str:
+        """The address of its device, empty where none is told.
+
+        All ports of a simulated device (netdevsim) have one parent: the port's name tells them
+        apart.
+        """
+        parent, port = self.text(IFLA_PARENT_DEV_NAME), self.text(IFLA_PHYS_PORT_NAME)
+        is_simulated = port and self.text(IFLA_PARENT_DEV_BUS_NAME) == "netdevsim"
+        return f"{parent}/{port}" if is_simulated else parent
+
+    def altnames(self) -> Iterator[str]:
+        """Yield its further names."""
+        for number, _, payload in nl.attributes(self.attributes.get(IFLA_PROP_LIST, b""), 0):
+            if number == IFLA_ALT_IFNAME:
+                yield text(payload)
+
+
+def mac(payload: bytes) -> str:
+    """Return a hardware address in words."""
+    return payload.hex(":") or NO_MAC
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMessage:
+    """What the kernel says of one address (RTM_NEWADDR): ifaddrmsg, and its attributes."""
+
+    body: bytes
+    family: int
+    prefix: int
+    scope: int
+    index: int
+    attributes: dict[int, bytes]
+
+    @property
+    def address(self) -> str:
+        """The address itself, not that of a far side."""
+        told = self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
+        return inet_ntop(self.family, told)
+
+
+def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) -> bytes:
+    """Return the body of a message about an address."""
+    return _ADDRESS.pack(family, prefix, 0, index) + b"".join(attributes)
+
+
+def read_address(body: bytes) -> AddressMessage:
+    """Read a message about an address."""
+    family, prefix, scope, index = _ADDRESS.unpack_from(body)
+    return AddressMessage(body, family, prefix, scope, index, by_number(body, _ADDRESS.size))
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMessage:
+    """What the kernel says of one route (RTM_NEWROUTE): rtmsg, and its attributes."""
+
+    body: bytes
+    family: int
+    prefix: int
+    table: int
+    protocol: int
+    scope: int
+    type: int
+    attributes: dict[int, bytes]
+
+    def address(self, number: int) -> str | None:
+        """Return an attribute's address, None where there is none."""
+        told = self.attributes.get(number)
+        return inet_ntop(self.family, told) if told else None
+
+    def number(self, number: int) -> int:
+        """Return an attribute's number, 0 where there is none."""
+        return whole(self.attributes.get(number, b""))
+
+
+def route(family: int, prefix: int = 0, *attributes: bytes, **told: int) -> bytes:
+    """Return the body of a message about a route; `told` are its protocol, scope and type."""
+    protocol, scope, type_ = (told.get(key, 0) for key in ("protocol", "scope", "type"))
+    return _ROUTE.pack(family, prefix, 0, protocol, scope, type_) + b"".join(attributes)
+
+
+def read_route(body: bytes) -> RouteMessage:
+    """Read a message about a route."""
+    family, prefix, table, protocol, scope, type_ = _ROUTE.unpack_from(body)
+    attributes = by_number(body, _ROUTE.size)
+    return RouteMessage(body, family, prefix, table, protocol, scope, type_, attributes)
