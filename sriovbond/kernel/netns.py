@@ -6,16 +6,16 @@ A descriptor, socket or thread that stayed inside would pin the namespace, and t
 import ctypes
 import errno
 import fcntl
+import logging
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sriovbond import log
 from sriovbond.bond.links import Sysctl
 from sriovbond.errors import MachineError
 from sriovbond.kernel.netlink import Netlink
@@ -23,6 +23,7 @@ from sriovbond.kernel.netlink import Netlink
 CLONE_NEWNET: Final = 0x40000000
 _NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
 _THIS_THREAD: Final = "/proc/thread-self/ns/net"
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ class Namespace:
     netlink: Netlink
 
     def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns in a thread that is inside: for sysctls and packets."""
+        """Return what `work` returns inside, where it must not wait: for sysctls and packets."""
         return _in_namespace(self.descriptor, work)
 
     def sysctl(self, key: str) -> str | None:
@@ -116,30 +117,34 @@ def _open(path: str, given: int | None) -> int:
 
 
 def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own, since setns changes the thread that calls it."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
+    """Run `work` inside, and come back: it must wait for nothing.
 
-    def enter_and_work() -> None:
+    setns changes only the thread that calls it. A thread of its own would cost more than all the
+    requests of an ADD: waking one takes long, the two calls do not.
+    """
+    before = os.open(_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(descriptor)
         try:
-            _setns(descriptor)
-            outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            failure.append(error)
+            return work()
+        finally:
+            _come_back(before)
+    finally:
+        os.close(before)
 
-    # with the caller's context: the log of its request
-    thread = threading.Thread(target=copy_context().run, args=(enter_and_work,), name="netns")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+
+def _come_back(descriptor: int) -> None:
+    try:
+        _setns(descriptor)
+    except MachineError:
+        # a thread that stayed would act in the pod for others, and pin its namespace
+        log.event(logging.CRITICAL, "cannot leave a pod's namespace: this process ends")
+        os._exit(1)
 
 
 def _setns(descriptor: int) -> None:
     # os.setns came with Python 3.12
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, CLONE_NEWNET):
+    if _LIBC.setns(descriptor, CLONE_NEWNET):
         code = ctypes.get_errno()
         raise MachineError(f"cannot enter a network namespace: {errno.errorcode.get(code, code)}")
 
