@@ -9,7 +9,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.metrics import Metrics
 from sriovbond.agent.notify import notify, watchdog_s
-from sriovbond.agent.pages import Pages, listen, verdict
+from sriovbond.agent.pages import serve as serve_pages
+from sriovbond.agent.pages import verdict
 from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.settings import Settings
@@ -42,16 +43,21 @@ _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
 
-def serve(settings: Settings, owner: int = 0, sinks: Sequence[Sink] = ()) -> bool:
+def serve(
+    settings: Settings,
+    owner: int = 0,
+    sinks: Sequence[Sink] = (),
+    events_lost: Callable[[], int] = lambda: 0,
+) -> bool:
     """Serve until SIGTERM or SIGINT; tell whether all that ran then has ended in time.
 
     Raises MachineError where there can be no agent. `owner` is the user whose requests
     are taken, and whose the folders must be; `sinks` are told what happens to bonds, beside the
-    log and the metrics.
+    log and the metrics, and `events_lost` counts what they had to drop.
     """
     with log.logged_to(None, settings.host.logs), ExitStack() as held:
         held.enter_context(_alone(settings.run, owner))
-        agent = _Agent(settings, owner, sinks)
+        agent = _Agent(settings, owner, sinks, events_lost)
         agent.queue.make()
         folders.make_own(settings.socket.parent, owner)
         listening = held.enter_context(_listening(settings.socket))
@@ -64,7 +70,13 @@ def serve(settings: Settings, owner: int = 0, sinks: Sequence[Sink] = ()) -> boo
 class _Agent:
     """One agent: its workers, its queue, its watch, and whether it is to stop."""
 
-    def __init__(self, settings: Settings, owner: int, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        owner: int,
+        sinks: Sequence[Sink],
+        events_lost: Callable[[], int],
+    ) -> None:
         self.settings = settings
         self.host = settings.host
         self.owner = owner
@@ -79,7 +91,7 @@ class _Agent:
         self._put_off: set[str] = set()
         self._batch = max(1, settings.workers // 2)  # requests come first
         self.watch = Watch(settings)
-        self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()))
+        self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()), events_lost)
         self.tell = Teller(self.metrics.tell, *sinks)
         self.pulse = Pulse(_REQUESTS, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
 
@@ -127,7 +139,9 @@ class _Agent:
                 "/healthz": lambda: verdict(self.pulse.fault()),
                 "/readyz": lambda: verdict("; ".join(health.reasons_against_add(self.host))),
             }
-            held.callback(Pages(listen(address, self.owner), pages).close)
+            served = serve_pages(address, pages, self.owner)
+            if served:
+                held.callback(served.close)
 
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
         key = wire.queue_name(subject.container_id, subject.ifname)

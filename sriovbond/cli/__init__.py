@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,8 +194,18 @@ def _serve(given: "Settings", install: Path | None) -> None:
 
     if install and put(install):
         click.echo(f"the shim is installed in {install}", err=True)
-    if not server.serve(given):
+    has_ended = _served_with_events(given) if given.kubernetes_events else server.serve(given)
+    if not has_ended:
         os._exit(1)  # a worker that hangs would hold up the interpreter's end
+
+
+def _served_with_events(given: "Settings") -> bool:
+    from sriovbond import cluster  # noqa: PLC0415
+    from sriovbond.agent import server  # noqa: PLC0415
+
+    node = given.node_name or socket.gethostname()
+    with closing(cluster.sink(given.host.kubeconfig, node)) as events:
+        return server.serve(given, sinks=[events], events_lost=lambda: events.lost)
 
 
 def main() -> int:
