@@ -263,13 +263,16 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
 ) -> None:
     agent = running()
     config = over(wires, mode="balance-xor", ipam=static(IPV4, IPV6))  # no failover, no peers told
+    wires.far.batch(
+        "link add br0 up type bridge", "link set far1 master br0", "link set far2 master br0"
+    )
     runtime.add(config).ok()
     await_working(wires.pod)
     let_adopt()
     wires.far.batch("link set far1 down", "link set far2 down")
     wait_for(lambda: kinds(agent).count("BondMemberDown") == 2)
 
-    with traffic.listening(wires.far, "far1") as heard:
+    with traffic.listening(wires.far, "br0") as heard:
         wires.far.batch("link set far1 up", "link set far2 up")
         told(agent, "BondRestored")
         wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
