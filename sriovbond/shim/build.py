@@ -5,6 +5,7 @@
 Standard library only: it runs where the package is being built.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,14 @@ FLAGS: Final = (
     "-Wl,-z,relro,-z,now,-z,noexecstack",
     "-s",
 )
+# Whom the shim asks, where it keeps DELs, and for how long it waits; a test has others (-D).
+_DEFAULTS: Final = {
+    "SHIM_SOCKET": '"/run/sriovbond/agent.sock"',
+    "SHIM_STATE": '"/var/lib/sriovbond"',
+    "SHIM_OWNER": "0",  # whose the agent and the queue must be
+    "SHIM_DEADLINE_MS": "90000",  # an IPAM plugin may take 60 s; kubelet waits 120 s
+    "SHIM_CONNECT_MS": "5000",  # for an agent whose backlog is full
+}
 
 
 class BuildError(Exception):
@@ -68,11 +77,19 @@ def header() -> str:
             f'#define REQUEST_MAGIC "{wire.REQUEST_MAGIC.decode()}"',
             f'#define ANSWER_MAGIC "{wire.ANSWER_MAGIC.decode()}"',
             *(f"#define {name} {getattr(wire, name)}" for name in numbers),
+            *(f"#ifndef {name}\n#define {name} {text}\n#endif" for name, text in _DEFAULTS.items()),
             f'#define CURRENT_VERSION "{CURRENT_VERSION}"',
             f"static const char *const VERSIONS[] = {{{versions}}};",
+            f"#define SUPPORTED {json.dumps(_supported())}",
             "",
         ]
     )
+
+
+def _supported() -> str:
+    """Return the part of VERSION's answer that is always the same, as `dispatch` prints it."""
+    told = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)}, indent=4)
+    return told.removeprefix("{\n").removesuffix("\n}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,22 +24,6 @@
 
 #include "generated.h"
 
-/* -D is for tests. */
-#ifndef SHIM_SOCKET
-#define SHIM_SOCKET "/run/sriovbond/agent.sock"
-#endif
-#ifndef SHIM_STATE
-#define SHIM_STATE "/var/lib/sriovbond"
-#endif
-#ifndef SHIM_OWNER
-#define SHIM_OWNER 0 /* whose the agent and the queue must be */
-#endif
-#ifndef SHIM_DEADLINE_MS
-#define SHIM_DEADLINE_MS 90000 /* an IPAM plugin may take 60 s, kubelet waits 120 s */
-#endif
-#ifndef SHIM_CONNECT_MS
-#define SHIM_CONNECT_MS 5000 /* an agent whose backlog is full */
-#endif
 #define QUEUE SHIM_STATE "/queue"
 
 enum { HEAD = 8, NUMBER = 4, FOLDER_BYTES = 32768, WRITE_BYTES = 4096, GRACE_S = 5 };
@@ -63,19 +46,31 @@ static int64_t now_ms(void) {
 /* Tell whether `fd` is ready before the deadline; an error or a hangup is ready too. */
 static bool is_ready(int fd, short events) {
     struct pollfd one = {.fd = fd, .events = events};
-    for (;;) {
+    int ready;
+    do {
         int64_t left = deadline_ms - now_ms();
-        if (left <= 0) {
-            errno = ETIMEDOUT;
-            return false;
-        }
-        int ready = poll(&one, 1, left > INT_MAX ? INT_MAX : (int)left);
-        if (ready > 0) return true;
-        if (ready < 0 && errno != EINTR) return false;
-    }
+        ready = left > 0 ? poll(&one, 1, (int)left) : 0;
+    } while (ready < 0 && errno == EINTR);
+    if (!ready) errno = ETIMEDOUT;
+    return ready > 0;
+}
+
+/* Have the deadline no sooner than this, for what must still be said. */
+static void allow(int seconds) {
+    int64_t until = now_ms() + seconds * 1000;
+    if (deadline_ms < until) deadline_ms = until;
 }
 
 static bool is_again(void) { return errno == EINTR || errno == EAGAIN; }
+
+/* Read what has come: 0 at the end, -1 for an error or at the deadline. */
+static ssize_t read_some(int fd, char *to, size_t most) {
+    for (;;) {
+        if (!is_ready(fd, POLLIN)) return -1;
+        ssize_t got = read(fd, to, most);
+        if (got >= 0 || !is_again()) return got;
+    }
+}
 
 static bool write_whole(int fd, const char *bytes, size_t count) {
     while (count) {
@@ -119,22 +114,18 @@ static bool take_environment(void) {
     return true;
 }
 
-/* Read stdin, MAX_STDIN bytes at most: the agent refuses the longest by its own limit. */
+/* Read stdin, MAX_STDIN bytes at most: the agent refuses the longest by its own limit. One that cannot
+ * be read is as an empty one: the agent says what is wrong with it. */
 static bool take_stdin(void) {
     size_t at = stdin_at, end = stdin_at + MAX_STDIN;
-    while (at < end) {
-        request[at] = 0;
-        if (!is_ready(STDIN_FILENO, POLLIN)) return false;
-        ssize_t got = read(STDIN_FILENO, request + at, end - at);
-        if (got < 0 && is_again()) continue;
-        if (got <= 0) break; /* as an empty one: the agent says what is wrong with it */
-        at += (size_t)got;
-    }
+    ssize_t got = 0;
+    errno = 0;
+    while (at < end && (got = read_some(STDIN_FILENO, request + at, end - at)) > 0) at += (size_t)got;
     request[at] = 0;
     request_bytes = at;
     memcpy(request, REQUEST_MAGIC, 4);
     put_number(request + 4, (uint32_t)(at - HEAD));
-    return true;
+    return got >= 0 || errno != ETIMEDOUT;
 }
 
 static const char *variable(const char *name) {
@@ -180,37 +171,25 @@ static const char *asked_version(void) {
 
 /* ---- answers of our own: no byte of the runtime's is in their texts */
 
-static int fail(int code, const char *text) {
-    static char error[2048];
-    int bytes = snprintf(error, sizeof error,
-                         "{\n    \"cniVersion\": \"%s\",\n    \"code\": %d,\n    \"msg\": \"%s\"\n}\n",
-                         asked_version(), code, text);
-    if (deadline_ms < now_ms() + 1000) deadline_ms = now_ms() + 1000;
-    write_whole(STDOUT_FILENO, error, (size_t)bytes);
-    return 1;
+static bool say(const char *rest) {
+    static char text[2048];
+    int bytes = snprintf(text, sizeof text, "{\n    \"cniVersion\": \"%s\",\n%s\n}\n", asked_version(),
+                         rest);
+    allow(1);
+    return write_whole(STDOUT_FILENO, text, (size_t)bytes);
 }
 
-static int tell_versions(void) {
-    static char report[1024];
-    size_t at = (size_t)snprintf(report, sizeof report,
-                                 "{\n    \"cniVersion\": \"%s\",\n    \"supportedVersions\": [",
-                                 asked_version());
-    for (size_t i = 0; i < sizeof VERSIONS / sizeof *VERSIONS; i++)
-        at += (size_t)snprintf(report + at, sizeof report - at, "%s\n        \"%s\"", i ? "," : "",
-                               VERSIONS[i]);
-    at += (size_t)snprintf(report + at, sizeof report - at, "\n    ]\n}\n");
-    return write_whole(STDOUT_FILENO, report, at) ? 0 : 1;
+static int fail(int code, const char *msg) {
+    char rest[1536];
+    snprintf(rest, sizeof rest, "    \"code\": %d,\n    \"msg\": \"%s\"", code, msg);
+    say(rest);
+    return 1;
 }
 
 /* ---- the agent */
 
-static bool give_up(const char *what) {
-    snprintf(why, sizeof why, "%s %s: %s", what, SHIM_SOCKET, strerror(errno));
-    return false;
-}
-
-static bool give_up_on(const char *what) {
-    snprintf(why, sizeof why, "%s at %s %s", "the agent", SHIM_SOCKET, what);
+static bool give_up(const char *what, const char *found) {
+    snprintf(why, sizeof why, "%s %s: %s", what, SHIM_SOCKET, found);
     return false;
 }
 
@@ -218,13 +197,13 @@ static bool call_agent(int channel) {
     const struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = SHIM_SOCKET};
     int64_t until = now_ms() + SHIM_CONNECT_MS;
     while (connect(channel, (const struct sockaddr *)&name, sizeof name)) {
-        if (!is_again() || now_ms() > until) return give_up("cannot connect to");
+        if (!is_again() || now_ms() > until) return give_up("cannot connect to", strerror(errno));
         poll(NULL, 0, 10);
     }
     struct ucred peer;
     socklen_t bytes = sizeof peer;
-    if (getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &bytes)) return give_up("cannot ask");
-    if (peer.uid != SHIM_OWNER) return give_up_on("is not run by root, so nothing was sent to it");
+    if (getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &bytes)) return give_up("cannot ask", strerror(errno));
+    if (peer.uid != SHIM_OWNER) return give_up("cannot use", "it is not run by root, so nothing was sent to it");
     return true;
 }
 
@@ -246,26 +225,21 @@ static ssize_t send_first(int channel, int netns) {
 }
 
 static bool send_request(int channel, int netns) {
-    for (size_t at = 0; at < request_bytes;) {
-        if (!is_ready(channel, POLLOUT)) return give_up("cannot send to");
-        ssize_t sent = at ? send(channel, request + at, request_bytes - at, MSG_NOSIGNAL)
-                          : send_first(channel, netns);
-        if (sent < 0 && is_again()) continue;
-        /* an agent that has no room answers at once and hangs up */
-        if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return true;
-        if (sent < 0) return give_up("cannot send to");
-        at += (size_t)sent;
-    }
-    return true;
+    ssize_t sent;
+    do {
+        if (!is_ready(channel, POLLOUT)) return give_up("cannot send to", strerror(errno));
+        sent = send_first(channel, netns);
+    } while (sent < 0 && is_again());
+    if (sent >= 0 && write_whole(channel, request + sent, request_bytes - (size_t)sent)) return true;
+    /* an agent that has no room answers at once and hangs up */
+    return errno == EPIPE || errno == ECONNRESET || give_up("cannot send to", strerror(errno));
 }
 
 static bool receive(int channel, size_t from, size_t to) {
     while (from < to) {
-        if (!is_ready(channel, POLLIN)) return give_up("cannot hear from");
-        ssize_t got = recv(channel, answer + from, to - from, 0);
-        if (got < 0 && is_again()) continue;
-        if (got < 0) return give_up("cannot hear from");
-        if (got == 0) return give_up_on("hung up without a whole answer");
+        ssize_t got = read_some(channel, answer + from, to - from);
+        if (got < 0) return give_up("cannot hear from", strerror(errno));
+        if (got == 0) return give_up("cannot hear from", "it hung up without a whole answer");
         from += (size_t)got;
     }
     return true;
@@ -277,10 +251,10 @@ static bool converse(int channel, int netns, int *status, size_t *bytes) {
     if (!receive(channel, 0, HEAD)) return false;
     uint32_t length = get_number(answer + 4);
     if (memcmp(answer, ANSWER_MAGIC, 4) || length < NUMBER || length > NUMBER + MAX_STDOUT)
-        return give_up_on("answered what is no answer; are both of one version?");
+        return give_up("cannot understand", "it sent what is no answer; are both of one version?");
     if (!receive(channel, HEAD, HEAD + length)) return false;
     uint32_t told = get_number(answer + HEAD);
-    if (told > 255) return give_up_on("answered what is no exit status");
+    if (told > 255) return give_up("cannot understand", "it sent what is no exit status");
     *status = (int)told;
     *bytes = length - NUMBER;
     return true;
@@ -288,7 +262,7 @@ static bool converse(int channel, int netns, int *status, size_t *bytes) {
 
 static bool ask(int *status, size_t *bytes) {
     int channel = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (channel < 0) return give_up("cannot make a socket for");
+    if (channel < 0) return give_up("cannot make a socket for", strerror(errno));
     /* what cannot be opened goes as a path only, and the agent says so as the plugin would */
     const char *path = variable("CNI_NETNS");
     int netns = *path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
@@ -314,18 +288,9 @@ static int open_folder(const char *path) {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat found;
     if (folder < 0 || fstat(folder, &found)) return -1;
-    if (found.st_uid == SHIM_OWNER && !(found.st_mode & 022)) {
-        int above = is_new ? openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        if (!is_new || (above >= 0 && !fsync(above))) {
-            if (above >= 0) close(above);
-            return folder;
-        }
-        if (above >= 0) close(above);
-    } else {
-        errno = EPERM;
-    }
-    close(folder);
-    return -1;
+    bool is_own = found.st_uid == SHIM_OWNER && !(found.st_mode & 022);
+    if (!is_own) errno = EPERM;
+    return is_own && (!is_new || !syncfs(folder)) ? folder : -1;
 }
 
 static bool has_room(int folder) {
@@ -344,34 +309,27 @@ static bool has_room(int folder) {
 static bool put(int folder, const char *fresh, const char *name) {
     int file = openat(folder, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) return false;
-    bool done = write_whole(file, request, request_bytes) && !fsync(file);
+    bool done = write_whole(file, request, request_bytes) && !fsync(file) &&
+                !renameat(folder, fresh, folder, name) && !fsync(folder);
     int fault = errno;
-    if (close(file) && done) {
-        done = false;
-        fault = errno;
-    }
-    if (done && !renameat(folder, fresh, folder, name)) return !fsync(folder);
-    if (done) fault = errno;
-    unlinkat(folder, fresh, 0);
+    close(file);
+    if (!done) unlinkat(folder, fresh, 0);
     errno = fault;
-    return false;
+    return done;
 }
 
 static bool enqueue(void) {
     char name[MAX_CONTAINER_ID + 32], fresh[64];
     struct timespec now;
-    deadline_ms = now_ms() + GRACE_S * 1000;
+    allow(GRACE_S);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(name, sizeof name, "%s@%s", variable("CNI_CONTAINERID"), variable("CNI_IFNAME"));
     snprintf(fresh, sizeof fresh, ".%lld-%ld-%ld", (long long)now.tv_sec, now.tv_nsec, (long)getpid());
-    int above = open_folder(SHIM_STATE);
-    if (above < 0) return false;
-    close(above);
-    int folder = open_folder(QUEUE);
-    if (folder < 0) return false;
-    bool done = has_room(folder) && put(folder, fresh, name);
+    int state = open_folder(SHIM_STATE), folder = state < 0 ? -1 : open_folder(QUEUE);
+    bool done = folder >= 0 && has_room(folder) && put(folder, fresh, name);
     int fault = errno;
-    close(folder);
+    if (folder >= 0) close(folder);
+    if (state >= 0) close(state);
     errno = fault;
     return done;
 }
@@ -435,8 +393,8 @@ int main(void) {
                        "VERSION; the runtime sets it");
     if (!take_environment()) return fail(4, "cannot run a command: the CNI_ variables are too long");
     if (!take_stdin()) return fail(11, "cannot read stdin: the runtime did not end it in time");
-    if (!strcmp(command, "VERSION")) return tell_versions();
+    if (!strcmp(command, "VERSION")) return say(SUPPORTED) ? 0 : 1;
     if (!ask(&status, &bytes)) return without_agent(command);
-    if (deadline_ms < now_ms() + GRACE_S * 1000) deadline_ms = now_ms() + GRACE_S * 1000;
+    allow(GRACE_S);
     return write_whole(STDOUT_FILENO, answer + HEAD + NUMBER, bytes) ? status : 1;
 }

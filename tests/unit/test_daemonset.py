@@ -107,8 +107,8 @@ def test_a_stop_may_take_as_long_as_the_agent_and_the_shim_wait() -> None:
 
 def _shim_deadline_ms() -> int:
     words = "#define SHIM_DEADLINE_MS "
-    (line,) = [one for one in build.SOURCE.read_text().splitlines() if one.startswith(words)]
-    return int(line.removeprefix(words).split()[0])
+    (line,) = [one for one in build.header().splitlines() if one.startswith(words)]
+    return int(line.removeprefix(words))
 
 
 def test_it_runs_on_each_node_before_the_pods_that_need_it() -> None:

@@ -77,9 +77,11 @@ static void judge(int status, int out) {
     if (!(own || relayed || !told) || status < 0 || status > 255) abort();
     if (agent < 0) return;
     ssize_t got = recv(agent, heard, sizeof heard, 0);
+    close(agent);
+    /* on a busy machine the deadline may pass before a byte is sent */
+    if (got < 0 && strstr(why, strerror(ETIMEDOUT))) return;
     if (got < HEAD + NUMBER || memcmp(heard, REQUEST_MAGIC, 4)) abort();
     if (get_number(heard + 4) != got - HEAD) abort();
-    close(agent);
 }
 
 static void one_case(const char *command) {
@@ -106,7 +108,7 @@ static void one_case(const char *command) {
     if (write(in, stdin_, bytes) < 0) abort();
     lseek(in, 0, SEEK_SET);
     dup2(in, 0), dup2(out, 1);
-    agent = -1, sent_bytes = 0;
+    agent = -1, sent_bytes = 0, why[0] = 0;
     judge(shim_main(), out);
     close(in), close(out);
 }

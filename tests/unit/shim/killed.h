@@ -10,4 +10,5 @@ static int steps;
 #define STEP(call) (++steps == atoi(getenv("KILLED_AT")) ? raise(SIGKILL) : 0, (call))
 #define mkdir(path, mode) STEP(mkdir(path, mode))
 #define fsync(fd) STEP(fsync(fd))
+#define syncfs(fd) STEP(syncfs(fd))
 #define renameat(from, name, to, new) STEP(renameat(from, name, to, new))
