@@ -17,6 +17,7 @@ from typing import Final
 
 from sriovbond import cluster, dispatch, health, log
 from sriovbond.agent import channel, folders, queue, wire
+from sriovbond.agent.backoff import Backoff
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.metrics import Metrics
@@ -83,12 +84,11 @@ class _Agent:
         self.queue = Queue(settings.queue, owner)
         self.turns = Turns(settings.workers, settings.waiting)
         self.is_stopping = False
-        self._retry_at: float | None = None
+        self._backoff: Final = Backoff(settings.retry_s, settings.retry_most_s)
         self._watchdog_s: Final = watchdog_s()
         self._heard, self._told = socket.socketpair()
         self._told.settimeout(0)
         self._replaying: set[str] = set()
-        self._put_off: set[str] = set()
         self._batch = max(1, settings.workers // 2)  # requests come first
         self.watch = Watch(settings)
         self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()), events_lost)
@@ -168,10 +168,7 @@ class _Agent:
         """Have workers do the oldest DELs of the queue; the last to end calls for the next ones."""
         if self._replaying:
             return
-        if self._retry_at is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = None
-            self._put_off.clear()
-        due = [key for key in self.queue.waiting() if key not in self._put_off]
+        due = self._backoff.due(self.queue.waiting())
         self._replaying.update(due[: self._batch])
         for key in due[: self._batch]:
             work = partial(self.turns.after_others, key, partial(self._replay, key))
@@ -186,8 +183,7 @@ class _Agent:
 
     def _ended(self, key: str) -> None:
         if self.queue.has(key):  # this one, or another that came meanwhile
-            self._put_off.add(key)
-            self._retry_at = time.monotonic() + self.settings.retry_s
+            self._backoff.failed(key)
         self._replaying.discard(key)
         if not self._replaying:
             with suppress(BlockingIOError):
@@ -258,10 +254,9 @@ class _Agent:
             notify("WATCHDOG=1")
 
     def _pause_s(self) -> float:
-        pause_s = min(_BEAT_S, self._watchdog_s or _BEAT_S)
-        if self._retry_at is None or self._replaying:
-            return pause_s  # the last worker of these replays will wake us
-        return min(pause_s, max(0.0, self._retry_at - time.monotonic()))
+        # the last worker of these replays will wake us
+        pauses = (_BEAT_S, self._watchdog_s, None if self._replaying else self._backoff.pause_s())
+        return min(one for one in pauses if one is not None)
 
 
 def _is_an_add(received: Received) -> bool:

@@ -40,7 +40,9 @@ class Settings(BaseModel):
     read_timeout_s: Seconds = 5.0
     """How long a request may take to come in, and an answer to be taken."""
     retry_s: Seconds = 30.0
-    """How long a queued DEL that could not be done waits for its next time."""
+    """How long a queued DEL that failed waits for its next time; then twice as long each time."""
+    retry_most_s: Seconds = 600.0
+    """The longest that it waits."""
     stop_timeout_s: Seconds = 80.0
     """How long a stop waits for what runs; the unit's TimeoutStopSec is longer."""
     watch: bool = True

@@ -320,6 +320,26 @@ def test_a_queued_del_that_fails_is_done_later_and_holds_its_add_up(shim: Shim, 
     assert "a queued DEL must wait" in agent.said
 
 
+def test_a_queued_del_that_keeps_failing_is_tried_ever_more_rarely_and_holds_no_other_up(
+    shim: Shim, ipam: Ipam
+) -> None:
+    ipam.delete(shim, "pod1")
+    (ipam.folder / "fail").touch()
+
+    with an_agent(shim, retry_s=0.1) as agent:
+        wait_for(lambda: agent.said.count("must wait") >= 3)
+        (ipam.folder / "fail").unlink()
+        away = shim.socket.with_name("away")
+        shim.socket.rename(away)
+        ipam.delete(shim, "pod2")
+        wait_for(lambda: "queued=pod2@bond0" in agent.said)
+        wait_for(lambda: shim.queued() == [])
+
+    tried = [line for line in agent.said.splitlines() if "queued=pod1@bond0" in line]
+    assert 4 <= len(tried) <= 8  # not every 0.1 s
+    assert "a queued DEL is done" in tried[-1]
+
+
 def test_an_add_comes_after_the_queued_del_of_its_attachment(shim: Shim, ipam: Ipam) -> None:
     ipam.delete(shim, "pod1")
 

@@ -1,0 +1,48 @@
+"""When what has failed is tried again: later each time, but never given up."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    wait_s: float
+    until: float
+
+
+class Backoff:
+    """The failures of several keys, each by itself; any thread may call."""
+
+    def __init__(
+        self, first_s: float, most_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._first_s = first_s
+        self._most_s = max(first_s, most_s)
+        self._clock = clock
+        self._changed: Final = threading.Lock()
+        self._failures: Final[dict[str, _Failure]] = {}
+
+    def failed(self, key: str) -> None:
+        """Put the key off, for twice as long as the last time."""
+        with self._changed:
+            last = self._failures.get(key)
+            wait_s = min(2 * last.wait_s, self._most_s) if last else self._first_s
+            self._failures[key] = _Failure(wait_s, self._clock() + wait_s)
+
+    def due(self, waiting: Collection[str]) -> list[str]:
+        """Return which of those that wait may be tried now; forget all that wait no more."""
+        now = self._clock()
+        with self._changed:
+            for key in self._failures.keys() - set(waiting):
+                del self._failures[key]
+            put_off = {key for key, one in self._failures.items() if one.until > now}
+        return [key for key in waiting if key not in put_off]
+
+    def pause_s(self) -> float | None:
+        """Return when the next may be tried; None where none is put off."""
+        with self._changed:
+            first = min((one.until for one in self._failures.values()), default=None)
+        return None if first is None else max(0.0, first - self._clock())

@@ -1,0 +1,65 @@
+"""What fails is tried later each time, up to a limit, and stands in nobody's way."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from sriovbond.agent.backoff import Backoff
+
+
+@dataclass
+class Clock:
+    """A clock that a test puts on."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def backoff(clock: Clock) -> Backoff:
+    return Backoff(30, 600, clock)
+
+
+def test_the_waits_double_up_to_the_limit(backoff: Backoff, clock: Clock) -> None:
+    waits = []
+    for _ in range(7):
+        backoff.failed("a")
+        waits.append(backoff.pause_s())
+        clock.now += waits[-1] or 0
+
+    assert waits == [30, 60, 120, 240, 480, 600, 600]
+    assert backoff.due(["a"]) == ["a"]
+
+
+def test_one_that_fails_holds_no_other_up(backoff: Backoff, clock: Clock) -> None:
+    backoff.failed("a")
+    clock.now += 29
+    backoff.failed("b")
+
+    assert backoff.due(["a", "b", "c"]) == ["c"]
+    clock.now += 1
+    assert backoff.due(["a", "b", "c"]) == ["a", "c"]
+    assert backoff.pause_s() == 0  # a is due, and was not tried yet
+
+
+def test_what_has_gone_is_forgotten(backoff: Backoff) -> None:
+    backoff.failed("a")
+
+    assert backoff.due([]) == []
+    assert backoff.pause_s() is None
+    assert backoff.due(["a"]) == ["a"]  # another of its name begins anew
+
+
+def test_a_first_wait_above_the_limit_is_the_limit(clock: Clock) -> None:
+    backoff = Backoff(30, 10, clock)
+    backoff.failed("a")
+    backoff.failed("a")
+
+    assert backoff.pause_s() == 30
