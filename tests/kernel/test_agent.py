@@ -2,11 +2,10 @@
 
 import json
 import logging
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,26 +20,13 @@ from tests.support.calls import a_config
 from tests.support.leases import IPV4, IPV6, static
 from tests.support.movers import come_home
 from tests.support.pods import Pod, a_pod, ip
-from tests.support.shims import Shim, a_shim
+from tests.support.shims import Shim
 from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs
 
 HOLDING = (
     "echo $CNI_COMMAND >>{0}/calls; while [ $CNI_COMMAND = ADD -a -e {0}/hold ]; do sleep 0.1; done"
 )
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[Shim]:
-    with a_shim() as shim:
-        yield shim
-
-
-@pytest.fixture
-def shim(built: Shim) -> Shim:
-    built.clear()
-    shutil.rmtree(built.home / "run", ignore_errors=True)
-    return built
 
 
 @pytest.fixture
@@ -207,25 +193,6 @@ def test_an_add_waits_for_the_queued_del_of_its_attachment(thick: Thick, config:
         wait_for(lambda: thick.shim.queued() == [])
         assert (added.status, thick.pod.bond() is not None) == (0, True), added.stdout + agent.said
         assert thick.call("DEL", config).status == 0
-
-
-def test_ten_pods_at_once(shim: Shim) -> None:
-    with ExitStack() as held, ThreadPoolExecutor(10) as pool:
-        pods = [held.enter_context(a_pod("many")) for _ in range(10)]
-        for one in pods:
-            one.batch("link add d1 type dummy", "link add d2 type dummy")
-        held.enter_context(an_agent(shim))
-        asked = a_config(links=[{"name": "d1"}, {"name": "d2"}])
-
-        added = list(pool.map(lambda one: Thick(shim, one).call("ADD", asked), pods))
-        bonds = [one.bond() for one in pods]
-        deleted = list(pool.map(lambda one: Thick(shim, one).call("DEL", asked), pods))
-
-        assert [one.status for one in added] == [0] * 10, added
-        assert all(bonds)
-        assert deleted == [Called("", 0)] * 10
-        assert [one.bond() for one in pods] == [None] * 10
-    assert list((shim.state / "records").iterdir()) == []
 
 
 def test_a_full_disk_makes_the_runtime_try_again(thick: Thick) -> None:

@@ -18,7 +18,11 @@ from tests.support.shims import WITHIN_S, Shim
 # imports once what each agent needs, which takes seconds in a VM
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["__main__", __name__, *(f"sriovbond.commands.{name}" for name in ("add", "check", "delete"))]
+    [
+        "__main__",
+        __name__,
+        *(f"sriovbond.commands.{name}" for name in ("add", "check", "delete", "gc", "status")),
+    ]
 )
 
 
@@ -61,9 +65,13 @@ def an_agent(
     until: str = "the agent is ready",
     notify: str = "",
     watchdog_us: int = 0,
+    prepare: Callable[[], object] | None = None,
     **given: object,
 ) -> Iterator[Agent]:
-    """Run an agent for the shim's home, with these settings, until the block ends."""
+    """Run an agent for the shim's home, with these settings, until the block ends.
+
+    `prepare` is run first in the agent's process.
+    """
     home = {
         "socket": shim.socket,
         "state": shim.state,
@@ -74,7 +82,7 @@ def an_agent(
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
     systemd = {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": str(watchdog_us or "")}
-    arguments = (environment, systemd, str(log))
+    arguments = (environment, systemd, str(log), prepare)
     agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log)
     agent.process.start()
     try:
@@ -84,8 +92,15 @@ def an_agent(
         agent.kill()
 
 
-def _run(environment: dict[str, str], systemd: dict[str, str], log: str) -> None:
+def _run(
+    environment: dict[str, str],
+    systemd: dict[str, str],
+    log: str,
+    prepare: Callable[[], object] | None,
+) -> None:
     os.environ.update(systemd)
+    if prepare:
+        prepare()
     sys.stderr = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
     try:
         sys.exit(0 if serve(settings.load(environ=environment), os.geteuid()) else 1)

@@ -95,13 +95,30 @@ class Pod:
 @contextmanager
 def a_pod(prefix: str = "pod") -> Iterator[Pod]:
     """Make a namespace, and take it away with all that is in it."""
-    number = next(_numbers)
-    pod = Pod(f"{prefix}{os.getpid()}-{number}", f"{prefix}-{os.getpid()}-{number}")
+    pod = _named(prefix)
     ip(f"netns add {pod.name}")
     try:
         yield pod
     finally:
         ip(f"netns del {pod.name}", check=False)
+
+
+@contextmanager
+def many_pods(count: int, prefix: str = "many") -> Iterator[list[Pod]]:
+    """Make namespaces with the dummies d1 and d2 in each, quickly, and take them away."""
+    pods = [_named(prefix) for _ in range(count)]
+    names = [pod.name for pod in pods]
+    batch(*(f"netns add {name}" for name in names))
+    try:
+        batch(*(f"link add {d} netns {name} type dummy" for name in names for d in ("d1", "d2")))
+        yield pods
+    finally:
+        batch(*(f"netns del {name}" for name in names))
+
+
+def _named(prefix: str) -> Pod:
+    number = next(_numbers)
+    return Pod(f"{prefix}{os.getpid()}-{number}", f"{prefix}-{os.getpid()}-{number}")
 
 
 def ip(arguments: str, *, check: bool = True) -> Any:  # noqa: ANN401 - what ip's JSON holds

@@ -68,8 +68,20 @@ def differences(before: World, after: World) -> list[str]:
     told += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
     for key in before.keys() & after.keys():
         if before[key] != after[key]:
-            told.append(f"changed: {key}: {before[key]!r} -> {after[key]!r}")
+            was, now = _unlike(before[key], after[key])
+            told.append(f"changed: {key}: {was!r} -> {now!r}")
     return sorted(told)
+
+
+def _unlike(was: object, now: object) -> tuple[object, object]:
+    """Leave out of two dicts what is the same in both."""
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return was, now
+    same = dict(was.items() & now.items())
+    return (
+        {key: value for key, value in was.items() if key not in same},
+        {key: value for key, value in now.items() if key not in same},
+    )
 
 
 def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:

@@ -1,0 +1,80 @@
+"""Many pods and many calls at once, for tests and the soak."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.support.agents import wait_for
+from tests.support.calls import a_config
+from tests.support.pods import Pod
+from tests.support.shims import Shim
+from tests.support.thick import Called, Config, Thick
+
+AT_ONCE = 50
+DONE = Called("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Pods with two dummies each, whose runtime makes many calls at once."""
+
+    shim: Shim
+    pods: Sequence[Pod]
+
+    @property
+    def config(self) -> Config:
+        return a_config(links=[{"name": "d1"}, {"name": "d2"}])
+
+    def call(self, command: str, at_once: int = AT_ONCE) -> list[Called]:
+        """Run a command for each pod."""
+        with ThreadPoolExecutor(at_once) as pool:
+            calls = [
+                pool.submit(Thick(self.shim, one).call, command, self.config) for one in self.pods
+            ]
+            return [call.result() for call in calls]
+
+    def bonds(self) -> int:
+        """Count the pods that have their bond."""
+        return sum(one.bond() is not None for one in self.pods)
+
+    def timed(self, command: str) -> tuple[Called, float]:
+        """Run a command for the first pod; return how long it took too, in seconds."""
+        started = time.monotonic()
+        called = Thick(self.shim, self.pods[0]).call(command, self.config)
+        return called, time.monotonic() - started
+
+    def records(self) -> int:
+        return len(list((self.shim.state / "records").iterdir()))
+
+    def locks(self) -> int:
+        return len(list((self.shim.home / "run").glob("*@*")))
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How a new agent did the queued DELs, and an ADD of a new pod meanwhile."""
+
+    queued: int
+    waited: int
+    """DELs that still waited when the ADD had its answer."""
+    took_s: float
+    add_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.queued} queued DELs were done in {self.took_s:.1f} s; "
+            f"an ADD meanwhile took {self.add_s:.1f} s, when {self.waited} still waited"
+        )
+
+
+def replay(crowd: Crowd, new: Crowd) -> Replay:
+    """Have the agent, which was just started, do what is queued, and the ADD and DEL of `new`."""
+    started, queued = time.monotonic(), len(crowd.pods)
+    added, add_s = new.timed("ADD")
+    waited = len(crowd.shim.queued())
+    wait_for(lambda: crowd.shim.queued() == [])
+    took_s = time.monotonic() - started
+    assert added.status == 0, added.stdout
+    assert new.call("DEL") == [DONE]
+    return Replay(queued, waited, took_s, add_s)
