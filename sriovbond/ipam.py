@@ -74,13 +74,14 @@ def require(request: CniRequest, host: Host) -> None:
     _find_program(request, host)
 
 
-def add(request: CniRequest, host: Host) -> CniResult:
+def add(request: CniRequest, host: Host, lock: int | None = None) -> CniResult:
     """Have the IPAM plugin reserve addresses, and return its result with one address at least.
 
-    The caller runs its DEL when this or anything later fails (SPEC section 4).
+    The caller runs its DEL when this or anything later fails (SPEC section 4). Should the caller be
+    killed, the plugin holds its `lock` until it has ended: a DEL before that would find nothing.
     Raises IpamError, ConfigError, MachineError.
     """
-    program = _find_program(request, host)
+    program = _find_program(request, host, lock)
     return _read_result(program, _run(program, request, Command.ADD), request)
 
 
@@ -110,11 +111,15 @@ def status(request: CniRequest, host: Host) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """The IPAM plugin as the configuration names it, and where it was found: a path of the host."""
+    """The IPAM plugin as the configuration names it, and where it was found: a path of the host.
+
+    `lock` is a descriptor that it inherits.
+    """
 
     name: str
     path: Path
     host: Host
+    lock: int | None = None
 
 
 class _KilledError(Exception):
@@ -129,7 +134,7 @@ class _Outcome:
     output: bytes
 
 
-def _find_program(request: CniRequest, host: Host) -> _Program:
+def _find_program(request: CniRequest, host: Host, lock: int | None = None) -> _Program:
     name = _program_name(request.config)
     folders = os.pathsep.join(map(str, request.path))
     search = partial(shutil.which, name, path=folders)
@@ -139,7 +144,7 @@ def _find_program(request: CniRequest, host: Host) -> _Program:
             f"cannot find the IPAM plugin {name!r} as an executable file in CNI_PATH: searched "
             f"{folders or 'nothing, since it is empty'}; install the plugin there or mend ipam.type"
         )
-    return _Program(name, Path(found), host)
+    return _Program(name, Path(found), host, lock)
 
 
 def _program_name(config: Mapping[str, object]) -> str:
@@ -249,6 +254,7 @@ def _start(
             stdout=subprocess.PIPE,
             env=environ,
             start_new_session=True,
+            pass_fds=() if program.lock is None else (program.lock,),
         )
 
     for retries_left in reversed(range(_BUSY_RETRIES)):

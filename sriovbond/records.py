@@ -86,10 +86,11 @@ def key(container_id: str, ifname: str) -> str:
 
 
 @contextmanager
-def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
+def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
     """Hold the attachment's lock; TryLaterError when another call holds it for too long.
 
-    Takes away what a killed call left of a record that it was writing.
+    Takes away what a killed call left of a record that it was writing. Yields the lock's
+    descriptor: a program that inherits it holds the lock too, until it has ended.
     """
     folder = _folder(host.run)  # not on the disk: a DEL must work when that is full
     path = folder / key(container_id, ifname)
@@ -97,7 +98,7 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[None]:
     try:
         with suppress(OSError):
             _fresh(host, path.name).unlink()
-        yield
+        yield descriptor
     finally:
         with suppress(OSError):  # an unlocked file that stays is in nobody's way
             path.unlink()

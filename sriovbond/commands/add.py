@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from deviceinfo import Ask
@@ -39,7 +40,8 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
     config = parse_config(request.config, request.args)
     dns = _asked_dns(request.config)
     with ExitStack() as held:
-        held.enter_context(records.locked(host, request.container_id, request.ifname))
+        lock = held.enter_context(records.locked(host, request.container_id, request.ifname))
+        lease = partial(ipam.add, request, host, lock)
         _release_stale(request, host)
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
@@ -56,7 +58,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
             with log.step("build"):
                 _build(pod, home, plan)
             with log.step("ipam"):
-                leased = _addresses(request, host, config, pod, plan)
+                leased = _addresses(lease, host, config, pod, plan)
                 leased = replace(leased, dns=dns or leased.dns)
             with log.step("verify"):
                 state = _proven(pod, plan, leased)
@@ -190,13 +192,13 @@ def _enslave(pod: Namespace, plan: BondPlan, bond: BondState, member: Member) ->
 
 
 def _addresses(
-    request: CniRequest, host: Host, config: NetConf, pod: Namespace, plan: BondPlan
+    lease: Callable[[], CniResult], host: Host, config: NetConf, pod: Namespace, plan: BondPlan
 ) -> CniResult:
     if not config.ipam_type:
         return CniResult()
     if config.ipam_type == _DHCP:
         _await_carrier(pod, plan.name, host.dhcp_carrier_timeout_s)
-    leased = ipam.add(request, host)
+    leased = lease()
     link = links.find(pod.netlink, plan.name)
     if link is None:
         raise DriftError(f"cannot put addresses on {plan.name}: it vanished meanwhile")

@@ -1,19 +1,27 @@
 """An agent killed at any step of ADD or DEL, and restarted: no trace is left."""
 
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import median
 
 import pytest
 
 from tests.kernel.conftest import Wires
 from tests.support import ipams, restarts
+from tests.support.agents import an_agent, wait_for
 from tests.support.calls import a_config
 from tests.support.restarts import Stage
 from tests.support.shims import Shim
 from tests.support.thick import Thick
 
 Note = Callable[[str], None]
+LATE = """case $CNI_COMMAND in
+ADD) touch {0}/called; while [ -e {0}/hold ]; do sleep 0.1; done; touch {0}/lease;;
+DEL) rm -f {0}/lease;;
+esac"""
 
 
 @pytest.fixture
@@ -53,3 +61,27 @@ def test_an_agent_killed_at_any_step_of_a_del_leaves_no_trace(stage: Stage, note
 
     assert restarts.told(traces) == ""
     note(f"an agent killed at each of {len(traces)} steps of a DEL over veths: no trace")
+
+
+def test_what_ipam_reserves_after_its_agent_was_killed_is_given_back(
+    shim: Shim, wires: Wires, tmp_path: Path
+) -> None:
+    thick, path = Thick(shim, wires.pod), ipams.scripted(tmp_path, LATE.format(tmp_path))
+    config = a_config(links=wires.links, ipam={"type": "scripted-ipam"})
+    (tmp_path / "hold").touch()
+
+    with ThreadPoolExecutor() as pool:
+        with an_agent(shim) as agent:
+            adding = pool.submit(thick.call, "ADD", config, CNI_PATH=path)
+            wait_for((tmp_path / "called").exists)
+            agent.kill()
+        assert adding.result().code == 11
+    assert thick.call("DEL", config, CNI_PATH=path) == restarts.QUEUED
+    with an_agent(shim):
+        time.sleep(1.0)
+        assert len(shim.queued()) == 1  # it waits for the plugin
+        (tmp_path / "hold").unlink()
+        wait_for(lambda: shim.queued() == [])
+
+    assert not (tmp_path / "lease").exists()
+    assert (thick.pod.bond(), thick.record()) == (None, None)
