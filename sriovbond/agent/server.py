@@ -89,7 +89,7 @@ class _Agent:
         self._heard, self._told = socket.socketpair()
         self._told.settimeout(0)
         self._replaying: set[str] = set()
-        self._batch = max(1, settings.workers // 2)  # requests come first
+        self._batch = max(1, settings.workers // 4)  # requests come first
         self.watch = Watch(settings)
         self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()), events_lost)
         self.tell = Teller(self.metrics.tell, *sinks)
