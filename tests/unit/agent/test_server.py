@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -446,6 +447,39 @@ def test_what_is_no_request_is_hung_up_on(shim: Shim, content: bytes) -> None:
         assert got == b""
         assert shim.run("DEL", stdin()).stderr == b""
         assert "cannot read a request" in agent.said
+
+
+def test_mutated_requests_leave_the_agent_as_it_was(shim: Shim) -> None:
+    dice = random.Random(7)  # noqa: S311 - no secret
+    whole = wire.encode_request(wire.Request(variables("ADD"), stdin()))
+    with an_agent(shim, read_timeout_s=0.2) as agent:
+        shim.run("STATUS", stdin())
+        proc = Path("/proc", str(agent.pid))
+        before = len(links_of(proc))
+        for _ in range(150):
+            _send(shim, _mutated(whole, dice))
+
+        assert shim.run("DEL", stdin()).stderr == b""
+        wait_for(lambda: len(links_of(proc)) <= before)
+    assert "a fault of sriovbond" not in agent.said
+
+
+def _mutated(whole: bytes, dice: random.Random) -> bytes:
+    content = bytearray(whole)
+    for _ in range(dice.randrange(1, 4)):
+        content[dice.randrange(len(content))] = dice.randrange(256)
+    return bytes(content[: dice.randrange(len(content) // 2, 3 * len(content))])
+
+
+def _send(shim: Shim, content: bytes) -> None:
+    """Send what may be a request, with a descriptor, and wait for the answer or not."""
+    with socket.socket(socket.AF_UNIX) as connection, Path("/proc/self/ns/mnt").open("rb") as file:
+        connection.settimeout(WITHIN_S)
+        connection.connect(str(shim.socket))
+        with suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(connection, [content], [file.fileno()])
+            if len(content) % 2:
+                connection.recv(1)
 
 
 def test_a_request_with_two_descriptors_is_hung_up_on(shim: Shim, agent: Agent) -> None:

@@ -65,7 +65,14 @@ def too_late(connection: socket.socket) -> None:
     connection.send(FRAME)
 
 
+def drop_by_drop(connection: socket.socket) -> None:
+    for at in range(len(FRAME)):
+        connection.send(FRAME[at : at + 1])
+        time.sleep(SHORT_MS / 1000 / 10)
+
+
 EVIL: dict[str, Script] = {
+    "answers drop by drop": drop_by_drop,
     "hangs up at once": lambda connection: connection.close(),
     "reads and hangs up": sending(b""),
     "never answers": nothing_at_all,
