@@ -27,6 +27,7 @@ help:  ## this list
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL
+#:   CYCLES=1000      ADDs and DELs in `make soak`
 #:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
 
 .PHONY: demo
@@ -57,6 +58,10 @@ docs: .venv/done  ## rewrite what the docs have from the tables: reference, sche
 .PHONY: test-here
 test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
 	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf and not netdevsim' tests/kernel
+
+.PHONY: soak
+soak: rig .venv/done  ## what takes long, in the VM: no leak in 1,000 cycles, 250 bonds, kills at every step
+	@$(MAKE) --no-print-directory vm RUN='CYCLES=$(CYCLES) python -m tests.soak'
 
 .PHONY: bench-lookup
 bench-lookup: .venv/done  ## how long a look-up of a pod's devices takes, on this machine

@@ -1,0 +1,105 @@
+"""The real agent as a program, and what it holds, seen from outside in /proc."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sriovbond.agent.settings import PREFIX
+from tests.support.agents import wait_for
+from tests.support.shims import Shim
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds at a moment."""
+
+    rss_kib: int
+    threads: int
+    descriptors: int
+    foreign_namespaces: int
+    """Network namespaces but the host's, by descriptors and by threads."""
+
+
+@contextmanager
+def an_agent_program(shim: Shim, **given: object) -> Iterator[int]:
+    """Run `sriovbond agent` for the shim's home; return its process id when it is ready."""
+    home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **given}
+    environment = {f"{PREFIX}{name.upper()}": str(value) for name, value in home.items()}
+    path = shim.home / f"program-{time.monotonic_ns()}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sriovbond", "agent"],
+            env={**os.environ, **environment},
+            stderr=log,
+        )
+    try:
+        wait_for(lambda: b"the agent is ready" in path.read_bytes() or process.poll() is not None)
+        assert process.poll() is None, path.read_text()
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def held(pid: int) -> Held:
+    proc = Path("/proc", str(pid))
+    threads = list(proc.glob("task/*"))
+    links = _links(proc.glob("fd/*"))
+    spaces = {*_links(one / "ns/net" for one in threads), *(one for one in links if "net:[" in one)}
+    return Held(
+        rss_kib=_status(proc, "VmRSS"),
+        threads=len(threads),
+        descriptors=len(links),
+        foreign_namespaces=len(spaces - set(_links([Path("/proc/self/ns/net")]))),
+    )
+
+
+def at_rest(pid: int, seconds: float = 2.0) -> Held:
+    """Look when nothing has changed for a while: threads end and descriptors close a bit later."""
+    found = held(pid)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        time.sleep(seconds)
+        before, found = found, held(pid)
+        if before == found:
+            break
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """Return the time that all threads of a process have used, of user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def idle_percent(pid: int, seconds: float) -> float:
+    before, started = cpu_s(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_s(pid) - before) / (time.monotonic() - started)
+
+
+def slope(values: Sequence[float], steps: Sequence[float]) -> float:
+    """Return the least-squares slope of values over steps."""
+    middle_step, middle = sum(steps) / len(steps), sum(values) / len(values)
+    above = sum((s - middle_step) * (v - middle) for s, v in zip(steps, values, strict=True))
+    return above / sum((s - middle_step) ** 2 for s in steps)
+
+
+def _status(proc: Path, name: str) -> int:
+    lines = (proc / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def _links(paths: Iterable[Path]) -> list[str]:
+    found = []
+    for path in paths:
+        with suppress(OSError):  # it is closed meanwhile
+            found.append(str(path.readlink()))
+    return found
