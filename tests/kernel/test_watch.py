@@ -20,7 +20,7 @@ from tests.kernel.conftest import Wires
 from tests.support import traffic
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
-from tests.support.leases import IPV4, IPV6, static
+from tests.support.leases import IPV4, IPV6, addresses, static
 from tests.support.pods import Pod, a_pod, batch, ip
 from tests.support.shims import Shim
 
@@ -269,6 +269,7 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
     runtime.add(config).ok()
     await_working(wires.pod)
     let_adopt()
+    wait_for(lambda: not any(one.get("tentative") for one in addresses(wires.pod).values()))
     wires.far.batch("link set far1 down", "link set far2 down")
     wait_for(lambda: kinds(agent).count("BondMemberDown") == 2)
 
