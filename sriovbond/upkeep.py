@@ -199,7 +199,7 @@ class _Visit:
         lying = candidates.lying([found])
         told = deviceinfo.find_devices(pod, self.host.places, lying)
         given = told.get(member.device)
-        if given and told.is_foreign(given):
+        if given and given.claims and not given.is_allocated:
             return f"{given.claims[0].pod} was given it ({given.claims[0].source})"
         return ""
 

@@ -320,7 +320,9 @@ class Watch:
     ) -> None:
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
             self._later("examine", key, _COMING_BACK_S)
-        if one.bond.has_carrier and not before.has_carrier:
+        # a short loss of all members never reaches the bond's own carrier
+        was_cut_off = not before.has_carrier or not before.working
+        if one.bond.has_carrier and one.bond.working and was_cut_off:
             self._care.announce(one.subject)
 
     def _settle(self, key: str) -> None:
