@@ -102,6 +102,8 @@ class Device:
     iommu_group: int | None = None
     netdevs: tuple[str, ...] = ()
     """Names under `net/`: only those in the network namespace that the sysfs mount belongs to."""
+    pf_netdevs: tuple[str, ...] = ()
+    """Those of the PF, likewise: its own, and representors of its VFs."""
     vdpa: tuple[str, ...] = ()
     """The vDPA devices made on it (`vdpa0`), which a VM or a process uses in place of a netdev."""
     rdma: tuple[str, ...] = ()

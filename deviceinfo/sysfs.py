@@ -1,5 +1,7 @@
 """What sysfs knows of a device; takes the sysfs root as an argument."""
 
+import itertools
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,6 @@ from deviceinfo.device import (
 
 _NUMBER_BYTES: Final = 32
 _VDPA: Final = re.compile(r"vdpa[0-9]+")  # vdpa_alloc_device, drivers/vdpa/vdpa.c
-_VIRTFN: Final = re.compile(r"virtfn([0-9]{1,5})")
 
 
 def read_device(sysfs: Path, wanted: DeviceId) -> Device | None:
@@ -37,19 +38,21 @@ def read_device(sysfs: Path, wanted: DeviceId) -> Device | None:
 
 def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
     folder = _folder(sysfs, address)
-    if not folder.is_dir():
+    names = _names(folder)
+    if not names:
         return None
-    pf = _linked_address(folder / "physfn")
+    pf = _linked_address(folder / "physfn") if "physfn" in names else None
     return Device(
         id=DeviceId(Bus.PCI, address),
         driver=_linked_name(folder / "driver"),
         pf=None if pf is None else DeviceId(Bus.PCI, pf),
-        vf_number=None if pf is None else _vf_number(_folder(sysfs, pf), address),
+        pf_netdevs=() if pf is None else _names(folder / "physfn" / "net"),
+        vf_number=None if pf is None else _vf_number(folder / "physfn", address),
         numa_node=_numa_node(folder),
         iommu_group=_number(_linked_name(folder / "iommu_group")),
         netdevs=_names(folder / "net"),
-        vdpa=tuple(name for name in _names(folder) if _VDPA.fullmatch(name)),
-        rdma=_names(folder / "infiniband"),
+        vdpa=tuple(name for name in names if _VDPA.fullmatch(name)),
+        rdma=_names(folder / "infiniband") if "infiniband" in names else (),
         pci_class=_number(_text(folder / "class"), base=16),
     )
 
@@ -88,10 +91,11 @@ def _folder(sysfs: Path, address: PciAddress) -> Path:
 
 
 def _vf_number(pf_folder: Path, vf_address: PciAddress) -> int | None:
-    for name in _names(pf_folder):
-        match = _VIRTFN.fullmatch(name)
-        if match and _linked_address(pf_folder / name) == vf_address:
-            return int(match[1])
+    """Return the VF's number: the PF has a link for each, and there is no gap between them."""
+    for number in itertools.count():
+        found = _linked_name(f"{pf_folder}/virtfn{number}")
+        if found is None or found == vf_address:
+            return number if found else None
     return None
 
 
@@ -113,24 +117,24 @@ def _as_address(name: str) -> PciAddress | None:
         return None
 
 
-def _linked_name(link: Path) -> str | None:
+def _linked_name(link: Path | str) -> str | None:
     """Read where a link points without going there, so a link to nowhere still has a name."""
     try:
-        return link.readlink().name or None
+        return os.path.basename(os.readlink(link)) or None  # noqa: PTH115, PTH119 - a PF has 100s
     except OSError:
         return None
 
 
 def _names(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(sorted(entry.name for entry in folder.iterdir()))
+        return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - likewise
     except OSError:
         return ()
 
 
 def _text(file: Path) -> str | None:
     try:
-        with file.open("rb") as stream:
+        with file.open("rb", buffering=0) as stream:
             return stream.read(_NUMBER_BYTES).decode("ascii", "replace")
     except OSError:
         return None

@@ -40,10 +40,9 @@ class Sources:
     def pf(self, address: str) -> Link | None:
         """Return the PF's link on the host, with what it says of its VFs."""
         if self.pfs is None:
-            standing = links.dump(self.host_netlink, with_vfs=True)
-            # a PF's representors have its address too, but tell of no VFs: the PF comes last
-            ordered = sorted(standing, key=lambda link: bool(link.vfs))
-            self.pfs = {link.device: link for link in ordered if link.device}
+            known = [given.device for given in self.found.devices if given.device]
+            pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
+            self.pfs = links.of_devices(self.host_netlink, pfs)
         return self.pfs.get(address)
 
     def as_member(self, link: Link, place: Place) -> Member:

@@ -4,7 +4,7 @@ import array
 import errno
 import fcntl
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -50,7 +50,10 @@ _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     """Return every link of the socket's namespace; with what PFs say of their VFs if asked."""
-    told = read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
+    return _links(netlink, read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0))
+
+
+def _links(netlink: Netlink, told: Sequence[LinkMessage]) -> list[Link]:
     uppers, masters = _uppers(told), ports.masters(told)
     found = [
         _link(one, tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER)))
@@ -59,19 +62,38 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     return _with_representors(_with_bus_addresses(netlink, found), ports.representors(told))
 
 
+def of_devices(netlink: Netlink, names: Mapping[str, Sequence[str]]) -> dict[str, Link]:
+    """Return the links of devices, by device, with what they say of their VFs.
+
+    `names` are those of each device's links, if known: a node has hundreds of others, of which
+    nothing is asked unless it matters who else is in a bond, or which link is a representor.
+    """
+    asked = [name for found in names.values() for name in found]
+    told = [one for name in asked if (one := read(netlink, name, RTEXT_FILTER_VF))]
+    if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
+        told = read_all(netlink, "list the links", RTEXT_FILTER_VF)
+    # a PF's representors have its address too, but tell of no VFs: the PF comes last
+    found = sorted(_links(netlink, told), key=lambda link: bool(link.vfs))
+    return {link.device: link for link in found if link.device in names}
+
+
+def _is_lower(told: LinkMessage) -> bool:
+    return IFLA_MASTER in told.attributes
+
+
 def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     """Return what the kernel says of every link, but its statistics."""
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     return [LinkMessage(one) for one in netlink.dump(Request(nl.RTM_GETLINK, doing, body))]
 
 
-def read(netlink: Netlink, name: str) -> LinkMessage | None:
+def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
     """Return what the kernel says of the link of that name or altname; None where none is."""
     size = len(name.encode())
     if size > ALTNAME_MAX:
         return None
     key = messages.name(IFLA_IFNAME if size <= NAME_MAX else IFLA_ALT_IFNAME, name)
-    body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
+    body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     try:
         return LinkMessage(netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body)))
     except KernelError as error:

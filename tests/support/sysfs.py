@@ -58,6 +58,9 @@ def a_vf(  # noqa: PLR0913 - as above
             a_pf(sysfs, pf)
         _link(folder / "physfn", pf_folder)
         _link(pf_folder / f"virtfn{number}", folder)
+        for before in range(number):  # there is no gap between a PF's VFs
+            if not (pf_folder / f"virtfn{before}").is_symlink():
+                _link(pf_folder / f"virtfn{before}", folder.parent / f"{pf}.{before}")
     return folder
 
 

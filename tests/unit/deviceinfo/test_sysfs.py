@@ -30,6 +30,7 @@ def test_a_vf_is_read_with_its_place_on_the_pf(tmp_path: Path) -> None:
         numa_node=1,
         iommu_group=42,
         netdevs=("a", "b"),
+        pf_netdevs=("pf0",),
         pci_class=0x020000,
     )
     assert device.is_vf
