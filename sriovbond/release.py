@@ -152,7 +152,7 @@ def _release_links(
 
 
 def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome) -> None:
-    for bond in _bonds(links.dump(pod.netlink), record, plan):
+    for bond in _bonds(pod, record, plan):
         bonding.delete(pod.netlink, bond)
     standing = links.dump(pod.netlink)
     for member in plan.members:
@@ -166,17 +166,21 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
     _restore_at_home(plan, outcome)
 
 
-def _bonds(standing: Sequence[Link], record: Record, plan: BondPlan) -> list[Link]:
+def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> list[Link]:
     """Return what is to be deleted: the bond, also under the name that somebody gave it since.
 
     Where ADD did not succeed, one with members that are not ours may be what was in its way.
     """
+    if record.is_complete:
+        named = links.find(pod.netlink, record.ifname)
+        if named and (named.kind, named.name) == ("bond", record.ifname):
+            return [named]
+    standing = links.dump(pod.netlink)
     ours = [link for link in (_in_pod(standing, member) for member in plan.members) if link]
     bonds = [link for link in standing if link.kind == "bond"]
     if record.is_complete:
         masters = {link.master for link in ours}
-        named = [one for one in bonds if one.name == record.ifname]
-        return named or [one for one in bonds if one.index in masters]
+        return [one for one in bonds if one.index in masters]
     foreign = {link.master for link in standing if link not in ours}
     return [one for one in bonds if one.name == record.ifname and one.index not in foreign]
 
