@@ -1,6 +1,7 @@
 """The agent's life: take its socket, answer what comes, make up for queued DELs, stop in order."""
 
 import fcntl
+import gc
 import importlib
 import json
 import logging
@@ -322,6 +323,8 @@ def _signals(told: socket.socket) -> Iterator[None]:
 
 
 def _warm_up() -> None:
-    """Load now what dispatch would load at a first request."""
+    """Load now what dispatch would load at a first request, and keep garbage collection off it."""
     for name in ("add", "check", "delete", "gc", "status"):
         importlib.import_module(f"sriovbond.commands.{name}")
+    gc.collect()
+    gc.freeze()

@@ -83,7 +83,7 @@ def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
     the kernel announces them at the end of DAD (ndisc_notify).
     """
     sender = bytes.fromhex(mac.replace(":", ""))
-    if len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
+    if not result.ips or len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
         return
     with suppress(OSError, MachineError), pod.run(_packet_socket) as packets:
         packets.bind((ifname, _ETH_P_ARP))

@@ -35,6 +35,7 @@ _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
 _ATTRIBUTE: Final = struct.Struct("=HH")
+_NUMBER: Final = 0x3FFF  # NLA_TYPE_MASK
 _U32: Final = struct.Struct("=HHI")
 
 
@@ -61,7 +62,15 @@ def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> byt
 
 def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     """Return the attributes that stand there by their numbers."""
-    return {number: part for number, _, part in nl.attributes(payload, offset)}
+    found = {}
+    end = len(payload) - _ATTRIBUTE.size
+    while offset <= end:
+        length, number = _ATTRIBUTE.unpack_from(payload, offset)
+        if length < _ATTRIBUTE.size:
+            break
+        found[number & _NUMBER] = payload[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def whole(payload: bytes) -> int:

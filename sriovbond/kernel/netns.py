@@ -75,10 +75,8 @@ def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
     """
     descriptor = _open(path, descriptor)
     try:
-        status = os.fstat(descriptor)
         with _in_namespace(descriptor, Netlink) as netlink:
-            identity = (status.st_dev, status.st_ino, netlink.namespace_cookie())
-            yield Namespace(path, descriptor, identity, netlink)
+            yield _namespace(path, descriptor, netlink)
     finally:
         os.close(descriptor)
 
@@ -86,8 +84,18 @@ def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
 @contextmanager
 def own() -> Iterator[Namespace]:
     """Open the namespace that this process is in: the host's."""
-    with opened(_THIS_THREAD) as namespace:
-        yield namespace
+    descriptor = _open(_THIS_THREAD, None)
+    try:
+        with Netlink() as netlink:
+            yield _namespace(_THIS_THREAD, descriptor, netlink)
+    finally:
+        os.close(descriptor)
+
+
+def _namespace(path: str, descriptor: int, netlink: Netlink) -> Namespace:
+    status = os.fstat(descriptor)
+    identity = (status.st_dev, status.st_ino, netlink.namespace_cookie())
+    return Namespace(path, descriptor, identity, netlink)
 
 
 def _open(path: str, given: int | None) -> int:
@@ -149,20 +157,21 @@ def _setns(descriptor: int) -> None:
         raise MachineError(f"cannot enter a network namespace: {errno.errorcode.get(code, code)}")
 
 
-def _sysctl_path(key: str) -> Path:
-    return Path("/proc/sys/net", *key.split("/"))
+def _sysctl_path(key: str) -> str:
+    return f"/proc/sys/net/{key}"
 
 
 def _read_sysctl(key: str) -> str | None:
     try:
-        return _sysctl_path(key).read_text(encoding="ascii").strip()
+        with open(_sysctl_path(key), "rb", buffering=0) as file:  # noqa: PTH123 - ten times faster
+            return file.read().decode("ascii").strip()
     except OSError:
         return None
 
 
 def _link_sysctls(name: str) -> Iterator[Sysctl]:
     for family in ("ipv4", "ipv6"):
-        for path in sorted(_sysctl_path(f"{family}/conf/{name}").glob("*")):
+        for path in sorted(Path(_sysctl_path(f"{family}/conf/{name}")).glob("*")):
             value = _read_sysctl(f"{family}/conf/{name}/{path.name}")
             if value not in (None, _read_sysctl(f"{family}/conf/default/{path.name}")):
                 yield Sysctl(family, path.name, value or "")
@@ -170,13 +179,14 @@ def _link_sysctls(name: str) -> Iterator[Sysctl]:
 
 def _write_sysctls(values: Mapping[str, str]) -> None:
     for key, value in values.items():
-        _write_sysctl(_sysctl_path(key), value)
+        if _read_sysctl(key) not in (None, value):
+            _write_sysctl(_sysctl_path(key), value)
 
 
-def _write_sysctl(path: Path, value: str) -> None:
+def _write_sysctl(path: str, value: str) -> None:
     try:
-        if path.read_text(encoding="ascii").strip() != value:
-            path.write_text(value, encoding="ascii")
+        with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - as above
+            file.write(value.encode("ascii"))
     except FileNotFoundError:
         return
     except OSError as error:
