@@ -63,6 +63,10 @@ test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this ho
 soak: rig .venv/done  ## what takes long, in the VM: no leak in 1,000 cycles, 250 bonds, kills at every step
 	@$(MAKE) --no-print-directory vm RUN='CYCLES=$(CYCLES) python -m tests.soak'
 
+.PHONY: bench
+bench: rig .venv/done  ## how long ADD and DEL take, in the VM, beside the kernel's own part and bond-cni; fails where too long
+	@.venv/bin/python -m tests.bench
+
 .PHONY: bench-lookup
 bench-lookup: .venv/done  ## how long a look-up of a pod's devices takes, on this machine
 	@.venv/bin/python -m tests.bench.lookup

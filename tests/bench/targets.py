@@ -1,0 +1,63 @@
+"""What must hold of the figures of one run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tests.bench.rows import Case, Row
+
+CORE = Case("sriovbond", "ADD", "vf")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One case takes at most so many times what another one takes."""
+
+    case: Case
+    other: Case
+    most: float
+
+    def words(self) -> str:
+        less = "the kernel's limit" if self.other.subject == "netlink" else self.other.subject
+        if self.other.subject == self.case.subject:
+            less = f"with {self.other.existing_bonds} bond there"
+        return f"{self.case.command}, {self.case.title()}: at most {self.most} x {less}"
+
+
+def _targets() -> Iterator[Target]:
+    for command, limit, peer in (("ADD", 1.4, 0.6), ("DEL", 1.2, 0.65)):
+        case = replace(CORE, command=command)
+        yield Target(case, replace(case, subject="netlink"), limit)
+        yield Target(case, replace(case, subject="bond-cni"), peer)
+    for members in ("vf", "dummy"):
+        for command in ("ADD", "DEL"):
+            case = replace(CORE, command=command, members=members, existing_bonds=250)
+            yield Target(case, replace(case, existing_bonds=1), 1.2)
+
+
+TARGETS = tuple(_targets())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target and what was found; `ratio` is None where one of the cases was left out."""
+
+    target: Target
+    ratio: float | None
+
+    @property
+    def is_short(self) -> bool:
+        return self.ratio is not None and self.ratio > self.target.most
+
+    def __str__(self) -> str:
+        if self.ratio is None:
+            return f"left out  {self.target.words()}"
+        return f"{'SHORT' if self.is_short else 'ok':<9} {self.target.words()}: {self.ratio:.2f}"
+
+
+def judge(rows: Sequence[Row]) -> list[Verdict]:
+    medians = {row.case: row.median_ms for row in rows}
+    verdicts = []
+    for target in TARGETS:
+        ours, other = medians.get(target.case), medians.get(target.other)
+        verdicts.append(Verdict(target, ours / other if ours and other else None))
+    return verdicts
