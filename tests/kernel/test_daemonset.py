@@ -15,7 +15,7 @@ from tests.support.containers import Container, a_container
 from tests.support.movers import come_home
 from tests.support.pods import Pod, ip
 from tests.support.systemd import Installed
-from tests.support.thick import Config, Thick
+from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs
 
 pytestmark = pytest.mark.vf  # the VM's alone: it takes the paths of an installed agent
@@ -88,6 +88,38 @@ def test_a_dead_pods_vfs_are_not_held_by_the_containers_mounts(
         come_home(pf.vfs[0].pci)
     assert thick.call("DEL", config).stdout == ""
     assert thick.record() is None
+
+
+IN_MULTUS = """
+root=$(mktemp -d)
+{}
+exec chroot "$root" "$@"
+"""
+WHOLE = 'mount --rbind / "$root" && mount --make-rslave "$root"'
+BARE = """
+for folder in /opt/cni/bin /run/sriovbond /var/lib/sriovbond /run/netns; do
+    mkdir -p "$root$folder" && mount --rbind "$folder" "$root$folder"
+done
+"""
+
+
+@pytest.mark.parametrize("mounts", [WHOLE, BARE], ids=["the host's root", "nothing else"])
+def test_the_shim_works_chrooted_as_multus_thick_executes_it(thick: Thick, mounts: str) -> None:
+    unshared = ("unshare", "--mount", "--propagation", "slave")
+    prefix = (*unshared, "sh", "-euc", IN_MULTUS.format(mounts), "sh")
+    config = a_config()
+    socket = thick.shim.socket
+
+    added = thick.call("ADD", config, prefix)
+    bonded = thick.pod.bond() is not None
+    socket.rename(socket.with_name("away"))
+    deleted = thick.call("DEL", config, prefix)
+    kept = thick.shim.queued() != [] or thick.record() is None
+    socket.with_name("away").rename(socket)
+    wait_for(lambda: thick.record() is None)
+
+    assert (added.status, bonded, deleted, kept) == (0, True, Called("", 0), True), added.stdout
+    assert thick.pod.bond() is None
 
 
 def test_a_queued_del_is_done_in_the_pod_of_its_record(thick: Thick) -> None:
