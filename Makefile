@@ -51,6 +51,11 @@ shim: packages  ## the program of thick mode, build/shim/ARCHITECTURE/sriovbond,
 	@python3 -m sriovbond.shim.build build/shim/amd64/sriovbond x86_64-linux-gnu-gcc
 	@python3 -m sriovbond.shim.build build/shim/arm64/sriovbond aarch64-linux-gnu-gcc
 
+.PHONY: image
+image: packages  ## the container image of manifests/daemonset.yaml, build/image/sriovbond.tar, and a try of it
+	@tests/vm/setup.sh $(CACHE) image
+	@manifests/image.sh build/image/sriovbond.tar
+
 .PHONY: docs
 docs: .venv/done  ## rewrite what the docs have from the tables: reference, schema
 	@.venv/bin/python -m tests.docs_tables

@@ -45,7 +45,7 @@ def _documents(path: Path) -> Iterator[Any]:
     if path.suffix == ".md":
         for body in _blocks(path, "json", "yaml"):
             yield from yaml.safe_load_all(body)
-    elif path.suffix != ".service":
+    elif path.suffix in {".yaml", ".conf"}:
         yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
 
 

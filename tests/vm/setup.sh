@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what the rig needs on Debian 12, Debian 13 and Ubuntu 24.04. Says first what it installs;
-# silent and quick when all is there. Usage: setup.sh CACHE
+# silent and quick when all is there. Usage: setup.sh CACHE [image]; with image also what an image needs.
 set -eu
-cache=$1
+cache=$1 purpose=${2-}
 PATH=$PATH:/usr/sbin:/sbin
 say() { printf 'rig: %s\n' "$*" >&2; }
 die() { say "cannot $*"; exit 1; }
@@ -81,6 +81,10 @@ missing_packages() {
     # Debian 13 has the static ones in qemu-user, and this name for both
     have qemu-aarch64-static || have qemu-aarch64 || echo qemu-user-static
     has_virtiofsd || debian_12 || echo virtiofsd
+    if [ "$purpose" = image ]; then
+        have buildah || echo buildah
+        have mmdebstrap || echo mmdebstrap
+    fi
 }
 has_static_busybox() { have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
 # From 1.21 on, Go fetches by itself the newer Go that go.mod asks for.
