@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Final
 
-from tests.bench import picture, rows, start, targets
+from tests.bench import failover, picture, rows, start, targets
 from tests.bench.attach import FIGURES, PEERS
 
 PICTURE: Final = FIGURES.with_suffix(".svg")
@@ -14,14 +14,16 @@ PICTURE: Final = FIGURES.with_suffix(".svg")
 def main() -> int:
     """Return 1 where a target is missed or the VM's part failed."""
     FIGURES.unlink(missing_ok=True)
-    run = "RUN=python -m tests.bench.attach"
+    run = "RUN=python -m tests.bench.attach && python -m tests.bench.failover"
     if subprocess.run(["make", "--no-print-directory", "vm", run], check=False).returncode:
         return 1
     found = rows.read(FIGURES)
     PICTURE.write_text(picture.draw(found), encoding="utf-8")
     verdicts = targets.judge(found)
     _say("", "median (95th percentile) in ms:", rows.table(found), "", *map(str, verdicts))
-    is_slow = _is_start_slow()
+    failovers = failover.read()
+    _say(str(failovers))
+    is_slow = _is_start_slow() or failovers.is_short
     if not _has_peer():
         _say("bond-cni was left out: name the folder that has it, SRIOVBOND_PEERS")
     _say(f"written: {FIGURES}, {PICTURE}")

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from sriovbond import records
 from sriovbond.host import Host
@@ -22,6 +20,7 @@ from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, IPV6, addresses, static
 from tests.support.pods import Pod, a_pod, batch, ip
+from tests.support.scrape import sample
 from tests.support.shims import Shim
 
 Config = dict[str, object]
@@ -239,23 +238,23 @@ def make_wires(pod: Pod, far: Pod) -> None:
 def test_a_failover_is_a_metric_too(
     running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
 ) -> None:
-    page = f"unix:{tmp_path}/metrics/sock"
-    agent = running(metrics=page)
+    page = tmp_path / "metrics/sock"
+    agent = running(metrics=f"unix:{page}")
     runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
     await_working(wires.pod)
     let_adopt()
     first = active(wires.pod)
     labels = {"pod_namespace": "nf", "pod_name": "upf-0", "ifname": "bond0"}
-    assert sample(tmp_path, "sriovbond_bond_failovers_total", **labels) == 0
+    assert sample(page, "sriovbond_bond_failovers_total", **labels) == 0
 
     wires.far.ip(f"link set {far_of(first)} down")
     told(agent, "BondFailover")
 
-    assert sample(tmp_path, "sriovbond_bond_failovers_total", **labels) == 1
-    assert sample(tmp_path, "sriovbond_member_up", member=first) == 0
-    assert sample(tmp_path, "sriovbond_happenings_total", kind="BondFailover") == 1
+    assert sample(page, "sriovbond_bond_failovers_total", **labels) == 1
+    assert sample(page, "sriovbond_member_up", member=first) == 0
+    assert sample(page, "sriovbond_happenings_total", kind="BondFailover") == 1
     runtime.delete(over(wires)).ok()
-    wait_for(lambda: sample(tmp_path, "sriovbond_bonds") == 0)
+    wait_for(lambda: sample(page, "sriovbond_bonds") == 0)
 
 
 def test_a_bond_whose_carrier_comes_back_is_announced(
@@ -277,19 +276,3 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
         wires.far.batch("link set far1 up", "link set far2 up")
         told(agent, "BondRestored")
         wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
-
-
-def sample(folder: Path, name: str, **labels: str) -> float:
-    """Return the value of the series with these labels, as a scrape of the agent tells it."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(f"{folder}/metrics/sock")
-        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        page = b"".join(iter(lambda: asking.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
-    found = [
-        one.value
-        for family in text_string_to_metric_families(page.decode())
-        for one in family.samples
-        if one.name == name and labels.items() <= one.labels.items()
-    ]
-    assert len(found) == 1, (name, labels, page.decode())
-    return found[0]

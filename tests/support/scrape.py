@@ -1,0 +1,22 @@
+"""Scrapes an agent's metrics as Prometheus does, at a unix socket."""
+
+import socket
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def sample(path: Path, name: str, **labels: str) -> float:
+    """Return the value of the one series with these labels."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(path))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        page = b"".join(iter(lambda: asking.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
+    found = [
+        one.value
+        for family in text_string_to_metric_families(page.decode())
+        for one in family.samples
+        if one.name == name and labels.items() <= one.labels.items()
+    ]
+    assert len(found) == 1, (name, labels, page.decode())
+    return float(found[0])
