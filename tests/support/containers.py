@@ -129,7 +129,7 @@ def _volumes(root: Path) -> Iterator[str]:
 
 def _enter(root: Path) -> Iterator[str]:
     (container,) = pod_spec()["containers"]
-    variables = {one["name"]: one["value"] for one in container.get("env", ())}
+    variables = {one["name"]: one["value"] for one in container["env"] if "value" in one}
     variables |= {"PATH": os.defpath, "PYTHONPATH": f"{root.parent}/image"}
     pairs = " ".join(shlex.quote(f"{name}={text}") for name, text in variables.items())
     yield "pivot_root . old && umount -l /old"

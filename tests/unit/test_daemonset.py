@@ -13,7 +13,7 @@ from tests.support.containers import Mount, mounts, pod_spec
 
 SPEC = pod_spec()
 (CONTAINER,) = SPEC["containers"]
-GIVEN = {one["name"]: one["value"] for one in CONTAINER["env"]}
+GIVEN = {one["name"]: one["value"] for one in CONTAINER["env"] if "value" in one}
 SETTINGS = settings.load(environ=GIVEN)
 HOST = SETTINGS.host
 READ = (
