@@ -42,8 +42,7 @@ _CONFIG: Final = {
     "ipam": {"type": "static", "addresses": [{"address": "192.0.2.10/24"}]},
 }
 _BY_HAND: Final = (
-    f"link add bond0 type bond mode active-backup miimon {MIIMON_MS} fail_over_mac active "
-    "num_grat_arp 15",
+    f"link add bond0 type bond mode 1 miimon {MIIMON_MS} fail_over_mac 1 num_grat_arp 15",
     *(f"link set {name} down" for name in ("net1", "net2")),
     *(f"link set {name} master bond0" for name in ("net1", "net2")),
     "link set bond0 up",
@@ -156,10 +155,12 @@ def _losses(pod: Pod) -> Iterator[list[float]]:
             while not ending.is_set():
                 if select.select([events], [], [], 0.2)[0]:
                     now = time.time()
-                    for event in events.events(lambda one: one == nsid):
-                        is_member = isinstance(event, LinkEvent) and event.link.master
-                        if is_member and not event.link.has_carrier:
-                            heard.append(now)
+                    heard.extend(
+                        now
+                        for event in events.events(lambda one: one == nsid)
+                        if isinstance(event, LinkEvent) and event.link.master
+                        if not event.link.has_carrier
+                    )
 
         thread = threading.Thread(target=listen)
         thread.start()
