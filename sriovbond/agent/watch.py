@@ -31,13 +31,18 @@ _SETTLING_S: Final = 0.1
 _COMING_UP_S: Final = 15.0  # a VF's carrier comes 1-3 s after it was brought up
 _COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 _AGAIN_S: Final = 5.0
+_ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
+_ANNOUNCED_AGAIN_S: Final = 1.0
 _APART_S: Final = 0.02  # a round over many bonds must not keep requests waiting
 _BEAT_S: Final = 10.0
 
 
 @dataclass(slots=True)
 class _Attachment:
-    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs."""
+    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
+
+    `announcements` are those still to be made.
+    """
 
     subject: Subject
     plan: BondPlan
@@ -45,6 +50,7 @@ class _Attachment:
     bond: WatchedBond
     is_settled: bool = False
     refused: frozenset[str] = frozenset()
+    announcements: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +86,7 @@ class Watch:
         self._actions: dict[str, Callable[[str], None]] = {
             "adopt": self._adopt,
             "judge": partial(self._judge, is_reread=True),
+            "announce": self._announce,
             "settle": self._settle,
             "examine": self._examine,
             "gone": partial(self._examine, is_namespace_gone=True),
@@ -311,7 +318,7 @@ class Watch:
             self._forget(key)
             return
         before, one.bond = one.bond, after
-        self._tell(told if one.is_settled else _lasting(told))
+        self._tell(told if one.is_settled else watching.lasting(told))
         one.is_settled = one.is_settled or after.working == len(after.members)
         self._look_after(key, one, before, told)
 
@@ -323,7 +330,15 @@ class Watch:
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
         if one.bond.has_carrier and one.bond.working and was_cut_off:
+            one.announcements = _ANNOUNCEMENTS
+            self._later("announce", key, 0)
+
+    def _announce(self, key: str) -> None:
+        one = self._attachments.get(key)
+        if one and one.announcements:
             self._care.announce(one.subject)
+            one.announcements -= 1
+            self._later("announce", key, _ANNOUNCED_AGAIN_S)
 
     def _settle(self, key: str) -> None:
         """Take a bond for up by now, and tell where it is not."""
@@ -379,11 +394,6 @@ class Watch:
     def _tell(self, happenings: Iterable[Happening]) -> None:
         for happening in happenings:
             self._hands.tell(happening)
-
-
-def _lasting(told: Iterable[Happening]) -> Iterable[Happening]:
-    """Leave out what only tells that a new bond comes up."""
-    return [one for one in told if one.kind in (Kind.FAILOVER, Kind.MEMBER_GONE)]
 
 
 def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:

@@ -92,6 +92,11 @@ def follow(
     return now, tuple(told)
 
 
+def lasting(told: Iterable[Happening]) -> tuple[Happening, ...]:
+    """Leave out what only tells that a new bond comes up."""
+    return tuple(one for one in told if one.kind in (Kind.FAILOVER, Kind.MEMBER_GONE))
+
+
 def standing(now: WatchedBond, at: float) -> tuple[Happening, ...]:
     """Return what is wrong with a bond that has had the time to come up."""
     told = _teller(now, at)
