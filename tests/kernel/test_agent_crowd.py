@@ -33,7 +33,7 @@ def test_fifty_adds_at_once_and_their_dels_out_of_the_queue(shim: Shim, note: No
 
 
 def test_fifty_calls_for_one_attachment_are_served_one_after_the_other(shim: Shim) -> None:
-    commands = ["ADD", "DEL", "DEL", "DEL", "DEL"] * (AT_ONCE // 5)
+    commands = ["ADD", *["DEL"] * 9] * (AT_ONCE // 10)
     with many_pods(1) as (pod,), an_agent(shim) as agent, ThreadPoolExecutor(AT_ONCE) as pool:
         crowd, thick = Crowd(shim, [pod]), Thick(shim, pod)
         calls = [pool.submit(thick.call, command, crowd.config) for command in commands]

@@ -108,9 +108,9 @@ def _run(
         sys.exit(error.message)
 
 
-def wait_for(condition: Callable[[], object]) -> None:
+def wait_for(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
     """Wait until `condition` is true; fail when it never is."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
