@@ -35,6 +35,7 @@ _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 _ANNOUNCED_AGAIN_S: Final = 1.0
 _APART_S: Final = 0.02  # a round over many bonds must not keep requests waiting
 _BEAT_S: Final = 10.0
+_GATHERED_S: Final = 0.02  # an ADD makes a dozen events: this thread must not run between them
 
 
 @dataclass(slots=True)
@@ -139,6 +140,7 @@ class Watch:
 
     def _turn(self, ready: Sequence[object]) -> None:
         if self._heard in ready:
+            time.sleep(_GATHERED_S)
             self._hear()
         if self._folder in ready:
             self._changed(self._folder.changed())
@@ -224,11 +226,15 @@ class Watch:
             self._judge(key, is_reread=True)
             return
         bond = watching.observe(subject, plan, space.links)
-        is_whole = bond.working == len(bond.members)
-        self._attachments[key] = _Attachment(subject, plan, nsid, bond, is_whole)
-        self._later("settle", key, _COMING_UP_S)
+        self._attachments[key] = _Attachment(subject, plan, nsid, bond)
+        self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
             self._later("examine", key, _COMING_BACK_S)
+
+    def _begin(self, key: str, one: _Attachment) -> None:
+        """Give a new bond its time to come up."""
+        one.is_settled = one.bond.working == len(one.bond.members)
+        self._due["settle", key] = time.monotonic() + _COMING_UP_S
 
     def _forget(self, key: str) -> None:
         if key in self._attachments:
@@ -318,6 +324,8 @@ class Watch:
             self._forget(key)
             return
         before, one.bond = one.bond, after
+        if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
+            self._begin(key, one)
         self._tell(told if one.is_settled else watching.lasting(told))
         one.is_settled = one.is_settled or after.working == len(after.members)
         self._look_after(key, one, before, told)
