@@ -10,10 +10,13 @@ from typing import Final
 
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
+from tests.bench import picture, rows
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 README: Final = CHECKOUT / "README.md"
 SCHEMA: Final = CHECKOUT / "manifests" / "netconf.schema.json"
+FIGURES: Final = CHECKOUT / "docs" / "bench.json"
+"""What the last `make bench` wrote that is told of: copied there by hand."""
 
 
 def readme() -> str:
@@ -21,7 +24,7 @@ def readme() -> str:
     text = README.read_text(encoding="utf-8")
     for part, table in PARTS.items():
         text = _replaced(text, part, table())
-    return text
+    return _replaced(text, "figures", rows.table(rows.read(FIGURES)))
 
 
 def schema() -> str:
@@ -29,8 +32,13 @@ def schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def bench_picture() -> str:
+    """Return the picture of the figures."""
+    return picture.draw(rows.read(FIGURES))
+
+
 GENERATED: Final[Mapping[Path, Callable[[], str]]] = MappingProxyType(
-    {README: readme, SCHEMA: schema}
+    {README: readme, SCHEMA: schema, FIGURES.with_suffix(".svg"): bench_picture}
 )
 
 
