@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from sriovbond import log, records
+from sriovbond.agent.agenda import Agenda
 from sriovbond.agent.care import Care, Do
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.settings import Settings
@@ -83,7 +84,7 @@ class Watch:
         self._host = settings.host
         self._attachments: dict[str, _Attachment] = {}
         self._spaces: dict[int, _Space] = {}
-        self._due: dict[tuple[str, str], float] = {}
+        self._agenda = Agenda()
         self._actions: dict[str, Callable[[str], None]] = {
             "adopt": self._adopt,
             "judge": partial(self._judge, is_reread=True),
@@ -127,10 +128,10 @@ class Watch:
         with log.logged_to(None, self._host.logs), selectors.DefaultSelector() as waiting:
             for source in (self._heard, self._folder, self._woken):
                 waiting.register(source, selectors.EVENT_READ)
-            self._find_all()
-            self._later("round", "", self._settings.check_interval_s)
+            self._adopt_others()
+            self._agenda.later("round", "", self._settings.check_interval_s)
             while not self._is_stopping:
-                ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
+                ready = [key.fileobj for key, _ in waiting.select(self._agenda.pause_s(_BEAT_S))]
                 self._hands.beat()
                 try:
                     self._turn(ready)
@@ -149,17 +150,8 @@ class Watch:
         with suppress(Empty):
             while True:
                 self._results.get_nowait()()
-        now = time.monotonic()
-        for what, key in [one for one, due in self._due.items() if due <= now]:
-            if self._due.pop((what, key), None):
-                self._actions[what](key)
-
-    def _pause_s(self) -> float:
-        next_at = min(self._due.values(), default=float("inf"))
-        return max(0.0, min(next_at - time.monotonic(), _BEAT_S))
-
-    def _later(self, what: str, key: str, delay_s: float) -> None:
-        self._due.setdefault((what, key), time.monotonic() + delay_s)
+        for what, key in self._agenda.due():
+            self._actions[what](key)
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):
@@ -167,26 +159,25 @@ class Watch:
 
     # what is watched
 
-    def _find_all(self) -> None:
-        standing, faults = records.read_all(self._host)
-        for fault in faults:
-            log.event(logging.ERROR, fault)
-        for record in standing:
-            self._adopt(record.key)
-
     def _changed(self, names: set[str] | None) -> None:
         """Look at the records that came, changed or went; at all where the kernel lost some."""
         keys = {name.removesuffix(".json") for name in names or () if name.endswith(".json")}
         if names is None:
-            keys = {one.key for one in records.read_all(self._host)[0]} | set(self._attachments)
+            keys = {*records.keys(self._host), *self._attachments}
         for key in keys:
             if not key.startswith("."):
-                self._later("adopt", key, _SETTLING_S)
+                self._agenda.later("adopt", key, _SETTLING_S)
+
+    def _adopt_others(self) -> None:
+        """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
+        others = [key for key in records.keys(self._host) if key not in self._attachments]
+        for place, key in enumerate(others):
+            self._agenda.later("adopt", key, place * _APART_S)
 
     def _adopt(self, key: str) -> None:
         """Begin to watch what the record says, or cease where it is gone."""
         if records.is_locked(self._host, key):
-            self._later("adopt", key, _SETTLING_S)
+            self._agenda.later("adopt", key, _SETTLING_S)
             return
         try:
             record = records.read_by_key(self._host, key)
@@ -229,19 +220,18 @@ class Watch:
         self._attachments[key] = _Attachment(subject, plan, nsid, bond)
         self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
-            self._later("examine", key, _COMING_BACK_S)
+            self._agenda.later("examine", key, _COMING_BACK_S)
 
     def _begin(self, key: str, one: _Attachment) -> None:
         """Give a new bond its time to come up."""
         one.is_settled = one.bond.working == len(one.bond.members)
-        self._due["settle", key] = time.monotonic() + _COMING_UP_S
+        self._agenda.put_off("settle", key, _COMING_UP_S)
 
     def _forget(self, key: str) -> None:
         if key in self._attachments:
             self._leave_space(key)
             del self._attachments[key]
-        for one in [one for one in self._due if one[1] == key]:
-            del self._due[one]
+        self._agenda.forget(key)
 
     def _leave_space(self, key: str) -> None:
         nsid = self._attachments[key].nsid
@@ -269,7 +259,7 @@ class Watch:
         if isinstance(event, NamespaceEvent):
             space = self._spaces.pop(event.nsid, None)
             for key in space.keys if space else ():
-                self._later("gone", key, self._settings.gone_after_s)
+                self._agenda.later("gone", key, self._settings.gone_after_s)
         elif event.nsid is None:
             self._came_back(event.link, lost)
         else:
@@ -298,7 +288,7 @@ class Watch:
         if not link.device:  # before 5.14 the kernel does not tell it
             keys = set(lost.values())
         for key in keys:
-            self._later("examine", key, _COMING_BACK_S)
+            self._agenda.later("examine", key, _COMING_BACK_S)
 
     def _read_again(self) -> None:
         """Identify every namespace anew, for the numbers of those gone may be others' by now."""
@@ -318,7 +308,7 @@ class Watch:
         if after == one.bond:
             return
         if records.is_locked(self._host, key):  # a DEL takes the bond away piece by piece
-            self._later("judge", key, _SETTLING_S)
+            self._agenda.later("judge", key, _SETTLING_S)
             return
         if not records.exists(self._host, key):
             self._forget(key)
@@ -334,19 +324,19 @@ class Watch:
         self, key: str, one: _Attachment, before: WatchedBond, told: Iterable[Happening]
     ) -> None:
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
-            self._later("examine", key, _COMING_BACK_S)
+            self._agenda.later("examine", key, _COMING_BACK_S)
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
         if one.bond.has_carrier and one.bond.working and was_cut_off:
             one.announcements = _ANNOUNCEMENTS
-            self._later("announce", key, 0)
+            self._agenda.later("announce", key, 0)
 
     def _announce(self, key: str) -> None:
         one = self._attachments.get(key)
         if one and one.announcements:
             self._care.announce(one.subject)
             one.announcements -= 1
-            self._later("announce", key, _ANNOUNCED_AGAIN_S)
+            self._agenda.later("announce", key, _ANNOUNCED_AGAIN_S)
 
     def _settle(self, key: str) -> None:
         """Take a bond for up by now, and tell where it is not."""
@@ -359,10 +349,10 @@ class Watch:
 
     def _round(self, _: str) -> None:
         """Have every bond compared with its record, which Multus never asks for."""
-        for place, key in enumerate(records.keys(self._host)):
-            what = "examine" if key in self._attachments else "adopt"
-            self._later(what, key, place * _APART_S)
-        self._later("round", "", self._settings.check_interval_s)
+        for place, key in enumerate(self._attachments):
+            self._agenda.later("examine", key, place * _APART_S)
+        self._adopt_others()
+        self._agenda.later("round", "", self._settings.check_interval_s)
 
     def _examine(self, key: str, *, is_namespace_gone: bool = False) -> None:
         one = self._attachments.get(key)
@@ -377,11 +367,11 @@ class Watch:
             self._wake()
 
         if not self._care.examine(subject, then, is_namespace_gone=is_namespace_gone):
-            self._later(again, key, _AGAIN_S)
+            self._agenda.later(again, key, _AGAIN_S)
 
     def _examined(self, key: str, subject: Subject, examined: Examined | None, again: str) -> None:
         if examined is None:
-            self._later(again, key, _AGAIN_S)
+            self._agenda.later(again, key, _AGAIN_S)
             return
         one = self._attachments.get(key)
         members = {member.name: member for member in one.bond.members} if one else {}
