@@ -163,6 +163,7 @@ class _Agent:
             log.event(logging.WARNING, "a request is not taken: too many wait")
             with suppress(OSError), connection:
                 stdout = _busy("too many requests wait on this node")
+                self.metrics.called("", 0.0, {}, 1, stdout)
                 channel.send_answer(connection, stdout, 1, self.settings.read_timeout_s)
 
     def replay_some(self) -> None:
@@ -217,11 +218,20 @@ class _Agent:
                     # its DEL may have been before it, and then nobody would undo it
                     log.event(logging.WARNING, "an ADD is not begun: its caller has gone")
                     return
-                stdout, status = self._answered(received)
+                stdout, status = self._timed(received)
             try:
                 channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
             except OSError as error:
                 log.event(logging.WARNING, f"nobody took an answer: {error}")
+
+    def _timed(self, received: Received) -> tuple[bytes, int]:
+        """Return the answer, and count it among the metrics."""
+        started = time.monotonic()
+        with log.timed() as steps:
+            stdout, status = self._answered(received)
+        command = received.request.environment.get("CNI_COMMAND", "")
+        self.metrics.called(command, time.monotonic() - started, steps, status, stdout)
+        return stdout, status
 
     def _answered(self, received: Received) -> tuple[bytes, int]:
         request = received.request
@@ -236,17 +246,13 @@ class _Agent:
             if command != Command.DEL:
                 return _busy(f"only the agent finds {path!r}: both must see the same files"), 1
             environment = queue.without_unproven_netns(environment, self.host)
-        started = time.monotonic()
-        with log.timed() as steps:
-            answer = dispatch.answer(
-                environment,
-                request.stdin,
-                self.host,
-                cluster.asks(self.host.kubeconfig),
-                received.netns,
-            )
-        took_s = time.monotonic() - started
-        self.metrics.called(command or "", took_s, steps, answer.status, answer.stdout)
+        answer = dispatch.answer(
+            environment,
+            request.stdin,
+            self.host,
+            cluster.asks(self.host.kubeconfig),
+            received.netns,
+        )
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
 
     def _say_alive(self) -> None:
