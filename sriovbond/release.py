@@ -198,7 +198,7 @@ def _release_member(
 ) -> None:
     if member.place is Place.HOST:
         outcome.restore(pod.netlink, found, _bare(member.link))
-        _send_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
+        send_link_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
         outcome.restore(pod.netlink, found, _bare(member.link))
@@ -214,10 +214,11 @@ def send_home(pod: Namespace, name: str) -> None:
     """Move a link of the pod to the host, where it stays down; nothing if it is not there."""
     found = links.find(pod.netlink, name)
     if found:
-        _send_home(pod, found)
+        send_link_home(pod, found)
 
 
-def _send_home(pod: Namespace, found: Link) -> None:
+def send_link_home(pod: Namespace, found: Link) -> None:
+    """Move this link of the pod to the host, under another name where its own is taken."""
     with netns.own() as home:
         if found.is_up:
             links.set_down(pod.netlink, found)

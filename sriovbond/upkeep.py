@@ -16,7 +16,7 @@ from sriovbond.bond.happenings import Kind
 from sriovbond.bond.links import Link, Member
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.result import CniResult
-from sriovbond.errors import SriovbondError
+from sriovbond.errors import DriftError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns, vfs
 from sriovbond.kernel.netns import Namespace
@@ -28,11 +28,12 @@ class Repairs:
     """What may be done to a bond that has lost members.
 
     `settings_of_pf` also has the PF's settings for a VF written as they were at ADD: another
-    operator may be writing them, too.
+    operator may be writing them, too. Devices that are passed over were taken out by somebody.
     """
 
     members: bool = True
     settings_of_pf: bool = False
+    passing_over: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,11 @@ def examine(
     """
     with records.locked(host, container_id, ifname):
         record = records.read(host, container_id, ifname)
-        if record is None or (record.is_complete and record.plan is None):
-            return Examined()  # of the latter IPAM's part is left, and the runtime asks again
-        if not record.is_complete or record.plan is None:
-            return _released(host, record, "its ADD was cut short")
-        if record.boot_id != host.boot_id():
-            return _released(host, record, "it is of an earlier boot of this node")
+        if record is None:
+            return Examined()
+        why = _why_left(host, record)
+        if why or record.plan is None:
+            return _released(host, record, why)
         try:
             with netns.opened(record.netns) as pod, netns.own() as home:
                 if pod.identity == record.namespace:
@@ -94,6 +94,15 @@ def announce(host: Host, container_id: str, ifname: str) -> None:
         link = links.find(pod.netlink, ifname) if pod.identity == record.namespace else None
         if link:
             addresses.announce(pod, ifname, link.mac, _leased(record))
+
+
+def _why_left(host: Host, record: Record) -> str:
+    """Say why what the record tells of is nobody's any more; empty where it may be somebody's."""
+    if record.plan is None:
+        return "its addresses were not given back"
+    if not record.is_complete:
+        return "its ADD was cut short"
+    return "" if record.boot_id == host.boot_id() else "it is of an earlier boot of this node"
 
 
 def _released(host: Host, record: Record, why: str) -> Examined:
@@ -135,7 +144,7 @@ class _Visit:
         """Bring lost members back where that is allowed, and compare what stands."""
         findings: list[Finding] = []
         state = bonding.observe(self.pod.netlink, self.plan.name)
-        if state and self.repairs.members and len(state.members) < len(self.plan.members):
+        if state and self.repairs.members:
             findings += self._bring_back(state)
             state = bonding.observe(self.pod.netlink, self.plan.name)
         if state is None:
@@ -150,7 +159,8 @@ class _Visit:
         settings = [
             one for one in self.plan.settings if one.name != "primary" or one.value not in lost
         ]
-        plan = replace(self.plan, members=here, settings=tuple(settings))
+        mac = self.plan.mac or self.plan.shared_mac  # of all members, not of those that are here
+        plan = replace(self.plan, members=here, settings=tuple(settings), mac=mac)
         yield from planning.differences(plan, state)
         yield from addresses.differences(
             self.pod.netlink, state.name, state.index, _leased(self.record), in_any_table=True
@@ -158,25 +168,29 @@ class _Visit:
 
     def _bring_back(self, state: BondState) -> Iterator[Finding]:
         """Put members that are back on the host into the bond again; tell of each."""
-        in_pod = links.dump(self.pod.netlink)
-        lost = [one for one in self.plan.members if not links.find_again(in_pod, one.link)]
-        if not any(one.device for one in lost):
+        lost = [one for one in self.plan.members if one.device and not _is_in(one, state)]
+        if not lost:
             return
+        in_pod = links.dump(self.pod.netlink)
         at_home = links.dump(self.home.netlink, with_vfs=True)
         for member in lost:
-            found = next((one for one in at_home if one.device == member.device), None)
-            if member.device and found:
-                yield self._brought_back(state, member, found, at_home)
+            stranded = links.find_again(in_pod, member.link)
+            found = links.find_again(at_home, member.link)
+            if found and not stranded and member.device not in self.repairs.passing_over:
+                yield self._brought_back(member, found, at_home)
+            # a repair was killed when it had moved the link, and not named it yet
+            elif stranded and not stranded.is_up and stranded.name != member.name:
+                yield self._brought_back(member, stranded, at_home, is_in_pod=True)
 
     def _brought_back(
-        self, state: BondState, member: Member, found: Link, at_home: Sequence[Link]
+        self, member: Member, found: Link, at_home: Sequence[Link], *, is_in_pod: bool = False
     ) -> Finding:
         against = self._against(member, found)
         try:
             if not against:
                 if self.repairs.settings_of_pf:
                     self._restore_settings(member, at_home)
-                self._rejoin(state, member, found)
+                self._rejoin(member, found, is_in_pod=is_in_pod)
         except SriovbondError as error:
             against = error.message
         told = f"{self.plan.name}: {member}"
@@ -213,20 +227,60 @@ class _Visit:
             for fault in vfs.restore(self.home.netlink, pf, now, wanted):
                 log.event(logging.WARNING, fault.message, pci=member.device)
 
-    def _rejoin(self, state: BondState, member: Member, found: Link) -> None:
-        was = replace(member.link, is_up=False, name=found.name, addresses=(), routes=())
-        for fault in links.restore(self.home.netlink, found, was):
-            raise fault
-        links.move(self.home.netlink, found, self.pod.descriptor, "pod")
-        name = found.name
+    def _rejoin(self, member: Member, found: Link, *, is_in_pod: bool) -> None:
+        """Give the link what it had, and put it into the bond; on the host again where that fails.
+
+        It is found by its device each time: in the pod others may give and take names.
+        """
+        bond = bonding.observe(self.pod.netlink, self.plan.name)
+        if bond is None:
+            raise DriftError(f"{self.plan.name} is gone meanwhile")
+        if not is_in_pod:
+            self._prepare(member, found, bond)
+            links.move(self.home.netlink, found, self.pod.descriptor, "pod")
         try:
-            here = links.find(self.pod.netlink, name) or found
-            if name != member.name:
+            here = self._in_pod(member)
+            if here.name != member.name:
                 links.rename(self.pod.netlink, here, member.name)
-                name = member.name
-            bonding.add_member(self.pod.netlink, member, here.index, state)
+            self._restore_mac(bond)
+            bonding.add_member(self.pod.netlink, member, here.index, bond)
             if self.plan.value("primary") == member.name:
-                bonding.set_primary(self.pod.netlink, state, member.name, here.index)
+                bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
         except SriovbondError:
-            release.send_home(self.pod, name)
+            release.send_link_home(self.pod, self._in_pod(member))
             raise
+
+    def _in_pod(self, member: Member) -> Link:
+        found = links.find_again(links.dump(self.pod.netlink), member.link)
+        if found is None or found.device != member.device:
+            raise DriftError(f"{member} has vanished from the pod meanwhile")
+        return found
+
+    def _prepare(self, member: Member, found: Link, bond: BondState) -> None:
+        """Give the link, still on the host, its MAC and MTU; down, as some drivers want it."""
+        if found.is_up:
+            links.set_down(self.home.netlink, found)
+        mac = member.link.mac
+        if self.plan.value("fail_over_mac") == "follow":
+            # the bond's own MAC is another member's by now
+            taken = {one.mac for one in bond.members}
+            free = (one.link.mac for one in self.plan.members if one.link.mac not in taken)
+            mac = mac if mac not in taken else next(free, mac)
+        was = replace(member.link, is_up=False, mac=mac, name=found.name, addresses=(), routes=())
+        for fault in links.restore(self.home.netlink, replace(found, is_up=False), was):
+            raise fault
+
+    def _restore_mac(self, bond: BondState) -> None:
+        """Give a bond the MAC that it shares with its members: without any it gets another one."""
+        mac = self.plan.shared_mac
+        link = links.find(self.pod.netlink, bond.name)
+        if link and mac and not bond.members and link.mac != mac:
+            links.set_mac(self.pod.netlink, link, mac)
+
+
+def _is_in(member: Member, state: BondState) -> bool:
+    """Tell whether a member is in the bond; before 5.14 the kernel tells no devices."""
+    return any(
+        one.device == member.device if one.device else one.name == member.name
+        for one in state.members
+    )

@@ -1,7 +1,11 @@
-"""Has workers look after single bonds, each in the turn of its attachment."""
+"""Has workers look after single bonds: a few at once, each in the turn of its attachment."""
 
+import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from sriovbond import log, upkeep
 from sriovbond.bond.happenings import Subject
@@ -9,50 +13,111 @@ from sriovbond.errors import SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.upkeep import Examined, Repairs
 
-Do = Callable[[Subject, Callable[[], object]], bool]
+Work = Callable[[], object]
+Do = Callable[[Subject, Work], bool]
 Then = Callable[[Examined | None], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Care:
-    """`do_after_others` does work of an attachment in a worker; False where too much waits."""
+    """A PF's reset concerns every pod of a node at once, and requests come first.
 
-    host: Host
-    repairs: Repairs
-    do_after_others: Do
+    `do_after_others` does work of an attachment in a worker; False where too much waits. At most
+    `most` bonds are looked after at once, the others wait here.
+    """
 
-    def examine(self, subject: Subject, then: Then, *, is_namespace_gone: bool = False) -> bool:
+    def __init__(self, host: Host, repairs: Repairs, do_after_others: Do, most: int) -> None:
+        self._host: Final = host
+        self._repairs: Final = repairs
+        self._do_after_others: Final = do_after_others
+        self._most: Final = most
+        self._lock: Final = threading.Lock()
+        self._waiting: Final[dict[tuple[str, Subject], Work]] = {}
+        self._running = 0
+
+    def examine(
+        self,
+        subject: Subject,
+        then: Then,
+        *,
+        is_namespace_gone: bool = False,
+        passing_over: frozenset[str] = frozenset(),
+    ) -> None:
         """Have the bond examined; `then` is called with what was found, by the worker.
 
-        With None where another call has the attachment, and knows better.
+        With None where another call has the attachment, and knows better. Devices that are
+        passed over are not put back into the bond.
         """
+        repairs = replace(self._repairs, passing_over=passing_over)
 
         def work() -> None:
-            with log.logged_to(None, self.host.logs, **_who(subject)):
-                try:
-                    examined: Examined | None = upkeep.examine(
-                        self.host,
-                        subject.container_id,
-                        subject.ifname,
-                        self.repairs,
-                        is_namespace_gone=is_namespace_gone,
-                    )
-                except TryLaterError:
-                    examined = None
-                except SriovbondError as error:
-                    examined = Examined(drift=(error.message,))
-            then(examined)
+            then(self._examined(subject, repairs, is_namespace_gone=is_namespace_gone))
 
-        return self.do_after_others(subject, work)
+        self._put(("examine", subject), work)
 
     def announce(self, subject: Subject) -> None:
         """Have the bond announced."""
 
         def work() -> None:
-            with log.logged_to(None, self.host.logs, **_who(subject)):
-                upkeep.announce(self.host, subject.container_id, subject.ifname)
+            with log.logged_to(None, self._host.logs, **_who(subject)):
+                try:
+                    upkeep.announce(self._host, subject.container_id, subject.ifname)
+                except SriovbondError as error:
+                    log.event(logging.WARNING, error.message)
 
-        self.do_after_others(subject, work)
+        self._put(("announce", subject), work)
+
+    def go_on(self) -> None:
+        """Begin with what waits, as far as there is room."""
+        while (taken := self._take()) is not None:
+            (key, work) = taken
+            if not self._do_after_others(key[1], partial(self._run, work)):
+                with self._lock:
+                    self._running -= 1
+                    self._waiting.setdefault(key, work)
+                return
+
+    def _put(self, key: tuple[str, Subject], work: Work) -> None:
+        with self._lock:
+            self._waiting[key] = work
+        self.go_on()
+
+    def _take(self) -> tuple[tuple[str, Subject], Work] | None:
+        with self._lock:
+            if self._running >= self._most or not self._waiting:
+                return None
+            key = next(iter(self._waiting))
+            self._running += 1
+            return key, self._waiting.pop(key)
+
+    def _run(self, work: Work) -> None:
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._running -= 1
+            self.go_on()
+
+    def _examined(
+        self, subject: Subject, repairs: Repairs, *, is_namespace_gone: bool
+    ) -> Examined | None:
+        container_id, ifname = subject.container_id, subject.ifname
+        with log.logged_to(None, self._host.logs, **_who(subject)):
+            try:
+                return upkeep.examine(
+                    self._host,
+                    container_id,
+                    ifname,
+                    repairs,
+                    is_namespace_gone=is_namespace_gone,
+                )
+            except TryLaterError:
+                return None
+            except SriovbondError as error:
+                return Examined(drift=(error.message,))
+            except Exception as error:  # noqa: BLE001 - who waits for the result must get one
+                fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
+                log.event(logging.ERROR, fault)
+                return Examined(drift=(fault,))
 
 
 def _who(subject: Subject) -> dict[str, object]:

@@ -108,7 +108,13 @@ class _Agent:
         self._show_pages(held)
         if self.settings.watch:
             beat = partial(self.pulse.beat, _WATCH)
-            hands = Hands(self.tell, self.metrics.overrun, beat, self._do_after_others)
+            hands = Hands(
+                tell=self.tell,
+                overrun=self.metrics.overrun,
+                beat=beat,
+                is_leaving=lambda subject: self.queue.has(_turn_of(subject)),
+                do_after_others=self._do_after_others,
+            )
             self.watch.start(hands)
             held.callback(self.watch.stop)
         self.replay_some()
@@ -129,6 +135,7 @@ class _Agent:
                 self.accept(listening)
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
+        self.watch.stop()
         return self.turns.finish(self.settings.stop_timeout_s)
 
     def _show_pages(self, held: ExitStack) -> None:
@@ -145,8 +152,9 @@ class _Agent:
                 held.callback(served.close)
 
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
-        key = wire.queue_name(subject.container_id, subject.ifname)
-        return self.turns.take(partial(self.turns.after_others, key, work))
+        if self.is_stopping:
+            return False
+        return self.turns.take(partial(self.turns.after_others, _turn_of(subject), work))
 
     def accept(self, listening: socket.socket) -> None:
         """Give a connection to a worker, or answer at once that there is none."""
@@ -264,6 +272,10 @@ class _Agent:
         # the last worker of these replays will wake us
         pauses = (_BEAT_S, self._watchdog_s, None if self._replaying else self._backoff.pause_s())
         return min(one for one in pauses if one is not None)
+
+
+def _turn_of(subject: Subject) -> str:
+    return wire.queue_name(subject.container_id, subject.ifname)
 
 
 def _is_an_add(received: Received) -> bool:

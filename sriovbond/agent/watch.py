@@ -5,9 +5,9 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -17,6 +17,7 @@ from sriovbond.agent.agenda import Agenda
 from sriovbond.agent.care import Care, Do
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.settings import Settings
+from sriovbond.agent.watched import COMING_BACK_S, Attachment, Spaces
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
@@ -30,49 +31,29 @@ from sriovbond.upkeep import Examined, Repairs
 _SETTLING_S: Final = 0.1
 """What a call still does with an attachment must not be watched, nor slowed."""
 _COMING_UP_S: Final = 15.0  # a VF's carrier comes 1-3 s after it was brought up
-_COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 _AGAIN_S: Final = 5.0
 _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 _ANNOUNCED_AGAIN_S: Final = 1.0
 _APART_S: Final = 0.02  # a round over many bonds must not keep requests waiting
+_SHARE: Final = 4  # of the workers; requests come first
+_READ_AGAIN_S: Final = 1.0
+_FLOOD_S: Final = 0.05
 _BEAT_S: Final = 10.0
 _GATHERED_S: Final = 0.02  # an ADD makes a dozen events: this thread must not run between them
-
-
-@dataclass(slots=True)
-class _Attachment:
-    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
-
-    `announcements` are those still to be made.
-    """
-
-    subject: Subject
-    plan: BondPlan
-    nsid: int
-    bond: WatchedBond
-    is_settled: bool = False
-    refused: frozenset[str] = frozenset()
-    announcements: int = 0
-
-
-@dataclass(slots=True)
-class _Space:
-    """A pod's namespace: its links by index, and the attachments in it."""
-
-    links: dict[int, Heard]
-    keys: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
     """What the watch is given: whom it tells, and who does work that takes its time.
 
-    `do_after_others` does the work of an attachment in a worker, False where too much waits.
+    `is_leaving` tells that a DEL of the attachment waits; `do_after_others` does the work of one in
+    a worker, False where too much waits.
     """
 
     tell: Callable[[Happening], None]
     overrun: Callable[[], None]
     beat: Callable[[], None]
+    is_leaving: Callable[[Subject], bool]
     do_after_others: Do
 
 
@@ -82,12 +63,13 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._host = settings.host
-        self._attachments: dict[str, _Attachment] = {}
-        self._spaces: dict[int, _Space] = {}
+        self._attachments: dict[str, Attachment] = {}
+        self._spaces = Spaces()
         self._agenda = Agenda()
         self._actions: dict[str, Callable[[str], None]] = {
             "adopt": self._adopt,
             "judge": partial(self._judge, is_reread=True),
+            "read": self._read_again,
             "announce": self._announce,
             "settle": self._settle,
             "examine": self._examine,
@@ -98,6 +80,7 @@ class Watch:
         self._woken, self._waker = socket.socketpair()
         self._waker.settimeout(0)
         self._is_stopping = False
+        self._read_at = 0.0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._opened = ExitStack()
 
@@ -105,7 +88,8 @@ class Watch:
         """Listen, and begin with the bonds that stand. Raises MachineError."""
         self._hands = hands
         repairs = Repairs(self._settings.repair, self._settings.repair_pf_settings)
-        self._care = Care(self._host, repairs, hands.do_after_others)
+        most = max(1, self._settings.workers // _SHARE)
+        self._care = Care(self._host, repairs, hands.do_after_others, most)
         self._heard = self._opened.enter_context(kernel.Watch(self._settings.watch_buffer_bytes))
         self._home = self._opened.enter_context(netns.own())
         records.make_folder(self._host)
@@ -114,10 +98,11 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Hear no more."""
+        """Hear no more. Idempotent."""
         self._is_stopping = True
-        self._wake()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._wake()
+            self._thread.join()
         self._opened.close()
 
     def bonds(self) -> Sequence[WatchedBond]:
@@ -152,6 +137,7 @@ class Watch:
                 self._results.get_nowait()()
         for what, key in self._agenda.due():
             self._actions[what](key)
+        self._care.go_on()
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):
@@ -170,9 +156,13 @@ class Watch:
 
     def _adopt_others(self) -> None:
         """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
-        others = [key for key in records.keys(self._host) if key not in self._attachments]
+        others = [key for key in records.keys(self._host) if not self._is_watched(key)]
         for place, key in enumerate(others):
             self._agenda.later("adopt", key, place * _APART_S)
+
+    def _is_watched(self, key: str) -> bool:
+        one = self._attachments.get(key)
+        return one is not None and self._spaces.has(key, one.nsid)
 
     def _adopt(self, key: str) -> None:
         """Begin to watch what the record says, or cease where it is gone."""
@@ -181,19 +171,28 @@ class Watch:
             return
         try:
             record = records.read_by_key(self._host, key)
-            if record is None or record.plan is None:
-                self._forget(key)
-                return
-            if record.is_complete and record.boot_id == self._host.boot_id():
-                nsid = self._number(record)
-                if nsid is not None:
-                    self._follow(key, record.subject, record.plan, nsid)
-                    return
         except SriovbondError as error:
             log.event(logging.ERROR, f"cannot watch a bond: {error.message}", attachment=key)
             self._forget(key)
             return
-        self._hand_over(key, record.subject)
+        if record is None or record.plan is None:
+            self._forget(key)
+        if record is not None and not self._follow_record(key, record):
+            self._hand_over(key, record.subject)
+
+    def _follow_record(self, key: str, record: records.Record) -> bool:
+        """Watch the record's bond; False where what it tells of does not stand."""
+        if not (record.plan and record.is_complete and record.boot_id == self._host.boot_id()):
+            return False
+        try:
+            nsid = self._number(record)
+            if nsid is not None:
+                self._follow(key, record.subject, record.plan, nsid)
+        except (SriovbondError, OSError) as error:
+            log.event(logging.ERROR, f"cannot watch a bond yet: {error}", attachment=key)
+            self._agenda.later("adopt", key, _AGAIN_S)
+            return True
+        return nsid is not None
 
     def _number(self, record: records.Record) -> int | None:
         """Return the nsid of the record's namespace, None where it is another one, or none."""
@@ -208,90 +207,82 @@ class Watch:
     def _follow(self, key: str, subject: Subject, plan: BondPlan, nsid: int) -> None:
         known = self._attachments.get(key)
         if known and known.nsid != nsid:
-            self._leave_space(key)
-        space = self._spaces.setdefault(nsid, _Space({}))
-        space.keys.add(key)
-        space.links = kernel.read(self._home.netlink, nsid)
+            self._spaces.leave(key, known.nsid)
+        if nsid not in self._spaces:  # what was told of an earlier namespace of this number
+            self._hear()
+        links = kernel.read(self._home.netlink, nsid)
+        self._spaces.join(key, nsid, links)
         if known:
             known.plan, known.nsid = plan, nsid
             self._judge(key, is_reread=True)
             return
-        bond = watching.observe(subject, plan, space.links)
-        self._attachments[key] = _Attachment(subject, plan, nsid, bond)
+        bond = watching.observe(subject, plan, links)
+        self._attachments[key] = Attachment(subject, plan, nsid, bond)
         self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
-            self._agenda.later("examine", key, _COMING_BACK_S)
+            self._agenda.later("examine", key, COMING_BACK_S)
 
-    def _begin(self, key: str, one: _Attachment) -> None:
+    def _begin(self, key: str, one: Attachment) -> None:
         """Give a new bond its time to come up."""
         one.is_settled = one.bond.working == len(one.bond.members)
         self._agenda.put_off("settle", key, _COMING_UP_S)
 
     def _forget(self, key: str) -> None:
-        if key in self._attachments:
-            self._leave_space(key)
-            del self._attachments[key]
+        one = self._attachments.pop(key, None)
+        if one:
+            self._spaces.leave(key, one.nsid)
         self._agenda.forget(key)
-
-    def _leave_space(self, key: str) -> None:
-        nsid = self._attachments[key].nsid
-        space = self._spaces.get(nsid)
-        if space:
-            space.keys.discard(key)
-            if not space.keys:
-                del self._spaces[nsid]
 
     # what the kernel tells
 
     def _hear(self) -> None:
         lost = self._lost()
+
+        def is_wanted(nsid: int | None) -> bool:
+            return nsid in self._spaces or (nsid is None and bool(lost))
+
         try:
-            for event in self._heard.events(
-                lambda nsid: nsid in self._spaces or (nsid is None and bool(lost))
-            ):
+            count = 0
+            for event in self._heard.events(is_wanted):
                 self._take(event, lost)
+                count += 1
+            if count == kernel.MOST_AT_ONCE:
+                time.sleep(_FLOOD_S)  # one pod's links must not keep all others waiting
         except OverrunError:
             self._hands.overrun()
-            log.event(logging.WARNING, "the kernel told more than was heard: all is read again")
-            self._read_again()
+            self._heard.drain()
+            self._agenda.later("read", "", _READ_AGAIN_S if self._is_read_lately() else 0)
 
-    def _take(self, event: LinkEvent | NamespaceEvent, lost: dict[str, str]) -> None:
+    def _is_read_lately(self) -> bool:
+        return time.monotonic() < self._read_at + _READ_AGAIN_S
+
+    def _take(self, event: LinkEvent | NamespaceEvent, lost: Mapping[str, str]) -> None:
         if isinstance(event, NamespaceEvent):
-            space = self._spaces.pop(event.nsid, None)
-            for key in space.keys if space else ():
+            for key in self._spaces.forget(event.nsid):
                 self._agenda.later("gone", key, self._settings.gone_after_s)
-        elif event.nsid is None:
+        elif event.nsid is not None:
+            for key in self._spaces.change(event.nsid, event):
+                if event.is_moved:
+                    self._attachments[key].taken |= {event.link.device}
+                self._judge(key)
+        elif not event.is_gone:
             self._came_back(event.link, lost)
-        else:
-            self._changed_in(self._spaces.get(event.nsid) or _Space({}), event)
-
-    def _changed_in(self, space: _Space, event: LinkEvent) -> None:
-        if event.is_gone:
-            space.links.pop(event.link.index, None)
-        else:
-            space.links[event.link.index] = event.link
-        for key in tuple(space.keys):
-            self._judge(key)
 
     def _lost(self) -> dict[str, str]:
         """Return who lacks which device: attachments, by the address of a lost member's device."""
-        return {
-            member.device: key
-            for key, one in self._attachments.items()
-            if one.bond.working < len(one.bond.members)
-            for member in one.bond.members
-            if member.device and not member.is_in_bond
-        }
+        return {device: key for key, one in self._attachments.items() for device in one.lost}
 
-    def _came_back(self, link: Heard, lost: dict[str, str]) -> None:
+    def _came_back(self, link: Heard, lost: Mapping[str, str]) -> None:
         keys = {lost[link.device]} if link.device in lost else set()
-        if not link.device:  # before 5.14 the kernel does not tell it
+        if not (link.device or link.kind):  # before 5.14 the kernel tells no devices
             keys = set(lost.values())
-        for key in keys:
-            self._agenda.later("examine", key, _COMING_BACK_S)
+        for place, key in enumerate(sorted(keys)):
+            self._agenda.later("examine", key, self._attachments[key].wait_s + place * _APART_S)
 
-    def _read_again(self) -> None:
+    def _read_again(self, _: str) -> None:
         """Identify every namespace anew, for the numbers of those gone may be others' by now."""
+        log.event(logging.WARNING, "the kernel told more than was heard: all is read again")
+        self._read_at = time.monotonic()
         keys = list(self._attachments)
         self._spaces.clear()
         for key in keys:
@@ -300,10 +291,10 @@ class Watch:
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
         """Tell what happened to the bond since it was last told of."""
         one = self._attachments.get(key)
-        space = self._spaces.get(one.nsid) if one else None
-        if one is None or space is None:
+        links = self._spaces.links(one.nsid) if one else None
+        if one is None or links is None:
             return
-        now = watching.observe(one.subject, one.plan, space.links)
+        now = watching.observe(one.subject, one.plan, links)
         after, told = watching.follow(one.bond, now, time.time(), is_reread=is_reread)
         if after == one.bond:
             return
@@ -321,10 +312,11 @@ class Watch:
         self._look_after(key, one, before, told)
 
     def _look_after(
-        self, key: str, one: _Attachment, before: WatchedBond, told: Iterable[Happening]
+        self, key: str, one: Attachment, before: WatchedBond, told: Iterable[Happening]
     ) -> None:
+        one.taken -= {member.device for member in one.bond.members if member.is_in_bond}
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
-            self._agenda.later("examine", key, _COMING_BACK_S)
+            self._agenda.later("examine", key, one.wait_s)
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
         if one.bond.has_carrier and one.bond.working and was_cut_off:
@@ -349,10 +341,10 @@ class Watch:
 
     def _round(self, _: str) -> None:
         """Have every bond compared with its record, which Multus never asks for."""
+        self._agenda.later("round", "", self._settings.check_interval_s)
         for place, key in enumerate(self._attachments):
             self._agenda.later("examine", key, place * _APART_S)
         self._adopt_others()
-        self._agenda.later("round", "", self._settings.check_interval_s)
 
     def _examine(self, key: str, *, is_namespace_gone: bool = False) -> None:
         one = self._attachments.get(key)
@@ -366,8 +358,12 @@ class Watch:
             self._results.put(partial(self._examined, key, subject, examined, again))
             self._wake()
 
-        if not self._care.examine(subject, then, is_namespace_gone=is_namespace_gone):
+        if self._hands.is_leaving(subject):
             self._agenda.later(again, key, _AGAIN_S)
+            return
+        known = self._attachments.get(key)
+        taken = known.taken if known else frozenset()
+        self._care.examine(subject, then, is_namespace_gone=is_namespace_gone, passing_over=taken)
 
     def _examined(self, key: str, subject: Subject, examined: Examined | None, again: str) -> None:
         if examined is None:
@@ -383,6 +379,10 @@ class Watch:
             self._tell(happenings)
             return
         known, one.refused = one.refused, _refusals(happenings)
+        longest_s = self._settings.check_interval_s
+        one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
+        if not self._is_watched(key):
+            self._agenda.later("adopt", key, _AGAIN_S)
         self._tell(happening for happening in happenings if happening.text not in known)
         if examined.drift and examined.drift != one.bond.drift:
             text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"

@@ -84,7 +84,8 @@ class WatchedMember:
 class WatchedBond:
     """A bond as the watch last saw it; times are seconds since the epoch, 0 for never.
 
-    `index` is the link's, 0 where there is none.
+    `index` is the link's, 0 where there is none; `last_active` the name of the member that is
+    active, or was before none worked.
     """
 
     subject: Subject
@@ -92,6 +93,7 @@ class WatchedBond:
     has_carrier: bool
     members: tuple[WatchedMember, ...] = ()
     index: int = 0
+    last_active: str = ""
     failovers: int = 0
     failed_over_at: float = 0.0
     drift: tuple[str, ...] = ()

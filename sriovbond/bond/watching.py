@@ -1,6 +1,6 @@
 """From what the kernel told of a namespace's links to what happened to the bond in it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
@@ -33,25 +33,28 @@ def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> Wat
     """Return the bond as these links of its namespace tell it."""
     bonds = [link for link in links.values() if link.kind == "bond"]
     bond = next((one for one in bonds if one.name == plan.name), None)
-    found = {member.name: _find(member, links.values()) for member in plan.members}
+    found = [(member, _find(member, list(links.values()))) for member in plan.members]
+    members = tuple(_watched(member, link, bond) for member, link in found)
     return WatchedBond(
         subject=subject,
         mode=str(plan.mode),
         has_carrier=bool(bond and bond.has_carrier),
-        members=tuple(_watched(member, found[member.name], bond) for member in plan.members),
+        members=members,
         index=bond.index if bond else 0,
+        last_active=next((one.name for one in members if one.is_active), ""),
     )
 
 
-def _find(member: Member, links: Iterable[Heard]) -> Heard | None:
+def _find(member: Member, links: Sequence[Heard]) -> Heard | None:
     """Find a member by its device, for others may have renamed it; else by its name.
 
     Before 5.14 the kernel tells no devices.
     """
-    links = list(links)
-    alike = [one for one in links if member.device and one.device == member.device]
-    named = [one for one in links if one.name == member.name]
-    return next((one for one in named if one in alike or not one.device), next(iter(alike), None))
+    if member.device and any(link.device for link in links):
+        links = [one for one in links if one.device == member.device]
+        named = [one for one in links if one.name == member.name]
+        return next(iter((*named, *links)), None)
+    return next((one for one in links if one.name == member.name and not one.device), None)
 
 
 def _watched(member: Member, link: Heard | None, bond: Heard | None) -> WatchedMember:
@@ -80,13 +83,15 @@ def follow(
     `is_reread` tells that events may have been lost: then a member that is active again, but
     has failed meanwhile, has failed over and back.
     """
-    is_same = before.index == now.index or not now.index  # else a DEL and an ADD came between
+    # else a DEL and an ADD came between
+    is_same = now.index in (0, before.index) and _names(now) == _names(before)
     told = list(_told(before, now, at, is_reread=is_reread)) if is_same else []
     times = [one for one in told if one.kind is Kind.FAILOVER]
     now = replace(
         now,
         failovers=before.failovers + len(times),
         failed_over_at=at if times else before.failed_over_at,
+        last_active=now.last_active or (before.last_active if is_same else ""),
         drift=before.drift,
     )
     return now, tuple(told)
@@ -129,7 +134,8 @@ def _told(
 def _failover(
     before: WatchedBond, now: WatchedBond, told: Told, *, is_reread: bool
 ) -> Iterator[Happening]:
-    was, active = _active(before), _active(now)
+    was = next((one for one in before.members if one.name == before.last_active), None)
+    active = next((one for one in now.members if one.is_active), None)
     if was is None or active is None:
         return
     then = next(one for one in now.members if one.name == was.name)
@@ -156,8 +162,8 @@ def _member(was: WatchedMember, now: WatchedMember, told: Told) -> Iterator[Happ
         yield told(Kind.MEMBER_UP, f"{now} is up", now)
 
 
-def _active(bond: WatchedBond) -> WatchedMember | None:
-    return next((one for one in bond.members if one.is_active), None)
+def _names(bond: WatchedBond) -> list[str]:
+    return [one.name for one in bond.members]
 
 
 def _is_degraded(now: WatchedBond) -> bool:

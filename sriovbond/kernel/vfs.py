@@ -15,6 +15,8 @@ from sriovbond.kernel.netlink import Netlink, Request
 # include/uapi/linux/if_link.h
 _IFLA_VF_INFO: Final = 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_TRUST = 1, 2, 4, 9
+_IFLA_VF_VLAN_LIST, _IFLA_VF_VLAN_INFO = 12, 1
+_ETH_P_8021AD: Final = b"\x88\xa8\0\0"  # big-endian, and the structure's padding
 _MAC: Final = struct.Struct("=I32s")
 _VLAN: Final = struct.Struct("=III")
 _SWITCH: Final = struct.Struct("=II")
@@ -50,12 +52,20 @@ def _steps(now: VfSettings, wanted: VfSettings) -> Iterator[_Step]:
     if now.mac != wanted.mac:
         payload = _MAC.pack(vf, bytes.fromhex(wanted.mac.replace(":", "")))
         yield _Step(messages.attribute(_IFLA_VF_MAC, payload), f"the MAC {wanted.mac}")
-    if (now.vlan, now.qos) != (wanted.vlan, wanted.qos):
-        payload = _VLAN.pack(vf, wanted.vlan, wanted.qos)
-        yield _Step(messages.attribute(_IFLA_VF_VLAN, payload), wanted.tagging)
+    if now.tagging != wanted.tagging:
+        yield _Step(_vlan(vf, wanted), wanted.tagging)
     if wanted.trust is not None and wanted.trust != now.trust:
         payload = _SWITCH.pack(vf, wanted.trust)
         yield _Step(messages.attribute(_IFLA_VF_TRUST, payload), f"trust {wanted.trust}")
     if wanted.spoofchk is not None and wanted.spoofchk != now.spoofchk:
         payload = _SWITCH.pack(vf, wanted.spoofchk)
         yield _Step(messages.attribute(_IFLA_VF_SPOOFCHK, payload), f"spoofchk {wanted.spoofchk}")
+
+
+def _vlan(vf: int, wanted: VfSettings) -> bytes:
+    """Return the attribute that sets the VLAN; old drivers know the short one only."""
+    payload = _VLAN.pack(vf, wanted.vlan, wanted.qos)
+    if wanted.vlan_proto != "802.1ad":
+        return messages.attribute(_IFLA_VF_VLAN, payload)
+    info = messages.attribute(_IFLA_VF_VLAN_INFO, payload + _ETH_P_8021AD)
+    return messages.attribute(_IFLA_VF_VLAN_LIST, info)

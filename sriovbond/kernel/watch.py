@@ -7,6 +7,7 @@ are read. Nothing of ours stays inside: that would pin it, and the VFs in it.
 import errno
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
@@ -36,22 +37,28 @@ _NETLINK_LISTEN_ALL_NSID: Final = 8
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
 _SO_RCVBUFFORCE: Final = 33
 _NETNSA_NSID, _NETNSA_FD = 1, 3
-_IFLA_TARGET_NETNSID: Final = 46
+_IFLA_NEW_NETNSID, _IFLA_TARGET_NETNSID = 45, 46
 _NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
 _MESSAGE: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _RECEIVE_BYTES: Final = 1 << 16
+_DRAINING_S: Final = 1.0
+MOST_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
-    """A link changed or went; `nsid` is None in the host's own namespace."""
+    """A link changed or went; `nsid` is None in the host's own namespace.
+
+    `is_moved` tells that one that went was moved by somebody, and did not end.
+    """
 
     nsid: int | None
     link: Heard
     is_gone: bool
+    is_moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +104,11 @@ class Watch:
     def events(
         self, is_wanted: Callable[[int | None], bool]
     ) -> Iterator[LinkEvent | NamespaceEvent]:
-        """Yield what was heard of wanted nsids' links, and of namespaces that went.
+        """Yield what was heard of wanted nsids' links, and of namespaces that went; not too much.
 
         Raises OverrunError where something was lost.
         """
-        while True:
+        for _ in range(MOST_AT_ONCE):
             try:
                 data, told, _, (sender, _) = self._socket.recvmsg(
                     _RECEIVE_BYTES, socket.CMSG_SPACE(_INT.size)
@@ -115,6 +122,18 @@ class Watch:
             if not sender:  # the kernel: nobody else may tell us of links
                 nsid = _nsid(told)
                 yield from _events(data, nsid, is_link_wanted=is_wanted(nsid))
+
+    def drain(self) -> None:
+        """Forget all that waits: before that the kernel tells nothing more after an overrun."""
+        deadline = time.monotonic() + _DRAINING_S
+        while time.monotonic() < deadline:
+            try:
+                self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
 
 def number(home: Netlink, descriptor: int) -> int:
@@ -136,7 +155,7 @@ def read(home: Netlink, nsid: int) -> dict[int, Heard]:
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
     request = Request(nl.RTM_GETLINK, "list the links of a pod", body)
-    found = (_heard(answer) for answer in home.dump(request))
+    found = (_heard(LinkMessage(answer)) for answer in home.dump(request))
     return {link.index: link for link in found}
 
 
@@ -158,10 +177,15 @@ def _events(
         if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
             # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
             if is_link_wanted and body[0] == socket.AF_UNSPEC:
-                yield LinkEvent(nsid, _heard(body), is_gone=type_ == nl.RTM_DELLINK)
+                yield _link_event(nsid, LinkMessage(body), is_gone=type_ == nl.RTM_DELLINK)
         elif type_ == nl.RTM_DELNSID and nsid is None:
             yield NamespaceEvent(_nsid_in(body))
         offset += (max(length, _MESSAGE.size) + 3) & ~3
+
+
+def _link_event(nsid: int | None, link: LinkMessage, *, is_gone: bool) -> LinkEvent:
+    is_moved = is_gone and _IFLA_NEW_NETNSID in link.attributes
+    return LinkEvent(nsid, _heard(link), is_gone=is_gone, is_moved=is_moved)
 
 
 def _nsid(told: list[tuple[int, int, bytes]]) -> int | None:
@@ -178,8 +202,7 @@ def _nsid_in(body: bytes) -> int:
     return _NO_NUMBER
 
 
-def _heard(body: bytes) -> Heard:
-    link = LinkMessage(body)
+def _heard(link: LinkMessage) -> Heard:
     bond = messages.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
     member = messages.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
     status = member.get(IFLA_BOND_SLAVE_MII_STATUS)

@@ -136,6 +136,28 @@ def test_a_failover_there_and_back_is_known_by_the_count_of_failures(
     assert [one.kind for one in happenings] == [Kind.FAILOVER] * count
 
 
+def test_a_failover_by_way_of_none_is_one() -> None:
+    none = links(active=0, net1=DOWN, net2=DOWN)
+    dead, _ = watching.follow(bond(links()), bond(none), 1.0)
+
+    after, happenings = watching.follow(dead, bond(links(active=NET2, net1=DOWN)), 2.0)
+
+    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_UP]
+    assert (after.failovers, after.last_active) == (1, "net2")
+
+
+def test_a_bond_with_other_members_is_another_one() -> None:
+    other = watching.observe(SUBJECT, a_plan([a_member("d1"), a_member("d2")]), {})
+
+    assert watching.follow(bond(links()), other, 1.0)[1] == ()
+
+
+def test_a_link_without_a_device_is_not_taken_for_a_vf_of_its_name() -> None:
+    found = bond({**links(net1={"name": "eth7"}), 13: Heard(13, "net1")})
+
+    assert found.working == 2
+
+
 def test_a_first_active_member_is_no_failover() -> None:
     assert told(links(active=0), links()) == []
 

@@ -1,0 +1,95 @@
+"""What the watch follows: bonds, and a mirror of the links in their namespaces."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sriovbond.bond.happenings import Subject, WatchedBond
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.watching import Heard
+from sriovbond.kernel.watch import LinkEvent
+
+COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
+
+    `announcements` are those still to be made, `taken` the devices that somebody took out of the
+    pod, `wait_s` is how long a repair waits: longer each time that one is refused.
+    """
+
+    subject: Subject
+    plan: BondPlan
+    nsid: int
+    bond: WatchedBond
+    is_settled: bool = False
+    refused: frozenset[str] = frozenset()
+    announcements: int = 0
+    taken: frozenset[str] = frozenset()
+    wait_s: float = COMING_BACK_S
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """The devices of members that are gone, and that nobody took out."""
+        gone = {one.device for one in self.bond.members if not one.is_in_bond}
+        return frozenset(gone - self.taken - {""})
+
+
+@dataclass(slots=True)
+class _Space:
+    links: dict[int, Heard]
+    keys: set[str] = field(default_factory=set)
+
+
+class Spaces:
+    """Namespaces by nsid: the links in each, and the keys of the attachments in it."""
+
+    def __init__(self) -> None:
+        self._spaces: Final[dict[int, _Space]] = {}
+
+    def __contains__(self, nsid: object) -> bool:
+        return nsid in self._spaces
+
+    def join(self, key: str, nsid: int, links: dict[int, Heard]) -> None:
+        """Have an attachment there, whose links were read just now."""
+        space = self._spaces.setdefault(nsid, _Space({}))
+        space.links = links
+        space.keys.add(key)
+
+    def leave(self, key: str, nsid: int) -> None:
+        """Forget an attachment, and its namespace with the last one."""
+        space = self._spaces.get(nsid)
+        if space:
+            space.keys.discard(key)
+            if not space.keys:
+                del self._spaces[nsid]
+
+    def forget(self, nsid: int) -> set[str]:
+        """Forget a namespace that is gone; return the keys of those that were there."""
+        space = self._spaces.pop(nsid, None)
+        return space.keys if space else set()
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._spaces.clear()
+
+    def has(self, key: str, nsid: int) -> bool:
+        """Tell whether the attachment is known to be there."""
+        return nsid in self._spaces and key in self._spaces[nsid].keys
+
+    def links(self, nsid: int) -> Mapping[int, Heard] | None:
+        """Return the links there; None where nothing is known of it."""
+        return self._spaces[nsid].links if nsid in self._spaces else None
+
+    def change(self, nsid: int, event: LinkEvent) -> tuple[str, ...]:
+        """Take an event into the mirror; return the keys of the attachments there."""
+        space = self._spaces.get(nsid)
+        if space is None:
+            return ()
+        if event.is_gone:
+            space.links.pop(event.link.index, None)
+        else:
+            space.links[event.link.index] = event.link
+        return tuple(space.keys)

@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+from sriovbond.agent.watched import Attachment, Spaces
+from sriovbond.bond import watching
+from sriovbond.bond.happenings import Subject
+from sriovbond.bond.watching import Heard
+from sriovbond.kernel.watch import LinkEvent
+from tests.support.builders import a_plan
+
+
+def event(nsid: int, link: Heard, *, is_gone: bool = False) -> LinkEvent:
+    return LinkEvent(nsid, link, is_gone=is_gone, is_moved=False)
+
+
+def test_a_mirror_follows_events_and_tells_whose_they_are() -> None:
+    spaces, net1 = Spaces(), Heard(1, "net1")
+    spaces.join("a", 7, {1: net1})
+    spaces.join("b", 7, {1: net1})
+
+    keys = spaces.change(7, event(7, replace(net1, has_carrier=True)))
+    links = dict(spaces.links(7) or {})
+    gone = spaces.change(7, event(7, net1, is_gone=True))
+
+    assert set(keys) == set(gone) == {"a", "b"}
+    assert (links[1].has_carrier, spaces.links(7)) == (True, {})
+    assert spaces.change(8, event(8, net1)) == ()
+
+
+def test_a_namespace_is_forgotten_with_its_last_attachment() -> None:
+    spaces = Spaces()
+    spaces.join("a", 7, {})
+    spaces.join("b", 7, {})
+
+    spaces.leave("a", 7)
+    assert (spaces.has("a", 7), spaces.has("b", 7), 7 in spaces) == (False, True, True)
+    spaces.leave("b", 7)
+    assert (7 in spaces, spaces.links(7)) == (False, None)
+
+
+def test_a_namespace_that_is_gone_names_who_was_in_it() -> None:
+    spaces = Spaces()
+    spaces.join("a", 7, {})
+
+    assert (spaces.forget(7), spaces.forget(7)) == ({"a"}, set())
+
+
+def test_a_device_that_somebody_took_out_is_not_lost() -> None:
+    plan, subject = a_plan(), Subject("c1", "bond0", "net")
+    first, second = (member.device for member in plan.members)
+    one = Attachment(subject, plan, 7, watching.observe(subject, plan, {}))
+
+    assert one.lost == {first, second}
+    one.taken |= {first}
+    assert one.lost == {second}
