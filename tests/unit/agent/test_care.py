@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sriovbond import records
+from sriovbond.agent.care import Care
+from sriovbond.bond.happenings import Subject
+from sriovbond.host import Host
+from sriovbond.upkeep import Examined, Repairs
+
+Work = Callable[[], object]
+
+
+@dataclass
+class Workers:
+    """Workers that do nothing until they are told to."""
+
+    room: int = 99
+    given: list[Work] = field(default_factory=list)
+
+    def do(self, _: Subject, work: Work) -> bool:
+        if len(self.given) >= self.room:
+            return False
+        self.given.append(work)
+        return True
+
+    def work(self) -> None:
+        self.given.pop(0)()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(state=tmp_path / "state", run=tmp_path / "run", lock_timeout_s=0.1)
+
+
+def subject(number: int) -> Subject:
+    return Subject(f"c{number}", "bond0", "net")
+
+
+def test_a_few_are_looked_after_at_once_and_the_others_in_turn(host: Host) -> None:
+    workers, found = Workers(), list[Examined | None]()
+    care = Care(host, Repairs(), workers.do, most=2)
+
+    for number in range(3):
+        care.examine(subject(number), found.append)
+    begun = len(workers.given)
+    while workers.given:
+        workers.work()
+
+    assert (begun, found) == (2, [Examined()] * 3)
+
+
+def test_what_is_asked_twice_is_done_once_and_then_as_asked_last(host: Host) -> None:
+    workers, first, last = Workers(), list[Examined | None](), list[Examined | None]()
+    care = Care(host, Repairs(), workers.do, most=1)
+
+    care.examine(subject(0), first.append)
+    care.examine(subject(1), first.append)
+    care.examine(subject(1), last.append)
+    while workers.given:
+        workers.work()
+
+    assert (len(first), len(last)) == (1, 1)
+
+
+def test_what_no_worker_takes_waits(host: Host) -> None:
+    workers, found = Workers(room=0), list[Examined | None]()
+    care = Care(host, Repairs(), workers.do, most=2)
+    care.examine(subject(0), found.append)
+    assert workers.given == []
+
+    workers.room = 1
+    care.go_on()
+    workers.work()
+
+    assert found == [Examined()]
+
+
+def test_a_bond_that_another_call_has_is_left_to_it(host: Host) -> None:
+    workers, found = Workers(), list[Examined | None]()
+    care = Care(host, Repairs(), workers.do, most=2)
+    care.examine(subject(0), found.append)
+
+    with records.locked(host, "c0", "bond0"):
+        workers.work()
+
+    assert found == [None]
+
+
+def test_a_fault_is_a_result_too(host: Host) -> None:
+    workers, found = Workers(), list[Examined | None]()
+    host.records.mkdir(parents=True)
+    (host.records / "c0@bond0.json").mkdir()
+    care = Care(host, Repairs(), workers.do, most=2)
+
+    care.examine(subject(0), found.append)
+    workers.work()
+
+    (examined,) = found
+    assert examined is not None
+    assert "cannot read the record" in examined.drift[0]
