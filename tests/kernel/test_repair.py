@@ -1,6 +1,7 @@
 """A member that vanished and came back is put into its bond again, and nobody else's is touched."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,3 +212,48 @@ def test_a_pod_that_died_before_the_agent_started_is_released(
     told(running(), "BondReleased")
 
     assert not records.keys(runtime.host)
+
+
+def test_a_vf_that_somebody_moved_home_is_left_there(
+    running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
+) -> None:
+    agent = running(check_interval_s=1)
+    let_adopt()
+
+    bonded.ip("link set net1 netns 1")
+    told(agent, "BondMemberGone")
+    time.sleep(3)
+
+    assert "BondRepaired" not in kinds(agent)
+    assert any((DEVICES / vfs.pfs[0].vfs[0].pci / "net").iterdir())
+    runtime.delete(config).ok()
+
+
+def test_a_bond_that_lost_all_its_members_has_its_mac_again(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    runtime.add(a_config(failOverMac="none")).ok()
+    before = vf_pod.the_bond().mac
+    for pf in vfs.pfs[1::-1]:
+        rebind(pf.vfs[0])
+
+    findings = examined(runtime.host, vf_pod).findings
+
+    assert [one.kind for one in findings] == [Kind.REPAIRED] * 2
+    assert vf_pod.the_bond().mac == before
+    assert examined(runtime.host, vf_pod) == Examined()
+
+
+def test_a_vf_that_a_killed_repair_left_in_the_pod_is_taken_from_there(
+    host: Host, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    vf = vfs.pfs[0].vfs[0]
+    before = members(bonded)
+    rebind(vf)
+    name = next((DEVICES / vf.pci / "net").iterdir()).name
+    bonded.give(name, name, is_up=False)
+
+    (finding,) = examined(host, bonded).findings
+
+    assert finding.kind is Kind.REPAIRED
+    assert members(bonded).keys() == before.keys()
