@@ -381,7 +381,7 @@ class Watch:
         known, one.refused = one.refused, _refusals(happenings)
         longest_s = self._settings.check_interval_s
         one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
-        if not self._is_watched(key):
+        if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
         self._tell(happening for happening in happenings if happening.text not in known)
         if examined.drift and examined.drift != one.bond.drift:
