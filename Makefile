@@ -43,7 +43,7 @@ lint: .venv/done  ## formatting, lint, types, import contracts
 	@.venv/bin/python -m tests.everything format lint types "import contracts"
 
 .PHONY: unit
-unit: .venv/done  ## the tests that need neither root nor a VM, in seconds
+unit: .venv/done  ## the tests that need neither root nor a VM
 	@.venv/bin/python -m tests.everything "unit tests"
 
 .PHONY: shim

@@ -77,6 +77,7 @@ def an_agent(
         "state": shim.state,
         "run": shim.home / "run",
         "metrics": "",
+        "watch": os.geteuid() == 0,  # it listens to all namespaces, which is root's right
         **given,
     }
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
