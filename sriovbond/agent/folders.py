@@ -1,5 +1,6 @@
 """Folders that one user alone may write: what others put there would be done with root's rights."""
 
+import socket
 import stat
 from pathlib import Path
 
@@ -18,3 +19,24 @@ def make_own(path: Path, owner: int) -> None:
             f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
             "write; look who made it"
         )
+
+
+def listen(path: Path, owner: int, backlog: int) -> socket.socket:
+    """Listen at a unix socket of the owner's alone, in a folder that is so too.
+
+    It takes its place by a rename: what a killed agent left there is replaced, not followed.
+    Raises MachineError for the folder, OSError for the socket.
+    """
+    make_own(path.parent, owner)
+    fresh = path.with_name(f".{path.name}.new")
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        fresh.unlink(missing_ok=True)
+        listening.bind(str(fresh))
+        fresh.chmod(0o600)
+        listening.listen(backlog)
+        fresh.rename(path)
+    except OSError:
+        listening.close()
+        raise
+    return listening

@@ -61,13 +61,19 @@ class _Asker:
 class Pages:
     """Serves pages by their path until it is closed.
 
-    One answer a connection, each within TIMEOUT_S in all. Where too many are open the oldest is
+    One answer a connection, each within `timeout_s` in all. Where too many are open the oldest is
     hung up on: who asks at once is always answered.
     """
 
-    def __init__(self, listening: socket.socket, pages: Mapping[str, Callable[[], Page]]) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        pages: Mapping[str, Callable[[], Page]],
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self._listening = listening
         self._pages = pages
+        self._timeout_s = timeout_s
         self._askers: dict[_Asker, None] = {}
         self._waiting = selectors.DefaultSelector()
         self._heard, self._told = socket.socketpair()
@@ -82,7 +88,7 @@ class Pages:
     def close(self) -> None:
         """Stop, and hang up on all."""
         self._told.close()
-        self._thread.join(TIMEOUT_S)
+        self._thread.join(self._timeout_s)
 
     def _serve(self) -> None:
         with self._waiting, self._heard, self._listening:
@@ -115,7 +121,7 @@ class Pages:
         connection.settimeout(0)
         if len(self._askers) >= CONNECTIONS:
             self._end(next(iter(self._askers)))
-        asker = _Asker(connection, time.monotonic() + TIMEOUT_S)
+        asker = _Asker(connection, time.monotonic() + self._timeout_s)
         self._askers[asker] = None
         self._waiting.register(connection, selectors.EVENT_READ, asker)
 
@@ -207,7 +213,9 @@ def listen(address: Address, owner: int = 0) -> socket.socket:
     Raises MachineError.
     """
     try:
-        return _at_port(address) if address.host else _at_path(address, owner)
+        if address.host:
+            return _at_port(address)
+        return folders.listen(address.path, owner, _BACKLOG)
     except OSError as error:
         raise MachineError(f"cannot tell metrics at {str(address)!r}: {error.strerror}") from error
 
@@ -215,20 +223,3 @@ def listen(address: Address, owner: int = 0) -> socket.socket:
 def _at_port(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
-
-
-def _at_path(address: Address, owner: int) -> socket.socket:
-    """Put the socket in place by a rename: what a killed agent left is replaced, not followed."""
-    folders.make_own(address.path.parent, owner)
-    fresh = address.path.with_name(f".{address.path.name}.new")
-    fresh.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX)
-    try:
-        listening.bind(str(fresh))
-        fresh.chmod(0o600)
-        listening.listen(_BACKLOG)
-        fresh.rename(address.path)
-    except OSError:
-        listening.close()
-        raise
-    return listening

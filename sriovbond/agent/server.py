@@ -61,8 +61,7 @@ def serve(
         held.enter_context(_alone(settings.run, owner))
         agent = _Agent(settings, owner, sinks, events_lost)
         agent.queue.make()
-        folders.make_own(settings.socket.parent, owner)
-        listening = held.enter_context(_listening(settings.socket))
+        listening = held.enter_context(_listening(settings.socket, owner))
         has_ended = agent.run(listening, held)
         told = "the agent has stopped" if has_ended else "stopping while some requests still run"
         log.event(logging.INFO if has_ended else logging.ERROR, told)
@@ -305,19 +304,14 @@ def _alone(run: Path, owner: int) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """Listen at `path`; what a killed agent left there is replaced, which `_alone` makes safe."""
-    fresh = path.with_name(f".{path.name}.new")
-    with socket.socket(socket.AF_UNIX) as listening:
-        try:
-            fresh.unlink(missing_ok=True)
-            listening.bind(str(fresh))
-            fresh.chmod(0o600)
-            listening.listen(_BACKLOG)
-            listening.settimeout(0)
-            fresh.rename(path)
-        except OSError as error:
-            raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror}") from error
+def _listening(path: Path, owner: int) -> Iterator[socket.socket]:
+    """Listen at `path`; that no other agent does makes `_alone` sure."""
+    try:
+        listening = folders.listen(path, owner, _BACKLOG)
+    except OSError as error:
+        raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror}") from error
+    with listening:
+        listening.settimeout(0)
         yield listening
 
 

@@ -34,10 +34,10 @@ WHAT: dict[str, Callable[[], Page]] = {
 
 
 @contextmanager
-def served() -> Iterator[int]:
+def served(timeout_s: float = pages.TIMEOUT_S) -> Iterator[int]:
     """Serve on a port that is free; yield it."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Pages(listening, WHAT)
+    server = Pages(listening, WHAT, timeout_s)
     try:
         yield listening.getsockname()[1]
     finally:
@@ -145,9 +145,8 @@ def test_who_does_not_take_the_answer_keeps_nobody_from_theirs(port: int) -> Non
         assert ask(port, "/metrics")[0] == 200
 
 
-def test_who_is_slow_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "TIMEOUT_S", 0.3)
-    with served() as port, ExitStack() as held:
+def test_who_is_slow_is_hung_up_on() -> None:
+    with served(timeout_s=0.3) as port, ExitStack() as held:
         connection = silent(port, held)
         started = time.monotonic()
         with suppress(OSError):
