@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sriovbond.bond.happenings import Subject
 from sriovbond.bond.plan import BondPlan
+from sriovbond.cni.result import CniResult
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
 
@@ -69,6 +70,11 @@ class Record:
     def subject(self) -> Subject:
         """Whose bond it is, as the watch tells of it."""
         return Subject(self.container_id, self.ifname, self.network, *self.pod)
+
+    @property
+    def lease(self) -> CniResult:
+        """What IPAM gave: addresses and routes; empty where it was not asked."""
+        return CniResult.from_json(self.leased, where="the record")
 
     def completed(self, leased: dict[str, Any]) -> "Record":
         """Return the record of an ADD that succeeded, with the result of IPAM as JSON."""

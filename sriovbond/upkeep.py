@@ -15,7 +15,6 @@ from sriovbond.bond import plan as planning
 from sriovbond.bond.happenings import Kind
 from sriovbond.bond.links import Link, Member
 from sriovbond.bond.plan import BondPlan, BondState
-from sriovbond.cni.result import CniResult
 from sriovbond.errors import DriftError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns, vfs
@@ -93,7 +92,7 @@ def announce(host: Host, container_id: str, ifname: str) -> None:
     with suppress(netns.NamespaceGoneError), netns.opened(record.netns) as pod:
         link = links.find(pod.netlink, ifname) if pod.identity == record.namespace else None
         if link:
-            addresses.announce(pod, ifname, link.mac, _leased(record))
+            addresses.announce(pod, ifname, link.mac, record.lease)
 
 
 def _why_left(host: Host, record: Record) -> str:
@@ -123,10 +122,6 @@ def _has_come_home(plan: BondPlan) -> bool:
     with netns.own() as home:
         at_home = {link.device for link in links.dump(home.netlink)}
     return bool(devices) and devices <= at_home
-
-
-def _leased(record: Record) -> CniResult:
-    return CniResult.from_json(record.leased, where="the record") if record.leased else CniResult()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +158,7 @@ class _Visit:
         plan = replace(self.plan, members=here, settings=tuple(settings), mac=mac)
         yield from planning.differences(plan, state)
         yield from addresses.differences(
-            self.pod.netlink, state.name, state.index, _leased(self.record), in_any_table=True
+            self.pod.netlink, state.name, state.index, self.record.lease, in_any_table=True
         )
 
     def _bring_back(self, state: BondState) -> Iterator[Finding]:

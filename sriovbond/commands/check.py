@@ -65,7 +65,7 @@ def _interface_differences(
 
 def _own_part(record: Record, result: CniResult) -> CniResult:
     """Return what IPAM gave this bond, without what a later plugin took out of prevResult."""
-    leased = CniResult.from_json(record.leased, where="the record")
+    leased = record.lease
     addresses_ = {ip.address for ip in result.ips}
     targets = {route.dst for route in result.routes}
     return CniResult(
