@@ -58,7 +58,7 @@ class Care:
         """Have the bond announced."""
 
         def work() -> None:
-            with log.logged_to(None, self._host.logs, **_who(subject)):
+            with log.logged_to(None, self._host.logs, **subject.fields):
                 try:
                     upkeep.announce(self._host, subject.container_id, subject.ifname)
                 except SriovbondError as error:
@@ -101,7 +101,7 @@ class Care:
         self, subject: Subject, repairs: Repairs, *, is_namespace_gone: bool
     ) -> Examined | None:
         container_id, ifname = subject.container_id, subject.ifname
-        with log.logged_to(None, self._host.logs, **_who(subject)):
+        with log.logged_to(None, self._host.logs, **subject.fields):
             try:
                 return upkeep.examine(
                     self._host,
@@ -118,12 +118,3 @@ class Care:
                 fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
                 log.event(logging.ERROR, fault)
                 return Examined(drift=(fault,))
-
-
-def _who(subject: Subject) -> dict[str, object]:
-    return {
-        "pod": subject.pod,
-        "container": subject.container_id,
-        "ifname": subject.ifname,
-        "network": subject.network,
-    }

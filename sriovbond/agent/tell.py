@@ -31,13 +31,10 @@ class Teller:
 
 def _write(happening: Happening) -> None:
     level = logging.WARNING if happening.is_warning else logging.INFO
-    member, subject = happening.member, happening.subject
+    member = happening.member
     fields: dict[str, object] = {
         "kind": happening.kind,
-        "pod": subject.pod,
-        "container": subject.container_id,
-        "ifname": subject.ifname,
-        "network": subject.network,
+        **happening.subject.fields,
         "member": member.name if member else "",
         "pci": member.device if member else "",
         "pf": member.pf if member else "",

@@ -57,6 +57,16 @@ class Subject:
         """The pod as people write it: namespace/name."""
         return "/".join(filter(None, (self.pod_namespace, self.pod_name)))
 
+    @property
+    def fields(self) -> dict[str, object]:
+        """Whose it is, as lines of the log tell it."""
+        return {
+            "pod": self.pod,
+            "container": self.container_id,
+            "ifname": self.ifname,
+            "network": self.network,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedMember:
