@@ -143,7 +143,8 @@ def _settings(data: Mapping[int, bytes], names: Mapping[int, str]) -> dict[str, 
 
 def _member(told: LinkMessage, active: int) -> MemberState:
     data = messages.by_number(told.info.get(IFLA_INFO_SLAVE_DATA, b""))
-    prio = data.get(option("prio").number)
+    payload = data.get(option("prio").number)
+    prio = None if payload is None else option("prio").kind.decode(payload)
 
     def number(place: int) -> int:
         return messages.whole(data.get(place, b""))
@@ -160,5 +161,5 @@ def _member(told: LinkMessage, active: int) -> MemberState:
         is_active=told.index == active,
         failures=number(IFLA_BOND_SLAVE_FAILURES),
         queue_id=number(option("queue_id").number),
-        prio=None if prio is None else int(option("prio").kind.decode(prio)),  # type: ignore[arg-type]
+        prio=prio if isinstance(prio, int) else None,
     )

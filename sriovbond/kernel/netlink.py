@@ -33,7 +33,7 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNSID, RTM_DELNSID, RTM_GETNSID = 88, 89, 90
 
-_HEADER: Final = struct.Struct("=IHHII")
+HEADER: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
 _COOKIE: Final = struct.Struct("=Q")
 _ATTRIBUTE: Final = struct.Struct("=HH")
@@ -151,8 +151,8 @@ class Netlink:
         for tap in taps:
             tap(request)
         self._sequence += 1
-        length = _HEADER.size + len(request.body)
-        header = _HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
+        length = HEADER.size + len(request.body)
+        header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
         interrupted = False
         try:
             self._socket.send(header + request.body)
@@ -181,9 +181,9 @@ class Netlink:
             data = memoryview(received)
             offset = 0
             while offset < len(data):
-                length, type_, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+                length, type_, flags, sequence, _ = HEADER.unpack_from(data, offset)
                 if sequence == self._sequence:
-                    yield type_, flags, bytes(data[offset + _HEADER.size : offset + length])
+                    yield type_, flags, bytes(data[offset + HEADER.size : offset + length])
                 offset += (length + 3) & ~3
 
 
@@ -226,7 +226,7 @@ def _extack(type_: int, flags: int, body: bytes) -> str:
     """
     if not flags & NLM_F_ACK_TLVS:
         return ""
-    offset = _INT.size if type_ == NLMSG_DONE else _INT.size + _HEADER.size
+    offset = _INT.size if type_ == NLMSG_DONE else _INT.size + HEADER.size
     if type_ == NLMSG_ERROR and not flags & NLM_F_CAPPED:
         (length,) = struct.unpack_from("=I", body, _INT.size)
         offset = _INT.size + ((length + 3) & ~3)

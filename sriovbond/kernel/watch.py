@@ -40,7 +40,6 @@ _NETNSA_NSID, _NETNSA_FD = 1, 3
 _IFLA_NEW_NETNSID, _IFLA_TARGET_NETNSID = 45, 46
 _NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
-_MESSAGE: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _RECEIVE_BYTES: Final = 1 << 16
@@ -171,16 +170,16 @@ def _events(
     data: bytes, nsid: int | None, *, is_link_wanted: bool
 ) -> Iterator[LinkEvent | NamespaceEvent]:
     offset = 0
-    while offset + _MESSAGE.size <= len(data):
-        length, type_, _, _, _ = _MESSAGE.unpack_from(data, offset)
-        body = data[offset + _MESSAGE.size : offset + length]
+    while offset + nl.HEADER.size <= len(data):
+        length, type_, _, _, _ = nl.HEADER.unpack_from(data, offset)
+        body = data[offset + nl.HEADER.size : offset + length]
         if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
             # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
             if is_link_wanted and body[0] == socket.AF_UNSPEC:
                 yield _link_event(nsid, LinkMessage(body), is_gone=type_ == nl.RTM_DELLINK)
         elif type_ == nl.RTM_DELNSID and nsid is None:
             yield NamespaceEvent(_nsid_in(body))
-        offset += (max(length, _MESSAGE.size) + 3) & ~3
+        offset += (max(length, nl.HEADER.size) + 3) & ~3
 
 
 def _link_event(nsid: int | None, link: LinkMessage, *, is_gone: bool) -> LinkEvent:
