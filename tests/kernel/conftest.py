@@ -13,7 +13,6 @@ from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
 from tests.support.node import Node
 from tests.support.pods import Pod, a_pod, ip
-from tests.support.shims import Shim, a_shim
 from tests.vm import rig as rigs
 
 BUILD = Path("build")
@@ -121,20 +120,6 @@ def pod() -> Iterator[Pod]:
     """A pod without interfaces."""
     with a_pod() as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def built_shim() -> Iterator[Shim]:
-    """A shim, compiled once."""
-    with a_shim() as shim:
-        yield shim
-
-
-@pytest.fixture
-def shim(built_shim: Shim) -> Shim:
-    """The shim, and nothing that an earlier test left."""
-    built_shim.clear()
-    return built_shim
 
 
 @pytest.fixture

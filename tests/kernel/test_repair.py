@@ -20,7 +20,6 @@ from tests.support.leases import IPV4, static
 from tests.support.pods import Pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
-from tests.vm.reset import IGBVF
 
 pytestmark = pytest.mark.vf
 MTU = 1400
@@ -43,12 +42,6 @@ def examined(host: Host, pod: Pod, repairs: Repairs = Repairs()) -> Examined:  #
     return upkeep.examine(host, pod.container_id, "bond0", repairs)
 
 
-def rebind(vf: Vf) -> None:
-    (IGBVF / "unbind").write_text(vf.pci)
-    (IGBVF / "bind").write_text(vf.pci)
-    wait_for(lambda: any((DEVICES / vf.pci / "net").iterdir()))
-
-
 def members(pod: Pod) -> dict[str, tuple[str, int]]:
     return {one.name: (one.mac, one.mtu) for one in pod.the_bond().members}
 
@@ -60,7 +53,7 @@ def test_a_vf_whose_driver_was_bound_anew_is_healed(
     before = members(bonded)
     let_adopt()
 
-    rebind(vfs.pfs[0].vfs[0])
+    pfs.rebind(vfs.pfs[0].vfs[0])
     line = told(agent, "BondRepaired")
     wait_for(lambda: bonded.the_bond().settings["primary"] == "net1")
 
@@ -91,7 +84,7 @@ def test_a_pf_reset_is_healed(
 
 
 def test_repair_that_is_switched_off_only_tells(host: Host, bonded: Pod, vfs: rigs.Layout) -> None:
-    rebind(vfs.pfs[0].vfs[0])
+    pfs.rebind(vfs.pfs[0].vfs[0])
 
     found = examined(host, bonded, Repairs(members=False))
 
@@ -104,7 +97,7 @@ def test_a_vf_that_another_pod_was_given_is_not_touched(
 ) -> None:
     vf = vfs.pfs[0].vfs[0]
     given_to_another(host, vf)
-    rebind(vf)
+    pfs.rebind(vf)
 
     found = examined(host, bonded)
 
@@ -133,7 +126,7 @@ def test_a_vf_that_another_record_names_is_not_touched(
 ) -> None:
     (record,) = records.read_all(host)[0]
     records.write(host, replace(record, container_id="other"))
-    rebind(vfs.pfs[0].vfs[0])
+    pfs.rebind(vfs.pfs[0].vfs[0])
 
     (finding,) = examined(host, bonded).findings
 
@@ -144,8 +137,7 @@ def test_what_stands_in_another_interface_is_not_touched(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
     vf = vfs.pfs[0].vfs[0]
-    rebind(vf)
-    name = next((DEVICES / vf.pci / "net").iterdir()).name
+    name = pfs.rebind(vf)
     ip("link add brtest type bridge")
     try:
         ip(f"link set {name} master brtest")
@@ -159,7 +151,7 @@ def test_a_repair_that_fails_leaves_the_vf_on_the_host(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
     vf = vfs.pfs[0].vfs[0]
-    rebind(vf)
+    pfs.rebind(vf)
     bonded.batch("link add net1 type dummy")
 
     (finding,) = examined(host, bonded).findings
@@ -179,7 +171,7 @@ def test_the_pfs_settings_come_back_only_where_that_is_wanted(
     runtime.add(a_config()).ok()
     pfs.tell(pf, vf, "vlan 0")
     pfs.tell(pf, vf, "trust off")
-    rebind(vf)
+    pfs.rebind(vf)
 
     (finding,) = examined(runtime.host, vf_pod, Repairs(settings_of_pf=may)).findings
 
@@ -235,7 +227,7 @@ def test_a_bond_that_lost_all_its_members_has_its_mac_again(
     runtime.add(a_config(failOverMac="none")).ok()
     before = vf_pod.the_bond().mac
     for pf in vfs.pfs[1::-1]:
-        rebind(pf.vfs[0])
+        pfs.rebind(pf.vfs[0])
 
     findings = examined(runtime.host, vf_pod).findings
 
@@ -249,8 +241,7 @@ def test_a_vf_that_a_killed_repair_left_in_the_pod_is_taken_from_there(
 ) -> None:
     vf = vfs.pfs[0].vfs[0]
     before = members(bonded)
-    rebind(vf)
-    name = next((DEVICES / vf.pci / "net").iterdir()).name
+    name = pfs.rebind(vf)
     bonded.give(name, name, is_up=False)
 
     (finding,) = examined(host, bonded).findings

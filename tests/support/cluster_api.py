@@ -71,7 +71,8 @@ class ClusterApi:
     def events(self, namespace: str = "default") -> list[dict[str, Any]]:
         """Return the Events that there are, in the order in which they were created."""
         folder = EVENTS.format(namespace) + "/"
-        return [thing for path, thing in [*self.objects.items()] if path.startswith(folder)]  # type: ignore[misc] # objects
+        found = [thing for path, thing in [*self.objects.items()] if path.startswith(folder)]
+        return [thing for thing in found if isinstance(thing, dict)]
 
     def answer_to(self, got: Got) -> Answer:
         """Get, create or change an object; nothing but Events is written."""

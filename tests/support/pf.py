@@ -19,9 +19,14 @@ def tell(pf: Pf, vf: Vf, words: str) -> None:
 def hold(pf: Pf, vf: Vf, mac: str) -> None:
     """Give a VF an administrative MAC, and its driver anew, for only so does the netdev take it."""
     tell(pf, vf, f"mac {mac}")
+    ip(f"link set {rebind(vf)} name {vf.name}")
+
+
+def rebind(vf: Vf) -> str:
+    """Take a VF from its driver and give it back; return the name of its new netdev."""
     (IGBVF / "unbind").write_text(vf.pci)
     (IGBVF / "bind").write_text(vf.pci)
-    ip(f"link set {vfs.netdev(vfs.DEVICES / vf.pci)} name {vf.name}")
+    return vfs.netdev(vfs.DEVICES / vf.pci)
 
 
 def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:

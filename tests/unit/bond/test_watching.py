@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ BOND, NET1, NET2 = 9, 11, 12
 Links = dict[int, Heard]
 
 
-def links(*, active: int = NET1, **changed: dict[str, object]) -> Links:
+def links(*, active: int = NET1, **changed: dict[str, Any]) -> Links:
     """Return the links of a bond whose members work, but for what is `changed` of net1, net2."""
     members = {
         index: Heard(
@@ -22,10 +23,7 @@ def links(*, active: int = NET1, **changed: dict[str, object]) -> Links:
         for index, member in zip((NET1, NET2), PLAN.members, strict=True)
     }
     bond = Heard(BOND, "bond0", kind="bond", has_carrier=True, active=active)
-    told = {
-        index: replace(one, **changed.get(one.name, {}))  # type: ignore[arg-type] # a test's facts
-        for index, one in members.items()
-    }
+    told = {index: replace(one, **changed.get(one.name, {})) for index, one in members.items()}
     return {BOND: bond, **told}
 
 
@@ -37,7 +35,7 @@ def told(before: Links, now: Links, *, is_reread: bool = False) -> list[Happenin
     return list(watching.follow(bond(before), bond(now), 1.0, is_reread=is_reread)[1])
 
 
-DOWN: dict[str, object] = {"has_carrier": False, "mii_up": False, "failures": 1}
+DOWN: dict[str, Any] = {"has_carrier": False, "mii_up": False, "failures": 1}
 
 
 def test_a_bond_is_seen_as_its_namespaces_links_tell() -> None:

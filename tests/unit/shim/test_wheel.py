@@ -82,7 +82,9 @@ def test_it_has_the_shim(unpacked: Path) -> None:
     assert json.loads(done.stdout)["supportedVersions"] == list(SUPPORTED_VERSIONS)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the agent is root's")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="the command line's agent takes folders and requests of root alone"
+)
 def test_its_agent_installs_the_shim_and_tells_whether_it_is_ready(
     agent: subprocess.Popen[bytes], environment: dict[str, str], tmp_path: Path
 ) -> None:
