@@ -261,7 +261,7 @@ def _disagreements(
 ) -> Iterator[Disagreement]:
     for device in devices:
         for field in _COMPARED:
-            yield from _contradictions(str(device.id), field, _values(device.statements, field))
+            yield from _contradictions(device.id, field, _values(device.statements, field))
         yield from _unknown_to(device, readings)
     by_interface: dict[str, list[tuple[Source, str]]] = {}
     for device in devices:
@@ -285,15 +285,17 @@ def _values(statements: Sequence[Statement], field: str) -> list[tuple[Source, s
 
 
 def _contradictions(
-    about: str, field: str, said: Iterable[tuple[Source, str]]
+    about: object, field: str, said: Sequence[tuple[Source, str]]
 ) -> Iterator[Disagreement]:
+    if len(said) < 2:  # noqa: PLR2004 - it takes two
+        return
     told = tuple(dict.fromkeys(said))
     by_source: dict[Source, set[str]] = {}
     for source, value in told:
         by_source.setdefault(source, set()).add(value)
     # one source may name several: the containers of a pod, the ports of a device
     if any(not one & other for one, other in combinations(by_source.values(), 2)):
-        yield Disagreement(about, field, told)
+        yield Disagreement(str(about), field, told)
 
 
 def is_answered(reading: Reading) -> bool:
@@ -305,13 +307,14 @@ def is_answered(reading: Reading) -> bool:
 
 def _unknown_to(device: AllocatedDevice, readings: Sequence[Reading]) -> Iterator[Disagreement]:
     """Name who knows what the pod was given, and does not know of this device."""
-    is_claim = (device.resource or "").startswith(_CLAIM_OF_DRA)
+    resource, sources = device.resource, device.sources
+    if not resource or resource.startswith(_CLAIM_OF_DRA) or not sources:
+        return
     for reading in readings:
         knows_all = reading.source in _ALLOCATING and is_answered(reading)
-        is_named = reading.source in device.sources
-        if not knows_all or is_named or is_claim or not device.sources or not device.resource:
+        if not knows_all or reading.source in sources:
             continue
-        said = ((device.sources[0], "the pod's"), (reading.source, "not the pod's"))
+        said = ((sources[0], "the pod's"), (reading.source, "not the pod's"))
         yield Disagreement(str(device.id), "it", said)
 
 

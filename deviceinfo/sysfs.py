@@ -1,4 +1,7 @@
-"""What sysfs knows of a device; takes the sysfs root as an argument."""
+"""What sysfs knows of a device; takes the sysfs root as an argument.
+
+Paths are texts here: a Path costs more than the reading, and an ADD makes dozens.
+"""
 
 import itertools
 import os
@@ -37,23 +40,23 @@ def read_device(sysfs: Path, wanted: DeviceId) -> Device | None:
 
 
 def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
-    folder = _folder(sysfs, address)
+    folder = f"{sysfs}/bus/pci/devices/{address}"
     names = _names(folder)
     if not names:
         return None
-    pf = _linked_address(folder / "physfn") if "physfn" in names else None
+    pf = _linked_address(f"{folder}/physfn") if "physfn" in names else None
     return Device(
         id=DeviceId(Bus.PCI, address),
-        driver=_linked_name(folder / "driver"),
+        driver=_linked_name(f"{folder}/driver") if "driver" in names else None,
         pf=None if pf is None else DeviceId(Bus.PCI, pf),
-        pf_netdevs=() if pf is None else _names(folder / "physfn" / "net"),
-        vf_number=None if pf is None else _vf_number(folder / "physfn", address),
+        pf_netdevs=() if pf is None else _names(f"{folder}/physfn/net"),
+        vf_number=None if pf is None else _vf_number(f"{folder}/physfn", address),
         numa_node=_numa_node(folder),
-        iommu_group=_number(_linked_name(folder / "iommu_group")),
-        netdevs=_names(folder / "net"),
+        iommu_group=_number(_linked_name(f"{folder}/iommu_group")),
+        netdevs=_names(f"{folder}/net") if "net" in names else (),
         vdpa=tuple(name for name in names if _VDPA.fullmatch(name)),
-        rdma=_names(folder / "infiniband") if "infiniband" in names else (),
-        pci_class=_number(_text(folder / "class"), base=16),
+        rdma=_names(f"{folder}/infiniband") if "infiniband" in names else (),
+        pci_class=_number(_text(f"{folder}/class"), base=16),
     )
 
 
@@ -67,12 +70,12 @@ def _read_auxiliary(sysfs: Path, wanted: DeviceId) -> Device | None:
     parent = _as_address(folder.parent.name)
     return Device(
         id=wanted,
-        driver=_linked_name(folder / "driver"),
+        driver=_linked_name(f"{folder}/driver"),
         pf=None if parent is None else DeviceId(Bus.PCI, parent),
-        numa_node=_numa_node(folder.parent),
-        netdevs=_names(folder / "net"),
-        vdpa=tuple(name for name in _names(folder) if _VDPA.fullmatch(name)),
-        rdma=_names(folder / "infiniband"),
+        numa_node=_numa_node(str(folder.parent)),
+        netdevs=_names(f"{folder}/net"),
+        vdpa=tuple(name for name in _names(str(folder)) if _VDPA.fullmatch(name)),
+        rdma=_names(f"{folder}/infiniband"),
     )
 
 
@@ -86,11 +89,7 @@ def _read_netdevsim(sysfs: Path, wanted: DeviceId) -> Device | None:
     return Device(id=wanted, driver="netdevsim", pf=pf, vf_number=vf_number)
 
 
-def _folder(sysfs: Path, address: PciAddress) -> Path:
-    return sysfs / "bus" / "pci" / "devices" / address
-
-
-def _vf_number(pf_folder: Path, vf_address: PciAddress) -> int | None:
+def _vf_number(pf_folder: str, vf_address: PciAddress) -> int | None:
     """Return the VF's number: the PF has a link for each, and there is no gap between them."""
     for number in itertools.count():
         found = _linked_name(f"{pf_folder}/virtfn{number}")
@@ -99,13 +98,13 @@ def _vf_number(pf_folder: Path, vf_address: PciAddress) -> int | None:
     return None
 
 
-def _numa_node(folder: Path) -> int | None:
+def _numa_node(folder: str) -> int | None:
     """-1 is NUMA_NO_NODE: the firmware did not say, or the machine has one node only."""
-    node = _number(_text(folder / "numa_node"))
+    node = _number(_text(f"{folder}/numa_node"))
     return None if node is None or node < 0 else node
 
 
-def _linked_address(link: Path) -> PciAddress | None:
+def _linked_address(link: str) -> PciAddress | None:
     name = _linked_name(link)
     return None if name is None else _as_address(name)
 
@@ -117,24 +116,24 @@ def _as_address(name: str) -> PciAddress | None:
         return None
 
 
-def _linked_name(link: Path | str) -> str | None:
+def _linked_name(link: str) -> str | None:
     """Read where a link points without going there, so a link to nowhere still has a name."""
     try:
-        return os.path.basename(os.readlink(link)) or None  # noqa: PTH115, PTH119 - a PF has 100s
+        return os.path.basename(os.readlink(link)) or None  # noqa: PTH115, PTH119 - a Path costs more
     except OSError:
         return None
 
 
-def _names(folder: Path) -> tuple[str, ...]:
+def _names(folder: str) -> tuple[str, ...]:
     try:
         return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - likewise
     except OSError:
         return ()
 
 
-def _text(file: Path) -> str | None:
+def _text(file: str) -> str | None:
     try:
-        with file.open("rb", buffering=0) as stream:
+        with open(file, "rb", buffering=0) as stream:  # noqa: PTH123 - likewise
             return stream.read(_NUMBER_BYTES).decode("ascii", "replace")
     except OSError:
         return None

@@ -42,7 +42,8 @@ class Sources:
         if self.pfs is None:
             known = [given.device for given in self.found.devices if given.device]
             pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
-            self.pfs = links.of_devices(self.host_netlink, pfs)
+            vfs = {device.vf_number for device in known if device.vf_number is not None}
+            self.pfs = links.of_devices(self.host_netlink, pfs, vfs)
         return self.pfs.get(address)
 
     def as_member(self, link: Link, place: Place) -> Member:

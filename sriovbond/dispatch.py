@@ -148,4 +148,4 @@ def _version_of(stdin: bytes) -> str:
 
 
 def _json(values: Mapping[str, object]) -> str:
-    return json.dumps(values, indent=4) + "\n"
+    return json.dumps(values) + "\n"

@@ -1,6 +1,7 @@
 """This machine's paths and limits, as one value that a test can point elsewhere."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from deviceinfo import KUBELET_TIMEOUT_S, Places
@@ -33,4 +34,9 @@ class Host:
 
     def boot_id(self) -> str:
         """Return the kernel's id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
-        return (self.proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return _boot_id(self.proc)
+
+
+@cache
+def _boot_id(proc: Path) -> str:
+    return (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -7,14 +7,14 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
-_LOGGER = logging.getLogger("sriovbond")
-_HANDLER: ContextVar[logging.Handler | None] = ContextVar("handler", default=None)
+_SINK: ContextVar["_Sink | None"] = ContextVar("sink", default=None)
 _STEP: ContextVar[str] = ContextVar("step", default="")
 _TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
@@ -24,12 +24,15 @@ _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_C
 
 
 def event(level: int, message: str, **fields: object) -> None:
-    """Log what happened, with its fields: pod, container, ifname, pci, rule ..."""
-    handler = _HANDLER.get() or logging.lastResort
-    name, extra = _LOGGER.name, {"fields": {"step": _STEP.get(), **fields}}
-    record = _LOGGER.makeRecord(name, level, "", 0, message, (), None, extra=extra)
-    if handler and level >= handler.level:
-        handler.handle(record)
+    """Log what happened, with its fields: pod, container, ifname, pci, rule ...
+
+    `level` is one of logging's. Outside of `logged_to` warnings and worse go to stderr.
+    """
+    sink = _SINK.get()
+    if sink is not None and level >= logging.INFO:
+        sink.write(level, message, {**sink.common, "step": _STEP.get(), **fields})
+    elif sink is None and level >= logging.WARNING:
+        _Sink(sys.stderr, {}).write(level, message, fields)
 
 
 @contextmanager
@@ -40,35 +43,40 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
     writes it. One that cannot be used is no reason to fail a pod: stderr is used, and told so.
     In this context only: of two threads each logs its own request.
     """
-    handler, fault = _handler(path, folder)
-    handler.setFormatter(_Logfmt(common))
-    handler.setLevel(logging.INFO)
-    token, outer = _HANDLER.set(handler), _STEP.set("")
+    stream, fault = _stream(path, folder)
+    token, outer = _SINK.set(_Sink(stream, common)), _STEP.set("")
     try:
         if fault:
             event(logging.WARNING, fault)
         yield
     finally:
         _STEP.reset(outer)
-        _HANDLER.reset(token)
-        handler.close()
+        _SINK.reset(token)
+        if stream is not sys.stderr:
+            with suppress(OSError):
+                stream.close()
 
 
-@contextmanager
-def step(name: str) -> Iterator[None]:
+class step:  # noqa: N801 - used as a function is
     """Name the step that a call is at: in its events, and to whoever times it.
 
     Where it fails, the call's error still tells the step.
     """
-    started = time.monotonic()
-    token = _STEP.set(name)
-    try:
-        yield
-        _STEP.reset(token)
-    finally:
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._token = _STEP.set(self._name)
+        self._started = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            _STEP.reset(self._token)
         times = _TIMES.get()
         if times is not None:
-            times[name] = times.get(name, 0.0) + time.monotonic() - started
+            took_s = time.monotonic() - self._started
+            times[self._name] = times.get(self._name, 0.0) + took_s
 
 
 @contextmanager
@@ -90,22 +98,21 @@ def refusal(path: str, folder: Path) -> str:
     return f"cannot log to {path!r}: it is not below {folder}; name a file there"
 
 
-def _handler(path: str | None, folder: Path) -> tuple[logging.Handler, str]:
+def _stream(path: str | None, folder: Path) -> tuple[TextIO, str]:
     if not path:
-        return _Handler(sys.stderr), ""
+        return sys.stderr, ""
     fault = refusal(path, folder)
     if fault:
-        return _Handler(sys.stderr), f"{fault}; logging to stderr"
+        return sys.stderr, f"{fault}; logging to stderr"
     try:
         descriptor = _opened(folder, Path(path).relative_to(folder))
     except (OSError, ValueError) as error:  # ValueError: no file has a NUL in its name
         why = error.strerror if isinstance(error, OSError) else error
-        return _Handler(sys.stderr), f"cannot log to {path!r}: {why}; logging to stderr"
+        return sys.stderr, f"cannot log to {path!r}: {why}; logging to stderr"
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        return _Handler(sys.stderr), f"cannot log to {path!r}: no plain file; logging to stderr"
-    stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
-    return _Handler(stream), ""
+        return sys.stderr, f"cannot log to {path!r}: no plain file; logging to stderr"
+    return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"), ""
 
 
 def _opened(folder: Path, below: Path) -> int:
@@ -122,33 +129,25 @@ def _opened(folder: Path, below: Path) -> int:
         os.close(here)
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in stubs
-    """A stream whose faults (a full disk) are no reason to fail a pod."""
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """A stream whose faults (a full disk, none at all) are no reason to fail a pod."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Lose the line."""
+    stream: TextIO | None
+    common: Mapping[str, object]
 
-    def close(self) -> None:
-        if self.stream is not sys.stderr:
-            with suppress(OSError):
-                self.stream.close()
-        super().close()
-
-
-class _Logfmt(logging.Formatter):
-    def __init__(self, common: dict[str, object]) -> None:
-        super().__init__()
-        self._common = common
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "msg": record.getMessage(),
-            **self._common,
-            **getattr(record, "fields", {}),
+    def write(self, level: int, message: str, fields: Mapping[str, object]) -> None:
+        told = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "level": logging.getLevelName(level).lower(),
+            "msg": message,
+            **fields,
         }
-        return " ".join(f"{key}={_quoted(value)}" for key, value in fields.items() if value != "")
+        line = " ".join(f"{key}={_quoted(value)}" for key, value in told.items() if value != "")
+        if self.stream is not None:
+            with suppress(OSError, ValueError):  # ValueError: it was closed
+                self.stream.write(f"{line}\n")
+                self.stream.flush()
 
 
 def _quoted(value: object) -> str:

@@ -102,12 +102,10 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
     path = folder / key(container_id, ifname)
     descriptor = _lock(path, host.lock_timeout_s)
     try:
-        with suppress(OSError):
-            _fresh(host, path.name).unlink()
+        _unlink(_fresh(host, path.name))
         yield descriptor
     finally:
-        with suppress(OSError):  # an unlocked file that stays is in nobody's way
-            path.unlink()
+        _unlink(str(path))  # an unlocked file that stays is in nobody's way
         os.close(descriptor)
 
 
@@ -129,8 +127,7 @@ def is_locked(host: Host, attachment: str) -> bool:
 def write(host: Host, record: Record) -> None:
     """Put the record on disk, whole or not at all (write, fsync, rename)."""
     folder = make_folder(host)
-    path = folder / f"{record.key}.json"
-    fresh = _fresh(host, record.key)
+    path, fresh = f"{folder}/{record.key}.json", _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -138,12 +135,11 @@ def write(host: Host, record: Record) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        fresh.rename(path)
+        os.rename(fresh, path)  # noqa: PTH104 - a Path costs more
         _sync(folder)
     except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        raise MachineError(f"cannot write the record {str(path)!r}: {error.strerror}") from error
+        _unlink(fresh)
+        raise MachineError(f"cannot write the record {path!r}: {error.strerror}") from error
 
 
 def read(host: Host, container_id: str, ifname: str) -> Record | None:
@@ -187,13 +183,19 @@ def remove(host: Host, record: Record) -> None:
     path = host.records / f"{record.key}.json"
     try:
         path.unlink(missing_ok=True)
-        _fresh(host, record.key).unlink(missing_ok=True)  # a call was killed while it wrote
+        _unlink(_fresh(host, record.key))  # a call was killed while it wrote
     except OSError as error:
         raise MachineError(f"cannot remove the record {str(path)!r}: {error.strerror}") from error
 
 
-def _fresh(host: Host, key: str) -> Path:
-    return host.records / f".{key}.new"
+def _fresh(host: Host, key: str) -> str:
+    return f"{host.records}/.{key}.new"
+
+
+def _unlink(path: str) -> None:
+    """Take a file away that is in nobody's way where it stays."""
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108 - a Path costs more
 
 
 def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:
@@ -211,31 +213,38 @@ def _read(path: Path) -> Record | None:
         return None
     except OSError as error:
         raise MachineError(f"cannot read the record {str(path)!r}: {error.strerror}") from error
-    _check_format(path, content)
     try:
-        return _ADAPTER.validate_json(content)
+        record = _ADAPTER.validate_json(content)
     except ValidationError as error:
+        _check_format(path, _format_of(content))
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise MachineError(
             f"cannot read the record {str(path)!r}: {where}: {first['msg']}; it was damaged"
         ) from error
+    _check_format(path, record.format)
+    return record
 
 
 def _content(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        return os.read(descriptor, _MAX_BYTES)
+        # not room for the most at once: the first byte would cost a huge page of zeros
+        return os.read(descriptor, min(_MAX_BYTES, os.fstat(descriptor).st_size))
     finally:
         os.close(descriptor)
 
 
-def _check_format(path: Path, content: bytes) -> None:
-    """Raise MachineError for another version's record, whatever else is in it."""
+def _format_of(content: bytes) -> object:
+    """Return the format that a record tells, ours where it tells none: then it was damaged."""
     try:
-        found = json.loads(content)["format"]
+        return json.loads(content)["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return  # damaged, which the adapter says better
+        return FORMAT
+
+
+def _check_format(path: Path, found: object) -> None:
+    """Raise MachineError for another version's record, whatever else is in it."""
     if found != FORMAT:
         kind = NewerRecordError if isinstance(found, int) and found > FORMAT else MachineError
         raise kind(
@@ -251,7 +260,8 @@ def make_folder(host: Host) -> Path:
 
 def _folder(path: Path) -> Path:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
     return path

@@ -20,6 +20,7 @@ from sriovbond.cni.wire import CniError
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.messages import LinkMessage
 from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
@@ -166,13 +167,13 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
     _restore_at_home(plan, outcome)
 
 
-def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> list[Link]:
+def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | LinkMessage]:
     """Return what is to be deleted: the bond, also under the name that somebody gave it since.
 
     Where ADD did not succeed, one with members that are not ours may be what was in its way.
     """
     if record.is_complete:
-        named = links.find(pod.netlink, record.ifname)
+        named = links.read(pod.netlink, record.ifname)
         if named and (named.kind, named.name) == ("bond", record.ifname):
             return [named]
     standing = links.dump(pod.netlink)

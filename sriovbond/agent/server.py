@@ -225,20 +225,17 @@ class _Agent:
                     # its DEL may have been before it, and then nobody would undo it
                     log.event(logging.WARNING, "an ADD is not begun: its caller has gone")
                     return
-                stdout, status = self._timed(received)
+                started = time.monotonic()
+                with log.timed() as steps:
+                    stdout, status = self._answered(received)
+                took_s = time.monotonic() - started
             try:
                 channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
             except OSError as error:
                 log.event(logging.WARNING, f"nobody took an answer: {error}")
-
-    def _timed(self, received: Received) -> tuple[bytes, int]:
-        """Return the answer, and count it among the metrics."""
-        started = time.monotonic()
-        with log.timed() as steps:
-            stdout, status = self._answered(received)
+        # the pod need not wait for this
         command = received.request.environment.get("CNI_COMMAND", "")
-        self.metrics.called(command, time.monotonic() - started, steps, status, stdout)
-        return stdout, status
+        self.metrics.called(command, took_s, steps, status, stdout)
 
     def _answered(self, received: Received) -> tuple[bytes, int]:
         request = received.request
@@ -283,7 +280,7 @@ def _is_an_add(received: Received) -> bool:
 
 def _busy(why: str) -> bytes:
     error = CniError(ErrorCode.TRY_AGAIN_LATER, f"cannot serve this now: {why}; try again later")
-    return (json.dumps(error_json(CURRENT_VERSION, error), indent=4) + "\n").encode()
+    return (json.dumps(error_json(CURRENT_VERSION, error)) + "\n").encode()
 
 
 @contextmanager

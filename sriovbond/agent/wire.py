@@ -22,7 +22,7 @@ MAX_STDIN: Final = (
     MAX_JSON_BYTES + 1
 )  # one more than is taken, so that too long is told from just so
 MAX_ENVIRONMENT: Final = 1 << 20  # 128 KiB is the kernel's limit for one (MAX_ARG_STRLEN)
-MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, indented
+MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, escaped
 MAX_CONTAINER_ID: Final = 200  # with "@" and an interface's name, a file name
 MAX_QUEUED: Final = 4096
 

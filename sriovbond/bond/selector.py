@@ -1,6 +1,7 @@
 """One entry of `links`: which links it means, and their own options in the bond."""
 
 import re
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -53,13 +54,13 @@ class LinkSelector(BaseModel):
             raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")
         return self
 
-    @property
+    @cached_property
     def wanted(self) -> dict[str, str]:
         """What it asks for, by selector."""
         asked = {key: getattr(self, key) for key in SELECTORS}
         return {key: value for key, value in asked.items() if value}
 
-    @property
+    @cached_property
     def is_exact(self) -> bool:
         """True where it is one interface's name and nothing else, as bond-cni has it."""
         return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")

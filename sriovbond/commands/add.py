@@ -24,6 +24,7 @@ from sriovbond.cni.wire import CniError, ErrorCode
 from sriovbond.errors import DriftError, MachineError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
+from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import IpamCall, Record
 
@@ -183,7 +184,7 @@ def _reindexed(member: Member, indices: Mapping[str, int]) -> Member:
     return replace(member, link=replace(member.link, index=index))
 
 
-def _enslave(pod: Namespace, plan: BondPlan, bond: BondState, member: Member) -> None:
+def _enslave(pod: Namespace, plan: BondPlan, bond: Handle, member: Member) -> None:
     if member.link.is_up and member.place is Place.POD:
         links.set_down(pod.netlink, member.link)
     if plan.member_addresses is MemberAddresses.FLUSH and member.place is Place.POD:
@@ -209,7 +210,9 @@ def _addresses(
 
 def _asked_dns(config: Mapping[str, object]) -> Dns | None:
     """Return the configuration's own DNS, which goes before IPAM's."""
-    own = CniResult.from_json({"dns": config.get("dns") or {}}, where="stdin").dns
+    if not config.get("dns"):
+        return None
+    own = CniResult.from_json({"dns": config["dns"]}, where="stdin").dns
     return None if own == Dns() else own
 
 

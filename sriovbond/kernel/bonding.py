@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.bond.kinds import OptionValue
@@ -32,8 +33,19 @@ _BOND: Final = "bond"
 _NEEDS_MEMBERS: Final = frozenset({"primary"})  # the kernel tells it only once the member is in
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 
+known_to_kernel: Final[set[str]] = set()
+"""Options that a bond was seen to have taken since this process began: no later one drops them."""
 
-def create(netlink: Netlink, plan: BondPlan) -> BondState:
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A bond as requests name it."""
+
+    index: int
+    name: str
+
+
+def create(netlink: Netlink, plan: BondPlan) -> Handle:
     """Make the bond without members, and prove that every option took.
 
     Raises KernelError where the kernel refuses, RefusedError naming the options that it dropped
@@ -48,12 +60,19 @@ def create(netlink: Netlink, plan: BondPlan) -> BondState:
     body = messages.link(0, *parts, _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data))
     doing = f"make the bond {plan.name} with {', '.join(map(str, settings))}"
     netlink.send(Request(nl.RTM_NEWLINK, doing, body, _NEW))
-    made = links.read(netlink, plan.name)
-    if made is None:
+    if not known_to_kernel.issuperset(data):
+        _prove(netlink, plan.name, settings)
+        known_to_kernel.update(data)
+    index = links.index(netlink, plan.name)
+    if not index:
         raise KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
-    state = _state(made, [made])
-    _refuse_dropped(settings, state)
-    return state
+    return Handle(index, plan.name)
+
+
+def _prove(netlink: Netlink, name: str, settings: Iterable[Setting]) -> None:
+    made = links.read(netlink, name)
+    if made:
+        _refuse_dropped(settings, _state(made, [made]))
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
@@ -67,7 +86,7 @@ def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
         )
 
 
-def add_member(netlink: Netlink, member: Member, index: int, bond: BondState) -> None:
+def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | BondState) -> None:
     """Put the link of that index, which must be down, into the bond; the kernel brings it up."""
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
     netlink.send(Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
@@ -80,14 +99,14 @@ def add_member(netlink: Netlink, member: Member, index: int, bond: BondState) ->
         netlink.send(Request(nl.RTM_NEWLINK, doing, messages.link(index, info)))
 
 
-def set_primary(netlink: Netlink, bond: BondState, name: str, index: int) -> None:
+def set_primary(netlink: Netlink, bond: Handle | BondState, name: str, index: int) -> None:
     """Make the member of that index the primary."""
     info = _info(IFLA_INFO_KIND, IFLA_INFO_DATA, {"primary": index})
     doing = f"make {name} the primary of {bond.name}"
     netlink.send(Request(nl.RTM_NEWLINK, doing, messages.link(bond.index, info)))
 
 
-def set_up(netlink: Netlink, bond: BondState) -> None:
+def set_up(netlink: Netlink, bond: Handle) -> None:
     """Bring the bond up."""
     body = messages.link(bond.index, flags=IFF_UP, change=IFF_UP)
     netlink.send(Request(nl.RTM_NEWLINK, f"bring {bond.name} up", body))
@@ -101,7 +120,7 @@ def _info(kind: int, place: int, values: Mapping[str, OptionValue]) -> bytes:
     return messages.attribute(IFLA_LINKINFO, parts)
 
 
-def delete(netlink: Netlink, bond: Link) -> None:
+def delete(netlink: Netlink, bond: Link | LinkMessage) -> None:
     """Take the bond away; the kernel closes its members and gives MAC and MTU back to them."""
     doing = f"delete the bond {bond.name}"
     with nl.passing_over(errno.ENODEV):

@@ -4,7 +4,7 @@ import array
 import errno
 import fcntl
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -36,6 +36,7 @@ from sriovbond.kernel.netlink import Netlink, Request
 
 # include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
 _VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_LINK_STATE, _VF_TRUST, _VF_VLAN_LIST = 1, 2, 4, 5, 9, 12
+_FIRST_NUMBER: Final = struct.Struct("=4xI")
 _VF_VALUE: Final = struct.Struct("=II")
 _VF_TAG: Final = struct.Struct("=III")  # of IFLA_VF_VLAN
 _VF_PROTOCOL: Final = struct.Struct("!12xH")  # of IFLA_VF_VLAN_INFO
@@ -45,25 +46,40 @@ _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
 _VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
 _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
+_SIOCGIFINDEX: Final = 0x8933
+_IFREQ_INDEX: Final = struct.Struct("=16si20x")  # struct ifreq with its ifr_ifindex
 _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
-    """Return every link of the socket's namespace; with what PFs say of their VFs if asked."""
-    return _links(netlink, read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0))
+    """Return every link of the socket's namespace, each by itself.
+
+    What is on it, and what it is in, is for `related` to say; what a PF says of its VFs, if asked.
+    """
+    told = read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
+    return _with_bus_addresses(netlink, [_link(one) for one in told])
 
 
-def _links(netlink: Netlink, told: Sequence[LinkMessage]) -> list[Link]:
+def related(netlink: Netlink, mask: int = 0) -> list[Link]:
+    """Return every link of the socket's namespace, with what it has to do with others."""
+    return _related(netlink, read_all(netlink, "list the links", mask))
+
+
+def _related(
+    netlink: Netlink, told: Sequence[LinkMessage], vfs: Collection[int] | None = None
+) -> list[Link]:
     uppers, masters = _uppers(told), ports.masters(told)
-    found = [
-        _link(one, tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER)))
-        for one in told
-    ]
+    found = []
+    for one in told:
+        upon, within = tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER))
+        found.append(_link(one, upon, within, vfs))
     return _with_representors(_with_bus_addresses(netlink, found), ports.representors(told))
 
 
-def of_devices(netlink: Netlink, names: Mapping[str, Sequence[str]]) -> dict[str, Link]:
-    """Return the links of devices, by device, with what they say of their VFs.
+def of_devices(
+    netlink: Netlink, names: Mapping[str, Sequence[str]], vfs: Collection[int]
+) -> dict[str, Link]:
+    """Return the links of devices, by device, with what they say of the VFs of these numbers.
 
     `names` are those of each device's links, if known: a node has hundreds of others, of which
     nothing is asked unless it matters who else is in a bond, or which link is a representor.
@@ -73,7 +89,7 @@ def of_devices(netlink: Netlink, names: Mapping[str, Sequence[str]]) -> dict[str
     if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
         told = read_all(netlink, "list the links", RTEXT_FILTER_VF)
     # a PF's representors have its address too, but tell of no VFs: the PF comes last
-    found = sorted(_links(netlink, told), key=lambda link: bool(link.vfs))
+    found = sorted(_related(netlink, told, vfs), key=lambda link: bool(link.vfs))
     return {link.device: link for link in found if link.device in names}
 
 
@@ -84,7 +100,7 @@ def _is_lower(told: LinkMessage) -> bool:
 def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     """Return what the kernel says of every link, but its statistics."""
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
-    return [LinkMessage(one) for one in netlink.dump(Request(nl.RTM_GETLINK, doing, body))]
+    return [messages.read_link(one) for one in netlink.dump(Request(nl.RTM_GETLINK, doing, body))]
 
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
@@ -95,16 +111,25 @@ def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
     key = messages.name(IFLA_IFNAME if size <= NAME_MAX else IFLA_ALT_IFNAME, name)
     body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     try:
-        return LinkMessage(netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body)))
+        return messages.read_link(netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body)))
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return None
         raise
 
 
+def index(netlink: Netlink, name: str) -> int:
+    """Return the index of the link of that name, 0 where none is; without reading all of it."""
+    try:
+        told = fcntl.ioctl(netlink.fileno(), _SIOCGIFINDEX, _IFREQ_INDEX.pack(name.encode(), 0))
+    except OSError:
+        return 0
+    return int(_IFREQ_INDEX.unpack(told)[1])
+
+
 def snapshot(netlink: Netlink) -> list[Link]:
     """Return every link with the addresses and routes that it carries."""
-    found = dump(netlink)
+    found = related(netlink)
     addresses = carried.addresses(netlink, {link.index: link.mac for link in found})
     standing = list(carried.unicast_routes(netlink))
     routes = carried.routes(standing)
@@ -246,7 +271,14 @@ def _change(
     netlink.send(Request(nl.RTM_NEWLINK, doing, body))
 
 
-def _link(told: LinkMessage, uppers: tuple[str, ...] = (), within: Master | None = None) -> Link:
+def _link(
+    told: LinkMessage,
+    uppers: tuple[str, ...] = (),
+    within: Master | None = None,
+    vfs: Collection[int] | None = None,
+) -> Link:
+    """Make a link of what the kernel says; of its VFs those of these numbers, all where None."""
+    listed = told.attributes.get(IFLA_VFINFO_LIST)
     return Link(
         index=told.index,
         name=told.name,
@@ -263,8 +295,8 @@ def _link(told: LinkMessage, uppers: tuple[str, ...] = (), within: Master | None
         device=told.device,
         alias=told.text(IFLA_IFALIAS),
         uppers=uppers,
-        vfs=tuple(_vfs(told.attributes.get(IFLA_VFINFO_LIST, b""))),
-        altnames=tuple(told.altnames()),
+        vfs=tuple(_vfs(listed, vfs)) if listed else (),
+        altnames=told.altnames,
     )
 
 
@@ -272,15 +304,19 @@ def _uppers(told: Sequence[LinkMessage]) -> dict[int, list[str]]:
     """Return, by the lower link's index, the names of links upon it in the same namespace."""
     uppers: dict[int, list[str]] = {}
     for one in told:
+        if IFLA_LINK not in one.attributes or IFLA_LINK_NETNSID in one.attributes:
+            continue
         lower = one.number(IFLA_LINK)
-        is_here = IFLA_LINK_NETNSID not in one.attributes and lower != one.index
-        if lower and is_here and one.kind != "veth":
+        if lower not in (0, one.index) and one.kind != "veth":
             uppers.setdefault(lower, []).append(one.name)
     return uppers
 
 
-def _vfs(listed: bytes) -> Iterator[VfSettings]:
+def _vfs(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
     for _, _, info in nl.attributes(listed, 0):
+        # its first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
+        if wanted is not None and _FIRST_NUMBER.unpack_from(info)[0] not in wanted:
+            continue
         told = messages.by_number(info)
         number, vlan, qos = _VF_TAG.unpack_from(told[_VF_VLAN])
         state = _vf_value(told, _VF_LINK_STATE)
@@ -322,6 +358,8 @@ def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
 def _with_representors(links: list[Link], representors: set[int]) -> list[Link]:
     """Tell of each link whether others, of these indexes, stand for VFs of its device."""
     devices = {link.device for link in links if link.index in representors} - {""}
+    if not devices:
+        return links
     return [
         replace(link, has_representors=True)
         if link.device in devices and link.index not in representors

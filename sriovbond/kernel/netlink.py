@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -36,13 +36,18 @@ RTM_NEWNSID, RTM_DELNSID, RTM_GETNSID = 88, 89, 90
 HEADER: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
 _COOKIE: Final = struct.Struct("=Q")
+_TIMEVAL: Final = struct.Struct("@ll")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER_BYTES: Final = 1 << 18
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 10
 _DUMP_TRIES: Final = 5
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
+
+
+class _ChangedMeanwhileError(Exception):
+    """A dump that is none of one moment (NLM_F_DUMP_INTR)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class Netlink:
         for choice in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self._choose(choice)
         self._socket.bind((0, 0))
-        self._socket.settimeout(_TIMEOUT_S)
+        # the kernel's own timeout: the socket's would cost a poll before each call
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(_TIMEOUT_S, 0))
 
     def _choose(self, choice: int) -> None:
         try:
@@ -119,8 +125,7 @@ class Netlink:
 
         Raises KernelError with the errno and the kernel's own text (extack).
         """
-        for _ in self._talk(request, request.flags | NLM_F_ACK):
-            pass
+        self._talk(request, request.flags | NLM_F_ACK)
 
     def get(self, request: Request) -> bytes:
         """Return the one object asked for; KernelError ENODEV where a link is not there."""
@@ -137,54 +142,53 @@ class Netlink:
     def ask(self, request: Request, *, is_dump: bool) -> list[bytes]:
         """Return the bodies of the answers; a dump is asked for again if it changed meanwhile."""
         if not is_dump:
-            return list(self._talk(request, NLM_F_ACK))
+            return self._talk(request, NLM_F_ACK)
         for _ in range(_DUMP_TRIES):
-            try:
-                return list(self._talk(request, NLM_F_DUMP))
-            except InterruptedError:
-                continue
+            with suppress(_ChangedMeanwhileError):
+                return self._talk(request, NLM_F_DUMP)
         raise KernelError(
             f"cannot {request.doing}: it changed faster than it could be read", errno.EINTR
         )
 
-    def _talk(self, request: Request, flags: int) -> Iterator[bytes]:
+    def _talk(self, request: Request, flags: int) -> list[bytes]:
         for tap in taps:
             tap(request)
         self._sequence += 1
         length = HEADER.size + len(request.body)
         header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
-        interrupted = False
         try:
             self._socket.send(header + request.body)
-            for type_, flags_, body in self._replies():
-                interrupted |= bool(flags_ & NLM_F_DUMP_INTR)
-                if type_ == NLMSG_ERROR or (type_ == NLMSG_DONE and len(body) >= _INT.size):
-                    _raise_for(request, type_, flags_, body)
-                if type_ in (NLMSG_ERROR, NLMSG_DONE):
-                    break
-                yield body
-        except TimeoutError as error:
+            return self._answers(request)
+        except BlockingIOError as error:
             raise KernelError(
-                f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S:.0f} s",
+                f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S} s",
                 errno.ETIMEDOUT,
             ) from error
         except OSError as error:
             raise _kernel_error(request, error.errno or errno.EIO) from error
-        if interrupted:
-            raise InterruptedError
 
-    def _replies(self) -> Iterator[tuple[int, int, bytes]]:
+    def _answers(self, request: Request) -> list[bytes]:
+        bodies = []
+        seen_flags = 0
         while True:
-            received, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
-            if sender:  # not the kernel: a process of the pod may write to our socket there
-                continue
-            data = memoryview(received)
-            offset = 0
+            data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
+            # not the kernel's: a process of the pod may write to our socket there
+            offset = len(data) if sender else 0
             while offset < len(data):
                 length, type_, flags, sequence, _ = HEADER.unpack_from(data, offset)
-                if sequence == self._sequence:
-                    yield type_, flags, bytes(data[offset + HEADER.size : offset + length])
+                body = data[offset + HEADER.size : offset + length]
                 offset += (length + 3) & ~3
+                if sequence != self._sequence:
+                    continue
+                seen_flags |= flags
+                if type_ not in (NLMSG_ERROR, NLMSG_DONE):
+                    bodies.append(body)
+                    continue
+                if len(body) >= _INT.size:
+                    _raise_for(request, type_, flags, body)
+                if seen_flags & NLM_F_DUMP_INTR:
+                    raise _ChangedMeanwhileError
+                return bodies
 
 
 @contextmanager
@@ -206,11 +210,6 @@ def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:
         start = offset + _ATTRIBUTE.size
         yield number & 0x3FFF, start, body[start : offset + length]
         offset += (length + 3) & ~3
-
-
-def text(name: str | bytes) -> str:
-    """Return a name that a pod may have made of any bytes."""
-    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
 
 
 def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:

@@ -22,7 +22,7 @@ def masters(found: Sequence[LinkMessage]) -> dict[int, Master]:
     """Return, by index, the links that have others in them."""
     inside: dict[int, list[str]] = {}
     for one in found:
-        if one.number(IFLA_MASTER):
+        if IFLA_MASTER in one.attributes:
             inside.setdefault(one.number(IFLA_MASTER), []).append(one.name)
     return {
         one.index: Master(
@@ -35,7 +35,8 @@ def masters(found: Sequence[LinkMessage]) -> dict[int, Master]:
 
 def representors(found: Sequence[LinkMessage]) -> set[int]:
     """Return the indexes of links that are the host's end of a VF (switchdev mode)."""
-    return {one.index for one in found if _REPRESENTOR.fullmatch(one.text(IFLA_PHYS_PORT_NAME))}
+    named = [one for one in found if IFLA_PHYS_PORT_NAME in one.attributes]
+    return {one.index for one in named if _REPRESENTOR.fullmatch(one.text(IFLA_PHYS_PORT_NAME))}
 
 
 def _bond_mode(one: LinkMessage) -> str:

@@ -154,7 +154,7 @@ def read(home: Netlink, nsid: int) -> dict[int, Heard]:
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
     request = Request(nl.RTM_GETLINK, "list the links of a pod", body)
-    found = (_heard(LinkMessage(answer)) for answer in home.dump(request))
+    found = (_heard(messages.read_link(answer)) for answer in home.dump(request))
     return {link.index: link for link in found}
 
 
@@ -176,7 +176,7 @@ def _events(
         if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
             # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
             if is_link_wanted and body[0] == socket.AF_UNSPEC:
-                yield _link_event(nsid, LinkMessage(body), is_gone=type_ == nl.RTM_DELLINK)
+                yield _link_event(nsid, messages.read_link(body), is_gone=type_ == nl.RTM_DELLINK)
         elif type_ == nl.RTM_DELNSID and nsid is None:
             yield NamespaceEvent(_nsid_in(body))
         offset += (max(length, nl.HEADER.size) + 3) & ~3

@@ -88,8 +88,8 @@ def header() -> str:
 
 def _supported() -> str:
     """Return the part of VERSION's answer that is always the same, as `dispatch` prints it."""
-    told = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)}, indent=4)
-    return told.removeprefix("{\n").removesuffix("\n}")
+    told = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)})
+    return told.removeprefix("{").removesuffix("}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -174,15 +174,14 @@ static const char *asked_version(void) {
 
 static bool say(const char *rest) {
     static char text[2048];
-    int bytes = snprintf(text, sizeof text, "{\n    \"cniVersion\": \"%s\",\n%s\n}\n", asked_version(),
-                         rest);
+    int bytes = snprintf(text, sizeof text, "{\"cniVersion\": \"%s\", %s}\n", asked_version(), rest);
     allow(1);
     return write_whole(STDOUT_FILENO, text, (size_t)bytes);
 }
 
 static int fail(int code, const char *msg) {
     char rest[1536];
-    snprintf(rest, sizeof rest, "    \"code\": %d,\n    \"msg\": \"%s\"", code, msg);
+    snprintf(rest, sizeof rest, "\"code\": %d, \"msg\": \"%s\"", code, msg);
     say(rest);
     return 1;
 }

@@ -1,7 +1,7 @@
 """ADD and DEL of a pod's bond, timed in the VM: `make bench`, which runs it there.
 
-All subjects in turn in one run, over links in the same state: down, with their own MAC and MTU.
-What the mover does, and putting that state back, is not timed.
+All subjects in turn in one run, over links as SR-IOV CNI leaves them in a pod: up, with their own
+MAC and MTU. What the mover does, and putting that state back, is not timed.
 """
 
 import os
@@ -120,7 +120,7 @@ def _rounds(case: Case) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """Has a pod's members as the mover left them: down, with their own MAC and MTU."""
+    """Has a pod's members as the mover left them: up, with their own MAC and MTU."""
 
     namespace: netns.Namespace
     wanted: tuple[tuple[str, int], ...]
@@ -136,12 +136,12 @@ def _put_back(pod: Pod) -> Iterator[_Put]:
 
 
 def _states(namespace: netns.Namespace) -> tuple[tuple[str, int], ...]:
-    """Take the members down; return what must not differ from one subject to the next."""
+    """Bring the members up; return what must not differ from one subject to the next."""
     found = [link for name in MEMBERS if (link := links.find(namespace.netlink, name))]
     for link in found:
         assert not link.master
-        if link.is_up:
-            links.set_down(namespace.netlink, link)
+        if not link.is_up:
+            links.set_up(namespace.netlink, link)
     return tuple((link.mac, link.mtu) for link in found)
 
 
@@ -149,7 +149,7 @@ def _states(namespace: netns.Namespace) -> tuple[tuple[str, int], ...]:
 def _vf_pod(layout: rig.Layout) -> Iterator[Pod]:
     with a_pod() as pod:
         for pf, name in zip(layout.pfs, MEMBERS, strict=False):
-            pod.give(pf.vfs[0].name, name, is_up=False)
+            pod.give(pf.vfs[0].name, name)
         yield pod
     rig.reset_vfs()
 

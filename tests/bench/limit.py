@@ -24,7 +24,7 @@ OPTIONS: Final = (
     (FAIL_OVER_MAC, b"\1"),
     (NUM_PEER_NOTIF, b"\x0f"),
 )
-UP: Final = 1
+DOWN, UP = 0, 1  # IFF_UP
 INDEX: Final = 40_000  # asked for, so that nothing need be read
 ADDRESSES: Final = (
     (socket.AF_INET, 24, "198.51.100.9"),
@@ -57,7 +57,7 @@ class Messages:
 
 @contextmanager
 def messages(pod: Pod, members: Sequence[str], *, addressed: bool) -> Iterator[Messages]:
-    """Make all messages for a bond over these links, which are down, with addresses if asked."""
+    """Make all messages for a bond over these links, which are up, with addresses if asked."""
     with netns.opened(pod.path) as space:
         indices = [link.index for name in members if (link := links.find(space.netlink, name))]
         with space.run(_socket) as talk:
@@ -74,10 +74,11 @@ def _make(members: Sequence[int], *, addressed: bool) -> Iterator[bytes]:
     options = b"".join(_attribute(number, value) for number, value in OPTIONS)
     info = _attribute(IFLA_INFO_KIND, b"bond") + _attribute(IFLA_INFO_DATA, options)
     named = _attribute(IFLA_IFNAME, b"bond0\0") + _attribute(IFLA_LINKINFO, info)
-    yield _link(RTM_NEWLINK, INDEX, named, flags=MADE_ANEW)
+    yield _link(RTM_NEWLINK, INDEX, named, MADE_ANEW)
     for member in members:
+        yield _link(RTM_NEWLINK, member, change=(DOWN, UP))  # the bond takes no other
         yield _link(RTM_NEWLINK, member, _attribute(IFLA_MASTER, struct.pack("=I", INDEX)))
-    yield _link(RTM_NEWLINK, INDEX, is_up=UP)
+    yield _link(RTM_NEWLINK, INDEX, change=(UP, UP))
     for family, prefix, address in ADDRESSES if addressed else ():
         packed = socket.inet_pton(family, address)
         body = struct.pack("=BBBBI", family, prefix, 0, 0, INDEX)
@@ -86,9 +87,13 @@ def _make(members: Sequence[int], *, addressed: bool) -> Iterator[bytes]:
 
 
 def _link(
-    type_: int, index: int, attributes: bytes = b"", *, is_up: int = 0, flags: int = 0
+    type_: int,
+    index: int,
+    attributes: bytes = b"",
+    flags: int = 0,
+    change: tuple[int, int] = (0, 0),
 ) -> bytes:
-    return _message(type_, struct.pack("=BxHiII", 0, 0, index, is_up, is_up) + attributes, flags)
+    return _message(type_, struct.pack("=BxHiII", 0, 0, index, *change) + attributes, flags)
 
 
 def _message(type_: int, body: bytes, flags: int) -> bytes:

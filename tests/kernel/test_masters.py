@@ -5,6 +5,7 @@ import pytest
 from sriovbond.bond.links import Link, Master
 from sriovbond.bond.options import BondMode
 from sriovbond.kernel import links, netns
+from sriovbond.kernel.messages import RTEXT_FILTER_VF
 from tests.support import pf
 from tests.support.pods import Pod
 from tests.vm import rig as rigs
@@ -14,7 +15,7 @@ PORTS = ("net1", "net2")
 
 def seen(path: str | None = None) -> dict[str, Link]:
     with netns.own() if path is None else netns.opened(path) as namespace:
-        return {link.name: link for link in links.dump(namespace.netlink, with_vfs=True)}
+        return {link.name: link for link in links.related(namespace.netlink, RTEXT_FILTER_VF)}
 
 
 @pytest.mark.parametrize("mode", BondMode)

@@ -22,6 +22,7 @@ from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.dispatch import REFUSED
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netlink import Netlink, Request
 from tests.kernel.conftest import Wires
 from tests.support import wire
@@ -106,7 +107,10 @@ class Bench:
         """Make a bond as ADD does, past all that judges what is asked, and take it away."""
         settings = tuple(Setting(name, value) for name, value in {"mode": mode, **asked}.items())
         try:
-            return bonding.create(self.netlink, BondPlan("bond0", settings, (), 1500))
+            bonding.create(self.netlink, BondPlan("bond0", settings, (), 1500))
+            made = bonding.observe(self.netlink, "bond0")
+            assert made is not None
+            return made
         finally:
             self.remove()
 
@@ -253,9 +257,10 @@ def is_known(one: Value) -> bool:
 
 
 def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
-    runtime: Runtime, wires: Wires
+    runtime: Runtime, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the kernel knows all of them, a second socket forgets one for it."""
+    monkeypatch.setattr(bonding, "known_to_kernel", set[str]())
     seen: list[Request] = []
 
     def forget(request: Request) -> None:
@@ -313,7 +318,7 @@ def test_the_kernel_takes_a_primary_in_the_modes_of_its_row(wires: Wires) -> Non
 
 
 @contextmanager
-def member_of_a_bond(pod: Pod, mode: BondMode) -> Iterator[tuple[Netlink, BondState, Link]]:
+def member_of_a_bond(pod: Pod, mode: BondMode) -> Iterator[tuple[Netlink, Handle, Link]]:
     """Make a bond in the pod for a while; give a socket there, the bond, and a link for it."""
     with netns.opened(pod.path) as inside:
         link = links.find(inside.netlink, "net1")

@@ -490,7 +490,7 @@ def test_nothing_is_left_behind(kubelet: Kubelet, tmp_path: Path) -> None:
         read_claims(kubelet.socket, NF1)
         problem(read_pod(tmp_path / "s", NF1))
 
-    # gRPC's threads, those of earlier tests too, end by themselves after the last channel is closed.
+    # gRPC's threads, and those of earlier tests, end by themselves after the last channel is closed
     ends = time.monotonic() + 5
     while _grown(before) and time.monotonic() < ends:
         time.sleep(0.01)

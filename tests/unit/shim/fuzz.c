@@ -71,7 +71,7 @@ static int play_agent(int channel, const struct sockaddr *name, socklen_t bytes)
 static void judge(int status, int out) {
     ssize_t told = pread(out, printed, sizeof printed, 0);
     if (told < 0) abort();
-    bool own = told > 20 && !memcmp(printed, "{\n    \"cniVersion\": \"", 20);
+    bool own = told > 16 && !memcmp(printed, "{\"cniVersion\": \"", 16);
     bool relayed = sent_bytes >= HEAD + NUMBER + (size_t)told &&
                    !memcmp(printed, sent + HEAD + NUMBER, (size_t)told);
     if (!(own || relayed || !told) || status < 0 || status > 255) abort();
