@@ -4,7 +4,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from deviceinfo import Ask
@@ -56,12 +56,11 @@ def answer(
     `asks` are sources of device facts beyond this node.
     Never raises: what goes wrong is the answer.
     """
-    version = _version_of(stdin)
     try:
-        request = replace(parse_request(environ, stdin), netns_descriptor=netns_descriptor)
+        request = parse_request(environ, stdin, netns_descriptor)
         return Answer(_served(request, host, asks), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
-        return Answer(_json(error_json(version, _as_cni(error))), 1)
+        return Answer(_json(error_json(_version_of(stdin), _as_cni(error))), 1)
 
 
 def _served(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:

@@ -1,6 +1,7 @@
 """What ADD is about to change, on disk before it changes it; and one lock an attachment.
 
 A record is the only thing that DEL needs: no configuration, no prevResult, no namespace.
+Where every ADD passes, paths are texts: a Path costs more than what is done with it.
 """
 
 import fcntl
@@ -99,20 +100,21 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
     descriptor: a program that inherits it holds the lock too, until it has ended.
     """
     folder = _folder(host.run)  # not on the disk: a DEL must work when that is full
-    path = folder / key(container_id, ifname)
+    name = key(container_id, ifname)
+    path = f"{folder}/{name}"
     descriptor = _lock(path, host.lock_timeout_s)
     try:
-        _unlink(_fresh(host, path.name))
+        _unlink(_fresh(host, name))
         yield descriptor
     finally:
-        _unlink(str(path))  # an unlocked file that stays is in nobody's way
+        _unlink(path)  # an unlocked file that stays is in nobody's way
         os.close(descriptor)
 
 
 def is_locked(host: Host, attachment: str) -> bool:
     """Tell whether a call has the attachment of that key at this moment."""
     try:
-        descriptor = _open_lock(host.run / attachment, 0)
+        descriptor = _open_lock(f"{host.run}/{attachment}", 0)
     except FileNotFoundError:
         return False
     try:
@@ -135,7 +137,7 @@ def write(host: Host, record: Record) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(fresh, path)  # noqa: PTH104 - a Path costs more
+        os.rename(fresh, path)  # noqa: PTH104 - see above
         _sync(folder)
     except OSError as error:
         _unlink(fresh)
@@ -195,7 +197,7 @@ def _fresh(host: Host, key: str) -> str:
 def _unlink(path: str) -> None:
     """Take a file away that is in nobody's way where it stays."""
     with suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 - a Path costs more
+        os.unlink(path)  # noqa: PTH108 - see above
 
 
 def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:
@@ -260,7 +262,7 @@ def make_folder(host: Host) -> Path:
 
 def _folder(path: Path) -> Path:
     try:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - see above
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
@@ -275,33 +277,34 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(path: Path, timeout_s: float) -> int:
+def _lock(path: str, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
             descriptor = _open_lock(path, os.O_CREAT)
         except OSError as error:
             why = error.strerror
-            raise MachineError(f"cannot make the lock {str(path)!r}: {why}") from error
+            raise MachineError(f"cannot make the lock {path!r}: {why}") from error
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _stands(path, descriptor):
                 return descriptor
         os.close(descriptor)
         if time.monotonic() > deadline:
+            name = path.rpartition("/")[2]
             raise TryLaterError(
-                f"cannot lock the attachment {path.name!r}: another call has held it for "
+                f"cannot lock the attachment {name!r}: another call has held it for "
                 f"{timeout_s:g} s; try again when it has ended"
             )
         time.sleep(_LOCK_PAUSE_S)
 
 
-def _open_lock(path: Path, creation: int) -> int:
+def _open_lock(path: str, creation: int) -> int:
     return os.open(path, os.O_RDWR | creation | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _stands(path: Path, descriptor: int) -> bool:
+def _stands(path: str, descriptor: int) -> bool:
     """Tell whether the locked file is still the one at the path: its last holder removes it."""
     with suppress(FileNotFoundError):
-        return path.stat().st_ino == os.fstat(descriptor).st_ino
+        return os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 - see above
     return False

@@ -28,11 +28,13 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
     missing = [link.name or str(link) for link, members in found if not members]
     if missing:
         raise ConfigError(_missing(missing, place, seen))
-    return [
-        replace(member, prio=link.prio, queue_id=link.queue_id)
-        for link, members in found
-        for member in members
-    ]
+    return [_asked(member, link) for link, members in found for member in members]
+
+
+def _asked(member: Member, link: LinkSelector) -> Member:
+    if link.prio is None and link.queue_id is None:
+        return member
+    return replace(member, prio=link.prio, queue_id=link.queue_id)
 
 
 def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:

@@ -62,7 +62,9 @@ class Attachment:
     ifname: str
 
 
-def parse_request(environ: Mapping[str, str], stdin: bytes) -> CniRequest:
+def parse_request(
+    environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None = None
+) -> CniRequest:
     """Read one call (SPEC section 2), in the order of Go's skel: variables, stdin, name, version.
 
     A DEL is never refused for its stdin or CNI_ARGS: what is wrong there is in `faults`.
@@ -90,6 +92,7 @@ def parse_request(environ: Mapping[str, str], stdin: bytes) -> CniRequest:
         netns_override=environment.is_true(environ.get("CNI_NETNS_OVERRIDE", "")),
         prev_result=prev_result,
         faults=tuple(reading.faults),
+        netns_descriptor=netns_descriptor,
     )
 
 

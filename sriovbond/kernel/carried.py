@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.bond.links import Carried
-from sriovbond.errors import KernelError
 from sriovbond.kernel import messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
@@ -196,18 +195,11 @@ def default_route_carriers(standing: Iterable[RouteMessage]) -> set[int]:
     return {hop.index for one in standing if one.prefix == 0 for hop in next_hops(one)}
 
 
-def unicast_routes(netlink: Netlink) -> Iterator[RouteMessage]:
-    """Yield the unicast routes of every table, of both families."""
-    for family in FAMILIES:
-        request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(family))
-        try:
-            bodies = netlink.dump(request)
-        except KernelError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # no IPv6 here
-                raise
-            continue
-        standing = map(messages.read_route, bodies)
-        yield from (one for one in standing if one.type == _RTN_UNICAST)
+def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
+    """Return the unicast routes of every table, of both families."""
+    request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
+    standing = (messages.read_route(body) for body in netlink.dump(request))
+    return [one for one in standing if one.family in FAMILIES and one.type == _RTN_UNICAST]
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:

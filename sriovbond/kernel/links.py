@@ -131,7 +131,7 @@ def snapshot(netlink: Netlink) -> list[Link]:
     """Return every link with the addresses and routes that it carries."""
     found = related(netlink)
     addresses = carried.addresses(netlink, {link.index: link.mac for link in found})
-    standing = list(carried.unicast_routes(netlink))
+    standing = carried.unicast_routes(netlink)
     routes = carried.routes(standing)
     default = carried.default_route_carriers(standing)
     return [
@@ -141,6 +141,8 @@ def snapshot(netlink: Netlink) -> list[Link]:
             routes=tuple(routes.get(link.index, ())),
             has_default_route=link.index in default,
         )
+        if link.index in addresses or link.index in routes or link.index in default
+        else link
         for link in found
     ]
 
