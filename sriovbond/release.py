@@ -52,6 +52,11 @@ class Outcome:
         for fault in links.restore(netlink, found, wanted):
             self.losses.append(fault.message)
 
+    def restore_itself(self, netlink: Netlink, found: Link, wanted: Link) -> None:
+        """Make a link what it was, but down, and without what it carried; likewise."""
+        for fault in links.restore_itself(netlink, found, wanted):
+            self.losses.append(fault.message)
+
     def restore_spanning(self, netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> None:
         """Set the routes over several links again, when all are restored; likewise."""
         for fault in links.restore_spanning(netlink, pairs):
@@ -198,17 +203,13 @@ def _release_member(
     pod: Namespace, record: Record, member: Member, found: Link, outcome: Outcome
 ) -> None:
     if member.place is Place.HOST:
-        outcome.restore(pod.netlink, found, _bare(member.link))
+        outcome.restore_itself(pod.netlink, found, member.link)
         send_link_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
-        outcome.restore(pod.netlink, found, _bare(member.link))
+        outcome.restore_itself(pod.netlink, found, member.link)
     else:
         outcome.restore(pod.netlink, found, member.link)
-
-
-def _bare(link: Link) -> Link:
-    return replace(link, is_up=False, addresses=(), routes=())
 
 
 def send_home(pod: Namespace, name: str) -> None:

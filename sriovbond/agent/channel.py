@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from sriovbond.agent.wire import FrameError, Request
 _UCRED: Final = struct.Struct("3i")
 _FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds drops it
 _CHUNK_BYTES: Final = 1 << 16
+_CONTROL_BYTES: Final = socket.CMSG_SPACE(64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
     descriptors: list[int] = []
     deadline = time.monotonic() + timeout_s
     try:
-        head = _exactly(connection, wire.HEAD_BYTES, deadline, descriptors)
-        body = _exactly(connection, wire.request_length(head), deadline, descriptors)
+        body = _body(connection, wire.request_length, deadline, descriptors)
         if len(descriptors) > 1:
             raise FrameError(f"{len(descriptors)} descriptors")
         yield Received(wire.decode_request(body), next(iter(descriptors), None))
@@ -80,27 +80,38 @@ def call(path: Path, request: Request, timeout_s: float) -> tuple[bytes, int]:
         connection.settimeout(timeout_s)
         connection.connect(str(path))
         connection.sendall(wire.encode_request(request))
-        head = _exactly(connection, wire.HEAD_BYTES, deadline, [])
-        return wire.decode_answer(_exactly(connection, wire.answer_length(head), deadline, []))
+        return wire.decode_answer(_body(connection, wire.answer_length, deadline, []))
 
 
-def _exactly(
-    connection: socket.socket, count: int, deadline: float, descriptors: list[int]
+def _body(
+    connection: socket.socket,
+    length_of: Callable[[bytes], int],
+    deadline: float,
+    descriptors: list[int],
 ) -> bytes:
+    """Return the body of the one frame that comes; `length_of` reads its head."""
     content = bytearray()
-    while len(content) < count:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("it did not come in time")
-        connection.settimeout(left_s)
-        room = min(count - len(content), _CHUNK_BYTES)
-        chunk, control, _, _ = connection.recvmsg(room, socket.CMSG_SPACE(64), _FLAGS)
-        for level, kind, told in control:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                numbers = array.array("i")
-                numbers.frombytes(told[: len(told) - len(told) % numbers.itemsize])
-                descriptors += numbers
-        if not chunk:
-            raise FrameError(f"it ended after {len(content)} bytes of {count}")
-        content += chunk
-    return bytes(content)
+    whole = wire.HEAD_BYTES
+    while len(content) < whole:
+        content += _some(connection, deadline, descriptors, len(content))
+        if whole == wire.HEAD_BYTES <= len(content):
+            whole += length_of(bytes(content[: wire.HEAD_BYTES]))
+    if len(content) > whole:
+        raise FrameError(f"{len(content) - whole} bytes more than were announced")
+    return bytes(content[wire.HEAD_BYTES :])
+
+
+def _some(connection: socket.socket, deadline: float, descriptors: list[int], so_far: int) -> bytes:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("it did not come in time")
+    connection.settimeout(left_s)
+    chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
+    for level, kind, told in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers = array.array("i")
+            numbers.frombytes(told[: len(told) - len(told) % numbers.itemsize])
+            descriptors += numbers
+    if not chunk:
+        raise FrameError(f"it ended after {so_far} bytes")
+    return chunk

@@ -129,7 +129,7 @@ def delete(netlink: Netlink, bond: Link | LinkMessage) -> None:
 
 def observe(netlink: Netlink, name: str) -> BondState | None:
     """Return the bond and its members as the kernel tells them; None where no bond is."""
-    told = links.read_all(netlink, f"look at {name}")
+    told = links.read_others(netlink, f"look at {name}")
     found = next((one for one in told if one.name == name), None)
     return _state(found, told) if found and found.kind == _BOND else None
 

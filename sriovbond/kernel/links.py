@@ -52,11 +52,11 @@ _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
-    """Return every link of the socket's namespace, each by itself.
+    """Return every link of the socket's namespace but the loopback, each by itself.
 
     What is on it, and what it is in, is for `related` to say; what a PF says of its VFs, if asked.
     """
-    told = read_all(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
+    told = read_others(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
     return _with_bus_addresses(netlink, [_link(one) for one in told])
 
 
@@ -99,8 +99,18 @@ def _is_lower(told: LinkMessage) -> bool:
 
 def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     """Return what the kernel says of every link, but its statistics."""
+    return [messages.read_link(one) for one in _told(netlink, doing, mask)]
+
+
+def read_others(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
+    """Return what the kernel says of every link but the loopback, which is in no bond."""
+    told = _told(netlink, doing, mask)
+    return [messages.read_link(one) for one in told if not messages.is_loopback(one)]
+
+
+def _told(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
-    return [messages.read_link(one) for one in netlink.dump(Request(nl.RTM_GETLINK, doing, body))]
+    return netlink.dump(Request(nl.RTM_GETLINK, doing, body))
 
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
@@ -210,7 +220,13 @@ def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     Returns what the kernel refused, after all has been tried. Idempotent. Routes that need other
     links too are left to `restore_spanning`.
     """
-    return _tried((*_steps_back(netlink, found, wanted), *_carried_back(netlink, found, wanted)))
+    own = _steps_back(netlink, found, wanted, is_wanted_up=wanted.is_up)
+    return _tried((*own, *_carried_back(netlink, found, wanted)))
+
+
+def restore_itself(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
+    """Make `found` what the snapshot shows but down, and without what it carried; as `restore`."""
+    return _tried(_steps_back(netlink, found, wanted, is_wanted_up=False))
 
 
 def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:
@@ -241,7 +257,9 @@ def _tried(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
     return failures
 
 
-def _steps_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:
+def _steps_back(
+    netlink: Netlink, found: Link, wanted: Link, *, is_wanted_up: bool
+) -> Iterator[Callable[[], None]]:
     is_up = found.is_up
     if found.name != wanted.name:
         if is_up:
@@ -252,8 +270,8 @@ def _steps_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callabl
         yield partial(set_mac, netlink, found, wanted.mac)
     if found.mtu != wanted.mtu:
         yield partial(set_mtu, netlink, found, wanted.mtu)
-    if is_up != wanted.is_up:
-        yield partial(set_up if wanted.is_up else set_down, netlink, found)
+    if is_up != is_wanted_up:
+        yield partial(set_up if is_wanted_up else set_down, netlink, found)
 
 
 def _carried_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:

@@ -13,6 +13,7 @@ from typing import Final
 from sriovbond.bond.links import NO_MAC
 from sriovbond.kernel import netlink as nl
 
+ARPHRD_LOOPBACK: Final = 772
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000
 RTEXT_FILTER_VF: Final = 1
@@ -147,6 +148,11 @@ class LinkMessage:
         """Its further names."""
         listed = nl.attributes(self.attributes.get(IFLA_PROP_LIST, b""), 0)
         return tuple(text(payload) for number, _, payload in listed if number == IFLA_ALT_IFNAME)
+
+
+def is_loopback(body: bytes) -> bool:
+    """Tell whether a message is about the loopback, without reading all of it."""
+    return bool(_LINK.unpack_from(body)[1] == ARPHRD_LOOPBACK)
 
 
 def read_link(body: bytes) -> LinkMessage:
