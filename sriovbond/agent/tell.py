@@ -1,7 +1,8 @@
 """Tells what happened to a bond to all who want to know: the log, the metrics, Kubernetes."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sriovbond import log
@@ -9,15 +10,16 @@ from sriovbond.bond.happenings import Happening
 
 Sink = Callable[[Happening], None]
 
-_TAKEN: Final = frozenset({"level", "message", "msg", "time"})
-"""What the log itself writes: a fact of that name would stand in its place."""
+_PER_S: Final = 60.0
+_MOST: Final = 30
+_KEPT: Final = 1000
 
 
 class Teller:
     """Gives each happening to the log and then to every sink, which must not block."""
 
     def __init__(self, *sinks: Sink) -> None:
-        self._sinks: Final = (_write, *sinks)
+        self._sinks: Final[Sequence[Sink]] = (Log(), *sinks)
 
     def __call__(self, happening: Happening) -> None:
         """Tell them all; a fault of one hinders neither the others nor who calls."""
@@ -29,16 +31,43 @@ class Teller:
                 log.event(logging.ERROR, f"cannot tell of a {happening.kind}: {why}")
 
 
+class Log:
+    """Writes 30 lines a minute for each bond, and no more: a pod may flap its links at will.
+
+    Its length is how many bonds it keeps in mind for that.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def __call__(self, happening: Happening) -> None:
+        """Write a happening, or what was said of too many."""
+        whose, now = (happening.subject.container_id, happening.subject.ifname), time.monotonic()
+        began, count = self._told.get(whose, (now, 0))
+        if now - began >= _PER_S:
+            began, count = now, 0
+        if len(self._told) >= _KEPT:
+            self._told = {one: (at, n) for one, (at, n) in self._told.items() if now - at < _PER_S}
+        self._told[whose] = (began, count + 1)
+        if count < _MOST:
+            _write(happening)
+        elif count == _MOST:
+            rest = "more happens to this bond than is told here: the metrics count the rest"
+            log.event(logging.WARNING, rest, **happening.subject.fields)
+
+
 def _write(happening: Happening) -> None:
     level = logging.WARNING if happening.is_warning else logging.INFO
     member = happening.member
-    fields: dict[str, object] = {
-        "kind": happening.kind,
+    log.event(
+        level,
+        happening.text,
+        kind=happening.kind,
         **happening.subject.fields,
-        "member": member.name if member else "",
-        "pci": member.device if member else "",
-        "pf": member.pf if member else "",
-    }
-    taken = _TAKEN | fields.keys()
-    more = {name: fact for name, fact in happening.facts.items() if name not in taken}
-    log.event(level, happening.text, **fields, **more)
+        member=member.name if member else "",
+        pci=member.device if member else "",
+        pf=member.pf if member else "",
+    )

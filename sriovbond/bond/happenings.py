@@ -1,6 +1,6 @@
 """What the agent's watch knows of the bonds on this node, and what it saw happen to them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -126,7 +126,6 @@ class Happening:
     text: str
     at: float
     member: WatchedMember | None = None
-    facts: dict[str, object] = field(default_factory=dict)
 
     @property
     def is_warning(self) -> bool:

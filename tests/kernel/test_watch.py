@@ -15,9 +15,10 @@ import pytest
 from sriovbond import records
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
-from tests.support import traffic
+from tests.support import cluster_api, traffic
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
+from tests.support.cluster_api import ClusterApi
 from tests.support.leases import IPV4, IPV6, addresses, static
 from tests.support.pods import Pod, a_pod, batch, ip
 from tests.support.scrape import sample
@@ -40,6 +41,12 @@ def running(host: Host, tmp_path: Path) -> Iterator[Running]:
             return held.enter_context(an_agent(shim, **given))
 
         yield run
+
+
+@pytest.fixture
+def api() -> Iterator[ClusterApi]:
+    with cluster_api.served() as server:
+        yield server
 
 
 def over(wires: Wires, **keys: object) -> Config:
@@ -235,11 +242,11 @@ def make_wires(pod: Pod, far: Pod) -> None:
     far.batch("link set far1 up", "link set far2 up")
 
 
-def test_a_failover_is_a_metric_too(
-    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
+def test_a_failover_is_a_metric_and_an_event_of_the_pod_too(
+    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path, api: ClusterApi
 ) -> None:
     page = tmp_path / "metrics/sock"
-    agent = running(metrics=f"unix:{page}")
+    agent = running(metrics=f"unix:{page}", events_to=api.kubeconfig(tmp_path))
     runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
     await_working(wires.pod)
     let_adopt()
@@ -253,6 +260,11 @@ def test_a_failover_is_a_metric_too(
     assert sample(page, "sriovbond_bond_failovers_total", **labels) == 1
     assert sample(page, "sriovbond_member_up", member=first) == 0
     assert sample(page, "sriovbond_happenings_total", kind="BondFailover") == 1
+    wait_for(lambda: "BondFailover" in [event["reason"] for event in api.events("nf")])
+    (event,) = [event for event in api.events("nf") if event["reason"] == "BondFailover"]
+    assert (event["regarding"]["name"], event["regarding"]["uid"]) == ("upf-0", "u-1")
+    assert f"{active(wires.pod)} is the active member now; {first} has failed" in event["note"]
+    assert api.refused == []
     runtime.delete(over(wires)).ok()
     wait_for(lambda: sample(page, "sriovbond_bonds") == 0)
 

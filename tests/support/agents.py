@@ -4,14 +4,15 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sriovbond.agent import settings
 from sriovbond.agent.server import serve
+from sriovbond.cluster import sink
 from sriovbond.errors import SriovbondError
 from tests.support.shims import WITHIN_S, Shim
 
@@ -24,6 +25,9 @@ _PROCESSES.set_forkserver_preload(
         *(f"sriovbond.commands.{name}" for name in ("add", "check", "delete", "gc", "status")),
     ]
 )
+
+
+_NO_SYSTEMD = {"NOTIFY_SOCKET": "", "WATCHDOG_USEC": ""}
 
 
 @dataclass(slots=True)
@@ -63,14 +67,15 @@ def an_agent(
     shim: Shim,
     *,
     until: str = "the agent is ready",
-    notify: str = "",
-    watchdog_us: int = 0,
+    systemd: Mapping[str, str] | None = None,
     prepare: Callable[[], object] | None = None,
+    events_to: Path | None = None,
     **given: object,
 ) -> Iterator[Agent]:
     """Run an agent for the shim's home, with these settings, until the block ends.
 
-    `prepare` is run first in the agent's process.
+    `systemd` is what that one puts into the environment; `prepare` is run first in the agent's
+    process; Kubernetes Events go by the kubeconfig `events_to`.
     """
     home = {
         "socket": shim.socket,
@@ -82,8 +87,7 @@ def an_agent(
     }
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
-    systemd = {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": str(watchdog_us or "")}
-    arguments = (environment, systemd, str(log), prepare)
+    arguments = (environment, {**_NO_SYSTEMD, **(systemd or {})}, str(log), prepare, events_to)
     agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log)
     agent.process.start()
     try:
@@ -98,13 +102,16 @@ def _run(
     systemd: dict[str, str],
     log: str,
     prepare: Callable[[], object] | None,
+    events_to: Path | None,
 ) -> None:
     os.environ.update(systemd)
     if prepare:
         prepare()
     sys.stderr = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
     try:
-        sys.exit(0 if serve(settings.load(environ=environment), os.geteuid()) else 1)
+        with ExitStack() as held:
+            sinks = [held.enter_context(closing(sink(events_to, "node-1")))] if events_to else []
+            sys.exit(0 if serve(settings.load(environ=environment), os.geteuid(), sinks) else 1)
     except SriovbondError as error:
         sys.exit(error.message)
 

@@ -516,7 +516,7 @@ def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
         heard.settimeout(WITHIN_S)
-        with an_agent(shim, notify=str(path)) as agent:
+        with an_agent(shim, systemd={"NOTIFY_SOCKET": str(path)}) as agent:
             first = heard.recv(100)
             agent.stop()
             second = heard.recv(100)
@@ -530,7 +530,8 @@ def test_systemd_hears_in_time_that_the_agent_still_takes_requests(shim: Shim) -
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
         heard.settimeout(WITHIN_S)
-        with an_agent(shim, notify=str(path), watchdog_us=600_000):
+        systemd = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "600000"}
+        with an_agent(shim, systemd=systemd):
             told = [heard.recv(100)]
             started = time.monotonic()
             told += [heard.recv(100) for _ in range(3)]

@@ -1,10 +1,12 @@
 """What becomes of a happening: a line in the log, and every sink told."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from sriovbond import log
+from sriovbond.agent import tell
 from sriovbond.agent.tell import Teller
 from sriovbond.bond.happenings import Happening, Kind
 from tests.support.watched import a_happening, a_subject
@@ -27,13 +29,13 @@ class Lines:
 
 
 def test_the_log_line_has_pod_member_and_pf(lines: Lines) -> None:
-    [line] = lines.of(Teller(), a_happening(facts={"active": "net2"}))
+    [line] = lines.of(Teller(), a_happening())
 
     assert "level=warning" in line
     assert 'msg="bond0: net1 failed, net2 is the active member now"' in line
     assert line.endswith(
         "kind=BondFailover pod=default/nf1 container=nf1-sandbox ifname=bond0 network=bond-net"
-        " member=net1 pci=0000:01:10.0 pf=pf1 active=net2"
+        " member=net1 pci=0000:01:10.0 pf=pf1"
     )
 
 
@@ -48,13 +50,37 @@ def test_what_is_no_warning_is_info(lines: Lines, kind: Kind) -> None:
     assert "pci=" not in line
 
 
-def test_no_fact_stands_in_the_place_of_a_field(lines: Lines) -> None:
-    taken = dict.fromkeys(("pod", "level", "message", "msg", "time"), "wrong")
+def test_of_a_bond_that_flaps_so_many_lines_are_written_a_minute(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    told: list[Happening] = []
+    teller, other = Teller(told.append), a_happening(subject=a_subject("nf2"))
 
-    [line] = lines.of(Teller(), a_happening(facts={**taken, "more": "c"}))
+    *written, last = lines.of(teller, *[a_happening()] * 500)
+    assert (len(written), len(told)) == (30, 500)
+    assert "the metrics count the rest" in last
+    assert "pod=default/nf1" in last
+    assert len(lines.of(teller, other)) == 1
 
-    assert "wrong" not in line
-    assert line.endswith(" more=c")
+    now += 60
+    assert len(lines.of(teller, a_happening())) == 1
+
+
+def test_bonds_that_are_gone_are_not_kept_in_mind_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(tell, "_KEPT", 3)
+    written = tell.Log()
+
+    for number in range(10):
+        written(a_happening(subject=a_subject(f"nf{number}")))
+        now += 30
+
+    assert 0 < len(written) <= 3
 
 
 def test_a_sink_that_fails_hinders_neither_the_others_nor_who_tells(lines: Lines) -> None:
