@@ -64,6 +64,7 @@ class Watch:
         self._settings = settings
         self._host = settings.host
         self._attachments: dict[str, Attachment] = {}
+        self._incomplete: set[str] = set()  # of hundreds: those that lack a member
         self._spaces = Spaces()
         self._agenda = Agenda()
         self._actions: dict[str, Callable[[str], None]] = {
@@ -218,6 +219,7 @@ class Watch:
             return
         bond = watching.observe(subject, plan, links)
         self._attachments[key] = Attachment(subject, plan, nsid, bond)
+        self._note(key)
         self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
             self._agenda.later("examine", key, COMING_BACK_S)
@@ -231,6 +233,7 @@ class Watch:
         one = self._attachments.pop(key, None)
         if one:
             self._spaces.leave(key, one.nsid)
+            self._note(key)
         self._agenda.forget(key)
 
     # what the kernel tells
@@ -264,13 +267,18 @@ class Watch:
             for key in self._spaces.change(event.nsid, event):
                 if event.is_moved:
                     self._attachments[key].taken |= {event.link.device}
+                    self._note(key)
                 self._judge(key)
         elif not event.is_gone:
             self._came_back(event.link, lost)
 
     def _lost(self) -> dict[str, str]:
         """Return who lacks which device: attachments, by the address of a lost member's device."""
-        return {device: key for key, one in self._attachments.items() for device in one.lost}
+        return {device: key for key in self._incomplete for device in self._attachments[key].lost}
+
+    def _note(self, key: str) -> None:
+        one = self._attachments.get(key)
+        (self._incomplete.add if one and one.lost else self._incomplete.discard)(key)
 
     def _came_back(self, link: Heard, lost: Mapping[str, str]) -> None:
         keys = {lost[link.device]} if link.device in lost else set()
@@ -315,6 +323,7 @@ class Watch:
         self, key: str, one: Attachment, before: WatchedBond, told: Iterable[Happening]
     ) -> None:
         one.taken -= {member.device for member in one.bond.members if member.is_in_bond}
+        self._note(key)
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
             self._agenda.later("examine", key, one.wait_s)
         # a short loss of all members never reaches the bond's own carrier

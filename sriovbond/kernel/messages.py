@@ -63,13 +63,14 @@ def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     """Return the attributes that stand there by their numbers."""
     found = {}
     # lengths and numbers are halves of words: to index them is half the cost of unpacking
-    halves = memoryview(payload if len(payload) % 2 == 0 else payload + b"\0").cast("H")
-    end = len(payload) - _ATTRIBUTE.size
+    halves = memoryview(payload + bytes(len(payload) % 2)).cast("H")
+    head = _ATTRIBUTE.size
+    end = len(payload) - head
     while offset <= end:
         length = halves[offset >> 1]
-        if length < _ATTRIBUTE.size:
+        if length < head:
             break
-        found[halves[(offset >> 1) + 1] & _NUMBER] = payload[offset + 4 : offset + length]
+        found[halves[(offset >> 1) + 1] & _NUMBER] = payload[offset + head : offset + length]
         offset += (length + 3) & ~3
     return found
 
