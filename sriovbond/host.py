@@ -30,11 +30,16 @@ class Host:
     @property
     def records(self) -> Path:
         """The folder with one record for each attachment that stands."""
-        return self.state / "records"
+        return _records(self.state)
 
     def boot_id(self) -> str:
         """Return the kernel's id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
         return _boot_id(self.proc)
+
+
+@cache
+def _records(state: Path) -> Path:
+    return state / "records"
 
 
 @cache
