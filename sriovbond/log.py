@@ -143,9 +143,9 @@ class _Sink:
             "msg": message,
             **fields,
         }
-        line = " ".join(f"{key}={_quoted(value)}" for key, value in told.items() if value != "")
-        if self.stream is not None:
-            with suppress(OSError, ValueError):  # ValueError: it was closed
+        with suppress(Exception):
+            line = " ".join(f"{key}={_quoted(value)}" for key, value in told.items() if value != "")
+            if self.stream is not None:
                 self.stream.write(f"{line}\n")
                 self.stream.flush()
 

@@ -261,8 +261,8 @@ class _Visit:
             taken = {one.mac for one in bond.members}
             free = (one.link.mac for one in self.plan.members if one.link.mac not in taken)
             mac = mac if mac not in taken else next(free, mac)
-        was = replace(member.link, is_up=False, mac=mac, name=found.name, addresses=(), routes=())
-        for fault in links.restore(self.home.netlink, replace(found, is_up=False), was):
+        was = replace(member.link, mac=mac, name=found.name)
+        for fault in links.restore_itself(self.home.netlink, replace(found, is_up=False), was):
             raise fault
 
     def _restore_mac(self, bond: BondState) -> None:

@@ -10,7 +10,7 @@ from sriovbond.bond.happenings import Happening
 
 Sink = Callable[[Happening], None]
 
-_PER_S: Final = 60.0
+_WINDOW_S: Final = 60.0
 _MOST: Final = 30
 _KEPT: Final = 1000
 
@@ -47,10 +47,12 @@ class Log:
         """Write a happening, or what was said of too many."""
         whose, now = (happening.subject.container_id, happening.subject.ifname), time.monotonic()
         began, count = self._told.get(whose, (now, 0))
-        if now - began >= _PER_S:
+        if now - began >= _WINDOW_S:
             began, count = now, 0
         if len(self._told) >= _KEPT:
-            self._told = {one: (at, n) for one, (at, n) in self._told.items() if now - at < _PER_S}
+            self._told = {
+                one: (at, n) for one, (at, n) in self._told.items() if now - at < _WINDOW_S
+            }
         self._told[whose] = (began, count + 1)
         if count < _MOST:
             _write(happening)

@@ -34,7 +34,8 @@ _COMING_UP_S: Final = 15.0  # a VF's carrier comes 1-3 s after it was brought up
 _AGAIN_S: Final = 5.0
 _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 _ANNOUNCED_AGAIN_S: Final = 1.0
-_APART_S: Final = 0.02  # a round over many bonds must not keep requests waiting
+_APART_S: Final = 0.02  # many bonds at once must not keep requests waiting
+_ROUND_APART_S: Final = 0.1  # nor a round over all of them, which nobody waits for
 _SHARE: Final = 4  # of the workers; requests come first
 _READ_AGAIN_S: Final = 1.0
 _FLOOD_S: Final = 0.05
@@ -64,7 +65,7 @@ class Watch:
         self._settings = settings
         self._host = settings.host
         self._attachments: dict[str, Attachment] = {}
-        self._incomplete: set[str] = set()  # of hundreds: those that lack a member
+        self._lacking: dict[str, None] = {}  # of hundreds: those that lack a member, in order
         self._spaces = Spaces()
         self._agenda = Agenda()
         self._actions: dict[str, Callable[[str], None]] = {
@@ -219,7 +220,7 @@ class Watch:
             return
         bond = watching.observe(subject, plan, links)
         self._attachments[key] = Attachment(subject, plan, nsid, bond)
-        self._note(key)
+        self._note_lack(key)
         self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
             self._agenda.later("examine", key, COMING_BACK_S)
@@ -233,7 +234,7 @@ class Watch:
         one = self._attachments.pop(key, None)
         if one:
             self._spaces.leave(key, one.nsid)
-            self._note(key)
+            self._note_lack(key)
         self._agenda.forget(key)
 
     # what the kernel tells
@@ -267,18 +268,21 @@ class Watch:
             for key in self._spaces.change(event.nsid, event):
                 if event.is_moved:
                     self._attachments[key].taken |= {event.link.device}
-                    self._note(key)
+                    self._note_lack(key)
                 self._judge(key)
         elif not event.is_gone:
             self._came_back(event.link, lost)
 
     def _lost(self) -> dict[str, str]:
         """Return who lacks which device: attachments, by the address of a lost member's device."""
-        return {device: key for key in self._incomplete for device in self._attachments[key].lost}
+        return {device: key for key in self._lacking for device in self._attachments[key].lost}
 
-    def _note(self, key: str) -> None:
+    def _note_lack(self, key: str) -> None:
         one = self._attachments.get(key)
-        (self._incomplete.add if one and one.lost else self._incomplete.discard)(key)
+        if one and one.lost:
+            self._lacking.setdefault(key)
+        else:
+            self._lacking.pop(key, None)
 
     def _came_back(self, link: Heard, lost: Mapping[str, str]) -> None:
         keys = {lost[link.device]} if link.device in lost else set()
@@ -323,7 +327,7 @@ class Watch:
         self, key: str, one: Attachment, before: WatchedBond, told: Iterable[Happening]
     ) -> None:
         one.taken -= {member.device for member in one.bond.members if member.is_in_bond}
-        self._note(key)
+        self._note_lack(key)
         if any(happening.kind is Kind.MEMBER_GONE for happening in told):
             self._agenda.later("examine", key, one.wait_s)
         # a short loss of all members never reaches the bond's own carrier
@@ -352,7 +356,7 @@ class Watch:
         """Have every bond compared with its record, which Multus never asks for."""
         self._agenda.later("round", "", self._settings.check_interval_s)
         for place, key in enumerate(self._attachments):
-            self._agenda.later("examine", key, place * _APART_S)
+            self._agenda.later("examine", key, place * _ROUND_APART_S)
         self._adopt_others()
 
     def _examine(self, key: str, *, is_namespace_gone: bool = False) -> None:

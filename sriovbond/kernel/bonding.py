@@ -46,7 +46,7 @@ class Handle:
 
 
 def create(netlink: Netlink, plan: BondPlan) -> Handle:
-    """Make the bond without members, and prove that every option took.
+    """Make the bond without members, and prove that each option new to this process took.
 
     Raises KernelError where the kernel refuses, RefusedError naming the options that it dropped
     without a word, which an older kernel does with those it does not know.
@@ -60,19 +60,17 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     body = messages.link(0, *parts, _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data))
     doing = f"make the bond {plan.name} with {', '.join(map(str, settings))}"
     netlink.send(Request(nl.RTM_NEWLINK, doing, body, _NEW))
+    gone = KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
     if not known_to_kernel.issuperset(data):
-        _prove(netlink, plan.name, settings)
+        made = links.read(netlink, plan.name)
+        if made is None:
+            raise gone
+        _refuse_dropped(settings, _state(made, [made]))
         known_to_kernel.update(data)
     index = links.index(netlink, plan.name)
     if not index:
-        raise KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
+        raise gone
     return Handle(index, plan.name)
-
-
-def _prove(netlink: Netlink, name: str, settings: Iterable[Setting]) -> None:
-    made = links.read(netlink, name)
-    if made:
-        _refuse_dropped(settings, _state(made, [made]))
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:

@@ -198,8 +198,8 @@ def default_route_carriers(standing: Iterable[RouteMessage]) -> set[int]:
 def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
     """Return the unicast routes of every table, of both families."""
     request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
-    standing = (messages.read_route(body) for body in netlink.dump(request))
-    return [one for one in standing if one.family in FAMILIES and one.type == _RTN_UNICAST]
+    bodies = (body for body in netlink.dump(request) if body[0] in FAMILIES)  # not of CAN, MPLS
+    return [one for one in map(messages.read_route, bodies) if one.type == _RTN_UNICAST]
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:

@@ -60,9 +60,9 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     return _with_bus_addresses(netlink, [_link(one) for one in told])
 
 
-def related(netlink: Netlink, mask: int = 0) -> list[Link]:
+def related(netlink: Netlink) -> list[Link]:
     """Return every link of the socket's namespace, with what it has to do with others."""
-    return _related(netlink, read_all(netlink, "list the links", mask))
+    return _related(netlink, read_all(netlink, "list the links"))
 
 
 def _related(
@@ -88,9 +88,16 @@ def of_devices(
     told = [one for name in asked if (one := read(netlink, name, RTEXT_FILTER_VF))]
     if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
         told = read_all(netlink, "list the links", RTEXT_FILTER_VF)
-    # a PF's representors have its address too, but tell of no VFs: the PF comes last
-    found = sorted(_related(netlink, told, vfs), key=lambda link: bool(link.vfs))
+    found = _related(netlink, _pfs_last(told), vfs)
     return {link.device: link for link in found if link.device in names}
+
+
+def _pfs_last(told: Sequence[LinkMessage]) -> list[LinkMessage]:
+    """Put what tells of VFs behind the others, and representors first: they have a PF's address."""
+    representors = ports.representors(told)
+    return sorted(
+        told, key=lambda one: (one.index not in representors, IFLA_VFINFO_LIST in one.attributes)
+    )
 
 
 def _is_lower(told: LinkMessage) -> bool:

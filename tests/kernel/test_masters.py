@@ -5,7 +5,6 @@ import pytest
 from sriovbond.bond.links import Link, Master
 from sriovbond.bond.options import BondMode
 from sriovbond.kernel import links, netns
-from sriovbond.kernel.messages import RTEXT_FILTER_VF
 from tests.support import pf
 from tests.support.pods import Pod
 from tests.vm import rig as rigs
@@ -15,7 +14,7 @@ PORTS = ("net1", "net2")
 
 def seen(path: str | None = None) -> dict[str, Link]:
     with netns.own() if path is None else netns.opened(path) as namespace:
-        return {link.name: link for link in links.related(namespace.netlink, RTEXT_FILTER_VF)}
+        return {link.name: link for link in links.related(namespace.netlink)}
 
 
 @pytest.mark.parametrize("mode", BondMode)
@@ -44,7 +43,8 @@ def test_a_pf_tells_vlan_trust_and_link_state_of_its_vfs(vfs: rigs.Layout) -> No
     pf.tell(parent, parent.vfs[1], "vlan 100 qos 3")
     pf.tell(parent, parent.vfs[1], "trust on")
 
-    told = seen()[parent.name].vfs
+    with netns.own() as home:
+        told = {one.name: one for one in links.dump(home.netlink, with_vfs=True)}[parent.name].vfs
 
     found = [
         (one.tagging, one.vlan_proto, one.trust, one.link_state) for one in told if one.number < 2
