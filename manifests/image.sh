@@ -24,7 +24,9 @@ build bud --quiet --isolation chroot --network host --volume /etc/ssl/certs:/etc
 
 say "trying it: the agent installs the shim, the shim asks the agent"
 container=$(build from "$name")
-build run --isolation chroot --network host "$container" sh -euc '
+# the watch listens to all namespaces, as it may in the DaemonSet
+build run --isolation chroot --network host \
+    --cap-add CAP_NET_ADMIN --cap-add CAP_NET_BROADCAST "$container" sh -euc '
     sriovbond agent --install /mnt 2>/run/log &
     until sriovbond agent --alive >/dev/null 2>&1; do
         kill -0 $! || { cat /run/log; exit 1; }
