@@ -1,5 +1,6 @@
 """The agent's life: take its socket, answer what comes, make up for queued DELs, stop in order."""
 
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -41,6 +42,7 @@ _BACKLOG: Final = 128
 _BEAT_S: Final = 10.0
 _LATE_S: Final = 60.0
 _REQUESTS, _WATCH = "the loop of requests", "the watch"
+_M_ARENA_MAX: Final = -8  # malloc.h of glibc
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
@@ -332,7 +334,12 @@ def _signals(told: socket.socket) -> Iterator[None]:
 
 
 def _warm_up() -> None:
-    """Load now what dispatch would load at a first request, and keep garbage collection off it."""
+    """Load now what dispatch would load at a first request, and keep garbage collection off it.
+
+    Threads share two arenas of malloc: one of its own for each keeps what it needed once for ever.
+    """
+    with suppress(AttributeError):  # musl has one arena, and no mallopt
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
     for name in ("add", "check", "delete", "gc", "status"):
         importlib.import_module(f"sriovbond.commands.{name}")
     gc.collect()
