@@ -18,8 +18,8 @@ _KEPT: Final = 1000
 class Teller:
     """Gives each happening to the log and then to every sink, which must not block."""
 
-    def __init__(self, *sinks: Sink) -> None:
-        self._sinks: Final[Sequence[Sink]] = (Log(), *sinks)
+    def __init__(self, *sinks: Sink, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sinks: Final[Sequence[Sink]] = (Log(clock), *sinks)
 
     def __call__(self, happening: Happening) -> None:
         """Tell them all; a fault of one hinders neither the others nor who calls."""
@@ -37,7 +37,8 @@ class Log:
     Its length is how many bonds it keeps in mind for that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock: Final = clock
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class Log:
 
     def __call__(self, happening: Happening) -> None:
         """Write a happening, or what was said of too many."""
-        whose, now = (happening.subject.container_id, happening.subject.ifname), time.monotonic()
+        whose, now = (happening.subject.container_id, happening.subject.ifname), self._clock()
         began, count = self._told.get(whose, (now, 0))
         if now - began >= _WINDOW_S:
             began, count = now, 0

@@ -260,6 +260,7 @@ def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
     runtime: Runtime, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the kernel knows all of them, a second socket forgets one for it."""
+    # an earlier test's bond has proven the option in this process
     monkeypatch.setattr(bonding, "known_to_kernel", set[str]())
     seen: list[Request] = []
 
