@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from sriovbond.bond.happenings import Subject
 from sriovbond.bond.plan import BondPlan
@@ -216,16 +217,23 @@ def _read(path: Path) -> Record | None:
     except OSError as error:
         raise MachineError(f"cannot read the record {str(path)!r}: {error.strerror}") from error
     try:
-        record = _ADAPTER.validate_json(content)
-    except ValidationError as error:
+        # validate_json would keep the texts of thousands of records in memory
+        record = _ADAPTER.validate_python(from_json(content, cache_strings="none"))
+    except ValueError as error:
         _check_format(path, _format_of(content))
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
         raise MachineError(
-            f"cannot read the record {str(path)!r}: {where}: {first['msg']}; it was damaged"
+            f"cannot read the record {str(path)!r}: {_fault(error)}; it was damaged"
         ) from error
     _check_format(path, record.format)
     return record
+
+
+def _fault(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "it"
+    return f"{where}: {first['msg']}"
 
 
 def _content(path: Path) -> bytes:

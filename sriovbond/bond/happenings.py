@@ -72,8 +72,8 @@ class Subject:
 class WatchedMember:
     """A member that ADD put into the bond, as it is now; `pf` is its PF's name or address.
 
-    `is_up` is the bond's own verdict (MII status or ARP monitor); `failures` counts as the kernel
-    does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
+    `is_up` is the bond's own verdict (MII status or ARP monitor), `is_in_aggregator` that of LACP,
+    true outside 802.3ad; `failures` counts as the kernel does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
     """
 
     name: str
@@ -81,8 +81,14 @@ class WatchedMember:
     pf: str = ""
     is_in_bond: bool = True
     is_up: bool = False
+    is_in_aggregator: bool = True
     is_active: bool = False
     failures: int = 0
+
+    @property
+    def works(self) -> bool:
+        """True where it carries traffic, or would at once if it were the active one."""
+        return self.is_in_bond and self.is_up and self.is_in_aggregator
 
     def __str__(self) -> str:
         """Tell which one is meant: net1 (0000:01:10.0 of pf0)."""
@@ -111,7 +117,7 @@ class WatchedBond:
     @property
     def working(self) -> int:
         """How many members could carry traffic."""
-        return sum(1 for one in self.members if one.is_in_bond and one.is_up)
+        return sum(one.works for one in self.members)
 
 
 @dataclass(frozen=True, slots=True)

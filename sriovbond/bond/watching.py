@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
 from sriovbond.bond.links import Member
+from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import BondPlan
 
 FEW = 1
@@ -15,7 +16,8 @@ FEW = 1
 class Heard:
     """A link as an event or a dump told it; `active` is a bond's active member by index.
 
-    `mii_up` and `failures` are what a bond says of its member.
+    `mii_up`, `failures` and `is_backup` (the kernel lets it carry no traffic now) are what a bond
+    says of its member.
     """
 
     index: int
@@ -26,6 +28,7 @@ class Heard:
     device: str = ""
     active: int = 0
     mii_up: bool = False
+    is_backup: bool = False
     failures: int = 0
 
 
@@ -34,7 +37,7 @@ def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> Wat
     bonds = [link for link in links.values() if link.kind == "bond"]
     bond = next((one for one in bonds if one.name == plan.name), None)
     found = [(member, _find(member, list(links.values()))) for member in plan.members]
-    members = tuple(_watched(member, link, bond) for member, link in found)
+    members = tuple(_watched(member, link, bond, plan.mode) for member, link in found)
     return WatchedBond(
         subject=subject,
         mode=str(plan.mode),
@@ -57,7 +60,9 @@ def _find(member: Member, links: Sequence[Heard]) -> Heard | None:
     return next((one for one in links if one.name == member.name and not one.device), None)
 
 
-def _watched(member: Member, link: Heard | None, bond: Heard | None) -> WatchedMember:
+def _watched(
+    member: Member, link: Heard | None, bond: Heard | None, mode: BondMode
+) -> WatchedMember:
     told = WatchedMember(
         name=member.name,
         device=member.device,
@@ -70,6 +75,7 @@ def _watched(member: Member, link: Heard | None, bond: Heard | None) -> WatchedM
         told,
         is_in_bond=True,
         is_up=link.mii_up,
+        is_in_aggregator=mode is not BondMode.LACP or not link.is_backup,
         is_active=link.index == bond.active,
         failures=link.failures,
     )
@@ -143,8 +149,7 @@ def _failover(
         if is_reread and active.failures > was.failures:
             yield told(Kind.FAILOVER, f"{active} failed and is the active member again", active)
         return
-    works = then.is_in_bond and then.is_up and then.failures == was.failures
-    if works:
+    if then.works and then.failures == was.failures:
         why = f"{then} works: it was moved by hand, or the other one is preferred"
     else:
         why = f"{then} has failed; look at {then.pf or then.name}, its cable and its switch port"
@@ -158,7 +163,13 @@ def _member(was: WatchedMember, now: WatchedMember, told: Told) -> Iterator[Happ
     elif was.is_up and not now.is_up:
         words = f"{now} is down; look at {now.pf or now.name}, its cable and its switch port"
         yield told(Kind.MEMBER_DOWN, words, now)
-    elif now.is_up and not was.is_up:
+    elif was.works and not now.works:
+        words = (
+            f"{now} is up and carries nothing: LACP has it outside the active aggregator; look at "
+            f"the switch port of {now.pf or now.name}: is it in one LAG with the others?"
+        )
+        yield told(Kind.MEMBER_DOWN, words, now)
+    elif now.works and not was.works:
         yield told(Kind.MEMBER_UP, f"{now} is up", now)
 
 
@@ -171,8 +182,8 @@ def _is_degraded(now: WatchedBond) -> bool:
 
 
 def _degraded(now: WatchedBond) -> str:
-    lost = ", ".join(str(one) for one in now.members if not (one.is_in_bond and one.is_up))
-    left = ", ".join(str(one) for one in now.members if one.is_in_bond and one.is_up)
+    lost = ", ".join(str(one) for one in now.members if not one.works)
+    left = ", ".join(str(one) for one in now.members if one.works)
     if not left:
         return f"no member works, so the pod has no network here: {lost}"
     return f"only {left} is left, the next failure cuts the pod off; mend {lost}"

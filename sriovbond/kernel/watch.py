@@ -20,6 +20,7 @@ from sriovbond.kernel.bonding import (
     IFLA_BOND_ACTIVE_SLAVE,
     IFLA_BOND_SLAVE_FAILURES,
     IFLA_BOND_SLAVE_MII_STATUS,
+    IFLA_BOND_SLAVE_STATE,
 )
 from sriovbond.kernel.messages import (
     IFLA_EXT_MASK,
@@ -40,6 +41,7 @@ _NETNSA_NSID, _NETNSA_FD = 1, 3
 _IFLA_NEW_NETNSID, _IFLA_TARGET_NETNSID = 45, 46
 _NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
+_BACKUP: Final = 1  # BOND_STATE_BACKUP
 _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _RECEIVE_BYTES: Final = 1 << 16
@@ -214,5 +216,6 @@ def _heard(link: LinkMessage) -> Heard:
         device=link.device,
         active=messages.whole(bond.get(IFLA_BOND_ACTIVE_SLAVE, b"")),
         mii_up=status is not None and messages.whole(status) in _CARRYING,
+        is_backup=messages.whole(member.get(IFLA_BOND_SLAVE_STATE, b"")) == _BACKUP,
         failures=messages.whole(member.get(IFLA_BOND_SLAVE_FAILURES, b"")),
     )

@@ -288,3 +288,37 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
         wires.far.batch("link set far1 up", "link set far2 up")
         told(agent, "BondRestored")
         wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
+
+
+def test_a_member_that_lacp_leaves_out_is_told_though_its_link_is_up(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    agent = running()
+    wires.far.batch(
+        "link add lag up type bond mode 802.3ad miimon 50 lacp_rate fast",
+        *(f"link set far{n} down" for n in (1, 2)),
+        *(f"link set far{n} master lag" for n in (1, 2)),
+    )
+    runtime.add(over(wires, mode="802.3ad", lacpRate="fast")).ok()
+    wait_for(lambda: lacp_states(wires.pod) == ["ACTIVE", "ACTIVE"])
+    let_adopt()
+    before = kinds(agent).count("BondRestored")
+
+    shape(wires.far, "add dev far2 root pfifo limit 0")  # its LACPDUs come no more
+    line = told(agent, "BondDegraded")
+
+    assert "only net1 is left" in line
+    assert "net2 is up and carries nothing: LACP has it outside" in told(agent, "BondMemberDown")
+    assert wires.pod.the_link("net2").has_carrier
+    shape(wires.far, "del dev far2 root")
+    told(agent, "BondRestored", before + 1)
+
+
+def lacp_states(pod: Pod) -> list[str]:
+    members = pod.ip("-j -d link show master bond0")
+    return [one["linkinfo"]["info_slave_data"]["state"] for one in members]
+
+
+def shape(pod: Pod, arguments: str) -> None:
+    done = pod.run("tc", "qdisc", *arguments.split())
+    assert done.returncode == 0, done.stderr

@@ -196,6 +196,34 @@ def test_what_is_carried_on() -> None:
     assert (after, happenings) == (before, ())
 
 
+def of_lacp(found: Links) -> WatchedBond:
+    return watching.observe(SUBJECT, a_plan(mode="802.3ad"), found)
+
+
+def test_a_member_outside_the_active_aggregator_does_not_work() -> None:
+    out = links(active=0, net2={"is_backup": True})
+
+    now, happenings = watching.follow(of_lacp(links(active=0)), of_lacp(out), 1.0)
+
+    assert now.working == 1
+    assert [one.kind for one in happenings] == [Kind.MEMBER_DOWN, Kind.DEGRADED]
+    assert "LACP has it outside the active aggregator" in happenings[0].text
+    assert "the switch port of pf1" in happenings[0].text
+
+
+def test_a_member_works_again_only_within_the_aggregator() -> None:
+    down = of_lacp(links(active=0, net2={**DOWN, "is_backup": True}))
+    outside = of_lacp(links(active=0, net2={"is_backup": True}))
+
+    assert watching.follow(down, outside, 1.0)[1] == ()
+    back = watching.follow(outside, of_lacp(links(active=0)), 2.0)[1]
+    assert [one.kind for one in back] == [Kind.MEMBER_UP, Kind.RESTORED]
+
+
+def test_a_backup_of_another_mode_works() -> None:
+    assert bond(links(net2={"is_backup": True})).working == 2
+
+
 def test_a_bond_that_never_came_up_is_told_of() -> None:
     (happening,) = watching.standing(bond(links(net2=DOWN)), 1.0)
 
