@@ -71,20 +71,23 @@ class Outcome:
 
     def tell(self) -> None:
         """Log all of it."""
-        for note in self.notes:
-            log.event(logging.INFO, note)
-        for loss in self.losses:
-            log.event(logging.WARNING, f"left as it is: {loss}")
+        self._tell_rest()
         for problem in self.problems:
             log.event(logging.ERROR, problem.message)
 
     def finish(self) -> None:
-        """Log all, and raise the first problem with the others in its details."""
-        self.tell()
+        """Raise the first problem with the others in its details, and log the rest."""
+        self._tell_rest()
         if self.problems:
             first, *others = self.problems
             first.details = "; ".join([first.details, *(one.message for one in others)]).strip("; ")
             raise first
+
+    def _tell_rest(self) -> None:
+        for note in self.notes:
+            log.event(logging.INFO, note)
+        for loss in self.losses:
+            log.event(logging.WARNING, f"left as it is: {loss}")
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def release(
     `netns_now` is the path by which the runtime knows the namespace by now, `descriptor` what was
     opened there.
     """
-    outcome = Outcome()
+    outcome, before = Outcome(), record
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
         places = dict.fromkeys([(netns_now, descriptor), (record.netns, None)])
@@ -123,15 +126,16 @@ def release(
     if not outcome.problems:
         record = replace(record, plan=None)
     if record.ipam:
-        call = record.ipam
-        before = len(outcome.problems)
+        call, faults = record.ipam, len(outcome.problems)
         with log.step("ipam"):
             outcome.attempt(partial(_release_ipam, host, call))
-        if len(outcome.problems) == before:
+        if len(outcome.problems) == faults:
             record = replace(record, ipam=None)
     with log.step("record"):
-        forget = records.write if record.plan or record.ipam else records.remove
-        outcome.attempt(partial(forget, host, record))
+        if not (record.plan or record.ipam):
+            outcome.attempt(partial(records.remove, host, record))
+        elif record != before:  # the agent takes a record that is written for news
+            outcome.attempt(partial(records.write, host, record))
     return outcome
 
 

@@ -37,11 +37,15 @@ class Repairs:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was found or done, in words; `member` names whom it is about."""
+    """Something that was found or done, in words; `member` names whom it is about.
+
+    `sent_home` is the device that a failed repair moved to the pod and back.
+    """
 
     kind: Kind
     text: str
     member: str = ""
+    sent_home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def examine(
                     return _Visit(host, pod, home, record, record.plan, repairs).examine()
         except netns.NamespaceGoneError:
             pass
-        if is_namespace_gone or _has_come_home(record.plan):
+        if is_namespace_gone or _have_left(host, record, record.plan):
             return _released(host, record, "its pod went without a DEL")
         return Examined(drift=(f"its namespace {record.netns} is not to be found",))
 
@@ -113,15 +117,30 @@ def _released(host: Host, record: Record, why: str) -> Examined:
     return Examined((Finding(Kind.RELEASED, text),))
 
 
-def _has_come_home(plan: BondPlan) -> bool:
-    """Tell whether the devices that were in the pod stand on the host: then their namespace died.
+def _have_left(host: Host, record: Record, plan: BondPlan) -> bool:
+    """Tell whether the devices that were in the pod stand elsewhere: then their namespace died.
 
-    Without the mount of /run/netns a container finds no namespace; that must release nothing.
+    They are on the host, or with bonds of other pods by now. Without the mount of /run/netns a
+    container finds no namespace; that must release nothing.
     """
     devices = {member.device for member in plan.members} - {""}
     with netns.own() as home:
-        at_home = {link.device for link in links.dump(home.netlink)}
-    return bool(devices) and devices <= at_home
+        elsewhere = {link.device for link in links.dump(home.netlink)}
+    if devices <= elsewhere:
+        return bool(devices)
+    for other in records.read_all(host)[0]:
+        members = other.plan.members if other.plan and other.key != record.key else ()
+        if not (devices - elsewhere).isdisjoint(member.device for member in members):
+            elsewhere |= _devices_in(other)
+    return devices <= elsewhere
+
+
+def _devices_in(record: Record) -> set[str]:
+    """Return the devices in the record's namespace; none where that is not to be found."""
+    with suppress(SriovbondError), netns.opened(record.netns) as pod:
+        if pod.identity == record.namespace:
+            return {link.device for link in links.dump(pod.netlink)}
+    return set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +199,19 @@ class _Visit:
     def _brought_back(
         self, member: Member, found: Link, at_home: Sequence[Link], *, is_in_pod: bool = False
     ) -> Finding:
-        against = self._against(member, found)
+        against, sent_home = self._against(member, found), ""
         try:
             if not against:
                 if self.repairs.settings_of_pf:
                     self._restore_settings(member, at_home)
-                self._rejoin(member, found, is_in_pod=is_in_pod)
+                against = self._rejoin(member, found, is_in_pod=is_in_pod)
+                sent_home = member.device if against else ""
         except SriovbondError as error:
             against = error.message
         told = f"{self.plan.name}: {member}"
         if against:
             text = f"{told} is back, and cannot be in the bond again: {against}"
-            return Finding(Kind.REPAIR_REFUSED, text, member.name)
+            return Finding(Kind.REPAIR_REFUSED, text, member.name, sent_home)
         text = f"{told} was gone, came back, and is in the bond again"
         return Finding(Kind.REPAIRED, text, member.name)
 
@@ -222,8 +242,8 @@ class _Visit:
             for fault in vfs.restore(self.home.netlink, pf, now, wanted):
                 log.event(logging.WARNING, fault.message, pci=member.device)
 
-    def _rejoin(self, member: Member, found: Link, *, is_in_pod: bool) -> None:
-        """Give the link what it had, and put it into the bond; on the host again where that fails.
+    def _rejoin(self, member: Member, found: Link, *, is_in_pod: bool) -> str:
+        """Give the link what it had, and put it into the bond; return why it is sent home again.
 
         It is found by its device each time: in the pod others may give and take names.
         """
@@ -241,9 +261,10 @@ class _Visit:
             bonding.add_member(self.pod.netlink, member, here.index, bond)
             if self.plan.value("primary") == member.name:
                 bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
-        except SriovbondError:
+        except SriovbondError as error:
             release.send_link_home(self.pod, self._in_pod(member))
-            raise
+            return error.message
+        return ""
 
     def _in_pod(self, member: Member) -> Link:
         found = links.find_again(links.dump(self.pod.netlink), member.link)

@@ -52,7 +52,7 @@ class Care:
         def work() -> None:
             then(self._examined(subject, repairs, is_namespace_gone=is_namespace_gone))
 
-        self._put(("examine", subject), work)
+        self._put(("gone" if is_namespace_gone else "examine", subject), work)
 
     def announce(self, subject: Subject) -> None:
         """Have the bond announced."""

@@ -78,7 +78,10 @@ class Queue:
         answer = dispatch.answer(environment, request.stdin, host)
         if answer.status:
             return str(json.loads(answer.stdout)["msg"])
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            return f"it is done, and {str(path)!r} cannot be removed: {error.strerror}"
         log.event(logging.INFO, "a queued DEL is done", queued=key)
         return ""
 

@@ -187,10 +187,12 @@ class _Agent:
                 self._ended(key)
 
     def _replay(self, key: str) -> None:
-        fault = "" if self.is_stopping else self.queue.replay(key, self.host)
-        if fault:
-            log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
-        self._ended(key)
+        try:
+            fault = "" if self.is_stopping else self.queue.replay(key, self.host)
+            if fault:
+                log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
+        finally:
+            self._ended(key)
 
     def _ended(self, key: str) -> None:
         if self.queue.has(key):  # this one, or another that came meanwhile

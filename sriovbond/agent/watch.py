@@ -39,6 +39,7 @@ _ROUND_APART_S: Final = 0.1  # nor a round over all of them, which nobody waits 
 _SHARE: Final = 4  # of the workers; requests come first
 _READ_AGAIN_S: Final = 1.0
 _FLOOD_S: Final = 0.05
+_HEARING_OUT_S: Final = 1.0
 _BEAT_S: Final = 10.0
 _GATHERED_S: Final = 0.02  # an ADD makes a dozen events: this thread must not run between them
 
@@ -58,6 +59,14 @@ class Hands:
     do_after_others: Do
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What an attachment that is not watched left behind, and how long it waits to be looked at."""
+
+    wait_s: float
+    drift: tuple[str, ...]
+
+
 class Watch:
     """A thread of its own; nothing of it is ever in a pod's namespace but for a moment."""
 
@@ -65,6 +74,7 @@ class Watch:
         self._settings = settings
         self._host = settings.host
         self._attachments: dict[str, Attachment] = {}
+        self._left: dict[str, _Left] = {}
         self._lacking: dict[str, None] = {}  # of hundreds: those that lack a member, in order
         self._spaces = Spaces()
         self._agenda = Agenda()
@@ -154,7 +164,7 @@ class Watch:
             keys = {*records.keys(self._host), *self._attachments}
         for key in keys:
             if not key.startswith("."):
-                self._agenda.later("adopt", key, _SETTLING_S)
+                self._agenda.put_off("adopt", key, _SETTLING_S)
 
     def _adopt_others(self) -> None:
         """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
@@ -179,6 +189,8 @@ class Watch:
             return
         if record is None or record.plan is None:
             self._forget(key)
+        if record is None:
+            self._left.pop(key, None)
         if record is not None and not self._follow_record(key, record):
             self._hand_over(key, record.subject)
 
@@ -210,14 +222,14 @@ class Watch:
         known = self._attachments.get(key)
         if known and known.nsid != nsid:
             self._spaces.leave(key, known.nsid)
-        if nsid not in self._spaces:  # what was told of an earlier namespace of this number
-            self._hear()
+        self._hear_out()
         links = kernel.read(self._home.netlink, nsid)
         self._spaces.join(key, nsid, links)
         if known:
             known.plan, known.nsid = plan, nsid
             self._judge(key, is_reread=True)
             return
+        self._left.pop(key, None)
         bond = watching.observe(subject, plan, links)
         self._attachments[key] = Attachment(subject, plan, nsid, bond)
         self._note_lack(key)
@@ -238,6 +250,13 @@ class Watch:
         self._agenda.forget(key)
 
     # what the kernel tells
+
+    def _hear_out(self) -> None:
+        """Hear all that waits: it is older than what is read next, of this namespace or another."""
+        deadline = time.monotonic() + _HEARING_OUT_S
+        self._hear()
+        while self._heard.has_more() and time.monotonic() < deadline:
+            self._hear()
 
     def _hear(self) -> None:
         lost = self._lost()
@@ -267,7 +286,7 @@ class Watch:
         elif event.nsid is not None:
             for key in self._spaces.change(event.nsid, event):
                 if event.is_moved:
-                    self._attachments[key].taken |= {event.link.device}
+                    self._attachments[key].note_moved(event.link.device)
                     self._note_lack(key)
                 self._judge(key)
         elif not event.is_gone:
@@ -288,7 +307,7 @@ class Watch:
         keys = {lost[link.device]} if link.device in lost else set()
         if not (link.device or link.kind):  # before 5.14 the kernel tells no devices
             keys = set(lost.values())
-        for place, key in enumerate(sorted(keys)):
+        for place, key in enumerate(sorted(keys & self._attachments.keys())):
             self._agenda.later("examine", key, self._attachments[key].wait_s + place * _APART_S)
 
     def _read_again(self, _: str) -> None:
@@ -298,6 +317,7 @@ class Watch:
         keys = list(self._attachments)
         self._spaces.clear()
         for key in keys:
+            self._attachments[key].sent_home = frozenset()  # it may never be told
             self._adopt(key)
 
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
@@ -313,7 +333,7 @@ class Watch:
         if records.is_locked(self._host, key):  # a DEL takes the bond away piece by piece
             self._agenda.later("judge", key, _SETTLING_S)
             return
-        if not records.exists(self._host, key):
+        if self._is_over(key, after):
             self._forget(key)
             return
         before, one.bond = one.bond, after
@@ -322,6 +342,15 @@ class Watch:
         self._tell(told if one.is_settled else watching.lasting(told))
         one.is_settled = one.is_settled or after.working == len(after.members)
         self._look_after(key, one, before, told)
+
+    def _is_over(self, key: str, bond: WatchedBond) -> bool:
+        """Tell whether a DEL has been there, which may have left only IPAM's part to be done."""
+        if bond.index:
+            return not records.exists(self._host, key)
+        with suppress(SriovbondError):
+            record = records.read_by_key(self._host, key)
+            return record is None or record.plan is None
+        return False
 
     def _look_after(
         self, key: str, one: Attachment, before: WatchedBond, told: Iterable[Happening]
@@ -390,10 +419,15 @@ class Watch:
         ]
         if one is None:
             self._tell(happenings)
+            self._look_again(key, subject, examined.drift)
             return
+        one.note_sent_home(frozenset(one.sent_home for one in examined.findings) - {""})
+        self._note_lack(key)
         known, one.refused = one.refused, _refusals(happenings)
         longest_s = self._settings.check_interval_s
         one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
+        if one.refused:
+            self._agenda.later("examine", key, one.wait_s)
         if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
         self._tell(happening for happening in happenings if happening.text not in known)
@@ -401,6 +435,18 @@ class Watch:
             text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"
             self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
         one.bond = replace(one.bond, drift=examined.drift)
+
+    def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
+        """Have what can be neither watched nor put back be looked at again, and tell it once."""
+        known = self._left.pop(key, None)
+        if not drift:
+            return
+        wait_s = min(2 * known.wait_s, self._settings.check_interval_s) if known else _AGAIN_S
+        self._left[key] = _Left(wait_s, drift)
+        self._agenda.later("adopt", key, wait_s)
+        if known is None or known.drift != drift:
+            text = f"{subject.ifname}: what is left of it cannot be put back: {'; '.join(drift)}"
+            self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
 
     def _tell(self, happenings: Iterable[Happening]) -> None:
         for happening in happenings:

@@ -17,7 +17,8 @@ class Attachment:
     """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
 
     `announcements` are those still to be made, `taken` the devices that somebody took out of the
-    pod, `wait_s` is how long a repair waits: longer each time that one is refused.
+    pod, `sent_home` those that a failed repair did, of which the kernel has yet to tell; `wait_s`
+    is how long a repair waits: longer each time that one is refused.
     """
 
     subject: Subject
@@ -28,6 +29,7 @@ class Attachment:
     refused: frozenset[str] = frozenset()
     announcements: int = 0
     taken: frozenset[str] = frozenset()
+    sent_home: frozenset[str] = frozenset()
     wait_s: float = COMING_BACK_S
 
     @property
@@ -35,6 +37,17 @@ class Attachment:
         """The devices of members that are gone, and that nobody took out."""
         gone = {one.device for one in self.bond.members if not one.is_in_bond}
         return frozenset(gone - self.taken - {""})
+
+    def note_moved(self, device: str) -> None:
+        """Take it that the device was taken out of the pod, unless a repair sent it home."""
+        if device not in self.sent_home:
+            self.taken |= {device}
+        self.sent_home -= {device}
+
+    def note_sent_home(self, devices: frozenset[str]) -> None:
+        """Take it that a repair sent these home; the kernel may have told of them already."""
+        self.sent_home = devices - self.taken
+        self.taken -= devices
 
 
 @dataclass(slots=True)
@@ -52,10 +65,10 @@ class Spaces:
     def __contains__(self, nsid: object) -> bool:
         return nsid in self._spaces
 
-    def join(self, key: str, nsid: int, links: dict[int, Heard]) -> None:
+    def join(self, key: str, nsid: int, links: Mapping[int, Heard]) -> None:
         """Have an attachment there, whose links were read just now."""
         space = self._spaces.setdefault(nsid, _Space({}))
-        space.links = links
+        space.links = {index: link for index, link in links.items() if link.matters}
         space.keys.add(key)
 
     def leave(self, key: str, nsid: int) -> None:
@@ -84,12 +97,11 @@ class Spaces:
         return self._spaces[nsid].links if nsid in self._spaces else None
 
     def change(self, nsid: int, event: LinkEvent) -> tuple[str, ...]:
-        """Take an event into the mirror; return the keys of the attachments there."""
+        """Take an event into the mirror; return the keys of the attachments that it concerns."""
         space = self._spaces.get(nsid)
         if space is None:
             return ()
-        if event.is_gone:
-            space.links.pop(event.link.index, None)
-        else:
+        is_known = space.links.pop(event.link.index, None) is not None
+        if event.link.matters and not event.is_gone:
             space.links[event.link.index] = event.link
-        return tuple(space.keys)
+        return tuple(space.keys) if is_known or event.link.matters else ()

@@ -31,6 +31,11 @@ class Heard:
     is_backup: bool = False
     failures: int = 0
 
+    @property
+    def matters(self) -> bool:
+        """True for a bond and for what is or was in one; a pod may have thousands of others."""
+        return self.kind == "bond" or bool(self.master) or bool(self.device)
+
 
 def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> WatchedBond:
     """Return the bond as these links of its namespace tell it."""

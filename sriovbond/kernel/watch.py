@@ -5,6 +5,7 @@ are read. Nothing of ours stays inside: that would pin it, and the VFs in it.
 """
 
 import errno
+import select
 import socket
 import struct
 import time
@@ -101,6 +102,12 @@ class Watch:
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
         return self._socket.fileno()
+
+    def has_more(self) -> bool:
+        """Tell whether something waits to be heard."""
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(0))
 
     def events(
         self, is_wanted: Callable[[int | None], bool]

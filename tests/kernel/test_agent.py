@@ -3,9 +3,9 @@
 import json
 import logging
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +99,40 @@ def test_the_namespace_is_the_one_that_the_shim_has_opened(thick: Thick, config:
     assert record.netns == path
     assert state is not None
     assert (deleted.status, thick.pod.bond(), thick.record()) == (0, None, None)
+
+
+def test_a_disk_that_was_read_only_for_a_while_holds_no_queued_del_up(
+    shim: Shim, tmp_path: Path
+) -> None:
+    hold, config = tmp_path / "hold", a_config(ipam={"type": "scripted-ipam"})
+    path = ipams.scripted(tmp_path, f"while [ -e {hold} ]; do sleep 0.1; done")
+    hold.touch()
+
+    with mounted(shim.state):
+        for container in ("pod1", "pod2"):
+            stdin = json.dumps(config).encode()
+            shim.run("DEL", stdin, CNI_CONTAINERID=container, CNI_PATH=path).check_returncode()
+        with an_agent(shim, retry_s=0.2) as agent:
+            mount("-o", "remount,ro", shim.state)
+            hold.unlink()
+            wait_for(lambda: agent.said.count("cannot be removed") >= 2)
+            mount("-o", "remount,rw", shim.state)
+            wait_for(lambda: not shim.queued())
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[None]:
+    """Have a file system of its own at the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", folder)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def mount(*arguments: str | Path) -> None:
+    subprocess.run(["mount", *arguments], check=True)
 
 
 @pytest.mark.vf

@@ -17,9 +17,11 @@ from tests.support import pf as pfs
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
-from tests.support.pods import Pod, ip
+from tests.support.movers import come_home
+from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
+from tests.vm.reset import IGBVF
 
 pytestmark = pytest.mark.vf
 MTU = 1400
@@ -204,6 +206,41 @@ def test_a_pod_that_died_before_the_agent_started_is_released(
     told(running(), "BondReleased")
 
     assert not records.keys(runtime.host)
+
+
+def test_a_dead_pod_is_released_though_its_vfs_are_in_another_bond(
+    running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
+) -> None:
+    ip(f"netns del {bonded.name}")
+    with a_pod("next") as following:
+        for pf, name in zip(vfs.pfs, ("net1", "net2"), strict=False):
+            following.give(come_home(pf.vfs[0].pci), name)
+        again = replace(runtime, pod=following)
+        again.add(config).ok()
+
+        line = told(running(), "BondReleased")
+
+        assert bonded.container_id in line
+        assert records.keys(runtime.host) == [records.key(following.container_id, "bond0")]
+        assert len(members(following)) == 2
+        again.delete(config).ok()
+
+
+def test_a_repair_that_failed_is_tried_again(
+    running: Running, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    agent, vf = running(), vfs.pfs[0].vfs[0]
+    let_adopt()
+
+    (IGBVF / "unbind").write_text(vf.pci)
+    told(agent, "BondMemberGone")
+    bonded.batch("link add net1 type dummy")  # in the way
+    (IGBVF / "bind").write_text(vf.pci)
+    told(agent, "BondRepairRefused")
+    bonded.batch("link del net1")
+
+    told(agent, "BondRepaired")
+    assert list(members(bonded)) == ["net2", "net1"]
 
 
 def test_a_vf_that_somebody_moved_home_is_left_there(

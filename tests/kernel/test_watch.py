@@ -1,5 +1,6 @@
 """The agent's watch: what happens to bonds in pods is told, from one socket on the host."""
 
+import json
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import pytest
 from sriovbond import records
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
-from tests.support import cluster_api, traffic
+from tests.support import cluster_api, ipams, traffic
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.cluster_api import ClusterApi
@@ -167,7 +168,33 @@ def test_a_pod_that_went_without_a_del_is_released(
     runtime.delete(over(wires, ipam=ipam)).ok()
 
 
-def test_a_namespace_that_is_only_not_found_is_left_alone(
+def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
+    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    calls, fail = tmp_path / "calls", tmp_path / "fail"
+    body = f"echo $CNI_COMMAND >>{calls}; [ $CNI_COMMAND = ADD ] || exec test ! -e {fail}; "
+    result = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.10/24"}]}
+    path = ipams.scripted(tmp_path, f"{body} echo '{json.dumps(result)}'")
+    config = over(wires, ipam={"type": "scripted-ipam"})
+    agent = running(check_interval_s=3.0)
+    runtime.add(config, CNI_PATH=path).ok()
+    await_working(wires.pod)
+    let_adopt()
+    fail.touch()
+
+    reply = runtime.delete(config, CNI_PATH=path)
+    told(agent, "BondDrift")
+    time.sleep(1.5)
+
+    assert reply.status == 1
+    assert kinds(agent) == ["BondDrift"]
+    assert calls.read_text().split().count("DEL") == 2  # the runtime's, and one of the agent's
+    fail.unlink()
+    assert "its addresses were not given back" in told(agent, "BondReleased")
+    assert not records.keys(runtime.host)
+
+
+def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     runtime.add(over(wires)).ok()
@@ -177,7 +204,8 @@ def test_a_namespace_that_is_only_not_found_is_left_alone(
     agent = running(gone_after_s=0.1, check_interval_s=0.3)
     time.sleep(1.5)
 
-    assert kinds(agent) == []
+    assert kinds(agent) == ["BondDrift"]
+    assert "its namespace /run/netns/not-mounted is not to be found" in agent.said
     assert records.keys(runtime.host)
     assert wires.pod.bond() is not None
 

@@ -65,6 +65,27 @@ def test_what_is_asked_twice_is_done_once_and_then_as_asked_last(host: Host) -> 
     assert (len(first), len(last)) == (1, 1)
 
 
+def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = []
+
+    def examine(*_: object, is_namespace_gone: bool) -> Examined:
+        gone.append(is_namespace_gone)
+        return Examined()
+
+    monkeypatch.setattr("sriovbond.upkeep.examine", examine)
+    workers = Workers()
+    care = Care(host, Repairs(), workers.do, most=1)
+
+    for is_namespace_gone in (False, True, False):
+        care.examine(subject(0), lambda _: None, is_namespace_gone=is_namespace_gone)
+    while workers.given:
+        workers.work()
+
+    assert True in gone
+
+
 def test_what_no_worker_takes_waits(host: Host) -> None:
     workers, found = Workers(room=0), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=2)

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from sriovbond.agent.watched import Attachment, Spaces
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Subject
@@ -12,8 +14,14 @@ def event(nsid: int, link: Heard, *, is_gone: bool = False) -> LinkEvent:
     return LinkEvent(nsid, link, is_gone=is_gone, is_moved=False)
 
 
+def an_attachment() -> Attachment:
+    """Return one without its members."""
+    plan, subject = a_plan(), Subject("c1", "bond0", "net")
+    return Attachment(subject, plan, 7, watching.observe(subject, plan, {}))
+
+
 def test_a_mirror_follows_events_and_tells_whose_they_are() -> None:
-    spaces, net1 = Spaces(), Heard(1, "net1")
+    spaces, net1 = Spaces(), Heard(1, "net1", master=9)
     spaces.join("a", 7, {1: net1})
     spaces.join("b", 7, {1: net1})
 
@@ -45,10 +53,44 @@ def test_a_namespace_that_is_gone_names_who_was_in_it() -> None:
 
 
 def test_a_device_that_somebody_took_out_is_not_lost() -> None:
-    plan, subject = a_plan(), Subject("c1", "bond0", "net")
-    first, second = (member.device for member in plan.members)
-    one = Attachment(subject, plan, 7, watching.observe(subject, plan, {}))
+    one = an_attachment()
+    first, second = (member.device for member in one.plan.members)
 
     assert one.lost == {first, second}
-    one.taken |= {first}
+    one.note_moved(first)
     assert one.lost == {second}
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_a_device_that_a_failed_repair_sent_home_is_lost_as_before(
+    is_told_first: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    one = an_attachment()
+    first, second = (member.device for member in one.plan.members)
+
+    if is_told_first:
+        one.note_moved(first)
+        one.note_sent_home(frozenset({first}))
+    else:
+        one.note_sent_home(frozenset({first}))
+        one.note_moved(first)
+
+    assert one.lost == {first, second}
+    one.note_moved(first)
+    assert one.lost == {second}
+
+
+def test_what_has_to_do_with_no_bond_is_not_kept() -> None:
+    spaces, other = Spaces(), Heard(1, "dummy1", kind="dummy")
+    spaces.join("a", 7, {1: other})
+
+    assert spaces.change(7, event(7, other)) == ()
+    assert spaces.links(7) == {}
+
+
+def test_a_member_that_left_its_bond_concerns_it_once_more() -> None:
+    spaces, member = Spaces(), Heard(1, "veth1", master=9)
+    spaces.join("a", 7, {1: member})
+
+    assert spaces.change(7, event(7, replace(member, master=0))) == ("a",)
+    assert spaces.change(7, event(7, replace(member, master=0))) == ()
