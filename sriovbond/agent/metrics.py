@@ -153,7 +153,7 @@ _OF_BONDS: Final[Mapping[Row, Callable[[WatchedBond], float]]] = {
     series.DRIFT: lambda bond: len(bond.drift),
 }
 _OF_MEMBERS: Final[Mapping[Row, Callable[[WatchedMember], float]]] = {
-    series.MEMBER_UP: lambda member: member.is_up,
+    series.MEMBER_UP: lambda member: member.is_up and member.is_in_aggregator,
     series.MEMBER_ACTIVE: lambda member: member.is_active,
     series.MEMBER_IN_BOND: lambda member: member.is_in_bond,
     series.LINK_FAILURES: lambda member: member.failures,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.support.calls import a_config
 from tests.support.leases import IPV4, IPV6, addresses, static
 from tests.support.movers import come_home
 from tests.support.pods import Pod, batch, ip
-from tests.support.systemd import Installed, Service, a_service
+from tests.support.systemd import CNI_BIN, Installed, Service, a_service
 from tests.support.thick import Config, Thick
 from tests.vm import rig as rigs
 
@@ -47,6 +48,13 @@ def added(thick: Thick, config: Config) -> Config:
     called = thick.call("ADD", config)
     assert called.status == 0, called.stdout
     return {**config, "prevResult": json.loads(called.stdout)}
+
+
+def test_the_shim_is_put_among_the_nodes_plugins(thick: Thick) -> None:
+    installed = CNI_BIN / "sriovbond"
+
+    assert installed.read_bytes() == thick.shim.program.read_bytes()
+    assert stat.S_IMODE(installed.stat().st_mode) == 0o755
 
 
 def test_a_pods_life(thick: Thick, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sriovbond.shim import build
 from tests.support.agents import wait_for
 from tests.support.shims import Shim
 
@@ -25,14 +26,17 @@ echo $$ >{_CGROUP}/cgroup.procs
 exec unshare --pid --mount --cgroup --fork --kill-child --propagation slave sh -c '
     mount --make-rshared / && mount -t proc proc /proc && mount -t tmpfs tmpfs /run/systemd &&
     umount /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
+    mount --bind "$2" {CHECKOUT}/sriovbond/shim &&
     exec env -i container=test PATH="$PATH" SYSTEMD_UNIT_PATH="$1" {_SYSTEMD} --unit={UNIT}
-' sh "$1"
+' sh "$1" "$2"
 """
+_SHIPPED_PROGRAM: Final = "/opt/sriovbond/bin/sriovbond"
+CNI_BIN: Final = Path("/opt/cni/bin")
 # Only where the project is on this machine; the rest is as shipped.
-_HERE: Final = f"""[Service]
+_HERE: Final = """[Service]
 ExecStart=
-ExecStart={CHECKOUT}/.venv/bin/sriovbond agent
-StandardError=append:%s
+{start}
+StandardError=append:{log}
 """
 
 
@@ -95,9 +99,11 @@ def a_service(folder: Path) -> Iterator[Service]:
     log = folder / "agent.log"
     units = folder / "units"
     _make_units(units, log)
+    installed = _installed(folder / "shim")
+    CNI_BIN.mkdir(parents=True, exist_ok=True)
     _CGROUP.mkdir()
     Path("/run/systemd").mkdir(exist_ok=True)
-    with subprocess.Popen(["sh", "-c", _BOOT, "sh", str(units)]) as process:
+    with subprocess.Popen(["sh", "-c", _BOOT, "sh", units, installed]) as process:
         try:
             wait_for(lambda: "the agent is ready" in _read(log) or process.poll() is not None)
             yield Service(_child(process.pid), log)
@@ -112,9 +118,18 @@ def _make_units(units: Path, log: Path) -> None:
     drop_in = units / f"{UNIT}.d"
     drop_in.mkdir(parents=True)
     shutil.copy(SHIPPED, units)
-    (drop_in / "here.conf").write_text(_HERE % log)
+    (shipped,) = [line for line in SHIPPED.read_text().splitlines() if line.startswith("ExecStart")]
+    start = shipped.replace(_SHIPPED_PROGRAM, f"{CHECKOUT}/.venv/bin/sriovbond")
+    (drop_in / "here.conf").write_text(_HERE.format(start=start, log=log))
     for target in ("sysinit", "basic", "shutdown"):
         (units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+
+
+def _installed(folder: Path) -> Path:
+    """Make the package of the shim as a wheel has it: with the program."""
+    shutil.copytree(CHECKOUT / "sriovbond" / "shim", folder)
+    build.build(folder / "bin" / "sriovbond")
+    return folder
 
 
 def _child(pid: int) -> int:
