@@ -159,8 +159,15 @@ def read_by_key(host: Host, attachment: str) -> Record | None:
 
 
 def keys(host: Host) -> list[str]:
-    """Return the key of every attachment that has a record."""
-    return [path.stem for path in sorted(host.records.glob("*@*.json"))]
+    """Return the key of every attachment that has a record. Raises MachineError."""
+    try:
+        names = sorted(path.name for path in host.records.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        where = str(host.records)
+        raise MachineError(f"cannot list the records in {where!r}: {error.strerror}") from error
+    return [name.removesuffix(".json") for name in names if "@" in name and name.endswith(".json")]
 
 
 def exists(host: Host, attachment: str) -> bool:
@@ -169,7 +176,10 @@ def exists(host: Host, attachment: str) -> bool:
 
 
 def read_all(host: Host) -> tuple[list[Record], list[str]]:
-    """Return every record, and in words what is wrong with those that cannot be read."""
+    """Return every record, and in words what is wrong with those that cannot be read.
+
+    Raises MachineError where the folder cannot be read.
+    """
     records, faults = [], []
     for attachment in keys(host):
         try:

@@ -136,6 +136,16 @@ def test_no_folder_holds_no_records(host: Host) -> None:
     records.remove(host, a_record())
 
 
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(host: Host) -> None:
+    host.state.mkdir()
+    host.records.symlink_to(host.records)
+
+    with pytest.raises(
+        MachineError, match=f"cannot list the records in '{host.records}': Too many"
+    ):
+        records.read_all(host)
+
+
 def test_forgetting_twice_is_once(host: Host) -> None:
     records.write(host, a_record())
 
