@@ -140,24 +140,40 @@ def reference(part: str) -> None:
 @sriovbond.command()
 @click.argument("container_id", required=False)
 @click.argument("ifname", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_obj
-def release(host: Host | None, container_id: str | None, ifname: str | None) -> None:
+def release(
+    host: Host | None, container_id: str | None, ifname: str | None, *, as_json: bool
+) -> None:
     """Undo an attachment by its record, as DEL does; without arguments list the records."""
     from sriovbond import records  # noqa: PLC0415
     from sriovbond.agent import settings  # noqa: PLC0415
-    from sriovbond.cli import tables  # noqa: PLC0415
     from sriovbond.release import release as undo  # noqa: PLC0415
 
     host = host or settings.load().host  # in a container it is not that of thin mode
-    if container_id is None or ifname is None:
-        tables.print_records(*records.read_all(host))
+    if container_id is None:
+        _list_records(host, as_json=as_json)
         return
+    if ifname is None:
+        raise click.UsageError("give CONTAINER_ID IFNAME, or nothing: then the records are listed")
+    if as_json:
+        raise click.UsageError("--json is for the list: leave CONTAINER_ID IFNAME out")
     with records.locked(host, container_id, ifname):
         record = records.read(host, container_id, ifname)
         if record is None:
             raise click.ClickException(f"there is no record of {container_id} {ifname}")
         undo(host, record).finish()
     click.echo(f"released {ifname} of {container_id}")
+
+
+def _list_records(host: Host, *, as_json: bool) -> None:
+    from sriovbond import records  # noqa: PLC0415
+    from sriovbond.cli import tables  # noqa: PLC0415
+
+    found, faults = records.read_all(host)
+    tables.print_records_as_json(found) if as_json else tables.print_records(found)
+    for fault in faults:
+        click.echo(fault, err=True)
 
 
 @sriovbond.command()

@@ -1,15 +1,12 @@
 """Why a bond would take which of a pod's devices: every source's statement, verdict and rule."""
 
 import dataclasses
-import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import deviceinfo
 from deviceinfo import Ask, PodDevices, PodRef, Statement
@@ -20,6 +17,7 @@ from sriovbond.bond.links import Link, Member
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
+from sriovbond.cli import tables
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
@@ -113,16 +111,15 @@ def _outcome(config: NetConf, seen: Seen) -> tuple[str, ...]:
 def print_tables(told: Explanation, console: Console | None = None) -> None:
     """Print the verdicts, the statements, the sources, and the outcome."""
     console = console or Console()
-    console.print(_verdicts(told))
-    console.print(_statements(told.found))
+    tables.print_table(_verdicts(told), console)
+    tables.print_table(_statements(told.found), console)
     for reading in told.found.readings:
         for problem in reading.problems:
-            console.print(f"{reading.source}: {problem}", style="yellow", markup=False)
+            tables.print_line(f"{reading.source}: {problem}", console, style="yellow")
     absent = [str(one.source) for one in told.found.readings if one.is_absent]
-    if absent:
-        console.print(f"not here: {', '.join(dict.fromkeys(absent))}", markup=False)
-    for line in (*map(str, told.found.disagreements), *told.outcome):
-        console.print(line, soft_wrap=True, markup=False)
+    not_here = [f"not here: {', '.join(dict.fromkeys(absent))}"] if absent else []
+    for line in (*not_here, *map(str, told.found.disagreements), *told.outcome):
+        tables.print_line(line, console)
 
 
 def _verdicts(told: Explanation) -> Table:
@@ -135,7 +132,7 @@ def _verdicts(told: Explanation) -> Table:
         words = "taken" if verdict.is_taken else f"not: {verdict.why_not}"
         rule = f" [{verdict.rule}]" if verdict.rule else ""
         cells = (one.device, interface, pf, given.resource, given.network, given.container)
-        _add_row(table, *cells, words + rule)
+        tables.add_row(table, *cells, words + rule)
     return table
 
 
@@ -143,17 +140,12 @@ def _statements(found: PodDevices) -> Table:
     table = Table("device", "source", "says")
     for device in found.devices:
         for statement in device.statements:
-            _add_row(table, str(device.id), statement.source, _says(statement))
+            tables.add_row(table, device.id, statement.source, _says(statement))
         for claim in device.claims:
-            _add_row(table, str(device.id), claim.source, f"{claim.pod} was given it")
+            tables.add_row(table, device.id, claim.source, f"{claim.pod} was given it")
     for loose in found.loose:
-        _add_row(table, "", loose.source, _says(loose))
+        tables.add_row(table, "", loose.source, _says(loose))
     return table
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    """Add texts as they are: what is in brackets in a file is no markup."""
-    table.add_row(*map(Text, cells))
 
 
 def _says(statement: Statement) -> str:
@@ -187,5 +179,4 @@ def print_json(told: Explanation) -> None:
         "disagreements": [str(one) for one in told.found.disagreements],
         "outcome": told.outcome,
     }
-    json.dump(shown, sys.stdout, indent=2, default=dataclasses.asdict)
-    sys.stdout.write("\n")
+    tables.print_json(shown)

@@ -5,8 +5,11 @@ import json
 import sys
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from sriovbond.bond.plan import BondState
 from sriovbond.records import Record
@@ -20,32 +23,70 @@ def print_bond(state: BondState, console: Console | None = None) -> None:
         f"{name} {state.settings[name]}" for name in shown if state.settings.get(name)
     )
     carrier = "carrier" if state.has_carrier else "no carrier"
-    console.print(
-        f"[bold]{state.name}[/]  {state.mac}  mtu {state.mtu}  {carrier}  {options}", soft_wrap=True
-    )
+    told = f"  {state.mac}  mtu {state.mtu}  {carrier}  {options}"
+    console.print(Text.assemble((state.name, "bold"), told), soft_wrap=True)
     table = Table("member", "device", "MAC", "MTU", "link", "failures", "")
     for member in state.members:
         link = "up" if member.mii_up and member.has_carrier else "down"
         active = "active" if member.is_active else ""
         cells = (member.name, member.device, member.mac, member.mtu, link, member.failures, active)
-        table.add_row(*map(str, cells))
-    console.print(table)
+        add_row(table, *cells)
+    print_table(table, console)
 
 
-def print_records(records: Sequence[Record], faults: Sequence[str]) -> None:
-    """Print the attachments that stand, and the records that cannot be read."""
-    console = Console()
+def print_records(records: Sequence[Record], console: Console | None = None) -> None:
+    """Print the attachments that stand."""
     table = Table("container", "interface", "network", "members", "namespace")
-    for record in records:
-        plan = record.plan
-        members = ", ".join(map(str, plan.members)) if plan else "released, IPAM is left"
-        table.add_row(record.container_id, record.ifname, record.network, members, record.netns)
+    for one in records:
+        members = ", ".join(map(str, one.plan.members)) if one.plan else "released, IPAM is left"
+        add_row(table, one.container_id, one.ifname, one.network, members, one.netns)
+    print_table(table, console or Console())
+
+
+def print_records_as_json(records: Sequence[Record]) -> None:
+    """Print the attachments that stand as a JSON list."""
+    print_json(
+        [
+            {
+                "container_id": one.container_id,
+                "ifname": one.ifname,
+                "network": one.network,
+                "netns": one.netns,
+                "pod": "/".join(filter(None, one.pod[:2])),
+                "members": [
+                    {"name": member.name, "device": member.device}
+                    for member in (one.plan.members if one.plan else ())
+                ],
+                "state": _state(one),
+            }
+            for one in records
+        ]
+    )
+
+
+def _state(record: Record) -> str:
+    if record.plan is None:
+        return "ipam-left"
+    return "complete" if record.is_complete else "incomplete"
+
+
+def print_line(line: str, console: Console, style: str = "") -> None:
+    """Print a text as it is: rich takes brackets for markup, `:ab:` in an address for an emoji."""
+    console.print(Text(line, style), soft_wrap=True)
+
+
+def add_row(table: Table, *cells: object) -> None:
+    """Add texts as they are, see `print_line`."""
+    table.add_row(*(Text(str(cell)) for cell in cells))
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print the table in its full width, however wide the terminal is: cells are copied from it."""
+    unbounded = console.options.update(max_width=sys.maxsize)
+    console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
     console.print(table)
-    for fault in faults:
-        console.print(fault, style="red")
 
 
-def print_json(state: BondState) -> None:
-    """Print the same as JSON."""
-    json.dump(dataclasses.asdict(state), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+def print_json(value: object) -> None:
+    """Print what dataclasses, lists and texts make up."""
+    click.echo(json.dumps(value, indent=2, default=dataclasses.asdict))

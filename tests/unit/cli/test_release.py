@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,76 @@ def release(host: Host, *words: str) -> Result:
     return CliRunner().invoke(sriovbond, ["release", *words], obj=host)
 
 
-@pytest.mark.parametrize("words", [(), (ID,)], ids=["nothing", "a container alone"])
-def test_without_an_attachment_the_records_are_listed_and_left(
-    host: Host, words: tuple[str, ...]
-) -> None:
+def test_without_an_attachment_the_records_are_listed_and_left(host: Host) -> None:
     record = a_record(host)
     (host.records / "pod2@bond0.json").write_text("{")
 
-    answer = release(host, *words)
+    answer = release(host)
 
     assert answer.exit_code == 0
-    for told in (ID, IFNAME, "net1 (VF 0 of", "cannot read the record"):
+    for told in (ID, IFNAME, "net1 (VF 0 of"):
         assert told in answer.stdout
+    assert "cannot read the record" in answer.stderr
     assert records.read(host, ID, IFNAME) == record
+
+
+def test_what_the_list_has_can_be_released_by(host: Host) -> None:
+    """Where no terminal is, rich takes 80 columns: the id alone has 64."""
+    record = replace(a_record(host), container_id="c0ffee" * 10 + "c0ff")
+    records.write(host, record)
+
+    listed = release(host).stdout
+
+    assert record.container_id in listed
+    assert str(a_plan().members[1]) in listed
+
+
+def test_the_list_is_json_on_demand(host: Host) -> None:
+    host.records.mkdir(parents=True)
+    (host.records / "pod2@bond0.json").write_text("{")
+    complete = replace(a_record(host), pod=("default", "nf1", "uid"), is_complete=True)
+    for record in (complete, replace(complete, ifname="bond1", plan=None, pod=("", "", ""))):
+        records.write(host, record)
+
+    answer = release(host, "--json")
+
+    known = {"container_id": ID, "network": "net", "netns": "/run/netns/pod1"}
+    members = [{"name": one.name, "device": one.device} for one in a_plan().members]
+    assert json.loads(answer.stdout) == [
+        known | {"ifname": "bond0", "pod": "default/nf1", "members": members, "state": "complete"},
+        known | {"ifname": "bond1", "pod": "", "members": [], "state": "ipam-left"},
+    ]
+    assert "cannot read the record" in answer.stderr
+
+
+def test_an_add_that_has_not_ended_is_listed_as_such(host: Host) -> None:
+    a_record(host)
+
+    [listed] = json.loads(release(host, "--json").stdout)
+
+    assert listed["state"] == "incomplete"
+
+
+@pytest.mark.parametrize("words", [(ID,), (ID, IFNAME, "--json"), (ID, "--json")], ids=str)
+def test_half_an_attachment_or_json_of_one_is_a_wrong_call(
+    host: Host, words: tuple[str, ...]
+) -> None:
+    record = a_record(host)
+
+    answer = release(host, *words)
+
+    assert answer.exit_code == 2
+    assert "CONTAINER_ID IFNAME" in answer.stderr
+    assert records.read_all(host) == ([record], [])
+
+
+def test_records_that_cannot_be_listed_are_not_none(host: Host) -> None:
+    host.state.mkdir()
+    host.records.symlink_to(host.records)
+
+    answer = release(host)
+
+    assert isinstance(answer.exception, MachineError)
 
 
 def test_an_attachment_is_undone_by_its_record_and_no_other(host: Host) -> None:
