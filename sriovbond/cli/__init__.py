@@ -4,17 +4,19 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sriovbond import __version__, log
-from sriovbond.errors import ConfigError, SriovbondError
+from sriovbond import __version__
+from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 
 if TYPE_CHECKING:
+    from deviceinfo import PodRef
     from sriovbond.agent.settings import Settings
 
 
@@ -47,37 +49,27 @@ def show(ifname: str, netns: str, *, as_json: bool) -> None:
 @sriovbond.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def validate(file: Path) -> None:
-    """Say what is wrong with the network configuration in FILE, and warn of what is doubtful."""
-    from sriovbond.bond.config import Policy, parse_config  # noqa: PLC0415
+    """Say what is wrong with the network configuration in FILE, and warn of what is doubtful.
 
-    plugins = _own_plugins(_read(file))
-    if not plugins:
-        raise click.ClickException(f"{file} lists no plugin of type sriovbond")
-    for plugin in plugins:
-        try:
-            config = parse_config(plugin)
-        except ConfigError as error:
-            raise click.ClickException(error.message) from error
-        log_fault = log.refusal(config.log_file, Host().logs) if config.log_file else ""
-        for warning in filter(None, [*config.warnings, log_fault]):
-            click.echo(f"warning: {warning}")
-        if config.warnings and config.policy is Policy.STRICT:
-            raise click.ClickException(f"{file}: `policy: strict` makes warnings refusals")
-    click.echo(f"{file}: valid")
+    FILE is JSON, of one plugin or a list, or YAML with NetworkAttachmentDefinitions.
+    """
+    from sriovbond.cli import configurations  # noqa: PLC0415
 
-
-def _own_plugins(given: object) -> list[dict[str, object]]:
-    """Return the configurations for us in a plugin's configuration, or in a list of them."""
-    if not isinstance(given, dict):
-        raise click.ClickException("a JSON object is wanted")
-    plugins = given.get("plugins")
-    if not isinstance(plugins, list):
-        return [given]
-    return [one for one in plugins if isinstance(one, dict) and one.get("type") == "sriovbond"]
+    is_valid = True
+    for found in configurations.find(file):
+        judgement = configurations.judge(found, Host().logs)
+        for warning in judgement.warnings:
+            click.echo(f"warning: {found.label}{warning}")
+        for fault in judgement.faults:
+            click.echo(f"Error: {found.label}{fault}", err=True)
+        is_valid = is_valid and not judgement.faults
+    if not is_valid:
+        sys.exit(1)
+    click.echo(f"{click.format_filename(file)}: valid")
 
 
 @sriovbond.command()
-@click.option("--pod", metavar="NAMESPACE/NAME", help="The pod, as Kubernetes names it.")
+@click.option("--pod", default="", metavar="NAMESPACE/NAME", help="As Kubernetes names it.")
 @click.option("--netns", default="", metavar="PATH", help="The pod's network namespace.")
 @click.option("--container-id", default="", metavar="ID", help="The pod's sandbox.")
 @click.option(
@@ -86,38 +78,44 @@ def _own_plugins(given: object) -> list[dict[str, object]]:
     help="Judge as this network configuration would; without it, as one without `links`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rather than tables.")
-def explain(
-    pod: str | None, netns: str, container_id: str, config: Path | None, *, as_json: bool
-) -> None:
+def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
     """Show a pod's devices: who says what of them, which a bond takes, and why not the others."""
-    from deviceinfo import PodRef  # noqa: PLC0415 - each command loads only what it needs
-    from sriovbond import cluster  # noqa: PLC0415
+    from sriovbond import cluster  # noqa: PLC0415 - each command loads only what it needs
     from sriovbond.bond.config import parse_config  # noqa: PLC0415
     from sriovbond.cli import explanation  # noqa: PLC0415
 
-    namespace, _, name = (pod or "").rpartition("/")
-    if not (pod or netns or container_id) or (pod and not (namespace and name)):
-        raise click.UsageError("name the pod: --pod NAMESPACE/NAME, --netns or --container-id")
-    plugins = _own_plugins(_read(config)) if config else [{}]
-    if len(plugins) != 1:
-        raise click.ClickException(f"{config} lists {len(plugins)} plugins of type sriovbond")
+    wanted = _named_pod(**named)
+    values = _only_configuration(config) if config else {}
     host = Host()
-    wanted = PodRef(namespace, name, container_id=container_id, netns=netns)
     told = explanation.explain(
         host,
         explanation.find_pod(host, wanted),
-        parse_config(plugins[0]),
-        str(plugins[0].get("type", "sriovbond")),
+        parse_config(values),
+        str(values.get("type", "sriovbond")),
         cluster.asks(host.kubeconfig),
     )
     explanation.print_json(told) if as_json else explanation.print_tables(told)
 
 
-def _read(file: Path) -> object:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
+def _named_pod(pod: str, netns: str, container_id: str) -> "PodRef":
+    from deviceinfo import PodRef  # noqa: PLC0415 - see above
+
+    namespace, _, name = pod.rpartition("/")
+    if not (pod or netns or container_id) or (pod and not (namespace and name)):
+        raise click.UsageError("name the pod: --pod NAMESPACE/NAME, --netns or --container-id")
+    return PodRef(namespace, name, container_id=container_id, netns=netns)
+
+
+def _only_configuration(file: Path) -> Mapping[str, object]:
+    from sriovbond.cli import configurations  # noqa: PLC0415 - see above
+
+    found = configurations.find(file)
+    if len(found) != 1:
+        told = ", ".join(one.place for one in found)
+        raise click.ClickException(f"{file} has {len(found)} configurations, one is wanted: {told}")
+    if found[0].fault:
+        raise click.ClickException(f"{file}: {found[0].label}{found[0].fault}")
+    return found[0].values
 
 
 @sriovbond.command()

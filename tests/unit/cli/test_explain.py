@@ -40,14 +40,28 @@ def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> N
     assert "--pod NAMESPACE/NAME, --netns or --container-id" in done.output
 
 
-def test_a_configuration_that_is_no_json_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "it must be one JSON object, or YAML"),
+        ('{"plugins": [{"type": "bond"}]}', "lists no plugin of type sriovbond; found: 'bond'"),
+        ('{"plugins": 7}', "plugins: found 7; it must be a list"),
+        (
+            '{"plugins": [{"type": "sriovbond"}, {"type": "sriovbond"}]}',
+            "has 2 configurations, one is wanted: plugins[0], plugins[1]",
+        ),
+    ],
+)
+def test_a_file_without_the_one_configuration_is_told(
+    tmp_path: Path, content: str, words: str
+) -> None:
     file = tmp_path / "bond.json"
-    file.write_text("{")
+    file.write_text(content)
 
     done = CliRunner().invoke(sriovbond, ["explain", "--netns", "/x", "--config", str(file)])
 
     assert done.exit_code == 1
-    assert "is no JSON" in done.output
+    assert words in done.output
 
 
 def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:

@@ -1,10 +1,14 @@
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from sriovbond.cli import sriovbond
+from tests.docs_tables import CHECKOUT
 
 
 def validate(folder: Path, content: object) -> Result:
@@ -13,6 +17,12 @@ def validate(folder: Path, content: object) -> Result:
     return CliRunner().invoke(sriovbond, ["validate", str(file)])
 
 
+MANIFESTS = [
+    path
+    for path in sorted((CHECKOUT / "manifests").iterdir())
+    if path.suffix in {".conf", ".yaml"}
+    and '"type": "sriovbond"' in path.read_text(encoding="utf-8")
+]
 OURS = {"type": "sriovbond", "name": "net"}
 
 
@@ -54,31 +64,183 @@ def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> N
     assert "`policy: strict` makes warnings refusals" in answer.stderr
 
 
-def test_our_plugin_is_found_in_a_list(tmp_path: Path) -> None:
-    others = [{"type": "sriov", "mode": "none of ours"}, {**OURS, "mtu": "x"}]
-
-    answer = validate(tmp_path, {"name": "net", "plugins": others})
-
-    assert answer.exit_code == 1
-    assert "mtu: " in answer.stderr
-    assert "none of ours" not in answer.stderr
-
-
-def test_a_list_without_our_plugin_is_not_called_valid(tmp_path: Path) -> None:
-    answer = validate(tmp_path, {"plugins": [{"type": "bond"}]})
-
-    assert answer.exit_code == 1
-    assert "lists no plugin of type sriovbond" in answer.stderr
-
-
 @pytest.mark.parametrize(
-    ("content", "words"), [("{", "is no JSON"), ("[]", "a JSON object is wanted"), ("", "no JSON")]
+    ("changes", "words"),
+    [
+        ({"name": None}, "name is None and must start with a letter"),
+        ({"name": "a/b"}, "name is 'a/b' and must start with a letter"),
+        ({"cniVersion": "9.9.9"}, "cannot speak cniVersion '9.9.9'"),
+        ({"cniVersion": 1}, "cannot read stdin.cniVersion: found 1; it must be a text"),
+        ({"prevResult": []}, "cannot read stdin.prevResult: found []"),
+        ({"type": "bond"}, "type is 'bond': the runtime would call that plugin; write \"type\""),
+        ({"type": None}, "type is None: the runtime would call that plugin"),
+        ({"plugins": {}}, "plugins: found {}; it must be a list"),
+    ],
+    ids=json.dumps,
 )
-def test_what_is_no_json_object_is_told(tmp_path: Path, content: str, words: str) -> None:
-    answer = validate(tmp_path, content)
+def test_what_the_plugin_would_not_be_called_with_or_would_refuse_is_told(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    answer = validate(tmp_path, {**OURS, **changes})
 
     assert answer.exit_code == 1
     assert words in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_faults_around_a_configuration_do_not_hide_those_in_it(tmp_path: Path) -> None:
+    answer = validate(tmp_path, {"type": "sriovbond", "mtu": "x"})
+
+    assert "name is None" in answer.stderr
+    assert "mtu: " in answer.stderr
+
+
+@pytest.mark.parametrize("depth", [*range(800, 1000, 5), 200_000])
+def test_what_is_nested_too_deeply_is_told_without_a_traceback(tmp_path: Path, depth: int) -> None:
+    nested = f"{'[' * depth}{']' * depth}"
+
+    answer = validate(tmp_path, f'{{"name": "net", "type": "sriovbond", "links": {nested}}}')
+
+    assert isinstance(answer.exception, SystemExit)
+    assert answer.exit_code == 1
+
+
+def test_a_list_names_its_plugins(tmp_path: Path) -> None:
+    plugin = {"type": "sriovbond", "name": "a/b", "cniVersion": "9.9.9"}
+
+    answer = validate(tmp_path, {"name": "net", "cniVersion": "1.0.0", "plugins": [plugin]})
+
+    assert (answer.exit_code, answer.stderr) == (0, "")
+
+
+def test_a_list_without_a_name_is_not_valid(tmp_path: Path) -> None:
+    answer = validate(tmp_path, {"plugins": [OURS]})
+
+    assert answer.exit_code == 1
+    assert "name is None" in answer.stderr
+
+
+def test_each_of_our_plugins_in_a_list_is_judged_and_no_other(tmp_path: Path) -> None:
+    others = {"type": "sriov", "mode": "none of ours"}
+    plugins = [others, {**OURS, "mtu": "x"}, {**OURS, "miimon": 0}, {**OURS, "mode": "fast"}, 7]
+
+    answer = validate(tmp_path, {"name": "net", "plugins": plugins})
+
+    assert answer.exit_code == 1
+    assert answer.stdout.startswith("warning: plugins[2] (sriovbond): miimon 0")
+    told = answer.stderr.splitlines()
+    assert told[0].startswith("Error: plugins[1] (sriovbond): cannot use the network conf")
+    assert told[1].startswith("Error: plugins[3] (sriovbond): cannot use the network conf")
+    assert told[2:] == ["Error: plugins[4]: found 7; it must be an object"]
+
+
+def test_a_list_without_our_plugin_is_not_called_valid(tmp_path: Path) -> None:
+    answer = validate(tmp_path, {"plugins": [{"type": "bond"}, {"type": "sriovbnd"}]})
+
+    assert answer.exit_code == 1
+    assert "lists no plugin of type sriovbond; found: 'bond', 'sriovbnd'" in answer.stderr
+
+
+@pytest.mark.parametrize("where", ["delegate", "plugins[0].delegate"])
+def test_what_flannel_hands_on_to_us_is_judged_with_the_name_around_it(
+    tmp_path: Path, where: str
+) -> None:
+    flannel = {"type": "flannel", "delegate": {"type": "sriovbond", "mode": "fast"}}
+    given = flannel if where == "delegate" else {"plugins": [flannel]}
+
+    answer = validate(tmp_path, {**given, "name": "mynet"})
+
+    assert answer.exit_code == 1
+    [told] = answer.stderr.splitlines()
+    assert told.startswith(f"Error: {where} (sriovbond): cannot use the network configuration: mod")
+
+
+def a_network(name: str, config: object, kind: str = "NetworkAttachmentDefinition") -> str:
+    spec = {"config": config if isinstance(config, str) else json.dumps(config)}
+    manifest = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": kind, "metadata": {"name": name}}
+    return yaml.safe_dump({**manifest, "spec": spec})
+
+
+def test_networks_in_yaml_are_judged_by_their_name_and_other_objects_passed_over(
+    tmp_path: Path,
+) -> None:
+    manifests = (
+        a_network("sriov-a", {"type": "sriov", "mode": "none of ours"}),
+        a_network("sriovbond", {"type": "sriovbond"}, kind="Pod"),
+        a_network("nameless", {"type": "sriovbond"}),
+        a_network("odd", {"name": "net", "plugins": [{"type": "sriovbond", "mode": "fast"}]}),
+        a_network("broken", "{"),
+    )
+
+    answer = validate(tmp_path, "---\n".join(manifests))
+
+    assert answer.exit_code == 1
+    told = answer.stderr.splitlines()
+    assert len(told) == 2
+    assert told[0].startswith(
+        "Error: NetworkAttachmentDefinition 'odd', plugins[0] (sriovbond): cannot use"
+    )
+    assert told[1].startswith(
+        "Error: NetworkAttachmentDefinition 'broken': cannot decode spec.config: "
+    )
+
+
+def test_a_config_that_is_no_text_is_told(tmp_path: Path) -> None:
+    manifest = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "net"}}
+    content = yaml.safe_dump({**manifest, "spec": {"config": OURS}})
+
+    answer = validate(tmp_path, content)
+
+    assert answer.exit_code == 1
+    assert "'net': spec.config is {" in answer.stderr
+    assert "it must be a text" in answer.stderr
+
+
+@pytest.mark.parametrize("written", [json.dumps, yaml.safe_dump], ids=["json", "yaml"])
+def test_a_list_of_kubernetes_is_taken_apart(
+    tmp_path: Path, written: Callable[[object], str]
+) -> None:
+    """As `kubectl get network-attachment-definitions -o json` writes it."""
+    items = [yaml.safe_load(a_network("net", {"type": "sriovbond", "mode": "fast"}))]
+
+    answer = validate(tmp_path, written({"apiVersion": "v1", "kind": "List", "items": items}))
+
+    assert answer.exit_code == 1
+    assert "NetworkAttachmentDefinition 'net' (sriovbond): cannot use" in answer.stderr
+
+
+def test_manifests_without_our_plugin_are_not_called_valid(tmp_path: Path) -> None:
+    manifests = [a_network("a", {"type": "sriovbnd"}), a_network("nf1", {}, kind="Pod")]
+
+    answer = validate(tmp_path, "---\n".join(manifests))
+
+    assert answer.exit_code == 1
+    assert "found: NetworkAttachmentDefinition 'a' of type 'sriovbnd', Pod 'nf1'" in answer.stderr
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_our_own_networks_are_valid(path: Path) -> None:
+    answer = CliRunner().invoke(sriovbond, ["validate", str(path)])
+
+    assert (answer.exit_code, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "", "- a", "key: value", "a: b: c", "&a {items: [*a]}"]
+)
+def test_what_is_neither_form_is_told_with_both(tmp_path: Path, content: str) -> None:
+    answer = validate(tmp_path, content)
+
+    assert answer.exit_code == 1
+    assert re.search(r"one JSON object, or YAML|a JSON object, or YAML", answer.stderr)
+    assert "YAML with NetworkAttachmentDefinitions" in answer.stderr
+
+
+def test_why_it_is_no_yaml_is_told(tmp_path: Path) -> None:
+    answer = validate(tmp_path, "kind: NetworkAttachmentDefinition\nspec: config: x\n")
+
+    assert "mapping values are not allowed here" in answer.stderr
+    assert "line 2" in answer.stderr
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
