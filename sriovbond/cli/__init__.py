@@ -70,6 +70,7 @@ def validate(file: Path) -> None:
 
 @sriovbond.command()
 @click.option("--pod", default="", metavar="NAMESPACE/NAME", help="As Kubernetes names it.")
+@click.option("--uid", default="", metavar="UID", help="The pod's UID in Kubernetes.")
 @click.option("--netns", default="", metavar="PATH", help="The pod's network namespace.")
 @click.option("--container-id", default="", metavar="ID", help="The pod's sandbox.")
 @click.option(
@@ -97,13 +98,15 @@ def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
     explanation.print_json(told) if as_json else explanation.print_tables(told)
 
 
-def _named_pod(pod: str, netns: str, container_id: str) -> "PodRef":
+def _named_pod(pod: str, uid: str, netns: str, container_id: str) -> "PodRef":
     from deviceinfo import PodRef  # noqa: PLC0415 - see above
 
     namespace, _, name = pod.rpartition("/")
-    if not (pod or netns or container_id) or (pod and not (namespace and name)):
-        raise click.UsageError("name the pod: --pod NAMESPACE/NAME, --netns or --container-id")
-    return PodRef(namespace, name, container_id=container_id, netns=netns)
+    if not (pod or uid or netns or container_id) or (pod and not (namespace and name)):
+        raise click.UsageError(
+            "name the pod: --pod NAMESPACE/NAME, --uid, --netns or --container-id"
+        )
+    return PodRef(namespace, name, uid, container_id, netns)
 
 
 def _only_configuration(file: Path) -> Mapping[str, object]:

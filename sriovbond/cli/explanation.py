@@ -47,17 +47,29 @@ class Explanation:
     outcome: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unnamed(PodRef):
+    """A pod of which only the namespace is known, which messages then tell."""
+
+    def __str__(self) -> str:
+        return self.netns
+
+
 def find_pod(host: Host, wanted: PodRef) -> PodRef:
     """Complete what a person named of a pod from libcni's results, else from our own records."""
     known = [one.pod for one in deviceinfo.find_sandboxes(host.places.results)]
-    known += [
-        PodRef(container_id=one.container_id, netns=one.netns) for one in records.read_all(host)[0]
-    ]
+    known += [PodRef(*one.pod, one.container_id, one.netns) for one in records.read_all(host)[0]]
     asked = {key: value for key, value in dataclasses.asdict(wanted).items() if value}
     for pod in known:
-        if all(_plain(key, getattr(pod, key)) == _plain(key, asked[key]) for key in asked):
-            return replace(pod, netns=wanted.netns or pod.netns)
-    return wanted
+        if _is_meant(pod, asked):
+            return replace(pod, **asked)
+    return wanted if str(wanted) else _Unnamed(netns=wanted.netns)
+
+
+def _is_meant(pod: PodRef, asked: Mapping[str, str]) -> bool:
+    """Tell whether nothing that is known of the pod contradicts what was asked for."""
+    told = {key: getattr(pod, key) for key in asked if getattr(pod, key)}
+    return bool(told) and all(_plain(key, told[key]) == _plain(key, asked[key]) for key in told)
 
 
 def _plain(key: str, value: str) -> str:

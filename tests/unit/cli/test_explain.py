@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from deviceinfo import Bus, Claim, DeviceId, PodRef, Reading, Source, Statement, find_devices
+from deviceinfo.checkpoint import read_checkpoint
+from sriovbond import records
 from sriovbond.bond.links import Allocation
 from sriovbond.bond.seen import Unlinked
 from sriovbond.bond.selection import Verdict
@@ -17,8 +19,9 @@ from sriovbond.cli import explanation, sriovbond
 from sriovbond.cli.explanation import Explanation
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
+from sriovbond.records import Record
 from tests.support import node
-from tests.support.builders import a_netconf, a_vf
+from tests.support.builders import a_netconf, a_plan, a_vf
 from tests.support.node import Node
 
 ONE = DeviceId(Bus.PCI, "0000:01:10.0")
@@ -37,7 +40,7 @@ def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> N
     done = CliRunner().invoke(sriovbond, ["explain", *arguments])
 
     assert done.exit_code == 2
-    assert "--pod NAMESPACE/NAME, --netns or --container-id" in done.output
+    assert "--pod NAMESPACE/NAME, --uid, --netns or --container-id" in done.output
 
 
 @pytest.mark.parametrize(
@@ -71,8 +74,42 @@ def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:
         PodRef("default", "nf1"),
         PodRef(container_id=ref.container_id),
         PodRef(netns=ref.netns),
+        PodRef(uid=ref.uid),
     ):
         assert explanation.find_pod(host, wanted) == ref
+
+
+def test_a_pod_of_our_records_has_all_its_names(host: Host) -> None:
+    """A runtime that is not libcni's keeps no cache of results."""
+    pod = ("default", "nf7", "uid-7")
+    record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan(), pod=pod)
+    records.write(host, record)
+
+    found = explanation.find_pod(host, PodRef(netns="/run/netns/c7"))
+
+    assert found == PodRef(*pod, "c7", "/run/netns/c7")
+
+
+def test_a_uid_adds_to_what_is_known(host: Host) -> None:
+    record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan())
+    records.write(host, record)
+
+    found = explanation.find_pod(host, PodRef(uid="uid-7", container_id="c7"))
+
+    assert found == PodRef(uid="uid-7", container_id="c7", netns="/run/netns/c7")
+
+
+def test_a_pod_of_another_uid_is_another(host: Host) -> None:
+    asked = PodRef("default", "nf1", uid="another")
+
+    assert explanation.find_pod(host, asked) == asked
+
+
+def test_a_pod_of_which_only_the_namespace_is_known_is_named_by_it(host: Host) -> None:
+    found = explanation.find_pod(host, PodRef(netns="/run/netns/unknown"))
+
+    problems = read_checkpoint(host.places.checkpoint, found).problems
+    assert "cannot find pod /run/netns/unknown in " in problems[0]
 
 
 def test_a_namespace_may_be_spelled_by_a_link(host: Host, tmp_path: Path) -> None:
@@ -119,7 +156,7 @@ def told(tmp_path: Path) -> Explanation:
 def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explanation) -> None:
     shown = io.StringIO()
 
-    explanation.print_tables(told, Console(file=shown, width=200))
+    explanation.print_tables(told, Console(file=shown, width=40))
 
     text = shown.getvalue()
     for words in (
