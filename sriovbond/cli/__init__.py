@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -233,7 +234,26 @@ def main() -> int:
         details = f"\n{error.details}" if error.details else ""
         click.echo(f"Error: {error.message}{details}", err=True)
         return 1
+    except OSError as error:
+        if not _is_from_printing(error):
+            raise
+        _leave_stdout()
+        click.echo(f"Error: cannot write to stdout: {error.strerror}", err=True)
+        return 1
     return 0
+
+
+def _is_from_printing(error: OSError) -> bool:
+    """Tell an error of stdout from others: only these two write there."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].partition(".")[0] in {"click", "rich"}
+
+
+def _leave_stdout() -> None:
+    """Have what stdout did not take go nowhere: the interpreter would try again, and tell."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 if __name__ == "__main__":
