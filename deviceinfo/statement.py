@@ -44,7 +44,9 @@ class PodRef:
     netns: str = ""
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}" if self.name else self.container_id or self.uid
+        if self.name:
+            return f"{self.namespace}/{self.name}"
+        return self.container_id or self.uid or self.netns
 
 
 @dataclass(frozen=True, slots=True)

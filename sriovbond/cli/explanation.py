@@ -47,14 +47,6 @@ class Explanation:
     outcome: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Unnamed(PodRef):
-    """A pod of which only the namespace is known, which messages then tell."""
-
-    def __str__(self) -> str:
-        return self.netns
-
-
 def find_pod(host: Host, wanted: PodRef) -> PodRef:
     """Complete what a person named of a pod from libcni's results, else from our own records."""
     known = [one.pod for one in deviceinfo.find_sandboxes(host.places.results)]
@@ -63,7 +55,7 @@ def find_pod(host: Host, wanted: PodRef) -> PodRef:
     for pod in known:
         if _is_meant(pod, asked):
             return replace(pod, **asked)
-    return wanted if str(wanted) else _Unnamed(netns=wanted.netns)
+    return wanted
 
 
 def _is_meant(pod: PodRef, asked: Mapping[str, str]) -> bool:
