@@ -17,7 +17,7 @@ def main() -> int:
     # None where the caller has closed it
     given = sys.stdin.buffer.read(MAX_JSON_BYTES + 1) if sys.stdin else b""
     host = Host()
-    answer = dispatch.answer(os.environ, given, host, cluster.asks(host.kubeconfig))
+    answer = dispatch.answer(os.environ, given, host, cluster.asks(host))
     sys.stdout.write(answer.stdout)
     sys.stdout.flush()
     return answer.status

@@ -22,6 +22,9 @@ class Host:
     kubeconfig: Path = Path("/etc/cni/net.d/sriovbond.d/sriovbond.kubeconfig")
     """Where it is, the Kubernetes API may be asked. No network names it: who writes networks would
     choose which file root reads and who is sent the token in it."""
+    service_account: Path | None = None
+    """Where the agent's pod has its service account, for want of a kubeconfig. Nowhere else: the
+    plugin may be executed within another's pod, whose account is not ours to use."""
     lock_timeout_s: float = 20.0
     ipam_timeout_s: float = 60.0
     kubelet_timeout_s: float = KUBELET_TIMEOUT_S

@@ -94,7 +94,7 @@ def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
         explanation.find_pod(host, wanted),
         parse_config(values),
         str(values.get("type", "sriovbond")),
-        cluster.asks(host.kubeconfig),
+        cluster.asks(host),
     )
     explanation.print_json(told) if as_json else explanation.print_tables(told)
 
@@ -222,7 +222,7 @@ def _served_with_events(given: "Settings") -> bool:
     from sriovbond.agent import server  # noqa: PLC0415
 
     node = given.node_name or socket.gethostname()
-    with closing(cluster.sink(given.host.kubeconfig, node)) as events:
+    with closing(cluster.sink(given.host, node)) as events:
         return server.serve(given, sinks=[events], events_lost=lambda: events.lost)
 
 

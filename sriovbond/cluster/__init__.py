@@ -1,32 +1,41 @@
 """The only room that speaks to the Kubernetes API; entered by the entrances alone."""
 
+import logging
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deviceinfo import Ask, PodRef, Reading
+from sriovbond import log
+from sriovbond.cluster import kubeconfig
+from sriovbond.host import Host
 
 if TYPE_CHECKING:  # most calls never write
     from sriovbond.cluster.events import Events
 
 
-def asks(kubeconfig: Path) -> tuple[Ask, ...]:
-    """Return the API as a source to hand in, where there is a kubeconfig; it loads when asked."""
-    return (partial(_ask, kubeconfig),) if kubeconfig.exists() else ()
+def asks(host: Host) -> tuple[Ask, ...]:
+    """Return the API as a source to hand in, where it may be asked; it loads when asked."""
+    return (partial(_ask, host),) if kubeconfig.is_there(host) else ()
 
 
-def sink(kubeconfig: Path, node: str) -> "Events":
+def sink(host: Host, node: str) -> "Events":
     """Make what writes happenings as Events of their pods, reported by this node.
 
     It has a thread, which asks from the caller's network namespace, and loads `kubernetes` (14 MiB)
-    with the first Event.
+    with the first Event. Until then nothing would be told of a kubeconfig that is missing.
     """
     from sriovbond.cluster.events import Events  # noqa: PLC0415 - see above
 
-    return Events(kubeconfig, node)
+    if not kubeconfig.is_there(host):
+        log.event(
+            logging.WARNING,
+            f"cannot write Kubernetes Events yet: there is no kubeconfig {host.kubeconfig}; write "
+            "one, or name the pod's service account in the setting service_account",
+        )
+    return Events(host, node)
 
 
-def _ask(kubeconfig: Path, pod: PodRef) -> Reading:
+def _ask(host: Host, pod: PodRef) -> Reading:
     from sriovbond.cluster.source import ask_api  # noqa: PLC0415 - most calls never ask
 
-    return ask_api(kubeconfig)(pod)
+    return ask_api(host)(pod)

@@ -1,6 +1,6 @@
 """A client of the Kubernetes API for single objects, within a time and a size.
 
-Importing it loads `kubernetes` (0.4 s), so it is imported where a kubeconfig is there.
+Importing it loads `kubernetes` (0.4 s), so it is imported where the API may be asked.
 """
 
 import tempfile
@@ -208,7 +208,7 @@ def _why(error: Exception) -> str:
     if isinstance(reason, ApiException):  # rest.py makes it of an SSLError: name, then text
         return f"no TLS connection: {str(reason.reason).splitlines()[-1]!a}"
     if isinstance(reason, HTTPError) and isinstance(cause, OSError) and cause.strerror:
-        return f"no connection: {cause.strerror}; look at the server that the kubeconfig names"
+        return f"no connection: {cause.strerror}; look at the API server's address"
     if isinstance(reason, NoAnswerError | TimeoutError):
         return LATE
     return f"no answer ({type(reason).__name__})"
@@ -217,11 +217,11 @@ def _why(error: Exception) -> str:
 def _refusal(status: int, verb: str, resource: Resource, namespace: str) -> str:
     match status:
         case 401:
-            return "401: the kubeconfig's token or certificate is not accepted; renew it"
+            return "401: the token or certificate is not accepted; renew it"
         case 403:
             return (
-                f"403: the kubeconfig's user may not {verb} {resource.name} in namespace"
-                f" {namespace!r}; apply manifests/rbac.yaml"
+                f"403: no right to {verb} {resource.name} in namespace {namespace!r};"
+                " apply manifests/rbac.yaml"
             )
         case 404:
             return f"404: no such object, or the cluster does not know {resource.name}"

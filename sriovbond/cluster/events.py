@@ -10,16 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deviceinfo.jsonfile import UnreadableError
 from sriovbond import log
 from sriovbond.bond.happenings import Happening, Subject
-from sriovbond.cluster import eventapi
+from sriovbond.cluster import eventapi, kubeconfig
 from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.eventapi import Series
-from sriovbond.cluster.kubeconfig import read_kubeconfig
 from sriovbond.cluster.resources import RefusedError
 from sriovbond.host import Host
 
@@ -76,9 +74,9 @@ class Events:
     Make it in the host's network namespace: its thread asks from there.
     """
 
-    def __init__(self, kubeconfig: Path, node: str, limits: Limits = LIMITS) -> None:
+    def __init__(self, host: Host, node: str, limits: Limits = LIMITS) -> None:
         self.lost = 0
-        self._kubeconfig = kubeconfig
+        self._host = host
         self._node = node
         self._limits = limits
         self._changed = threading.Condition()
@@ -131,7 +129,7 @@ class Events:
         )
 
     def _run(self) -> None:
-        with log.logged_to(None, Host().logs):
+        with log.logged_to(None, self._host.logs):
             while batch := self._next_batch():
                 try:
                     self._write(batch)
@@ -192,9 +190,9 @@ class Events:
 
         started = time.monotonic()
         try:
-            content = read_kubeconfig(self._kubeconfig)  # each time: tokens are renewed
+            content = kubeconfig.read(self._host)  # each time: tokens are renewed
             deadline = started + self._limits.write_s
-            with client.connected(content, self._kubeconfig.parent, deadline) as connection:
+            with client.connected(content, self._host.kubeconfig.parent, deadline) as connection:
                 for one in batch:
                     if time.monotonic() > started + self._limits.write_s / 2:
                         return
@@ -235,4 +233,5 @@ class Events:
         """Tell a fault once, until something is written or there is another."""
         if why != self._told:
             self._told = why
-            log.event(logging.WARNING, f"cannot write Events with {self._kubeconfig}: {why}")
+            named = kubeconfig.named(self._host)
+            log.event(logging.WARNING, f"cannot write Events with {named}: {why}")

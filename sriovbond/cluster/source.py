@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final
@@ -10,47 +9,48 @@ from typing import Final
 from deviceinfo import PodRef, Reading, Source
 from deviceinfo.jsonfile import UnreadableError
 from deviceinfo.statement import Ask
+from sriovbond.cluster import kubeconfig
 from sriovbond.cluster.annotations import are_names
-from sriovbond.cluster.kubeconfig import read_kubeconfig
+from sriovbond.host import Host
 
 # The requests' share of the time; the rest is for their problem to be told.
 _SHARE: Final = 0.8
 
 
-def ask_api(kubeconfig: Path, *, timeout_s: float = 3.0) -> Ask:
+def ask_api(host: Host, *, timeout_s: float = 3.0) -> Ask:
     """Make a source that gets the pod and the definitions of the networks that it asks for.
 
     `networks` lacks the default network, and has no plugin where a definition could not be read.
-    Without a file at `kubeconfig` the source is absent. All requests of one call take
+    Without a kubeconfig and a service account the source is absent. All requests of one call take
     `timeout_s` together; loading `kubernetes` comes before. It asks from the network namespace
     of the calling thread, which must be the host's.
     """
 
     def ask(pod: PodRef) -> Reading:
         try:
-            content = read_kubeconfig(kubeconfig)
+            content = kubeconfig.read(host)
         except FileNotFoundError:
             return Reading(Source.API, is_absent=True)
         except UnreadableError as error:
-            return _problem(f"cannot use {kubeconfig}: {error}")
+            return _problem(f"cannot use {kubeconfig.named(host)}: {error}")
         if not are_names(pod.namespace, pod.name):
             return _problem(f"cannot ask the Kubernetes API: {str(pod)!r} is not a pod's name")
-        return _ask(content, kubeconfig, pod, timeout_s)
+        return _ask(content, host, pod, timeout_s)
 
     return ask
 
 
-def _ask(content: bytes, kubeconfig: Path, pod: PodRef, timeout_s: float) -> Reading:
+def _ask(content: bytes, host: Host, pod: PodRef, timeout_s: float) -> Reading:
     from sriovbond.cluster import client, reading  # noqa: PLC0415 - loads kubernetes
 
     deadline = time.monotonic() + _SHARE * timeout_s
 
     def work() -> Reading:
         try:
-            with client.connected(content, kubeconfig.parent, deadline) as connection:
+            with client.connected(content, host.kubeconfig.parent, deadline) as connection:
                 return reading.read(connection, pod)
         except (UnreadableError, OSError) as error:
-            return _problem(f"cannot use {kubeconfig}: {error}")
+            return _problem(f"cannot use {kubeconfig.named(host)}: {error}")
 
     return _within(timeout_s, work) or _problem(f"cannot read pod {pod}: {client.LATE}")
 

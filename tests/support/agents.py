@@ -14,6 +14,7 @@ from sriovbond.agent import settings
 from sriovbond.agent.server import serve
 from sriovbond.cluster import sink
 from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
 from tests.support.shims import WITHIN_S, Shim
 
 # imports once what each agent needs, which takes seconds in a VM
@@ -110,7 +111,11 @@ def _run(
     sys.stderr = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
     try:
         with ExitStack() as held:
-            sinks = [held.enter_context(closing(sink(events_to, "node-1")))] if events_to else []
+            sinks = (
+                [held.enter_context(closing(sink(Host(kubeconfig=events_to), "node-1")))]
+                if events_to
+                else []
+            )
             sys.exit(0 if serve(settings.load(environ=environment), os.geteuid(), sinks) else 1)
     except SriovbondError as error:
         sys.exit(error.message)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from sriovbond.host import Host
 from tests.support import event_rules
 
 OBJECTS = Path(__file__).parents[1] / "data" / "node" / "objects"
@@ -111,6 +114,10 @@ class ClusterApi:
         file.write_text(json.dumps(self.kubeconfig_content(**user)))
         file.chmod(0o600)
         return file
+
+    def host(self, folder: Path, **user: object) -> Host:
+        """Return a node that asks this server by a kubeconfig in the folder."""
+        return Host(kubeconfig=self.kubeconfig(folder, **user))
 
     def kubeconfig_content(self, **user: object) -> dict[str, object]:
         server = {"server": f"http://127.0.0.1:{self.port}"}
@@ -242,10 +249,12 @@ def hang_up(handler: Handler) -> None:
 
 
 @contextmanager
-def served() -> Iterator[ClusterApi]:
-    """Serve on a port of the loopback interface."""
+def served(account: Path | None = None) -> Iterator[ClusterApi]:
+    """Serve on a port of the loopback interface; with TLS for the pod of a service account."""
     api = ClusterApi()
     server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
+    if account:
+        server.socket = _make_account(account).wrap_socket(server.socket, server_side=True)
     api.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -259,6 +268,19 @@ def served() -> Iterator[ClusterApi]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _make_account(folder: Path) -> ssl.SSLContext:
+    """Make token and CA in the folder; return how the server is to prove that it is that CA's."""
+    key, certificate = folder / "server.key", folder / "ca.crt"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=api"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*make.split(), *names, *files], check=True, capture_output=True)
+    (folder / "token").write_text(f"{TOKEN}\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def recorded_pod() -> dict[str, object]:

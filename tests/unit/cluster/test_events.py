@@ -12,6 +12,7 @@ import pytest
 from sriovbond import cluster
 from sriovbond.bond.happenings import Kind
 from sriovbond.cluster.events import LIMITS, Events, Limits
+from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
 from tests.support import cluster_api
 from tests.support.cluster_api import TOKEN, ClusterApi
@@ -29,7 +30,7 @@ def make(api: ClusterApi, tmp_path: Path) -> Iterator[Make]:
     made: list[Events] = []
 
     def build(limits: Limits = QUICK, **user: object) -> Events:
-        made.append(Events(api.kubeconfig(tmp_path, **user), "node-1", limits))
+        made.append(Events(api.host(tmp_path, **user), "node-1", limits))
         return made[-1]
 
     yield build
@@ -191,7 +192,7 @@ def test_what_is_refused_is_lost_and_told_once(
 
     assert (sink.lost, len(api.events())) == (2, 1)
     err = capfd.readouterr().err
-    assert err.count("403: the kubeconfig's user may not create events.events.k8s.io") == 1
+    assert err.count("403: no right to create events.events.k8s.io") == 1
     assert "level=warning" in err
     assert TOKEN not in err
 
@@ -277,7 +278,7 @@ def test_a_kubeconfig_that_is_missing_or_wrong_is_told_and_looked_at_again(
     file = tmp_path / "sriovbond.kubeconfig"
     if content is not None:
         file.write_text(content)
-    sink = Events(file, "node-1", QUICK)
+    sink = Events(Host(kubeconfig=file), "node-1", QUICK)
     sink(a_happening())
     told = ""
 
@@ -298,8 +299,8 @@ def test_kubernetes_is_loaded_with_the_first_event_and_not_before(
 ) -> None:
     program = (
         "import sys; from pathlib import Path; from sriovbond import cluster;"
-        "from tests.support.watched import a_happening;"
-        "sink = cluster.sink(Path(sys.argv[1]), 'node-1');"
+        "from sriovbond.host import Host; from tests.support.watched import a_happening;"
+        "sink = cluster.sink(Host(kubeconfig=Path(sys.argv[1])), 'node-1');"
         "before = 'kubernetes' in sys.modules; sink(a_happening()); sink.close(20);"
         "print(before, 'kubernetes' in sys.modules)"
     )
@@ -316,7 +317,13 @@ def test_kubernetes_is_loaded_with_the_first_event_and_not_before(
     assert len(api.events()) == 1
 
 
-def test_the_entrance_gets_the_sink_from_the_room() -> None:
-    sink = cluster.sink(Path("/nonexistent/kubeconfig"), "node-1")
+def test_that_nothing_is_there_to_write_with_is_told_at_the_start(
+    api: ClusterApi, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cluster.sink(Host(kubeconfig=tmp_path / "none"), "node-1").close()
+    told = capfd.readouterr().err
+    assert cluster.sink(api.host(tmp_path), "node-1").close()
+    assert cluster.sink(Host(service_account=tmp_path), "node-1").close()
 
-    assert sink.close()
+    assert f"cannot write Kubernetes Events yet: there is no kubeconfig {tmp_path}/none" in told
+    assert capfd.readouterr().err == ""

@@ -1,10 +1,15 @@
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from deviceinfo import PodRef
 from deviceinfo.jsonfile import UnreadableError
-from sriovbond.cluster.kubeconfig import read_kubeconfig
+from sriovbond import cluster
+from sriovbond.cluster import kubeconfig as kubeconfigs
+from sriovbond.host import Host
+from tests.support import cluster_api
 
 
 @pytest.fixture
@@ -13,6 +18,20 @@ def kubeconfig(tmp_path: Path) -> Path:
     file.write_text("kind: Config")
     file.chmod(0o600)
     return file
+
+
+def read_kubeconfig(file: Path) -> bytes:
+    return kubeconfigs.read(Host(kubeconfig=file))
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A pod with a service account, and no kubeconfig."""
+    for name in ("token", "ca.crt"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    return Host(kubeconfig=tmp_path / "none", service_account=tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o644])
@@ -75,3 +94,85 @@ def test_a_file_is_read_up_to_a_mebibyte(kubeconfig: Path) -> None:
     kubeconfig.write_bytes(b"x" * ((1 << 20) + 1))
     with pytest.raises(UnreadableError, match="larger than 1048576 bytes"):
         read_kubeconfig(kubeconfig)
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [("192.0.2.1", "https://192.0.2.1:443"), ("2001:db8::1", "https://[2001:db8::1]:443")],
+)
+def test_without_a_kubeconfig_a_service_account_is_one(
+    account: Host, monkeypatch: pytest.MonkeyPatch, address: str, server: str
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", address)
+
+    made = json.loads(kubeconfigs.read(account))
+
+    assert made["clusters"][0]["cluster"] == {
+        "server": server,
+        "certificate-authority": f"{account.service_account}/ca.crt",
+    }
+    assert made["users"][0]["user"] == {"tokenFile": f"{account.service_account}/token"}
+
+
+def test_a_kubeconfig_goes_before_a_service_account(account: Host, kubeconfig: Path) -> None:
+    account = Host(kubeconfig=kubeconfig, service_account=account.service_account)
+
+    assert kubeconfigs.read(account) == b"kind: Config"
+    assert kubeconfigs.named(account) == str(kubeconfig)
+
+
+def test_the_plugin_and_an_agent_without_the_setting_have_no_service_account(
+    account: Host, tmp_path: Path
+) -> None:
+    assert Host().service_account is None
+    assert cluster.asks(Host(kubeconfig=tmp_path / "none")) == ()
+    assert len(cluster.asks(account)) == 1
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [("token", "it has no token"), ("ca.crt", "it has no ca.crt"), ("", "is not set")],
+)
+def test_a_service_account_that_is_not_whole_is_told(
+    account: Host, monkeypatch: pytest.MonkeyPatch, lacking: str, words: str
+) -> None:
+    if lacking and account.service_account:
+        (account.service_account / lacking).unlink()
+    else:
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+
+    [ask] = cluster.asks(account)
+    [problem] = ask(PodRef("default", "nf1")).problems
+
+    assert problem.startswith(f"cannot use the service account {account.service_account}: ")
+    assert words in problem
+
+
+def test_a_service_account_asks_over_tls_with_the_token_of_the_moment(
+    account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cluster_api.served(tmp_path) as api:
+        api.add_pod(cluster_api.recorded_pod())
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
+        [ask] = cluster.asks(account)
+        told = ask(PodRef("default", "nf1"))
+        (tmp_path / "token").write_text("another")
+        refused = ask(PodRef("default", "nf1"))
+
+    assert told.networks[0].network == "default/sriov-a"
+    assert "401: the token or certificate is not accepted" in refused.problems[0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root enters every folder; it tries as another user")
+def test_a_folder_that_cannot_be_entered_is_no_kubeconfig_and_no_fault(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        asks = cluster.asks(Host(kubeconfig=kubeconfig))
+    finally:
+        os.seteuid(0)
+
+    assert asks == ()

@@ -38,7 +38,7 @@ def _used(method: str, path: str) -> tuple[str, str, str]:
 def test_the_role_has_the_rights_that_are_used_and_no_other(
     api: ClusterApi, tmp_path: Path
 ) -> None:
-    ask_api(api.kubeconfig(tmp_path))(PodRef("default", "nf1"))
+    ask_api(api.host(tmp_path))(PodRef("default", "nf1"))
 
     used = {_used(got.method, got.path) for got in api.requests}
 
@@ -48,7 +48,7 @@ def test_the_role_has_the_rights_that_are_used_and_no_other(
 def test_the_role_of_events_has_the_rights_that_are_used_and_no_other(
     api: ClusterApi, tmp_path: Path
 ) -> None:
-    sink = Events(api.kubeconfig(tmp_path), "node-1", replace(LIMITS, again_s=0.0))
+    sink = Events(api.host(tmp_path), "node-1", replace(LIMITS, again_s=0.0))
     happening = a_happening(subject=a_subject(pod_uid=""))
     deadline = time.monotonic() + 10
 

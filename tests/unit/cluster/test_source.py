@@ -31,8 +31,8 @@ PATIENT_S = 20.0
 
 
 @pytest.fixture
-def kubeconfig(api: ClusterApi, tmp_path: Path) -> Path:
-    return api.kubeconfig(tmp_path)
+def host(api: ClusterApi, tmp_path: Path) -> Host:
+    return api.host(tmp_path)
 
 
 def problem(reading: Reading) -> str:
@@ -51,8 +51,8 @@ def wish_for(api: ClusterApi, networks: str) -> None:
     api.add_pod({"metadata": metadata})
 
 
-def test_the_recorded_pod_says_its_networks_resources_and_devices(kubeconfig: Path) -> None:
-    reading = ask_api(kubeconfig)(NF1)
+def test_the_recorded_pod_says_its_networks_resources_and_devices(host: Host) -> None:
+    reading = ask_api(host)(NF1)
 
     assert (reading.problems, reading.is_absent) == ((), False)
     assert [(one.network, one.interface, one.plugin) for one in reading.networks] == [
@@ -75,37 +75,35 @@ def test_the_recorded_pod_says_its_networks_resources_and_devices(kubeconfig: Pa
 
 
 def test_the_pod_and_each_network_are_got_once_with_the_token_and_nothing_else(
-    api: ClusterApi, kubeconfig: Path
+    api: ClusterApi, host: Host
 ) -> None:
     wish_for(api, "sriov-b, sriov-a, sriov-b@again")
 
-    reading = ask_api(kubeconfig)(NF1)
+    reading = ask_api(host)(NF1)
 
     assert [one.resource for one in reading.networks] == ["rig.io/pf1", "rig.io/pf0", "rig.io/pf1"]
     assert api.paths == [POD_PATH, SRIOV_B, SRIOV_A]
     assert {(got.method, got.token) for got in api.requests} == {("GET", f"Bearer {TOKEN}")}
 
 
-def test_a_device_that_the_pod_asks_for_by_its_id_is_told(
-    api: ClusterApi, kubeconfig: Path
-) -> None:
+def test_a_device_that_the_pod_asks_for_by_its_id_is_told(api: ClusterApi, host: Host) -> None:
     wish_for(api, '[{"name": "bond-net", "deviceID": "0000:01:10.0"}, {"name": "bond-net"}]')
 
-    reading = ask_api(kubeconfig)(NF1)
+    reading = ask_api(host)(NF1)
 
     [statement] = reading.statements
     assert (str(statement.device), statement.interface) == ("0000:01:10.0", "net1")
     assert reading.networks[0].device == statement.device
 
 
-def test_a_device_that_a_definition_names_is_told(api: ClusterApi, kubeconfig: Path) -> None:
+def test_a_device_that_a_definition_names_is_told(api: ClusterApi, host: Host) -> None:
     wish_for(api, "fixed")
     config = '{"type": "host-device", "pciBusID": "0000:01:10.0"}'
     api.add_network(
         {"metadata": {"name": "fixed", "namespace": "default"}, "spec": {"config": config}}
     )
 
-    [statement] = ask_api(kubeconfig)(NF1).statements
+    [statement] = ask_api(host)(NF1).statements
 
     assert (str(statement.device), statement.network) == ("0000:01:10.0", "default/fixed")
 
@@ -115,8 +113,8 @@ def test_without_a_kubeconfig_the_source_is_absent_and_kubernetes_is_not_loaded(
 ) -> None:
     program = (
         "import sys; from pathlib import Path; from deviceinfo import PodRef;"
-        "from sriovbond.cluster.source import ask_api;"
-        "print(ask_api(Path(sys.argv[1]))(PodRef('default', 'nf1')).is_absent,"
+        "from sriovbond.cluster.source import ask_api; from sriovbond.host import Host;"
+        "print(ask_api(Host(kubeconfig=Path(sys.argv[1])))(PodRef('default', 'nf1')).is_absent,"
         " {'kubernetes', 'urllib3', 'yaml', 'pydantic'} & set(sys.modules))"
     )
 
@@ -132,12 +130,12 @@ def test_the_kubeconfig_has_one_place() -> None:
     assert Host().kubeconfig == Path(place)
 
 
-def test_a_kubeconfig_that_others_can_write_is_not_used(api: ClusterApi, kubeconfig: Path) -> None:
-    kubeconfig.chmod(0o620)
+def test_a_kubeconfig_that_others_can_write_is_not_used(api: ClusterApi, host: Host) -> None:
+    host.kubeconfig.chmod(0o620)
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
-    assert text.startswith(f"cannot use {kubeconfig}: it can be written by others")
+    assert text.startswith(f"cannot use {host.kubeconfig}: it can be written by others")
     assert api.requests == []
 
 
@@ -153,26 +151,26 @@ def test_a_kubeconfig_that_others_can_write_is_not_used(api: ClusterApi, kubecon
     ],
 )
 def test_what_is_no_kubeconfig_is_told_without_what_is_in_it(
-    kubeconfig: Path, content: str, fault: str
+    host: Host, content: str, fault: str
 ) -> None:
-    kubeconfig.write_text(content)
+    host.kubeconfig.write_text(content)
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
-    assert text.startswith(f"cannot use {kubeconfig}: ")
+    assert text.startswith(f"cannot use {host.kubeconfig}: ")
     assert fault in text
     assert TOKEN not in text
 
 
 @pytest.mark.parametrize("server", [None, "", "127.0.0.1:6443", "file:///etc/passwd"])
 def test_a_kubeconfig_without_a_server_is_told(
-    api: ClusterApi, kubeconfig: Path, server: str | None
+    api: ClusterApi, host: Host, server: str | None
 ) -> None:
     content = api.kubeconfig_content()
     content["clusters"] = [{"name": "here", "cluster": {"server": server} if server else {"x": 1}}]
-    kubeconfig.write_text(json.dumps(content))
+    host.kubeconfig.write_text(json.dumps(content))
 
-    assert "its server is missing or no URL" in problem(ask_api(kubeconfig)(NF1))
+    assert "its server is missing or no URL" in problem(ask_api(host)(NF1))
 
 
 @pytest.mark.parametrize("key", ["exec", "auth-provider"])
@@ -182,7 +180,7 @@ def test_a_kubeconfig_that_wants_a_program_run_is_not_used(
     trace = tmp_path / "trace"
     program = {"apiVersion": "v1", "command": "touch", "args": [str(trace)], "name": "gcp"}
 
-    text = problem(ask_api(api.kubeconfig(tmp_path, **{key: program}))(NF1))
+    text = problem(ask_api(api.host(tmp_path, **{key: program}))(NF1))
 
     assert f"its users have '{key}', which is not used here" in text
     assert not trace.exists()
@@ -191,13 +189,13 @@ def test_a_kubeconfig_that_wants_a_program_run_is_not_used(
 def test_a_token_may_stand_in_a_file_beside_the_kubeconfig(api: ClusterApi, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
 
-    reading = ask_api(api.kubeconfig(tmp_path, tokenFile="token"))(NF1)
+    reading = ask_api(api.host(tmp_path, tokenFile="token"))(NF1)
 
     assert reading.problems == ()
 
 
 def test_a_certificate_given_as_data_is_not_left_on_the_disk(
-    api: ClusterApi, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: ClusterApi, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -205,9 +203,9 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
     content = api.kubeconfig_content(**{"client-key-data": "a2V5", "token": TOKEN})
     cluster = {"server": f"https://127.0.0.1:{api.port}"}
     content["clusters"] = [{"name": "here", "cluster": cluster}]
-    kubeconfig.write_text(json.dumps(content))
+    host.kubeconfig.write_text(json.dumps(content))
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
     assert "no answer" in text or "no TLS connection" in text
     assert list(folder.iterdir()) == []
@@ -216,15 +214,13 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
 @pytest.mark.parametrize(
     "pod", [PodRef(), PodRef("default"), PodRef("..", "nf1"), PodRef("a", "/")]
 )
-def test_without_a_pods_name_nothing_is_asked(
-    api: ClusterApi, kubeconfig: Path, pod: PodRef
-) -> None:
-    assert "is not a pod's name" in problem(ask_api(kubeconfig)(pod))
+def test_without_a_pods_name_nothing_is_asked(api: ClusterApi, host: Host, pod: PodRef) -> None:
+    assert "is not a pod's name" in problem(ask_api(host)(pod))
     assert api.requests == []
 
 
-def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, kubeconfig: Path) -> None:
-    text = problem(ask_api(kubeconfig)(replace(NF1, uid="another")))
+def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, host: Host) -> None:
+    text = problem(ask_api(host)(replace(NF1, uid="another")))
 
     assert "it is another pod of this name" in text
     assert api.paths == [POD_PATH]
@@ -233,123 +229,119 @@ def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, kubeconfig: 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (401, "401: the kubeconfig's token or certificate is not accepted"),
-        (403, "403: the kubeconfig's user may not get pods in namespace 'default'; apply"),
+        (401, "401: the token or certificate is not accepted"),
+        (403, "403: no right to get pods in namespace 'default'; apply"),
         (404, "404: no such object"),
         (400, "the API server answered 400"),
     ],
 )
-def test_a_refused_pod_is_told_at_once(
-    api: ClusterApi, kubeconfig: Path, code: int, words: str
-) -> None:
+def test_a_refused_pod_is_told_at_once(api: ClusterApi, host: Host, code: int, words: str) -> None:
     api.fail(cluster_api.status(code))
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
     assert text.startswith(f"cannot read pod default/nf1: {words}")
     assert api.paths == [POD_PATH]
 
 
 def test_networks_that_are_refused_are_one_problem_and_keep_their_place(
-    api: ClusterApi, kubeconfig: Path
+    api: ClusterApi, host: Host
 ) -> None:
     api.fail(cluster_api.status(403), on="sriov-")
 
-    reading = ask_api(kubeconfig)(NF1)
+    reading = ask_api(host)(NF1)
 
     [text] = reading.problems
     assert text.startswith(
         "cannot read the NetworkAttachmentDefinition of default/sriov-a, default/sriov-b:"
-        " 403: the kubeconfig's user may not get network-attachment-definitions.k8s.cni.cncf.io"
+        " 403: no right to get network-attachment-definitions.k8s.cni.cncf.io"
     )
     assert [one.plugin for one in reading.networks] == ["", "", "bond"]
     assert len(reading.statements) == 4
 
 
-def test_an_answer_in_chunks_is_read(api: ClusterApi, kubeconfig: Path) -> None:
-    whole = ask_api(kubeconfig)(NF1)
+def test_an_answer_in_chunks_is_read(api: ClusterApi, host: Host) -> None:
+    whole = ask_api(host)(NF1)
     for path, thing in api.objects.items():
         api.fail(cluster_api.in_chunks(thing), on=path, times=1)
 
-    assert ask_api(kubeconfig)(NF1) == whole
+    assert ask_api(host)(NF1) == whole
 
 
-def test_a_network_without_a_definition_is_told(api: ClusterApi, kubeconfig: Path) -> None:
+def test_a_network_without_a_definition_is_told(api: ClusterApi, host: Host) -> None:
     del api.objects[SRIOV_B]
 
-    [text] = ask_api(kubeconfig)(NF1).problems
+    [text] = ask_api(host)(NF1).problems
 
     assert "of default/sriov-b: 404: no such object, or the cluster does not know" in text
 
 
-def test_a_redirect_is_not_followed(api: ClusterApi, kubeconfig: Path) -> None:
+def test_a_redirect_is_not_followed(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(302, Location="/api/v1/namespaces/default/secrets/x"))
 
-    assert "answered 302" in problem(ask_api(kubeconfig)(NF1))
+    assert "answered 302" in problem(ask_api(host)(NF1))
     assert api.paths == [POD_PATH]
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
 def test_a_busy_server_is_asked_again_after_a_while_that_chance_makes_longer(
-    api: ClusterApi, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    api: ClusterApi, host: Host, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 0.99)
     api.fail(cluster_api.status(code), on=POD_PATH, times=2)
 
-    reading = ask_api(kubeconfig, timeout_s=PATIENT_S)(NF1)
+    reading = ask_api(host, timeout_s=PATIENT_S)(NF1)
 
     assert (reading.problems, len(reading.networks)) == ((), 3)
     assert api.paths == [POD_PATH] * 3 + [SRIOV_A, SRIOV_B, BOND]
     assert api.requests[2].at - api.requests[1].at >= 0.29
 
 
-def test_the_server_is_asked_less_and_less(api: ClusterApi, kubeconfig: Path) -> None:
+def test_the_server_is_asked_less_and_less(api: ClusterApi, host: Host) -> None:
     api.fail(BUSY)
 
-    ask_api(kubeconfig, timeout_s=2)(NF1)
+    ask_api(host, timeout_s=2)(NF1)
 
     waits = [later.at - first.at for first, later in pairwise(api.requests)]
     assert waits[0] < waits[1] < waits[2]
 
 
-def test_a_connection_that_is_closed_is_made_anew(api: ClusterApi, kubeconfig: Path) -> None:
+def test_a_connection_that_is_closed_is_made_anew(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.hang_up, times=2)
 
-    assert ask_api(kubeconfig, timeout_s=PATIENT_S)(NF1).problems == ()
+    assert ask_api(host, timeout_s=PATIENT_S)(NF1).problems == ()
 
 
-def test_the_server_says_when_to_ask_again(api: ClusterApi, kubeconfig: Path) -> None:
+def test_the_server_says_when_to_ask_again(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="1"), times=1)
 
-    assert ask_api(kubeconfig, timeout_s=PATIENT_S)(NF1).problems == ()
+    assert ask_api(host, timeout_s=PATIENT_S)(NF1).problems == ()
     assert 1 <= api.requests[1].at - api.requests[0].at < 1 + SLACK_S
 
 
 @pytest.mark.parametrize("after", ["3600", "Fri, 31 Dec 2099 23:59:59 GMT", "9" * 400])
-def test_a_wait_beyond_the_time_limit_is_not_begun(
-    api: ClusterApi, kubeconfig: Path, after: str
-) -> None:
+def test_a_wait_beyond_the_time_limit_is_not_begun(api: ClusterApi, host: Host, after: str) -> None:
     api.fail(cluster_api.status(429, Retry_After=after))
     started = time.monotonic()
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
     assert text.endswith("the API server answered 429")
     assert time.monotonic() - started < SLACK_S
     assert len(api.requests) == 1
 
 
-def test_a_wait_of_no_meaning_is_told(api: ClusterApi, kubeconfig: Path) -> None:
+def test_a_wait_of_no_meaning_is_told(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="soon"))
 
-    assert problem(ask_api(kubeconfig)(NF1)).endswith("no answer (InvalidHeader)")
+    assert problem(ask_api(host)(NF1)).endswith("no answer (InvalidHeader)")
 
 
 @pytest.mark.parametrize("code", [403, 429])
-def test_a_refusal_is_not_read(api: ClusterApi, kubeconfig: Path, code: int) -> None:
+def test_a_refusal_is_not_read(api: ClusterApi, host: Host, code: int) -> None:
     api.fail(cluster_api.flood(code))
 
-    text = problem(ask_api(kubeconfig, timeout_s=2)(NF1))
+    text = problem(ask_api(host, timeout_s=2)(NF1))
 
     assert f"{code}" in text
 
@@ -367,9 +359,9 @@ ENDLESS = [
 @pytest.mark.parametrize("on", [POD_PATH, SRIOV_A])
 @pytest.mark.parametrize("answer", ENDLESS)
 def test_all_requests_keep_to_the_time_limit_together(
-    api: ClusterApi, kubeconfig: Path, on: str, answer: Answer
+    api: ClusterApi, host: Host, on: str, answer: Answer
 ) -> None:
-    ask = ask_api(kubeconfig, timeout_s=0.3)
+    ask = ask_api(host, timeout_s=0.3)
     ask(NF1)  # loads kubernetes
     api.fail(answer, on=on)
     started = time.monotonic()
@@ -380,10 +372,10 @@ def test_all_requests_keep_to_the_time_limit_together(
     assert len(reading.problems) >= 1
 
 
-def test_what_came_in_time_is_kept(api: ClusterApi, kubeconfig: Path) -> None:
+def test_what_came_in_time_is_kept(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.hang, on=SRIOV_B)
 
-    reading = ask_api(kubeconfig, timeout_s=2)(NF1)
+    reading = ask_api(host, timeout_s=2)(NF1)
 
     assert [one.plugin for one in reading.networks] == ["sriov", "", ""]
     [text] = reading.problems
@@ -400,14 +392,14 @@ def test_what_came_in_time_is_kept(api: ClusterApi, kubeconfig: Path) -> None:
     ],
 )
 def test_a_server_that_is_not_there_is_told(
-    api: ClusterApi, kubeconfig: Path, server: str, timeout_s: float, words: str
+    api: ClusterApi, host: Host, server: str, timeout_s: float, words: str
 ) -> None:
     content = api.kubeconfig_content()
     cluster = {"server": server.format(port=api.port)}
     content["clusters"] = [{"name": "here", "cluster": cluster}]
-    kubeconfig.write_text(json.dumps(content))
+    host.kubeconfig.write_text(json.dumps(content))
 
-    text = problem(ask_api(kubeconfig, timeout_s=timeout_s)(NF1))
+    text = problem(ask_api(host, timeout_s=timeout_s)(NF1))
 
     assert words in text
     assert TOKEN not in text
@@ -424,10 +416,10 @@ def test_a_server_that_is_not_there_is_told(
         (cluster_api.raw(b" " * (4 << 20) + b"{}"), "the answer is larger than 4194304 bytes"),
     ],
 )
-def test_garbage_is_told(api: ClusterApi, kubeconfig: Path, answer: Answer, fault: str) -> None:
+def test_garbage_is_told(api: ClusterApi, host: Host, answer: Answer, fault: str) -> None:
     api.fail(answer)
 
-    text = problem(ask_api(kubeconfig)(NF1))
+    text = problem(ask_api(host)(NF1))
 
     assert fault in text
     assert text.isprintable()
@@ -437,7 +429,7 @@ def test_garbage_is_told(api: ClusterApi, kubeconfig: Path, answer: Answer, faul
 def test_a_token_that_no_header_can_have_is_told_without_it(
     api: ClusterApi, tmp_path: Path, token: str
 ) -> None:
-    text = problem(ask_api(api.kubeconfig(tmp_path, token=token))(NF1))
+    text = problem(ask_api(api.host(tmp_path, token=token))(NF1))
 
     assert TOKEN not in text
     assert text.isprintable()
@@ -445,7 +437,7 @@ def test_a_token_that_no_header_can_have_is_told_without_it(
 
 def test_the_token_is_in_no_log(
     api: ClusterApi,
-    kubeconfig: Path,
+    host: Host,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -453,20 +445,18 @@ def test_the_token_is_in_no_log(
     for answer in (BUSY, cluster_api.hang_up, cluster_api.status(403)):
         api.fail(answer, times=1)
 
-    ask_api(kubeconfig)(NF1)
+    ask_api(host)(NF1)
 
     assert TOKEN not in caplog.text
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("failing", [POD_PATH, SRIOV_A, "nothing"])
-def test_no_thread_and_no_connection_is_left(
-    api: ClusterApi, kubeconfig: Path, failing: str
-) -> None:
+def test_no_thread_and_no_connection_is_left(api: ClusterApi, host: Host, failing: str) -> None:
     api.fail(cluster_api.hang_up, on=failing)
     gc.disable()  # an error refers to itself through its frames, and to what they hold
     try:
-        ask_api(kubeconfig, timeout_s=1)(NF1)
+        ask_api(host, timeout_s=1)(NF1)
         ends = time.monotonic() + SLACK_S
         while _threads() and time.monotonic() < ends:
             time.sleep(0.01)
@@ -484,7 +474,7 @@ def _threads() -> list[str]:
 
 
 def test_a_look_up_asks_the_api_where_the_node_leaves_a_network_without_its_device(
-    api: ClusterApi, kubeconfig: Path, tmp_path: Path
+    api: ClusterApi, host: Host, tmp_path: Path
 ) -> None:
     places = replace(Node(tmp_path / "node").places, sysfs=tmp_path)
     tied = Statement(
@@ -493,12 +483,12 @@ def test_a_look_up_asks_the_api_where_the_node_leaves_a_network_without_its_devi
     loose = replace(tied, device=None, resource="rig.io/pf1", network="default/sriov-b")
 
     Search(NF1, places).conclude(
-        Reading(Source.MULTUS, (tied,)), if_networks_lack_devices=cluster.asks(kubeconfig)
+        Reading(Source.MULTUS, (tied,)), if_networks_lack_devices=cluster.asks(host)
     )
     assert api.requests == []
 
     found = Search(NF1, places).conclude(
-        Reading(Source.MULTUS, (tied, loose)), if_networks_lack_devices=cluster.asks(kubeconfig)
+        Reading(Source.MULTUS, (tied, loose)), if_networks_lack_devices=cluster.asks(host)
     )
     assert [(str(one.id), one.network, one.resource) for one in found.devices] == [
         ("0000:01:10.0", "default/sriov-a", "rig.io/pf0"),
@@ -508,4 +498,4 @@ def test_a_look_up_asks_the_api_where_the_node_leaves_a_network_without_its_devi
 
 
 def test_without_a_kubeconfig_there_is_no_such_source(tmp_path: Path) -> None:
-    assert cluster.asks(tmp_path / "kubeconfig") == ()
+    assert cluster.asks(Host(kubeconfig=tmp_path / "kubeconfig")) == ()
