@@ -1,28 +1,77 @@
 """The agent's settings: from a file, and over it from the environment."""
 
+import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from sriovbond.agent.address import Address
+from sriovbond.bond.kinds import Number
 from sriovbond.errors import ConfigError
 from sriovbond.host import Host
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 FILE: Final = Path("/etc/sriovbond/agent.toml")
 PREFIX: Final = "SRIOVBOND_AGENT_"
+_MOST_S: Final = 3600
+_NODE_NAME: Final = re.compile(r"([a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?)?")
+# What kubelet puts into pods for a Service; one named sriovbond-agent has our prefix.
+_SERVICE: Final = "SERVICE_HOST"
+_OF_SERVICE: Final = re.compile(
+    rf"(.+?_)({_SERVICE}|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+_WANTED: Final = {
+    "bool_parsing": "true or false is wanted",
+    "bool_type": "true or false is wanted",
+    "string_type": "a text is wanted",
+}
+"""Words for what pydantic finds."""
 
-Count = Annotated[int, Field(ge=1, le=4096)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-Bytes = Annotated[int, Field(ge=1 << 12, le=1 << 30)]
-NodeName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?)?$")]
+
+def _seconds(given: object) -> float:
+    with suppress(ValueError):
+        seconds = float(str(given))
+        if 0 < seconds <= _MOST_S:
+            return seconds
+    raise ValueError(f"a number above 0, and at most {_MOST_S}, is wanted")
+
+
+def _absolute(given: object) -> object:
+    if isinstance(given, str) and given.startswith("/"):
+        return given
+    raise ValueError("an absolute path is wanted")
+
+
+def _absolute_if_any(given: object) -> object:
+    return None if given == "" else _absolute(given)
 
 
 def _listenable(text: str) -> str:
     return str(Address.parse(text)) if text else ""
+
+
+def _node_name(text: str) -> str:
+    if _NODE_NAME.fullmatch(text):
+        return text
+    raise ValueError(
+        "a node's name is wanted: small letters, digits, '-' and '.', the first and the last a "
+        "letter or digit, at most 128 in all"
+    )
+
+
+Count = Annotated[int, BeforeValidator(Number(1, 4096).parse)]
+Bytes = Annotated[int, BeforeValidator(Number(1 << 12, 1 << 30).parse)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+NodeName = Annotated[str, AfterValidator(_node_name)]
 
 
 class Settings(BaseModel):
@@ -30,9 +79,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    socket: Path = Path("/run/sriovbond/agent.sock")
-    state: Path = Host().state
-    run: Path = Host().run
+    socket: AbsolutePath = Path("/run/sriovbond/agent.sock")
+    state: AbsolutePath = Host().state
+    run: AbsolutePath = Host().run
     workers: Count = 16
     """Requests that are served at once."""
     waiting: Count = 256
@@ -57,7 +106,7 @@ class Settings(BaseModel):
     """Whether its PF is then told again of the VF's VLAN, trust and administrative MAC."""
     watch_buffer_bytes: Bytes = 8 << 20
     """How much the kernel may have to tell of links before it leaves out some."""
-    host_root: Path = Host().root
+    host_root: AbsolutePath = Host().root
     """Where the host's root is seen, for an agent in a container."""
     lock_timeout_s: Seconds = Host().lock_timeout_s
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
@@ -67,7 +116,9 @@ class Settings(BaseModel):
     metrics: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9750"
     """Where metrics and probes are told, if anywhere; who connects there may read pods' names."""
     kubernetes_events: bool = False
-    """Write what happens to bonds as Events of their pods; needs the kubeconfig."""
+    """Write what happens to bonds as Events of their pods; needs a kubeconfig or an account."""
+    service_account: Annotated[Path | None, BeforeValidator(_absolute_if_any)] = None
+    """The folder with token and ca.crt of the agent's own pod, used where no kubeconfig is."""
     node_name: NodeName = ""
     """The node's name in Kubernetes, for its Events, where it is not the machine's."""
 
@@ -83,6 +134,7 @@ class Settings(BaseModel):
             root=self.host_root,
             state=self.state,
             run=self.run,
+            service_account=self.service_account,
             lock_timeout_s=self.lock_timeout_s,
             ipam_timeout_s=self.ipam_timeout_s,
             kubelet_timeout_s=self.kubelet_timeout_s,
@@ -100,21 +152,38 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
 
     Raises ConfigError that names every fault.
     """
-    given = {
+    variables = {
         name.removeprefix(PREFIX).lower(): text
         for name, text in environ.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and not _is_of_service(name, environ)
     }
     try:
-        return Settings.model_validate({**_read(file), **given})
+        return Settings.model_validate({**_read(file), **variables})
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, found {one['input']!r}"
-            for one in error.errors(include_url=False)
-        ]
-        raise ConfigError(
-            f"cannot use the agent's settings in {file or FILE} and {PREFIX}*: {'; '.join(faults)}"
-        ) from error
+        faults = "; ".join(
+            _fault_words(one, variables, file or FILE) for one in error.errors(include_url=False)
+        )
+        raise ConfigError(f"cannot use the agent's settings: {faults}") from error
+
+
+def _is_of_service(name: str, environ: Mapping[str, str]) -> bool:
+    """Claim that kubelet has set the variable for a Service, whose address is then there too."""
+    found = _OF_SERVICE.fullmatch(name)
+    return found is not None and f"{found[1]}{_SERVICE}" in environ
+
+
+def _fault_words(fault: "ErrorDetails", variables: Collection[str], file: Path) -> str:
+    """Name the variable, or the setting and its file, and what is wrong with it."""
+    name = str(fault["loc"][0])
+    is_variable = name in variables
+    where = f"{PREFIX}{name.upper()}" if is_variable else f"{name} in {file}"
+    if fault["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        meant = [f"{PREFIX}{one.upper()}" if is_variable else one for one in close]
+        return f"{where}: no such setting{''.join(f'; did you mean {one}?' for one in meant)}"
+    words = _WANTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    found = "" if "was found" in words else f", {fault['input']!r} was found"
+    return f"{where}: {words}{found}"
 
 
 def _read(file: Path | None) -> dict[str, object]:

@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from sriovbond import cli
 from sriovbond.agent import settings
 from sriovbond.shim import build
-from tests.support.containers import Mount, mounts, pod_spec
+from tests.support.containers import MANIFEST, Mount, mounts, pod_spec
 
 SPEC = pod_spec()
 (CONTAINER,) = SPEC["containers"]
@@ -109,6 +110,24 @@ def _shim_deadline_ms() -> int:
     words = "#define SHIM_DEADLINE_MS "
     (line,) = [one for one in build.header().splitlines() if one.startswith(words)]
     return int(line.removeprefix(words))
+
+
+def test_its_service_account_is_that_of_the_roles_and_is_where_the_agent_looks() -> None:
+    accounts = [one["metadata"] for one in roles() if one["kind"] == "ServiceAccount"]
+    daemon_set = yaml.safe_load(MANIFEST.read_text())["metadata"]
+
+    assert accounts == [{"name": SPEC["serviceAccountName"], "namespace": daemon_set["namespace"]}]
+    assert SPEC["automountServiceAccountToken"]
+    # where the API server's admission controller has it mounted
+    assert HOST.service_account == Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+def roles() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(MANIFEST.with_name("rbac.yaml").read_text()))
+
+
+def test_no_service_puts_variables_beside_its_settings() -> None:
+    assert SPEC["enableServiceLinks"] is False
 
 
 def test_it_runs_on_each_node_before_the_pods_that_need_it() -> None:

@@ -1,11 +1,24 @@
 """The agent's settings: file, environment, and what is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sriovbond.agent import settings
 from sriovbond.errors import ConfigError
+
+
+def load(**given: str) -> settings.Settings:
+    return settings.load(environ={f"SRIOVBOND_AGENT_{name}": text for name, text in given.items()})
+
+
+def refusal_of(given: Mapping[str, str], file: Path | None = None) -> str:
+    """Return what is said of a file and of variables, named without their prefix."""
+    variables = {f"SRIOVBOND_AGENT_{name}": text for name, text in given.items()}
+    with pytest.raises(ConfigError) as caught:
+        settings.load(file, variables)
+    return caught.value.message
 
 
 def test_without_a_file_and_variables_all_have_defaults() -> None:
@@ -26,13 +39,78 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
 
 def test_every_fault_is_named(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
-    file.write_text("workers = 0\nretry = 1\n")
+    file.write_text("workers = 0\nwaiting = true\nretry_s = true\n")
+    given = {"READ_TIMEOUT_S": "soon", "WATCH": "maybe", "STOP_TIMEOUT_S": "nan"}
 
-    with pytest.raises(ConfigError) as caught:
-        settings.load(file, {"SRIOVBOND_AGENT_READ_TIMEOUT_S": "soon"})
+    told = refusal_of(given, file)
 
-    for words in (str(file), "workers: ", "retry: ", "read_timeout_s: ", "'soon'"):
-        assert words in caught.value.message
+    for words in (
+        f"workers in {file}: a number from 1 to 4096 is wanted, 0 was found",
+        f"waiting in {file}: a number from 1 to 4096 is wanted, True was found",
+        f"retry_s in {file}: a number above 0, and at most 3600, is wanted, True was found",
+        "SRIOVBOND_AGENT_READ_TIMEOUT_S: a number above 0, and at most 3600, is wanted, 'soon'",
+        "SRIOVBOND_AGENT_STOP_TIMEOUT_S: a number above 0",
+        "SRIOVBOND_AGENT_WATCH: true or false is wanted, 'maybe' was found",
+    ):
+        assert words in told
+
+
+def test_a_setting_that_there_is_not_is_named_with_the_one_that_is_alike(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("retry = 1\n[agent]\nworkers = 1\n")
+
+    told = refusal_of({"WACTH": "true"}, file)
+
+    assert f"retry in {file}: no such setting; did you mean retry_s?" in told
+    assert f"agent in {file}: no such setting;" in told
+    assert "SRIOVBOND_AGENT_WACTH: no such setting; did you mean SRIOVBOND_AGENT_WATCH?" in told
+
+
+@pytest.mark.parametrize("name", ["SOCKET", "STATE", "RUN", "HOST_ROOT", "SERVICE_ACCOUNT"])
+@pytest.mark.parametrize("path", ["", "run", "./run"])
+def test_a_path_must_be_absolute(name: str, path: str) -> None:
+    if (name, path) == ("SERVICE_ACCOUNT", ""):
+        assert load(SERVICE_ACCOUNT="").host.service_account is None
+        return
+
+    told = refusal_of({name: path})
+
+    assert told.endswith(
+        f": SRIOVBOND_AGENT_{name}: an absolute path is wanted, {path!r} was found"
+    )
+
+
+def test_only_the_setting_gives_the_agent_its_pods_service_account() -> None:
+    folder = "/run/secrets/kubernetes.io/serviceaccount"
+
+    assert load(SERVICE_ACCOUNT=folder).host.service_account == Path(folder)
+    assert load().host.service_account is None
+
+
+SERVICE = {
+    "SERVICE_HOST": "192.0.2.7",
+    "SERVICE_PORT": "9750",
+    "SERVICE_PORT_METRICS": "9750",
+    "PORT": "tcp://192.0.2.7:9750",
+    "PORT_9750_TCP": "tcp://192.0.2.7:9750",
+    "PORT_9750_TCP_PROTO": "tcp",
+    "PORT_9750_TCP_PORT": "9750",
+    "PORT_9750_TCP_ADDR": "192.0.2.7",
+}
+"""What kubelet tells a pod of a Service, behind its name."""
+
+
+@pytest.mark.parametrize("service", ["", "METRICS_", "PORT_"])
+def test_what_kubelet_tells_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+    given = {f"{service}{name}": text for name, text in SERVICE.items()}
+
+    assert load(**given) == load()
+
+
+def test_what_looks_like_a_services_variable_is_a_fault_without_a_service() -> None:
+    told = refusal_of({"METRICS_PORT": "9750"})
+
+    assert "METRICS_PORT: no such setting; did you mean SRIOVBOND_AGENT_METRICS?" in told
 
 
 @pytest.mark.parametrize("content", [b"workers =", b"\xff"])
@@ -61,10 +139,22 @@ def test_no_metrics_and_no_events_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_an_address_or_a_node_that_is_none_is_named() -> None:
-    given = {"SRIOVBOND_AGENT_METRICS": ":9750", "SRIOVBOND_AGENT_NODE_NAME": "a b"}
+    told = refusal_of({"METRICS": ":9750", "NODE_NAME": "a b"})
 
-    with pytest.raises(ConfigError) as caught:
-        settings.load(environ=given)
+    for words in (
+        "SRIOVBOND_AGENT_METRICS: IP:PORT is wanted",
+        "':9750' was found",
+        "SRIOVBOND_AGENT_NODE_NAME: a node's name is wanted: small letters, digits,",
+        "'a b' was found",
+    ):
+        assert words in told
 
-    for words in ("metrics: ", "IP:PORT is wanted", "':9750'", "node_name: ", "'a b'"):
-        assert words in caught.value.message
+
+@pytest.mark.parametrize("name", ["", "a", "node-1.example.com", "a" * 128])
+def test_a_nodes_name_is_taken(name: str) -> None:
+    assert load(NODE_NAME=name).node_name == name
+
+
+@pytest.mark.parametrize("name", ["a\n", "-a", "a-", "A", "a" * 129])
+def test_what_is_no_nodes_name_is_refused(name: str) -> None:
+    assert "a node's name is wanted" in refusal_of({"NODE_NAME": name})
