@@ -1,0 +1,114 @@
+"""The program as a runtime calls it: what it reads, whom it answers, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs_tables import CHECKOUT
+
+CONFIG = b'{"cniVersion": "1.1.0", "name": "net", "type": "sriovbond"}'
+PROGRAM = (sys.executable, "-m", "sriovbond")
+WITH_STDOUT_CLOSED = ("sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM)
+WITH_STDIN_CLOSED = ("sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM)
+
+
+def environ(command: str) -> dict[str, str]:
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    attachment = {"CNI_CONTAINERID": "none", "CNI_IFNAME": "bond0"}
+    return {**own, "CNI_COMMAND": command, **attachment}
+
+
+def call(
+    command: str, *words: str, stdout: int | None = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        words or PROGRAM,
+        input=CONFIG,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environ(command),
+        cwd=CHECKOUT,
+        check=False,
+    )
+
+
+def test_an_answer_that_finds_a_closed_stdout_is_an_error() -> None:
+    done = call("VERSION", *WITH_STDOUT_CLOSED)
+
+    assert done.returncode == 1
+    assert b'level=error msg="nobody took the answer: stdout is closed"' in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_answer_that_finds_no_room_is_an_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = call("VERSION", stdout=full.fileno())
+
+    assert done.returncode == 1
+    assert b"nobody took the answer: No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_answer_that_nobody_reads_is_an_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = call("VERSION", stdout=writing)
+
+    os.close(writing)
+    assert done.returncode == 1
+    assert b"nobody took the answer: Broken pipe" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+ELSEWHERE = """
+import functools, pathlib, sys
+from sriovbond import host
+from sriovbond.__main__ import main
+
+here = pathlib.Path(sys.argv[1])
+host.Host = functools.partial(host.Host, state=here, run=here)
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("closing", ["", ">&-", ">/dev/full"])
+def test_a_call_that_has_nothing_to_say_needs_no_stdout(closing: str, tmp_path: Path) -> None:
+    shell = ("sh", "-c", f'exec "$@" {closing}', "sh")
+
+    done = call("DEL", *shell, sys.executable, "-c", ELSEWHERE, str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"level=error" not in done.stderr
+
+
+def test_a_stdin_that_cannot_be_read_is_no_configuration(tmp_path: Path) -> None:
+    closed = call("STATUS", *WITH_STDIN_CLOSED)
+    redirected = ("sh", "-c", f'exec "$@" 0>{tmp_path}/file', "sh", *PROGRAM)
+    unreadable = call("STATUS", *redirected)
+
+    assert [json.loads(one.stdout)["code"] for one in (closed, unreadable)] == [6, 6]
+
+
+INTERRUPTED = """
+import signal, sys
+from sriovbond.__main__ import main
+
+class Person:
+    @property
+    def buffer(self):
+        signal.raise_signal(signal.SIGINT)
+
+sys.stdin = Person()
+sys.exit(main())
+"""
+
+
+def test_an_interrupt_while_stdin_is_read_ends_quietly() -> None:
+    done = call("DEL", sys.executable, "-c", INTERRUPTED)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
