@@ -34,6 +34,12 @@ CODES: Final[tuple[tuple[type[SriovbondError], int], ...]] = (
     (KernelError, KERNEL),
     (DriftError, DRIFT),
 )
+_RECEIVED: Final = {
+    "command": "CNI_COMMAND",
+    "container": "CNI_CONTAINERID",
+    "ifname": "CNI_IFNAME",
+}
+_MOST: Final = 80  # characters; a container's id has 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,20 @@ def answer(
     Never raises: what goes wrong is the answer.
     """
     try:
-        request = parse_request(environ, stdin, netns_descriptor)
+        request = _parsed(environ, stdin, netns_descriptor)
         return Answer(_served(request, host, asks), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
         return Answer(_json(error_json(_version_of(stdin), _as_cni(error))), 1)
+
+
+def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:
+    """Parse the request; one that cannot be parsed is told with what was received of it."""
+    try:
+        return parse_request(environ, stdin, netns_descriptor)
+    except Exception as error:
+        received = {field: environ.get(name, "")[:_MOST] for field, name in _RECEIVED.items()}
+        _tell(error, **received)
+        raise
 
 
 def _served(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
@@ -68,10 +84,15 @@ def _served(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
         try:
             return _run(request, host, asks)
         except Exception as error:
-            failure = _as_cni(error)
-            details = {"details": failure.details} if failure.details else {}
-            log.event(logging.ERROR, failure.msg, code=int(failure.code), **details)
+            _tell(error)
             raise
+
+
+def _tell(error: Exception, **fields: object) -> None:
+    """Log an answer that is an error."""
+    failure = _as_cni(error)
+    details = {"details": failure.details} if failure.details else {}
+    log.event(logging.ERROR, failure.msg, **fields, code=int(failure.code), **details)
 
 
 def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:

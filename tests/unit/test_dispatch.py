@@ -251,6 +251,25 @@ def test_what_went_wrong_is_logged_with_pod_and_code(
         assert field in line.split()
 
 
+def test_what_cannot_be_parsed_is_logged_with_what_is_known_of_it(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container = "a\n" + 1000 * "b"
+
+    dispatch.answer(environ("ADD", CNI_CONTAINERID=container), b"{", host)
+    dispatch.answer(environ("ADD"), b"{", host)
+    dispatch.answer({}, b"", host)
+
+    long, plain, empty = capsys.readouterr().err.splitlines()
+    assert f'container="a\\n{78 * "b"}"' in long
+    assert len(long) < 500
+    assert "cannot decode the network configuration on stdin" in plain
+    for field in ("level=error", "command=ADD", "container=pod1", "ifname=bond0", "code=6"):
+        assert field in plain.split()
+    assert "CNI_COMMAND is not set" in empty
+    assert "code=4" in empty.split()
+
+
 def test_the_log_goes_into_the_file_of_the_configuration(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
