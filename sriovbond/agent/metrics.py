@@ -186,5 +186,5 @@ def _code_and_rule(stdout: str | bytes) -> tuple[str, str]:
         code, text = int(error["code"]), str(error["msg"])
     except (ValueError, KeyError, TypeError):
         return _OTHER, ""
-    rule = next((found for found in _ID.findall(text) if found in IDS), "")
-    return (str(code) if code in _CODES else _OTHER), rule
+    known = [found for found in _ID.findall(text) if found in IDS]
+    return (str(code) if code in _CODES else _OTHER), (known[-1] if known else "")

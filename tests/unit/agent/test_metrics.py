@@ -133,7 +133,12 @@ def test_a_command_is_timed_as_a_whole_and_by_step() -> None:
     ("stdout", "code", "rule"),
     [
         (b'{"code": 101, "msg": "net1 [of pf0]; a [name-taken]"}', "101", "name-taken"),
-        ('{"code": 7, "msg": "a [two-monitors]; b [mtu-too-small]"}', "7", "two-monitors"),
+        ('{"code": 7, "msg": "a [two-monitors]; b [mtu-too-small]"}', "7", "mtu-too-small"),
+        (
+            b'{"code": 101, "msg": "a [not-in-pod]; x [y] [too-few-members]"}',
+            "101",
+            "too-few-members",
+        ),
         (b'{"code": 50, "msg": "as user 1 [runs-as-root]"}', "50", "runs-as-root"),
         (b'{"code": 5, "msg": "a [no-rule-of-ours]"}', "5", ""),
         (b'{"code": 999, "msg": "of IPAM"}', "999", ""),
