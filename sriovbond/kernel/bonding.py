@@ -31,6 +31,7 @@ IFLA_BOND_ACTIVE_SLAVE: Final = 2
 IFLA_BOND_SLAVE_STATE, IFLA_BOND_SLAVE_MII_STATUS, IFLA_BOND_SLAVE_FAILURES = 1, 2, 3
 _BOND: Final = "bond"
 _NEEDS_MEMBERS: Final = frozenset({"primary"})  # the kernel tells it only once the member is in
+_NO_DRIVER: Final = "Unknown device type"  # rtnl_newlink, net/core/rtnetlink.c
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 
 known_to_kernel: Final[set[str]] = set()
@@ -59,7 +60,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
         parts.append(messages.attribute(IFLA_ADDRESS, octets))
     body = messages.link(0, *parts, _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data))
     doing = f"make the bond {plan.name} with {', '.join(map(str, settings))}"
-    netlink.send(Request(nl.RTM_NEWLINK, doing, body, _NEW))
+    _send_first(netlink, Request(nl.RTM_NEWLINK, doing, body, _NEW))
     gone = KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
     if not known_to_kernel.issuperset(data):
         made = links.read(netlink, plan.name)
@@ -71,6 +72,20 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     if not index:
         raise gone
     return Handle(index, plan.name)
+
+
+def _send_first(netlink: Netlink, request: Request) -> None:
+    """Send what needs the bonding driver, which the kernel loads if it can."""
+    try:
+        netlink.send(request)
+    except KernelError as error:
+        if _NO_DRIVER not in error.message:
+            raise
+        raise KernelError(
+            f"{error.message}; the kernel has no bonding driver: install the kernel's modules "
+            "package [bonding-driver]",
+            error.errno,
+        ) from error
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:

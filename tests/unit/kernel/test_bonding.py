@@ -1,0 +1,42 @@
+"""What is said where a kernel lacks the bonding driver, as no kernel of the rig does."""
+
+import errno
+
+import pytest
+
+from sriovbond.errors import KernelError
+from sriovbond.kernel import bonding
+from sriovbond.kernel.netlink import Netlink, Request
+from tests.support.builders import a_plan
+
+
+class Refusing(Netlink):
+    """A kernel that refuses all with these words."""
+
+    def __init__(self, words: str, code: int) -> None:
+        self._words = words
+        self._code = code
+
+    def send(self, request: Request) -> None:
+        raise KernelError(f"cannot {request.doing}: {self._words}", self._code)
+
+
+def test_a_kernel_without_the_bonding_driver_is_told_as_status_does() -> None:
+    netlink = Refusing("ENOTSUP (Operation not supported): Unknown device type", errno.EOPNOTSUPP)
+
+    with pytest.raises(KernelError) as caught:
+        bonding.create(netlink, a_plan())
+
+    assert caught.value.errno == errno.EOPNOTSUPP
+    assert caught.value.message.startswith("cannot make the bond bond0 with mode")
+    assert caught.value.message.endswith(
+        "Unknown device type; the kernel has no bonding driver: install the kernel's modules "
+        "package [bonding-driver]"
+    )
+
+
+def test_another_refusal_has_the_kernels_own_words_alone() -> None:
+    with pytest.raises(KernelError) as caught:
+        bonding.create(Refusing("EEXIST (File exists)", errno.EEXIST), a_plan())
+
+    assert caught.value.message.endswith(": EEXIST (File exists)")
