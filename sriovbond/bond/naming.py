@@ -9,6 +9,7 @@ from sriovbond.bond.seen import Seen, matches, may_mean
 from sriovbond.bond.selector import LinkSelector
 from sriovbond.errors import ConfigError
 
+_MOST_LISTED = 20
 _REMEDIES = {
     Place.POD: "list the VFs' networks before the bond's in the pod's annotation, and use the "
     "names that they get there, or set linksInContainer false for interfaces of the host",
@@ -47,6 +48,14 @@ def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
     raise ConfigError(_scattered(sorted(names), seen))
 
 
+def _listed(links: Sequence[Link]) -> str:
+    """Name the links, and no more than a pod may have: a host has hundreds."""
+    names = sorted(link.name for link in links if link.name != "lo")
+    more = len(names) - _MOST_LISTED
+    told = [*names[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
+    return ", ".join(told) or "no interface"
+
+
 def _names(links: Sequence[Link]) -> set[str]:
     """Return all names of the links, as the kernel looks them up."""
     return {name for link in links for name in link.names}
@@ -61,18 +70,18 @@ def _scattered(names: Sequence[str], seen: Seen) -> str:
             f"{name!r} is in the {' and the '.join(places)}" if places else f"{name!r} is nowhere"
         )
     return (
-        f"cannot find all `links` in one place: {'; '.join(told)}{_userspace_hint(names, seen)}; "
-        "name interfaces of the pod or of the host, or leave `links` out"
+        f"cannot find all `links` in one place: {'; '.join(told)}; {seen.whose} has "
+        f"{_listed(seen.pod)}{_userspace_hint(names, seen)}{seen.after_bond}; name interfaces of "
+        "the pod or of the host, or leave `links` out [no-such-link]"
     )
 
 
 def _missing(missing: Sequence[str], place: Place, seen: Seen) -> str:
     standing = seen.pod if place is Place.POD else seen.host
-    names = ", ".join(sorted(link.name for link in standing))
     return (
         f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
-        f"it has {names or 'no interface'}{_elsewhere(missing, place, seen)}"
-        f"{_userspace_hint(missing, seen)}{seen.after_bond}; {_REMEDIES[place]}"
+        f"it has {_listed(standing)}{_elsewhere(missing, place, seen)}"
+        f"{_userspace_hint(missing, seen)}{seen.after_bond}; {_REMEDIES[place]} [no-such-link]"
     )
 
 

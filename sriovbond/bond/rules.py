@@ -326,7 +326,7 @@ RULES: tuple[Rule, ...] = (
     Rule("members-differ-vlan", Level.WARNING, "Members in different VLANs reach different networks, so a failover changes the network.", "have the members' networks ask for one VLAN (vlan, vlanQoS, vlanProto)", views.differing_vlan),
     Rule("members-differ-trust", Level.WARNING, "What a trusted VF may do (other MACs, promiscuous mode) stops at the failover to one without trust.", "give all members trust on, or all trust off", views.differing_trust),
     Rule("members-differ-mtu", Level.WARNING, "The bond takes the smallest MTU of its members; different ones are mostly an oversight.", "give PFs and VFs one MTU, or set `mtu`", views.differing_mtu),
-    Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's.", "look at the PF's cable and switch port", _pf_without_carrier),
+    Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's. Under policy strict, and alone, it is error 11: a carrier may come.", "look at the PF's cable and switch port", _pf_without_carrier),
     Rule("bond-before-members", Level.WARNING, "Multus adds networks in the order of the pod's annotation, so the VFs of later ones are not there yet.", "list the bond after the VFs' networks", _listed_after),
 )
 
@@ -339,7 +339,7 @@ FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("no-driver", Level.REFUSED, "A VF given to this pod is bound to no driver.", "bind it to its kernel driver", _elsewhere),
     Rule("not-in-pod", Level.REFUSED, "kubelet gave the pod a VF whose interface is not in it, and `links` asks for it or the others are too few.", "ask for a network with that resource, and list it before the bond's", _elsewhere),
     Rule("vf-of-another-pod", Level.REFUSED, "A VF stands in this pod that kubelet gave to another one only.", "look who put it here, and delete that pod or this one", _elsewhere),
-    Rule("no-such-link", Level.REFUSED, "An entry of `links` matches nothing that can be bonded; the message lists what was seen.", "correct the entry, or list its network before the bond's", _elsewhere),
+    Rule("no-such-link", Level.REFUSED, "An entry of `links` matches nothing that can be bonded; the message lists what was seen. Of names alone it is error 7.", "correct the entry, or list its network before the bond's", _elsewhere),
     Rule("auto-twice", Level.REFUSED, "Two bonds of one pod would both take all of its VFs.", "select with `links` in each: by name, network, resource, pci or pf", _elsewhere),
     Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already.", "delete it, or ask for another name", _elsewhere),
     Rule("option-not-taken", Level.REFUSED, "This kernel does not know the option and would have dropped it without a word.", "leave it out or use a newer kernel", _elsewhere),

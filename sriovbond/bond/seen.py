@@ -32,7 +32,17 @@ class Unlinked:
     allocation: Allocation = field(default_factory=Allocation)
 
     def __str__(self) -> str:
-        return f"{self.device or self.kind}{self._given_by()} {self._state()}{self._told_by()}"
+        return f"{self.title} {self.state}"
+
+    @property
+    def title(self) -> str:
+        """Which device it is: 0000:01:10.0 (resource rig.io/pf0)."""
+        return f"{self.device or self.kind}{self._given_by()}"
+
+    @property
+    def state(self) -> str:
+        """What is with it, and who says so: is bound to vfio-pci, as kubelet says."""
+        return f"{self._found()}{self._told_by()}"
 
     @property
     def rule(self) -> str:
@@ -56,7 +66,7 @@ class Unlinked:
         words = ", ".join(f"{what} {value}" for what, value in known if value)
         return f" ({words})" if words else ""
 
-    def _state(self) -> str:
+    def _found(self) -> str:
         match self.rule:
             case "vdpa-device":
                 return f"is used as {self.vdpa or 'vDPA'} by {self.driver or 'no driver'}"
@@ -69,7 +79,10 @@ class Unlinked:
         return f"is bound to {self.driver}"
 
     def _told_by(self) -> str:
-        return f", says {', '.join(self.allocation.sources)}" if self.allocation.sources else ""
+        *others, last = self.allocation.sources or ("",)
+        if not others:
+            return f", as {last} says" if last else ""
+        return f", as {', '.join(others)} and {last} say"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ class Verdict:
 
     def __str__(self) -> str:
         rule = f" [{self.rule}]" if self.rule else ""
-        return f"{self.subject} {f'not: {self.why_not}' if self.why_not else 'taken'}{rule}"
+        words = f"not taken, {self.why_not}{rule}" if self.why_not else "taken"
+        if isinstance(self.subject, Unlinked):
+            return f"{self.subject.title}: {self.subject.state}; {words}"
+        return f"{self.subject}: {words}"
 
 
 def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
@@ -151,9 +154,9 @@ def _refuse_unmatched(
         own = [member for member in rest if matches(link, member)]
         if not own:
             taken = any(matches(link, member) for member in members)
-            why = "earlier entries take all that it selects; " if taken else ""
+            why = " as earlier entries take all that it selects," if taken else ""
             raise RefusedError(
-                f"cannot find what `links`.{place} asks for, {link}: {why}{_listed(told, seen)} "
+                f"cannot find what `links`.{place} asks for, {link},{why} in {_listed(told, seen)} "
                 "[no-such-link]"
             )
         rest = [member for member in rest if member not in own]
@@ -161,14 +164,14 @@ def _refuse_unmatched(
 
 def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> str:
     return (
-        f"cannot bond {len(members)} of at least {least} members: {_listed(told, seen)}; "
+        f"cannot bond {len(members)} of at least {least} members of {_listed(told, seen)}; "
         "ask for a VF on each of two PFs in networks that the pod lists before the bond, "
         "or set minMembers to 1 [too-few-members]"
     )
 
 
 def _listed(told: Sequence[Verdict], seen: Seen) -> str:
-    words = f"{seen.whose} has {'; '.join(str(one) for one in told) or 'no interface'}"
+    words = f"{seen.whose}: {'; '.join(str(one) for one in told) or 'no interface'}"
     if any(one.why_not == _IN_BOND for one in told):
         words += "; two bonds in one pod need `links` that select different VFs"
     return words + seen.after_bond

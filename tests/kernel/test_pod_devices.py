@@ -224,7 +224,7 @@ def test_what_nothing_matches_is_told_with_every_device(give: Give, tmp_path: Pa
 
     assert "`links`.1 asks for, resource 'example.com/pf2'" in words
     for number, vf in enumerate(given.known.vfs):
-        assert f"net{number + 1} (VF 0 of pf{number}, {vf.address}) taken" in words
+        assert f"net{number + 1} (VF 0 of pf{number}, {vf.address}): taken" in words
 
 
 def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
@@ -273,7 +273,7 @@ def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
 
     assert "cannot bond the VFs of the pod default/nf1" in words
     assert f"{vf.pci} (container app, resource example.com/dpdk) is bound to vfio-pci" in words
-    assert "says kubelet" in words
+    assert "is bound to vfio-pci, as kubelet" in words
     assert "[userspace-driver]" in words
     assert members(given.pod) == ["net1", "net2"]
 

@@ -324,15 +324,15 @@ def test_too_few_members_are_refused_with_all_that_was_seen_and_why_it_was_not_t
 
     assert reply.code == REFUSED
     assert "[too-few-members]" in reply.msg
-    used = [f"(VF {vf.index} of pf2, {vf.pci}) not:" for vf in vfs.pfs[2].vfs]
+    used = [f"(VF {vf.index} of pf2, {vf.pci}): not taken," for vf in vfs.pfs[2].vfs]
     for seen in (
-        f"net1 (VF 0 of pf0, {vfs.pfs[0].vfs[0].pci}) taken",
+        f"net1 (VF 0 of pf0, {vfs.pfs[0].vfs[0].pci}): taken",
         f"eth0 {used[0]} the default network's interface",
         f"routed {used[1]} carries a default route",
         f"below {used[2]} carries below.10",
         f"bonded {used[3]} already in a bond or bridge",
-        "other0 not: a bond itself",
-        "dummy0 not: no VF (dummy)",
+        "other0: not taken, a bond itself",
+        "dummy0: not taken, no VF (dummy)",
     ):
         assert seen in reply.msg
 

@@ -59,23 +59,24 @@ def test_without_links_what_serves_another_end_is_never_taken(other: Member, why
     with pytest.raises(RefusedError) as caught:
         choose(a_netconf(), seen(pod=[a_member("lo"), other, NET1]))
 
-    assert f"{other} not: {why}" in caught.value.message
+    assert f"{other}: not taken, {why}" in caught.value.message
 
 
 def test_too_few_are_told_with_each_link_that_was_seen() -> None:
     with pytest.raises(RefusedError) as caught:
         choose(a_netconf(), seen(pod=[a_member("lo"), ETH0, NET1]))
 
-    assert "cannot bond 1 of at least 2 members" in caught.value.message
-    assert "net1 (VF 0 of pf0, 0000:01:10.0) taken" in caught.value.message
-    assert "eth0 not: the default network's interface" in caught.value.message
+    assert caught.value.message.startswith(
+        "cannot bond 1 of at least 2 members of the pod: net1 (VF 0 of pf0, 0000:01:10.0): taken; "
+        "eth0: not taken, the default network's interface; ask for a VF on each of two PFs"
+    )
     assert "lo" not in caught.value.message.split()
     assert "minMembers" in caught.value.message
     assert "[too-few-members]" in caught.value.message
 
 
 def test_an_empty_pod_is_told() -> None:
-    with pytest.raises(RefusedError, match="the pod has no interface"):
+    with pytest.raises(RefusedError, match="the pod: no interface"):
         choose(a_netconf(), seen())
 
 
@@ -162,8 +163,22 @@ def test_links_that_are_apart_are_told_with_their_places() -> None:
     assert "'net1' is in the pod" in caught.value.message
     assert "'net2' is in the host and the pod" in caught.value.message
     assert "'ens1f0v0' is in the host" in caught.value.message
-    assert "'x' is nowhere" in caught.value.message
-    assert "leave `links` out" in caught.value.message
+    assert "'x' is nowhere; the pod has net1, net2; name" in caught.value.message
+    assert caught.value.message.endswith("or leave `links` out [no-such-link]")
+
+
+def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None:
+    many = [a_member(f"veth{number}") for number in range(1000)]
+    there = seen(pod=[a_member("lo"), ETH0, NET1], host=many, pod_name="default/nf1")
+
+    with pytest.raises(ConfigError) as caught:
+        choose(a_netconf(links=links("net1", "nte2")), there)
+    with pytest.raises(ConfigError) as on_host:
+        choose(a_netconf(links=links("net1", "nte2"), linksInContainer=False), there)
+
+    assert "'nte2' is nowhere; the pod default/nf1 has eth0, net1; name" in caught.value.message
+    assert "veth" not in caught.value.message
+    assert ", 980 more; the pod has net1; " in on_host.value.message
 
 
 @pytest.mark.parametrize(
@@ -197,6 +212,7 @@ def test_a_missing_link_is_told_with_what_is_there(
         choose(config, seen(pod=[NET1, ETH0], host=[ENS1]))
 
     assert [one for one in words if one not in caught.value.message] == []
+    assert caught.value.message.endswith(" [no-such-link]")
 
 
 @pytest.mark.parametrize("in_container", [None, True])
@@ -284,9 +300,9 @@ def test_an_entry_that_matches_nothing_new_is_told_with_all_that_was_seen(
         choose(a_netconf(links=wanted), seen(pod=[A, B, ETH0], later=("default/sriov-x",)))
 
     message = caught.value.message
-    assert "`links`.1 asks for, network 'sriov-x'" in message
-    assert "net1 (VF 0 of pf0, 0000:01:10.0) taken" in message
-    assert "eth0 not: not selected by `links`" in message
+    assert "`links`.1 asks for, network 'sriov-x', in the pod: net1 (VF 0 of pf0," in message
+    assert "net1 (VF 0 of pf0, 0000:01:10.0): taken; " in message
+    assert "eth0: not taken, not selected by `links`; the pod lists" in message
     assert "the pod lists default/sriov-x after the bond: list the bond last" in message
     assert message.endswith("[no-such-link]")
 
@@ -357,7 +373,9 @@ DPDK = replace(
     VFIO, allocation=Allocation("rig.io/dpdk", "default/dpdk", "app", sources=("kubelet",))
 )
 SOCKET = Unlinked(kind="memif", ifname="net4", allocation=Allocation(network="default/fast"))
-AWAY = Unlinked("0000:03:10.1", "igbvf", allocation=Allocation("rig.io/pf2"))
+AWAY = Unlinked(
+    "0000:03:10.1", "igbvf", allocation=Allocation("rig.io/pf2", sources=("kubelet", "Multus"))
+)
 
 
 def test_a_refused_device_is_told_with_container_resource_and_network() -> None:
@@ -366,7 +384,8 @@ def test_a_refused_device_is_told_with_container_resource_and_network() -> None:
 
     assert (
         "0000:03:10.0 (container app, resource rig.io/dpdk, network default/dpdk, "
-        "asked for as net3) is bound to vfio-pci, says kubelet" in caught.value.message
+        "asked for as net3) is bound to vfio-pci, as kubelet says; the kernel"
+        in caught.value.message
     )
 
 
@@ -393,7 +412,10 @@ def test_a_device_that_is_not_in_the_pod_yet_is_told_where_too_few_are() -> None
         choose(a_netconf(), seen(pod=[A], unlinked=[AWAY], later=("default/sriov-c",)))
 
     message = caught.value.message
-    assert "0000:03:10.1 (resource rig.io/pf2) has no interface in the pod (igbvf) not:" in message
+    assert (
+        "0000:03:10.1 (resource rig.io/pf2): has no interface in the pod (igbvf), as kubelet and "
+        "Multus say; not taken, its network must come before the bond's [not-in-pod]; " in message
+    )
     assert "the pod lists default/sriov-c after the bond" in message
 
 
