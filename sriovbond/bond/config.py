@@ -80,6 +80,12 @@ def _absolute(given: object) -> object:
     raise ValueError(f"an absolute path is wanted, {given!r} was found")
 
 
+def _truth(given: object) -> object:
+    if given is None or isinstance(given, bool):
+        return given
+    raise ValueError(f"true or false is wanted, {given!r} was found")
+
+
 class NetConf(BaseModel):
     """A valid configuration; `settings` holds the kernel's options with defaults filled in."""
 
@@ -94,6 +100,7 @@ class NetConf(BaseModel):
     ] = None
     links_in_container: Annotated[
         bool | None,
+        BeforeValidator(_truth),
         Field(
             alias="linksInContainer",
             description="true: `links` stand in the pod; false: on the host; absent: where all are",
@@ -203,6 +210,7 @@ class _Reading:
     """What one pass over the keys has found so far."""
 
     fields: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, tuple[str, object]] = field(default_factory=dict)
     settings: dict[str, Setting] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
@@ -232,6 +240,8 @@ def parse_config(raw: Mapping[str, Any], cni_args: Mapping[str, str] | None = No
 
 def _read_key(reading: _Reading, key: str, value: object) -> None:
     normal = normal_key(key)
+    if normal in _OWN_KEYS:
+        reading.faults += _contradiction(reading.given, normal, key, value)
     if normal == "activeslave":
         reading.faults.append(
             f"{key} {value!r}: the kernel makes only a member with carrier the active one, and a "
@@ -247,6 +257,17 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
         _unknown_key(reading, key, key, _KNOWN_KEYS)
 
 
+def _contradiction(
+    given: dict[str, tuple[str, object]], known: str, key: str, value: object
+) -> list[str]:
+    """Note what a key says; tell where another spelling of it has said something else."""
+    first_key, first = given.setdefault(known, (key, value))
+    number = whole_number(value)
+    if first == value or (number is not None and number == whole_number(first)):
+        return []
+    return [f"{key}: {value!r} contradicts {first_key} {first!r} given beside it"]
+
+
 def _read_links(reading: _Reading, key: str, given: object) -> None:
     if given == AUTO:
         return
@@ -260,10 +281,12 @@ def _read_links(reading: _Reading, key: str, given: object) -> None:
 
 
 def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[str, object]:
-    read = {}
+    read: dict[str, object] = {}
+    given: dict[str, tuple[str, object]] = {}
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))
         if known:
+            reading.faults += _contradiction(given, known, f"{where}.{key}", value)
             read[known] = value
         else:
             _unknown_key(reading, f"{where}.{key}", key, _LINK_KEYS)
@@ -315,13 +338,17 @@ def _fill_defaults(reading: _Reading) -> None:
 
 
 def _ipam_type(reading: _Reading, raw: Mapping[str, Any]) -> str:
-    ipam = raw.get("ipam") or {}
-    kind = (ipam.get("type") or "") if isinstance(ipam, Mapping) else None
-    if not isinstance(kind, str):
+    ipam = {} if raw.get("ipam") is None else raw["ipam"]
+    if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
         reading.faults.append(f"ipam: an object with a type is wanted, {ipam!r} was found")
         return ""
+    kind = ipam.get("type") or ""
     if kind and kind == raw.get("type"):
         reading.faults.append(f"ipam.type: {kind!r} is this plugin itself; name an IPAM plugin")
+    rest = ", ".join(sorted(ipam.keys() - {"type"}))
+    if rest and not kind:
+        text = f"ipam has {rest} and no type; name an IPAM plugin in ipam.type, or leave ipam out"
+        reading.warnings.append(Finding("ipam-without-type", Level.WARNING, text))
     return kind
 
 

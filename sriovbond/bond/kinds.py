@@ -203,7 +203,9 @@ class Mac:
             raise ValueError(f"{self.words()} is wanted, {given!r} was found")
         mac = given.strip().lower()
         if int(mac[:2], 16) & 1 or set(mac) == {"0", ":"}:
-            raise ValueError(f"{self.words()} is wanted, {given!r} is a group's or all zero")
+            raise ValueError(
+                f"{self.words()} is wanted, {given!r} was found, a group's or all zero"
+            )
         return mac
 
     def encode(self, value: OptionValue) -> bytes:

@@ -332,6 +332,7 @@ RULES: tuple[Rule, ...] = (
 
 FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads.", "remove it if it was meant for this plugin", _elsewhere),
+    Rule("ipam-without-type", Level.WARNING, "Without a type no IPAM plugin is executed, whatever else `ipam` says: the pod gets no address.", "name the plugin in ipam.type, or leave `ipam` out", _elsewhere),
     Rule("too-few-members", Level.REFUSED, "Fewer links can be bonded than minMembers asks for; the message lists each link and why it was not taken.", "ask for a VF on each of two PFs in networks before the bond's, or set minMembers to 1", _elsewhere),
     Rule("userspace-driver", Level.REFUSED, "A VF given to this pod is bound to vfio-pci or uio, so the kernel has no interface of it.", "bond it in the guest or in DPDK, or bind it to its kernel driver", _elsewhere),
     Rule("vdpa-device", Level.REFUSED, "A VF given to this pod is used as a vDPA device, so the kernel has no interface of it.", "bond it in the guest, or remove the vDPA device", _elsewhere),

@@ -182,7 +182,7 @@ def test_a_bad_value_is_refused_with_key_finding_and_wish(row: Option) -> None:
         ({"minMembers": True}, "minMembers: a number from 1 to 2147483647 is wanted, True was"),
         ({"policy": "lax"}, "policy: Input should be 'strict', 'default' or 'warn', 'lax' was"),
         ({"memberAddresses": "drop"}, "memberAddresses: Input should be 'flush', 'refuse' or"),
-        ({"linksInContainer": "perhaps", "links": LINKS}, "linksInContainer: Input should be"),
+        ({"linksInContainer": "perhaps", "links": LINKS}, "linksInContainer: true or false is"),
         ({"linksInContainer": False}, "linksInContainer: false needs `links`"),
         ({"logFile": "log.txt"}, "logFile: an absolute path is wanted, 'log.txt' was found"),
         ({"links": ["net1"]}, 'links: "auto", or a list such as [{"name": "net1"}, '),
@@ -194,12 +194,72 @@ def test_a_bad_value_is_refused_with_key_finding_and_wish(row: Option) -> None:
         ({"links": LINKS + LINKS}, "links ask for name 'net1' 2 times"),
         ({"ipam": "host-local"}, "ipam: an object with a type is wanted, 'host-local' was found"),
         ({"ipam": {"type": 5}}, "ipam: an object with a type is wanted"),
+        ({"ipam": []}, "ipam: an object with a type is wanted, [] was found"),
+        ({"ipam": ""}, "ipam: an object with a type is wanted, '' was found"),
+        ({"ipam": 0}, "ipam: an object with a type is wanted, 0 was found"),
+        ({"ipam": False}, "ipam: an object with a type is wanted, False was found"),
         ({"ipam": {"type": "sriovbond"}}, "ipam.type: 'sriovbond' is this plugin itself"),
         ({"failOverMac": "passive"}, "failOverMac: one of auto, none (0), active (1), follow (2)"),
     ],
 )
 def test_a_bad_key_of_ours_is_refused_with_its_name(keys: dict[str, Any], words: str) -> None:
     assert words in refused(**keys)
+
+
+@pytest.mark.parametrize("given", ["yes", "true", "false", 1, 0, "1", []])
+def test_links_in_container_is_true_or_false_as_go_has_it(given: object) -> None:
+    told = refused(linksInContainer=given, links=LINKS)
+
+    assert f"linksInContainer: true or false is wanted, {given!r} was found" in told
+
+
+def test_a_mac_of_a_group_is_told_once() -> None:
+    assert refused(mac="01:00:5e:00:00:01").count("01:00:5e:00:00:01") == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"mtu": 1500}, {"MTU": 9000}),
+        ({"linksInContainer": True}, {"links_in_container": False}),
+        ({"links": LINKS}, {"Links": LINKS[:1]}),
+        ({"links": "auto"}, {"LINKS": LINKS}),
+        ({"minMembers": 1}, {"min-members": "2"}),
+    ],
+)
+def test_a_key_given_twice_must_say_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    ((first_key, first),) = one.items()
+    ((key, value),) = other.items()
+
+    told = refused(**one, **other)
+
+    assert f"{key}: {value!r} contradicts {first_key} {first!r} given beside it" in told
+
+
+def test_a_selector_given_twice_must_say_the_same() -> None:
+    told = refused(links=[{"name": "net1", "Name": "net2"}])
+
+    assert "links.0.Name: 'net2' contradicts links.0.name 'net1' given beside it" in told
+
+
+def test_a_key_given_twice_may_say_the_same() -> None:
+    config = a_netconf(mtu=1500, MTU="1500", links=LINKS, Links=LINKS)
+
+    assert config.mtu == 1500
+
+
+@pytest.mark.parametrize("ipam", [{"subnet": "198.51.100.0/24"}, {"type": "", "ranges": []}])
+def test_ipam_that_no_plugin_would_read_is_a_warning(ipam: dict[str, object]) -> None:
+    config = a_netconf(ipam=ipam)
+
+    assert (warned(config), config.ipam_type) == (["ipam-without-type"], "")
+
+
+@pytest.mark.parametrize("ipam", [None, {}, {"type": ""}, {"type": None}])
+def test_no_ipam_is_no_fault(ipam: object) -> None:
+    config = a_netconf(ipam=ipam)
+
+    assert (warned(config), config.ipam_type) == ([], "")
 
 
 def test_all_faults_are_told_at_once() -> None:
