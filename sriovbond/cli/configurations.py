@@ -97,7 +97,7 @@ def judge(given: Configuration, logs: Path) -> Judgement:
 def _judged(values: Mapping[str, object], logs: Path) -> Judgement:
     faults: list[str] = []
     try:
-        parse_request(_ADD, json.dumps(values).encode())
+        values = parse_request(_ADD, json.dumps(values).encode()).config
     except CniError as error:
         faults.append(error.msg)
     try:

@@ -20,6 +20,8 @@ from sriovbond.cni.wire import CniError, ErrorCode
 _T = TypeVar("_T")
 
 _TOLERANT = frozenset({Command.DEL, Command.VERSION})
+_OWN_KEYS = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
+_SPELT = {key.lower(): key for key in _OWN_KEYS}
 _ATTACHMENT_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
 
@@ -122,6 +124,11 @@ def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
         ) from error
 
 
+def _spelt(config: Mapping[str, object]) -> Mapping[str, object]:
+    """Spell the specification's own keys as it does: Go's JSON takes them in any case."""
+    return {_SPELT.get(key.lower(), key): value for key, value in config.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """The steps of parse_request; `attempt` decides whether a fault in one ends it."""
@@ -144,7 +151,7 @@ class _Reading:
     def config(self) -> Mapping[str, object]:
         if self.command is Command.VERSION and not self.stdin.strip():
             return {}
-        return decode_object(self.stdin, "the network configuration on stdin")
+        return _spelt(decode_object(self.stdin, "the network configuration on stdin"))
 
     def check_name(self, config: Mapping[str, object]) -> None:
         name = config.get("name")

@@ -55,6 +55,17 @@ def test_an_add_is_read_whole() -> None:
     assert request.network == "net"
 
 
+def test_the_specifications_keys_are_read_in_any_case_as_in_go() -> None:
+    stdin = (
+        b'{"CNIVersion": "1.0.0", "Name": "net", "type": "sriovbond", "IPAM": {"type": "static"}}'
+    )
+
+    request = a_raw_request(Command.ADD, stdin)
+
+    assert (request.network, request.cni_version) == ("net", "1.0.0")
+    assert request.config["ipam"] == {"type": "static"}
+
+
 def test_a_config_without_version_is_0_1_0() -> None:
     assert a_request(Command.ADD, {"cniVersion": None}).cni_version == "0.1.0"
 
