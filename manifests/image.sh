@@ -4,7 +4,8 @@
 set -eu
 [ "$(id -u)" = 0 ] || exec sudo --preserve-env=SUITE "$0" "$@"
 archive=$1 suite=${SUITE:-trixie}
-name=sriovbond:$(sed -n 's/^__version__ = "\(.*\)"/\1/p' sriovbond/__init__.py)
+# a whole name: node tools take others for docker.io's
+name=localhost/sriovbond:$(sed -n 's/^__version__ = "\(.*\)"/\1/p' sriovbond/__init__.py)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 say() { echo "image: $*" >&2; }

@@ -191,14 +191,19 @@ class Events:
         started = time.monotonic()
         try:
             content = kubeconfig.read(self._host)  # each time: tokens are renewed
+        except FileNotFoundError:
+            self._failed("there is no such file")
+            return
+        except UnreadableError as error:
+            self._failed(str(error))
+            return
+        try:
             deadline = started + self._limits.write_s
             with client.connected(content, self._host.kubeconfig.parent, deadline) as connection:
                 for one in batch:
                     if time.monotonic() > started + self._limits.write_s / 2:
                         return
                     self._write_one(one, connection)
-        except FileNotFoundError:
-            self._failed("there is no such file")
         except (UnreadableError, OSError) as error:
             self._failed(str(error))
 

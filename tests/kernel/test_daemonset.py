@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,17 @@ def test_an_ipam_plugin_is_executed_in_the_hosts_root(thick: Thick, tmp_path: Pa
     inode = Path("/").stat().st_ino
     assert (tmp_path / "where").read_text().split() == ["/", str(inode), "/", thick.pod.path]
     assert thick.call("DEL", told, CNI_PATH=str(linked)).stdout == ""
+
+
+def test_only_what_is_mounted_can_be_written_and_temporary_files_can(container: Container) -> None:
+    enter = ["nsenter", "--target", str(container.process.pid), "--mount"]
+    script = "import tempfile; tempfile.TemporaryFile(); open('/etc/written', 'w')"
+
+    done = subprocess.run(
+        [*enter, sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert "Read-only file system: '/etc/written'" in done.stderr
 
 
 def test_a_dead_pods_vfs_are_not_held_by_the_containers_mounts(

@@ -72,6 +72,14 @@ def mounts() -> list[Mount]:
     ]
 
 
+def _empty_folders() -> list[str]:
+    """Return where the container has folders of its own (emptyDir)."""
+    spec = pod_spec()
+    names = {one["name"] for one in spec["volumes"] if "emptyDir" in one}
+    (container,) = spec["containers"]
+    return [one["mountPath"] for one in container["volumeMounts"] if one["name"] in names]
+
+
 @contextmanager
 def a_container(folder: Path) -> Iterator[Container]:
     """Run the DaemonSet's container until the block ends, with this checkout as its image."""
@@ -108,6 +116,8 @@ def _root(root: Path, image: Path) -> Iterator[str]:
     yield f"mkdir {root} && mount -t tmpfs tmpfs {root} && cd {root}"
     yield "mkdir proc sys dev tmp etc usr host opt run var var/lib old"
     yield "ln -s ../run var/run"
+    for folder in _empty_folders():  # before what of the tests' may stand in them
+        yield f"mkdir -p .{folder} && mount -t tmpfs tmpfs .{folder}"
     for name in ("bin", "lib", "lib64", "sbin"):
         yield f"ln -s usr/{name} {name}"
     yield "mount --bind /usr usr && mount --bind /lib/modules usr/lib/modules"
@@ -133,5 +143,7 @@ def _enter(root: Path) -> Iterator[str]:
     variables |= {"PATH": os.defpath, "PYTHONPATH": f"{root.parent}/image"}
     pairs = " ".join(shlex.quote(f"{name}={text}") for name, text in variables.items())
     yield "pivot_root . old && umount -l /old"
+    if container["securityContext"].get("readOnlyRootFilesystem"):
+        yield "mount -o remount,ro /"
     python, arguments = CHECKOUT / ".venv/bin/python", shlex.join(container["args"])
     yield f"exec env -i {pairs} {python} -m sriovbond {arguments}"
