@@ -3,6 +3,7 @@
 Importing it loads `kubernetes` (0.4 s), so it is imported where the API may be asked.
 """
 
+import ssl
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from kubernetes.config.kube_config import KubeConfigLoader
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswerError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from deviceinfo.jsonfile import Fields, UnreadableError, parse_object
 from sriovbond import __version__
@@ -159,10 +161,26 @@ def connected(kubeconfig: bytes, folder: Path, deadline: float) -> Iterator[Clie
         configuration.retries.deadline = deadline
         with ApiClient(configuration) as api:
             api.user_agent = f"sriovbond/{__version__}"
+            api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _verifying(api)
             try:
                 yield Client(api, deadline)
             finally:
                 _close(api.rest_client.pool_manager)
+
+
+def _verifying(api: ApiClient) -> ssl.SSLContext:
+    """Make what verifies the server, with an authority of the form that Go takes.
+
+    From 3.13 on Python wants key usage and key identifiers, which those of many clusters lack
+    (kubernetes-client/python#2394).
+    """
+    given = api.configuration
+    needed = ssl.CERT_REQUIRED if given.verify_ssl else ssl.CERT_NONE
+    context = create_urllib3_context(cert_reqs=needed)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not given.ssl_ca_cert:
+        context.load_default_certs()
+    return context
 
 
 def _close(manager: PoolManager) -> None:

@@ -1,12 +1,17 @@
 import json
 import os
+import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3.connection
+from urllib3.util.ssl_ import create_urllib3_context
 
 from deviceinfo import PodRef
 from deviceinfo.jsonfile import UnreadableError
 from sriovbond import cluster
+from sriovbond.cluster import client
 from sriovbond.cluster import kubeconfig as kubeconfigs
 from sriovbond.host import Host
 from tests.support import cluster_api
@@ -162,6 +167,28 @@ def test_a_service_account_asks_over_tls_with_the_token_of_the_moment(
 
     assert told.networks[0].network == "default/sriov-a"
     assert "401: the token or certificate is not accepted" in refused.problems[0]
+
+
+def test_an_authority_that_only_python_313_refuses_is_taken(
+    account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (client, urllib3.connection):
+        monkeypatch.setattr(module, "create_urllib3_context", as_of_python_313)
+
+    with cluster_api.served(tmp_path) as api:
+        api.add_pod(cluster_api.recorded_pod())
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
+        [ask] = cluster.asks(account)
+        told = ask(PodRef("default", "nf1"))
+
+    assert told.networks[0].network == "default/sriov-a", told.problems
+
+
+def as_of_python_313(**given: Any) -> ssl.SSLContext:  # noqa: ANN401 - urllib3's
+    context = create_urllib3_context(**given)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root enters every folder; it tries as another user")
