@@ -3,8 +3,9 @@
 Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone is done.
 """
 
-import hashlib
+import errno
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,16 +18,17 @@ from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.request import parse_request
 from sriovbond.cni.wire import CniError
-from sriovbond.errors import MachineError, SriovbondError
+from sriovbond.errors import KernelError, MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import LinkMessage
-from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
 
 _HOMECOMING_S: Final = 3.0  # a dying namespace hands its devices back from a work queue
 _PAUSE_S: Final = 0.05
+_SUBSTITUTE: Final = "sb-"
 
 
 @dataclass(slots=True)
@@ -47,23 +49,12 @@ class Outcome:
         except SriovbondError as error:
             self.problems.append(error)
 
-    def restore(self, netlink: Netlink, found: Link, wanted: Link) -> None:
-        """Make a link what it was; what the kernel refuses is a loss."""
-        for fault in links.restore(netlink, found, wanted):
-            self.losses.append(fault.message)
-
-    def restore_itself(self, netlink: Netlink, found: Link, wanted: Link) -> None:
-        """Make a link what it was, but down, and without what it carried; likewise."""
-        for fault in links.restore_itself(netlink, found, wanted):
-            self.losses.append(fault.message)
-
-    def restore_spanning(self, netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> None:
-        """Set the routes over several links again, when all are restored; likewise."""
-        for fault in links.restore_spanning(netlink, pairs):
-            self.losses.append(fault.message)
+    def lose(self, refused: Iterable[KernelError]) -> None:
+        """Take note of what the kernel refused to put back."""
+        self.losses += [fault.message for fault in refused]
 
     def restore_sysctls(self, home: Namespace, found: Link, wanted: Link) -> None:
-        """Give a link its sysctls again, before it comes up; likewise."""
+        """Give a link its sysctls again, by its name and before it comes up."""
         try:
             home.set_link_sysctls(found.name, wanted.sysctls)
         except MachineError as error:
@@ -167,12 +158,15 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
     standing = links.dump(pod.netlink)
     for member in plan.members:
         found = _in_pod(standing, member)
-        if found and not found.master:
+        if found and found.master and member.place is Place.POD:
+            outcome.losses.append(_elsewhere(member, found, standing))
+        elif found:
             outcome.attempt(partial(_release_member, pod, record, member, found, outcome))
     if not record.is_complete:
         in_pod = [member for member in plan.members if member.place is Place.POD]
         pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
-        outcome.restore_spanning(pod.netlink, [(found, was) for found, was in pairs if found])
+        came = [(found, was) for found, was in pairs if found]
+        outcome.lose(links.restore_spanning(pod.netlink, came))
     _restore_at_home(plan, outcome)
 
 
@@ -203,17 +197,34 @@ def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
     return next((one for one in standing if (one.index, one.kind) == wanted), None)
 
 
+def _elsewhere(member: Member, found: Link, standing: Sequence[Link]) -> str:
+    """Say where a member of the pod is that somebody has put into something else since."""
+    masters = (one.name for one in standing if one.index == found.master)
+    where = next(masters, "another interface")
+    return f"{member} is in {where}, which is none of ours: name, MAC and MTU are not put back"
+
+
 def _release_member(
     pod: Namespace, record: Record, member: Member, found: Link, outcome: Outcome
 ) -> None:
     if member.place is Place.HOST:
-        outcome.restore_itself(pod.netlink, found, member.link)
-        send_link_home(pod, links.find_again(links.dump(pod.netlink), member.link) or found)
+        if not member.device:
+            _make_known(pod, member, found, outcome)
+        send_link_home(pod, found, member.link)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
-        outcome.restore_itself(pod.netlink, found, member.link)
+        outcome.lose(links.restore_itself(pod.netlink, found, member.link))
     else:
-        outcome.restore(pod.netlink, found, member.link)
+        outcome.lose(links.restore(pod.netlink, found, member.link))
+
+
+def _make_known(pod: Namespace, member: Member, found: Link, outcome: Outcome) -> None:
+    """Give a link without a device its MAC, by which it will be known at home."""
+    if found.master:  # a bond would change the MAC again when the move takes the link out
+        with suppress(KernelError):
+            links.leave(pod.netlink, found)
+        found = links.find(pod.netlink, found.name) or found
+    outcome.lose(links.restore_itself(pod.netlink, found, member.link))
 
 
 def send_home(pod: Namespace, name: str) -> None:
@@ -223,33 +234,71 @@ def send_home(pod: Namespace, name: str) -> None:
         send_link_home(pod, found)
 
 
-def send_link_home(pod: Namespace, found: Link) -> None:
-    """Move this link of the pod to the host, under another name where its own is taken."""
+def send_link_home(pod: Namespace, found: Link, was: Link | None = None) -> None:
+    """Move this link of the pod to the host, under another name where its own is taken.
+
+    `was` is what it was there, where that is known: the pod may have named it like any other.
+    """
     with netns.own() as home:
         if found.is_up:
             links.set_down(pod.netlink, found)
-        if links.find(home.netlink, found.name):
-            links.rename(pod.netlink, found, _substitute(found.name))
-        links.move(pod.netlink, found, home.descriptor, "host")
+        _take_altnames_off(pod, home, found, was or found)
+        if found.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
+            name = _substitute()
+            links.rename(pod.netlink, found, name)
+            found = replace(found, name=name)
+        _move_home(pod, home, found, (was or found).name)
 
 
-def _substitute(name: str) -> str:
-    """Return the name that a link comes home with when its own is taken there."""
-    return f"sb-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+def _take_altnames_off(pod: Namespace, home: Namespace, found: Link, was: Link) -> None:
+    """Take from the link what it was not called, and what another of the host is called by now.
+
+    The kernel would refuse the move; where it refuses this, the move tells.
+    """
+    for name in found.altnames:
+        if name not in was.altnames or links.find(home.netlink, name):
+            with suppress(KernelError):
+                links.remove_altname(pod.netlink, found, name)
+
+
+def _move_home(pod: Namespace, home: Namespace, found: Link, name: str) -> None:
+    """Move the link home by that name, or by another where it is taken, or was meanwhile."""
+    first = _substitute() if links.find(home.netlink, name) else name
+    for one in (first, _substitute()):
+        with nl.passing_over(errno.EEXIST):
+            links.move(pod.netlink, found, home.descriptor, "host", one)
+            return
+    links.move(pod.netlink, found, home.descriptor, "host", _substitute())
+
+
+def _substitute() -> str:
+    """Return a name for a link whose own is taken at home; no pod can foresee and take it."""
+    return f"{_SUBSTITUTE}{secrets.token_hex(6)}"
 
 
 def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
-    at_home = [member for member in plan.members if member.place is Place.HOST]
+    at_home = [member.link for member in plan.members if member.place is Place.HOST]
     if not at_home:
         return
     with netns.own() as home:
-        standing = links.dump(home.netlink)
-        pairs = [(_at_home(standing, member.link), member.link) for member in at_home]
-        came = [(found, was) for found, was in pairs if found]
+        for found, was in _came(home, at_home):
+            up = found.is_up
+            outcome.lose(links.restore_altnames(home.netlink, found, was))
+            outcome.lose(links.restore_itself(home.netlink, found, was, is_wanted_up=up))
+        came = _came(home, at_home)
         for found, was in came:
             outcome.restore_sysctls(home, found, was)
-            outcome.restore(home.netlink, found, was)
-        outcome.restore_spanning(home.netlink, came)
+            # what was refused would be refused, and told, again
+            left = replace(was, name=found.name, mac=found.mac, mtu=found.mtu)
+            outcome.lose(links.restore(home.netlink, found, left))
+        outcome.lose(links.restore_spanning(home.netlink, came))
+
+
+def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:
+    """Return those of the host's links that are there, as they are, with what they were."""
+    standing = links.dump(home.netlink)
+    pairs = [(_at_home(standing, was), was) for was in at_home]
+    return [(found, was) for found, was in pairs if found]
 
 
 def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
@@ -257,8 +306,9 @@ def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
     if wanted.device:
         return links.find_again(standing, wanted)
     alike = [one for one in standing if (one.kind, one.mac) == (wanted.kind, wanted.mac)]
-    names = (wanted.name, _substitute(wanted.name))
-    return next((one for name in names for one in alike if one.name == name), None)
+    by_name = [one for one in alike if one.name == wanted.name]
+    renamed = [one for one in alike if one.name.startswith(_SUBSTITUTE)]
+    return next(iter((*by_name, *renamed)), None)
 
 
 def _await_homecoming(plan: BondPlan) -> None:

@@ -27,6 +27,7 @@ from sriovbond.kernel.messages import (
     IFLA_MIN_MTU,
     IFLA_MTU,
     IFLA_NET_NS_FD,
+    IFLA_PROP_LIST,
     IFLA_VFINFO_LIST,
     RTEXT_FILTER_SKIP_STATS,
     RTEXT_FILTER_VF,
@@ -48,6 +49,7 @@ _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
 _SIOCGIFINDEX: Final = 0x8933
 _IFREQ_INDEX: Final = struct.Struct("=16si20x")  # struct ifreq with its ifr_ifindex
+_NESTED: Final = 0x8000  # NLA_F_NESTED
 _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 
@@ -206,10 +208,36 @@ def rename(netlink: Netlink, link: Link, name: str) -> None:
     _change(netlink, link, f"rename {link.name} to {name}", messages.name(IFLA_IFNAME, name))
 
 
-def move(netlink: Netlink, link: Link, descriptor: int, where: str) -> None:
-    """Move the link into the namespace open at `descriptor`; it arrives down, with its name."""
-    doing = f"move {link.name} to the {where}"
-    _change(netlink, link, doing, messages.word(IFLA_NET_NS_FD, descriptor))
+def add_altname(netlink: Netlink, link: Link, name: str) -> None:
+    """Give the link a further name."""
+    doing = f"give {link.name} the altname {name}"
+    netlink.send(Request(nl.RTM_NEWLINKPROP, doing, _altname(link, name)))
+
+
+def remove_altname(netlink: Netlink, link: Link, name: str) -> None:
+    """Take a further name from the link."""
+    doing = f"take the altname {name} from {link.name}"
+    netlink.send(Request(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
+
+
+def _altname(link: Link, name: str) -> bytes:
+    listed = messages.attribute(IFLA_PROP_LIST | _NESTED, messages.name(IFLA_ALT_IFNAME, name))
+    return messages.link(link.index, listed)
+
+
+def leave(netlink: Netlink, link: Link) -> None:
+    """Take the link out of the bond or bridge that it is in."""
+    _change(netlink, link, f"take {link.name} out of its master", messages.word(IFLA_MASTER, 0))
+
+
+def move(netlink: Netlink, link: Link, descriptor: int, where: str, name: str = "") -> None:
+    """Move the link into the namespace open at `descriptor`; it arrives down, and in no master.
+
+    It arrives by `name` if one is given, whoever has its present one there, else by its own.
+    """
+    target = messages.word(IFLA_NET_NS_FD, descriptor)
+    named = [messages.name(IFLA_IFNAME, name)] if name and name != link.name else []
+    _change(netlink, link, f"move {link.name} to the {where}", target, *named)
 
 
 def flush(netlink: Netlink, link: Link) -> None:
@@ -231,9 +259,20 @@ def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     return _tried((*own, *_carried_back(netlink, found, wanted)))
 
 
-def restore_itself(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
-    """Make `found` what the snapshot shows but down, and without what it carried; as `restore`."""
-    return _tried(_steps_back(netlink, found, wanted, is_wanted_up=False))
+def restore_itself(
+    netlink: Netlink, found: Link, wanted: Link, *, is_wanted_up: bool = False
+) -> list[KernelError]:
+    """Make `found` what the snapshot shows, but without what it carried, and down; as `restore`."""
+    return _tried(_steps_back(netlink, found, wanted, is_wanted_up=is_wanted_up))
+
+
+def restore_altnames(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
+    """Give `found` the altnames that the snapshot shows, and take others away; as `restore`."""
+    more = [one for one in found.altnames if one not in wanted.altnames]
+    less = [one for one in wanted.altnames if one not in found.altnames]
+    away = [partial(remove_altname, netlink, found, name) for name in more]
+    back = [partial(add_altname, netlink, replace(found, name=wanted.name), name) for name in less]
+    return _tried([*away, *back])
 
 
 def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:

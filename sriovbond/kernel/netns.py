@@ -21,6 +21,8 @@ from sriovbond.errors import MachineError
 from sriovbond.kernel.netlink import Netlink
 
 CLONE_NEWNET: Final = 0x40000000
+NAMES_OF_ALL: Final = frozenset({"all", "default"})
+"""What net.*.conf calls every link, and those to come; a link may be called so too."""
 _NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
 _THIS_THREAD: Final = "/proc/thread-self/ns/net"
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -62,8 +64,17 @@ class Namespace:
         return self.run(lambda: tuple(_link_sysctls(name)))
 
     def set_link_sysctls(self, name: str, sysctls: Iterable[Sysctl]) -> None:
-        """Write a link's sysctls; passes over those not there."""
-        self.set_sysctls({f"{one.family}/conf/{name}/{one.key}": one.value for one in sysctls})
+        """Write a link's sysctls; passes over those not there.
+
+        Raises MachineError for a name by which they are all links'.
+        """
+        values = {f"{one.family}/conf/{name}/{one.key}": one.value for one in sysctls}
+        if values and name in NAMES_OF_ALL:
+            raise MachineError(
+                f"cannot write the sysctls of the link {name!r}: those of that name are the "
+                "namespace's; give the link another name"
+            )
+        self.set_sysctls(values)
 
 
 @contextmanager
@@ -170,7 +181,7 @@ def _read_sysctl(key: str) -> str | None:
 
 
 def _link_sysctls(name: str) -> Iterator[Sysctl]:
-    for family in ("ipv4", "ipv6"):
+    for family in () if name in NAMES_OF_ALL else ("ipv4", "ipv6"):
         for path in sorted(Path(_sysctl_path(f"{family}/conf/{name}")).glob("*")):
             value = _read_sysctl(f"{family}/conf/{name}/{path.name}")
             if value not in (None, _read_sysctl(f"{family}/conf/default/{path.name}")):

@@ -133,6 +133,20 @@ def test_del_succeeds_when_something_is_gone(
     assert_nothing_is_left(runtime, tmp_path)
 
 
+def test_del_leaves_a_member_alone_that_is_in_anothers_bridge_and_tells_it(
+    runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
+) -> None:
+    runtime.add(config).ok()
+    pod.batch("link add br0 type bridge", "link set d1 nomaster", "link set d1 master br0")
+    bridged = pod.link("d1")
+
+    runtime.delete({**config, "logFile": str(tmp_path / "log")}).ok()
+
+    assert pod.link("d1") == bridged
+    assert "left as it is: d1 is in br0" in (tmp_path / "log").read_text()
+    assert_nothing_is_left(runtime, tmp_path)
+
+
 @pytest.mark.parametrize("given", ["missing", "an empty file", "no path at all"])
 def test_del_succeeds_without_the_namespace(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path, given: str

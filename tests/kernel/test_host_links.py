@@ -1,6 +1,8 @@
 """A bond over the host's own interfaces: moved into the pod, they come home as they were."""
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.vm import rig as rigs
 
 NAMES = ("home1", "home2")
 LINKS = [{"name": name} for name in NAMES]
+SYSCTLS = {"ipv4": "arp_filter", "ipv6": "use_tempaddr"}
 
 
 @pytest.fixture
@@ -124,21 +127,23 @@ def test_host_link_whose_name_the_pod_has_already_is_refused_before_any_change(
 
 
 @pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize("then", ["", "move home1 to the host"], ids=["before", "last moment"])
 def test_host_link_comes_home_under_another_name_when_its_own_was_taken(
-    runtime: Runtime, pod: Pod
+    runtime: Runtime, pod: Pod, then: str
 ) -> None:
     config = a_config(links=LINKS, linksInContainer=False)
     runtime.add(config).ok()
-    ip("link add home1 address 02:00:00:00:0b:01 type dummy")
-    usurper = home_link("home1")
+    usurper = "link add home1 address 02:00:00:00:0b:01 type dummy"
 
-    runtime.delete(config).ok()
+    with wire.before(then, lambda: ip(usurper)):
+        runtime.delete(config).ok()
 
-    came = _by_mac("02:00:00:00:0a:01")
+    came, standing = _by_mac("02:00:00:00:0a:01"), home_link("home1")
     assert came is not None
     assert came.is_up
     assert "203.0.113.1/28" in str(ip(f"addr show {came.name}"))
-    assert home_link("home1") == usurper
+    assert standing is not None
+    assert (standing.mac, standing.is_up) == ("02:00:00:00:0b:01", False)
     assert pod.link("home1") is None
     ip(f"link del {came.name}")
 
@@ -227,6 +232,199 @@ def test_bond_of_bond_cni_over_host_links_is_taken_down_without_a_record(
 
     assert [home_link(name) is not None for name in NAMES] == [True, True]
     assert pod.link("bond0") is None
+
+
+# ---- what a pod with NET_ADMIN does to them
+
+
+@contextmanager
+def a_link_of_the_host(name: str, *altnames: str) -> Iterator[None]:
+    """Have another link on the host, which nothing of a pod may change."""
+    ip(f"link add {name} type dummy")
+    try:
+        batch(*(f"link property add dev {name} altname {one}" for one in altnames))
+        before = home_link(name)
+        yield
+        assert home_link(name) == before
+    finally:
+        ip(f"link del {name}")
+
+
+def node_wide() -> dict[Path, bytes]:
+    """Read the sysctls that are every link's, and a new link's."""
+    found = {}
+    for path in Path("/proc/sys/net").glob("ipv[46]/conf/*/*"):
+        if path.parent.name in ("all", "default"):
+            with suppress(OSError):  # a secret that nobody has set
+                found[path] = path.read_bytes()
+    return found
+
+
+@pytest.mark.vf
+@pytest.mark.parametrize(
+    ("name", "end"), [("all", "DEL"), ("default", "DEL"), ("all", "the pod dies first")]
+)
+def test_a_vf_that_the_pod_calls_as_all_are_changes_no_sysctl_of_the_node(
+    runtime: Runtime, vfs: rigs.Layout, pod: Pod, name: str, end: str
+) -> None:
+    vf = vfs.pfs[0].vfs[1]
+    own = [Path(f"/proc/sys/net/{family}/conf/{vf.name}/{key}") for family, key in SYSCTLS.items()]
+    ip(f"link set {vf.name} alias used")
+    for path in own:
+        path.write_text("1")
+    config = a_config(links=[{"name": vf.name}], linksInContainer=False, minMembers=1)
+    before, was = node_wide(), home_link(vf.name)
+    runtime.add(config).ok()
+    pod.batch(
+        f"link set {vf.name} nomaster",
+        f"link set {vf.name} down mtu 1000",  # has IPv6 leave it, which refuses the name
+        f"link set {vf.name} name {name}",
+        f"link add {vf.name} type dummy",
+    )
+
+    if end == "the pod dies first":
+        ip(f"netns del {pod.name}")
+    runtime.delete(config).ok()
+
+    assert node_wide() == before
+    assert _still(home_link(vf.name)) == _still(was)
+    assert [path.read_text() for path in own] == ["1\n", "1\n"]
+    ip(f"addr add 203.0.113.1/28 dev {vf.name}")
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize("names", [["theirs"], ["also-theirs", "nobodys"]], ids=str)
+def test_altnames_that_the_pod_gave_hold_no_link_there(
+    runtime: Runtime, pod: Pod, names: list[str]
+) -> None:
+    ip("link property add dev home1 altname its-own")
+    config = a_config(links=LINKS, linksInContainer=False)
+    was = home_link("home1")
+    with a_link_of_the_host("theirs", "also-theirs"):
+        runtime.add(config).ok()
+        pod.batch(*(f"link property add dev home1 altname {name}" for name in names))
+
+        runtime.delete(config).ok()
+
+    assert _still(home_link("home1")) == _still(was)
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize("has_another", [False, True])
+def test_an_altname_that_the_pod_took_off_comes_back_unless_another_link_has_it(
+    runtime: Runtime, pod: Pod, tmp_path: Path, *, has_another: bool
+) -> None:
+    ip("link property add dev home1 altname its-own")
+    config = a_config(links=LINKS, linksInContainer=False, logFile=str(tmp_path / "log"))
+    was = home_link("home1")
+    runtime.add(config).ok()
+    if pod.link(
+        "its-own"
+    ):  # else an old kernel, where it cannot be taken off, nor given to another
+        pod.ip("link property del dev home1 altname its-own")
+        with a_link_of_the_host("theirs", *["its-own"] * has_another):
+            runtime.delete(config).ok()
+
+        assert was is not None
+        kept = () if has_another else was.altnames
+        assert _still(home_link("home1")) == _still(replace(was, altnames=kept))
+        refused = "left as it is: cannot give home1 the altname its-own: EEXIST"
+        assert (refused in _told(tmp_path)) == has_another
+
+
+@pytest.mark.usefixtures("at_home")
+def test_an_altname_that_another_link_has_by_now_holds_no_link_in_the_pod(
+    runtime: Runtime, pod: Pod
+) -> None:
+    ip("link property add dev home1 altname its-own")
+    config = a_config(links=LINKS, linksInContainer=False)
+    runtime.add(config).ok()
+    others = ["its-own"] if pod.link("its-own") else []  # as above
+    with a_link_of_the_host("theirs", *others):
+        runtime.delete(config).ok()
+
+    assert home_link("home1") is not None
+
+
+def _told(folder: Path) -> str:
+    return (folder / "log").read_text()
+
+
+@pytest.mark.usefixtures("at_home")
+def test_the_name_that_a_link_comes_home_by_cannot_be_taken_before(
+    runtime: Runtime, pod: Pod
+) -> None:
+    config = a_config(links=LINKS, linksInContainer=False)
+    runtime.add(config).ok()
+    pod.ip(f"link add sb-{hashlib.sha256(b'home1').hexdigest()[:12]} type dummy")
+    with a_link_of_the_host("home1"):
+        runtime.delete(config).ok()
+
+        came = _by_mac("02:00:00:00:0a:01")
+
+    assert came is not None
+    ip(f"link del {came.name}")
+
+
+@pytest.mark.vf
+def test_a_vf_that_the_pod_calls_as_a_link_of_the_host_comes_home_by_its_own_name(
+    runtime: Runtime, vfs: rigs.Layout, pod: Pod
+) -> None:
+    vf = vfs.pfs[0].vfs[1]
+    config = a_config(links=[{"name": vf.name}], linksInContainer=False, minMembers=1)
+    was = home_link(vf.name)
+    runtime.add(config).ok()
+    with a_link_of_the_host("theirs"):
+        pod.batch(
+            f"link set {vf.name} nomaster",
+            f"link set {vf.name} down name theirs",
+            f"link property add dev theirs altname {vf.name}",
+            f"link add sb-{hashlib.sha256(b'theirs').hexdigest()[:12]} type dummy",
+        )
+
+        runtime.delete(config).ok()
+
+    assert _still(home_link(vf.name)) == _still(was)
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize("kind", ["bridge", "bond"])
+def test_a_link_of_the_host_comes_home_out_of_an_interface_of_the_pods(
+    runtime: Runtime, pod: Pod, tmp_path: Path, kind: str
+) -> None:
+    config = a_config(links=LINKS, linksInContainer=False)
+    before = look(tmp_path)
+    runtime.add(config).ok()
+    pod.batch(
+        f"link add own0 type {kind}",
+        "link set home1 nomaster",
+        "link set home1 down address 02:00:00:00:0e:01",
+        "link set home1 master own0",
+    )
+
+    runtime.delete(config).ok()
+
+    assert worlds.differences(before, look(tmp_path)) == []
+
+
+@pytest.mark.vf
+def test_a_vf_of_the_host_comes_home_out_of_a_bridge_of_the_pods(
+    runtime: Runtime, vfs: rigs.Layout, pod: Pod
+) -> None:
+    vf = vfs.pfs[0].vfs[1]
+    config = a_config(links=[{"name": vf.name}], linksInContainer=False, minMembers=1)
+    was = home_link(vf.name)
+    runtime.add(config).ok()
+    pod.batch(
+        "link add br0 type bridge",
+        f"link set {vf.name} nomaster",
+        f"link set {vf.name} down name own0 address 02:00:00:00:0e:01 mtu 1400",
+        "link set own0 master br0 up",
+    )
+
+    runtime.delete(config).ok()
+
+    assert _still(home_link(vf.name)) == _still(was)
 
 
 def test_the_pods_namespace_must_not_be_the_hosts(runtime: Runtime) -> None:

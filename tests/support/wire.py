@@ -64,6 +64,22 @@ def cut_from(place: int) -> Iterator[None]:
 
 
 @contextmanager
+def before(doing: str, act: Callable[[], object]) -> Iterator[None]:
+    """Do `act` once, before the first request whose words begin so."""
+    is_done = False
+
+    def tap(request: Request) -> None:
+        nonlocal is_done
+        if not is_done and request.doing.startswith(doing):
+            is_done = True
+            act()
+
+    with tapped(tap):
+        yield
+        assert is_done, f"no request to {doing}"
+
+
+@contextmanager
 def before_proof(act: Callable[[], object], last: str = "bring bond0 up") -> Iterator[None]:
     """Do `act` once, after ADD's last change and before it reads back what it made.
 
