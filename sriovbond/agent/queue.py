@@ -14,7 +14,9 @@ from typing import Final
 from sriovbond import dispatch, log, records
 from sriovbond.agent import folders, wire
 from sriovbond.agent.wire import FrameError, Request
+from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import Command
+from sriovbond.cni.wire import CniError
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 
@@ -110,6 +112,10 @@ def _read(path: Path) -> Request:
     given = request.environment
     if given.get("CNI_COMMAND") != Command.DEL or key_of(given) != path.name:
         raise DamagedError("it is no DEL of the attachment that it is named after")
+    try:
+        check_variables(Command.DEL, given)
+    except CniError as error:
+        raise DamagedError(error.msg) from error
     return request
 
 

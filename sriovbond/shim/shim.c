@@ -26,8 +26,9 @@
 #include "generated.h"
 
 #define QUEUE SHIM_STATE "/queue"
+#define ALPHANUMERIC "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-enum { HEAD = 8, NUMBER = 4, FOLDER_BYTES = 32768, WRITE_BYTES = 4096, GRACE_S = 5 };
+enum { HEAD = 8, NUMBER = 4, FOLDER_BYTES = 32768, WRITE_BYTES = 4096, GRACE_S = 5, MAX_IFNAME = 15 };
 
 extern char **environ;
 
@@ -274,12 +275,26 @@ static bool ask(int *status, size_t *bytes) {
 
 /* ---- the queue of DELs: one file an attachment, whole or not there */
 
-static bool is_plain(const char *text, size_t most, const char *forbidden) {
-    size_t length = strlen(text);
-    if (!length || length > most || *text == '.') return false;
-    for (const char *at = text; *at; at++)
-        if (*at <= ' ' || *at > '~' || strchr(forbidden, *at)) return false;
-    return true;
+/* What an ADD takes (sriovbond/cni/environment.py); of what is beyond ASCII the agent is the judge. */
+static bool is_container_id(const char *text) {
+    return strspn(text, ALPHANUMERIC) && !text[strspn(text, ALPHANUMERIC "_.-")];
+}
+
+static bool is_ifname(const char *text) {
+    bool is_short = *text && strlen(text) <= MAX_IFNAME;
+    bool is_plain = !text[strcspn(text, "/: \t\n\v\f\r\x1c\x1d\x1e\x1f")];
+    return is_short && is_plain && strcmp(text, ".") && strcmp(text, "..");
+}
+
+/* Write the name of an attachment's file, as queue_name() of sriovbond/agent/wire.py does. */
+static void write_name(char *name, size_t room) {
+    const char *id = variable("CNI_CONTAINERID"), *ifname = variable("CNI_IFNAME");
+    uint64_t hash = FNV_START;
+    for (const char *at = id; *at; at++) hash = (hash ^ (unsigned char)*at) * FNV_PRIME;
+    if (strlen(id) > MAX_CONTAINER_ID)
+        snprintf(name, room, "#%016llx@%s", (unsigned long long)hash, ifname);
+    else
+        snprintf(name, room, "%s@%s", id, ifname);
 }
 
 /* Open a folder that is the owner's alone, made if it is not there. */
@@ -323,7 +338,7 @@ static bool enqueue(void) {
     struct timespec now;
     allow(GRACE_S);
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name, sizeof name, "%s@%s", variable("CNI_CONTAINERID"), variable("CNI_IFNAME"));
+    write_name(name, sizeof name);
     snprintf(fresh, sizeof fresh, ".%lld-%ld-%ld", (long long)now.tv_sec, now.tv_nsec, (long)getpid());
     int state = open_folder(SHIM_STATE), folder = state < 0 ? -1 : open_folder(QUEUE);
     bool done = folder >= 0 && has_room(folder) && put(folder, fresh, name);
@@ -336,8 +351,7 @@ static bool enqueue(void) {
 
 static int queue_del(void) {
     char text[1024];
-    if (!is_plain(variable("CNI_CONTAINERID"), MAX_CONTAINER_ID, "/@") ||
-        !is_plain(variable("CNI_IFNAME"), 15, "/:"))
+    if (!is_container_id(variable("CNI_CONTAINERID")) || !is_ifname(variable("CNI_IFNAME")))
         return fail(4, "cannot run DEL: CNI_CONTAINERID or CNI_IFNAME is not set, or names nothing "
                        "that an ADD can have made; the runtime sets these variables");
     if (!enqueue()) {

@@ -351,6 +351,41 @@ def test_an_add_comes_after_the_queued_del_of_its_attachment(shim: Shim, ipam: I
         assert ipam.calls() == ["DEL pod1 start", "DEL pod1 end"]
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"CNI_IFNAME": "nété0"},
+        {"CNI_IFNAME": ".b0"},
+        {"CNI_IFNAME": "\x01\x7f"},
+        {"CNI_CONTAINERID": "c" * 300},
+    ],
+    ids=lambda one: ascii(one)[:40],
+)
+def test_a_queued_del_of_an_unusual_name_is_done(
+    shim: Shim, ipam: Ipam, environment: dict[str, str]
+) -> None:
+    shim.run("DEL", ipam.config, CNI_PATH=str(ipam.folder), **environment)
+
+    with an_agent(shim) as agent:
+        wait_for(lambda: shim.queued() == [])
+
+    assert "a queued DEL is done" in agent.said
+    assert len(ipam.calls()) == 2
+
+
+@pytest.mark.parametrize("name", ["nété0".encode("latin-1"), "b\u00a00".encode()], ids=ascii)
+def test_a_queued_del_of_a_name_that_no_add_takes_is_set_aside_and_told(
+    shim: Shim, ipam: Ipam, name: bytes
+) -> None:
+    shim.run("DEL", stdin(), CNI_IFNAME=os.fsdecode(name))
+
+    with an_agent(shim) as agent:
+        wait_for(lambda: shim.queued() == [shim.queue / "damaged"])
+
+    assert "cannot run DEL: CNI_IFNAME is" in agent.said
+    assert ipam.calls() == []
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 

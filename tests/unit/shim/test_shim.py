@@ -15,7 +15,8 @@ import pytest
 from sriovbond import dispatch
 from sriovbond.agent import channel, wire
 from sriovbond.cni.decoding import MAX_JSON_BYTES
-from sriovbond.cni.versions import SUPPORTED_VERSIONS
+from sriovbond.cni.environment import check_variables
+from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.host import Host
 from tests.support.shims import (
     WITHIN_S,
@@ -30,6 +31,18 @@ from tests.support.shims import (
 
 CODES = {"ADD": 11, "CHECK": 11, "GC": 11, "STATUS": 50}
 SHORT_MS = 400
+IFNAMES = [
+    "nété0",
+    "网卡网卡网",
+    ".b0",
+    "...",
+    "-b",
+    "b@0",
+    'b"\\0',
+    "b'$0",
+    "\x01\x7f",
+    "\u202eb0",
+]
 STEPS = 7  # mkdir, fsync; mkdir, fsync; fsync, rename, fsync
 FRAME = wire.encode_answer(b"{}\n", 0)
 
@@ -350,11 +363,18 @@ def test_a_del_that_comes_again_replaces_the_one_before(shim: Shim) -> None:
         {"CNI_CONTAINERID": "a/../b"},
         {"CNI_CONTAINERID": ".."},
         {"CNI_CONTAINERID": "a@b"},
-        {"CNI_CONTAINERID": "c" * (wire.MAX_CONTAINER_ID + 1)},
+        {"CNI_CONTAINERID": "a#b"},
+        {"CNI_CONTAINERID": ".a"},
+        {"CNI_CONTAINERID": "é"},
         {"CNI_IFNAME": ""},
+        {"CNI_IFNAME": "."},
+        {"CNI_IFNAME": ".."},
         {"CNI_IFNAME": "../bond0"},
+        {"CNI_IFNAME": "bond:0"},
         {"CNI_IFNAME": "sixteen-letters0"},
+        {"CNI_IFNAME": "nété-und-mehr0"},
         {"CNI_IFNAME": "bond\n0"},
+        {"CNI_IFNAME": "bond\x1f0"},
     ],
     ids=str,
 )
@@ -364,6 +384,37 @@ def test_a_del_of_what_has_no_proper_name_is_not_kept(
     said = error_of(shim.run("DEL", **environment))
 
     assert (said["code"], shim.queued()) == (4, [])
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *({"CNI_IFNAME": name} for name in IFNAMES),
+        {"CNI_CONTAINERID": "c" * wire.MAX_CONTAINER_ID},
+        {"CNI_CONTAINERID": "c" * (wire.MAX_CONTAINER_ID + 1)},
+        {"CNI_CONTAINERID": "c" * 100_000, "CNI_IFNAME": "fifteen-letters"},
+    ],
+    ids=lambda one: ascii(one)[:40],
+)
+def test_a_del_of_whatever_an_add_takes_is_kept(shim: Shim, environment: dict[str, Any]) -> None:
+    given = variables("DEL", **environment)
+    check_variables(Command.ADD, given)
+
+    done = shim.run("DEL", **environment)
+
+    (queued,) = shim.queued()
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert queued.name == wire.queue_name(given["CNI_CONTAINERID"], given["CNI_IFNAME"])
+    assert wire.decode_frame(queued.read_bytes()).environment == given
+
+
+def test_container_ids_that_are_too_long_for_a_name_are_told_apart(shim: Shim) -> None:
+    many = [f"{'c' * 300}{number}" for number in range(20)]
+
+    for one in many:
+        shim.run("DEL", CNI_CONTAINERID=one)
+
+    assert len(shim.queued()) == len(many)
 
 
 def a_file(shim: Shim) -> None:
