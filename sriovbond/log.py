@@ -18,6 +18,7 @@ _SINK: ContextVar["_Sink | None"] = ContextVar("sink", default=None)
 _STEP: ContextVar[str] = ContextVar("step", default="")
 _TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
+_MOST: Final = 2000  # characters of one field: a pod may give names to hundreds of links
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
@@ -152,4 +153,14 @@ class _Sink:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    if len(text) > _MOST:
+        text = f"{text[:_MOST]}... ({len(text) - _MOST} more)"
+    if _PLAIN.fullmatch(text):
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if quoted.isprintable() else "".join(map(_visible, quoted))
+
+
+def _visible(character: str) -> str:
+    """Return a character as JSON escapes it if it would steer a terminal, or is not seen."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]

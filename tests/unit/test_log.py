@@ -57,6 +57,13 @@ def test_an_event_goes_into_the_file_and_not_to_stderr(
         ("\x1b[31mred", r'pci="\u001b[31mred"'),
         ("Zürich \N{SNOWMAN}", 'pci="Zürich \N{SNOWMAN}"'),
         ("\udcff", r'pci="\udcff"'),
+        ("\x7f\x9b31m", r'pci="\u007f\u009b31m"'),
+        ("evil\u202etxt\u2066", r'pci="evil\u202etxt\u2066"'),
+        ("line\u2028level=info\x85", r'pci="line\u2028level=info\u0085"'),
+        ("\U000e0041 tag", r'pci="\udb40\udc41 tag"'),
+        ("a" * 2000, "pci=" + "a" * 2000),
+        ("a" * 2001, f'pci="{"a" * 2000}... (1 more)"'),
+        ("\x9b" * 5000, "pci=" + '"' + r"\u009b" * 2000 + '... (3000 more)"'),
     ],
 )
 def test_a_field_is_quoted_where_it_must_be_and_is_one_line(
