@@ -252,25 +252,32 @@ class _Visit:
             raise DriftError(f"{self.plan.name} is gone meanwhile")
         if not is_in_pod:
             self._prepare(member, found, bond)
-            links.move(self.home.netlink, found, self.pod.descriptor, "pod")
         try:
-            here = self._in_pod(member)
-            if here.name != member.name:
-                links.rename(self.pod.netlink, here, member.name)
-            self._restore_mac(bond)
-            bonding.add_member(self.pod.netlink, member, here.index, bond)
-            if self.plan.value("primary") == member.name:
-                bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
+            if not is_in_pod:
+                links.move(self.home.netlink, found, self.pod.descriptor, "pod", member.name)
+            self._join(member, bond)
         except SriovbondError as error:
-            release.send_link_home(self.pod, self._in_pod(member))
+            here = self._in_pod(member)  # also where only its name was refused
+            if here is None:
+                raise
+            release.send_link_home(self.pod, here)
             return error.message
         return ""
 
-    def _in_pod(self, member: Member) -> Link:
-        found = links.find_again(links.dump(self.pod.netlink), member.link)
-        if found is None or found.device != member.device:
+    def _join(self, member: Member, bond: BondState) -> None:
+        here = self._in_pod(member)
+        if here is None:
             raise DriftError(f"{member} has vanished from the pod meanwhile")
-        return found
+        if here.name != member.name:
+            links.rename(self.pod.netlink, here, member.name)
+        self._restore_mac(bond)
+        bonding.add_member(self.pod.netlink, member, here.index, bond)
+        if self.plan.value("primary") == member.name:
+            bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
+
+    def _in_pod(self, member: Member) -> Link | None:
+        found = links.find_again(links.dump(self.pod.netlink), member.link)
+        return found if found and found.device == member.device else None
 
     def _prepare(self, member: Member, found: Link, bond: BondState) -> None:
         """Give the link, still on the host, its MAC and MTU; down, as some drivers want it."""

@@ -135,6 +135,21 @@ def test_a_vf_that_another_record_names_is_not_touched(
     assert "bond0's of container other" in finding.text
 
 
+def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
+    host: Host, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    before = members(bonded)
+    names = [f"eth{number}" for number in range(10)]  # the kernel's own, where no udev renames
+    bonded.batch(*(f"link add {name} type dummy" for name in names))
+
+    name = pfs.rebind(vfs.pfs[0].vfs[0])
+    (finding,) = examined(host, bonded).findings
+
+    assert name in names
+    assert finding.kind is Kind.REPAIRED, finding.text
+    assert members(bonded) == before
+
+
 def test_what_stands_in_another_interface_is_not_touched(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
