@@ -244,7 +244,7 @@ def send_link_home(pod: Namespace, found: Link, was: Link | None = None) -> None
             links.set_down(pod.netlink, found)
         _take_altnames_off(pod, home, found, was or found)
         if found.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
-            name = _substitute()
+            name = a_substitute()
             links.rename(pod.netlink, found, name)
             found = replace(found, name=name)
         _move_home(pod, home, found, (was or found).name)
@@ -263,16 +263,16 @@ def _take_altnames_off(pod: Namespace, home: Namespace, found: Link, was: Link) 
 
 def _move_home(pod: Namespace, home: Namespace, found: Link, name: str) -> None:
     """Move the link home by that name, or by another where it is taken, or was meanwhile."""
-    first = _substitute() if links.find(home.netlink, name) else name
-    for one in (first, _substitute()):
+    first = a_substitute() if links.find(home.netlink, name) else name
+    for one in (first, a_substitute()):
         with nl.passing_over(errno.EEXIST):
             links.move(pod.netlink, found, home.descriptor, "host", one)
             return
-    links.move(pod.netlink, found, home.descriptor, "host", _substitute())
+    links.move(pod.netlink, found, home.descriptor, "host", a_substitute())
 
 
-def _substitute() -> str:
-    """Return a name for a link whose own is taken at home; no pod can foresee and take it."""
+def a_substitute() -> str:
+    """Return a name for a link that cannot have its own yet; no pod can foresee and take it."""
     return f"{_SUBSTITUTE}{secrets.token_hex(6)}"
 
 

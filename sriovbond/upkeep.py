@@ -254,13 +254,15 @@ class _Visit:
             self._prepare(member, found, bond)
         try:
             if not is_in_pod:
-                links.move(self.home.netlink, found, self.pod.descriptor, "pod", member.name)
+                # by its own only once it is there: so a repair that was killed is known
+                name = release.a_substitute()
+                links.move(self.home.netlink, found, self.pod.descriptor, "pod", name)
             self._join(member, bond)
         except SriovbondError as error:
-            here = self._in_pod(member)  # also where only its name was refused
+            here = self._in_pod(member)
             if here is None:
                 raise
-            release.send_link_home(self.pod, here)
+            release.send_link_home(self.pod, here, found)
             return error.message
         return ""
 

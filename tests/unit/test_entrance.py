@@ -103,6 +103,7 @@ class Person:
     def buffer(self):
         signal.raise_signal(signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 sys.stdin = Person()
 sys.exit(main())
 """
