@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from sriovbond.agent.address import Address
-from sriovbond.bond.kinds import Number
+from sriovbond.bond.kinds import Number, absolute, in_words
 from sriovbond.errors import ConfigError
 from sriovbond.host import Host
 
@@ -44,14 +44,8 @@ def _seconds(given: object) -> float:
     raise ValueError(f"a number above 0, and at most {_MOST_S}, is wanted")
 
 
-def _absolute(given: object) -> object:
-    if isinstance(given, str) and given.startswith("/"):
-        return given
-    raise ValueError("an absolute path is wanted")
-
-
 def _absolute_if_any(given: object) -> object:
-    return None if given == "" else _absolute(given)
+    return None if given == "" else absolute(given)
 
 
 def _listenable(text: str) -> str:
@@ -70,7 +64,7 @@ def _node_name(text: str) -> str:
 Count = Annotated[int, BeforeValidator(Number(1, 4096).parse)]
 Bytes = Annotated[int, BeforeValidator(Number(1 << 12, 1 << 30).parse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+AbsolutePath = Annotated[Path, BeforeValidator(absolute)]
 NodeName = Annotated[str, AfterValidator(_node_name)]
 
 
@@ -181,9 +175,7 @@ def _fault_words(fault: "ErrorDetails", variables: Collection[str], file: Path) 
         close = difflib.get_close_matches(name, Settings.model_fields, n=1)
         meant = [f"{PREFIX}{one.upper()}" if is_variable else one for one in close]
         return f"{where}: no such setting{''.join(f'; did you mean {one}?' for one in meant)}"
-    words = _WANTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    found = "" if "was found" in words else f", {fault['input']!r} was found"
-    return f"{where}: {words}{found}"
+    return f"{where}: {in_words(fault, _WANTED.get(fault['type'], ''))}"
 
 
 def _read(file: Path | None) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from sriovbond.bond.kinds import INT_MAX, Mac, Number, whole_number
+from sriovbond.bond.kinds import INT_MAX, Mac, Number, absolute, in_words, whole_number
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
     OPTIONS,
@@ -72,12 +72,6 @@ class MemberAddresses(StrEnum):
 def _mtu(given: object) -> object:
     # bond-cni takes 0 for "not given"
     return None if given is None or whole_number(given) == 0 else _MTU.parse(given)
-
-
-def _absolute(given: object) -> object:
-    if isinstance(given, str) and given.startswith("/"):
-        return given
-    raise ValueError(f"an absolute path is wanted, {given!r} was found")
 
 
 def _truth(given: object) -> object:
@@ -150,7 +144,7 @@ class NetConf(BaseModel):
     ] = Policy.DEFAULT
     log_file: Annotated[
         str | None,
-        BeforeValidator(_absolute),
+        BeforeValidator(absolute),
         WithJsonSchema({"type": "string", "pattern": "^/"}),
         Field(alias="logFile", description="A file below /var/log for the log; absent: stderr"),
     ] = None
@@ -395,6 +389,4 @@ def _model(reading: _Reading) -> NetConf:
 
 def _fault_words(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     where = ".".join(str(part) for part in fault["loc"])
-    words = fault["msg"].removeprefix("Value error, ")
-    found = "" if "was found" in words else f", {fault['input']!r} was found"
-    return f"{where}: {words}{found}"
+    return f"{where}: {in_words(fault)}"

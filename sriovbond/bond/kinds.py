@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 OptionValue = int | str | tuple[str, ...]
 """A number, a name, a MAC or interface, or a list of addresses: what a record can hold."""
@@ -23,6 +23,19 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 _NLA_HEADER = struct.Struct("=HH")
 _UNSIGNED = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
 _SIGNED_32 = struct.Struct("=i")
+
+
+def absolute(given: object) -> object:
+    """Return what is an absolute path. Raises ValueError with words for the operator."""
+    if isinstance(given, str) and given.startswith("/"):
+        return given
+    raise ValueError(f"an absolute path is wanted, {given!r} was found")
+
+
+def in_words(fault: Any, wanted: str = "") -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Say what pydantic found, as `parse` does; `wanted` goes before pydantic's own words."""
+    words = wanted or str(fault["msg"]).removeprefix("Value error, ")
+    return words if "was found" in words else f"{words}, {fault['input']!r} was found"
 
 
 class Kind(Protocol):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -366,25 +366,39 @@ def test_the_name_that_a_link_comes_home_by_cannot_be_taken_before(
     ip(f"link del {came.name}")
 
 
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A VF of the host that an ADD has taken into the pod; `was` is how it stood at home."""
+
+    name: str
+    was: Link | None
+    config: dict[str, object]
+
+
+@pytest.fixture
+def lent(runtime: Runtime, vfs: rigs.Layout) -> Lent:
+    name = vfs.pfs[0].vfs[1].name
+    config = a_config(links=[{"name": name}], linksInContainer=False, minMembers=1)
+    was = home_link(name)
+    runtime.add(config).ok()
+    return Lent(name, was, config)
+
+
 @pytest.mark.vf
 def test_a_vf_that_the_pod_calls_as_a_link_of_the_host_comes_home_by_its_own_name(
-    runtime: Runtime, vfs: rigs.Layout, pod: Pod
+    runtime: Runtime, lent: Lent, pod: Pod
 ) -> None:
-    vf = vfs.pfs[0].vfs[1]
-    config = a_config(links=[{"name": vf.name}], linksInContainer=False, minMembers=1)
-    was = home_link(vf.name)
-    runtime.add(config).ok()
     with a_link_of_the_host("theirs"):
         pod.batch(
-            f"link set {vf.name} nomaster",
-            f"link set {vf.name} down name theirs",
-            f"link property add dev theirs altname {vf.name}",
+            f"link set {lent.name} nomaster",
+            f"link set {lent.name} down name theirs",
+            f"link property add dev theirs altname {lent.name}",
             f"link add sb-{hashlib.sha256(b'theirs').hexdigest()[:12]} type dummy",
         )
 
-        runtime.delete(config).ok()
+        runtime.delete(lent.config).ok()
 
-    assert _still(home_link(vf.name)) == _still(was)
+    assert _still(home_link(lent.name)) == _still(lent.was)
 
 
 @pytest.mark.usefixtures("at_home")
@@ -409,22 +423,18 @@ def test_a_link_of_the_host_comes_home_out_of_an_interface_of_the_pods(
 
 @pytest.mark.vf
 def test_a_vf_of_the_host_comes_home_out_of_a_bridge_of_the_pods(
-    runtime: Runtime, vfs: rigs.Layout, pod: Pod
+    runtime: Runtime, lent: Lent, pod: Pod
 ) -> None:
-    vf = vfs.pfs[0].vfs[1]
-    config = a_config(links=[{"name": vf.name}], linksInContainer=False, minMembers=1)
-    was = home_link(vf.name)
-    runtime.add(config).ok()
     pod.batch(
         "link add br0 type bridge",
-        f"link set {vf.name} nomaster",
-        f"link set {vf.name} down name own0 address 02:00:00:00:0e:01 mtu 1400",
+        f"link set {lent.name} nomaster",
+        f"link set {lent.name} down name own0 address 02:00:00:00:0e:01 mtu 1400",
         "link set own0 master br0 up",
     )
 
-    runtime.delete(config).ok()
+    runtime.delete(lent.config).ok()
 
-    assert _still(home_link(vf.name)) == _still(was)
+    assert _still(home_link(lent.name)) == _still(lent.was)
 
 
 def test_the_pods_namespace_must_not_be_the_hosts(runtime: Runtime) -> None:

@@ -74,6 +74,7 @@ def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(
         gone.append(is_namespace_gone)
         return Examined()
 
+    # what the watch asks is the matter here; the kernel tests examine
     monkeypatch.setattr("sriovbond.upkeep.examine", examine)
     workers = Workers()
     care = Care(host, Repairs(), workers.do, most=1)

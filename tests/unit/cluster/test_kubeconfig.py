@@ -1,6 +1,7 @@
 import json
 import os
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import urllib3.connection
 from urllib3.util.ssl_ import create_urllib3_context
 
-from deviceinfo import PodRef
+from deviceinfo import Ask, PodRef
 from deviceinfo.jsonfile import UnreadableError
 from sriovbond import cluster
 from sriovbond.cluster import client
@@ -153,34 +154,36 @@ def test_a_service_account_that_is_not_whole_is_told(
     assert words in problem
 
 
-def test_a_service_account_asks_over_tls_with_the_token_of_the_moment(
-    account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def ask(account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """Ask an API server by the service account, over TLS."""
     with cluster_api.served(tmp_path) as api:
         api.add_pod(cluster_api.recorded_pod())
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
-        [ask] = cluster.asks(account)
-        told = ask(PodRef("default", "nf1"))
-        (tmp_path / "token").write_text("another")
-        refused = ask(PodRef("default", "nf1"))
+        [asked] = cluster.asks(account)
+        yield asked
+
+
+def test_a_service_account_asks_over_tls_with_the_token_of_the_moment(
+    ask: Ask, tmp_path: Path
+) -> None:
+    told = ask(PodRef("default", "nf1"))
+    (tmp_path / "token").write_text("another")
+    refused = ask(PodRef("default", "nf1"))
 
     assert told.networks[0].network == "default/sriov-a"
     assert "401: the token or certificate is not accepted" in refused.problems[0]
 
 
 def test_an_authority_that_only_python_313_refuses_is_taken(
-    account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (client, urllib3.connection):
+        # the tests' own Python may be an older one, which is not as strict
         monkeypatch.setattr(module, "create_urllib3_context", as_of_python_313)
 
-    with cluster_api.served(tmp_path) as api:
-        api.add_pod(cluster_api.recorded_pod())
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
-        [ask] = cluster.asks(account)
-        told = ask(PodRef("default", "nf1"))
+    told = ask(PodRef("default", "nf1"))
 
     assert told.networks[0].network == "default/sriov-a", told.problems
 
@@ -191,15 +194,16 @@ def as_of_python_313(**given: Any) -> ssl.SSLContext:  # noqa: ANN401 - urllib3'
     return context
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root enters every folder; it tries as another user")
 def test_a_folder_that_cannot_be_entered_is_no_kubeconfig_and_no_fault(
     kubeconfig: Path, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o700)
-    os.seteuid(65534)
+    tmp_path.chmod(0)
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # root enters every folder
     try:
         asks = cluster.asks(Host(kubeconfig=kubeconfig))
     finally:
-        os.seteuid(0)
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
 
     assert asks == ()
