@@ -6,6 +6,8 @@ export KERNEL VFS WIRING NETDEVSIM
 override RUN := $(value RUN)
 export RUN
 
+# Debian's, as in the image: it is built with profiles, and a version manager's takes a third longer.
+PYTHON  ?= $(or $(wildcard /usr/bin/python3),python3)
 CACHE   := $(SRIOVBOND_CACHE)
 VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
@@ -48,8 +50,8 @@ unit: .venv/done  ## the tests that need neither root nor a VM
 
 .PHONY: shim
 shim: packages  ## the program of thick mode, build/shim/ARCHITECTURE/sriovbond, for amd64 and arm64
-	@python3 -m sriovbond.shim.build build/shim/amd64/sriovbond x86_64-linux-gnu-gcc
-	@python3 -m sriovbond.shim.build build/shim/arm64/sriovbond aarch64-linux-gnu-gcc
+	@$(PYTHON) -m sriovbond.shim.build build/shim/amd64/sriovbond x86_64-linux-gnu-gcc
+	@$(PYTHON) -m sriovbond.shim.build build/shim/arm64/sriovbond aarch64-linux-gnu-gcc
 
 .PHONY: image
 image: packages  ## the container image of manifests/daemonset.yaml, build/image/sriovbond.tar, and a try of it
@@ -94,7 +96,7 @@ packages:
 # A folder with the file "done" is whole; what was interrupted is made anew.
 $(VIRTME)/done: | packages
 	@echo "rig: installing virtme-ng 1.42 from PyPI into $(@D)" >&2
-	@rm -rf $(@D) && python3 -m venv $(@D)
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip --quiet install virtme-ng==1.42 && touch $@
 
 $(TOOLS)/done: | packages
@@ -106,7 +108,7 @@ $(TOOLS)/done: | packages
 
 .venv/done: pyproject.toml hatch_build.py deviceinfo/podresources.proto $(STUBS) | packages
 	@echo "installing this project and its tools from PyPI into .venv" >&2
-	@rm -rf .venv && python3 -m venv .venv
+	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@.venv/bin/pip --quiet install -e '.[dev]'
 	@.venv/bin/python -m compileall -q .venv/lib && touch $@
 

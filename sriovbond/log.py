@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -31,9 +32,9 @@ def event(level: int, message: str, **fields: object) -> None:
     """
     sink = _SINK.get()
     if sink is not None and level >= logging.INFO:
-        sink.write(level, message, {**sink.common, "step": _STEP.get(), **fields})
+        sink.write(level, message, {"step": _STEP.get(), **fields})
     elif sink is None and level >= logging.WARNING:
-        _Sink(sys.stderr, {}).write(level, message, fields)
+        _Sink(sys.stderr).write(level, message, fields)
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
     In this context only: of two threads each logs its own request.
     """
     stream, fault = _stream(path, folder)
-    token, outer = _SINK.set(_Sink(stream, common)), _STEP.set("")
+    token, outer = _SINK.set(_Sink(stream, _line(common))), _STEP.set("")
     try:
         if fault:
             event(logging.WARNING, fault)
@@ -132,23 +133,31 @@ def _opened(folder: Path, below: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Sink:
-    """A stream whose faults (a full disk, none at all) are no reason to fail a pod."""
+    """A stream whose faults (a full disk, none at all) are no reason to fail a pod.
+
+    `common` is what all of its events tell.
+    """
 
     stream: TextIO | None
-    common: Mapping[str, object]
+    common: str = ""
 
     def write(self, level: int, message: str, fields: Mapping[str, object]) -> None:
-        told = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "level": logging.getLevelName(level).lower(),
-            "msg": message,
-            **fields,
-        }
+        name = logging.getLevelName(level).lower()
         with suppress(Exception):
-            line = " ".join(f"{key}={_quoted(value)}" for key, value in told.items() if value != "")
+            told = {"time": _second(int(time.time())), "level": name, "msg": message}
+            line = " ".join(filter(None, (_line(told), self.common, _line(fields))))
             if self.stream is not None:
                 self.stream.write(f"{line}\n")
                 self.stream.flush()
+
+
+@lru_cache(1)
+def _second(number: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(number))
+
+
+def _line(fields: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={_quoted(value)}" for key, value in fields.items() if value != "")
 
 
 def _quoted(value: object) -> str:

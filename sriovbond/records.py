@@ -28,6 +28,7 @@ FORMAT: Final = 1
 _MAX_ID: Final = 128
 _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
 _LOCK_PAUSE_S: Final = 0.02
+_OPENED: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NewerRecordError(MachineError):
@@ -100,10 +101,9 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
     Takes away what a killed call left of a record that it was writing. Yields the lock's
     descriptor: a program that inherits it holds the lock too, until it has ended.
     """
-    folder = _folder(host.run)  # not on the disk: a DEL must work when that is full
     name = key(container_id, ifname)
-    path = f"{folder}/{name}"
-    descriptor = _lock(path, host.lock_timeout_s)
+    path = f"{host.run}/{name}"  # not on the disk: a DEL must work when that is full
+    descriptor = _lock(host, name)
     try:
         _unlink(_fresh(host, name))
         yield descriptor
@@ -115,7 +115,7 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
 def is_locked(host: Host, attachment: str) -> bool:
     """Tell whether a call has the attachment of that key at this moment."""
     try:
-        descriptor = _open_lock(f"{host.run}/{attachment}", 0)
+        descriptor = os.open(f"{host.run}/{attachment}", os.O_RDWR | _OPENED)
     except FileNotFoundError:
         return False
     try:
@@ -129,17 +129,17 @@ def is_locked(host: Host, attachment: str) -> bool:
 
 def write(host: Host, record: Record) -> None:
     """Put the record on disk, whole or not at all (write, fsync, rename)."""
-    folder = make_folder(host)
-    path, fresh = f"{folder}/{record.key}.json", _fresh(host, record.key)
+    path, fresh = f"{host.records}/{record.key}.json", _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = _created(host.records, fresh, os.O_WRONLY | os.O_TRUNC)
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.rename(fresh, path)  # noqa: PTH104 - see above
-        _sync(folder)
+        _sync(host.records)
     except OSError as error:
         _unlink(fresh)
         raise MachineError(f"cannot write the record {path!r}: {error.strerror}") from error
@@ -192,11 +192,10 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
 
 
 def remove(host: Host, record: Record) -> None:
-    """Forget the attachment. Idempotent."""
+    """Forget the attachment, whose lock is held. Idempotent."""
     path = host.records / f"{record.key}.json"
     try:
         path.unlink(missing_ok=True)
-        _unlink(_fresh(host, record.key))  # a call was killed while it wrote
     except OSError as error:
         raise MachineError(f"cannot remove the record {str(path)!r}: {error.strerror}") from error
 
@@ -247,7 +246,7 @@ def _fault(error: ValueError) -> str:
 
 
 def _content(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _OPENED)
     try:
         # not room for the most at once: the first byte would cost a huge page of zeros
         return os.read(descriptor, min(_MAX_BYTES, os.fstat(descriptor).st_size))
@@ -273,18 +272,32 @@ def _check_format(path: Path, found: object) -> None:
         )
 
 
-def make_folder(host: Host) -> Path:
+def make_folder(host: Host) -> None:
     """Make the records' folder where it is not there. Raises MachineError."""
-    return _folder(host.records)
+    _make(host.records)
 
 
-def _folder(path: Path) -> Path:
+def _make(folder: Path) -> None:
     try:
-        if not os.path.isdir(path):  # noqa: PTH112 - see above
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
-    return path
+        raise MachineError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+
+
+def _created(folder: Path, path: str, flags: int) -> int:
+    """Open a file of the folder; make both where they are not there."""
+    flags |= os.O_CREAT | _OPENED
+    try:
+        return os.open(path, flags, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
+        _make(folder)
+    return os.open(path, flags, 0o600)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write it; a file object would look at the descriptor thrice before that."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _sync(folder: Path) -> None:
@@ -295,11 +308,12 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(path: str, timeout_s: float) -> int:
-    deadline = time.monotonic() + timeout_s
+def _lock(host: Host, name: str) -> int:
+    path = f"{host.run}/{name}"
+    deadline = time.monotonic() + host.lock_timeout_s
     while True:
         try:
-            descriptor = _open_lock(path, os.O_CREAT)
+            descriptor = _created(host.run, path, os.O_RDWR)
         except OSError as error:
             why = error.strerror
             raise MachineError(f"cannot make the lock {path!r}: {why}") from error
@@ -309,16 +323,11 @@ def _lock(path: str, timeout_s: float) -> int:
                 return descriptor
         os.close(descriptor)
         if time.monotonic() > deadline:
-            name = path.rpartition("/")[2]
             raise TryLaterError(
                 f"cannot lock the attachment {name!r}: another call has held it for "
-                f"{timeout_s:g} s; try again when it has ended"
+                f"{host.lock_timeout_s:g} s; try again when it has ended"
             )
         time.sleep(_LOCK_PAUSE_S)
-
-
-def _open_lock(path: str, creation: int) -> int:
-    return os.open(path, os.O_RDWR | creation | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _stands(path: str, descriptor: int) -> bool:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sriovbond.cni import environment
 from sriovbond.cni.decoding import JsonObject, decode_object, shorten
+from sriovbond.cni.memory import remembered
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import (
     ASSUMED_VERSION,
@@ -124,8 +125,13 @@ def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
         ) from error
 
 
-def _spelt(config: Mapping[str, object]) -> Mapping[str, object]:
-    """Spell the specification's own keys as it does: Go's JSON takes them in any case."""
+@remembered
+def read_config(stdin: bytes) -> Mapping[str, object]:
+    """Read the network configuration; the specification's own keys are spelt as it spells them.
+
+    Go's JSON takes them in any case. Raises CniError 6.
+    """
+    config = decode_object(stdin, "the network configuration on stdin")
     return {_SPELT.get(key.lower(), key): value for key, value in config.items()}
 
 
@@ -151,7 +157,7 @@ class _Reading:
     def config(self) -> Mapping[str, object]:
         if self.command is Command.VERSION and not self.stdin.strip():
             return {}
-        return _spelt(decode_object(self.stdin, "the network configuration on stdin"))
+        return read_config(self.stdin)
 
     def check_name(self, config: Mapping[str, object]) -> None:
         name = config.get("name")

@@ -12,7 +12,7 @@ from deviceinfo import Ask
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import redundancy, selection
-from sriovbond.bond.config import MemberAddresses, NetConf, parse_config
+from sriovbond.bond.config import MemberAddresses, NetConf
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.bond.seen import Seen
@@ -21,6 +21,7 @@ from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
 from sriovbond.cni.wire import CniError, ErrorCode
+from sriovbond.commands.configuration import configuration
 from sriovbond.errors import DriftError, MachineError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
@@ -38,7 +39,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
     `asks` are sources of device facts beyond this node: the Kubernetes API.
     """
     lookup = candidates.begin(host, request, asks)
-    config = parse_config(request.config, request.args)
+    config = configuration(request)
     dns = _asked_dns(request.config)
     with ExitStack() as held:
         lock = held.enter_context(records.locked(host, request.container_id, request.ifname))

@@ -34,6 +34,7 @@ _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
 _ATTRIBUTE: Final = struct.Struct("=HH")
+_read_head: Final = _ATTRIBUTE.unpack_from
 _NUMBER: Final = 0x3FFF  # NLA_TYPE_MASK
 _U32: Final = struct.Struct("=HHI")
 
@@ -62,15 +63,13 @@ def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> byt
 def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     """Return the attributes that stand there by their numbers."""
     found = {}
-    # lengths and numbers are halves of words: to index them is half the cost of unpacking
-    halves = memoryview(payload + bytes(len(payload) % 2)).cast("H")
     head = _ATTRIBUTE.size
     end = len(payload) - head
     while offset <= end:
-        length = halves[offset >> 1]
+        length, number = _read_head(payload, offset)
         if length < head:
             break
-        found[halves[(offset >> 1) + 1] & _NUMBER] = payload[offset + head : offset + length]
+        found[number & _NUMBER] = payload[offset + head : offset + length]
         offset += (length + 3) & ~3
     return found
 

@@ -129,7 +129,9 @@ class Watch:
                 raise
             if not sender:  # the kernel: nobody else may tell us of links
                 nsid = _nsid(told)
-                yield from _events(data, nsid, is_link_wanted=is_wanted(nsid))
+                is_link_wanted = is_wanted(nsid)
+                if is_link_wanted or nsid is None:
+                    yield from _events(data, nsid, is_link_wanted=is_link_wanted)
 
     def drain(self) -> None:
         """Forget all that waits: before that the kernel tells nothing more after an overrun."""

@@ -217,9 +217,10 @@ def main() -> int:
     """Measure all cases, and write the figures."""
     layout = rig.layout()
     # what a node has on its own disk is not to come from the VM's host, file by file
-    subprocess.run(["mount", "-t", "tmpfs", "bench", "/var/lib"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "bench", "/var"], check=True)
+    Path("/var/run").symlink_to("/run")
     home = Path("/var/lib/kubelet")
-    home.mkdir()
+    home.mkdir(parents=True)
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         server = held.enter_context(kubelet.running(home))

@@ -113,7 +113,8 @@ def test_what_a_killed_call_left_half_written_is_no_record_and_goes_with_it(host
     half.write_text('{"network": "ne')
 
     assert records.read_all(host) == ([a_record()], [])
-    records.remove(host, a_record())
+    with records.locked(host, ID, IFNAME):
+        records.remove(host, a_record())
 
     assert list(host.records.iterdir()) == []
 

@@ -73,7 +73,7 @@ missing_packages() {
 	/etc/ssl/certs/ca-certificates.crt ca-certificates
 	$keyring debian-archive-keyring
 	END
-    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     if debian_12; then suite=/backports; else suite=; fi
     has_static_busybox || echo busybox-static
     has_igb || echo qemu-system-x86$suite
