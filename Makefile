@@ -48,10 +48,13 @@ lint: .venv/done  ## formatting, lint, types, import contracts
 unit: .venv/done  ## the tests that need neither root nor a VM
 	@.venv/bin/python -m tests.everything "unit tests"
 
+# The compiler for another machine than this one; for this one the build has its own choice.
+cross = $(filter-out $(shell uname -m)-linux-gnu-gcc,$1-linux-gnu-gcc)
+
 .PHONY: shim
 shim: packages  ## the program of thick mode, build/shim/ARCHITECTURE/sriovbond, for amd64 and arm64
-	@$(PYTHON) -m sriovbond.shim.build build/shim/amd64/sriovbond x86_64-linux-gnu-gcc
-	@$(PYTHON) -m sriovbond.shim.build build/shim/arm64/sriovbond aarch64-linux-gnu-gcc
+	@$(PYTHON) -m sriovbond.shim.build build/shim/amd64/sriovbond $(call cross,x86_64)
+	@$(PYTHON) -m sriovbond.shim.build build/shim/arm64/sriovbond $(call cross,aarch64)
 
 .PHONY: image
 image: packages  ## the container image of manifests/daemonset.yaml, build/image/sriovbond.tar, and a try of it

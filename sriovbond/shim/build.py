@@ -50,10 +50,11 @@ def build(
 
     Raises BuildError where there is no compiler, or it refuses.
     """
-    compiler = compiler or os.environ.get("CC", "cc")
+    compiler = compiler or os.environ.get("CC") or _static_compiler()
     if shutil.which(compiler) is None:
         raise BuildError(
-            f"cannot build the shim: there is no C compiler {compiler!r}; install gcc and libc6-dev"
+            f"cannot build the shim: there is no C compiler {compiler!r}; install musl-tools, "
+            "or gcc and libc6-dev"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent, prefix=".shim-") as folder:
@@ -65,6 +66,11 @@ def build(
             raise BuildError(f"cannot build the shim with {compiler!r}: {done.stderr}")
         fresh.replace(target)
     return target
+
+
+def _static_compiler() -> str:
+    """Return musl's where it is: what a static program of glibc begins with doubles its start."""
+    return "musl-gcc" if shutil.which("musl-gcc") else "cc"
 
 
 def header() -> str:

@@ -68,6 +68,7 @@ missing_packages() {
 	xz xz-utils
 	gcc gcc
 	/usr/include/stdio.h libc6-dev
+	musl-gcc musl-tools
 	aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 	/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
 	/etc/ssl/certs/ca-certificates.crt ca-certificates

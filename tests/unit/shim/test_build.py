@@ -33,11 +33,26 @@ def test_versions_and_bounds_come_from_python() -> None:
 
 
 def test_without_a_compiler_the_error_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(build.BuildError, match=r"no C compiler 'no-such-cc'; install gcc"):
+    with pytest.raises(build.BuildError, match=r"no C compiler 'no-such-cc'; install musl-tools"):
         build.build(tmp_path / "shim", "no-such-cc")
 
     assert build.main([str(tmp_path / "shim"), "no-such-cc"]) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", [["cc"], ["cc", "musl-gcc"]])
+def test_musl_is_taken_where_it_is(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text(f'#!/bin/sh\nshift $(($# - 1))\necho {name} > "$1"\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/nonexistent")
+    monkeypatch.delenv("CC", raising=False)
+
+    target = build.build(tmp_path / "built" / "shim")
+
+    assert target.read_text() == f"{names[-1]}\n"
 
 
 def test_a_warning_leaves_what_stood_before(tmp_path: Path) -> None:
