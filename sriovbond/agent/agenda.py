@@ -20,6 +20,10 @@ class Agenda:
         """Have it done after the delay, and not before."""
         self._due[what, key] = self._clock() + delay_s
 
+    def has(self, what: str, key: str) -> bool:
+        """Tell whether it stands in it."""
+        return (what, key) in self._due
+
     def forget(self, key: str) -> None:
         """Have nothing done for the key."""
         for one in [one for one in self._due if one[1] == key]:

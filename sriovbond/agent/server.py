@@ -258,7 +258,7 @@ class _Agent:
             environment,
             request.stdin,
             self.host,
-            cluster.asks(self.host),
+            cluster.asks(self.host) if command == Command.ADD else (),
             received.netns,
         )
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status

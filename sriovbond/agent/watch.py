@@ -41,7 +41,7 @@ _READ_AGAIN_S: Final = 1.0
 _FLOOD_S: Final = 0.05
 _HEARING_OUT_S: Final = 1.0
 _BEAT_S: Final = 10.0
-_GATHERED_S: Final = 0.02  # an ADD makes a dozen events: this thread must not run between them
+_GATHERED_S: Final = 0.02  # a call makes a dozen events: this thread must not run between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,9 @@ class Watch:
                     log.event(logging.ERROR, fault)
 
     def _turn(self, ready: Sequence[object]) -> None:
-        if self._heard in ready:
+        if ready != [self._woken]:
             time.sleep(_GATHERED_S)
+        if self._heard in ready:
             self._hear()
         if self._folder in ready:
             self._changed(self._folder.changed())
@@ -288,7 +289,8 @@ class Watch:
                 if event.is_moved:
                     self._attachments[key].note_moved(event.link.device)
                     self._note_lack(key)
-                self._judge(key)
+                if not self._agenda.has("judge", key):  # then a DEL takes it away, piece by piece
+                    self._judge(key)
         elif not event.is_gone:
             self._came_back(event.link, lost)
 

@@ -21,7 +21,7 @@ SOL_NETLINK: Final = 270
 NETLINK_CAP_ACK: Final = 10
 NETLINK_EXT_ACK: Final = 11
 NETLINK_GET_STRICT_CHK: Final = 12
-NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x2, 0x4, 0x10
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLM_F_DUMP = 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
@@ -130,20 +130,13 @@ class Netlink:
 
     def get(self, request: Request) -> bytes:
         """Return the one object asked for; KernelError ENODEV where a link is not there."""
-        bodies = self.ask(request, is_dump=False)
-        if len(bodies) != 1:
-            found = f"{len(bodies)} answers where one was due"
-            raise KernelError(f"cannot {request.doing}: {found}", errno.EPROTO)
+        bodies = self._talk(request, 0)
+        if not bodies:
+            raise KernelError(f"cannot {request.doing}: the kernel told nothing", errno.EPROTO)
         return bodies[0]
 
     def dump(self, request: Request) -> list[bytes]:
-        """Return all objects that the request describes."""
-        return self.ask(request, is_dump=True)
-
-    def ask(self, request: Request, *, is_dump: bool) -> list[bytes]:
-        """Return the bodies of the answers; a dump is asked for again if it changed meanwhile."""
-        if not is_dump:
-            return self._talk(request, NLM_F_ACK)
+        """Return all objects that the request describes; asks again if they changed meanwhile."""
         for _ in range(_DUMP_TRIES):
             with suppress(_ChangedMeanwhileError):
                 return self._talk(request, NLM_F_DUMP)
@@ -159,7 +152,7 @@ class Netlink:
         header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
         try:
             self._socket.send(header + request.body)
-            return self._answers(request)
+            return self._answers(request, is_one_all=not flags)
         except BlockingIOError as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S} s",
@@ -168,8 +161,8 @@ class Netlink:
         except OSError as error:
             raise _kernel_error(request, error.errno or errno.EIO) from error
 
-    def _answers(self, request: Request) -> list[bytes]:
-        bodies = []
+    def _answers(self, request: Request, *, is_one_all: bool) -> list[bytes]:
+        bodies: list[bytes] = []
         seen_flags = 0
         while True:
             data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
@@ -184,6 +177,8 @@ class Netlink:
                 seen_flags |= flags
                 if type_ not in (NLMSG_ERROR, NLMSG_DONE):
                     bodies.append(body)
+                    if is_one_all:
+                        return bodies
                     continue
                 if len(body) >= _INT.size:
                     _raise_for(request, type_, flags, body)

@@ -172,9 +172,7 @@ def read(home: Netlink, nsid: int) -> dict[int, Heard]:
 def _number(home: Netlink, descriptor: int) -> int:
     body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_FD, descriptor)
     request = Request(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
-    for answer in home.ask(request, is_dump=False):
-        return _nsid_in(answer)
-    return _NO_NUMBER
+    return _nsid_in(home.get(request))
 
 
 def _events(

@@ -17,8 +17,10 @@ def test_a_thing_is_due_once_and_when_its_time_has_come() -> None:
     agenda.later("judge", "a", 0.5)  # it stands already
 
     assert (agenda.pause_s(10), list(agenda.due())) == (1, [])
+    assert (agenda.has("judge", "b"), agenda.has("settle", "b")) == (True, False)
     clock.now += 1
     assert list(agenda.due()) == [("judge", "b")]
+    assert not agenda.has("judge", "b")
     clock.now += 1
     assert list(agenda.due()) == [("judge", "a")]
     assert (agenda.pause_s(10), list(agenda.due())) == (10, [])
