@@ -31,6 +31,7 @@ help:  ## this list
 #:                    leaves it and its tests out. Not to be had for each KERNEL
 #:   CYCLES=1000      ADDs and DELs in `make soak`
 #:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
+#:   PYTHON=python3   Python of .venv and of the rig (default /usr/bin/python3, Debian's)
 
 .PHONY: demo
 demo: rig .venv/done  ## two VFs of a pod bonded, failing over and put back, told step by step

@@ -310,7 +310,7 @@ def _listening(path: Path, owner: int) -> Iterator[socket.socket]:
     try:
         listening = folders.listen(path, owner, _BACKLOG)
     except OSError as error:
-        raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror}") from error
+        raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror or error}") from error
     with listening:
         listening.settimeout(0)
         yield listening

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, Link, Master, VfSettings
+from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, Link, Master
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried, messages, ports
+from sriovbond.kernel import carried, messages, ports, vfs
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFF_UP,
@@ -35,16 +35,6 @@ from sriovbond.kernel.messages import (
 )
 from sriovbond.kernel.netlink import Netlink, Request
 
-# include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
-_VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_LINK_STATE, _VF_TRUST, _VF_VLAN_LIST = 1, 2, 4, 5, 9, 12
-_FIRST_NUMBER: Final = struct.Struct("=4xI")
-_VF_VALUE: Final = struct.Struct("=II")
-_VF_TAG: Final = struct.Struct("=III")  # of IFLA_VF_VLAN
-_VF_PROTOCOL: Final = struct.Struct("!12xH")  # of IFLA_VF_VLAN_INFO
-_MAC_BYTES: Final = 6
-_UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
-_LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
-_VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
 _ETHTOOL_GDRVINFO: Final = 0x3
 _SIOCETHTOOL: Final = 0x8946
 _SIOCGIFINDEX: Final = 0x8933
@@ -68,18 +58,18 @@ def related(netlink: Netlink) -> list[Link]:
 
 
 def _related(
-    netlink: Netlink, told: Sequence[LinkMessage], vfs: Collection[int] | None = None
+    netlink: Netlink, told: Sequence[LinkMessage], vfs_wanted: Collection[int] | None = None
 ) -> list[Link]:
     uppers, masters = _uppers(told), ports.masters(told)
     found = []
     for one in told:
         upon, within = tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER))
-        found.append(_link(one, upon, within, vfs))
+        found.append(_link(one, upon, within, vfs_wanted))
     return _with_representors(_with_bus_addresses(netlink, found), ports.representors(told))
 
 
 def of_devices(
-    netlink: Netlink, names: Mapping[str, Sequence[str]], vfs: Collection[int]
+    netlink: Netlink, names: Mapping[str, Sequence[str]], vfs_wanted: Collection[int]
 ) -> dict[str, Link]:
     """Return the links of devices, by device, with what they say of the VFs of these numbers.
 
@@ -90,7 +80,7 @@ def of_devices(
     told = [one for name in asked if (one := read(netlink, name, RTEXT_FILTER_VF))]
     if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
         told = read_all(netlink, "list the links", RTEXT_FILTER_VF)
-    found = _related(netlink, _pfs_last(told), vfs)
+    found = _related(netlink, _pfs_last(told), vfs_wanted)
     return {link.device: link for link in found if link.device in names}
 
 
@@ -341,7 +331,7 @@ def _link(
     told: LinkMessage,
     uppers: tuple[str, ...] = (),
     within: Master | None = None,
-    vfs: Collection[int] | None = None,
+    vfs_wanted: Collection[int] | None = None,
 ) -> Link:
     """Make a link of what the kernel says; of its VFs those of these numbers, all where None."""
     listed = told.attributes.get(IFLA_VFINFO_LIST)
@@ -361,7 +351,7 @@ def _link(
         device=told.device,
         alias=told.text(IFLA_IFALIAS),
         uppers=uppers,
-        vfs=tuple(_vfs(listed, vfs)) if listed else (),
+        vfs=tuple(vfs.read(listed, vfs_wanted)) if listed else (),
         altnames=told.altnames,
     )
 
@@ -376,40 +366,6 @@ def _uppers(told: Sequence[LinkMessage]) -> dict[int, list[str]]:
         if lower not in (0, one.index) and one.kind != "veth":
             uppers.setdefault(lower, []).append(one.name)
     return uppers
-
-
-def _vfs(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
-    for _, _, info in nl.attributes(listed, 0):
-        # its first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
-        if wanted is not None and _FIRST_NUMBER.unpack_from(info)[0] not in wanted:
-            continue
-        told = messages.by_number(info)
-        number, vlan, qos = _VF_TAG.unpack_from(told[_VF_VLAN])
-        state = _vf_value(told, _VF_LINK_STATE)
-        tags = nl.attributes(told.get(_VF_VLAN_LIST, b""), 0)
-        protocol = next((_VF_PROTOCOL.unpack_from(tag)[0] for _, _, tag in tags), 0)
-        yield VfSettings(
-            number=number,
-            mac=messages.mac(told[_VF_MAC][4 : 4 + _MAC_BYTES]),
-            trust=_vf_switch(told, _VF_TRUST),
-            spoofchk=_vf_switch(told, _VF_SPOOFCHK),
-            link_state=None if state is None else _LINK_STATES.get(state),
-            vlan=vlan,
-            qos=qos,
-            vlan_proto=_VLAN_PROTOCOLS.get(protocol),
-        )
-
-
-def _vf_value(told: dict[int, bytes], number: int) -> int | None:
-    if number not in told:
-        return None
-    value: int = _VF_VALUE.unpack_from(told[number])[1]
-    return None if value == _UNKNOWN else value
-
-
-def _vf_switch(told: dict[int, bytes], number: int) -> bool | None:
-    value = _vf_value(told, number)
-    return None if value is None else bool(value)
 
 
 def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:

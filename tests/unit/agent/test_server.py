@@ -458,6 +458,13 @@ def test_the_socket_of_a_killed_agent_is_replaced(shim: Shim) -> None:
         assert shim.run("GC", stdin(**{"cni.dev/attachments": []})).returncode == 0
 
 
+def test_a_path_that_is_too_long_for_a_socket_is_told(shim: Shim) -> None:
+    with an_agent(shim, socket=shim.home / ("a" * 120)) as agent:
+        assert agent.ended() == 1
+
+    assert "aaa': AF_UNIX path too long" in agent.said
+
+
 def test_a_second_agent_does_not_start_and_the_first_goes_on(shim: Shim, agent: Agent) -> None:
     with an_agent(shim) as second:
         assert second.ended() == 1
