@@ -10,7 +10,8 @@ from typing import Final
 from deviceinfo import Ask
 from sriovbond import log
 from sriovbond.bond.options import normal_key
-from sriovbond.cni.request import CniRequest, parse_request
+from sriovbond.cni.memory import remembered
+from sriovbond.cni.request import CniRequest, parse_request, read_config
 from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS, Command, version_report
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import (
@@ -154,7 +155,12 @@ def _who(request: CniRequest) -> dict[str, object]:
 
 
 def _log_file(request: CniRequest) -> str | None:
-    given = (value for key, value in request.config.items() if normal_key(key) == "logfile")
+    return _named_log_file(request.stdin) if request.config else None
+
+
+@remembered
+def _named_log_file(stdin: bytes) -> str | None:
+    given = (value for key, value in read_config(stdin).items() if normal_key(key) == "logfile")
     path = next(given, None)
     return path if isinstance(path, str) else None
 

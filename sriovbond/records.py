@@ -155,7 +155,7 @@ def read(host: Host, container_id: str, ifname: str) -> Record | None:
 
 def read_by_key(host: Host, attachment: str) -> Record | None:
     """Return the record of the attachment of that key; as `read`."""
-    return _read(host.records / f"{attachment}.json")
+    return _read(f"{host.records}/{attachment}.json")
 
 
 def keys(host: Host) -> list[str]:
@@ -193,11 +193,13 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
 
 def remove(host: Host, record: Record) -> None:
     """Forget the attachment, whose lock is held. Idempotent."""
-    path = host.records / f"{record.key}.json"
+    path = f"{host.records}/{record.key}.json"
     try:
-        path.unlink(missing_ok=True)
+        os.unlink(path)  # noqa: PTH108 - see above
+    except FileNotFoundError:
+        return
     except OSError as error:
-        raise MachineError(f"cannot remove the record {str(path)!r}: {error.strerror}") from error
+        raise MachineError(f"cannot remove the record {path!r}: {error.strerror}") from error
 
 
 def _fresh(host: Host, key: str) -> str:
@@ -218,20 +220,20 @@ def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:
     return aside
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: str) -> Record | None:
     try:
         content = _content(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise MachineError(f"cannot read the record {str(path)!r}: {error.strerror}") from error
+        raise MachineError(f"cannot read the record {path!r}: {error.strerror}") from error
     try:
         # validate_json would keep the texts of thousands of records in memory
         record = _ADAPTER.validate_python(from_json(content, cache_strings="none"))
     except ValueError as error:
         _check_format(path, _format_of(content))
         raise MachineError(
-            f"cannot read the record {str(path)!r}: {_fault(error)}; it was damaged"
+            f"cannot read the record {path!r}: {_fault(error)}; it was damaged"
         ) from error
     _check_format(path, record.format)
     return record
@@ -245,7 +247,7 @@ def _fault(error: ValueError) -> str:
     return f"{where}: {first['msg']}"
 
 
-def _content(path: Path) -> bytes:
+def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _OPENED)
     try:
         # not room for the most at once: the first byte would cost a huge page of zeros
@@ -262,12 +264,12 @@ def _format_of(content: bytes) -> object:
         return FORMAT
 
 
-def _check_format(path: Path, found: object) -> None:
+def _check_format(path: str, found: object) -> None:
     """Raise MachineError for another version's record, whatever else is in it."""
     if found != FORMAT:
         kind = NewerRecordError if isinstance(found, int) and found > FORMAT else MachineError
         raise kind(
-            f"cannot read the record {str(path)!r}: its format is {found!r}, "
+            f"cannot read the record {path!r}: its format is {found!r}, "
             f"this version knows {FORMAT}; use the version that wrote it"
         )
 

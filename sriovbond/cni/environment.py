@@ -14,6 +14,7 @@ NAME_RULE = "start with a letter or digit and go on with letters, digits, '_', '
 _MAX_IFNAME_BYTES = 15
 _ATTACHMENT = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_NOT_PLAIN = re.compile(r"[/:\0\s]")
 
 # SPEC section 2, "Required environment parameters". Go's skel asks for CNI_PATH in all of them.
 _REQUIRED = {
@@ -44,11 +45,11 @@ def _is_short(ifname: str) -> bool:
 
 
 def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_plain(ifname: str) -> bool:
-    return not any(character in "/:\0" or character.isspace() for character in ifname)
+    return _NOT_PLAIN.search(ifname) is None
 
 
 # The interface rules are the kernel's dev_valid_name(); '%' makes its dev_alloc_name() count.

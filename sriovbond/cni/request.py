@@ -31,8 +31,8 @@ class CniRequest:
     """What the runtime asks for.
 
     `netns` is "" when absent, `netns_descriptor` the same where the caller has it open, and he
-    closes it; `path` are the folders of CNI_PATH, `environment` the CNI_* variables as received.
-    Of a DEL, `faults` tell what could not be read and stands at its default.
+    closes it; `environment` are the CNI_* variables as received. Of a DEL, `faults` tell what could
+    not be read and stands at its default.
     """
 
     command: Command
@@ -40,7 +40,6 @@ class CniRequest:
     netns: str = ""
     ifname: str = ""
     args: Mapping[str, str] = field(default_factory=dict, hash=False)
-    path: tuple[Path, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict, hash=False)
     cni_version: str = CURRENT_VERSION
     stdin: bytes = b""
@@ -49,6 +48,11 @@ class CniRequest:
     prev_result: CniResult | None = None
     faults: tuple[str, ...] = ()
     netns_descriptor: int | None = None
+
+    @property
+    def path(self) -> tuple[Path, ...]:
+        """The folders of CNI_PATH."""
+        return environment.parse_path(self.environment.get("CNI_PATH", ""))
 
     @property
     def network(self) -> str:
@@ -87,7 +91,6 @@ def parse_request(
         netns=environ.get("CNI_NETNS", ""),
         ifname=environ.get("CNI_IFNAME", ""),
         args=args,
-        path=environment.parse_path(environ.get("CNI_PATH", "")),
         config=config,
         cni_version=version,
         stdin=stdin,

@@ -109,11 +109,13 @@ class LinkMessage:
 
     def text(self, number: int) -> str:
         """Return an attribute's text, empty where there is none."""
-        return text(self.attributes.get(number, b""))
+        told = self.attributes.get(number)
+        return text(told) if told else ""
 
     def number(self, number: int) -> int:
         """Return an attribute's number, 0 where there is none."""
-        return whole(self.attributes.get(number, b""))
+        told = self.attributes.get(number)
+        return whole(told) if told else 0
 
     @property
     def name(self) -> str:

@@ -385,9 +385,8 @@ static bool is_command(const char *text) {
 
 /* Give 0, 1 and 2 a meaning where the caller has closed them: a socket must not become stdout. */
 static void fill_streams(void) {
-    int fd;
-    while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO) continue;
-    if (fd > STDERR_FILENO) close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest that is free */
 }
 
 int main(void) {

@@ -42,7 +42,6 @@ def test_an_add_is_read_whole() -> None:
         netns="/run/netns/pod1",
         ifname="bond0",
         args={"IgnoreUnknown": "true", "K8S_POD_NAME": "web"},
-        path=(Path("/opt/cni/bin"), Path("/usr/lib/cni")),
         config=CONFIG,
         cni_version="1.1.0",
         stdin=stdin,
@@ -53,6 +52,7 @@ def test_an_add_is_read_whole() -> None:
         netns_override=True,
     )
     assert request.network == "net"
+    assert request.path == (Path("/opt/cni/bin"), Path("/usr/lib/cni"))
 
 
 def test_the_specifications_keys_are_read_in_any_case_as_in_go() -> None:
