@@ -137,7 +137,7 @@ class Watch:
                     log.event(logging.ERROR, fault)
 
     def _turn(self, ready: Sequence[object]) -> None:
-        if ready != [self._woken]:
+        if self._heard in ready or self._folder in ready:
             time.sleep(_GATHERED_S)
         if self._heard in ready:
             self._hear()
