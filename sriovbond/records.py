@@ -103,7 +103,7 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
     """
     name = key(container_id, ifname)
     path = f"{host.run}/{name}"  # not on the disk: a DEL must work when that is full
-    descriptor = _lock(host, name)
+    descriptor = _lock(path, host.lock_timeout_s)
     try:
         _unlink(_fresh(host, name))
         yield descriptor
@@ -132,7 +132,7 @@ def write(host: Host, record: Record) -> None:
     path, fresh = f"{host.records}/{record.key}.json", _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
     try:
-        descriptor = _created(host.records, fresh, os.O_WRONLY | os.O_TRUNC)
+        descriptor = _created(fresh, os.O_WRONLY | os.O_TRUNC)
         try:
             _write_all(descriptor, content)
             os.fsync(descriptor)
@@ -286,13 +286,13 @@ def _make(folder: Path) -> None:
         raise MachineError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
 
 
-def _created(folder: Path, path: str, flags: int) -> int:
-    """Open a file of the folder; make both where they are not there."""
+def _created(path: str, flags: int) -> int:
+    """Open a file; make it, and its folder, where they are not there."""
     flags |= os.O_CREAT | _OPENED
     try:
         return os.open(path, flags, 0o600)
     except (FileNotFoundError, NotADirectoryError):
-        _make(folder)
+        _make(Path(path).parent)
     return os.open(path, flags, 0o600)
 
 
@@ -310,12 +310,11 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(host: Host, name: str) -> int:
-    path = f"{host.run}/{name}"
-    deadline = time.monotonic() + host.lock_timeout_s
+def _lock(path: str, timeout_s: float) -> int:
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
-            descriptor = _created(host.run, path, os.O_RDWR)
+            descriptor = _created(path, os.O_RDWR)
         except OSError as error:
             why = error.strerror
             raise MachineError(f"cannot make the lock {path!r}: {why}") from error
@@ -325,9 +324,10 @@ def _lock(host: Host, name: str) -> int:
                 return descriptor
         os.close(descriptor)
         if time.monotonic() > deadline:
+            name = path.rpartition("/")[2]
             raise TryLaterError(
                 f"cannot lock the attachment {name!r}: another call has held it for "
-                f"{host.lock_timeout_s:g} s; try again when it has ended"
+                f"{timeout_s:g} s; try again when it has ended"
             )
         time.sleep(_LOCK_PAUSE_S)
 

@@ -109,13 +109,11 @@ class LinkMessage:
 
     def text(self, number: int) -> str:
         """Return an attribute's text, empty where there is none."""
-        told = self.attributes.get(number)
-        return text(told) if told else ""
+        return text(self.attributes.get(number, b""))
 
     def number(self, number: int) -> int:
         """Return an attribute's number, 0 where there is none."""
-        told = self.attributes.get(number)
-        return whole(told) if told else 0
+        return whole(self.attributes.get(number, b""))
 
     @property
     def name(self) -> str:

@@ -27,7 +27,6 @@ from tests.vm import rig
 FIGURES: Final = Path("build/bench.json")
 ROUNDS: Final = int(os.environ.get("SRIOVBOND_BENCH_ROUNDS") or 30)
 THIN_ROUNDS: Final = 5
-UNTIMED: Final = ROUNDS  # an emulator translates what it has not run often; an agent runs for days
 MANY: Final = 250
 AT_ONCE: Final = 10
 MEMBERS: Final = ("net1", "net2")
@@ -93,12 +92,15 @@ class Bench:
         return Entry(replace(case, kubelet=True), program, ROUNDS)
 
     def warm_up(self, pod: Pod, entries: Sequence[Entry]) -> None:
-        """Let the entries take turns, and forget what they took."""
-        self._take_turns([pod], [entry for entry in entries if entry.rounds == ROUNDS], UNTIMED)
+        """Let the frequent entries take turns, and forget what they took.
+
+        An emulator translates what it has not run often, and an agent runs for days.
+        """
+        self._take_turns([pod], [entry for entry in entries if entry.rounds == ROUNDS])
 
     def measure(self, pods: Sequence[Pod], entries: Sequence[Entry]) -> None:
         """Let the entries take turns, and keep what they took."""
-        took = self._take_turns(pods, entries, ROUNDS)
+        took = self._take_turns(pods, entries)
         ordered = sorted(took, key=lambda case: (case.title(), rows.SUBJECTS.index(case.subject)))
         made = [rows.row(case, took[case]) for case in ordered]
         self.found += made
@@ -107,14 +109,12 @@ class Bench:
             _say(f"{one.case.title():44} {one.case.subject:15} {one.case.command} {figures}")
 
     @staticmethod
-    def _take_turns(
-        pods: Sequence[Pod], entries: Sequence[Entry], rounds: int
-    ) -> dict[Case, list[float]]:
+    def _take_turns(pods: Sequence[Pod], entries: Sequence[Entry]) -> dict[Case, list[float]]:
         """Return what each entry took, in ms; their order is another in each round."""
         took: dict[Case, list[float]] = {}
         with ExitStack() as held:
             puts = [held.enter_context(_put_back(pod)) for pod in pods]
-            for turn in range(rounds):
+            for turn in range(ROUNDS):
                 place = turn % len(entries)
                 for entry in (*entries[place:], *entries[:place]):
                     if turn % max(1, ROUNDS // entry.rounds) == 0:

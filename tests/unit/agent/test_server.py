@@ -338,6 +338,7 @@ def test_a_queued_del_that_keeps_failing_is_tried_ever_more_rarely_and_holds_no_
 
     tried = [line for line in agent.said.splitlines() if "queued=pod1@bond0" in line]
     assert 4 <= len(tried) <= 8  # not every 0.1 s
+    assert "a queued DEL is done" in tried[-1]
     assert shim.queued() == []
 
 
