@@ -16,7 +16,8 @@ from sriovbond.agent.wire import FrameError, Request
 
 _UCRED: Final = struct.Struct("3i")
 _FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds drops it
-_CHUNK_BYTES: Final = 1 << 16
+_AT_ONCE: Final = _FLAGS | socket.MSG_DONTWAIT
+_CHUNK_BYTES: Final = 1 << 14
 _CONTROL_BYTES: Final = socket.CMSG_SPACE(64)
 
 
@@ -55,9 +56,8 @@ def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
 
 def has_gone(connection: socket.socket) -> bool:
     """Tell whether the other end, which waits for its answer, has hung up."""
-    connection.settimeout(0)
     try:
-        return not connection.recv(1, socket.MSG_PEEK)
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
     except OSError:
@@ -66,8 +66,12 @@ def has_gone(connection: socket.socket) -> bool:
 
 def send_answer(connection: socket.socket, stdout: bytes, status: int, timeout_s: float) -> None:
     """Send the answer. Raises OSError where nobody takes it."""
-    connection.settimeout(timeout_s)
-    connection.sendall(wire.encode_answer(stdout, status))
+    frame, sent = wire.encode_answer(stdout, status), 0
+    with suppress(BlockingIOError):
+        sent = connection.send(frame, socket.MSG_DONTWAIT)
+    if sent < len(frame):
+        connection.settimeout(timeout_s)
+        connection.sendall(memoryview(frame)[sent:])
 
 
 def call(path: Path, request: Request, timeout_s: float) -> tuple[bytes, int]:
@@ -102,11 +106,15 @@ def _body(
 
 
 def _some(connection: socket.socket, deadline: float, descriptors: list[int], so_far: int) -> bytes:
-    left_s = deadline - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError("it did not come in time")
-    connection.settimeout(left_s)
-    chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
+    try:  # most have come by now; a timeout would cost two calls
+        chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _AT_ONCE)
+    except BlockingIOError:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("it did not come in time") from None
+        connection.settimeout(left_s)
+        chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
+        connection.settimeout(None)
     for level, kind, told in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers = array.array("i")

@@ -10,9 +10,11 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,7 +32,7 @@ from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.tell import Sink, Teller
-from sriovbond.agent.turns import Turns, Work
+from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch import Hands, Watch
 from sriovbond.agent.wire import FrameError
 from sriovbond.bond.happenings import Subject
@@ -38,10 +40,10 @@ from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import MachineError
 
-_BACKLOG: Final = 128
 _BEAT_S: Final = 10.0
+_BREATH_S: Final = 0.2
 _LATE_S: Final = 60.0
-_REQUESTS, _WATCH = "the loop of requests", "the watch"
+_QUEUE, _WATCH = "the loop of the queue", "the watch"
 _M_ARENA_MAX: Final = -8  # malloc.h of glibc
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
@@ -63,7 +65,7 @@ def serve(
         held.enter_context(_alone(settings.run, owner))
         agent = _Agent(settings, owner, sinks, events_lost)
         agent.queue.make()
-        listening = held.enter_context(_listening(settings.socket, owner))
+        listening = held.enter_context(_listening(settings.socket, owner, settings.waiting))
         has_ended = agent.run(listening, held)
         told = "the agent has stopped" if has_ended else "stopping while some requests still run"
         log.event(logging.INFO if has_ended else logging.ERROR, told)
@@ -71,7 +73,11 @@ def serve(
 
 
 class _Agent:
-    """One agent: its workers, its queue, its watch, and whether it is to stop."""
+    """One agent: its workers, its queue, its watch, and whether it is to stop.
+
+    Workers take requests by themselves, as many as come at once; the kernel keeps those that must
+    wait for one. This thread does what nobody asked for.
+    """
 
     def __init__(
         self,
@@ -84,27 +90,27 @@ class _Agent:
         self.host = settings.host
         self.owner = owner
         self.queue = Queue(settings.queue, owner)
-        self.turns = Turns(settings.workers, settings.waiting)
+        self.turns = Turns(2 * settings.share, settings.waiting)
         self.is_stopping = False
+        self._door: Final = Door()
         self._backoff: Final = Backoff(settings.retry_s, settings.retry_most_s)
         self._watchdog_s: Final = watchdog_s()
         self._heard, self._told = socket.socketpair()
         self._told.settimeout(0)
         self._replaying: set[str] = set()
-        self._batch = max(1, settings.workers // 4)  # requests come first
         self.watch = Watch(settings)
         self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()), events_lost)
         self.tell = Teller(self.metrics.tell, *sinks)
-        self.pulse = Pulse(_REQUESTS, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
+        self.pulse = Pulse(_QUEUE, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
 
     def run(self, listening: socket.socket, held: ExitStack) -> bool:
-        """Answer until a signal comes; then finish what runs, and tell whether it ended in time."""
+        """Serve until a signal comes; then finish what runs, and tell whether it ended in time."""
         waiting = held.enter_context(selectors.DefaultSelector())
         folder = Folder(self.queue.folder)
         held.callback(folder.close)
         held.enter_context(_signals(self._told))
         _warm_up()
-        for source in (listening, folder, self._heard):
+        for source in (folder, self._heard):
             waiting.register(source, selectors.EVENT_READ)
         self._show_pages(held)
         if self.settings.watch:
@@ -119,23 +125,24 @@ class _Agent:
             self.watch.start(hands)
             held.callback(self.watch.stop)
         self.replay_some()
+        for _ in range(self.settings.workers):
+            take = partial(copy_context().run, self._take_requests, listening)
+            threading.Thread(target=take, name="worker", daemon=True).start()
         notify("READY=1")
         log.event(logging.INFO, "the agent is ready", socket=str(self.settings.socket))
         while not self.is_stopping:
             self._say_alive()
             ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
-            self.pulse.beat(_REQUESTS)
+            self.pulse.beat(_QUEUE)
             # a signal writes its number, a worker a 0
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
             if folder in ready:
                 folder.changed()  # the folder itself tells which files are there
-            if ready != [listening]:
-                self.replay_some()
-            if listening in ready and not self.is_stopping:
-                self.accept(listening)
+            self.replay_some()
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
+        self._door.open()
         self.watch.stop()
         return self.turns.finish(self.settings.stop_timeout_s)
 
@@ -157,31 +164,27 @@ class _Agent:
             return False
         return self.turns.take(partial(self.turns.after_others, _turn_of(subject), work))
 
-    def accept(self, listening: socket.socket) -> None:
-        """Give a connection to a worker, or answer at once that there is none."""
-        try:
-            connection, _ = listening.accept()
-        except OSError as error:
-            log.event(logging.ERROR, f"cannot accept a request: {error.strerror}")
-            return
-        uid = channel.peer_uid(connection)
-        if uid != self.owner:
-            log.event(logging.ERROR, f"a request of user {uid} is not taken")
-            connection.close()
-        elif not self.turns.take(partial(self._serve, connection)):
-            log.event(logging.WARNING, "a request is not taken: too many wait")
-            with suppress(OSError), connection:
-                stdout = _busy("too many requests wait on this node")
-                self.metrics.called("", 0.0, {}, 1, stdout)
-                channel.send_answer(connection, stdout, 1, self.settings.read_timeout_s)
+    def _take_requests(self, listening: socket.socket) -> None:
+        """Serve one request after the other: what a worker does until the agent stops."""
+        while not self.is_stopping:
+            try:
+                with self._door:
+                    connection, _ = listening.accept()
+            except OSError as error:
+                if not self.is_stopping:
+                    log.event(logging.ERROR, f"cannot accept a request: {error.strerror}")
+                    time.sleep(_BREATH_S)
+                continue
+            self.turns.do(partial(self._serve, connection))
 
     def replay_some(self) -> None:
-        """Have workers do the oldest DELs of the queue; the last to end calls for the next ones."""
+        """Have the oldest DELs of the queue done; the last to end calls for the next ones."""
         if self._replaying:
             return
         due = self._backoff.due(self.queue.waiting())
-        self._replaying.update(due[: self._batch])
-        for key in due[: self._batch]:
+        batch = due[: self.settings.share]
+        self._replaying.update(batch)
+        for key in batch:
             work = partial(self.turns.after_others, key, partial(self._replay, key))
             if not self.turns.take(work):
                 self._ended(key)
@@ -204,6 +207,11 @@ class _Agent:
 
     def _serve(self, connection: socket.socket) -> None:
         """Read a request, and answer it when its attachment's turn has come."""
+        uid = channel.peer_uid(connection)
+        if uid != self.owner:
+            log.event(logging.ERROR, f"a request of user {uid} is not taken")
+            connection.close()
+            return
         opened = ExitStack()
         try:
             received = opened.enter_context(
@@ -216,9 +224,17 @@ class _Agent:
         work = partial(self._answer, connection, received, opened)
         environment = received.request.environment
         if environment.get("CNI_COMMAND") in _ATTACHMENT:
-            self.turns.after_others(queue.key_of(environment), work)
+            if not self.turns.after_others(queue.key_of(environment), work):
+                self._turn_away(connection, opened)
         else:
             work()
+
+    def _turn_away(self, connection: socket.socket, opened: ExitStack) -> None:
+        log.event(logging.WARNING, "a request is not taken: too many wait")
+        with suppress(OSError), connection, opened:
+            stdout = _busy("too many requests wait on this node")
+            self.metrics.called("", 0.0, {}, 1, stdout)
+            channel.send_answer(connection, stdout, 1, self.settings.read_timeout_s)
 
     def _answer(self, connection: socket.socket, received: Received, opened: ExitStack) -> None:
         with connection:
@@ -305,20 +321,20 @@ def _alone(run: Path, owner: int) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(path: Path, owner: int) -> Iterator[socket.socket]:
+def _listening(path: Path, owner: int, waiting: int) -> Iterator[socket.socket]:
     """Listen at `path`; that no other agent does makes `_alone` sure."""
     try:
-        listening = folders.listen(path, owner, _BACKLOG)
+        listening = folders.listen(path, owner, waiting)
     except OSError as error:
         raise MachineError(f"cannot listen at {str(path)!r}: {error.strerror or error}") from error
     with listening:
-        listening.settimeout(0)
         yield listening
 
 
 def _close(listening: socket.socket, path: Path) -> None:
-    """Take no more requests; who is in the backlog is hung up on."""
+    """Take no more requests: the workers wake up, and who waits for one is hung up on."""
     path.unlink(missing_ok=True)
+    listening.shutdown(socket.SHUT_RDWR)
     listening.close()
 
 

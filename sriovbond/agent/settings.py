@@ -79,7 +79,7 @@ class Settings(BaseModel):
     workers: Count = 16
     """Requests that are served at once."""
     waiting: Count = 256
-    """Requests that may wait for a worker or for another of their attachment."""
+    """Requests that may wait for a worker, and as many for another of their attachment."""
     read_timeout_s: Seconds = 5.0
     """How long a request may take to come in, and an answer to be taken."""
     retry_s: Seconds = 30.0
@@ -120,6 +120,11 @@ class Settings(BaseModel):
     def metrics_address(self) -> Address | None:
         """Where to tell the metrics."""
         return Address.parse(self.metrics) if self.metrics else None
+
+    @property
+    def share(self) -> int:
+        """How many bonds the queue, and as many the watch, may work on at once beside requests."""
+        return max(1, self.workers // 4)
 
     @property
     def host(self) -> Host:

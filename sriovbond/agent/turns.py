@@ -1,4 +1,4 @@
-"""Who is served when: different attachments at once, one attachment in order, and not too many."""
+"""Who works when: different attachments at once, one attachment in order, and not too many."""
 
 import logging
 import threading
@@ -13,64 +13,107 @@ from sriovbond import log
 Work = Callable[[], object]
 
 
-class Turns:
-    """A bounded pool of workers; work of one key runs in the order in which it was given.
+class Door:
+    """Lets two workers wait for requests, and more only when these have some.
 
-    Work that waits for its key holds no worker.
+    The kernel gives to each of those that wait in turn: of many, none would be warm.
     """
 
-    def __init__(self, workers: int, waiting: int) -> None:
-        self._pool: Final = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+    _MOST: Final = 2
+
+    def __init__(self) -> None:
+        self._changed: Final = threading.Condition()
+        self._inside = 0
+        self._is_open = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_open or self._inside < self._MOST)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            if not self._inside:
+                self._changed.notify()
+
+    def open(self) -> None:
+        """Let all in, for what waits there has ended."""
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
+
+
+class Turns:
+    """Work of one key runs in the order in which it was given; what waits for its key holds nobody.
+
+    Who has a thread works in it (`do`); `spare` threads work for those who have none (`take`). At
+    most `waiting` works wait for these, and as many for others of their key.
+    """
+
+    def __init__(self, spare: int, waiting: int) -> None:
+        self._pool: Final = ThreadPoolExecutor(spare, thread_name_prefix="spare")
         self._changed: Final = threading.Condition()
         self._lines: Final[dict[str, deque[Work]]] = {}
-        self._room = workers + waiting
-        self._open = 0
+        self._room: Final = spare + waiting
+        self._waiting: Final = waiting
+        self._taken = self._in_lines = self._open = 0
 
-    def take(self, work: Work) -> bool:
-        """Have a worker do `work` soon; False, and nothing, where too much waits already."""
+    def do(self, work: Work) -> None:
+        """Do `work` now, in this thread; a fault of it is told."""
         with self._changed:
-            if self._open >= self._room:
-                return False
             self._open += 1
-        self._submit(work)
-        return True
-
-    def after_others(self, key: str, work: Work) -> None:
-        """Do `work` in this worker, or in a later one if other work of `key` is not done yet."""
-        with self._changed:
-            line = self._lines.setdefault(key, deque())
-            line.append(work)
-            if len(line) > 1:
-                self._open += 1  # for the worker that will come back to it
-                return
-        self._do_first(key)
-
-    def finish(self, timeout_s: float) -> bool:
-        """Wait for all that was taken; tell whether it ended in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._open == 0, timeout_s)
-
-    def _do_first(self, key: str) -> None:
-        line = self._lines[key]
-        try:
-            line[0]()
-        finally:
-            with self._changed:
-                line.popleft()
-                if line:
-                    self._submit(lambda: self._do_first(key))
-                else:
-                    del self._lines[key]
-
-    def _submit(self, work: Work) -> None:
-        self._pool.submit(copy_context().run, self._counted, work)
-
-    def _counted(self, work: Work) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - the next must have its turn
             log.event(logging.ERROR, f"a fault of sriovbond: {type(error).__name__}: {error}")
         finally:
             with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
+
+    def take(self, work: Work) -> bool:
+        """Have a spare thread do `work` soon; False, and nothing, where too much waits already."""
+        with self._changed:
+            if self._taken >= self._room:
+                return False
+            self._taken += 1
+            self._open += 1
+        self._pool.submit(copy_context().run, self._spared, work)
+        return True
+
+    def after_others(self, key: str, work: Work) -> bool:
+        """Do `work` in this thread, or leave it to the one that does work of `key` at this time.
+
+        False, and nothing, where too much waits already.
+        """
+        with self._changed:
+            line = self._lines.setdefault(key, deque())
+            if line and self._in_lines >= self._waiting:
+                return False
+            line.append(work)
+            if len(line) > 1:
+                self._in_lines += 1
+                return True
+        while True:
+            self.do(line[0])
+            with self._changed:
+                line.popleft()
+                if not line:
+                    del self._lines[key]
+                    return True
+                self._in_lines -= 1
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for all that was given; tell whether it ended in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._open or self._lines), timeout_s)
+
+    def _spared(self, work: Work) -> None:
+        try:
+            self.do(work)
+        finally:
+            with self._changed:
+                self._taken -= 1
                 self._open -= 1
                 self._changed.notify_all()

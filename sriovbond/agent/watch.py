@@ -30,13 +30,13 @@ from sriovbond.upkeep import Examined, Repairs
 
 _SETTLING_S: Final = 0.1
 """What a call still does with an attachment must not be watched, nor slowed."""
+_LULL_S: Final = 0.5  # a call changes its record twice: it must not wake this thread each time
 _COMING_UP_S: Final = 15.0  # a VF's carrier comes 1-3 s after it was brought up
 _AGAIN_S: Final = 5.0
 _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 _ANNOUNCED_AGAIN_S: Final = 1.0
 _APART_S: Final = 0.02  # many bonds at once must not keep requests waiting
 _ROUND_APART_S: Final = 0.1  # nor a round over all of them, which nobody waits for
-_SHARE: Final = 4  # of the workers; requests come first
 _READ_AGAIN_S: Final = 1.0
 _FLOOD_S: Final = 0.05
 _HEARING_OUT_S: Final = 1.0
@@ -79,6 +79,7 @@ class Watch:
         self._spaces = Spaces()
         self._agenda = Agenda()
         self._actions: dict[str, Callable[[str], None]] = {
+            "listen": self._listen,
             "adopt": self._adopt,
             "judge": partial(self._judge, is_reread=True),
             "read": self._read_again,
@@ -100,11 +101,12 @@ class Watch:
         """Listen, and begin with the bonds that stand. Raises MachineError."""
         self._hands = hands
         repairs = Repairs(self._settings.repair, self._settings.repair_pf_settings)
-        most = max(1, self._settings.workers // _SHARE)
+        most = self._settings.share
         self._care = Care(self._host, repairs, hands.do_after_others, most)
         self._heard = self._opened.enter_context(kernel.Watch(self._settings.watch_buffer_bytes))
         self._home = self._opened.enter_context(netns.own())
         records.make_folder(self._host)
+        self._waiting = self._opened.enter_context(selectors.DefaultSelector())
         self._folder = Folder(self._host.records)
         self._opened.callback(self._folder.close)
         self._thread.start()
@@ -122,13 +124,14 @@ class Watch:
         return [one.bond for one in list(self._attachments.values())]
 
     def _run(self) -> None:
-        with log.logged_to(None, self._host.logs), selectors.DefaultSelector() as waiting:
+        with log.logged_to(None, self._host.logs):
             for source in (self._heard, self._folder, self._woken):
-                waiting.register(source, selectors.EVENT_READ)
+                self._waiting.register(source, selectors.EVENT_READ)
             self._adopt_others()
             self._agenda.later("round", "", self._settings.check_interval_s)
             while not self._is_stopping:
-                ready = [key.fileobj for key, _ in waiting.select(self._agenda.pause_s(_BEAT_S))]
+                pause_s = self._agenda.pause_s(_BEAT_S)
+                ready = [key.fileobj for key, _ in self._waiting.select(pause_s)]
                 self._hands.beat()
                 try:
                     self._turn(ready)
@@ -143,6 +146,8 @@ class Watch:
             self._hear()
         if self._folder in ready:
             self._changed(self._folder.changed())
+            self._waiting.unregister(self._folder)
+            self._agenda.later("listen", "", _LULL_S)
         if self._woken in ready:
             self._woken.recv(64)
         with suppress(Empty):
@@ -157,6 +162,9 @@ class Watch:
             self._waker.send(b"\0")
 
     # what is watched
+
+    def _listen(self, _: str) -> None:
+        self._waiting.register(self._folder, selectors.EVENT_READ)
 
     def _changed(self, names: set[str] | None) -> None:
         """Look at the records that came, changed or went; at all where the kernel lost some."""

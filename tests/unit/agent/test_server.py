@@ -190,20 +190,43 @@ def test_attachments_are_served_at_once_and_one_in_order(
     assert ipam.calls()[3:] == ["DEL first end", *["DEL first start", "DEL first end"] * 2]
 
 
-def test_what_is_too_much_is_answered_at_once(
+def test_what_is_too_much_for_one_attachment_is_answered_at_once(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
-    with an_agent(shim, workers=1, waiting=1) as agent:
+    with an_agent(shim, workers=3, waiting=1) as agent:
         with ipam.held("first"):
-            served = [pool.submit(ipam.delete, shim, "first") for _ in range(2)]
+            served = [pool.submit(ipam.delete, shim, "first")]
             wait_for(ipam.calls)
+            served.append(pool.submit(ipam.delete, shim, "first"))
             time.sleep(0.3)
-            refused = shim.run("STATUS", stdin())
+            refused = shim.run("ADD", stdin(), CNI_CONTAINERID="first")
+            assert ipam.delete(shim, "second").returncode == 0
         assert [one.result().stderr for one in served] == [b"", b""]
 
     assert code_of(refused) == 11
     assert "too many requests wait on this node" in refused.stdout.decode()
     assert "too many wait" in agent.said
+
+
+def test_what_is_too_much_for_the_workers_is_refused_and_a_del_kept(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, workers=1, waiting=1):
+        with ipam.held("first"), ipam.held("last"):
+            served = [pool.submit(ipam.delete, shim, "first")]
+            wait_for(ipam.calls)
+            served += [pool.submit(ipam.delete, shim, f"more{one}") for one in range(2)]
+            time.sleep(0.3)
+            refused = shim.run("ADD", stdin())
+            kept = ipam.delete(shim, "last")
+            assert [path.name for path in shim.queued()] == ["last@bond0"]
+        assert [one.result().stderr for one in served] == [b""] * 3
+        wait_for(lambda: not shim.queued())
+
+    assert code_of(refused) == 11
+    assert "Resource temporarily unavailable" in refused.stdout.decode()
+    assert kept.returncode == 0
+    assert "DEL last end" in ipam.calls()
 
 
 def test_an_add_that_nobody_waits_for_is_not_begun(
@@ -568,7 +591,7 @@ def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
     assert (first, second) == (b"READY=1", b"STOPPING=1")
 
 
-def test_systemd_hears_in_time_that_the_agent_still_takes_requests(shim: Shim) -> None:
+def test_systemd_hears_in_time_that_the_loops_of_the_agent_turn(shim: Shim) -> None:
     path = shim.home / "notify.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
