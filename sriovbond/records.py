@@ -20,6 +20,7 @@ from pydantic_core import from_json
 
 from sriovbond.bond.happenings import Subject
 from sriovbond.bond.plan import BondPlan
+from sriovbond.cni.memory import Memory
 from sriovbond.cni.result import CniResult
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
@@ -85,6 +86,7 @@ class Record:
 
 
 _ADAPTER: Final = TypeAdapter(Record)
+_KNOWN: Final = Memory[Record](512)  # a node has hundreds of bonds; some 10 KiB each
 
 
 def key(container_id: str, ifname: str) -> str:
@@ -143,6 +145,8 @@ def write(host: Host, record: Record) -> None:
     except OSError as error:
         _unlink(fresh)
         raise MachineError(f"cannot write the record {path!r}: {error.strerror}") from error
+    if record.is_complete:  # the others are written anew, or gone soon
+        _KNOWN.learn(content, record)
 
 
 def read(host: Host, container_id: str, ifname: str) -> Record | None:
@@ -227,6 +231,9 @@ def _read(path: str) -> Record | None:
         return None
     except OSError as error:
         raise MachineError(f"cannot read the record {path!r}: {error.strerror}") from error
+    known = _KNOWN.recall(content)
+    if known:
+        return known
     try:
         # validate_json would keep the texts of thousands of records in memory
         record = _ADAPTER.validate_python(from_json(content, cache_strings="none"))
@@ -236,6 +243,7 @@ def _read(path: str) -> Record | None:
             f"cannot read the record {path!r}: {_fault(error)}; it was damaged"
         ) from error
     _check_format(path, record.format)
+    _KNOWN.learn(content, record)
     return record
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, TypeVar, TypeVarTuple
+from threading import Lock
+from typing import Final, Generic, TypeVar, TypeVarTuple
 
 _TEXTS: Final = 64
 _BYTES: Final = 1 << 14  # so all of them are a few MiB, whoever writes them
@@ -23,3 +24,25 @@ def remembered(read: Callable[[bytes, *_Beside], _T]) -> Callable[[bytes, *_Besi
         return (known if len(text) <= _BYTES else read)(text, *beside)
 
     return reading
+
+
+class Memory(Generic[_T]):
+    """The same for who writes such texts too, and so knows what they mean: the last `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most: Final = most
+        self._lock: Final = Lock()
+        self._known: Final[dict[bytes, _T]] = {}
+
+    def recall(self, text: bytes) -> _T | None:
+        """Return what the text means, None where that is not known."""
+        return self._known.get(text)
+
+    def learn(self, text: bytes, meaning: _T) -> None:
+        """Keep what the text means; nobody may change it."""
+        if len(text) > _BYTES:
+            return
+        with self._lock:
+            self._known[text] = meaning
+            if len(self._known) > self._most:
+                del self._known[next(iter(self._known))]

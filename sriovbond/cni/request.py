@@ -79,25 +79,21 @@ def parse_request(
     """
     command = environment.read_command(environ)
     environment.check_variables(command, environ)
-    reading = _Reading(command, environ, stdin)
-    config: Mapping[str, object] = reading.attempt(reading.config, {})
-    reading.attempt(lambda: reading.check_name(config), None)
-    version = reading.attempt(lambda: reading.version(config), CURRENT_VERSION)
-    prev_result = reading.attempt(lambda: reading.prev_result(config, version), None)
-    args: Mapping[str, str] = reading.attempt(reading.args, {})
+    told = _read_stdin(stdin, command)
+    args, faults = _read_args(environ.get("CNI_ARGS", ""), command)
     return CniRequest(
         command=command,
         container_id=environ.get("CNI_CONTAINERID", ""),
         netns=environ.get("CNI_NETNS", ""),
         ifname=environ.get("CNI_IFNAME", ""),
         args=args,
-        config=config,
-        cni_version=version,
+        config=told.config,
+        cni_version=told.cni_version,
         stdin=stdin,
         environment={name: text for name, text in environ.items() if name.startswith("CNI_")},
         netns_override=environment.is_true(environ.get("CNI_NETNS_OVERRIDE", "")),
-        prev_result=prev_result,
-        faults=tuple(reading.faults),
+        prev_result=told.prev_result,
+        faults=told.faults + faults,
         netns_descriptor=netns_descriptor,
     )
 
@@ -139,12 +135,38 @@ def read_config(stdin: bytes) -> Mapping[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What stdin tells; `faults` as in a request."""
+
+    config: Mapping[str, object]
+    cni_version: str
+    prev_result: CniResult | None
+    faults: tuple[str, ...]
+
+
+@remembered
+def _read_stdin(stdin: bytes, command: Command) -> _Told:
+    reading = _Reading(command)
+    config: Mapping[str, object] = reading.attempt(lambda: _config(stdin, command), {})
+    reading.attempt(lambda: _check_name(config, command), None)
+    version = reading.attempt(lambda: _version(config, command), CURRENT_VERSION)
+    prev_result = reading.attempt(lambda: _prev_result(config, version), None)
+    return _Told(config, version, prev_result, tuple(reading.faults))
+
+
+def _read_args(text: str, command: Command) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    if command in {Command.GC, Command.STATUS, Command.VERSION}:
+        return {}, ()
+    reading = _Reading(command)
+    args: Mapping[str, str] = reading.attempt(lambda: environment.parse_args(text), {})
+    return args, tuple(reading.faults)
+
+
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """The steps of parse_request; `attempt` decides whether a fault in one ends it."""
+    """The steps of reading; `attempt` decides whether a fault in one ends it."""
 
     command: Command
-    environ: Mapping[str, str]
-    stdin: bytes
     faults: list[str] = field(default_factory=list)
 
     def attempt(self, read: Callable[[], _T], default: _T) -> _T:
@@ -157,34 +179,33 @@ class _Reading:
             self.faults.append(error.msg)
             return default
 
-    def config(self) -> Mapping[str, object]:
-        if self.command is Command.VERSION and not self.stdin.strip():
-            return {}
-        return read_config(self.stdin)
 
-    def check_name(self, config: Mapping[str, object]) -> None:
-        name = config.get("name")
-        if self.command is Command.VERSION or (isinstance(name, str) and environment.is_name(name)):
-            return
-        raise CniError(
-            ErrorCode.INVALID_CONFIG,
-            f"cannot run {self.command}: the network configuration's name is {shorten(name)} "
-            f"and must {environment.NAME_RULE}",
-        )
+def _config(stdin: bytes, command: Command) -> Mapping[str, object]:
+    if command is Command.VERSION and not stdin.strip():
+        return {}
+    return read_config(stdin)
 
-    def version(self, config: Mapping[str, object]) -> str:
-        assumed = CURRENT_VERSION if self.command is Command.VERSION else ASSUMED_VERSION
-        version = check_version(JsonObject(config, "stdin").text("cniVersion") or assumed)
-        check_command(self.command, version)
-        return version
 
-    def prev_result(self, config: Mapping[str, object], version: str) -> CniResult | None:
-        node = JsonObject(config, "stdin")
-        if not node.has("prevResult"):
-            return None
-        return CniResult.from_json(node.child("prevResult").values, version, "prevResult")
+def _check_name(config: Mapping[str, object], command: Command) -> None:
+    name = config.get("name")
+    if command is Command.VERSION or (isinstance(name, str) and environment.is_name(name)):
+        return
+    raise CniError(
+        ErrorCode.INVALID_CONFIG,
+        f"cannot run {command}: the network configuration's name is {shorten(name)} "
+        f"and must {environment.NAME_RULE}",
+    )
 
-    def args(self) -> Mapping[str, str]:
-        if self.command in {Command.GC, Command.STATUS, Command.VERSION}:
-            return {}
-        return environment.parse_args(self.environ.get("CNI_ARGS", ""))
+
+def _version(config: Mapping[str, object], command: Command) -> str:
+    assumed = CURRENT_VERSION if command is Command.VERSION else ASSUMED_VERSION
+    version = check_version(JsonObject(config, "stdin").text("cniVersion") or assumed)
+    check_command(command, version)
+    return version
+
+
+def _prev_result(config: Mapping[str, object], version: str) -> CniResult | None:
+    node = JsonObject(config, "stdin")
+    if not node.has("prevResult"):
+        return None
+    return CniResult.from_json(node.child("prevResult").values, version, "prevResult")

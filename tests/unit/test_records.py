@@ -12,6 +12,7 @@ import pytest
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan
+from sriovbond.cni.memory import Memory
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, NewerRecordError, Record
@@ -79,6 +80,34 @@ def test_a_record_comes_back_as_it_was_written(host: Host, plan: BondPlan | None
 
     assert records.read(host, ID, IFNAME) == record
     assert records.read_all(host) == ([record], [])
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_a_complete_record_is_the_same_to_who_wrote_it_and_to_others(
+    host: Host, plan: BondPlan | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leased = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
+    record = a_record(plan=plan, pod=("default", "web", "7")).completed(leased)
+    records.write(host, record)
+    writer = records.read(host, ID, IFNAME)
+    monkeypatch.setattr(records, "_KNOWN", Memory[Record](1))
+
+    other = records.read(host, ID, IFNAME)
+
+    assert writer is record
+    assert other == record
+    assert other is not record
+    assert records.read(host, ID, IFNAME) is other
+
+
+def test_a_record_that_another_changed_is_read_anew(host: Host) -> None:
+    records.write(host, a_record().completed({}))
+    path = path_of(host)
+    path.write_text(path.read_text().replace("/run/netns/pod1", "/run/netns/pod2"))
+
+    found = records.read(host, ID, IFNAME)
+
+    assert found == a_record(is_complete=True, netns="/run/netns/pod2")
 
 
 def test_a_record_is_written_anew_when_its_add_is_complete(host: Host) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from sriovbond.cni.memory import remembered
+from sriovbond.cni.memory import Memory, remembered
 
 
 def test_a_text_is_read_once() -> None:
@@ -43,3 +43,13 @@ def test_a_long_text_is_not_kept() -> None:
     for size in (1 << 14, 1 << 14, (1 << 14) + 1, (1 << 14) + 1):
         assert meaning(b" " * size) == size
     assert list(map(len, read)) == [1 << 14, (1 << 14) + 1, (1 << 14) + 1]
+
+
+def test_a_memory_keeps_the_last_texts_and_no_long_ones() -> None:
+    memory = Memory[str](2)
+
+    for text in (b"a", b"b", b" " * ((1 << 14) + 1), b"c"):
+        memory.learn(text, text.decode().upper())
+
+    found = [memory.recall(text) for text in (b"a", b"b", b"c", b" " * ((1 << 14) + 1))]
+    assert found == [None, "B", "C", None]
