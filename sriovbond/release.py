@@ -22,7 +22,7 @@ from sriovbond.errors import KernelError, MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.messages import LinkMessage
+from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
 
@@ -155,6 +155,8 @@ def _release_links(
 def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome) -> None:
     for bond in _bonds(pod, record, plan):
         bonding.delete(pod.netlink, bond)
+    if record.is_complete and _are_restored(pod, plan):
+        return
     standing = links.dump(pod.netlink)
     for member in plan.members:
         found = _in_pod(standing, member)
@@ -170,14 +172,22 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
     _restore_at_home(plan, outcome)
 
 
-def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | LinkMessage]:
+def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
+    """Tell whether the bond's end was all that there was to do, as it mostly is."""
+    return all(
+        member.place is Place.POD and links.is_restored(pod.netlink, member.link)
+        for member in plan.members
+    )
+
+
+def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Handle]:
     """Return what is to be deleted: the bond, also under the name that somebody gave it since.
 
     Where ADD did not succeed, one with members that are not ours may be what was in its way.
     """
     if record.is_complete:
-        named = links.read(pod.netlink, record.ifname)
-        if named and (named.kind, named.name) == ("bond", record.ifname):
+        named = bonding.find(pod.netlink, record.ifname)
+        if named:
             return [named]
     standing = links.dump(pod.netlink)
     ours = [link for link in (_in_pod(standing, member) for member in plan.members) if link]

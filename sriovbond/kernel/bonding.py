@@ -10,7 +10,7 @@ from sriovbond.bond.links import Link, Member, MemberState
 from sriovbond.bond.options import OPTIONS, Setting, option
 from sriovbond.bond.plan import BondPlan, BondState, setting_differences
 from sriovbond.errors import KernelError, RefusedError
-from sriovbond.kernel import links, messages
+from sriovbond.kernel import ioctls, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFF_UP,
@@ -30,6 +30,7 @@ from sriovbond.kernel.netlink import Netlink, Request
 IFLA_BOND_ACTIVE_SLAVE: Final = 2
 IFLA_BOND_SLAVE_STATE, IFLA_BOND_SLAVE_MII_STATUS, IFLA_BOND_SLAVE_FAILURES = 1, 2, 3
 _BOND: Final = "bond"
+_DRIVER: Final = "bonding"
 _NEEDS_MEMBERS: Final = frozenset({"primary"})  # the kernel tells it only once the member is in
 _NO_DRIVER: Final = "Unknown device type"  # rtnl_newlink, net/core/rtnetlink.c
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
@@ -68,7 +69,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
             raise gone
         _refuse_dropped(settings, _state(made, [made]))
         known_to_kernel.update(data)
-    index = links.index(netlink, plan.name)
+    index = ioctls.index(netlink, plan.name)
     if not index:
         raise gone
     return Handle(index, plan.name)
@@ -133,7 +134,14 @@ def _info(kind: int, place: int, values: Mapping[str, OptionValue]) -> bytes:
     return messages.attribute(IFLA_LINKINFO, parts)
 
 
-def delete(netlink: Netlink, bond: Link | LinkMessage) -> None:
+def find(netlink: Netlink, name: str) -> Handle | None:
+    """Return the bond of that very name, None where none is; an altname does not count."""
+    index = ioctls.index(netlink, name)
+    is_bond = index and ioctls.driver(netlink, name) == _DRIVER
+    return Handle(index, name) if is_bond and ioctls.name(netlink, index) == name else None
+
+
+def delete(netlink: Netlink, bond: Handle | Link) -> None:
     """Take the bond away; the kernel closes its members and gives MAC and MTU back to them."""
     doing = f"delete the bond {bond.name}"
     with nl.passing_over(errno.ENODEV):

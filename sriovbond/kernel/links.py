@@ -1,9 +1,6 @@
 """Links: see them whole, find them by the device they are, move and change them."""
 
-import array
 import errno
-import fcntl
-import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,9 +8,10 @@ from typing import Final
 
 from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, Link, Master
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried, messages, ports, vfs
+from sriovbond.kernel import carried, ioctls, messages, ports, vfs
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
+    IFF_SLAVE,
     IFF_UP,
     IFLA_ADDRESS,
     IFLA_ALT_IFNAME,
@@ -35,12 +33,7 @@ from sriovbond.kernel.messages import (
 )
 from sriovbond.kernel.netlink import Netlink, Request
 
-_ETHTOOL_GDRVINFO: Final = 0x3
-_SIOCETHTOOL: Final = 0x8946
-_SIOCGIFINDEX: Final = 0x8933
-_IFREQ_INDEX: Final = struct.Struct("=16si20x")  # struct ifreq with its ifr_ifindex
 _NESTED: Final = 0x8000  # NLA_F_NESTED
-_BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -125,15 +118,6 @@ def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
         if error.errno == errno.ENODEV:
             return None
         raise
-
-
-def index(netlink: Netlink, name: str) -> int:
-    """Return the index of the link of that name, 0 where none is; without reading all of it."""
-    try:
-        told = fcntl.ioctl(netlink.fileno(), _SIOCGIFINDEX, _IFREQ_INDEX.pack(name.encode(), 0))
-    except OSError:
-        return 0
-    return int(_IFREQ_INDEX.unpack(told)[1])
 
 
 def snapshot(netlink: Netlink) -> list[Link]:
@@ -256,6 +240,17 @@ def restore_itself(
     return _tried(_steps_back(netlink, found, wanted, is_wanted_up=is_wanted_up))
 
 
+def is_restored(netlink: Netlink, wanted: Link) -> bool:
+    """Tell whether this very link is what `restore_itself` makes of it, and in no bond."""
+    name = wanted.name
+    return (
+        ioctls.name(netlink, wanted.index) == name
+        and not ioctls.flags(netlink, name) & (IFF_UP | IFF_SLAVE)
+        and ioctls.mac(netlink, name) == wanted.mac
+        and ioctls.mtu(netlink, name) == wanted.mtu
+    )
+
+
 def restore_altnames(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
     """Give `found` the altnames that the snapshot shows, and take others away; as `restore`."""
     more = [one for one in found.altnames if one not in wanted.altnames]
@@ -373,7 +368,8 @@ def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
     if any(link.device for link in links):
         return links
     return [
-        replace(link, device=_bus_info(netlink, link)) if not link.kind else link for link in links
+        replace(link, device=ioctls.bus_info(netlink, link.name)) if not link.kind else link
+        for link in links
     ]
 
 
@@ -388,16 +384,3 @@ def _with_representors(links: list[Link], representors: set[int]) -> list[Link]:
         else link
         for link in links
     ]
-
-
-def _bus_info(netlink: Netlink, link: Link) -> str:
-    """Return ethtool's bus-info (ETHTOOL_GDRVINFO), empty for links without a device."""
-    info = array.array("B", struct.pack("=I", _ETHTOOL_GDRVINFO) + bytes(192))
-    address, _ = info.buffer_info()
-    try:
-        fcntl.ioctl(
-            netlink.fileno(), _SIOCETHTOOL, struct.pack("16sP16x", link.name.encode(), address)
-        )
-    except OSError:
-        return ""
-    return bytes(info)[_BUS_INFO].split(b"\0")[0].decode("ascii", "replace")

@@ -15,6 +15,7 @@ from sriovbond.kernel import netlink as nl
 
 ARPHRD_LOOPBACK: Final = 772
 IFF_UP: Final = 0x1
+IFF_SLAVE: Final = 0x800
 IFF_LOWER_UP: Final = 0x10000
 RTEXT_FILTER_VF: Final = 1
 RTEXT_FILTER_SKIP_STATS: Final = 8

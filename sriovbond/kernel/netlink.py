@@ -83,7 +83,6 @@ class Netlink:
         self._sequence = 0
         for choice in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self._choose(choice)
-        self._socket.bind((0, 0))
         # the kernel's own timeout: the socket's would cost a poll before each call
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(_TIMEOUT_S, 0))
 

@@ -137,7 +137,7 @@ def test_del_leaves_a_member_alone_that_is_in_anothers_bridge_and_tells_it(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:
     runtime.add(config).ok()
-    pod.batch("link add br0 type bridge", "link set d1 nomaster", "link set d1 master br0")
+    pod.batch("link add br0 type bridge", "link set d1 nomaster", "link set d1 mtu 1400 master br0")
     bridged = pod.link("d1")
 
     runtime.delete({**config, "logFile": str(tmp_path / "log")}).ok()
