@@ -104,9 +104,7 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
         case Command.ADD:
             from sriovbond.commands.add import add  # noqa: PLC0415 - see above
 
-            result = add(request, host, asks).to_json(request.cni_version)
-            log.event(logging.INFO, "added")
-            return _json(result)
+            return _json(add(request, host, asks).to_json(request.cni_version))
         case Command.DEL:
             from sriovbond.commands.delete import delete  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from deviceinfo import Ask
+from deviceinfo import Ask, PodDevices
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import redundancy, selection
@@ -48,7 +48,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
         with log.step("look"):
-            seen = _seen(request, config, lookup, pod, home)
+            seen, found = _seen(request, config, lookup, pod, home)
         with log.step("plan"):
             plan = _plan(request, config, seen)
         if config.ipam_type:
@@ -68,6 +68,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
                 records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
             addresses.announce(pod, state.name, state.mac, leased)
+    log.event(logging.INFO, "added", **_facts(plan, state, found))
     return _result(request, state, leased)
 
 
@@ -82,7 +83,7 @@ def _release_stale(request: CniRequest, host: Host) -> None:
 
 def _seen(
     request: CniRequest, config: NetConf, lookup: Lookup, pod: Namespace, home: Namespace
-) -> Seen:
+) -> tuple[Seen, PodDevices]:
     if pod.identity == home.identity and not request.netns_override:
         raise CniError(
             ErrorCode.INVALID_NETNS,
@@ -91,9 +92,7 @@ def _seen(
     seen, found = lookup.gather(config, pod, home)
     for remark in candidates.remarks(found):
         log.event(logging.WARNING, remark)
-    if not found.is_told:
-        log.event(logging.INFO, "no source tells what the pod was given: looking at its links only")
-    return seen
+    return seen, found
 
 
 def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
@@ -106,8 +105,6 @@ def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)
-    if nodes := redundancy.numa_nodes(plan.members):
-        log.event(logging.INFO, f"NUMA: {nodes}")
     return plan
 
 
@@ -242,9 +239,20 @@ def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
         raise DriftError(
             f"cannot verify {plan.name}: {'; '.join(found)}; look who else changes this pod's links"
         )
-    if not state.has_carrier:
-        log.event(logging.WARNING, f"{plan.name} has no carrier yet; a VF's comes in 1-3 s")
     return state
+
+
+def _facts(plan: BondPlan, state: BondState, found: PodDevices) -> Mapping[str, str]:
+    """Return what an operator should know of the bond, by field; empty where nothing is to be said.
+
+    A VF's carrier comes 1 to 3 s later. In few characters: what must be quoted takes a ms more.
+    """
+    return {
+        "members": ",".join(f"{one.name}@{one.device or one.place}" for one in plan.members),
+        "numa": redundancy.numa_nodes(plan.members),
+        "sources": "" if found.is_told else "none",
+        "carrier": "" if state.has_carrier else "not-yet",
+    }
 
 
 def _result(request: CniRequest, state: BondState, leased: CniResult) -> CniResult:
