@@ -104,7 +104,7 @@ $(VIRTME)/done: | packages
 	@$(@D)/bin/pip --quiet install virtme-ng==1.42 && touch $@
 
 $(TOOLS)/done: | packages
-	@echo "rig: building CNI plugins and cnitool (3 minutes) into $(@D)" >&2
+	@echo "rig: building CNI plugins, cnitool and ocicnitool (3 minutes) into $(@D)" >&2
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@cd tests/tools && GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
 		go install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)

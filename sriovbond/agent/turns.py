@@ -4,8 +4,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
+from queue import SimpleQueue
 from typing import Final
 
 from sriovbond import log
@@ -52,12 +53,14 @@ class Turns:
     """
 
     def __init__(self, spare: int, waiting: int) -> None:
-        self._pool: Final = ThreadPoolExecutor(spare, thread_name_prefix="spare")
+        self._given: Final[SimpleQueue[Work]] = SimpleQueue()
         self._changed: Final = threading.Condition()
         self._lines: Final[dict[str, deque[Work]]] = {}
         self._room: Final = spare + waiting
         self._waiting: Final = waiting
         self._taken = self._in_lines = self._open = 0
+        for _ in range(spare):  # all at once, so that their number tells of no leak
+            threading.Thread(target=self._work, name="spare", daemon=True).start()
 
     def do(self, work: Work) -> None:
         """Do `work` now, in this thread; a fault of it is told."""
@@ -79,7 +82,7 @@ class Turns:
                 return False
             self._taken += 1
             self._open += 1
-        self._pool.submit(copy_context().run, self._spared, work)
+        self._given.put(partial(copy_context().run, self._spared, work))
         return True
 
     def after_others(self, key: str, work: Work) -> bool:
@@ -108,6 +111,10 @@ class Turns:
         """Wait for all that was given; tell whether it ended in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not (self._open or self._lines), timeout_s)
+
+    def _work(self) -> None:
+        while True:
+            self._given.get()()
 
     def _spared(self, work: Work) -> None:
         try:

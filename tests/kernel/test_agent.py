@@ -2,21 +2,24 @@
 
 import json
 import logging
+import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from sriovbond import log
+from sriovbond import log, records
 from sriovbond.kernel import links, netns
+from sriovbond.records import Record
 from tests.kernel.conftest import Wires
 from tests.support import ipams
 from tests.support.agents import an_agent, wait_for
-from tests.support.calls import a_config
+from tests.support.calls import a_config, plugin_path
 from tests.support.leases import IPV4, IPV6, static
 from tests.support.movers import come_home
 from tests.support.pods import Pod, a_pod, ip
@@ -226,6 +229,68 @@ def test_an_add_waits_for_the_queued_del_of_its_attachment(thick: Thick, config:
         wait_for(lambda: thick.shim.queued() == [])
         assert (added.status, thick.pod.bond() is not None) == (0, True), added.stdout + agent.said
         assert thick.call("DEL", config).status == 0
+
+
+@dataclass(frozen=True, slots=True)
+class CriO:
+    """ocicni, the part of CRI-O that executes plugins; our bond is all of the pod's network."""
+
+    thick: Thick
+    folder: Path
+
+    def define(self, config: Config) -> None:
+        plugin = {key: config[key] for key in config if key not in ("cniVersion", "name")}
+        network = {"cniVersion": "1.1.0", "name": "test-bond", "plugins": [plugin]}
+        (self.folder / "net.d").mkdir()
+        (self.folder / "net.d" / "10-bond.conflist").write_text(json.dumps(network))
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "sriovbond").symlink_to(self.thick.shim.program)
+        (self.folder / "bin" / "static").symlink_to(str(shutil.which("static", path=plugin_path())))
+
+    def call(self, command: str) -> str:
+        pod = self.thick.pod
+        done = subprocess.run(
+            ["ocicnitool", command, "default", "nf1", pod.container_id, pod.path],
+            env={
+                "PATH": f"{plugin_path()}:{os.environ['PATH']}",
+                "CONF_PATH": str(self.folder / "net.d"),
+                "BIN_PATH": str(self.folder / "bin"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def test_cri_o_adds_checks_and_deletes_also_while_no_agent_answers(
+    thick: Thick, config: Config, tmp_path: Path
+) -> None:
+    crio = CriO(thick, tmp_path)
+    crio.define(config)
+
+    def record() -> Record | None:
+        return records.read(thick.host, thick.pod.container_id, "eth0")
+
+    with an_agent(thick.shim) as agent:
+        added = crio.call("add")
+        bond, told = thick.pod.bond("eth0"), record()
+        checked = crio.call("status")
+    crio.call("del")
+    queued = [path.name for path in thick.shim.queued()]
+    with an_agent(thick.shim):
+        wait_for(lambda: record() is None)
+
+    assert bond is not None
+    assert [member.name for member in bond.members] == ["d1", "d2"]
+    assert told is not None
+    assert told.pod[:2] == ("default", "nf1")
+    assert checked == added
+    assert added.splitlines() == [f"IP: {one} (eth0 {bond.mac})" for one in (IPV4, IPV6)]
+    assert "command=CHECK" in agent.said
+    assert queued == [f"{thick.pod.container_id}@eth0"]
+    assert thick.pod.bond("eth0") is None
 
 
 def test_a_full_disk_makes_the_runtime_try_again(thick: Thick) -> None:

@@ -14,4 +14,5 @@ import (
 	_ "github.com/containernetworking/plugins/plugins/main/vlan"
 	_ "github.com/containernetworking/plugins/plugins/meta/sbr"
 	_ "github.com/containernetworking/plugins/plugins/meta/tuning"
+	_ "github.com/cri-o/ocicni/tools/ocicnitool"
 )
