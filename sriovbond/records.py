@@ -86,7 +86,7 @@ class Record:
 
 
 _ADAPTER: Final = TypeAdapter(Record)
-_KNOWN: Final = Memory[Record](512)  # a node has hundreds of bonds; some 10 KiB each
+_KNOWN: Final = Memory[Record](256)  # as many bonds as a node may have; some 10 KiB each
 
 
 def key(container_id: str, ifname: str) -> str:
