@@ -224,7 +224,8 @@ class _Agent:
         work = partial(self._answer, connection, received, opened)
         environment = received.request.environment
         if environment.get("CNI_COMMAND") in _ATTACHMENT:
-            if not self.turns.after_others(queue.key_of(environment), work):
+            key = queue.key_of(environment)
+            if not self.turns.after_others(key, work, self.settings.waiting):
                 self._turn_away(connection, opened)
         else:
             work()

@@ -48,8 +48,8 @@ class Door:
 class Turns:
     """Work of one key runs in the order in which it was given; what waits for its key holds nobody.
 
-    Who has a thread works in it (`do`); `spare` threads work for those who have none (`take`). At
-    most `waiting` works wait for these, and as many for others of their key.
+    Who has a thread works in it (`do`); `spare` threads work for those who have none (`take`), for
+    which at most `waiting` works wait.
     """
 
     def __init__(self, spare: int, waiting: int) -> None:
@@ -57,8 +57,7 @@ class Turns:
         self._changed: Final = threading.Condition()
         self._lines: Final[dict[str, deque[Work]]] = {}
         self._room: Final = spare + waiting
-        self._waiting: Final = waiting
-        self._taken = self._in_lines = self._open = 0
+        self._taken = self._open = 0
         for _ in range(spare):  # all at once, so that their number tells of no leak
             threading.Thread(target=self._work, name="spare", daemon=True).start()
 
@@ -81,22 +80,20 @@ class Turns:
             if self._taken >= self._room:
                 return False
             self._taken += 1
-            self._open += 1
         self._given.put(partial(copy_context().run, self._spared, work))
         return True
 
-    def after_others(self, key: str, work: Work) -> bool:
+    def after_others(self, key: str, work: Work, most: int | None = None) -> bool:
         """Do `work` in this thread, or leave it to the one that does work of `key` at this time.
 
-        False, and nothing, where too much waits already.
+        False, and nothing, where it would have to wait and `most` works do so already.
         """
         with self._changed:
             line = self._lines.setdefault(key, deque())
-            if line and self._in_lines >= self._waiting:
+            if line and most is not None and self._in_lines() >= most:
                 return False
             line.append(work)
             if len(line) > 1:
-                self._in_lines += 1
                 return True
         while True:
             self.do(line[0])
@@ -105,12 +102,16 @@ class Turns:
                 if not line:
                     del self._lines[key]
                     return True
-                self._in_lines -= 1
 
     def finish(self, timeout_s: float) -> bool:
         """Wait for all that was given; tell whether it ended in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._open or self._lines), timeout_s)
+            return self._changed.wait_for(
+                lambda: not (self._taken or self._open or self._lines), timeout_s
+            )
+
+    def _in_lines(self) -> int:
+        return sum(len(line) - 1 for line in self._lines.values())
 
     def _work(self) -> None:
         while True:
@@ -122,5 +123,4 @@ class Turns:
         finally:
             with self._changed:
                 self._taken -= 1
-                self._open -= 1
                 self._changed.notify_all()

@@ -19,7 +19,7 @@ from sriovbond.records import Record
 from tests.kernel.conftest import Wires
 from tests.support import ipams
 from tests.support.agents import an_agent, wait_for
-from tests.support.calls import a_config, plugin_path
+from tests.support.calls import a_config, a_network, plugin_path
 from tests.support.leases import IPV4, IPV6, static
 from tests.support.movers import come_home
 from tests.support.pods import Pod, a_pod, ip
@@ -239,10 +239,8 @@ class CriO:
     folder: Path
 
     def define(self, config: Config) -> None:
-        plugin = {key: config[key] for key in config if key not in ("cniVersion", "name")}
-        network = {"cniVersion": "1.1.0", "name": "test-bond", "plugins": [plugin]}
         (self.folder / "net.d").mkdir()
-        (self.folder / "net.d" / "10-bond.conflist").write_text(json.dumps(network))
+        (self.folder / "net.d" / "10-bond.conflist").write_text(a_network(config))
         (self.folder / "bin").mkdir()
         (self.folder / "bin" / "sriovbond").symlink_to(self.thick.shim.program)
         (self.folder / "bin" / "static").symlink_to(str(shutil.which("static", path=plugin_path())))

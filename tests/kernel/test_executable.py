@@ -13,7 +13,7 @@ import pytest
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
-from tests.support.calls import Runtime, a_config, plugin_path
+from tests.support.calls import Runtime, a_config, a_network, plugin_path
 from tests.support.pods import Pod
 
 Process = subprocess.CompletedProcess[str]
@@ -113,10 +113,7 @@ class Tool:
         self.folder, self.configs = folder, configs
 
     def define(self, *given: dict[str, object]) -> None:
-        common = ("cniVersion", "name")
-        listed = [{key: one[key] for key in one if key not in common} for one in given]
-        network = {"cniVersion": "1.1.0", "name": "test-bond", "plugins": listed}
-        (self.configs / "10-bond.conflist").write_text(json.dumps(network))
+        (self.configs / "10-bond.conflist").write_text(a_network(*given))
 
     def run(self, command: str, netns: str) -> Process:
         return subprocess.run(

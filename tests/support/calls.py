@@ -79,6 +79,13 @@ def a_config(**keys: object) -> dict[str, object]:
     return {"cniVersion": VERSION, "name": "test-bond", "type": "sriovbond", **keys}
 
 
+def a_network(*configs: Mapping[str, object]) -> str:
+    """Return the network list with these plugins, as it lies in a runtime's folder."""
+    common = ("cniVersion", "name")
+    plugins = [{key: one[key] for key in one if key not in common} for one in configs]
+    return json.dumps({**{key: a_config()[key] for key in common}, "plugins": plugins})
+
+
 def plugin_path() -> str:
     """Return the CNI_PATH with the reference plugins, and the peers where they are given."""
     folders = (os.environ.get("SRIOVBOND_PLUGINS", ""), os.environ.get("SRIOVBOND_PEERS", ""))

@@ -12,7 +12,6 @@ import pytest
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan
-from sriovbond.cni.memory import Memory
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, NewerRecordError, Record
@@ -84,13 +83,14 @@ def test_a_record_comes_back_as_it_was_written(host: Host, plan: BondPlan | None
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_complete_record_is_the_same_to_who_wrote_it_and_to_others(
-    host: Host, plan: BondPlan | None, monkeypatch: pytest.MonkeyPatch
+    host: Host, plan: BondPlan | None
 ) -> None:
     leased = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
     record = a_record(plan=plan, pod=("default", "web", "7")).completed(leased)
     records.write(host, record)
     writer = records.read(host, ID, IFNAME)
-    monkeypatch.setattr(records, "_KNOWN", Memory[Record](1))
+    with path_of(host).open("ab") as file:
+        file.write(b" ")  # so the text is one that nobody has read yet
 
     other = records.read(host, ID, IFNAME)
 

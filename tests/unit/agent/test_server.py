@@ -76,12 +76,6 @@ def ipam(tmp_path: Path) -> Ipam:
     return Ipam(tmp_path)
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as threads:
-        yield threads
-
-
 def stdin(**keys: object) -> bytes:
     config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
     return json.dumps(config).encode()

@@ -1,6 +1,5 @@
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -9,12 +8,6 @@ from sriovbond.agent.turns import Door, Turns
 from tests.support.agents import wait_for
 
 SOON_S = 0.2
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
 
 
 class Visitors:
@@ -69,7 +62,7 @@ def test_an_open_door_lets_all_in(pool: ThreadPoolExecutor) -> None:
 
 
 def test_work_of_a_key_waits_for_the_one_before_and_holds_nobody(pool: ThreadPoolExecutor) -> None:
-    turns, done = Turns(1, 2), list[str]()
+    turns, done = Turns(1, 0), list[str]()
     begun, go_on = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -80,16 +73,17 @@ def test_work_of_a_key_waits_for_the_one_before_and_holds_nobody(pool: ThreadPoo
     running = pool.submit(turns.after_others, "pod", first)
     begun.wait()
 
-    assert turns.after_others("pod", lambda: done.append("second"))
-    assert turns.after_others("pod", lambda: done.append("third"))
-    assert not turns.after_others("pod", lambda: done.append("too much"))
-    assert turns.after_others("other", lambda: done.append("other"))
+    assert turns.after_others("pod", lambda: done.append("second"), 2)
+    assert turns.after_others("pod", lambda: done.append("third"), 2)
+    assert not turns.after_others("pod", lambda: done.append("too much"), 2)
+    assert turns.after_others("pod", lambda: done.append("a replay"))  # it must be done some time
+    assert turns.after_others("other", lambda: done.append("other"), 2)
     assert not turns.finish(SOON_S)
     go_on.set()
 
     assert running.result()
     assert turns.finish(SOON_S)
-    assert done == ["other", "first", "second", "third"]
+    assert done == ["other", "first", "second", "third", "a replay"]
 
 
 def test_a_fault_is_told_and_the_next_has_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
