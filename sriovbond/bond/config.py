@@ -228,7 +228,7 @@ def parse_config(raw: Mapping[str, Any], cni_args: Mapping[str, str] | None = No
     reading.faults += [str(finding) for finding in findings if finding.level is Level.CONFIG]
     if reading.faults:
         raise ConfigError("cannot use the network configuration: " + "; ".join(reading.faults))
-    warnings = [finding for finding in findings if finding.level is Level.WARNING]
+    warnings = [finding for finding in findings if finding.level in (Level.WARNING, Level.NOTICE)]
     return config.model_copy(update={"warnings": (*reading.warnings, *warnings)})
 
 

@@ -17,11 +17,12 @@ MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
 
 
 class Level(StrEnum):
-    """What becomes of a finding."""
+    """What becomes of a finding; a notice is a warning that `policy: strict` does not refuse."""
 
     CONFIG = "configuration"
     REFUSED = "refused"
     WARNING = "warning"
+    NOTICE = "notice"
 
 
 @dataclass(frozen=True, slots=True)

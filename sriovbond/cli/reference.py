@@ -14,6 +14,7 @@ _OUTCOMES: Final = {
     Level.CONFIG: "error 7",
     Level.REFUSED: "error 101",
     Level.WARNING: "warning",
+    Level.NOTICE: "warning, also under strict",
 }
 
 

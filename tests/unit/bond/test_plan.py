@@ -6,6 +6,7 @@ import pytest
 from sriovbond.bond.config import MemberAddresses
 from sriovbond.bond.links import MemberState
 from sriovbond.bond.plan import BondState, differences, plan_bond, setting_differences
+from sriovbond.bond.rules import Finding, Level
 from sriovbond.errors import ConfigError
 from tests.support.builders import a_netconf, a_pf, a_plan, a_state, a_vf, two_vfs
 
@@ -192,3 +193,12 @@ def test_a_members_prio_and_queue_are_compared_where_asked_for(
         f"prio of {second} is {words} where {prio} was asked for",
         f"queue_id of {second} is 2 where 1 was asked for",
     )
+
+
+def test_a_notice_is_told_and_never_refused() -> None:
+    notice = Finding("some-rule", Level.NOTICE, "this may be meant for others")
+    config = a_netconf(policy="strict").model_copy(update={"warnings": (notice,)})
+
+    plan = plan_bond("bond0", config, two_vfs())
+
+    assert notice in plan.warnings
