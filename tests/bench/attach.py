@@ -119,7 +119,7 @@ class Bench:
         took: dict[Case, list[float]] = {}
         dice = random.Random(1)  # noqa: S311 - no secret
         with ExitStack() as held:
-            puts = [held.enter_context(_put_back(pod)) for pod in pods]
+            puts = [held.enter_context(put_back(pod)) for pod in pods]
             for turn in range(ROUNDS):
                 for entry in dice.sample(entries, len(entries)):
                     if turn % max(1, ROUNDS // entry.rounds) == 0:
@@ -137,7 +137,7 @@ def _rounds(case: Case) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Put:
+class Put:
     """Has a pod's members as the mover left them: up, with their own MAC and MTU."""
 
     namespace: netns.Namespace
@@ -148,9 +148,9 @@ class _Put:
 
 
 @contextmanager
-def _put_back(pod: Pod) -> Iterator[_Put]:
+def put_back(pod: Pod) -> Iterator[Put]:
     with netns.opened(pod.path) as namespace:
-        yield _Put(namespace, _states(namespace))
+        yield Put(namespace, _states(namespace))
 
 
 def _states(namespace: netns.Namespace) -> tuple[tuple[str, int], ...]:
@@ -164,7 +164,7 @@ def _states(namespace: netns.Namespace) -> tuple[tuple[str, int], ...]:
 
 
 @contextmanager
-def _vf_pod(layout: rig.Layout) -> Iterator[Pod]:
+def a_vf_pod(layout: rig.Layout) -> Iterator[Pod]:
     with a_pod() as pod:
         for pf, name in zip(layout.pfs, MEMBERS, strict=False):
             pod.give(pf.vfs[0].name, name)
@@ -192,7 +192,7 @@ def _limit(case: Case, *pods: Pod) -> Iterator[Entry]:
 def _few(bench: Bench, layout: rig.Layout) -> None:
     """Measure on a node that has no other bond."""
     case = Case("sriovbond", "ADD", "vf")
-    with _vf_pod(layout) as pod:
+    with a_vf_pod(layout) as pod:
         with _limit(case, pod) as least:
             entries = [least, *bench.programs(case, thin=True), bench.asking(case)]
             bench.warm_up(pod, entries)
@@ -217,7 +217,7 @@ def _dummies(bench: Bench, existing: int) -> None:
 def _beside(bench: Bench, layout: rig.Layout, existing: int) -> None:
     """Measure on a node that has so many other bonds."""
     case = Case("sriovbond", "ADD", "vf", existing_bonds=existing)
-    with _vf_pod(layout) as pod, _limit(case, pod) as least:
+    with a_vf_pod(layout) as pod, _limit(case, pod) as least:
         bench.measure([pod], [least, *bench.programs(case)])
     _dummies(bench, existing)
 

@@ -1,4 +1,4 @@
-"""What must hold of the figures of one run."""
+"""What is aimed at in the figures of one run; how near it comes hangs on the machine."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ class Verdict:
     def __str__(self) -> str:
         if self.ratio is None:
             return f"left out  {self.target.words()}"
-        told = f"{'SHORT' if self.is_short else 'ok':<9} {self.target.words()}: {self.ratio:.2f}"
+        told = f"{'missed' if self.is_short else 'ok':<9} {self.target.words()}: {self.ratio:.2f}"
         return f"{told}; the kernel's limit: {self.least:.2f}" if self.least else told
 
 
