@@ -161,10 +161,10 @@ def _fail_over(pod: Pod, layout: rig.Layout) -> None:
     ip(f"link set {pf} up")
     answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", printed)}
     lost = PINGS - len(answered)
-    console.print(
-        f"[bold]{active} -> {_active(pod)}[/] {took_s:.1f} s after the command "
-        f"(the VF's driver looks at its PF about once a second); {lost} of {PINGS} pings lost"
-    )
+    # a line for each style: some viewers of the picture drop the space between two
+    console.print(f"[bold]{active} -> {_active(pod)}, {took_s:.1f} s after the command[/]")
+    console.print("(the VF's driver looks at its PF about once a second)")
+    console.print(f"{lost} of {PINGS} pings lost")
     if lost > MOST_LOST or max(answered, default=0) < PINGS - 1:
         raise DemoError(f"more than {MOST_LOST} pings were lost, or the last ones")
     console.out(_shown(pod), end="")
@@ -206,8 +206,9 @@ def _compare(before: list[Vf], after: list[Vf]) -> None:
     _step("the VFs on the host, before and after")
     table = Table("VF", "MAC", "MTU", "up", "alias", "")
     for then, now in zip(before, after, strict=True):
+        is_up = "yes" if now.is_up else "no"
         same = "[green]as before[/]" if then == now else f"[red]was {then}[/]"
-        table.add_row(now.name, now.mac, str(now.mtu), str(now.is_up), now.alias, same)
+        table.add_row(now.name, now.mac, str(now.mtu), is_up, now.alias, same)
     console.print(table)
     if before != after:
         raise DemoError("the VFs are not as they were")
