@@ -1,7 +1,6 @@
 """The network configuration: what stdin may say of a bond, parsed once, all faults at once."""
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,6 +14,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from sriovbond.bond.addressing import asked_ipv6, asked_mac, ipam_plugin, unread_ipam
+from sriovbond.bond.keys import (
+    IGNORED,
+    KEYS_OF_IPAM,
+    WORDS_OF_OTHERS,
+    meant,
+    missing_version,
+    passed_over,
+    unknown_keys,
+)
 from sriovbond.bond.kinds import INT_MAX, Mac, Number, absolute, in_words, whole_number
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
@@ -26,21 +35,13 @@ from sriovbond.bond.options import (
     normal_key,
 )
 from sriovbond.bond.rules import Finding, Level, judge
-from sriovbond.bond.selector import SELECTORS, LinkSelector, parsed_by
+from sriovbond.bond.selector import SELECTORS, LinkSelector, left_nothing, most_members, parsed_by
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError
 
 DEFAULT_MIIMON_MS = 100
 # at a carrier that comes after the bond one fewer is sent: with 1 none (DECISIONS 21)
 DEFAULT_ANNOUNCEMENTS = 15
-IGNORED_KEYS = (
-    # the specification's own, and those that Multus, flannel and others put into any delegate
-    "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
-    "dns", "forceAddress", "hairpinMode", "ifname", "ipMasq", "ipam", "isDefaultGateway",
-    "isGateway", "loadOnlyInlinedPlugins", "name", "pciBusID", "plugins", "prevResult",
-    "promiscMode", "resourceName", "routes", "runtimeConfig", "type",
-)  # fmt: skip
-_IGNORED = {normal_key(key) for key in IGNORED_KEYS}
 _OPTION_KEYS = by_key(OPTIONS)
 _LINK_KEYS = {
     **{key: key for key in SELECTORS},
@@ -48,8 +49,8 @@ _LINK_KEYS = {
 }
 _FAIL_OVER_MAC = "fail_over_mac"
 AUTO = "auto"
-_NEAR = 0.81  # of difflib's ratio: modes is near mode, dpMode (userspace CNI's) is not
-_NEAR_LETTERS = 2
+_MOST_KEYS = 256  # each is compared with all of ours; the longest list of an IPAM plugin has 30
+_MOST_LINKS = 64  # each is compared with each; a pod has no more VFs
 _MTU = Number(1, INT_MAX)
 
 
@@ -151,6 +152,8 @@ class NetConf(BaseModel):
     settings: Annotated[tuple[Setting, ...], Field(exclude=True)] = ()
     fail_over_mac: Annotated[str, Field(exclude=True)] = AUTO
     ipam_type: Annotated[str, Field(exclude=True)] = ""
+    ipv6: Annotated[str, Field(exclude=True)] = ""
+    unknown_keys: Annotated[tuple[str, ...], Field(exclude=True)] = ()
     warnings: Annotated[tuple[Finding, ...], Field(exclude=True)] = ()
 
     @property
@@ -159,6 +162,11 @@ class NetConf(BaseModel):
         if self.links is None or self.links_in_container is not None:
             return self.links_in_container is False
         return all(link.is_exact for link in self.links)
+
+    @property
+    def passed_over(self) -> str:
+        """The keys that nobody here reads, for whoever looks why an ADD was refused."""
+        return passed_over(self.unknown_keys)
 
     @property
     def mode(self) -> BondMode:
@@ -171,6 +179,7 @@ class NetConf(BaseModel):
 
     def situation(self) -> Situation:
         """Return what rules may judge of the configuration alone."""
+        links = self.links or ()
         return Situation(
             mode=self.mode,
             settings=self._by_name,
@@ -181,8 +190,12 @@ class NetConf(BaseModel):
             member_addresses=self.member_addresses,
             redundancy=self.redundancy,
             redundancy_level=self.redundancy_level,
-            wanted=tuple(str(link) for link in self.links or ()),
-            wanted_settings=tuple(one for link in self.links or () for one in link.settings),
+            ipv6=self.ipv6,
+            min_members=self.min_members,
+            most_members=most_members(self.links),
+            wanted=tuple(map(str, links)),
+            left_nothing=tuple(left_nothing(links)),
+            wanted_settings=tuple(one for link in links for one in link.settings),
         )
 
     def resolved_fail_over_mac(self) -> str:
@@ -207,33 +220,54 @@ class _Reading:
     given: dict[str, tuple[str, object]] = field(default_factory=dict)
     settings: dict[str, Setting] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
+    keys_of_ipam: frozenset[str] = frozenset()
 
 
-def parse_config(raw: Mapping[str, Any], cni_args: Mapping[str, str] | None = None) -> NetConf:
+def parse_config(
+    raw: Mapping[str, Any],
+    cni_args: Mapping[str, str] | None = None,
+    faults: Sequence[str] = (),
+) -> NetConf:
     """Return the configuration that stdin's object and CNI_ARGS describe.
 
-    Raises ConfigError with every fault that was found, not only the first; what the options mean
-    together is judged once each of them is understood.
+    `faults` are those of its text. Raises ConfigError with every fault that was found, not only the
+    first; what the options mean together is judged once each of them is understood.
     """
-    reading = _Reading()
-    for key, value in raw.items():
-        if value is not None:  # as good as absent, as in Go's JSON
-            _read_key(reading, key, value)
+    ipam_type, ipam_faults = ipam_plugin(raw)
+    reading = _Reading(warnings=list(unread_ipam(raw)))
+    _read_keys(reading, raw, ipam_type)
     is_understood = not reading.faults
-    reading.fields.update(_asked_mac(raw, cni_args or {}))
+    reading.faults += [*faults, *ipam_faults]
+    reading.fields.update(asked_mac(raw, cni_args or {}))
     _fill_defaults(reading)
-    config = _config(reading, _ipam_type(reading, raw))
+    config = _config(reading, ipam_type, asked_ipv6(raw, cni_args or {}))
     findings = judge(config.situation()) if is_understood else ()
     reading.faults += [str(finding) for finding in findings if finding.level is Level.CONFIG]
     if reading.faults:
-        raise ConfigError("cannot use the network configuration: " + "; ".join(reading.faults))
+        told = [*reading.faults, *filter(None, [config.passed_over])]
+        raise ConfigError("cannot use the network configuration: " + "; ".join(told))
     warnings = [finding for finding in findings if finding.level in (Level.WARNING, Level.NOTICE)]
     return config.model_copy(update={"warnings": (*reading.warnings, *warnings)})
 
 
+def _read_keys(reading: _Reading, raw: Mapping[str, Any], ipam_type: str) -> None:
+    if len(raw) > _MOST_KEYS:
+        reading.faults.append(f"at most {_MOST_KEYS} keys are wanted, {len(raw)} were found")
+        return
+    reading.keys_of_ipam = KEYS_OF_IPAM.get(ipam_type, frozenset())
+    for key, value in raw.items():
+        if value is not None:  # as good as absent, as in Go's JSON
+            _read_key(reading, key, value)
+    reading.warnings += unknown_keys(reading.unknown, ipam_type)
+    reading.warnings += missing_version(raw)
+
+
 def _read_key(reading: _Reading, key: str, value: object) -> None:
     normal = normal_key(key)
+    if normal in reading.keys_of_ipam and (normal not in _KNOWN_KEYS or isinstance(value, Mapping)):
+        return
     if normal in _OWN_KEYS:
         reading.faults += _contradiction(reading.given, normal, key, value)
     if normal == "activeslave":
@@ -247,7 +281,7 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
         _read_option(reading, key, _OPTION_KEYS[normal], value)
     elif normal in _OWN_KEYS:
         reading.fields[_OWN_KEYS[normal]] = value
-    elif normal not in _IGNORED and not key.startswith("cni.dev/"):
+    elif normal not in IGNORED and not key.startswith("cni.dev/"):
         _unknown_key(reading, key, key, _KNOWN_KEYS)
 
 
@@ -268,6 +302,9 @@ def _read_links(reading: _Reading, key: str, given: object) -> None:
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
         wanted = '"auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}] is wanted'
         reading.faults.append(f"{key}: {wanted}, {given!r} was found")
+        return
+    if len(given) > _MOST_LINKS:
+        reading.faults.append(f"{key}: at most {_MOST_LINKS} are wanted, {len(given)} were found")
         return
     reading.fields["links"] = [
         _link(reading, f"{key}.{place}", entry) for place, entry in enumerate(given)
@@ -301,23 +338,12 @@ def _read_option(reading: _Reading, key: str, row: Option, given: object) -> Non
 
 def _unknown_key(reading: _Reading, where: str, key: str, known: Mapping[str, str]) -> None:
     normal = normal_key(key)
-    alike = [one for one in known if abs(len(one) - len(normal)) <= _NEAR_LETTERS]
-    close = difflib.get_close_matches(normal, alike, n=1, cutoff=_NEAR)
-    if close:
-        reading.faults.append(f"{where!r} is no key of ours; did you mean {known[close[0]]!r}?")
+    ours = WORDS_OF_OTHERS.get(normal) if known is _KNOWN_KEYS else None
+    ours = ours or meant(normal, known)
+    if ours:
+        reading.faults.append(f"{where!r} is no key of ours; did you mean {ours!r}?")
     else:
-        text = (
-            f"the key {where!r} is not known and is passed over; remove it if it was meant for us"
-        )
-        reading.warnings.append(Finding("unknown-key", Level.WARNING, text))
-
-
-def _asked_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> dict[str, object]:
-    """Find the MAC of this attachment: the capability, then CNI_ARGS, then the config's own."""
-    runtime = raw.get("runtimeConfig")
-    if isinstance(runtime, Mapping) and runtime.get("mac"):
-        return {"mac": runtime["mac"]}
-    return {"mac": cni_args["MAC"]} if cni_args.get("MAC") else {}
+        reading.unknown.append(where)
 
 
 def _fill_defaults(reading: _Reading) -> None:
@@ -331,22 +357,7 @@ def _fill_defaults(reading: _Reading) -> None:
         settings.setdefault("num_grat_arp", default)
 
 
-def _ipam_type(reading: _Reading, raw: Mapping[str, Any]) -> str:
-    ipam = {} if raw.get("ipam") is None else raw["ipam"]
-    if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
-        reading.faults.append(f"ipam: an object with a type is wanted, {ipam!r} was found")
-        return ""
-    kind = ipam.get("type") or ""
-    if kind and kind == raw.get("type"):
-        reading.faults.append(f"ipam.type: {kind!r} is this plugin itself; name an IPAM plugin")
-    rest = ", ".join(sorted(ipam.keys() - {"type"}))
-    if rest and not kind:
-        text = f"ipam has {rest} and no type; name an IPAM plugin in ipam.type, or leave ipam out"
-        reading.warnings.append(Finding("ipam-without-type", Level.WARNING, text))
-    return kind
-
-
-def _config(reading: _Reading, ipam_type: str) -> NetConf:
+def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
     """Return what could be understood; what could not is noted in `reading`."""
     asked = reading.settings.get(_FAIL_OVER_MAC)
     understood = _model(reading).model_copy(
@@ -354,6 +365,8 @@ def _config(reading: _Reading, ipam_type: str) -> NetConf:
             "settings": tuple(reading.settings.values()),
             "fail_over_mac": str(asked.value) if asked else AUTO,
             "ipam_type": ipam_type,
+            "ipv6": ipv6,
+            "unknown_keys": tuple(reading.unknown),
         }
     )
     if understood.links_in_container is False:
@@ -381,12 +394,7 @@ def _model(reading: _Reading) -> NetConf:
         return NetConf.model_validate(reading.fields)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-    reading.faults += [_fault_words(fault) for fault in faults]
+    reading.faults += [f"{'.'.join(map(str, one['loc']))}: {in_words(one)}" for one in faults]
     broken = {fault["loc"][0] for fault in faults}
     sound = {key: value for key, value in reading.fields.items() if key not in broken}
     return NetConf.model_validate(sound)
-
-
-def _fault_words(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{where}: {in_words(fault)}"

@@ -3,6 +3,7 @@
 The bytes are those of one netlink attribute's payload, in host order but for addresses.
 """
 
+import difflib
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,9 @@ INT_MAX = 2**31 - 1
 MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS and BOND_MAX_NS_TARGETS, include/net/bonding.h
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_NO_LETTER = re.compile(r"[^a-z0-9]")
+_NEAR = 0.9  # of difflib's ratio
+_MOST_LETTERS = 40
 _BROADCAST = IPv4Address("255.255.255.255")
 _ZERO_NET = IPv4Network("0.0.0.0/8")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -122,7 +126,7 @@ class Choice:
         for known, value in self.numbers.items():
             if number == value:
                 return known
-        raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+        raise ValueError(f"{self.words()} is wanted, {given!r} was found{self._hint(name)}")
 
     def encode(self, value: OptionValue) -> bytes:
         """Pack the name's number."""
@@ -141,6 +145,15 @@ class Choice:
         if {"off", "on"} == set(self.numbers):
             given += [False, True]
         return {"enum": given}
+
+    def _hint(self, spelling: str) -> str:
+        """Ask for the name that was meant: tlb for balance-tlb, 8023ad for 802.3ad."""
+        names = {_letters(name): name for name in (*self.numbers, *self.ours)}
+        letters = _letters(spelling)
+        near = difflib.get_close_matches(letters, names, n=1, cutoff=_NEAR)
+        ending = [one for one in names.values() if one.endswith(f"-{spelling}")]
+        meant = ending[0] if len(ending) == 1 else names[near[0]] if near else ""
+        return f"; did you mean {meant!r}?" if meant else ""
 
     def words(self) -> str:
         """Name the names and their numbers."""
@@ -276,6 +289,10 @@ def _can_answer(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address) and (address in _ZERO_NET or address == _BROADCAST):
         return False
     return not (address.is_unspecified or address.is_multicast or address.is_loopback)
+
+
+def _letters(name: str) -> str:
+    return _NO_LETTER.sub("", name[:_MOST_LETTERS])
 
 
 def whole_number(given: object) -> int | None:

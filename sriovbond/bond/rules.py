@@ -14,6 +14,7 @@ from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
 
 MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
+MIN_IPV6_MTU = 1280  # RFC 8200; IPV6_MIN_MTU: below it the kernel takes IPv6 off the link
 
 
 class Level(StrEnum):
@@ -229,6 +230,16 @@ def _mtu_too_small(seen: Situation) -> Iterator[str]:
             yield f"an MTU of {seen.mtu} is asked for, and {member} takes {member.link.min_mtu}"
 
 
+def _mtu_below_ipv6(seen: Situation) -> Iterator[str]:
+    if seen.ipv6 and seen.mtu and MIN_MTU <= seen.mtu < MIN_IPV6_MTU:
+        yield f"the MTU would be {seen.mtu}, and {seen.ipv6} is asked for; IPv6 needs {MIN_IPV6_MTU}"
+
+
+def _too_few_links(seen: Situation) -> Iterator[str]:
+    if seen.most_members is not None and seen.most_members < seen.min_members:
+        yield f"`links` names {seen.most_members} and minMembers is {seen.min_members}"
+
+
 def _lacp_over_vf(seen: Situation) -> Iterator[str]:
     if seen.mode is BondMode.LACP:
         for member in seen.members:
@@ -270,6 +281,12 @@ def _pf_without_carrier(seen: Situation) -> Iterator[str]:
 def _member_twice(seen: Situation) -> Iterator[str]:
     for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
         yield f"links ask for {name} {seen.wanted.count(name)} times"
+    for later, earlier in seen.left_nothing:
+        if seen.wanted[later] != seen.wanted[earlier]:
+            yield (
+                f"links.{later} asks for {seen.wanted[later]}, all of which links.{earlier}, "
+                f"{seen.wanted[earlier]}, takes before it"
+            )
     names = [member.name for member in seen.members]  # which two different altnames may mean
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"links ask for {name!r} {names.count(name)} times, by different names"
@@ -300,6 +317,8 @@ RULES: tuple[Rule, ...] = (
     Rule("delay-no-multiple", Level.CONFIG, "The kernel would silently round the delay down, or refuse it without miimon.", "choose a multiple of miimon", _uneven_delay),
     Rule("mac-with-active", Level.CONFIG, "With fail_over_mac active the bond's MAC is the active member's and changes with it.", "leave the MAC out, or ask for failOverMac none", _mac_with_active),
     Rule("mtu-too-small", Level.CONFIG, "IPv4 needs packets of 68 bytes.", "ask for a larger MTU", _mtu_too_small),
+    Rule("address-needs-larger-mtu", Level.CONFIG, "Below 1280 bytes the kernel takes IPv6 off the link and refuses the address.", "ask for an MTU of 1280 at least, or leave the IPv6 address out", _mtu_below_ipv6),
+    Rule("too-few-links", Level.CONFIG, "Each name means one interface, so fewer could never be bonded than minMembers asks for.", "name more, set minMembers, or leave `links` out, which takes every VF of the pod", _too_few_links),
     Rule("member-twice", Level.CONFIG, "A bond over one link has no redundancy.", "name each link once", _member_twice),
     Rule("queue-id-twice", Level.CONFIG, "The kernel gives a transmit queue to one member only (bond_option_queue_id_set).", "give each member its own queue_id", _queue_twice),
     Rule("vf-mac-held-by-pf", Level.REFUSED, "Without trust a VF keeps its administrative MAC. The kernel fails to change it (EADDRNOTAVAIL); under follow the traffic stops at the failover.", "use active-backup with failOverMac active (the default) and no `mac`, or give the VF trust on, or give all members the same MAC", _held_mac),
@@ -333,6 +352,7 @@ RULES: tuple[Rule, ...] = (
 
 FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads.", "remove it if it was meant for this plugin", _elsewhere),
+    Rule("cni-version-missing", Level.WARNING, "Without cniVersion results are those of 0.1.0: no interface and no MAC, so network-status lacks them.", "write cniVersion 1.0.0, or 0.4.0 for Multus 3", _elsewhere),
     Rule("ipam-without-type", Level.WARNING, "Without a type no IPAM plugin is executed, whatever else `ipam` says: the pod gets no address.", "name the plugin in ipam.type, or leave `ipam` out", _elsewhere),
     Rule("too-few-members", Level.REFUSED, "Fewer links can be bonded than minMembers asks for; the message lists each link and why it was not taken.", "ask for a VF on each of two PFs in networks before the bond's, or set minMembers to 1", _elsewhere),
     Rule("userspace-driver", Level.REFUSED, "A VF given to this pod is bound to vfio-pci or uio, so the kernel has no interface of it.", "bond it in the guest or in DPDK, or bind it to its kernel driver", _elsewhere),

@@ -1,6 +1,8 @@
 """One entry of `links`: which links it means, and their own options in the bond."""
 
 import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -50,7 +52,8 @@ class LinkSelector(BaseModel):
     def _selects(self) -> Self:
         if not self.wanted:
             raise ValueError(f"one of {', '.join(SELECTORS)} is wanted, none was found")
-        if self.is_exact and len(self.name or "") > ALTNAME_MAX:
+        name = self.name or ""
+        if not _PATTERN.search(name) and len(name) > ALTNAME_MAX:
             raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")
         return self
 
@@ -65,6 +68,13 @@ class LinkSelector(BaseModel):
         """True where it is one interface's name and nothing else, as bond-cni has it."""
         return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")
 
+    def takes_all_of(self, later: Self) -> bool:
+        """Say whether whatever `later` means is surely meant by this one, too."""
+        return all(
+            _is_within(later.wanted[key], wanted) if key in later.wanted else False
+            for key, wanted in self.wanted.items()
+        )
+
     def __str__(self) -> str:
         return ", ".join(f"{key} {value!r}" for key, value in self.wanted.items())
 
@@ -73,3 +83,24 @@ class LinkSelector(BaseModel):
         """The options asked for."""
         asked = {"prio": self.prio, "queue_id": self.queue_id}
         return tuple(Setting(name, value) for name, value in asked.items() if value is not None)
+
+
+def _is_within(value: str, wanted: str) -> bool:
+    """Say whether all that one text of a selector means, another one means."""
+    return value == wanted or (not _PATTERN.search(value) and fnmatchcase(value, wanted))
+
+
+def most_members(links: Sequence[LinkSelector] | None) -> int | None:
+    """Return how many members `links` can give, None where only the pod's links tell."""
+    if links is None or not all(link.is_exact for link in links):
+        return None
+    return len({link.name for link in links})
+
+
+def left_nothing(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
+    """Yield the entries that an earlier one leaves nothing, and the earlier ones, by place."""
+    for place, link in enumerate(links):
+        takers = (other for other in range(place) if links[other].takes_all_of(link))
+        earlier = next(takers, None)
+        if earlier is not None:
+            yield place, earlier

@@ -30,7 +30,9 @@ class Situation:
 
     `wanted` and `wanted_settings` are what all entries of `links` ask for, and their options;
     `later` are the pod's networks with a device that come after the bond; `is_mtu_asked` tells
-    that `mtu` is the configuration's and not the members' smallest.
+    that `mtu` is the configuration's and not the members' smallest. `ipv6` is an address of it that
+    the bond would get; `most_members` as many as names alone can give; `left_nothing` the places of
+    entries with those of the earlier ones that take all they mean.
     """
 
     mode: BondMode
@@ -43,7 +45,11 @@ class Situation:
     member_addresses: str = "flush"
     redundancy: Redundancy = Redundancy.PREFER
     redundancy_level: RedundancyLevel = RedundancyLevel.PF
+    ipv6: str = ""
+    min_members: int = 1
+    most_members: int | None = None
     wanted: tuple[str, ...] = ()
+    left_nothing: tuple[tuple[int, int], ...] = ()
     wanted_settings: tuple[Setting, ...] = ()
     later: tuple[str, ...] = ()
 

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sriovbond.bond.config import (
-    IGNORED_KEYS,
     MemberAddresses,
     NetConf,
     Policy,
     parse_config,
 )
+from sriovbond.bond.keys import IGNORED_KEYS
 from sriovbond.bond.kinds import Number
 from sriovbond.bond.options import OPTIONS, BondMode, Option
+from sriovbond.bond.rules import Level
 from sriovbond.bond.schema import camel_case
 from sriovbond.errors import ConfigError
 from tests.support.builders import a_netconf
@@ -276,6 +277,13 @@ def test_faults_of_keys_and_of_their_combination_are_told_at_once() -> None:
     assert "[two-monitors]" in message
 
 
+def test_a_fault_of_ipam_does_not_hide_those_of_combinations() -> None:
+    message = refused(ipam=1, miimon=100, arp_interval=100, arp_ip_target=["192.0.2.1"])
+
+    assert "ipam: " in message
+    assert "[two-monitors]" in message
+
+
 def test_a_combination_is_not_judged_while_an_option_is_not_understood() -> None:
     message = refused(mode="802.3add", lacp_rate="fast")
 
@@ -305,6 +313,12 @@ def test_auto_beside_another_fail_over_mac_is_refused() -> None:
     assert "contradicts" in refused(failOverMac="auto", fail_over_mac="none")
 
 
+LINKS_ELSEWHERE = (
+    "slaves", "Slave", "port", "ports", "ports-config", "interfaces", "interface", "members",
+    "member", "nics", "ifaces",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
@@ -322,6 +336,9 @@ def test_auto_beside_another_fail_over_mac_is_refused() -> None:
         ("logfiles", "logFile"),
         ("polciy", "policy"),
         ("macs", "mac"),
+        *((key, "links") for key in LINKS_ELSEWHERE),
+        ("bond_mode", "mode"),
+        ("bonding-mode", "mode"),
     ],
 )
 def test_a_near_miss_is_refused_with_the_name_meant(key: str, meant: str) -> None:
@@ -334,12 +351,246 @@ def test_a_near_miss_in_a_link_is_refused_with_the_name_meant() -> None:
     assert "'links.0.queue_ids' is no key of ours; did you mean 'queue_id'?" in message
 
 
+def test_a_refusal_names_the_keys_that_were_passed_over() -> None:
+    message = refused(mode="fast", vlan=7, links=[{"name": "net1", "comment": "left"}, *LINKS])
+
+    assert "mode: one of " in message
+    assert message.endswith("; not known and passed over: 'vlan', 'links.0.comment' [unknown-key]")
+
+
+def test_of_many_unknown_keys_a_refusal_names_a_few_and_their_number() -> None:
+    message = refused(mode="fast", **{f"x{number}{'x' * 200}": 1 for number in range(100)})
+
+    assert "and 90 more" not in message
+    assert "90 more [unknown-key]" in message
+    assert len(message) < 2000
+
+
+def test_a_configuration_has_a_bounded_number_of_keys_and_links() -> None:
+    assert "at most 256 keys are wanted" in refused(**{f"x{one}": 1 for one in range(257)})
+    names = [{"name": f"net{number}"} for number in range(65)]
+    assert "links: at most 64 are wanted, 65 were found" in refused(links=names)
+
+
+CALICO = {
+    "datastore_type": "kubernetes",
+    "kubernetes": {"kubeconfig": "/etc/cni/net.d/calico-kubeconfig"},
+    "log_level": "info",
+    "nodename": "worker-0",
+    "policy": {"type": "k8s"},
+    "ipam": {"type": "calico-ipam", "assign_ipv4": "true"},
+}
+
+
+def test_what_calico_ipam_reads_beside_ipam_is_passed_over_silently() -> None:
+    config = a_netconf(**CALICO)
+
+    assert config.warnings == ()
+    assert config.policy is Policy.DEFAULT
+
+
+@pytest.mark.parametrize("type_", ["host-local", "whereabouts", "some-ipam"])
+def test_beside_another_ipam_plugin_calicos_policy_is_a_fault(type_: str) -> None:
+    assert "policy: Input should be 'strict'" in refused(**{**CALICO, "ipam": {"type": type_}})
+
+
+def test_a_policy_of_ours_holds_beside_calico_ipam() -> None:
+    config = a_netconf(**{**CALICO, "policy": "strict"})
+
+    assert (config.policy, config.warnings) == (Policy.STRICT, ())
+
+
+@pytest.mark.parametrize(
+    ("ipam", "level"),
+    [
+        ({}, Level.WARNING),
+        ({"type": "host-local"}, Level.WARNING),
+        ({"type": "calico-ipam"}, Level.WARNING),
+        ({"type": "some-ipam"}, Level.NOTICE),
+    ],
+    ids=str,
+)
+def test_strict_refuses_an_unknown_key_only_where_no_ipam_plugin_can_mean_it(
+    ipam: dict[str, str], level: Level
+) -> None:
+    config = a_netconf(ipam=ipam, vlan=7, policy="strict")
+
+    assert [(one.rule, one.level) for one in config.warnings] == [("unknown-key", level)]
+
+
+@pytest.mark.parametrize("type_", ["calico-ipam", "some-ipam"])
+def test_a_near_miss_is_an_error_beside_any_ipam_plugin(type_: str) -> None:
+    assert "did you mean 'miimon'?" in refused(ipam={"type": type_}, miimmon=100)
+    assert "did you mean 'links'?" in refused(ipam={"type": type_}, slaves=[])
+
+
+@pytest.mark.parametrize("version", [{}, {"cniVersion": ""}, {"cniVersion": None}], ids=str)
+def test_a_missing_version_is_a_warning_with_what_it_costs(version: dict[str, Any]) -> None:
+    [warning] = parse_config({"type": "sriovbond", **version}).warnings
+
+    assert warning.rule == "cni-version-missing"
+    assert "no interface and no MAC" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("tlb", "balance-tlb"),
+        ("alb", "balance-alb"),
+        ("xor", "balance-xor"),
+        ("rr", "balance-rr"),
+        ("8023ad", "802.3ad"),
+        ("802.3-AD", "802.3ad"),
+        ("active_backup", "active-backup"),
+        ("activebackup", "active-backup"),
+        ("Active Backup", "active-backup"),
+        ("brodcast", "broadcast"),
+    ],
+)
+def test_a_wrong_spelling_of_a_mode_is_refused_with_the_right_one(given: str, meant: str) -> None:
+    message = refused(mode=given)
+
+    assert f"{given!r} was found; did you mean {meant!r}?" in message
+
+
+@pytest.mark.parametrize("given", ["fast", "balance", "", "lb", "x" * 5000])
+def test_a_spelling_that_is_near_no_mode_has_no_hint(given: str) -> None:
+    assert "did you mean" not in refused(mode=given)
+
+
+def test_the_hint_is_for_every_option_with_names() -> None:
+    assert "did you mean 'layer3+4'?" in refused(mode="lacp", xmit_hash_policy="layer3_4")
+    assert "did you mean 'active'?" in refused(failOverMac="actve")
+
+
+V6 = "2001:db8::5/64"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"ipam": {"type": "static", "addresses": [{"address": "192.0.2.1/24"}, {"address": V6}]}},
+        {"ipam": {"type": "static"}, "runtimeConfig": {"ips": ["192.0.2.1/24", V6]}},
+        {"ipam": {"type": "static"}, "args": {"cni": {"ips": [V6]}}},
+        {"ipam": {"type": "host-local", "subnet": "2001:db8::/64"}},
+        {"ipam": {"type": "host-local", "ranges": [[{"subnet": "2001:db8::/64"}]]}},
+        {"ipam": {"type": "whereabouts", "range": "2001:db8::5-2001:db8::9/64"}},
+        {"ipam": {"type": "whereabouts", "ipRanges": [{"range": "2001:db8::/64"}]}},
+    ],
+    ids=str,
+)
+def test_an_mtu_that_ipv6_does_not_fit_into_is_refused_beside_an_ipv6_address(
+    keys: dict[str, Any],
+) -> None:
+    assert "[address-needs-larger-mtu]" in refused(mtu=500, **keys)
+    assert a_netconf(mtu=1280, **keys).ipv6 != ""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"ipam": {"type": "static", "addresses": [{"address": "192.0.2.1/24"}]}},
+        {
+            "ipam": {"type": "static", "addresses": [{"address": V6}]},
+            "runtimeConfig": {"ips": ["192.0.2.1/24"]},
+        },
+        {"ipam": {"addresses": [{"address": V6}]}},
+        {"runtimeConfig": {"ips": [V6]}},
+        {"ipam": {"type": "static", "addresses": [{"address": 7}, "x"], "ranges": [7, [7]]}},
+    ],
+    ids=str,
+)
+def test_a_small_mtu_is_taken_where_no_ipv6_address_is_asked_for(keys: dict[str, Any]) -> None:
+    assert a_netconf(mtu=500, **keys).mtu == 500
+
+
+def test_an_ipv6_address_of_cni_args_needs_its_mtu() -> None:
+    raw = {"cniVersion": "1.0.0", "mtu": 500, "ipam": {"type": "static"}}
+
+    with pytest.raises(ConfigError, match="address-needs-larger-mtu"):
+        parse_config(raw, {"IP": f"192.0.2.1/24,{V6}"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"links": []}, "`links` names 0 and minMembers is 2"),
+        ({"links": [], "minMembers": 1}, "`links` names 0 and minMembers is 1"),
+        ({"links": LINKS[:1]}, "`links` names 1 and minMembers is 2"),
+        ({"links": LINKS, "minMembers": 3}, "`links` names 2 and minMembers is 3"),
+    ],
+    ids=str,
+)
+def test_names_that_can_never_be_enough_are_refused(keys: dict[str, Any], words: str) -> None:
+    message = refused(**keys)
+
+    assert words in message
+    assert "[too-few-links]" in message
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"links": LINKS[:1], "minMembers": 1},
+        {"links": [{"name": "net*"}]},
+        {"links": [{"resource": "example.com/vf"}]},
+    ],
+    ids=str,
+)
+def test_links_that_may_be_enough_are_taken(keys: dict[str, Any]) -> None:
+    assert a_netconf(**keys).links is not None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"name": "net*"}, {"name": "net1"}),
+        ({"name": "net1"}, {"name": "net1", "network": "a"}),
+        ({"network": "a*"}, {"network": "a1", "pf": "ens*"}),
+        ({"resource": "x/*"}, {"resource": "x/y"}),
+        ({"pci": "0000:01:*"}, {"pci": "0000:01:10.0"}),
+    ],
+    ids=str,
+)
+def test_an_entry_that_an_earlier_one_leaves_nothing_is_refused(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
+    message = refused(links=[first, second])
+
+    assert "links.1 asks for " in message
+    assert "all of which links.0, " in message
+    assert "[member-twice]" in message
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"name": "net1"}, {"name": "net*"}),
+        ({"name": "net1", "network": "a"}, {"network": "a"}),
+        ({"network": "a*"}, {"network": "*a"}),
+        ({"name": "net1"}, {"pf": "net1"}),
+    ],
+    ids=str,
+)
+def test_an_entry_for_which_something_may_be_left_is_taken(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
+    assert len(a_netconf(links=[first, second]).links or ()) == 2
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "a\\b", "a\0b"])
+def test_an_ipam_plugin_is_named_by_a_file_name(name: str) -> None:
+    told = refused(ipam={"type": name})
+
+    assert f"ipam.type: the file name of an IPAM plugin is wanted, {name!r} was found" in told
+
+
 OTHERS_KEYS = """
-    vlan vlanId vlanQoS vlanProto vlanTrunk bandwidth master ports bridge delegate delegates trust
+    vlan vlanId vlanQoS vlanProto vlanTrunk bandwidth master bridge delegate delegates trust
     promisc promiscuous spoofchk macspoofchk link_state linkState min_tx_rate max_tx_rate qos
     logLevel logToStderr kubeconfig ibKubernetesEnabled rdmaIsolation pkey link_guid state
-    sysctl allmulti txQLen hwaddr kernelpath device interfaces members slaves bond description
-    labels namespace confDir binDir readinessindicatorfile dpMode host uplink port node timeout
+    sysctl allmulti txQLen hwaddr kernelpath device bond description
+    labels namespace confDir binDir readinessindicatorfile dpMode host uplink node timeout
     isolated ranges dataDir mask keepalive disableContainerInterface preserveDefaultVlan ips
 """.split()  # noqa: SIM905 - a list of words reads better so
 
@@ -354,7 +605,11 @@ def test_a_key_of_another_plugin_is_passed_over_with_a_warning(key: str) -> None
 
 @pytest.mark.parametrize("key", [*IGNORED_KEYS, "cni.dev/valid-attachments", "cni.dev/anything"])
 def test_a_key_that_others_put_there_is_passed_over_silently(key: str) -> None:
-    raw = {"type": "sriovbond", key: {"type": "host-local"} if key == "ipam" else "1"}
+    raw = {
+        "type": "sriovbond",
+        "cniVersion": "1.0.0",
+        key: {"type": "host-local"} if key == "ipam" else "1",
+    }
 
     assert parse_config(raw).warnings == ()
 

@@ -210,6 +210,31 @@ CASES = (
         near_members=two_vfs(),
     ),
     Case(
+        "member-twice",
+        {"links": [{"name": "net*"}, {"name": "net1"}]},
+        words=("links.1 asks for name 'net1'", "links.0, name 'net*', takes before it"),
+        near={"links": [{"name": "net1"}, {"name": "net*"}]},
+    ),
+    Case(
+        "address-needs-larger-mtu",
+        {"mtu": 500, "ipam": {"type": "host-local", "subnet": "2001:db8::/64"}},
+        words=("the MTU would be 500", "2001:db8::/64 is asked for", "1280"),
+        near={"mtu": 1280, "ipam": {"type": "host-local", "subnet": "2001:db8::/64"}},
+    ),
+    Case(
+        "address-needs-larger-mtu",
+        {"ipam": {"type": "host-local", "subnet": "2001:db8::/64"}},
+        two_vfs(link={"mtu": 500}),
+        words=("the MTU would be 500",),
+        near={"ipam": {"type": "host-local", "subnet": "192.0.2.0/24"}},
+    ),
+    Case(
+        "too-few-links",
+        {"links": [{"name": "net1"}]},
+        words=("names 1", "minMembers is 2"),
+        near=links({}, {}),
+    ),
+    Case(
         "queue-id-twice",
         links({"queue_id": 3}, {"queue_id": 3}),
         words=("queue_id 3 is asked for 2 members",),

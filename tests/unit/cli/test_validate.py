@@ -23,7 +23,7 @@ MANIFESTS = [
     if path.suffix in {".conf", ".yaml"}
     and '"type": "sriovbond"' in path.read_text(encoding="utf-8")
 ]
-OURS = {"type": "sriovbond", "name": "net"}
+OURS = {"cniVersion": "1.0.0", "type": "sriovbond", "name": "net"}
 
 
 def test_a_valid_configuration_is_called_so(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_each_of_our_plugins_in_a_list_is_judged_and_no_other(tmp_path: Path) ->
     others = {"type": "sriov", "mode": "none of ours"}
     plugins = [others, {**OURS, "mtu": "x"}, {**OURS, "miimon": 0}, {**OURS, "mode": "fast"}, 7]
 
-    answer = validate(tmp_path, {"name": "net", "plugins": plugins})
+    answer = validate(tmp_path, {"cniVersion": "1.0.0", "name": "net", "plugins": plugins})
 
     assert answer.exit_code == 1
     assert answer.stdout.startswith("warning: plugins[2] (sriovbond): miimon 0")

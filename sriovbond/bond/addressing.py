@@ -1,0 +1,96 @@
+"""What a configuration says of addresses: the MAC, the IPAM plugin, and whether IPv6 is wanted."""
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Interface, ip_interface
+from typing import Any
+
+from sriovbond.bond.rules import Finding, Level
+
+_NOT_IN_FILE_NAMES = frozenset("/\\\0")
+_OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # the later words of a runtime for `ips`
+
+
+def asked_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> dict[str, object]:
+    """Return the MAC of this attachment, by its key: the capability's goes before that of CNI_ARGS.
+
+    Without either it is empty: then the configuration's own holds.
+    """
+    runtime = raw.get("runtimeConfig")
+    if isinstance(runtime, Mapping) and runtime.get("mac"):
+        return {"mac": runtime["mac"]}
+    return {"mac": cni_args["MAC"]} if cni_args.get("MAC") else {}
+
+
+def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the name of the IPAM plugin, "" for none, and what is wrong with it."""
+    ipam = {} if raw.get("ipam") is None else raw["ipam"]
+    if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
+        return "", [f"ipam: an object with a type is wanted, {ipam!r} was found"]
+    name = ipam.get("type") or ""
+    if name and name == raw.get("type"):
+        return name, [f"ipam.type: {name!r} is this plugin itself; name an IPAM plugin"]
+    if name in {".", ".."} or not _NOT_IN_FILE_NAMES.isdisjoint(name):
+        return name, [f"ipam.type: the file name of an IPAM plugin is wanted, {name!r} was found"]
+    return name, []
+
+
+def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield a warning where `ipam` says something that no plugin will read."""
+    ipam = raw.get("ipam")
+    if not isinstance(ipam, Mapping) or ipam.get("type"):
+        return
+    rest = ", ".join(sorted(ipam.keys() - {"type"}))
+    if rest:
+        text = f"ipam has {rest} and no type; name an IPAM plugin in ipam.type, or leave ipam out"
+        yield Finding("ipam-without-type", Level.WARNING, text)
+
+
+def asked_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:
+    """Return an IPv6 address or range that the bond would get one of, "" where none is told.
+
+    As static has it, what the runtime asks for replaces the addresses of the configuration.
+    """
+    if not isinstance(raw.get("ipam"), Mapping) or not raw["ipam"].get("type"):
+        return ""
+    asked = [text for place in _OVERRIDES for text in _texts(_at(raw, *place), "ips")]
+    own = [
+        text for one in _entries(raw["ipam"].get("addresses")) for text in _texts(one, "address")
+    ]
+    told = (*(asked or own), *cni_args.get("IP", "").split(","), *_ranges(raw["ipam"]))
+    return next((text for text in told if _is_ipv6(text)), "")
+
+
+def _ranges(ipam: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ranges of host-local and of whereabouts."""
+    yield from (ipam[key] for key in ("subnet", "range") if isinstance(ipam.get(key), str))
+    sets = ipam.get("ranges")
+    for entries in (*(sets if isinstance(sets, list) else ()), ipam.get("ipRanges")):
+        for entry in _entries(entries):
+            yield from (
+                entry[key] for key in ("subnet", "range") if isinstance(entry.get(key), str)
+            )
+
+
+def _texts(value: object, key: str) -> list[str]:
+    told = value.get(key) if isinstance(value, Mapping) else None
+    return [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, str)]
+
+
+def _entries(value: object) -> list[Mapping[str, Any]]:
+    entries = value if isinstance(value, list) else []
+    return [entry for entry in entries if isinstance(entry, Mapping)]
+
+
+def _at(value: object, *keys: str) -> object:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        # whereabouts takes FIRST-LAST/LENGTH, too
+        return isinstance(ip_interface(re.sub(r"-[^/]*", "", text)), IPv6Interface)
+    except ValueError:
+        return False

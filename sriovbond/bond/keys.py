@@ -1,0 +1,96 @@
+"""Whose the keys of a configuration are: ours, others', or a wrong spelling of ours."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from sriovbond.bond.options import normal_key
+from sriovbond.bond.rules import Finding, Level
+
+IGNORED_KEYS = (
+    # the specification's own, and those that Multus, flannel and others put into any delegate
+    "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
+    "dns", "forceAddress", "hairpinMode", "ifname", "ipMasq", "ipam", "isDefaultGateway",
+    "isGateway", "loadOnlyInlinedPlugins", "name", "pciBusID", "plugins", "prevResult",
+    "promiscMode", "resourceName", "routes", "runtimeConfig", "type",
+)  # fmt: skip
+IGNORED: Final = frozenset(normal_key(key) for key in IGNORED_KEYS)
+
+WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # what nmstate, netplan, iproute2, ifcfg files and NetworkManager call members and mode
+        **dict.fromkeys(
+            (
+                "iface", "ifaces", "interface", "interfaces", "member", "members", "nic", "nics",
+                "port", "ports", "portsconfig", "slave", "slaves",
+            ),
+            "links",
+        ),
+        **dict.fromkeys(("bondmode", "bondingmode"), "mode"),
+    }
+)  # fmt: skip
+"""Normal keys that mean a key of ours: passed over, the bond would be made of something else."""
+
+_CONTAINERNETWORKING = ("dhcp", "host-local", "static")  # plugins/ipam: they read `ipam` alone
+_CALICO = """
+    container_settings dataplane_options datastore_type endpoint_status_dir etcd_authority
+    etcd_ca_cert_file etcd_cert_file etcd_discovery_srv etcd_endpoints etcd_key_file etcd_scheme
+    feature_control hostname include_default_routes ipam_lock_file kubernetes log_file_max_age
+    log_file_max_count log_file_max_size log_file_path log_level nodename nodename_file
+    nodename_file_optional num_queues policy policy_setup_timeout_seconds readiness_gates
+    require_mtu_file
+""".split()  # noqa: SIM905 - a list of words reads better so
+
+KEYS_OF_IPAM: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        **dict.fromkeys((*_CONTAINERNETWORKING, "whereabouts"), frozenset[str]()),
+        # projectcalico/calico: cni-plugin/pkg/types/types.go, NetConf
+        "calico-ipam": frozenset(normal_key(key) for key in _CALICO),
+    }
+)
+"""By ipam.type, the normal keys beside `ipam` that the IPAM plugin reads."""
+
+_NEAR = 0.81  # of difflib's ratio: modes is near mode, dpMode (userspace CNI's) is not
+_NEAR_LETTERS = 2
+_MOST_TOLD = 10
+_MOST_CHARACTERS = 80
+
+
+def meant(normal: str, known: Mapping[str, str]) -> str:
+    """Return the known key that a wrong spelling stands for, "" where none is near."""
+    alike = [one for one in known if abs(len(one) - len(normal)) <= _NEAR_LETTERS]
+    close = difflib.get_close_matches(normal, alike, n=1, cutoff=_NEAR)
+    return known[close[0]] if close else ""
+
+
+def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
+    """Yield a finding for each key that is not known.
+
+    An IPAM plugin that is not known either may read it: then `policy: strict` must not refuse it.
+    """
+    is_surely_unread = not ipam_type or ipam_type in KEYS_OF_IPAM
+    level = Level.WARNING if is_surely_unread else Level.NOTICE
+    for place in places:
+        words = "is not known and is passed over; remove it if it was meant for us"
+        yield Finding("unknown-key", level, f"the key {place[:_MOST_CHARACTERS]!r} {words}")
+
+
+def passed_over(places: Sequence[str]) -> str:
+    """Name the keys that are not known, for whoever looks why an ADD was refused."""
+    if not places:
+        return ""
+    more = len(places) - _MOST_TOLD
+    told = [repr(place[:_MOST_CHARACTERS]) for place in places[:_MOST_TOLD]]
+    told += [f"{more} more"] if more > 0 else []
+    return f"not known and passed over: {', '.join(told)} [unknown-key]"
+
+
+def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
+    """Yield a warning where the configuration has no cniVersion."""
+    if not raw.get("cniVersion"):
+        text = (
+            "cniVersion is missing, which means 0.1.0: its results have no interface and no MAC, "
+            'so network-status lacks them; write "cniVersion": "1.0.0"'
+        )
+        yield Finding("cni-version-missing", Level.WARNING, text)
