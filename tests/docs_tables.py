@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -19,12 +20,27 @@ FIGURES: Final = CHECKOUT / "docs" / "bench.json"
 """What the last `make bench` wrote that is told of: copied there by hand."""
 
 
-def readme() -> str:
-    """Return the README with every table between its markers as the code has it now."""
-    text = README.read_text(encoding="utf-8")
-    for part, table in PARTS.items():
-        text = _replaced(text, part, table())
-    return _replaced(text, "figures", rows.table(rows.read(FIGURES)))
+PAGES: Final = (README, *sorted((CHECKOUT / "docs").glob("*.md")))
+"""What users read; each may hold tables between markers."""
+_BEGIN: Final = re.compile("<!-- begin: ([a-z]+) -->\n")
+
+
+def tables() -> Mapping[str, Callable[[], str]]:
+    """Return how each table of the pages is made, by the name that its markers have."""
+    return {**PARTS, "figures": lambda: rows.table(rows.read(FIGURES))}
+
+
+def page(path: Path) -> str:
+    """Return a page with every table between its markers as the code has it now."""
+    text, known = path.read_text(encoding="utf-8"), tables()
+    for part in _BEGIN.findall(text):
+        text = _replaced(text, part, known[part]())
+    return text
+
+
+def parts_of(path: Path) -> list[str]:
+    """Return the names of the tables that a page holds."""
+    return _BEGIN.findall(path.read_text(encoding="utf-8"))
 
 
 def schema() -> str:
@@ -38,7 +54,11 @@ def bench_picture() -> str:
 
 
 GENERATED: Final[Mapping[Path, Callable[[], str]]] = MappingProxyType(
-    {README: readme, SCHEMA: schema, FIGURES.with_suffix(".svg"): bench_picture}
+    {
+        **{path: partial(page, path) for path in PAGES},
+        SCHEMA: schema,
+        FIGURES.with_suffix(".svg"): bench_picture,
+    }
 )
 
 

@@ -24,10 +24,11 @@ from sriovbond.health import PROBES
 from tests import docs_tables
 from tests.docs_tables import CHECKOUT, README
 
-PAGES = sorted(CHECKOUT.glob("*.md"))
+PAGES = sorted({*CHECKOUT.glob("*.md"), *docs_tables.PAGES})
 MANIFESTS = sorted(
     path for path in (CHECKOUT / "manifests").iterdir() if path != docs_tables.SCHEMA
 )
+USERS_READ = "".join(path.read_text(encoding="utf-8") for path in docs_tables.PAGES)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -162,6 +163,12 @@ def test_the_schema_is_printed_by_the_command_line() -> None:
     assert _printed("schema") == docs_tables.schema()
 
 
+def test_every_table_is_in_one_page() -> None:
+    held = [part for path in docs_tables.PAGES for part in docs_tables.parts_of(path)]
+
+    assert sorted(held) == sorted(docs_tables.tables())
+
+
 @pytest.mark.parametrize("path", docs_tables.GENERATED, ids=lambda path: path.name)
 def test_what_is_generated_is_current(path: Path) -> None:
     written = path.read_text(encoding="utf-8")
@@ -197,18 +204,18 @@ def _leads_somewhere(page: Path, link: str) -> bool:
     return target.exists() and (not anchor or anchor in _anchors(target))
 
 
-def test_every_id_of_a_message_is_in_the_readme_and_no_other() -> None:
-    told = set(RULE.findall(README.read_text(encoding="utf-8")))
+def test_every_id_of_a_message_is_in_the_docs_and_no_other() -> None:
+    told = set(RULE.findall(USERS_READ))
 
     rules = {rule.id for rule in (*RULES, *FOUND_ELSEWHERE)}
     assert _ids_in_code() <= told | rules
     assert told <= rules | {probe.id for probe in PROBES}
 
 
-def test_every_error_code_of_ours_is_in_the_readme() -> None:
+def test_every_error_code_of_ours_is_in_the_docs() -> None:
     ours = {code for _, code in dispatch.CODES} | {dispatch.IPAM, dispatch.INTERNAL}
 
-    told = re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    told = re.findall(r"^\| (\d+) \|", USERS_READ, re.MULTILINE)
 
     assert {int(code) for code in ours} <= {int(code) for code in told}
 
@@ -221,8 +228,8 @@ def test_no_page_names_what_only_the_authors_have(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_of_happening_is_in_the_readme_with_its_type(kind: Kind) -> None:
-    rows = [line for line in README.read_text().splitlines() if f"`{kind}`" in line]
+def test_every_kind_of_happening_is_in_the_docs_with_its_type(kind: Kind) -> None:
+    rows = [line for line in USERS_READ.splitlines() if f"`{kind}`" in line]
 
     [row] = [line for line in rows if line.startswith("| `Bond")]
     assert row.split(" | ")[1] == ("Warning" if kind in WARNINGS else "Normal")
