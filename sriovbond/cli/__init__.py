@@ -1,6 +1,7 @@
 """The command line, for people: what stands, what a configuration means, and a way out."""
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sriovbond import __version__
-from sriovbond.errors import SriovbondError
+from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 
 if TYPE_CHECKING:
@@ -208,13 +209,27 @@ def agent(config: Path | None, install: Path | None, *, check: bool, alive: bool
 
 def _serve(given: "Settings", install: Path | None) -> None:
     from sriovbond.agent import server  # noqa: PLC0415
-    from sriovbond.shim.install import install as put  # noqa: PLC0415
 
-    if install and put(install):
-        click.echo(f"the shim is installed in {install}", err=True)
+    if install:
+        _install_shim(install)
     has_ended = _served_with_events(given) if given.kubernetes_events else server.serve(given)
     if not has_ended:
         os._exit(1)  # a worker that hangs would hold up the interpreter's end
+
+
+def _install_shim(folder: Path) -> None:
+    """Put the shim into the folder; go on with the one that is there where that cannot be."""
+    from sriovbond import log  # noqa: PLC0415
+    from sriovbond.shim import install  # noqa: PLC0415
+
+    try:
+        if install.install(folder):
+            click.echo(f"the shim is installed in {folder}", err=True)
+    except MachineError as error:
+        if not install.is_installed(folder):
+            raise
+        kept = "the shim that is there is used; mend this and restart the agent to have the new one"
+        log.event(logging.ERROR, f"{error.message}; {kept}")
 
 
 def _served_with_events(given: "Settings") -> bool:

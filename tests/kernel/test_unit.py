@@ -163,3 +163,13 @@ def test_the_sandbox_is_there(service: Service) -> None:
 def _own_bounding_set() -> str:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split("\t")[1] for line in lines if line.startswith("CapBnd"))
+
+
+def test_an_agent_that_cannot_start_is_tried_for_ever(service: Service) -> None:
+    # as many as systemd would give up at, and more
+    with service.overridden("[Service]\nExecStart=\nExecStart=/bin/false\n"):
+        wait_for(lambda: int(service.state()["NRestarts"]) > 6)
+        state = service.state()["ActiveState"]
+
+    assert state == "activating"
+    assert service.state()["ActiveState"] == "active"

@@ -84,7 +84,7 @@ def _empty_folders() -> list[str]:
 def a_container(folder: Path) -> Iterator[Container]:
     """Run the DaemonSet's container until the block ends, with this checkout as its image."""
     root = folder / "root"
-    image = _make_image(folder / "image")
+    image = make_image(folder / "image")
     script = "\n".join(["set -e", *_root(root, image), *_volumes(root), *_enter(root)])
     log = folder / "container.log"
     own_pids = () if pod_spec().get("hostPID") else ("--pid", "--fork", "--kill-child")
@@ -102,7 +102,7 @@ def a_container(folder: Path) -> Iterator[Container]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _make_image(image: Path) -> Path:
+def make_image(image: Path) -> Path:
     """Make what the image has of ours: as a wheel has it, with the shim."""
     ignored = shutil.ignore_patterns("*.c")  # with what Python has compiled
     for name in ("sriovbond", "deviceinfo"):

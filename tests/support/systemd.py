@@ -59,6 +59,7 @@ class Service:
 
     init: int
     log: Path
+    drop_ins: Path
 
     @property
     def said(self) -> str:
@@ -80,6 +81,20 @@ class Service:
         """Return how systemd finds it: how it ended last, how often it was started anew."""
         shown = self.systemctl("show", "--property=ActiveState,Result,NRestarts", UNIT)
         return dict(line.split("=", 1) for line in shown.splitlines())
+
+    @contextmanager
+    def overridden(self, text: str) -> Iterator[None]:
+        """Run it with another drop-in until the block ends; then as shipped again."""
+        drop_in = self.drop_ins / "test.conf"
+        drop_in.write_text(text)
+        try:
+            self.systemctl("daemon-reload")
+            self.systemctl("restart", "--no-block", UNIT)
+            yield
+        finally:
+            drop_in.unlink()
+            self.systemctl("daemon-reload")
+            self.systemctl("restart", UNIT)
 
     def systemctl(self, *arguments: str) -> str:
         enter = ["nsenter", "--target", str(self.init), "--mount", "--pid", "--cgroup"]
@@ -106,7 +121,7 @@ def a_service(folder: Path) -> Iterator[Service]:
     with subprocess.Popen(["sh", "-c", _BOOT, "sh", units, installed]) as process:
         try:
             wait_for(lambda: "the agent is ready" in _read(log) or process.poll() is not None)
-            yield Service(_child(process.pid), log)
+            yield Service(_child(process.pid), log, units / f"{UNIT}.d")
         finally:
             process.kill()
     _remove_cgroups()

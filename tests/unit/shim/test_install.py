@@ -189,6 +189,59 @@ def test_a_full_disk_leaves_the_old_one(source: Path, folder: Path) -> None:
     assert (folder / NAME).read_bytes() == ELSEWHERE
 
 
+LABEL = "security.selinux"
+OF_PLUGINS, OF_CONTAINERS = b"system_u:object_r:bin_t:s0", b"system_u:object_r:container_file_t:s0"
+
+
+def label(path: Path, text: bytes) -> bool:
+    """Label as SELinux does; tell whether this user may, on this file system."""
+    try:
+        os.setxattr(path, LABEL, text)
+    except OSError:
+        return False
+    return True
+
+
+def label_of(path: Path) -> bytes:
+    return os.getxattr(path, LABEL) if LABEL in os.listxattr(path) else b""
+
+
+def test_it_is_labelled_as_its_folder(source: Path, folder: Path) -> None:
+    expected = OF_PLUGINS if label(folder, OF_PLUGINS) else label_of(folder)
+
+    install(folder, source)
+
+    assert_installed(folder)
+    assert label_of(folder / NAME) == expected
+
+
+def test_one_with_another_label_is_made_anew(source: Path, folder: Path) -> None:
+    install(folder, source)
+    may_label = label(folder, OF_PLUGINS) and label(folder / NAME, OF_CONTAINERS)
+
+    assert install(folder, source) is may_label
+
+    assert label_of(folder / NAME) == label_of(folder)
+    assert not install(folder, source)
+
+
+def test_a_label_that_cannot_be_given_is_no_reason_to_have_no_shim(
+    source: Path, folder: Path
+) -> None:
+    label(folder, OF_PLUGINS)
+    program = (
+        "import pathlib, sys; from sriovbond.shim import install\n"
+        "install.install(*map(pathlib.Path, sys.argv[1:]))"
+    )
+    # who may write the file, and may not label it
+    prefix = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_admin"]
+
+    done = subprocess.run([*prefix, sys.executable, "-c", program, folder, source], check=False)
+
+    assert done.returncode == 0
+    assert_installed(folder)
+
+
 @pytest.mark.parametrize("missing", ["packaged", "bin"])
 def test_what_is_missing_is_named(source: Path, folder: Path, missing: str) -> None:
     path = {"packaged": source, "bin": folder}[missing]
