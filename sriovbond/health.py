@@ -3,10 +3,14 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from sriovbond.host import Host
 
 _MODULE_LISTS = ("modules.dep", "modules.builtin")
+_MIB = 1 << 20
+_THIN_ADD_BYTES = 31 * _MIB  # where kubelet is asked, which takes gRPC
+_LEAST_LIMIT_BYTES = 64 * _MIB  # one ADD beside a Multus daemon of 20 to 30 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,49 @@ def _privilege(_: Host) -> Iterator[str]:
         yield f"the plugin runs as user {os.geteuid()}: the runtime must run it as root"
 
 
+def _memory_limit(host: Host) -> Iterator[str]:
+    """In thin mode the runtime, or Multus' daemon, pays for the memory of each call."""
+    limit = None if host.is_agent else min(_limits(host), default=None)
+    if limit is not None and limit < _LEAST_LIMIT_BYTES:
+        yield (
+            f"an ADD takes {_THIN_ADD_BYTES // _MIB} MiB, and whoever calls the plugin may have "
+            f"{limit // _MIB} MiB in all, so the kernel would kill one of them: use thick mode, or "
+            "give the caller (Multus) more"
+        )
+
+
+def _limits(host: Host) -> Iterator[int]:
+    """Yield the memory limits of this process's cgroup and those above, as far as they are seen."""
+    try:
+        lines = (host.proc / "self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        controllers, _, group = line.partition(":")[2].partition(":")
+        if not group or ".." in PurePosixPath(group).parts:
+            continue  # "..": outside of what this cgroup namespace shows
+        if controllers == "":
+            yield from _limits_above(host.cgroups, group, "memory.max")
+        elif "memory" in controllers.split(","):
+            yield from _limits_above(host.cgroups / "memory", group, "memory.limit_in_bytes")
+
+
+def _limits_above(root: Path, group: str, name: str) -> Iterator[int]:
+    below = PurePosixPath(group.lstrip("/"))
+    for folder in (below, *below.parents):
+        yield from _limit(root / folder / name)
+
+
+def _limit(file: Path) -> Iterator[int]:
+    try:
+        yield int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # none there, or "max"
+        return
+
+
 PROBES = (
     Probe("runs-as-root", _privilege),
     Probe("bonding-driver", _bonding_driver),
     Probe("state-folder", _state_folder),
+    Probe("memory-limit", _memory_limit),
 )

@@ -13,9 +13,12 @@ class Host:
 
     root: Path = Path("/")
     """Where the host's root is, for the IPAM plugins; another only in a container."""
+    is_agent: bool = False
+    """Whether this process serves all calls, rather than one in the cgroup of its caller."""
     places: Places = field(default_factory=Places)
     proc: Path = Path("/proc")
     modules: Path = Path("/lib/modules")
+    cgroups: Path = Path("/sys/fs/cgroup")
     state: Path = Path("/var/lib/sriovbond")
     run: Path = Path("/run/sriovbond")
     logs: Path = Path("/var/log")

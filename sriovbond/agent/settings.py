@@ -131,6 +131,7 @@ class Settings(BaseModel):
         """This machine, as the settings have it."""
         return Host(
             root=self.host_root,
+            is_agent=True,
             state=self.state,
             run=self.run,
             service_account=self.service_account,

@@ -20,6 +20,7 @@ from sriovbond.bond.happenings import WARNINGS, Kind
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
+from sriovbond.cni.versions import SUPPORTED_VERSIONS
 from sriovbond.health import PROBES
 from tests import docs_tables
 from tests.docs_tables import CHECKOUT, README
@@ -125,6 +126,22 @@ def test_there_are_examples_of_each_form() -> None:
     names = {str(example.id).rpartition("-")[0] for example in EXAMPLES}
 
     assert {"README.md", "nfv-pod.yaml", "ipam.yaml", "standalone-flannel.conf"} <= names
+
+
+def _networks(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the configuration of each network of Multus, ours or another plugin's."""
+    for document in _documents(path):
+        if isinstance(document, dict) and document.get("kind") == "NetworkAttachmentDefinition":
+            yield json.loads(document["spec"]["config"])
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_networks_name_a_version_that_their_multus_reads(path: Path) -> None:
+    newest = "0.4.0" if path.name == "multus-3.yaml" else "1.0.0"  # multus-cni issues 875 and 879
+
+    versions = {network.get("cniVersion", "none") for network in _networks(path)}
+
+    assert versions <= {version for version in SUPPORTED_VERSIONS if version <= newest}
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ def host(tmp_path: Path) -> Host:
     (tmp_path / "sys/module/bonding").mkdir(parents=True)
     return Host(
         places=Places(sysfs=tmp_path / "sys"),
+        proc=tmp_path / "proc",
+        cgroups=tmp_path / "cgroups",
         modules=tmp_path / "modules",
         state=tmp_path / "a/b/state",
     )
@@ -68,6 +71,78 @@ def test_a_state_folder_that_cannot_be_made_is_told(host: Host, tmp_path: Path) 
     assert len(told) == 1
     assert told[0].startswith(f"'{tmp_path / 'a'}' cannot be written")
     assert told[0].endswith("make it writable [state-folder]")
+
+
+def limit_memory(host: Host, groups: str, **limits: str) -> None:
+    """Write /proc/self/cgroup, and files of limits by their paths, `__` for a slash."""
+    file = host.proc / "self/cgroup"
+    file.parent.mkdir(parents=True)
+    file.write_text(groups)
+    for name, text in limits.items():
+        path = host.cgroups / name.replace("__", "/").replace("memory_", "memory.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+
+
+IN_A_POD = "0::/kubepods/burstable/pod1/c1\n"
+SMALL, LARGE = str(50 << 20), str(64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits"),
+    [
+        (IN_A_POD, {"kubepods__burstable__pod1__c1__memory_max": SMALL}),
+        (IN_A_POD, {"kubepods__burstable__pod1__memory_max": SMALL}),
+        (
+            IN_A_POD,
+            {
+                "kubepods__memory_max": LARGE,
+                "kubepods__burstable__pod1__memory_max": SMALL,
+                "kubepods__burstable__pod1__c1__memory_max": "max",
+            },
+        ),
+        ("0::/\n", {"memory_max": SMALL}),
+        (
+            "12:pids:/kubepods/c1\n4:memory:/kubepods/c1\n0::/\n",
+            {"memory__kubepods__c1__memory_limit_in_bytes": SMALL},
+        ),
+        ("4:hugetlb,memory:/a:b\n", {"memory__a:b__memory_limit_in_bytes": SMALL}),
+    ],
+    ids=["v2", "v2 above", "v2 the smallest", "v2 in a namespace", "v1", "v1 of several"],
+)
+def test_a_memory_limit_that_an_add_of_thin_mode_would_break_is_told(
+    host: Host, groups: str, limits: dict[str, str]
+) -> None:
+    limit_memory(host, groups, **limits)
+
+    told = reasons(host)
+
+    assert len(told) == 1
+    assert "an ADD takes 31 MiB" in told[0]
+    assert "may have 50 MiB in all" in told[0]
+    assert told[0].endswith("[memory-limit]")
+    assert reasons(replace(host, is_agent=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits"),
+    [
+        (IN_A_POD, {"kubepods__burstable__pod1__c1__memory_max": LARGE}),
+        (IN_A_POD, {"kubepods__burstable__pod1__c1__memory_max": "max"}),
+        (IN_A_POD, {}),
+        ("4:memory:/\n", {"memory__memory_limit_in_bytes": "9223372036854771712"}),
+        ("0::/../other\n", {"memory_max": SMALL}),
+        ("4:memory:/c1\n", {"memory_max": SMALL}),
+        ("nonsense\n\n0::/c\n", {"c__memory_max": "-"}),
+        ("", {}),
+    ],
+)
+def test_other_limits_are_none_of_its_business(
+    host: Host, groups: str, limits: dict[str, str]
+) -> None:
+    limit_memory(host, groups, **limits)
+
+    assert reasons(host) == []
 
 
 def test_all_reasons_are_told_at_once(host: Host, tmp_path: Path) -> None:
