@@ -46,7 +46,7 @@ lint: .venv/done  ## formatting, lint, types, import contracts
 	@.venv/bin/python -m tests.everything format lint types "import contracts"
 
 .PHONY: unit
-unit: .venv/done  ## the tests that need neither root nor a VM
+unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM
 	@.venv/bin/python -m tests.everything "unit tests"
 
 # The compiler for another machine than this one; for this one the build has its own choice.
@@ -104,7 +104,7 @@ $(VIRTME)/done: | packages
 	@$(@D)/bin/pip --quiet install virtme-ng==1.42 && touch $@
 
 $(TOOLS)/done: | packages
-	@echo "rig: building CNI plugins, cnitool and ocicnitool (3 minutes) into $(@D)" >&2
+	@echo "rig: building CNI plugins, cnitool, ocicnitool and kustomize (4 minutes) into $(@D)" >&2
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@cd tests/tools && GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
 		go install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)

@@ -15,4 +15,5 @@ import (
 	_ "github.com/containernetworking/plugins/plugins/meta/sbr"
 	_ "github.com/containernetworking/plugins/plugins/meta/tuning"
 	_ "github.com/cri-o/ocicni/tools/ocicnitool"
+	_ "sigs.k8s.io/kustomize/kustomize/v5"
 )

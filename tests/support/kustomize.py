@@ -1,0 +1,33 @@
+"""What `kubectl apply --kustomize` would apply, by kustomize itself."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+Manifest = dict[str, Any]
+
+
+def build(folder: Path) -> list[Manifest]:
+    """Return the objects of a folder with a kustomization."""
+    program = _plugins() / "kustomize"
+    assert program.exists(), f"there is no {program}: run `make rig`"
+    done = subprocess.run([program, "build", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def _plugins() -> Path:
+    """Return where make has the programs of others; what it exports, or would export."""
+    given = os.environ.get("SRIOVBOND_PLUGINS")
+    if given:
+        return Path(given)
+    cache = os.environ.get("SRIOVBOND_CACHE") or (
+        f"{os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'}/sriovbond"
+    )
+    pinned = b"".join(path.read_bytes() for path in sorted((CHECKOUT / "tests/tools").iterdir()))
+    return Path(cache, f"bin-{hashlib.sha256(pinned).hexdigest()[:12]}")
