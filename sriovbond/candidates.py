@@ -1,6 +1,7 @@
 """What there is to choose from: links of pod and host, and what bus, PF and kubelet say of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import deviceinfo
@@ -18,11 +19,13 @@ from deviceinfo import (
     Source,
     Statement,
 )
+from sriovbond import log
 from sriovbond.bond.config import AUTO, NetConf
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
+from sriovbond.errors import KernelError
 from sriovbond.host import Host
 from sriovbond.kernel import links
 from sriovbond.kernel.netlink import Netlink
@@ -43,8 +46,16 @@ class Sources:
             known = [given.device for given in self.found.devices if given.device]
             pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
             vfs = {device.vf_number for device in known if device.vf_number is not None}
-            self.pfs = links.of_devices(self.host_netlink, pfs, vfs)
+            self.pfs = self._read_pfs(pfs, vfs)
         return self.pfs.get(address)
+
+    def _read_pfs(self, pfs: Mapping[str, Sequence[str]], vfs: Collection[int]) -> dict[str, Link]:
+        """Return the PFs' links; none where they cannot be read, for a bond can do without."""
+        try:
+            return links.of_devices(self.host_netlink, pfs, vfs)
+        except KernelError as error:
+            log.event(logging.WARNING, f"nothing is known of the PFs: {error.message}")
+            return {}
 
     def as_member(self, link: Link, place: Place) -> Member:
         """Return the link with what its bus, its PF and whoever allocated it say of it."""

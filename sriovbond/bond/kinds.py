@@ -6,7 +6,7 @@ The bytes are those of one netlink attribute's payload, in host order but for ad
 import difflib
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from typing import Any, Protocol, cast
@@ -26,6 +26,7 @@ _ZERO_NET = IPv4Network("0.0.0.0/8")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 _NLA_HEADER = struct.Struct("=HH")
 _UNSIGNED = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
+_MAC_BYTES = 6
 _SIGNED_32 = struct.Struct("=i")
 
 
@@ -54,7 +55,7 @@ class Kind(Protocol):
         ...
 
     def decode(self, payload: bytes) -> OptionValue:
-        """Return the value of an attribute's payload."""
+        """Return the value of a payload. Raises ValueError or struct.error for another's."""
         ...
 
     def schema(self) -> dict[str, object]:
@@ -191,8 +192,13 @@ class Addresses:
         )
 
     def decode(self, payload: bytes) -> OptionValue:
-        """Read the nested attributes in their order."""
-        return tuple(str(self.family(address)) for address in _nested(payload))
+        """Read the nested attributes in their order: each has one address, so all have one size."""
+        start = _NLA_HEADER.size
+        size = start + (4 if self.family is IPv4Address else 16)
+        if len(payload) % size:
+            raise ValueError(f"{len(payload)} bytes are no IPv{self._version()} addresses")
+        places = range(start, len(payload), size)
+        return tuple(str(self.family(payload[at : at + size - start])) for at in places)
 
     def schema(self) -> dict[str, object]:
         """Allow a list and a text."""
@@ -240,7 +246,9 @@ class Mac:
 
     def decode(self, payload: bytes) -> OptionValue:
         """Return the bytes as lower-case text."""
-        return payload[:6].hex(":")
+        if len(payload) < _MAC_BYTES:
+            raise ValueError(f"{len(payload)} bytes are no MAC address")
+        return payload[:_MAC_BYTES].hex(":")
 
     def schema(self) -> dict[str, object]:
         """Allow the text."""
@@ -304,14 +312,3 @@ def whole_number(given: object) -> int | None:
     if isinstance(given, str) and _WHOLE.fullmatch(given.strip()):
         return int(given)
     return None
-
-
-def _nested(payload: bytes) -> Iterator[bytes]:
-    """Yield the payloads of the attributes nested in `payload` (4-byte aligned, netlink(7))."""
-    offset = 0
-    while offset + _NLA_HEADER.size <= len(payload):
-        length, _ = _NLA_HEADER.unpack_from(payload, offset)
-        if length < _NLA_HEADER.size:
-            return
-        yield payload[offset + _NLA_HEADER.size : offset + length]
-        offset += (length + 3) & ~3

@@ -4,7 +4,8 @@ Sources: Documentation/networking/bonding.rst, drivers/net/bonding/bond_options.
 defaults), include/uapi/linux/if_link.h (numbers). A kernel test sets every row in every mode.
 """
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -66,6 +67,15 @@ class Option:
     default: str
     about: str
     aliases: tuple[str, ...] = ()
+
+    def decode(self, told: Mapping[int, bytes]) -> OptionValue | None:
+        """Return what the kernel's attributes say of it; None where they say nothing readable."""
+        if self.number not in told:
+            return None
+        try:
+            return self.kind.decode(told[self.number])
+        except (ValueError, struct.error):
+            return None
 
 
 _VALIDATE = ("none", "active", "backup", "all", "filter", "filter_active", "filter_backup")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sriovbond.bond import redundancy, views
-from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
+from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction, Place
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
 
@@ -266,10 +266,13 @@ def _forced_link_state(seen: Situation) -> Iterator[str]:
 def _no_visible_pf(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         if member.is_vf and member.settings is None:
-            hidden = (
-                f"its PF {member.pf.device} has no netdev here" if member.pf else "no PF is seen"
-            )
-            yield f"{member}: {hidden}, so trust, spoofchk and its MAC cannot be read"
+            yield f"{member}: {_hidden(member.pf)}, so trust, spoofchk and its MAC cannot be read"
+
+
+def _hidden(pf: PhysicalFunction | None) -> str:
+    if pf is None:
+        return "no PF is seen"
+    return f"{pf.name} tells nothing of it" if pf.name else f"its PF {pf.device} has no netdev here"
 
 
 def _pf_without_carrier(seen: Situation) -> Iterator[str]:

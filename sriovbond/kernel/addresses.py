@@ -10,7 +10,7 @@ from typing import Final
 
 from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import MachineError
-from sriovbond.kernel import carried, messages
+from sriovbond.kernel import attributes, carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_ADDRESS,
@@ -219,7 +219,7 @@ def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
 
 def _route(found: RouteMessage, gateway: str | None) -> Route:
     any_address = "0.0.0.0" if found.family == socket.AF_INET else "::"  # noqa: S104 - no bind
-    metrics = messages.by_number(found.attributes.get(RTA_METRICS, b""))
+    metrics = attributes.by_number(found.attributes.get(RTA_METRICS, b""))
     return Route(
         dst=ip_network(f"{found.address(RTA_DST) or any_address}/{found.prefix}"),
         gw=ip_interface(gateway).ip if gateway else None,

@@ -10,7 +10,7 @@ from sriovbond.bond.links import Link, Member, MemberState
 from sriovbond.bond.options import OPTIONS, Setting, option
 from sriovbond.bond.plan import BondPlan, BondState, setting_differences
 from sriovbond.errors import KernelError, RefusedError
-from sriovbond.kernel import ioctls, links, messages
+from sriovbond.kernel import attributes, ioctls, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFF_UP,
@@ -156,7 +156,7 @@ def observe(netlink: Netlink, name: str) -> BondState | None:
 
 
 def _state(bond: LinkMessage, told: Iterable[LinkMessage]) -> BondState:
-    data = messages.by_number(bond.info.get(IFLA_INFO_DATA, b""))
+    data = attributes.by_number(bond.info.get(IFLA_INFO_DATA, b""))
     active = messages.whole(data.get(IFLA_BOND_ACTIVE_SLAVE, b""))
     members = [one for one in told if one.number(IFLA_MASTER) == bond.index]
     return BondState(
@@ -173,7 +173,9 @@ def _state(bond: LinkMessage, told: Iterable[LinkMessage]) -> BondState:
 
 def _settings(data: Mapping[int, bytes], names: Mapping[int, str]) -> dict[str, OptionValue]:
     settings = {
-        row.name: row.kind.decode(data[row.number]) for row in OPTIONS if row.number in data
+        row.name: value
+        for row in OPTIONS
+        if row.number in data and (value := row.decode(data)) is not None
     }
     primary = settings.get("primary")
     if isinstance(primary, int) and primary in names:
@@ -182,9 +184,8 @@ def _settings(data: Mapping[int, bytes], names: Mapping[int, str]) -> dict[str, 
 
 
 def _member(told: LinkMessage, active: int) -> MemberState:
-    data = messages.by_number(told.info.get(IFLA_INFO_SLAVE_DATA, b""))
-    payload = data.get(option("prio").number)
-    prio = None if payload is None else option("prio").kind.decode(payload)
+    data = attributes.by_number(told.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    prio = option("prio").decode(data)
 
     def number(place: int) -> int:
         return messages.whole(data.get(place, b""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.bond.links import Carried
-from sriovbond.kernel import messages
+from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_ADDRESS,
@@ -24,6 +24,7 @@ from sriovbond.kernel.messages import (
 from sriovbond.kernel.netlink import Netlink, Request
 
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
+_FAMILY_BYTES: Final = tuple(bytes([one]) for one in FAMILIES)
 
 _SCOPE_LINK: Final = 253
 _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
@@ -33,7 +34,6 @@ _RTN_UNICAST: Final = 1
 _RTNH_F_ONLINK: Final = 0x4  # the one flag kept; the kernel refuses to be told DEAD or LINKDOWN
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
 _MAC_BYTES: Final = 6
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
@@ -68,7 +68,7 @@ def all_addresses(netlink: Netlink) -> list[AddressMessage]:
     """Return every address of the namespace, of both families."""
     request = Request(nl.RTM_GETADDR, "list the addresses", messages.address(0))
     standing = (messages.read_address(body) for body in netlink.dump(request))
-    return [one for one in standing if one.family in FAMILIES]
+    return [one for one in standing if one.family in FAMILIES and one.address]
 
 
 def _is_link_local(one: AddressMessage) -> bool:
@@ -110,13 +110,13 @@ def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
     """Yield each link of a route, with the message that puts back what the link has of it."""
     if index := route.number(RTA_OIF):
         yield index, route.body
-    for number, start, payload in nl.attributes(route.body, _HEADER_BYTES):
+    for number, start, payload in attributes.walk(route.body, _HEADER_BYTES):
         if number == RTA_MULTIPATH:
             hops = [(hop.index, payload[hop.start : hop.end]) for hop in _hops(payload)]
             if route.family == socket.AF_INET:
                 yield from ((one, route.body) for one in dict.fromkeys(one for one, _ in hops))
             else:
-                before = route.body[: start - _ATTRIBUTE.size]
+                before = route.body[: start - attributes.HEADER.size]
                 others = before + route.body[start + _aligned(len(payload)) :]
                 yield from ((one, others + _multipath(hop)) for one, hop in hops)
 
@@ -134,14 +134,14 @@ def _hops(payload: bytes) -> Iterator[_Hop]:
     start = 0
     while start + _HOP.size <= len(payload):
         length, _, _, index = _HOP.unpack_from(payload, start)
-        if length < _HOP.size:
+        if not _HOP.size <= length <= len(payload) - start:
             return
         yield _Hop(start, start + length, index)
         start += _aligned(length)
 
 
 def _multipath(hop: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(hop), RTA_MULTIPATH) + hop
+    return messages.attribute(RTA_MULTIPATH, hop)
 
 
 def _aligned(length: int) -> int:
@@ -151,7 +151,7 @@ def _aligned(length: int) -> int:
 def spans_links(route: Carried) -> bool:
     """Tell whether a route can only be put back once all of its links are there."""
     body = bytes.fromhex(route.message)
-    numbers = [number for number, _, _ in nl.attributes(body, _HEADER_BYTES)]
+    numbers = attributes.by_number(body, _HEADER_BYTES)
     return body[0] == socket.AF_INET and RTA_MULTIPATH in numbers
 
 
@@ -168,7 +168,7 @@ def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], rout
     body = bytearray.fromhex(route.message)
     (flags,) = _INDEX.unpack_from(body, _HEADER_BYTES - _INDEX.size)
     _INDEX.pack_into(body, _HEADER_BYTES - _INDEX.size, flags & _RTNH_F_ONLINK)
-    for number, start, payload in nl.attributes(bytes(body), _HEADER_BYTES):
+    for number, start, payload in attributes.walk(bytes(body), _HEADER_BYTES):
         if number == RTA_OIF:
             _renumber(body, start, indices)
         for hop in _hops(payload) if number == RTA_MULTIPATH else ():
@@ -198,7 +198,9 @@ def default_route_carriers(standing: Iterable[RouteMessage]) -> set[int]:
 def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
     """Return the unicast routes of every table, of both families."""
     request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
-    bodies = (body for body in netlink.dump(request) if body[0] in FAMILIES)  # not of CAN, MPLS
+    bodies = (
+        body for body in netlink.dump(request) if body[:1] in _FAMILY_BYTES
+    )  # not of CAN, MPLS
     return [one for one in map(messages.read_route, bodies) if one.type == _RTN_UNICAST]
 
 
@@ -208,5 +210,5 @@ def next_hops(route: RouteMessage) -> Iterator[NextHop]:
         yield NextHop(index, route.address(RTA_GATEWAY))
     payload = route.attributes.get(RTA_MULTIPATH, b"")
     for hop in _hops(payload):
-        told = messages.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
-        yield NextHop(hop.index, socket.inet_ntop(route.family, told) if told else None)
+        told = attributes.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
+        yield NextHop(hop.index, messages.ip(route.family, told) if told else None)

@@ -41,7 +41,8 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
 
     What is on it, and what it is in, is for `related` to say; what a PF says of its VFs, if asked.
     """
-    told = read_others(netlink, "list the links", RTEXT_FILTER_VF if with_vfs else 0)
+    told = _all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
+    told = [one for one in told if one.type != messages.ARPHRD_LOOPBACK]
     return _with_bus_addresses(netlink, [_link(one) for one in told])
 
 
@@ -70,9 +71,9 @@ def of_devices(
     nothing is asked unless it matters who else is in a bond, or which link is a representor.
     """
     asked = [name for found in names.values() for name in found]
-    told = [one for name in asked if (one := read(netlink, name, RTEXT_FILTER_VF))]
+    told = [one for name in asked if (one := _with_vfs(netlink, name))]
     if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
-        told = read_all(netlink, "list the links", RTEXT_FILTER_VF)
+        told = _all_with_vfs(netlink)
     found = _related(netlink, _pfs_last(told), vfs_wanted)
     return {link.device: link for link in found if link.device in names}
 
@@ -100,6 +101,42 @@ def read_others(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage
     return [messages.read_link(one) for one in told if not messages.is_loopback(one)]
 
 
+def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
+    """Read a link with what it says of its VFs, without where that cannot be had or believed.
+
+    The kernel answers EMSGSIZE where it has reckoned too little room (IPoIB with many VFs).
+    """
+    try:
+        body = _body(netlink, name, RTEXT_FILTER_VF)
+    except KernelError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        return read(netlink, name)
+    told = messages.read_link(body) if body else None
+    return told if told is None or messages.are_vfs_whole(told, body) else read(netlink, name)
+
+
+def _all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
+    """Read all links as `_with_vfs` does one."""
+    doing = "list the links"
+    try:
+        bodies = _told(netlink, doing, RTEXT_FILTER_VF)
+    except KernelError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        return read_all(netlink, doing)
+    told = [messages.read_link(body) for body in bodies]
+    torn = {
+        one.index
+        for one, body in zip(told, bodies, strict=True)
+        if not messages.are_vfs_whole(one, body)
+    }
+    if not torn:
+        return told
+    whole = {one.index: one for one in read_all(netlink, doing) if one.index in torn}
+    return [whole.get(one.index, one) for one in told if one.index not in torn - whole.keys()]
+
+
 def _told(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     return netlink.dump(Request(nl.RTM_GETLINK, doing, body))
@@ -107,16 +144,22 @@ def _told(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
     """Return what the kernel says of the link of that name or altname; None where none is."""
+    body = _body(netlink, name, mask)
+    return messages.read_link(body) if body else None
+
+
+def _body(netlink: Netlink, name: str, mask: int) -> bytes:
+    """Return the message about the link of that name or altname, empty where none is."""
     size = len(name.encode())
     if size > ALTNAME_MAX:
-        return None
+        return b""
     key = messages.name(IFLA_IFNAME if size <= NAME_MAX else IFLA_ALT_IFNAME, name)
     body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     try:
-        return messages.read_link(netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body)))
+        return netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body))
     except KernelError as error:
         if error.errno == errno.ENODEV:
-            return None
+            return b""
         raise
 
 

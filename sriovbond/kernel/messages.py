@@ -4,6 +4,7 @@ Only what is used is decoded: a link tells some sixty attributes, and most are n
 Numbers and structures: include/uapi/linux/if_link.h, if_addr.h and rtnetlink.h.
 """
 
+import errno
 import struct
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from socket import inet_ntop
 from typing import Final
 
 from sriovbond.bond.links import NO_MAC
-from sriovbond.kernel import netlink as nl
+from sriovbond.errors import KernelError
+from sriovbond.kernel import attributes as nla
+from sriovbond.kernel.attributes import HEADER, by_number
 
 ARPHRD_LOOPBACK: Final = 772
 IFF_UP: Final = 0x1
@@ -21,7 +24,7 @@ RTEXT_FILTER_VF: Final = 1
 RTEXT_FILTER_SKIP_STATS: Final = 8
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_LINKINFO, IFLA_IFALIAS, IFLA_VFINFO_LIST = 18, 20, 22
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NUM_VF, IFLA_VFINFO_LIST = 18, 20, 21, 22
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID, IFLA_PHYS_PORT_NAME = 28, 29, 37, 38
 IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 50, 51, 52, 53
 IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
@@ -32,18 +35,16 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
 RTA_MULTIPATH, RTA_TABLE, RTAX_MTU, RTAX_ADVMSS = 9, 15, 2, 8
 
 _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+LINK_BYTES: Final = _LINK.size
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
-_ATTRIBUTE: Final = struct.Struct("=HH")
-_read_head: Final = _ATTRIBUTE.unpack_from
-_NUMBER: Final = 0x3FFF  # NLA_TYPE_MASK
 _U32: Final = struct.Struct("=HHI")
 
 
 def attribute(number: int, payload: bytes) -> bytes:
     """Return an attribute, padded as the next one needs it."""
-    size = _ATTRIBUTE.size + len(payload)
-    return _ATTRIBUTE.pack(size, number) + payload + bytes(-size % 4)
+    size = HEADER.size + len(payload)
+    return HEADER.pack(size, number) + payload + bytes(-size % 4)
 
 
 def word(number: int, value: int) -> bytes:
@@ -61,20 +62,6 @@ def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> byt
     return _LINK.pack(0, 0, index, flags, change) + b"".join(attributes)
 
 
-def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
-    """Return the attributes that stand there by their numbers."""
-    found = {}
-    head = _ATTRIBUTE.size
-    end = len(payload) - head
-    while offset <= end:
-        length, number = _read_head(payload, offset)
-        if length < head:
-            break
-        found[number & _NUMBER] = payload[offset + head : offset + length]
-        offset += (length + 3) & ~3
-    return found
-
-
 def whole(payload: bytes) -> int:
     """Return an unsigned number in this machine's order, 0 where there is none."""
     return int.from_bytes(payload, sys.byteorder)
@@ -83,6 +70,25 @@ def whole(payload: bytes) -> int:
 def text(payload: bytes) -> str:
     """Return a text without the NUL that ends it, empty where there is none."""
     return payload.rstrip(b"\0").decode("utf-8", "backslashreplace")
+
+
+def _head(shape: struct.Struct, body: bytes) -> tuple[int, ...]:
+    """Return the numbers that a message begins with."""
+    try:
+        return shape.unpack_from(body)
+    except struct.error as error:
+        raise KernelError(
+            f"cannot read a message of the kernel: it has {len(body)} bytes of {shape.size}",
+            errno.EBADMSG,
+        ) from error
+
+
+def ip(family: int, payload: bytes) -> str:
+    """Return an IP address in words, empty where there is none."""
+    try:
+        return inet_ntop(family, payload)
+    except (ValueError, OSError):  # of another length, of another family
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +153,35 @@ class LinkMessage:
     @property
     def altnames(self) -> tuple[str, ...]:
         """Its further names."""
-        listed = nl.attributes(self.attributes.get(IFLA_PROP_LIST, b""), 0)
+        listed = nla.walk(self.attributes.get(IFLA_PROP_LIST, b""))
         return tuple(text(payload) for number, _, payload in listed if number == IFLA_ALT_IFNAME)
 
 
 def is_loopback(body: bytes) -> bool:
     """Tell whether a message is about the loopback, without reading all of it."""
-    return bool(_LINK.unpack_from(body)[1] == ARPHRD_LOOPBACK)
+    return bool(_head(_LINK, body)[1] == ARPHRD_LOOPBACK)
 
 
 def read_link(body: bytes) -> LinkMessage:
     """Read a message about a link."""
-    _, type_, index, flags, _ = _LINK.unpack_from(body)
+    _, type_, index, flags, _ = _head(_LINK, body)
     attributes = by_number(body, _LINK.size)
     info = attributes.get(IFLA_LINKINFO)
     return LinkMessage(type_, index, flags, attributes, by_number(info) if info else {})
+
+
+def are_vfs_whole(told: LinkMessage, body: bytes) -> bool:
+    """Tell whether a message with what a PF says of its VFs can be believed.
+
+    The length of a list has 16 bits: with hundreds of VFs it may wrap round, and what was meant for
+    a VF stands among the PF's own attributes.
+    """
+    if IFLA_NUM_VF not in told.attributes:
+        return True
+    numbers = [number for number, _, _ in nla.walk(body, _LINK.size)]
+    listed = told.attributes.get(IFLA_VFINFO_LIST, b"")
+    is_own = len(set(numbers)) == len(numbers) and nla.are_whole(body, _LINK.size)
+    return is_own and nla.are_whole(listed)
 
 
 def mac(payload: bytes) -> str:
@@ -183,8 +203,9 @@ class AddressMessage:
     @property
     def address(self) -> str:
         """The address itself, not that of a far side."""
-        told = self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
-        return inet_ntop(self.family, told)
+        return ip(
+            self.family, self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
+        )
 
 
 def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) -> bytes:
@@ -194,7 +215,7 @@ def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) ->
 
 def read_address(body: bytes) -> AddressMessage:
     """Read a message about an address."""
-    family, prefix, scope, index = _ADDRESS.unpack_from(body)
+    family, prefix, scope, index = _head(_ADDRESS, body)
     return AddressMessage(body, family, prefix, scope, index, by_number(body, _ADDRESS.size))
 
 
@@ -213,8 +234,8 @@ class RouteMessage:
 
     def address(self, number: int) -> str | None:
         """Return an attribute's address, None where there is none."""
-        told = self.attributes.get(number)
-        return inet_ntop(self.family, told) if told else None
+        payload = self.attributes.get(number)
+        return (ip(self.family, payload) or None) if payload else None
 
     def number(self, number: int) -> int:
         """Return an attribute's number, 0 where there is none."""
@@ -229,6 +250,6 @@ def route(family: int, prefix: int = 0, *attributes: bytes, **told: int) -> byte
 
 def read_route(body: bytes) -> RouteMessage:
     """Read a message about a route."""
-    family, prefix, table, protocol, scope, type_ = _ROUTE.unpack_from(body)
+    family, prefix, table, protocol, scope, type_ = _head(_ROUTE, body)
     attributes = by_number(body, _ROUTE.size)
     return RouteMessage(body, family, prefix, table, protocol, scope, type_, attributes)

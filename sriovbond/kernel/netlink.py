@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from sriovbond.errors import KernelError
+from sriovbond.kernel import attributes
 
 # include/uapi/linux/netlink.h and rtnetlink.h
 SOL_NETLINK: Final = 270
@@ -38,10 +40,10 @@ HEADER: Final = struct.Struct("=IHHII")
 _INT: Final = struct.Struct("=i")
 _COOKIE: Final = struct.Struct("=Q")
 _TIMEVAL: Final = struct.Struct("@ll")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10
 _DUMP_TRIES: Final = 5
+_MOST_STRANGERS: Final = 1000
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
@@ -152,6 +154,10 @@ class Netlink:
         try:
             self._socket.send(header + request.body)
             return self._answers(request, is_one_all=not flags)
+        except struct.error as error:
+            raise KernelError(
+                f"cannot {request.doing}: the kernel's answer is cut short", errno.EBADMSG
+            ) from error
         except BlockingIOError as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel did not answer in {_TIMEOUT_S} s",
@@ -164,11 +170,12 @@ class Netlink:
         bodies: list[bytes] = []
         seen_flags = 0
         while True:
-            data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
-            # not the kernel's: a process of the pod may write to our socket there
-            offset = len(data) if sender else 0
-            while offset < len(data):
+            data = self._from_kernel(request)
+            offset, end = 0, len(data)
+            while offset < end:
                 length, type_, flags, sequence, _ = HEADER.unpack_from(data, offset)
+                if not HEADER.size <= length <= end - offset:
+                    raise struct.error
                 body = data[offset + HEADER.size : offset + length]
                 offset += (length + 3) & ~3
                 if sequence != self._sequence:
@@ -179,11 +186,21 @@ class Netlink:
                     if is_one_all:
                         return bodies
                     continue
-                if len(body) >= _INT.size:
-                    _raise_for(request, type_, flags, body)
+                _raise_for(request, type_, flags, body)
                 if seen_flags & NLM_F_DUMP_INTR:
                     raise _ChangedMeanwhileError
                 return bodies
+
+    def _from_kernel(self, request: Request) -> bytes:
+        """Return what the kernel sent; a process of the pod may write to our socket there, too."""
+        for _ in range(_MOST_STRANGERS):
+            data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
+            if not sender:
+                return data
+        raise KernelError(
+            f"cannot {request.doing}: others than the kernel keep writing to this socket",
+            errno.EBUSY,
+        )
 
 
 @contextmanager
@@ -196,19 +213,8 @@ def passing_over(code: int) -> Iterator[None]:
             raise
 
 
-def attributes(body: bytes, offset: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, place and payload of each attribute from `offset` on (netlink(7))."""
-    while offset + _ATTRIBUTE.size <= len(body):
-        length, number = _ATTRIBUTE.unpack_from(body, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        start = offset + _ATTRIBUTE.size
-        yield number & 0x3FFF, start, body[start : offset + length]
-        offset += (length + 3) & ~3
-
-
 def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:
-    (code,) = _INT.unpack_from(body)
+    code = _INT.unpack_from(body)[0] if body else 0  # the end of a dump may have none
     if code:
         raise _kernel_error(request, -code, _extack(type_, flags, body))
 
@@ -222,10 +228,10 @@ def _extack(type_: int, flags: int, body: bytes) -> str:
         return ""
     offset = _INT.size if type_ == NLMSG_DONE else _INT.size + HEADER.size
     if type_ == NLMSG_ERROR and not flags & NLM_F_CAPPED:
-        (length,) = struct.unpack_from("=I", body, _INT.size)
+        length = int.from_bytes(body[_INT.size : 2 * _INT.size], sys.byteorder)
         offset = _INT.size + ((length + 3) & ~3)
-    words = (text for number, _, text in attributes(body, offset) if number == NLMSGERR_ATTR_MSG)
-    return next(words, b"").rstrip(b"\0").decode("utf-8", "replace")
+    words = attributes.by_number(body, offset).get(NLMSGERR_ATTR_MSG, b"")
+    return words.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _kernel_error(request: Request, code: int, words: str = "") -> KernelError:

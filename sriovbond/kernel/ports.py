@@ -6,12 +6,12 @@ from typing import Final
 
 from sriovbond.bond.links import Master
 from sriovbond.bond.options import option
+from sriovbond.kernel.attributes import by_number
 from sriovbond.kernel.messages import (
     IFLA_INFO_DATA,
     IFLA_MASTER,
     IFLA_PHYS_PORT_NAME,
     LinkMessage,
-    by_number,
 )
 
 # __devlink_port_phys_port_name_get(), net/devlink/port.c: the representor of a VF or sub-function
@@ -43,6 +43,5 @@ def _bond_mode(one: LinkMessage) -> str:
     """Return a bond's mode, empty for other links."""
     if one.kind != "bond":
         return ""
-    row = option("mode")
-    told = by_number(one.info.get(IFLA_INFO_DATA, b"")).get(row.number)
-    return str(row.kind.decode(told)) if told else ""
+    mode = option("mode").decode(by_number(one.info.get(IFLA_INFO_DATA, b"")))
+    return "" if mode is None else str(mode)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sriovbond.bond.links import Link, VfSettings
 from sriovbond.errors import KernelError
-from sriovbond.kernel import messages
+from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import IFLA_VFINFO_LIST
 from sriovbond.kernel.netlink import Netlink, Request
@@ -16,46 +16,59 @@ from sriovbond.kernel.netlink import Netlink, Request
 _IFLA_VF_INFO: Final = 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_LINK_STATE = 1, 2, 4, 5
 _IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST, _IFLA_VF_VLAN_INFO = 9, 12, 1
-_FIRST_NUMBER: Final = struct.Struct("=4xI")
+_first_number: Final = struct.Struct("=4xI").unpack_from
+_LEAST: Final = 8  # bytes, for one attribute with a number
 _MAC: Final = struct.Struct("=I32s")
-_MAC_BYTES: Final = 6
+_MAC_START, _MAC_END = 4, 10  # of an Ethernet one, behind the VF's number
 _VLAN: Final = struct.Struct("=III")
 _VALUE: Final = struct.Struct("=II")
 _UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
-_PROTOCOL: Final = struct.Struct("!12xH")  # behind what _VLAN has
+_PROTOCOL: Final = slice(12, 14)  # behind what _VLAN has
 _VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
 _ETH_P_8021AD: Final = b"\x88\xa8\0\0"  # big-endian, and the structure's padding
 
 
 def read(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
-    """Yield what IFLA_VFINFO_LIST says of the VFs of these numbers, of all where None."""
-    for _, _, info in nl.attributes(listed, 0):
+    """Yield what IFLA_VFINFO_LIST says of the VFs of these numbers, of all where None.
+
+    Not of one whose MAC or VLAN is not told.
+    """
+    for _, _, info in attributes.walk(listed):
         # its first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
-        if wanted is not None and _FIRST_NUMBER.unpack_from(info)[0] not in wanted:
+        if len(info) < _LEAST:
             continue
-        told = messages.by_number(info)
-        number, vlan, qos = _VLAN.unpack_from(told[_IFLA_VF_VLAN])
+        if wanted is not None and _first_number(info)[0] not in wanted:
+            continue
+        told = attributes.by_number(info)
+        entry, tag = told.get(_IFLA_VF_MAC, b""), told.get(_IFLA_VF_VLAN, b"")
+        if len(entry) < _MAC_END or len(tag) < _VLAN.size:
+            continue
+        number, vlan, qos = _VLAN.unpack_from(tag)
         state = _value(told, _IFLA_VF_LINK_STATE)
-        tags = nl.attributes(told.get(_IFLA_VF_VLAN_LIST, b""), 0)
-        protocol = next((_PROTOCOL.unpack_from(tag)[0] for _, _, tag in tags), 0)
         yield VfSettings(
             number=number,
-            mac=messages.mac(told[_IFLA_VF_MAC][4 : 4 + _MAC_BYTES]),
+            mac=messages.mac(entry[_MAC_START:_MAC_END]),
             trust=_switch(told, _IFLA_VF_TRUST),
             spoofchk=_switch(told, _IFLA_VF_SPOOFCHK),
             link_state=None if state is None else _LINK_STATES.get(state),
             vlan=vlan,
             qos=qos,
-            vlan_proto=_VLAN_PROTOCOLS.get(protocol),
+            vlan_proto=_VLAN_PROTOCOLS.get(_protocol(told)),
         )
 
 
 def _value(told: dict[int, bytes], number: int) -> int | None:
-    if number not in told:
+    payload = told.get(number, b"")
+    if len(payload) < _VALUE.size:
         return None
-    value: int = _VALUE.unpack_from(told[number])[1]
+    value: int = _VALUE.unpack_from(payload)[1]
     return None if value == _UNKNOWN else value
+
+
+def _protocol(told: dict[int, bytes]) -> int:
+    tags = attributes.by_number(told.get(_IFLA_VF_VLAN_LIST, b""))
+    return int.from_bytes(tags.get(_IFLA_VF_VLAN_INFO, b"")[_PROTOCOL], "big")
 
 
 def _switch(told: dict[int, bytes], number: int) -> bool | None:

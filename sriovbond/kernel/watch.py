@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from sriovbond.bond.watching import Heard
 from sriovbond.errors import KernelError, MachineError
-from sriovbond.kernel import messages
+from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import (
     IFLA_BOND_ACTIVE_SLAVE,
@@ -184,7 +184,8 @@ def _events(
         body = data[offset + nl.HEADER.size : offset + length]
         if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
             # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
-            if is_link_wanted and body[0] == socket.AF_UNSPEC:
+            is_whole = len(body) >= messages.LINK_BYTES
+            if is_link_wanted and is_whole and body[0] == socket.AF_UNSPEC:
                 yield _link_event(nsid, messages.read_link(body), is_gone=type_ == nl.RTM_DELLINK)
         elif type_ == nl.RTM_DELNSID and nsid is None:
             yield NamespaceEvent(_nsid_in(body))
@@ -204,15 +205,13 @@ def _nsid(told: list[tuple[int, int, bytes]]) -> int | None:
 
 
 def _nsid_in(body: bytes) -> int:
-    for attribute, _, payload in nl.attributes(body, _GENERIC_BYTES):
-        if attribute == _NETNSA_NSID:
-            return int(_INT.unpack_from(payload)[0])
-    return _NO_NUMBER
+    payload = attributes.by_number(body, _GENERIC_BYTES).get(_NETNSA_NSID, b"")
+    return int(_INT.unpack(payload)[0]) if len(payload) == _INT.size else _NO_NUMBER
 
 
 def _heard(link: LinkMessage) -> Heard:
-    bond = messages.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
-    member = messages.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    bond = attributes.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
+    member = attributes.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
     status = member.get(IFLA_BOND_SLAVE_MII_STATUS)
     return Heard(
         index=link.index,

@@ -11,8 +11,8 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from sriovbond.kernel import attributes, netns
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel import netns
 from sriovbond.kernel.netlink import Netlink, Request
 
 World = dict[str, object]
@@ -126,7 +126,7 @@ def _conf(answer: Answer, family: int, conf: int) -> dict[int, int]:
     """Return a link's sysctls of one family by their number (IPV4_DEVCONF_*, DEVCONF_*)."""
     payload = answer.body[_IFINFOMSG_BYTES:]
     for number in (_IFLA_AF_SPEC, family, conf):
-        payload = next((part for one, _, part in nl.attributes(payload, 0) if one == number), b"")
+        payload = next((part for one, _, part in attributes.walk(payload) if one == number), b"")
     values = struct.unpack(f"={len(payload) // 4}i", payload)
     return {number: value for number, value in enumerate(values, 1) if value}
 

@@ -1,5 +1,6 @@
 """What sysfs and SR-IOV CNI's cache say of a link; what PFs say is proved against the kernel."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,8 @@ from deviceinfo import (
 )
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
 from sriovbond.candidates import Sources, standing
-from sriovbond.kernel.netlink import Netlink
+from sriovbond.errors import KernelError
+from sriovbond.kernel.netlink import Netlink, Request
 from tests.support.builders import a_link
 from tests.support.node import Node
 from tests.support.sysfs import PF, VF, a_pf, a_vf
@@ -73,6 +75,33 @@ def test_a_vf_whose_pf_shows_no_netdev_is_a_vf_still(tmp_path: Path) -> None:
     assert member.is_vf
     assert member.pf is not None
     assert (member.pf.name, member.settings) == (None, None)
+
+
+def test_a_vf_whose_pf_cannot_be_read_is_a_vf_still(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_vf(tmp_path)
+    sources = sources_of(tmp_path, *standing([a_link("net1", device=VF)]).statements)
+    sources.pfs, sources.host_netlink = None, Deaf()
+
+    member = sources.as_member(a_link("net1", device=VF), Place.POD)
+
+    assert member.is_vf
+    assert member.pf is not None
+    assert (member.pf.device, member.pf.name, member.settings) == (PF, None, None)
+    assert "nothing is known of the PFs: cannot look at pf0: EIO" in capsys.readouterr().err
+
+
+class Deaf(Netlink):
+    """A gate behind which the kernel answers every question with an error."""
+
+    def __init__(self) -> None: ...
+
+    def get(self, request: Request) -> bytes:
+        raise KernelError(f"cannot {request.doing}: EIO", errno.EIO)
+
+    def dump(self, request: Request) -> list[bytes]:
+        raise KernelError(f"cannot {request.doing}: EIO", errno.EIO)
 
 
 def test_a_vf_inside_a_vm_is_known_by_its_driver(tmp_path: Path) -> None:

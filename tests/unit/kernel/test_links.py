@@ -1,16 +1,22 @@
 """Which link stands for a PF: what no rig has, a NIC whose representors have its address."""
 
+import errno
 import struct
 
 import pytest
 
+from sriovbond.errors import KernelError
 from sriovbond.kernel import links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
+    IFLA_ADDRESS,
+    IFLA_EXT_MASK,
     IFLA_IFNAME,
+    IFLA_NUM_VF,
     IFLA_PARENT_DEV_NAME,
     IFLA_PHYS_PORT_NAME,
     IFLA_VFINFO_LIST,
+    RTEXT_FILTER_VF,
 )
 from sriovbond.kernel.netlink import Netlink, Request
 
@@ -69,3 +75,72 @@ def test_of_a_pf_only_the_vfs_that_matter_are_read() -> None:
     found = links.of_devices(Told(UPLINKS["with VFs"]), {PF: ("p0",)}, {1})
 
     assert [(one.number, one.mac) for one in found[PF].vfs] == [(1, "02:00:00:00:00:01")]
+
+
+class Crowded(Netlink):
+    """A kernel that cannot tell of VFs, or garbles what it tells, and is sound without them."""
+
+    def __init__(self, with_vfs: bytes | None, without: bytes) -> None:
+        self._with_vfs, self._without = with_vfs, without
+        self.asked: list[bool] = []
+
+    def get(self, request: Request) -> bytes:
+        mask = messages.read_link(request.body).number(IFLA_EXT_MASK)
+        self.asked.append(bool(mask & RTEXT_FILTER_VF))
+        if not self.asked[-1]:
+            return self._without
+        if self._with_vfs is None:
+            raise KernelError(f"cannot {request.doing}: EMSGSIZE", errno.EMSGSIZE)
+        return self._with_vfs
+
+    def dump(self, request: Request) -> list[bytes]:
+        return [self.get(request)]
+
+
+def wrapped(count: int) -> bytes:
+    """Return a PF's message whose list of VFs is longer than its length can say."""
+    before = b"".join((messages.name(IFLA_IFNAME, "p0"), messages.name(IFLA_PARENT_DEV_NAME, PF)))
+    listed = b"".join(a_big_vf(number) for number in range(count))
+    head = struct.pack("=HH", (4 + len(listed)) & 0xFFFF, IFLA_VFINFO_LIST)
+    after = messages.attribute(IFLA_ADDRESS, bytes.fromhex("020000000099"))
+    return messages.link(2, before, messages.word(IFLA_NUM_VF, count), head + listed, after)
+
+
+def a_big_vf(number: int) -> bytes:
+    """Return what a kernel tells of a VF with its statistics: 296 bytes."""
+    mac = messages.attribute(1, struct.pack("=I32s", number, bytes([6, 0, 0, 0, 0, number % 256])))
+    vlan = messages.attribute(2, struct.pack("=III", number, 0, 0))
+    return messages.attribute(1, mac + vlan + messages.attribute(8, bytes(232)))
+
+
+SOUND = a_link(2, "p0", messages.attribute(1, bytes.fromhex("020000000099")))
+
+
+@pytest.mark.parametrize("count", [None, *range(222, 255)], ids=str)
+@pytest.mark.parametrize("is_dumped", [False, True], ids=["one", "all"])
+def test_a_pf_that_cannot_tell_of_all_its_vfs_tells_of_none(
+    count: int | None, *, is_dumped: bool
+) -> None:
+    kernel = Crowded(None if count is None else wrapped(count), SOUND)
+    names = ("p0", "other") if is_dumped else ("p0",)
+
+    found = links.of_devices(kernel, {PF: names}, {0, 1})
+
+    assert (found[PF].name, found[PF].mac, found[PF].vfs) == ("p0", "02:00:00:00:00:99", ())
+    assert kernel.asked[-2:] == [True, False]
+
+
+@pytest.mark.parametrize("count", [1, 128, 221])
+def test_a_pf_with_many_vfs_tells_of_each(count: int) -> None:
+    found = links.of_devices(Crowded(wrapped(count), SOUND), {PF: ("p0",)}, {count - 1})
+
+    assert [one.number for one in found[PF].vfs] == [count - 1]
+
+
+def test_another_fault_of_the_kernel_is_not_passed_over() -> None:
+    class Broken(Crowded):
+        def get(self, request: Request) -> bytes:
+            raise KernelError(f"cannot {request.doing}: EPERM", errno.EPERM)
+
+    with pytest.raises(KernelError, match="EPERM"):
+        links.of_devices(Broken(None, SOUND), {PF: ("p0",)}, {0})

@@ -1,0 +1,48 @@
+"""Netlink attributes read one by one (netlink(7)); none reaches beyond what it stands in.
+
+The one place that walks them. One too short, or longer than what is left, ends the walk: what
+follows it cannot be told from garbage.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+HEADER: Final = struct.Struct("=HH")
+_read_head: Final = HEADER.unpack_from
+
+
+def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
+    """Return the attributes that stand from `offset` on, a multiple of 4, by their numbers."""
+    found = {}
+    head, end = HEADER.size, len(payload)
+    last = end - head
+    while offset <= last:
+        length, number = _read_head(payload, offset)
+        after = offset + length
+        if length < head or after > end:
+            break
+        found[number & 0x3FFF] = payload[offset + head : after]  # NLA_TYPE_MASK
+        offset = (after + 3) & ~3
+    return found
+
+
+def walk(payload: bytes, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, place and payload of each attribute from `offset` on, a multiple of 4."""
+    head, end = HEADER.size, len(payload)
+    while offset + head <= end:
+        length, number = _read_head(payload, offset)
+        after = offset + length
+        if length < head or after > end:
+            return
+        start = offset + head
+        yield number & 0x3FFF, start, payload[start:after]  # NLA_TYPE_MASK
+        offset = (after + 3) & ~3
+
+
+def are_whole(payload: bytes, offset: int = 0) -> bool:
+    """Tell whether the attributes from `offset` on fill the payload to its end."""
+    after = offset
+    for _, start, value in walk(payload, offset):
+        after = (start + len(value) + 3) & ~3
+    return after >= len(payload)

@@ -1,0 +1,193 @@
+"""What the kernel tells is read without trust: what is cut short or garbled ends the reading."""
+
+import errno
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sriovbond.bond.kinds import OptionValue
+from sriovbond.errors import KernelError
+from sriovbond.kernel import attributes, bonding, carried, links, messages, vfs
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import Netlink, Request
+from tests.unit.kernel.test_links import LISTED, a_vf
+
+ASKING = Request(nl.RTM_GETLINK, "look at lo", messages.link(1))
+
+
+def a_bond() -> bytes:
+    data: dict[str, OptionValue] = {
+        "mode": "active-backup",
+        "miimon": 100,
+        "arp_ip_target": ("192.0.2.1",),
+        "primary": 3,
+    }
+    info = bonding._info(messages.IFLA_INFO_KIND, messages.IFLA_INFO_DATA, data)  # noqa: SLF001
+    name = messages.name(messages.IFLA_IFNAME, "bond0")
+    return messages.link(2, name, messages.word(messages.IFLA_MTU, 1500), info, LISTED)
+
+
+def a_route() -> bytes:
+    hop = struct.pack("=HBBI", 16, 0, 0, 7) + messages.attribute(5, bytes(4))
+    parts = messages.attribute(1, bytes(4)), messages.attribute(9, hop + hop)
+    return messages.route(socket.AF_INET, 24, *parts, type=1)
+
+
+def an_address() -> bytes:
+    parts = (messages.attribute(messages.IFA_LOCAL, bytes([192, 0, 2, 1])),)
+    return messages.address(socket.AF_INET, 24, 2, *parts)
+
+
+def torn(body: bytes) -> st.SearchStrategy[bytes]:
+    """Draw the message cut somewhere, or with some bytes replaced."""
+    return st.one_of(
+        st.integers(0, len(body)).map(lambda size: body[:size]),
+        st.builds(
+            lambda at, junk: (body[:at] + junk + body[at + len(junk) :])[: len(body)],
+            st.integers(0, len(body)),
+            st.binary(min_size=1, max_size=8),
+        ),
+        st.binary(max_size=64),
+    )
+
+
+class Talking(Netlink):
+    """A gate at whose other end a test writes, in place of the kernel."""
+
+    def __init__(self, told: bytes, sender: int = 0) -> None:
+        super().__init__()
+        self.close()
+        self._socket = Wire(told, sender)  # type: ignore[assignment] # the two calls that matter
+
+
+class Wire:
+    """A socket that gives the same datagram for ever."""
+
+    def __init__(self, told: bytes, sender: int) -> None:
+        self.told, self.sender = told, sender
+
+    def send(self, _: bytes) -> None: ...
+
+    def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
+        return self.told, (self.sender, 0)
+
+
+def answered(told: bytes, sender: int = 0) -> KernelError:
+    """Return the error of a question that is answered so; it must come at once."""
+    caught: list[KernelError] = []
+
+    def ask() -> None:
+        with suppress(TypeError):
+            try:
+                Talking(told, sender).get(ASKING)
+            except KernelError as error:
+                caught.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    assert not asking.is_alive()
+    return caught[0]
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 1 << 30])
+def test_a_header_with_an_impossible_length_ends_the_question(length: int) -> None:
+    error = answered(nl.HEADER.pack(length, nl.RTM_NEWLINK, 0, 1, 0))
+
+    assert error.errno == errno.EBADMSG
+    assert "cannot look at lo: the kernel's answer is cut short" in error.message
+
+
+def test_half_a_header_ends_the_question() -> None:
+    assert answered(bytes(7)).errno == errno.EBADMSG
+
+
+def test_those_who_write_to_the_socket_in_place_of_the_kernel_do_not_hold_the_question() -> None:
+    assert answered(nl.HEADER.pack(16, nl.RTM_NEWLINK, 0, 1, 0), sender=77).errno == errno.EBUSY
+
+
+@pytest.mark.parametrize("flags", [0, nl.NLM_F_ACK_TLVS, nl.NLM_F_ACK_TLVS | nl.NLM_F_CAPPED])
+def test_an_error_that_is_cut_short_is_told_by_its_number(flags: int) -> None:
+    body = struct.pack("=i", -errno.EBUSY)
+
+    error = answered(nl.HEADER.pack(16 + len(body), nl.NLMSG_ERROR, flags, 1, 0) + body)
+
+    assert error.errno == errno.EBUSY
+
+
+def test_attributes_end_where_one_is_too_short_or_reaches_too_far() -> None:
+    good = messages.word(4, 1500)
+
+    for bad in (bytes(4), struct.pack("=HH", 3, 9), struct.pack("=HHI", 9, 9, 1), bytes(2)):
+        assert attributes.by_number(good + bad) == {4: struct.pack("=I", 1500)}
+        assert [number for number, _, _ in attributes.walk(good + bad)] == [4]
+        assert not attributes.are_whole(good + bad)
+    assert attributes.are_whole(good + good)
+    assert attributes.are_whole(b"")
+
+
+@given(st.binary(max_size=80), st.sampled_from([0, 4, 16]))
+def test_both_ways_of_reading_attributes_find_the_same(payload: bytes, offset: int) -> None:
+    walked = list(attributes.walk(payload, offset))
+
+    assert attributes.by_number(payload, offset) == {number: part for number, _, part in walked}
+    assert all(payload[start : start + len(part)] == part for _, start, part in walked)
+
+
+@given(torn(a_bond()))
+def test_a_torn_bond_is_read_in_part_or_refused(body: bytes) -> None:
+    with suppress(KernelError):
+        told = messages.read_link(body)
+        state = bonding._state(told, [told])  # noqa: SLF001 - what observe makes of an answer
+
+        assert state.index == told.index
+
+
+@given(torn(LISTED[4:]))
+def test_of_torn_vf_information_what_is_told_is_whole(listed: bytes) -> None:
+    for one in (*vfs.read(listed, None), *vfs.read(listed, {0, 1, 2})):
+        assert len(one.mac) == 17
+
+
+@given(torn(a_route()))
+def test_a_torn_route_leads_nowhere_or_somewhere(body: bytes) -> None:
+    with suppress(KernelError):
+        route = messages.read_route(body)
+
+        carried.routes([route])
+        assert list(carried.next_hops(route)) is not None
+
+
+@given(torn(an_address()))
+def test_a_torn_address_is_none(body: bytes) -> None:
+    with suppress(KernelError):
+        one = messages.read_address(body)
+
+        assert one.address == "" or socket.inet_pton(one.family, one.address)
+
+
+def test_an_option_of_another_width_is_not_told() -> None:
+    wide = messages.attribute(1, bytes(4)) + messages.word(3, 100)
+    data = messages.name(1, "bond") + messages.attribute(2, wide)
+    told = messages.read_link(messages.link(2, messages.attribute(messages.IFLA_LINKINFO, data)))
+
+    assert bonding._state(told, []).settings == {"miimon": 100}  # noqa: SLF001
+
+
+def test_a_vf_without_vlan_is_not_told_and_the_next_one_is() -> None:
+    silent = messages.attribute(1, messages.attribute(1, struct.pack("=I32s", 0, bytes(32))))
+
+    assert [one.number for one in vfs.read(silent + a_vf(1), None)] == [1]
+
+
+def test_the_real_answer_of_this_kernel_is_whole() -> None:
+    with Netlink() as netlink:
+        body = netlink.get(Request(nl.RTM_GETLINK, "look at lo", messages.link(1)))
+
+    assert attributes.are_whole(body, messages.LINK_BYTES)
+    assert links._link(messages.read_link(body)).name == "lo"  # noqa: SLF001
