@@ -73,7 +73,7 @@ def plan_bond(
     mtu = config.mtu or min(member.link.mtu for member in members)
     situation = replace(config.situation(), members=members, mtu=mtu, later=later)
     findings = tuple(dict.fromkeys((*config.warnings, *judge(situation))))
-    _refuse(findings, config.policy)
+    refuse(findings, config.policy)
     return BondPlan(
         name=name,
         settings=tuple(_resolved(setting, members) for setting in config.settings),
@@ -85,7 +85,8 @@ def plan_bond(
     )
 
 
-def _refuse(findings: Sequence[Finding], policy: Policy) -> None:
+def refuse(findings: Sequence[Finding], policy: Policy) -> None:
+    """Raise what findings are under a policy, worst first; see `plan_bond`."""
     by_level = {level: [one for one in findings if one.level is level] for level in Level}
     for level, error in ((Level.CONFIG, ConfigError), (Level.REFUSED, RefusedError)):
         if by_level[level]:

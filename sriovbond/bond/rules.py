@@ -354,7 +354,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 FOUND_ELSEWHERE: tuple[Rule, ...] = (
-    Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads.", "remove it if it was meant for this plugin", _elsewhere),
+    Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads. Beside an IPAM plugin that is not known here, policy strict does not refuse it.", "remove it if it was meant for this plugin", _elsewhere),
     Rule("cni-version-missing", Level.WARNING, "Without cniVersion results are those of 0.1.0: no interface and no MAC, so network-status lacks them.", "write cniVersion 1.0.0, or 0.4.0 for Multus 3", _elsewhere),
     Rule("ipam-without-type", Level.WARNING, "Without a type no IPAM plugin is executed, whatever else `ipam` says: the pod gets no address.", "name the plugin in ipam.type, or leave `ipam` out", _elsewhere),
     Rule("too-few-members", Level.REFUSED, "Fewer links can be bonded than minMembers asks for; the message lists each link and why it was not taken.", "ask for a VF on each of two PFs in networks before the bond's, or set minMembers to 1", _elsewhere),
@@ -366,7 +366,7 @@ FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("vf-of-another-pod", Level.REFUSED, "A VF stands in this pod that kubelet gave to another one only.", "look who put it here, and delete that pod or this one", _elsewhere),
     Rule("no-such-link", Level.REFUSED, "An entry of `links` matches nothing that can be bonded; the message lists what was seen. Of names alone it is error 7.", "correct the entry, or list its network before the bond's", _elsewhere),
     Rule("auto-twice", Level.REFUSED, "Two bonds of one pod would both take all of its VFs.", "select with `links` in each: by name, network, resource, pci or pf", _elsewhere),
-    Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already.", "delete it, or ask for another name", _elsewhere),
+    Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already, or an earlier plugin of the list made it.", "delete it, or ask for another name; in a list, give the bond a network of its own", _elsewhere),
     Rule("option-not-taken", Level.REFUSED, "This kernel does not know the option and would have dropped it without a word.", "leave it out or use a newer kernel", _elsewhere),
 )
 """Rules whose facts are not in a Situation; they are told where they are found."""

@@ -86,8 +86,16 @@ class LinkSelector(BaseModel):
 
 
 def _is_within(value: str, wanted: str) -> bool:
-    """Say whether all that one text of a selector means, another one means."""
-    return value == wanted or (not _PATTERN.search(value) and fnmatchcase(value, wanted))
+    """Say whether all that one text of a selector means is surely meant by another one.
+
+    Of two patterns this is told by their text only where they have no brackets, and the wider one
+    no question mark: then its stars alone can stand for the wildcards of the other.
+    """
+    if value == wanted:
+        return True
+    if _PATTERN.search(value) and ("[" in value or "[" in wanted or "?" in wanted):
+        return False
+    return fnmatchcase(value, wanted)
 
 
 def most_members(links: Sequence[LinkSelector] | None) -> int | None:

@@ -49,16 +49,19 @@ def show(ifname: str, netns: str, *, as_json: bool) -> None:
 
 
 @sriovbond.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
 def validate(file: Path) -> None:
     """Say what is wrong with the network configuration in FILE, and warn of what is doubtful.
 
-    FILE is JSON, of one plugin or a list, or YAML with NetworkAttachmentDefinitions.
+    FILE is JSON, of one plugin or a list, or YAML with NetworkAttachmentDefinitions; - is standard
+    input. The status is 1 where an ADD would be refused, 2 where there is nothing of ours to judge.
     """
     from sriovbond.cli import configurations  # noqa: PLC0415
 
     is_valid = True
-    for found in configurations.find(file):
+    for found in configurations.find_ours(file):
         judgement = configurations.judge(found, Host().logs)
         for warning in judgement.warnings:
             click.echo(f"warning: {found.label}{warning}")

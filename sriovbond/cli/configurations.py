@@ -1,19 +1,28 @@
 """The configurations in a person's file that are ours, and what the plugin would say of each."""
 
+import codecs
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from sriovbond import log
-from sriovbond.bond.config import NetConf, Policy, parse_config
-from sriovbond.cni.decoding import decode_object, shorten
-from sriovbond.cni.request import parse_request
+from sriovbond.bond.config import NetConf, parse_config
+from sriovbond.cni.decoding import MAX_JSON_BYTES, Doubled, decode_object, given_twice, shorten
+from sriovbond.cni.request import CniRequest, parse_request
+from sriovbond.cni.result import CniResult, Interface
+from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
-from sriovbond.errors import ConfigError
+from sriovbond.commands.configuration import accept, naming_what_was_passed_over
+from sriovbond.errors import ConfigError, SriovbondError
+
+if TYPE_CHECKING:
+    from sriovbond.cli.manifests import Manifest
 
 OURS: Final = "sriovbond"
 _NETWORK: Final = "NetworkAttachmentDefinition"
@@ -25,16 +34,36 @@ _ADD: Final = {
 }
 
 
+_MAKERS: Final = frozenset(
+    {
+        OURS, "bond", "sriov", "ib-sriov", "accelerated-bridge", "ovs", "flannel",
+        # containernetworking/plugins: plugins/main
+        "bridge", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan",
+    }
+)  # fmt: skip
+"""Plugins that make the interface they are asked for, and so leave none to make after them."""
+STDIN: Final = Path("-")
+
+
+class NothingJudgedError(click.ClickException):
+    """There is no configuration of ours to judge."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What one plugin would get on stdin; `place` is where it was, empty for the whole file.
 
-    `fault` is why there is nothing to get.
+    `fault` is why there is nothing to get; `twice` names keys that stand twice in its text;
+    `is_taken` tells that an earlier plugin of its list makes the interface.
     """
 
     place: str
     values: Mapping[str, object]
     fault: str = ""
+    twice: tuple[str, ...] = ()
+    is_taken: bool = False
 
     @property
     def type(self) -> object:
@@ -59,54 +88,96 @@ class Judgement:
 def find(file: Path) -> list[Configuration]:
     """Return our configurations: of a plugin, of a list, or of networks of Multus in YAML.
 
-    A plugin's own configuration is returned whatever its type.
-    Raises ClickException where there is none.
+    A plugin's own configuration is returned whatever its type; `-` is standard input.
+    Raises NothingJudgedError where there is none.
     """
+    name = "standard input" if file == STDIN else str(file)
+    content = _read(file, name)
     try:
-        content = file.read_bytes()
-        given = decode_object(content, str(file))
-    except OSError as error:
-        raise click.ClickException(f"cannot read {file}: {error.strerror}") from error
+        given = decode_object(content, name)
     except CniError as error:
-        return _of_manifests(file, _manifests(content, error.msg))
+        return _of_manifests(name, _manifests(content, error.msg))
     if "apiVersion" in given:
-        return _of_manifests(file, _flat(given))
+        from sriovbond.cli import manifests  # noqa: PLC0415 - it loads YAML
+
+        return _of_manifests(name, manifests.of_json(content.decode(), given))
     found = list(_of_network(given))
     ours = _ours(found)
     if given.get("plugins") is None:
         return ours or found
     if not ours:
         types = ", ".join(shorten(one.type) for one in found) or "nothing"
-        raise click.ClickException(f"{file} lists no plugin of type {OURS}; found: {types}")
+        raise NothingJudgedError(f"{name} lists no plugin of type {OURS}; found: {types}")
     return ours
 
 
+def find_ours(file: Path) -> list[Configuration]:
+    """Return what `find` does. Raises NothingJudgedError where it is another plugin's, too."""
+    found = find(file)
+    if not _ours(found):
+        types = ", ".join(shorten(one.type) for one in found)
+        raise NothingJudgedError(
+            f'type is {types}: the runtime would call that plugin; write "type": "{OURS}"'
+        )
+    return found
+
+
+def _read(file: Path, name: str) -> bytes:
+    try:
+        with nullcontext(sys.stdin.buffer) if file == STDIN else file.open("rb") as source:
+            content = source.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise NothingJudgedError(f"cannot read {name}: {error.strerror}") from error
+    if len(content) > MAX_JSON_BYTES:
+        raise NothingJudgedError(f"cannot read {name}: it has more than {MAX_JSON_BYTES} bytes")
+    return content
+
+
 def judge(given: Configuration, logs: Path) -> Judgement:
-    """Say what an ADD would; `logs` is the folder of log files."""
+    """Say what an ADD would, by the functions that it calls; `logs` is the folder of log files."""
     if given.fault:
         return Judgement((given.fault,))
-    if given.type != OURS:
-        wanted = f'the runtime would call that plugin; write "type": "{OURS}"'
-        return Judgement((f"type is {shorten(given.type)}: {wanted}",))
     try:
-        return _judged(given.values, logs)
+        return _judged(given, logs)
     except RecursionError:
         return Judgement(("cannot read it: it is nested too deeply",))
 
 
-def _judged(values: Mapping[str, object], logs: Path) -> Judgement:
+def _judged(given: Configuration, logs: Path) -> Judgement:
     faults: list[str] = []
+    values = given.values
+    request = CniRequest(Command.ADD, config=values)
     try:
-        values = parse_request(_ADD, json.dumps(values).encode()).config
+        request = _as_called(given)
+        values = request.config
     except CniError as error:
         faults.append(error.msg)
     try:
-        config = parse_config(values)
+        config = parse_config(values, faults=given.twice)
     except ConfigError as error:
         return Judgement((*faults, error.message))
-    if config.warnings and config.policy is Policy.STRICT:
-        faults.append("`policy: strict` makes warnings refusals")
+    faults += _refusals(request, config)
     return Judgement(tuple(faults), tuple(_warnings(config, logs)))
+
+
+def _as_called(given: Configuration) -> CniRequest:
+    """Return the request that an ADD would get, in a list after the plugins before it."""
+    request = parse_request(_ADD, json.dumps(given.values).encode())
+    if not given.is_taken or request.prev_result:
+        return request
+    made = Interface(name=request.ifname, sandbox=request.netns)
+    before = CniResult(cni_version=request.cni_version, interfaces=(made,))
+    return replace(request, prev_result=before)
+
+
+def _refusals(request: CniRequest, config: NetConf) -> Iterator[str]:
+    try:
+        with naming_what_was_passed_over(config):
+            accept(request, config)
+    except CniError as error:
+        yield error.msg
+    except SriovbondError as error:
+        yield error.message
 
 
 def _warnings(config: NetConf, logs: Path) -> Iterator[str]:
@@ -120,17 +191,29 @@ def _of_network(given: Mapping[str, object]) -> Iterator[Configuration]:
     """Yield each plugin's configuration, with what libcni puts into it from around."""
     plugins = given.get("plugins")
     if plugins is None:
-        yield from _with_delegate(Configuration("", given))
+        yield from _with_delegate(Configuration("", given, twice=given_twice(given)))
     elif isinstance(plugins, list):
         around = {key: given.get(key) for key in ("name", "cniVersion")}
+        twice = _twice_around(given)
+        is_taken = False
         for number, plugin in enumerate(plugins):
             place = f"plugins[{number}]"
-            if isinstance(plugin, dict):
-                yield from _with_delegate(Configuration(place, {**plugin, **around}))
-            else:
+            if not isinstance(plugin, dict):
                 yield Configuration(place, {}, f"found {shorten(plugin)}; it must be an object")
+                continue
+            keys_twice = (*twice, *given_twice(plugin))
+            one = Configuration(place, {**plugin, **around}, "", keys_twice, is_taken)
+            yield from _with_delegate(one)
+            is_taken = is_taken or one.type in _MAKERS
     else:
         yield Configuration("plugins", {}, f"found {shorten(plugins)}; it must be a list")
+
+
+def _twice_around(given: Mapping[str, object]) -> tuple[str, ...]:
+    """Name the keys that stand twice in a list itself, not in its plugins."""
+    if not isinstance(given, Doubled):
+        return ()
+    return given_twice(Doubled([pair for pair in given.pairs if pair[0] != "plugins"]))
 
 
 def _with_delegate(given: Configuration) -> Iterator[Configuration]:
@@ -141,59 +224,56 @@ def _with_delegate(given: Configuration) -> Iterator[Configuration]:
         place = f"{given.place}.delegate" if given.place else "delegate"
         version = given.values.get("cniVersion") or delegate.get("cniVersion")
         around = {"name": given.values.get("name"), "cniVersion": version}
-        yield Configuration(place, {**delegate, **around})
+        yield replace(given, place=place, values={**delegate, **around})
 
 
 def _ours(found: Iterable[Configuration]) -> list[Configuration]:
     return [one for one in found if one.fault or one.type == OURS]
 
 
-def _manifests(content: bytes, fault: str) -> list[dict[str, object]]:
+def _manifests(content: bytes, fault: str) -> list["Manifest"]:
     """Return the objects of Kubernetes in YAML; `fault` is why the content is no JSON."""
-    import yaml  # noqa: PLC0415 - only few files need it
+    from sriovbond.cli import manifests  # noqa: PLC0415 - it loads YAML
 
-    found: list[dict[str, object]] = []
+    found: list[Manifest] = []
     told = ""
     if not content.lstrip().startswith((b"{", b"[")):
         try:
-            found = [one for document in yaml.safe_load_all(content) for one in _flat(document)]
-        except Exception as error:  # noqa: BLE001 - the loader trusts its input
-            found, told = [], f" (as YAML: {' '.join(str(error).split())})"
+            found = manifests.of_yaml(_text(content))
+        except manifests.FormatError as error:
+            told = f" (as YAML: {error})"
     if not found:
-        raise click.ClickException(f"{fault}, or YAML with {_NETWORK}s{told}")
+        raise NothingJudgedError(f"{fault}, or YAML with {_NETWORK}s{told}")
     return found
 
 
-def _flat(document: object) -> Iterator[dict[str, object]]:
-    """Yield an object of Kubernetes, or those of a list of them."""
-    items = _at(document, "items")
-    for one in items if isinstance(items, list) else [document]:
-        if isinstance(one, dict) and isinstance(one.get("kind"), str):
-            yield one
+def _text(content: bytes) -> str:
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
 
 
-def _of_manifests(file: Path, manifests: Iterable[dict[str, object]]) -> list[Configuration]:
+def _of_manifests(name: str, given: Iterable["Manifest"]) -> list[Configuration]:
     found: list[Configuration] = []
     told: list[str] = []
-    for manifest in manifests:
-        inside = list(_of_manifest(manifest))
+    for manifest in given:
+        inside = list(_of_manifest(manifest, name))
         found += _ours(inside)
         told += [f"{one.place} of type {shorten(one.type)}" for one in inside]
-        told += [] if inside else [_name_of(manifest)]
+        told += [] if inside else [manifest.name]
     if not found:
-        raise click.ClickException(
-            f"{file} has no {_NETWORK} with a plugin of type {OURS} in its spec.config; found: "
+        raise NothingJudgedError(
+            f"{name} has no {_NETWORK} with a plugin of type {OURS} in its spec.config; found: "
             f"{', '.join(told) or 'nothing'}"
         )
     return found
 
 
-def _of_manifest(manifest: dict[str, object]) -> Iterator[Configuration]:
+def _of_manifest(manifest: "Manifest", file: str) -> Iterator[Configuration]:
     """Yield what a network has; of one without spec.config Multus reads a file of the node."""
-    text = _at(manifest, "spec", "config")
-    if manifest["kind"] != _NETWORK or text is None:
+    text = manifest.config
+    if manifest.values["kind"] != _NETWORK or text is None:
         return
-    place = _name_of(manifest)
+    place = manifest.name
     if not isinstance(text, str):
         fault = f"spec.config is {shorten(text)}; it must be a text: put `|` before the JSON"
         yield Configuration(place, {}, fault)
@@ -201,20 +281,20 @@ def _of_manifest(manifest: dict[str, object]) -> Iterator[Configuration]:
     try:
         given = decode_object(text.encode(errors="surrogatepass"), "spec.config")
     except CniError as error:
-        yield Configuration(place, {}, error.msg)
+        yield Configuration(place, {}, _with_place(error, manifest, file))
         return
-    name = _at(manifest, "metadata", "name")
+    name = manifest.at("metadata", "name")
     if given.get("name") in (None, "") and isinstance(name, str):
         given["name"] = name
     for one in _of_network(given):
-        yield replace(one, place=f"{place}, {one.place}" if one.place else place)
+        whole = f"{place}, {one.place}" if one.place else place
+        yield replace(one, place=whole, twice=(*manifest.twice, *one.twice))
 
 
-def _name_of(manifest: dict[str, object]) -> str:
-    return f"{manifest['kind']} {shorten(_at(manifest, 'metadata', 'name'))}"
-
-
-def _at(value: object, *keys: str) -> object:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _with_place(error: CniError, manifest: "Manifest", file: str) -> str:
+    """Tell where in the file a fault of JSON is, which is told by its place in spec.config."""
+    cause = error.__cause__
+    if not isinstance(cause, json.JSONDecodeError):
+        return error.msg
+    place = manifest.place_in_config(cause.pos) or f"character {cause.pos + 1} of spec.config"
+    return f"cannot decode spec.config: {cause.msg}: {place} of {file}; it must be one JSON object"

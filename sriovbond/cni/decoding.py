@@ -3,7 +3,7 @@
 import json
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -16,7 +16,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from sriovbond.cni.wire import CniError, ErrorCode
 
@@ -25,6 +25,7 @@ IpInterface = IPv4Interface | IPv6Interface
 IpNetwork = IPv4Network | IPv6Network
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
+_MOST_TOLD: Final = 10
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -33,13 +34,16 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 def decode_object(content: bytes, where: str) -> dict[str, object]:
     """Return the one JSON object in `content`; of a key given twice the last counts, as in Go.
 
-    Raises CniError 6, with `where` as the name of the content.
+    `given_twice` names such keys. Raises CniError 6, with `where` as the name of the content.
     """
     if len(content) > MAX_JSON_BYTES:
         _refuse(where, f"{len(content)} bytes", f"hold at most {MAX_JSON_BYTES} bytes")
     try:
         value: object = json.loads(
-            content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+            content.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     except (ValueError, RecursionError) as error:
         raise CniError(
@@ -49,6 +53,41 @@ def decode_object(content: bytes, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         _refuse(where, shorten(value), "be a JSON object")
     return value
+
+
+class Doubled(dict[str, object]):
+    """An object in whose text a key stood twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs: Final = tuple(pairs)
+
+    def twice(self) -> Iterator[tuple[str, object, object]]:
+        """Yield each key that stood twice, with what it said first and what it says then."""
+        known: dict[str, object] = {}
+        for key, value in self.pairs:
+            if key in known:
+                yield key, known[key], value
+            known[key] = value
+
+
+def given_twice(value: object, where: str = "") -> tuple[str, ...]:
+    """Say for each key that stands twice in an object of `value` what it is given as."""
+    told: list[str] = []
+    rest = [(value, where)]
+    while rest and len(told) < _MOST_TOLD:
+        value, where = rest.pop()
+        if isinstance(value, Doubled):
+            told += [
+                f"the key {where + key!r} stands twice, as {shorten(first)} and as "
+                f"{shorten(then)}; remove one of them"
+                for key, first, then in value.twice()
+            ]
+        if isinstance(value, Mapping):
+            rest += [(inner, f"{where}{key}.") for key, inner in value.items()]
+        elif isinstance(value, list):
+            rest += [(inner, f"{where}{place}.") for place, inner in enumerate(value)]
+    return tuple(told[:_MOST_TOLD])
 
 
 def shorten(value: object) -> str:
@@ -166,6 +205,11 @@ class JsonObject:
         if "%" in text:
             self.refuse(key, "have no zone")
         return text
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else Doubled(pairs)
 
 
 def _refuse(where: str, found: str, rule: str) -> NoReturn:

@@ -21,7 +21,13 @@ from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
 from sriovbond.cni.wire import CniError, ErrorCode
-from sriovbond.commands.configuration import configuration
+from sriovbond.commands.configuration import (
+    accept,
+    configuration,
+    naming_what_was_passed_over,
+    own_dns,
+    refuse_taken_name,
+)
 from sriovbond.errors import DriftError, MachineError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
@@ -40,8 +46,10 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
     """
     lookup = candidates.begin(host, request, asks)
     config = configuration(request)
-    dns = _asked_dns(request.config)
+    accept(request, config)
+    dns = own_dns(request.config)
     with ExitStack() as held:
+        held.enter_context(naming_what_was_passed_over(config))
         lock = held.enter_context(records.locked(host, request.container_id, request.ifname))
         lease = partial(ipam.add, request, host, lock)
         _release_stale(request, host)
@@ -96,11 +104,7 @@ def _seen(
 
 
 def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
-    if any(request.ifname in link.names for link in seen.pod):
-        raise RefusedError(
-            f"cannot make {request.ifname!r} in {request.netns!r}: an interface of that name is "
-            "there already; delete it, or ask for another name [name-taken]"
-        )
+    refuse_taken_name(request, {name for link in seen.pod for name in link.names})
     plan = planning.plan_bond(request.ifname, config, selection.choose(config, seen), seen.later)
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
@@ -204,14 +208,6 @@ def _addresses(
     addresses.prepare(pod, plan.name, leased)
     addresses.apply(pod.netlink, plan.name, link.index, leased)
     return leased
-
-
-def _asked_dns(config: Mapping[str, object]) -> Dns | None:
-    """Return the configuration's own DNS, which goes before IPAM's."""
-    if not config.get("dns"):
-        return None
-    own = CniResult.from_json({"dns": config["dns"]}, where="stdin").dns
-    return None if own == Dns() else own
 
 
 def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:

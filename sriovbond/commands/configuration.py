@@ -1,15 +1,70 @@
-"""What a request's configuration asks of the bond."""
+"""What a request's configuration asks of the bond, and what an ADD refuses without a look around.
 
+`sriovbond validate` refuses by the same functions.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+from sriovbond.bond import plan as planning
 from sriovbond.bond.config import NetConf, parse_config
+from sriovbond.cni.decoding import decode_object, given_twice
 from sriovbond.cni.memory import remembered
 from sriovbond.cni.request import CniRequest, read_config
+from sriovbond.cni.result import CniResult, Dns
+from sriovbond.errors import RefusedError, SriovbondError
 
 
 def configuration(request: CniRequest) -> NetConf:
     """Return what the configuration and CNI_ARGS describe. Raises ConfigError with every fault."""
-    return _understood(request.stdin, request.args.get("MAC", ""))
+    args = request.args
+    return _understood(request.stdin, args.get("MAC", ""), args.get("IP", ""))
 
 
 @remembered
-def _understood(stdin: bytes, mac: str) -> NetConf:
-    return parse_config(read_config(stdin), {"MAC": mac})
+def _understood(stdin: bytes, mac: str, ip: str) -> NetConf:
+    twice = given_twice(decode_object(stdin, "the network configuration on stdin"))
+    return parse_config(read_config(stdin), {"MAC": mac, "IP": ip}, twice)
+
+
+def accept(request: CniRequest, config: NetConf) -> None:
+    """Raise what an ADD raises for its request alone, whatever stands in the pod and on the node.
+
+    Raises CniError, ConfigError, RefusedError.
+    """
+    own_dns(request.config)
+    refuse_taken_name(request)
+    planning.refuse(config.warnings, config.policy)
+
+
+def own_dns(config: Mapping[str, object]) -> Dns | None:
+    """Return the configuration's own DNS, which goes before IPAM's."""
+    if not config.get("dns"):
+        return None
+    own = CniResult.from_json({"dns": config["dns"]}, where="stdin").dns
+    return None if own == Dns() else own
+
+
+def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> None:
+    """Raise RefusedError where IFNAME is taken: in prevResult, or among the names in the pod."""
+    name, before = request.ifname, request.prev_result
+    made = {one.name for one in before.interfaces if one.sandbox} if before else set()
+    # results before 0.3.0 name no interface
+    if name in made or (before and not before.interfaces and name in standing):
+        found = f"an earlier plugin of this list made {name}; give the bond a network of its own"
+    elif name in standing:
+        found = "an interface of that name is there already; delete it, or ask for another name"
+    else:
+        return
+    raise RefusedError(f"cannot make {name!r} in {request.netns!r}: {found} [name-taken]")
+
+
+@contextmanager
+def naming_what_was_passed_over(config: NetConf) -> Iterator[None]:
+    """Have each refusal name the keys that nobody reads: one of them may be why."""
+    try:
+        yield
+    except SriovbondError as error:
+        if config.passed_over and "[unknown-key]" not in error.message:
+            error.message += f"; {config.passed_over}"
+        raise

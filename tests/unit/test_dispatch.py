@@ -202,6 +202,12 @@ def test_delete_of_what_is_not_there_succeeds_whatever_the_configuration(
     assert ask(host, "DEL", **keys) == Answer("", 0)
 
 
+def test_a_delete_is_not_refused_for_a_key_that_stands_twice(host: Host) -> None:
+    stdin = b'{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mtu": 1, "mtu": 2}'
+
+    assert dispatch.answer(environ("DEL"), stdin, host) == Answer("", 0)
+
+
 def test_check_without_prev_result_is_refused(host: Host) -> None:
     assert error_of(ask(host, "CHECK"))["code"] == ErrorCode.INVALID_CONFIG
 

@@ -549,6 +549,8 @@ def test_links_that_may_be_enough_are_taken(keys: dict[str, Any]) -> None:
         ({"network": "a*"}, {"network": "a1", "pf": "ens*"}),
         ({"resource": "x/*"}, {"resource": "x/y"}),
         ({"pci": "0000:01:*"}, {"pci": "0000:01:10.0"}),
+        ({"name": "*"}, {"name": "net*"}),
+        ({"name": "n*"}, {"name": "net?"}),
     ],
     ids=str,
 )
@@ -568,6 +570,9 @@ def test_an_entry_that_an_earlier_one_leaves_nothing_is_refused(
         ({"name": "net1"}, {"name": "net*"}),
         ({"name": "net1", "network": "a"}, {"network": "a"}),
         ({"network": "a*"}, {"network": "*a"}),
+        ({"name": "net?"}, {"name": "net*"}),
+        ({"name": "*a*"}, {"name": "[ab]*"}),
+        ({"name": "[ab]"}, {"name": "*"}),
         ({"name": "net1"}, {"pf": "net1"}),
     ],
     ids=str,

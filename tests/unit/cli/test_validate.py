@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sriovbond.cli import sriovbond
+from sriovbond.cni.decoding import MAX_JSON_BYTES
 from tests.docs_tables import CHECKOUT
 
 
@@ -61,7 +62,7 @@ def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> N
 
     assert answer.exit_code == 1
     assert "[no-link-monitoring]" in answer.stdout
-    assert "`policy: strict` makes warnings refusals" in answer.stderr
+    assert "cannot build the bond under `policy: strict`: miimon 0" in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,8 @@ def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> N
         ({"cniVersion": "9.9.9"}, "cannot speak cniVersion '9.9.9'"),
         ({"cniVersion": 1}, "cannot read stdin.cniVersion: found 1; it must be a text"),
         ({"prevResult": []}, "cannot read stdin.prevResult: found []"),
-        ({"type": "bond"}, "type is 'bond': the runtime would call that plugin; write \"type\""),
-        ({"type": None}, "type is None: the runtime would call that plugin"),
+        ({"dns": {"search": 7}}, "cannot read stdin.dns.search: found 7; it must be a list"),
+        ({"ipam": {"type": "../evil"}}, "the file name of an IPAM plugin is wanted, '../evil'"),
         ({"plugins": {}}, "plugins: found {}; it must be a list"),
     ],
     ids=json.dumps,
@@ -102,7 +103,7 @@ def test_what_is_nested_too_deeply_is_told_without_a_traceback(tmp_path: Path, d
     answer = validate(tmp_path, f'{{"name": "net", "type": "sriovbond", "links": {nested}}}')
 
     assert isinstance(answer.exception, SystemExit)
-    assert answer.exit_code == 1
+    assert answer.exit_code in (1, 2)
 
 
 def test_a_list_names_its_plugins(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_list_without_a_name_is_not_valid(tmp_path: Path) -> None:
 
 
 def test_each_of_our_plugins_in_a_list_is_judged_and_no_other(tmp_path: Path) -> None:
-    others = {"type": "sriov", "mode": "none of ours"}
+    others = {"type": "tuning", "mode": "none of ours"}
     plugins = [others, {**OURS, "mtu": "x"}, {**OURS, "miimon": 0}, {**OURS, "mode": "fast"}, 7]
 
     answer = validate(tmp_path, {"cniVersion": "1.0.0", "name": "net", "plugins": plugins})
@@ -130,14 +131,15 @@ def test_each_of_our_plugins_in_a_list_is_judged_and_no_other(tmp_path: Path) ->
     assert answer.stdout.startswith("warning: plugins[2] (sriovbond): miimon 0")
     told = answer.stderr.splitlines()
     assert told[0].startswith("Error: plugins[1] (sriovbond): cannot use the network conf")
-    assert told[1].startswith("Error: plugins[3] (sriovbond): cannot use the network conf")
-    assert told[2:] == ["Error: plugins[4]: found 7; it must be an object"]
+    assert "[name-taken]" in told[1]
+    assert told[2].startswith("Error: plugins[3] (sriovbond): cannot use the network conf")
+    assert told[3:] == ["Error: plugins[4]: found 7; it must be an object"]
 
 
 def test_a_list_without_our_plugin_is_not_called_valid(tmp_path: Path) -> None:
     answer = validate(tmp_path, {"plugins": [{"type": "bond"}, {"type": "sriovbnd"}]})
 
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert "lists no plugin of type sriovbond; found: 'bond', 'sriovbnd'" in answer.stderr
 
 
@@ -214,7 +216,7 @@ def test_manifests_without_our_plugin_are_not_called_valid(tmp_path: Path) -> No
 
     answer = validate(tmp_path, "---\n".join(manifests))
 
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert "found: NetworkAttachmentDefinition 'a' of type 'sriovbnd', Pod 'nf1'" in answer.stderr
 
 
@@ -231,7 +233,7 @@ def test_our_own_networks_are_valid(path: Path) -> None:
 def test_what_is_neither_form_is_told_with_both(tmp_path: Path, content: str) -> None:
     answer = validate(tmp_path, content)
 
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert re.search(r"one JSON object, or YAML|a JSON object, or YAML", answer.stderr)
     assert "YAML with NetworkAttachmentDefinitions" in answer.stderr
 
@@ -248,3 +250,204 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
     assert answer.exit_code == 2
     assert "does not exist" in answer.stderr
+
+
+@pytest.mark.parametrize("type_", ["bond", None, "sriovbnd"])
+def test_another_plugins_configuration_is_nothing_to_judge(tmp_path: Path, type_: object) -> None:
+    answer = validate(tmp_path, {**OURS, "type": type_})
+
+    assert answer.exit_code == 2
+    assert f"type is {type_!r}: the runtime would call that plugin; write" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (json.dumps(OURS), 0),
+        (json.dumps({**OURS, "miimon": 0}), 0),
+        (json.dumps({**OURS, "mode": "fast"}), 1),
+        ("nothing of ours", 2),
+        ("", 2),
+    ],
+)
+def test_standard_input_is_judged_as_a_file_is(content: str, status: int) -> None:
+    answer = CliRunner().invoke(sriovbond, ["validate", "-"], input=content)
+
+    assert answer.exit_code == status
+    assert answer.stdout.endswith("-: valid\n") is (status == 0)
+
+
+def test_what_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    answer = validate(tmp_path, " " * (MAX_JSON_BYTES + 1))
+
+    assert answer.exit_code == 2
+    assert f"it has more than {MAX_JSON_BYTES} bytes" in answer.stderr
+
+
+def test_a_file_that_may_not_be_read_is_nothing_to_judge(tmp_path: Path) -> None:
+    loop = tmp_path / "net.conf"
+    loop.symlink_to("/proc/self/mem")
+
+    answer = CliRunner().invoke(sriovbond, ["validate", str(loop)])
+
+    assert answer.exit_code == 2
+    assert "cannot read " in answer.stderr
+
+
+TWICE = """{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mode": "active-backup",
+  "links": [{"name": "net1", "name": "net2"}, {"name": "net3"}], "mode": "balance-rr"}"""
+
+
+def test_a_key_that_stands_twice_is_told_with_both_values(tmp_path: Path) -> None:
+    answer = validate(tmp_path, TWICE)
+
+    assert answer.exit_code == 1
+    assert "'mode' stands twice, as 'active-backup' and as 'balance-rr'" in answer.stderr
+    assert "'links.0.name' stands twice, as 'net1' and as 'net2'" in answer.stderr
+
+
+def test_a_key_that_stands_twice_in_the_text_of_a_network_is_told(tmp_path: Path) -> None:
+    answer = validate(tmp_path, a_network("net", TWICE))
+
+    assert answer.exit_code == 1
+    assert "'mode' stands twice" in answer.stderr
+
+
+@pytest.mark.parametrize("place", ["around", "ours", "another"])
+def test_in_a_list_what_stands_twice_is_told_where_it_concerns_us(
+    tmp_path: Path, place: str
+) -> None:
+    twice = {
+        one: '"x": 1, "x": 2,' if one == place else "" for one in ("around", "ours", "another")
+    }
+    content = f"""{{"cniVersion": "1.0.0", {twice["around"]} "name": "net", "plugins": [
+        {{{twice["another"]} "type": "tuning"}},
+        {{{twice["ours"].replace("x", "miimon").replace("2", "1")} "type": "sriovbond"}}]}}"""
+
+    answer = validate(tmp_path, content)
+
+    assert answer.exit_code == (0 if place == "another" else 1)
+    assert ("stands twice" in answer.stderr) is (place != "another")
+
+
+IN_YAML = """kind: NetworkAttachmentDefinition
+metadata:
+  name: first
+spec:
+  config: '{"cniVersion": "1.0.0", "type": "sriovbond", "mode": "balance-rr"}'
+  config: '{"cniVersion": "1.0.0", "type": "sriovbond"}'
+"""
+
+
+def test_a_key_that_stands_twice_in_yaml_is_told_with_its_lines(tmp_path: Path) -> None:
+    answer = validate(tmp_path, IN_YAML)
+
+    assert answer.exit_code == 1
+    assert "the key 'config' stands twice, in lines 5 and 6" in answer.stderr
+
+
+def test_what_stands_twice_in_another_object_is_not_ours_to_judge(tmp_path: Path) -> None:
+    pod = "kind: Pod\nmetadata: {name: a, name: b}\n"
+
+    answer = validate(tmp_path, pod + "---\n" + a_network("net", OURS))
+
+    assert answer.exit_code == 0
+
+
+def test_aliases_and_merges_of_yaml_are_no_keys_given_twice(tmp_path: Path) -> None:
+    config = json.dumps(OURS)
+    content = f"""a: &a {{name: net}}
+kind: NetworkAttachmentDefinition
+metadata: {{<<: *a, labels: *a}}
+spec: {{config: '{config}'}}
+"""
+
+    answer = validate(tmp_path, content)
+
+    assert (answer.exit_code, answer.stderr) == (0, "")
+
+
+LITERAL = """apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: a}
+spec:
+  config: |
+    {
+      "type": "sriovbond",
+
+      "mode" "balance-rr"
+    }
+"""
+FOLDED = LITERAL.replace("config: |", "config: >-  # folded")
+QUOTED = LITERAL.replace("config: |", "config: '").replace("    }\n", "    }'\n")
+DOUBLE = """kind: NetworkAttachmentDefinition
+metadata: {name: a}
+spec:
+  config: "{\\"type\\":\\n \\"sriovbond\\",\\x20\\
+
+      \\"mode\\" \\u0022balance-rr\\"}"
+"""
+IN_JSON = """{"apiVersion": "k8s.cni.cncf.io/v1",
+ "kind": "NetworkAttachmentDefinition", "spec":
+   {"config": "{\\n \\"type\\": \\u0022sriovbond\\", \\"mode\\" \\"balance-rr\\"}"}}
+"""
+
+
+def written(content: str) -> str:
+    lines = content.splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "balance-rr" in text)
+    quote = {DOUBLE: "\\u0022balance", IN_JSON: '\\"balance'}.get(content, '"balance')
+    return f"Expecting ':' delimiter: line {line}, column {lines[line - 1].index(quote) + 1} of "
+
+
+@pytest.mark.parametrize("content", [LITERAL, FOLDED, QUOTED, DOUBLE, IN_JSON])
+@pytest.mark.parametrize("before", ["", "kind: Pod\n---\n# a word\n"], ids=["alone", "second"])
+def test_a_fault_of_json_is_told_with_its_place_in_the_file(
+    tmp_path: Path, content: str, before: str
+) -> None:
+    if content == IN_JSON and before:
+        before = "\n\n"
+    answer = validate(tmp_path, before + content)
+
+    lines = before.count("\n")
+    told = re.sub(
+        r"line (\d+),", lambda found: f"line {int(found[1]) - lines},", answer.stderr, count=1
+    )
+    assert answer.exit_code == 1
+    assert written(content) in told
+
+
+def test_a_text_that_ends_too_early_is_told_at_its_end(tmp_path: Path) -> None:
+    answer = validate(tmp_path, LITERAL.replace("    }\n", "").replace('"mode" ', '"mode": '))
+
+    assert "line 9, column 27 of " in answer.stderr
+
+
+def test_a_control_character_in_a_text_of_json_is_told_where_it_stands(tmp_path: Path) -> None:
+    answer = validate(
+        tmp_path, LITERAL.replace('"mode" "balance-rr"', '"mode": "balance-\n      rr"')
+    )
+
+    assert "Invalid control character at: line 10, column 7 of " in answer.stderr
+
+
+@pytest.mark.parametrize("first", ["sriovbond", "sriov", "bridge", "host-device"])
+def test_after_a_plugin_that_makes_the_interface_ours_is_refused(
+    tmp_path: Path, first: str
+) -> None:
+    plugins = [{"type": first, "links": "auto"}, {"type": "tuning"}, {"type": "sriovbond"}]
+
+    answer = validate(tmp_path, {"name": "net", "cniVersion": "1.0.0", "plugins": plugins})
+
+    assert answer.exit_code == 1
+    assert "plugins[2] (sriovbond): cannot make 'bond0' in " in answer.stderr
+    assert "an earlier plugin of this list made bond0" in answer.stderr
+    assert "give the bond a network of its own [name-taken]" in answer.stderr
+
+
+def test_after_plugins_that_make_no_interface_ours_is_valid(tmp_path: Path) -> None:
+    plugins = [{"type": "tuning"}, {"type": "sriovbond"}, {"type": "bandwidth"}]
+
+    answer = validate(tmp_path, {"name": "net", "cniVersion": "1.0.0", "plugins": plugins})
+
+    assert (answer.exit_code, answer.stderr) == (0, "")

@@ -1,0 +1,215 @@
+"""The Kubernetes objects in a person's file, and where in it a text of theirs stands."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import yaml
+
+from sriovbond.cni.decoding import given_twice, shorten
+
+_MOST_TOLD: Final = 10
+_ESCAPE: Final = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r?\n|.))", re.DOTALL
+)
+_JSON_CHARACTER: Final = re.compile(r"\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+_CONFIG: Final = re.compile(r'"config"\s*:\s*(?=")')
+
+
+class FormatError(Exception):
+    """The file is no YAML; the text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line and a column of a file, from 1 on, as editors count."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An object of Kubernetes; `twice` names the keys that stand twice in it.
+
+    `node` is what YAML made it of, None where it was JSON.
+    """
+
+    values: Mapping[str, Any]
+    source: str
+    twice: tuple[str, ...]
+    node: yaml.Node | None = None
+
+    @property
+    def name(self) -> str:
+        """Its kind and name."""
+        return f"{self.values['kind']} {shorten(self.at('metadata', 'name'))}"
+
+    @property
+    def config(self) -> object:
+        """What a network has for its plugins."""
+        return self.at("spec", "config")
+
+    def at(self, *keys: str) -> object:
+        """Return what stands below these keys, None where nothing does."""
+        return _at(self.values, *keys)
+
+    def place_in_config(self, offset: int) -> Place | None:
+        """Return where character `offset` of the text spec.config stands in the file."""
+        if self.node is None:
+            return _place_in_json(self.source, self.config, offset)
+        spec = _child(self.node, "spec")
+        node = _child(spec, "config") if spec else None
+        return _place(self.source, node, offset) if isinstance(node, yaml.ScalarNode) else None
+
+
+def of_json(source: str, given: Mapping[str, Any]) -> list[Manifest]:
+    """Return the object that JSON was read as, or those of a list of them."""
+    items = given.get("items")
+    return [
+        Manifest(one, source, given_twice(one))
+        for one in (items if isinstance(items, list) else [given])
+        if isinstance(one, dict) and isinstance(one.get("kind"), str)
+    ]
+
+
+def of_yaml(source: str) -> list[Manifest]:
+    """Return the objects of YAML, those of lists among them. Raises FormatError."""
+    try:
+        return [one for node in _documents(source) for one in _flat(source, node)]
+    except Exception as error:
+        # the loader trusts its input: beside its own errors there are those of recursion and types
+        raise FormatError(" ".join(str(error).split())) from error
+
+
+def _at(value: object, *keys: str) -> object:
+    """Return what stands in nested objects below these keys, None where nothing does."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _documents(source: str) -> Iterator[yaml.Node]:
+    loader = yaml.SafeLoader(source)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                yield node
+    finally:
+        loader.dispose()
+
+
+def _flat(source: str, node: yaml.Node) -> Iterator[Manifest]:
+    """Yield an object of Kubernetes, or those of a list of them."""
+    items = _child(node, "items")
+    for one in items.value if isinstance(items, yaml.SequenceNode) else [node]:
+        twice = tuple(islice(_twice(one, set()), _MOST_TOLD))  # before merges (<<) are made one
+        values = _constructed(one)
+        if isinstance(values, dict) and isinstance(values.get("kind"), str):
+            yield Manifest(values, source, twice, one)
+
+
+def _constructed(node: yaml.Node) -> object:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _child(node: yaml.Node, key: str) -> yaml.Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    found = [value for name, value in pairs if name.value == key]
+    return found[-1] if found else None
+
+
+def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
+    """Name each key that stands twice in a mapping, and where; aliases may lead round."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        known: dict[object, yaml.Node] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in known:
+                    yield _twice_words(known[key.value], key)
+                known[key.value] = key
+            yield from _twice(value, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _twice(value, seen)
+
+
+def _twice_words(first: yaml.Node, then: yaml.Node) -> str:
+    lines = [one.start_mark.line + 1 for one in (first, then)]
+    return (
+        f"the key {shorten(then.value)} stands twice, in lines {lines[0]} and {lines[1]}; "
+        "remove one of them"
+    )
+
+
+def _place(source: str, node: yaml.ScalarNode, offset: int) -> Place | None:
+    """Find a character of a text in the YAML that it was written as.
+
+    Folding and indenting change white space only, so what is none is counted.
+    """
+    text = "".join(node.value.split())
+    written = list(islice(_written(source, node), len(text)))
+    if not text or "".join(character for _, character in written) != text:
+        return None
+    number = len("".join(node.value[:offset].split()))
+    is_behind = number == len(text)
+    return _mark(source, written[-1][0] + 1 if is_behind else written[number][0])
+
+
+def _written(source: str, node: yaml.ScalarNode) -> Iterator[tuple[int, str]]:
+    """Yield the characters that are no white space, with their places, of a text as written."""
+    index, end = node.start_mark.index, node.end_mark.index
+    if node.style in ("|", ">"):
+        index = source.index("\n", index)
+    elif node.style in ("'", '"'):
+        index, end = source.index(node.style, index) + 1, end - 1
+    while index < end:
+        length, character = _character(source, index, node.style)
+        if not character.isspace():
+            yield index, character
+        index += length
+
+
+def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
+    """Return how long the character at `index` is written in a style of YAML, and what it means."""
+    if style == "'" and source.startswith("''", index):
+        return 2, "'"
+    escape = _ESCAPE.match(source, index) if style == '"' else None
+    if escape is None:
+        return 1, source[index]
+    short, *rest = reversed(escape.groups())
+    number = next((one for one in rest if one), "")
+    if number:
+        return len(escape[0]), chr(int(number, 16))
+    return len(escape[0]), yaml.SafeLoader.ESCAPE_REPLACEMENTS.get(short, short)
+
+
+def _place_in_json(source: str, text: object, offset: int) -> Place | None:
+    """Find a character of a text in the JSON that it was written as."""
+    decoder = json.JSONDecoder()
+    for found in _CONFIG.finditer(source):
+        with suppress(ValueError):
+            if decoder.raw_decode(source, found.end())[0] == text:
+                rest = _JSON_CHARACTER.finditer(source, found.end() + 1)
+                return _mark(source, next(islice(rest, offset, None)).start())
+    return None
+
+
+def _mark(source: str, index: int) -> Place:
+    line_start = source.rfind("\n", 0, index) + 1
+    return Place(source.count("\n", 0, index) + 1, index - line_start + 1)
