@@ -46,8 +46,8 @@ lint: .venv/done  ## formatting, lint, types, import contracts
 	@.venv/bin/python -m tests.everything format lint types "import contracts"
 
 .PHONY: unit
-unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM
-	@.venv/bin/python -m tests.everything "unit tests"
+unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM, but for the slow ones
+	@.venv/bin/python -m tests.everything "quick unit tests"
 
 # The compiler for another machine than this one; for this one the build has its own choice.
 cross = $(filter-out $(shell uname -m)-linux-gnu-gcc,$1-linux-gnu-gcc)

@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import examples
+
 BUILD = Path("build")
 PYTHON = sys.executable
 VMS = 2
@@ -39,9 +41,11 @@ class Counts:
         return Counts(self.passed + other.passed, self.failed + other.failed)
 
 
-def _unit_tests() -> Step:
+def _unit_tests(name: str, *choice: str) -> Step:
+    """Return the tests that need no VM, a process a core; `choice` leaves some out."""
     report = BUILD / "unit.xml"
-    return Step("unit tests", ((PYTHON, "-m", "pytest", "-q", f"--junitxml={report}"),), (report,))
+    command = (PYTHON, "-m", "pytest", "-q", "--numprocesses=auto", "--dist=worksteal")
+    return Step(name, ((*command, *choice, f"--junitxml={report}"),), (report,))
 
 
 def _kernel_tests() -> Step:
@@ -61,12 +65,13 @@ def _kernel_tests() -> Step:
     )
 
 
+QUICK = _unit_tests("quick unit tests", "-m", "not slow", f"--hypothesis-profile={examples.QUICK}")
 STEPS = (
     Step("format", ((PYTHON, "-m", "ruff", "format", "--check", "."),)),
     Step("lint", ((PYTHON, "-m", "ruff", "check", "."),)),
     Step("types", ((PYTHON, "-m", "mypy"),)),
     Step("import contracts", ((str(Path(PYTHON).with_name("lint-imports")), "--no-cache"),)),
-    _unit_tests(),
+    _unit_tests("unit tests"),
     _kernel_tests(),
 )
 
@@ -77,7 +82,8 @@ def main() -> int:
     for stale in (path for step in STEPS for path in (*step.reports, *step.notes)):
         stale.unlink(missing_ok=True)
     wanted = sys.argv[1:]
-    steps = [step for step in STEPS if not wanted or step.name in wanted]
+    known = (*STEPS, QUICK) if wanted else STEPS
+    steps = [step for step in known if not wanted or step.name in wanted]
     told, total = [], Counts()
     for step in steps:
         started = time.monotonic()

@@ -338,6 +338,7 @@ def test_a_queued_del_that_fails_is_done_later_and_holds_its_add_up(shim: Shim, 
     assert "a queued DEL must wait" in agent.said
 
 
+@pytest.mark.slow
 def test_a_queued_del_that_keeps_failing_is_tried_ever_more_rarely_and_holds_no_other_up(
     shim: Shim, ipam: Ipam
 ) -> None:
@@ -509,6 +510,7 @@ def test_what_is_no_request_is_hung_up_on(shim: Shim, content: bytes) -> None:
         assert "cannot read a request" in agent.said
 
 
+@pytest.mark.slow
 def test_mutated_requests_leave_the_agent_as_it_was(shim: Shim) -> None:
     dice = random.Random(7)  # noqa: S311 - no secret
     whole = wire.encode_request(wire.Request(variables("ADD"), stdin()))

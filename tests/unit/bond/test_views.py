@@ -73,8 +73,8 @@ def test_mtus_that_differ_are_settled_by_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("master", "expected"),
     [
-        *((Master("lag0", "bond", mode, PORTS), LAG) for mode in GROUPED),
-        *((Master("lag0", "bond", mode, PORTS), []) for mode in set(BondMode) - GROUPED),
+        *((Master("lag0", "bond", mode, PORTS), LAG) for mode in sorted(GROUPED)),
+        *((Master("lag0", "bond", mode, PORTS), []) for mode in sorted(set(BondMode) - GROUPED)),
         (Master("lag0", "bond", "802.3ad", PORTS[:1]), []),
         (Master("team0", "team", "", PORTS), []),
         (Master("br0", "bridge", "", PORTS), []),

@@ -297,6 +297,7 @@ def test_a_busy_server_is_asked_again_after_a_while_that_chance_makes_longer(
     assert api.requests[2].at - api.requests[1].at >= 0.29
 
 
+@pytest.mark.slow
 def test_the_server_is_asked_less_and_less(api: ClusterApi, host: Host) -> None:
     api.fail(BUSY)
 
@@ -312,6 +313,7 @@ def test_a_connection_that_is_closed_is_made_anew(api: ClusterApi, host: Host) -
     assert ask_api(host, timeout_s=PATIENT_S)(NF1).problems == ()
 
 
+@pytest.mark.slow
 def test_the_server_says_when_to_ask_again(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="1"), times=1)
 
@@ -337,6 +339,7 @@ def test_a_wait_of_no_meaning_is_told(api: ClusterApi, host: Host) -> None:
     assert problem(ask_api(host)(NF1)).endswith("no answer (InvalidHeader)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [403, 429])
 def test_a_refusal_is_not_read(api: ClusterApi, host: Host, code: int) -> None:
     api.fail(cluster_api.flood(code))
@@ -372,6 +375,7 @@ def test_all_requests_keep_to_the_time_limit_together(
     assert len(reading.problems) >= 1
 
 
+@pytest.mark.slow
 def test_what_came_in_time_is_kept(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.hang, on=SRIOV_B)
 

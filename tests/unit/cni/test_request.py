@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sriovbond.cni.request import Attachment, CniRequest, parse_request, valid_attachments
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.cni.wire import CniError
+from tests.support.examples import at_most
 
 ENVIRONMENT = {
     "CNI_COMMAND": "ADD",
@@ -229,7 +230,7 @@ def test_without_a_sound_list_nothing_may_be_removed(config: dict[str, object]) 
     assert caught.value.code == 7
 
 
-QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEWER = settings(max_examples=at_most(50), suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(sorted({*ENVIRONMENT, "CNI_NETNS_OVERRIDE"}))
 VALUES = st.one_of(st.sampled_from([*Command, *ENVIRONMENT.values()]), st.text(st.characters()))
 JSON = st.recursive(
@@ -248,7 +249,7 @@ CONFIGS = st.dictionaries(
 ).map(lambda config: json.dumps(config).encode())
 
 
-@QUICK
+@FEWER
 @given(st.dictionaries(NAMES, VALUES), st.one_of(st.binary(), CONFIGS))
 def test_no_environment_and_no_stdin_raise_but_a_cni_error(
     environ: dict[str, str], stdin: bytes
@@ -257,14 +258,14 @@ def test_no_environment_and_no_stdin_raise_but_a_cni_error(
         parse_request(environ, stdin)
 
 
-@QUICK
+@FEWER
 @given(st.sampled_from(Command), CONFIGS)
 def test_no_config_raises_but_a_cni_error(command: Command, stdin: bytes) -> None:
     with contextlib.suppress(CniError):
         a_raw_request(command, stdin)
 
 
-@QUICK
+@FEWER
 @given(st.sampled_from([Command.DEL, Command.VERSION]), st.one_of(st.binary(), CONFIGS))
 def test_no_stdin_blocks_a_del(command: Command, stdin: bytes) -> None:
     assert a_raw_request(command, stdin).command is command

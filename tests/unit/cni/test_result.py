@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sriovbond.cni.result import CniResult, Dns, Interface, IpConfig, Route
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
 from sriovbond.cni.wire import CniError
+from tests.support.examples import at_most
 
 WHOLE: dict[str, object] = {
     "cniVersion": "1.1.0",
@@ -207,7 +208,7 @@ def test_a_malformed_result_is_refused_with_its_place(
     assert caught.value.code == 6
 
 
-QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEWER = settings(max_examples=at_most(50), suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.none() | st.integers(0, 2**32 - 1)
 TEXTS = st.lists(st.text(), max_size=2).map(tuple)
 EXTRA = st.dictionaries(st.text().map("x-{}".format), st.none() | st.text(), max_size=2)
@@ -239,7 +240,7 @@ RESULTS = st.builds(
 )
 
 
-@QUICK
+@FEWER
 @given(RESULTS)
 def test_a_result_survives_the_wire_unchanged(result: CniResult) -> None:
     wire = json.dumps(result.to_json("1.1.0"))
@@ -247,7 +248,7 @@ def test_a_result_survives_the_wire_unchanged(result: CniResult) -> None:
     assert CniResult.from_json(json.loads(wire)) == result
 
 
-@QUICK
+@FEWER
 @given(RESULTS, st.sampled_from(SUPPORTED_VERSIONS))
 def test_what_a_version_can_hold_survives_that_version(result: CniResult, version: str) -> None:
     once = json.loads(json.dumps(result.to_json(version), allow_nan=False))
@@ -258,7 +259,7 @@ def test_what_a_version_can_hold_survives_that_version(result: CniResult, versio
     assert again.cni_version == version
 
 
-@QUICK
+@FEWER
 @given(RESULTS, st.sampled_from(SUPPORTED_VERSIONS[2:]))
 def test_no_address_and_no_route_is_lost_since_0_3_0(result: CniResult, version: str) -> None:
     again = CniResult.from_json(result.to_json(version))

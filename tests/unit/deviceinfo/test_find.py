@@ -216,7 +216,8 @@ SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
 PAIRS = [
     (first, second, field)
     for first, second in combinations(SAYINGS, 2)
-    for field in SAYINGS[first].keys() & SAYINGS[second].keys()
+    for field in SAYINGS[first]
+    if field in SAYINGS[second]
 ]
 
 

@@ -269,6 +269,7 @@ def test_the_limiter_is_waited_for(kubelet: Kubelet) -> None:
     assert kubelet.calls() == [GET_NF1] * 3
 
 
+@pytest.mark.slow
 def test_a_limiter_that_refuses_for_ever_is_told(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=VF)), exhausted=1000)
 
@@ -303,6 +304,7 @@ def test_get_and_list_share_the_time(kubelet: Kubelet) -> None:
     assert "DEADLINE_EXCEEDED" in problem(read_pod(kubelet.socket, NF1, timeout_s=0.5))
 
 
+@pytest.mark.slow
 def test_an_answer_above_its_bound_is_refused(kubelet: Kubelet) -> None:
     kubelet.serve(raw={"List": GET * 220_000})
 
@@ -579,9 +581,7 @@ def mutated(answer: bytes) -> st.SearchStrategy[bytes]:
     return st.lists(cut, min_size=1, max_size=3).map(apply)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(get=mutated(GET), listed=mutated(LIST + GET.replace(b"nf1", b"nf2")))
 def test_whatever_kubelet_answers_it_is_a_reading_in_time(
     kubelet: Kubelet, get: bytes, listed: bytes

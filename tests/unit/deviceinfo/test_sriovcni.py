@@ -247,9 +247,7 @@ FIELDS = st.sampled_from(
 )
 BEFORE = st.dictionaries(st.sampled_from(["AdminMAC", "EffectiveMAC", "HostIFName"]), JSON)
 CONFIG = st.dictionaries(FIELDS, JSON | BEFORE | st.just(PCI))
-over_one_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
-)
+over_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @over_one_folder

@@ -68,6 +68,7 @@ def test_a_warning_leaves_what_stood_before(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.c", "shim"]
 
 
+@pytest.mark.slow
 def test_the_shim_for_arm64_answers_under_emulation() -> None:
     with a_shim(compiler=CROSS) as shim:
         version = shim.run("VERSION", b'{"cniVersion": "0.4.0"}', [EMULATOR])

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from sriovbond.shim import build
 from tests.support.shims import Shim, a_server, answering, defines
 
@@ -23,6 +25,7 @@ def sanitized(folder: Path, source: Path, *flags: str) -> Path:
     return build.build(folder / "sanitized", COMPILER, options, source)
 
 
+@pytest.mark.slow
 def test_ten_thousand_mutated_requests_and_answers_meet_no_fault(shim: Shim) -> None:
     own = [f"-DCASES={CASES}u", f'-DSHIM_SOURCE="{build.SOURCE}"']
     program = sanitized(shim.home, Path(__file__).with_name("fuzz.c"), *own)
@@ -32,6 +35,7 @@ def test_ten_thousand_mutated_requests_and_answers_meet_no_fault(shim: Shim) -> 
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
 
 
+@pytest.mark.slow
 def test_the_longest_environment_stdin_and_answer_fit(shim: Shim) -> None:
     options = [*SANITIZERS, *defines(shim.home)]
     program = build.build(shim.home / "sanitized", COMPILER, options)

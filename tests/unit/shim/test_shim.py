@@ -257,6 +257,7 @@ def test_a_stdin_that_does_not_end_holds_nothing_up(hasty: Shim, command: str) -
     assert (error_of(done)["code"], hasty.queued()) == (11, [])
 
 
+@pytest.mark.slow
 def test_a_reader_that_does_not_read_holds_nothing_up(hasty: Shim) -> None:
     reading, writing = os.pipe()
     with (

@@ -17,6 +17,7 @@ from sriovbond.shim import build
 from tests.support.agents import wait_for
 
 CHECKOUT = build.SOURCE.parents[2]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

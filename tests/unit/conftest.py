@@ -1,0 +1,11 @@
+"""What the unit tests share: profiles of generated examples, and a marker for what takes long."""
+
+import pytest
+
+from tests.support import examples
+
+examples.load_profiles()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: waits for a second or more; left out by `make unit`")
