@@ -166,7 +166,8 @@ class Lookup:
         in_pod, on_host, found = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
         seen = Sources(home.netlink, found).seen(in_pod, on_host, type_)
-        return replace(seen, later=_later(found.networks, self.request)), found
+        later, upon = _later(found.networks, self.request), _upon(found.networks, self.request)
+        return replace(seen, later=later, upon=upon), found
 
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
@@ -223,6 +224,16 @@ def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str
     this = next(iter(by_name or alike), None)
     after = networks[networks.index(this) + 1 :] if this else ()
     return tuple(_words(one) for one in after if one.resource or one.device)
+
+
+def _upon(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str, ...]:
+    """Name the pod's networks that stand on this bond, and their plugins' types."""
+    return tuple(
+        f"{_words(network)} ({plugin.get('type')})"
+        for network in networks
+        for plugin in network.plugins
+        if plugin.get("master") == request.ifname
+    )
 
 
 def _bonds(network: NetworkRequest, type_: object) -> list[dict[str, object]]:

@@ -139,6 +139,15 @@ class NetConf(BaseModel):
             description="What members must not share: pf, or nic (PCI slot of the PF)",
         ),
     ] = RedundancyLevel.PF
+    switch_lag: Annotated[
+        bool | None,
+        BeforeValidator(_truth),
+        Field(
+            alias="switchLag",
+            description="true: the switch has a static LAG over exactly the members' PFs, which no "
+            "host can see",
+        ),
+    ] = None
     policy: Annotated[
         Policy,
         Field(description="What becomes of warnings: strict refuses, default logs, warn is silent"),
@@ -190,6 +199,7 @@ class NetConf(BaseModel):
             member_addresses=self.member_addresses,
             redundancy=self.redundancy,
             redundancy_level=self.redundancy_level,
+            switch_lag=bool(self.switch_lag),
             ipv6=self.ipv6,
             min_members=self.min_members,
             most_members=most_members(self.links),

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sriovbond.bond.drivers import REGARDLESS_OF_TRUST
+
 ARPHRD_ETHER = 1  # include/uapi/linux/if_arp.h
 ARPHRD_INFINIBAND = 32
 NO_MAC = "00:00:00:00:00:00"
@@ -194,9 +196,10 @@ class Member:
         An entry equal to the netdev's MAC proves nothing: igb and ixgbe keep the VF's own request
         in that field.
         """
-        if self.settings is None or self.settings.trust:
+        if self.settings is None:
             return False
-        return self.administrative_mac is not None or self._entry_differs
+        is_minded = self.settings.trust is False or self.driver in REGARDLESS_OF_TRUST
+        return is_minded and self._is_set_by_pf
 
     @property
     def lasting_macs(self) -> frozenset[str]:
@@ -204,15 +207,20 @@ class Member:
 
         An administrative one that was set on a bound VF is taken over when the VF is brought up.
         """
-        held = {self.settings.mac} if self.settings and self.holds_own_mac else set()
+        is_held = self.holds_own_mac or self.may_hold_own_mac
+        held = {self.settings.mac} if self.settings and is_held else set()
         return frozenset({self.link.mac, *held} - {NO_MAC})
 
     @property
     def may_hold_own_mac(self) -> bool:
-        """True where the PF's entry could be an administrative one, but need not be."""
+        """True where the PF's entry could be an administrative one that holds, but need not be."""
         if self.settings is None or self.settings.trust or self.holds_own_mac:
             return False
-        return self.settings.mac == self.link.mac
+        return self.settings.mac == self.link.mac or self._is_set_by_pf
+
+    @property
+    def _is_set_by_pf(self) -> bool:
+        return self.administrative_mac is not None or self._entry_differs
 
     @property
     def _entry_differs(self) -> bool:

@@ -7,7 +7,7 @@ from sriovbond.bond.config import MemberAddresses, NetConf, Policy
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Member, MemberState
 from sriovbond.bond.options import ADAPTIVE, BondMode, Setting
-from sriovbond.bond.rules import Finding, Level, judge
+from sriovbond.bond.rules import PASSING, Finding, Level, judge
 from sriovbond.errors import ConfigError, RefusedError, TryLaterError
 
 
@@ -61,17 +61,22 @@ class BondState:
 
 
 def plan_bond(
-    name: str, config: NetConf, members: Sequence[Member], later: tuple[str, ...] = ()
+    name: str,
+    config: NetConf,
+    members: Sequence[Member],
+    later: tuple[str, ...] = (),
+    upon: tuple[str, ...] = (),
 ) -> BondPlan:
     """Return the plan, or say why it cannot work; nothing is touched.
 
-    `later` are the pod's networks with a device that come after the bond.
+    `later` are the pod's networks with a device that come after the bond, `upon` those that stand
+    on it.
 
-    Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds a
-    PF without carrier.
+    Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds
+    nothing but what passes by itself.
     """
     mtu = config.mtu or min(member.link.mtu for member in members)
-    situation = replace(config.situation(), members=members, mtu=mtu, later=later)
+    situation = replace(config.situation(), members=members, mtu=mtu, later=later, upon=upon)
     findings = tuple(dict.fromkeys((*config.warnings, *judge(situation))))
     refuse(findings, config.policy)
     return BondPlan(
@@ -92,7 +97,7 @@ def refuse(findings: Sequence[Finding], policy: Policy) -> None:
         if by_level[level]:
             raise error("cannot build the bond: " + "; ".join(map(str, by_level[level])))
     warnings = by_level[Level.WARNING] if policy is Policy.STRICT else []
-    passing = [one for one in warnings if one.rule == "pf-without-carrier"]
+    passing = [one for one in warnings if one.rule in PASSING]
     if len(passing) < len(warnings):
         raise RefusedError(
             "cannot build the bond under `policy: strict`: " + "; ".join(map(str, warnings))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sriovbond.bond import redundancy, views
+from sriovbond.bond import redundancy, switching, views
+from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction, Place
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
@@ -120,13 +121,16 @@ def _mac_with_active(seen: Situation) -> Iterator[str]:
 
 def _held_mac(seen: Situation) -> Iterator[str]:
     for member in seen.members:
-        if member.holds_own_mac and _foreign_mac(seen, member):
+        is_refused = member.holds_own_mac and member.driver in HOLDING
+        if is_refused and _foreign_mac(seen, member):
             yield f"{_wish(seen, member)}, and its PF holds it to its own: {member.view_of_pf()}"
 
 
 def _unclear_mac(seen: Situation) -> Iterator[str]:
     for member in seen.members:
-        if member.may_hold_own_mac and _foreign_mac(seen, member):
+        is_refused = member.holds_own_mac and member.driver in HOLDING
+        is_doubtful = member.holds_own_mac or member.may_hold_own_mac
+        if is_doubtful and not is_refused and _foreign_mac(seen, member):
             yield f"{_wish(seen, member)}, and its PF may hold it to its own: {member.view_of_pf()}"
 
 
@@ -259,7 +263,7 @@ def _forced_link_state(seen: Situation) -> Iterator[str]:
         state = member.settings.link_state if member.settings else None
         if state == "enable" and seen.number("miimon"):
             yield f"{member} has link state enable: it keeps its carrier when the PF loses its own"
-        if state == "disable":
+        if state == "disable" and not switching.is_relayed(member):
             yield f"{member} has link state disable: it never has a carrier"
 
 
@@ -307,6 +311,17 @@ def _listed_after(seen: Situation) -> Iterator[str]:
         yield f"the pod lists {', '.join(seen.later)} after the bond, which cannot take their VFs"
 
 
+def _few_mac_filters(seen: Situation) -> Iterator[str]:
+    is_macvlan = any("macvlan" in words for words in seen.upon)
+    for member in seen.members:
+        most = MAC_FILTERS.get(member.driver)
+        is_untrusted = member.settings is not None and member.settings.trust is False
+        # each has one MAC or group at least that the bond itself has not
+        if most and is_untrusted and (is_macvlan or len(seen.upon) > most // 3):
+            stands = ", ".join(seen.upon)
+            yield f"{member} ({member.driver}, trust off) takes {most} MACs, and on it stand {stands}"
+
+
 def _elsewhere(_: Situation) -> Iterator[str]:
     yield from ()
 
@@ -324,7 +339,7 @@ RULES: tuple[Rule, ...] = (
     Rule("too-few-links", Level.CONFIG, "Each name means one interface, so fewer could never be bonded than minMembers asks for.", "name more, set minMembers, or leave `links` out, which takes every VF of the pod", _too_few_links),
     Rule("member-twice", Level.CONFIG, "A bond over one link has no redundancy.", "name each link once", _member_twice),
     Rule("queue-id-twice", Level.CONFIG, "The kernel gives a transmit queue to one member only (bond_option_queue_id_set).", "give each member its own queue_id", _queue_twice),
-    Rule("vf-mac-held-by-pf", Level.REFUSED, "Without trust a VF keeps its administrative MAC. The kernel fails to change it (EADDRNOTAVAIL); under follow the traffic stops at the failover.", "use active-backup with failOverMac active (the default) and no `mac`, or give the VF trust on, or give all members the same MAC", _held_mac),
+    Rule("vf-mac-held-by-pf", Level.REFUSED, f"Without trust a VF of these drivers keeps its administrative MAC: {', '.join(HOLDING)} (hns3 with trust, too). The kernel fails to change it (EADDRNOTAVAIL); under follow the traffic stops at the failover.", "use active-backup with failOverMac active (the default) and no `mac`, or give the VF trust on, or give all members the same MAC", _held_mac),
     Rule("duplicate-mac", Level.REFUSED, "balance-tlb and balance-alb tell members apart by their MACs.", "give each VF a MAC of its own", _duplicate_macs),
     Rule("ipoib-mode", Level.REFUSED, "The kernel bonds IPoIB interfaces in active-backup only (bond_enslave).", "use active-backup", _infiniband_mode),
     Rule("ipoib-mac", Level.REFUSED, "An IPoIB interface cannot change its hardware address.", "use failOverMac active", _infiniband_mac),
@@ -336,22 +351,29 @@ RULES: tuple[Rule, ...] = (
     Rule("option-without-effect", Level.WARNING, "The kernel keeps the value but does not use it in this mode.", "remove it or choose another mode", _without_effect),
     Rule("targets-without-probes", Level.WARNING, "Without arp_interval no probe is sent.", "set arp_interval, or remove it", _no_probes),
     Rule("no-link-monitoring", Level.WARNING, "A member whose link is dead stays in use.", "set miimon to 100, or arp_interval with targets", _unmonitored),
-    Rule("vf-mac-unclear", Level.WARNING, "Some drivers (igb, ixgbe) keep a VF's own request where others keep the administrative MAC, so it cannot be told whether the VF may change its MAC.", "use failOverMac active, or give the VF trust on", _unclear_mac),
+    Rule("vf-mac-unclear", Level.WARNING, "Some drivers (igb, ixgbe) keep a VF's own request where others keep the administrative MAC, some do not tell trust, and of others (mlx5_core lets a VF take any MAC) it is not known that they refuse.", "use failOverMac active, or give the VF trust on", _unclear_mac),
     Rule("vf-mac-spoofed", Level.WARNING, "Some drivers (i40e) drop what an untrusted VF sends from another MAC while spoof checking is on.", "use failOverMac active, or give the VF trust on", _spoofed_mac),
-    Rule("lacp-over-vf", Level.WARNING, "A switch port has one LACP partner, and the PF's embedded switch keeps LACPDUs from VFs.", "use active-backup, or bond the PFs on the host (VF LAG)", _lacp_over_vf),
+    Rule(switching.LACP_OVER_VF, Level.WARNING, "A switch port has one LACP partner, and the PF's embedded switch keeps LACPDUs from VFs.", "use active-backup, or bond the PFs on the host (VF LAG)", _lacp_over_vf),
     Rule("follow-over-vf", Level.WARNING, "MACs are swapped at each failover, which a VF without trust may be refused.", "use failOverMac active", _follow_over_vf),
     Rule("vf-link-state-forced", Level.WARNING, "A carrier that does not follow the wire hides a failure from miimon.", "set the VF's link state to auto, or use arp_interval with targets", _forced_link_state),
     Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor; on a node it may be bound to vfio, or moved away.", "make sure where the PF is that the VF may do what the bond needs", _no_visible_pf),
     Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
     Rule("no-redundancy", Level.WARNING, "Members on one PF, or on one NIC with redundancyLevel nic, fail together.", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or write redundancy off where that is meant", redundancy.preferred_and_lacking),
     Rule("redundancy-unproved", Level.WARNING, "Inside a VM, and of links without a device, nobody tells the PF (redundancy: require).", "make sure where the PFs are that there are two, or ask for redundancy prefer", redundancy.required_and_unproved),
-    Rule("pf-in-host-lag", Level.WARNING, "The switch spreads the flows of a VF's MAC over the ports of the LAG, and the VF gets only those that come to its own PF.", "take the PF out of the LAG, or give each PF a LAG of its own, or use the NIC's VF LAG (switchdev)", views.host_lag),
+    Rule(switching.NEEDED, Level.WARNING, "balance-rr, balance-xor and broadcast send one MAC from all members: without a LAG the switch learns it at one port, then at another.", "group these switch ports (a static LAG, or LACP with the PFs in a bond of the host) and say `switchLag: true` where the host sees none, or use active-backup", switching.needed_lag),
+    Rule(switching.UNWANTED, Level.WARNING, "active-backup, balance-tlb and balance-alb need each MAC at its own switch port.", "take the ports out of the LAG and `switchLag` out of the configuration, or use balance-xor", switching.unwanted_lag),
+    Rule("one-mac-twice", Level.WARNING, "The PF's embedded switch delivers a MAC to one VF only, whichever took it last.", "give the pod VFs of two PFs, or use active-backup with failOverMac active and VFs with MACs of their own", switching.one_mac_twice),
+    Rule("vf-disabled-by-relay", Level.WARNING, "PF Status Relay disables a PF's VFs while LACP with its switch is down, and gives them back (auto). Under policy strict, and alone, it is error 11: LACP may come.", "look at the switch and at the PF's LACP; leave the VF's link state to the relay", switching.disabled_by_relay),
+    Rule("few-mac-filters", Level.WARNING, "An untrusted VF may listen to 18 MACs, groups' among them, on i40e and ice; what is beyond them stays deaf without a word.", "give the VFs trust on, or put fewer networks on the bond", _few_mac_filters),
+    Rule(switching.IN_HOST_LAG, Level.WARNING, "The switch spreads the flows of a VF's MAC over the ports of the LAG, and the VF gets only those that come to its own PF.", "take the PF out of the LAG, or give each PF a LAG of its own, or use the NIC's VF LAG (switchdev)", switching.host_lag),
     Rule("members-differ-vlan", Level.WARNING, "Members in different VLANs reach different networks, so a failover changes the network.", "have the members' networks ask for one VLAN (vlan, vlanQoS, vlanProto)", views.differing_vlan),
     Rule("members-differ-trust", Level.WARNING, "What a trusted VF may do (other MACs, promiscuous mode) stops at the failover to one without trust.", "give all members trust on, or all trust off", views.differing_trust),
     Rule("members-differ-mtu", Level.WARNING, "The bond takes the smallest MTU of its members; different ones are mostly an oversight.", "give PFs and VFs one MTU, or set `mtu`", views.differing_mtu),
     Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's. Under policy strict, and alone, it is error 11: a carrier may come.", "look at the PF's cable and switch port", _pf_without_carrier),
     Rule("bond-before-members", Level.WARNING, "Multus adds networks in the order of the pod's annotation, so the VFs of later ones are not there yet.", "list the bond after the VFs' networks", _listed_after),
 )
+PASSING = frozenset({"pf-without-carrier", "vf-disabled-by-relay"})
+"""Warnings of what may pass by itself: under `policy: strict`, and alone, to be tried again."""
 
 FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("unknown-key", Level.WARNING, "The configuration has a key that nobody here reads. Beside an IPAM plugin that is not known here, policy strict does not refuse it.", "remove it if it was meant for this plugin", _elsewhere),

@@ -90,8 +90,8 @@ class Seen:
     """The links of pod and host, and the pod's devices that no link stands for.
 
     `as_member` adds to a link what its bus, its PF and whoever allocated it say. `later` are the
-    networks with a device that Multus adds after the bond, `auto_bonds` those bonds of the pod
-    whose configuration leaves the choice to us.
+    networks with a device that Multus adds after the bond, `upon` those that stand on it,
+    `auto_bonds` those bonds of the pod whose configuration leaves the choice to us.
     """
 
     pod: Sequence[Link]
@@ -100,6 +100,7 @@ class Seen:
     as_member: Callable[[Link, Place], Member]
     pod_name: str = ""
     later: tuple[str, ...] = ()
+    upon: tuple[str, ...] = ()
     auto_bonds: tuple[str, ...] = ()
 
     @property

@@ -32,7 +32,9 @@ class Situation:
     `later` are the pod's networks with a device that come after the bond; `is_mtu_asked` tells
     that `mtu` is the configuration's and not the members' smallest. `ipv6` is an address of it that
     the bond would get; `most_members` as many as names alone can give; `left_nothing` the places of
-    entries with those of the earlier ones that take all they mean.
+    entries with those of the earlier ones that take all they mean. `upon` are the pod's
+    networks that stand on the bond, each with its plugin's type; `switch_lag` tells that the switch
+    has a LAG over the members' PFs.
     """
 
     mode: BondMode
@@ -52,6 +54,8 @@ class Situation:
     left_nothing: tuple[tuple[int, int], ...] = ()
     wanted_settings: tuple[Setting, ...] = ()
     later: tuple[str, ...] = ()
+    upon: tuple[str, ...] = ()
+    switch_lag: bool = False
 
     def value(self, name: str, default: OptionValue) -> OptionValue:
         """Return what is asked for an option, else `default`."""

@@ -1,6 +1,6 @@
 """The README's reference tables, made from the tables that the plugin itself uses."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -9,6 +9,7 @@ from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
 from sriovbond.bond.schema import camel_case
+from sriovbond.bond.switching import TABLE, Lag
 
 _OUTCOMES: Final = {
     Level.CONFIG: "error 7",
@@ -69,6 +70,24 @@ def _rules() -> Iterator[str]:
         yield f"| `{rule.id}` | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
 
 
+def switching() -> str:
+    """Return the table of what a mode needs of the switch, with the sources."""
+    return "\n".join(_switching())
+
+
+def _switching() -> Iterator[str]:
+    yield f"| mode | {' | '.join(Lag)} |"
+    yield f"|---|{'---|' * len(Lag)}"
+    for mode, row in TABLE.items():
+        cells = (row[lag] for lag in Lag)
+        told = (f"{_verdict(cell.rules)} ({cell.source})" for cell in cells)
+        yield f"| `{mode}` | {' | '.join(told)} |"
+
+
+def _verdict(rules: Sequence[str]) -> str:
+    return f"warning {', '.join(f'`{rule}`' for rule in rules)}" if rules else "fine"
+
+
 def metrics() -> str:
     """Return the table of the agent's metrics."""
     return "\n".join(_metrics())
@@ -83,5 +102,5 @@ def _metrics() -> Iterator[str]:
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"keys": keys, "options": options, "rules": rules, "metrics": metrics}
+    {"keys": keys, "options": options, "rules": rules, "switching": switching, "metrics": metrics}
 )

@@ -105,7 +105,8 @@ def _seen(
 
 def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
     refuse_taken_name(request, {name for link in seen.pod for name in link.names})
-    plan = planning.plan_bond(request.ifname, config, selection.choose(config, seen), seen.later)
+    members = selection.choose(config, seen)
+    plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)

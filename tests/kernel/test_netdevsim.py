@@ -14,13 +14,14 @@ from sriovbond import records
 from sriovbond.bond.links import VfSettings
 from sriovbond.dispatch import REFUSED
 from tests.support import kubelet as kubelets
-from tests.support import netdevsim
+from tests.support import netdevsim, pf
 from tests.support.calls import Runtime, a_config
 from tests.support.kubelet import a_container, a_pod
 from tests.support.netdevsim import Nic
 from tests.support.pods import Pod, ip
 from tests.support.refusals import refused
 
+TRY_LATER = 11
 pytestmark = pytest.mark.netdevsim
 
 
@@ -99,15 +100,47 @@ def test_what_a_pf_says_of_one_vf_is_judged(
     assert f"[{rule}]" in reply.msg
 
 
+def test_a_vf_that_a_relay_disabled_is_left_to_it(
+    runtime: Runtime, nics: tuple[Nic, Nic], tmp_path: Path
+) -> None:
+    give(runtime.pod, *(nic.vfs[0] for nic in nics))
+    netdevsim.tell(nics[1], nics[1].vfs[0], "state disable")
+    log = tmp_path / "log"
+
+    with pf.in_host_lag("802.3ad", nics[1].pf):
+        reply = refused(runtime, tmp_path, a_config(policy="strict"))
+        runtime.add(a_config(logFile=str(log))).ok()
+
+    assert reply.code == TRY_LATER
+    assert "[vf-disabled-by-relay]" in reply.msg
+    assert "net2" in reply.msg
+    assert "rule=vf-disabled-by-relay" in log.read_text()
+
+
+def test_a_pf_with_very_many_vfs_tells_of_each(runtime: Runtime) -> None:
+    with netdevsim.a_nic(12, vfs=255) as many, netdevsim.a_nic(13) as other:
+        give(runtime.pod, many.vfs[254], other.vfs[0])
+        netdevsim.tell(many, many.vfs[254], "vlan 100 qos 3")
+
+        runtime.add(a_config(policy="warn")).ok()
+        record = records.read(runtime.host, runtime.pod.container_id, "bond0")
+
+    assert record is not None
+    assert record.plan is not None
+    settings = record.plan.members[0].settings
+    assert settings is not None
+    assert (settings.number, settings.vlan, settings.qos) == (254, 100, 3)
+
+
 def test_an_administrative_mac_is_what_the_pf_says_and_the_vf_has_not(
     runtime: Runtime, nics: tuple[Nic, Nic], tmp_path: Path
 ) -> None:
     give(runtime.pod, *(nic.vfs[0] for nic in nics))
     netdevsim.tell(nics[1], nics[1].vfs[0], "mac 02:00:00:00:00:aa trust off")
 
-    reply = refused(runtime, tmp_path, a_config(failOverMac="none"))
+    reply = refused(runtime, tmp_path, a_config(failOverMac="none", policy="strict"))
 
-    assert "[vf-mac-held-by-pf]" in reply.msg
+    assert "[vf-mac-unclear]" in reply.msg  # of netdevsim it is not known that it refuses
     assert "the PF's entry 02:00:00:00:00:aa" in reply.msg
 
 

@@ -26,7 +26,13 @@ MAC = "02:00:00:00:ee:01"
 LINKS: list[dict[str, object]] = [{"name": "net1"}, {"name": "net2"}]
 NAMED: dict[str, object] = {"links": LINKS}
 # igb knows no link state of a VF: test_netdevsim; Multus' list is in test_pod_devices
-SHOWN_ELSEWHERE = {"vf-link-state-forced", "bond-before-members"}
+# netdevsim has a link state, and no NIC here has 18 filters
+SHOWN_ELSEWHERE = {
+    "vf-link-state-forced",
+    "vf-disabled-by-relay",
+    "bond-before-members",
+    "few-mac-filters",
+}
 
 Keys = dict[str, object]
 
@@ -181,6 +187,7 @@ CASES: dict[str, Arrange] = {
     "no-link-monitoring":       dummies(miimon=0),
     "node-route-on-member":     with_the_nodes_route,
     "redundancy-unproved":      dummies(redundancy="require"),
+    "switch-lag-unwanted":      dummies(switchLag=True),
 }
 VF_CASES: dict[str, Arrange] = {
     "vf-mac-held-by-pf":        two_vfs(f"mac {MAC}", failOverMac="none"),
@@ -194,6 +201,8 @@ VF_CASES: dict[str, Arrange] = {
     "redundancy-required":      on_one_pf(redundancy="require"),
     "no-redundancy":            on_one_pf(),
     "pf-in-host-lag":           with_a_host_lag,
+    "switch-lag-needed":        two_vfs(mode="balance-xor"),
+    "one-mac-twice":            on_one_pf(failOverMac="none", redundancy="off"),
     "members-differ-vlan":      two_vfs("vlan 100"),
     "members-differ-trust":     two_vfs("trust on"),
     "members-differ-mtu":       with_another_mtu,

@@ -1,0 +1,167 @@
+"""What a bond's mode needs of the switch behind its PFs: a LAG over exactly these, or none."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from sriovbond.bond.links import Master, Member
+from sriovbond.bond.options import ADAPTIVE, BACKUP, LACP, BondMode
+from sriovbond.bond.situation import Situation
+
+NEEDED: Final = "switch-lag-needed"
+UNWANTED: Final = "switch-lag-unwanted"
+IN_HOST_LAG: Final = "pf-in-host-lag"
+LACP_OVER_VF: Final = "lacp-over-vf"
+
+# Those for which the switch must group its ports (bonding.rst, "Switch Configuration"); under the
+# others it sends a MAC's frames to the port where it has learned that MAC, which is the VF's.
+SPREADING: Final = frozenset({BondMode.BALANCE_RR, BondMode.BALANCE_XOR, BondMode.BROADCAST})
+_OVER_A_LAG: Final = SPREADING | LACP
+
+
+class Lag(StrEnum):
+    """What is known of LAGs at the switch ports of the members' PFs."""
+
+    NONE = "no LAG"
+    EXACT = "a LAG of the host over exactly these PFs"
+    OTHERS = "a LAG of the host over other PFs, too, or not over all of these"
+    SINGLE = "a LAG of its own for each PF"
+    SAID = "`switchLag: true`, and none seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The warnings of a mode over such a LAG, none where it is fine; and who says so."""
+
+    rules: tuple[str, ...]
+    source: str
+
+
+_RST: Final = "bonding.rst, Switch Configuration"
+_FLOWS: Final = "bond-cni issue 22"
+_ALL_PFS: Final = "openshift-docs PR 118392"
+_RELAY: Final = "openshift/pf-status-relay, README"
+_ACTORS: Final = "bond-cni issue 149"
+
+_ONE_PORT: Final = {
+    Lag.NONE: Cell((), _RST),
+    Lag.EXACT: Cell((IN_HOST_LAG,), f"{_FLOWS}; {_ALL_PFS}"),
+    Lag.OTHERS: Cell((IN_HOST_LAG,), _FLOWS),
+    Lag.SINGLE: Cell((), _RELAY),
+    Lag.SAID: Cell((UNWANTED,), _ALL_PFS),
+}
+_SPREAD: Final = {
+    Lag.NONE: Cell((NEEDED,), f"{_RST}; {_ALL_PFS}"),
+    Lag.EXACT: Cell((), f"{_ALL_PFS}; {_ACTORS}"),
+    Lag.OTHERS: Cell((IN_HOST_LAG,), _ALL_PFS),
+    Lag.SINGLE: Cell((NEEDED,), _ALL_PFS),
+    Lag.SAID: Cell((), _ALL_PFS),
+}
+_LACP: Final = {
+    Lag.NONE: Cell((LACP_OVER_VF,), _ACTORS),
+    Lag.EXACT: Cell((LACP_OVER_VF, IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
+    Lag.OTHERS: Cell((LACP_OVER_VF, IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
+    Lag.SINGLE: Cell((LACP_OVER_VF,), _ACTORS),
+    Lag.SAID: Cell((LACP_OVER_VF,), _ACTORS),
+}
+TABLE: Final[Mapping[BondMode, Mapping[Lag, Cell]]] = MappingProxyType(
+    {
+        mode: _LACP if mode in LACP else _ONE_PORT if mode in BACKUP | ADAPTIVE else _SPREAD
+        for mode in BondMode
+    }
+)
+
+
+def lag_of(seen: Situation) -> Lag:
+    """Return what is known of LAGs under the members."""
+    lags = [_lag(member) for member in seen.members]
+    if _is_exact(seen.members, lags):
+        return Lag.EXACT
+    if any(lag and len(lag.ports) > 1 for lag in lags):
+        return Lag.OTHERS
+    if seen.switch_lag:
+        return Lag.SAID
+    return Lag.SINGLE if any(lags) else Lag.NONE
+
+
+def _lag(member: Member) -> Master | None:
+    master = member.pf.master if member.pf else None
+    return master if master and master.mode in _OVER_A_LAG else None
+
+
+def _is_exact(members: Sequence[Member], lags: Sequence[Master | None]) -> bool:
+    names = {member.pf.name for member in members if member.pf}
+    ports = {lag.ports if lag else () for lag in lags}
+    return len(names) > 1 and len(ports) == 1 and set(next(iter(ports))) == names
+
+
+def _asks(seen: Situation, rule: str) -> bool:
+    return rule in TABLE[seen.mode][lag_of(seen)].rules
+
+
+def host_lag(seen: Situation) -> Iterator[str]:
+    """Yield each member whose PF the host has put into a LAG that does not suit the mode.
+
+    Not where VFs have representors: their traffic goes the host's way then, or the NIC has a LAG
+    for its VFs.
+    """
+    if not _asks(seen, IN_HOST_LAG):
+        return
+    for member in seen.members:
+        lag = _lag(member)
+        if member.pf and lag and len(lag.ports) > 1 and not member.pf.has_representors:
+            others = ", ".join(port for port in lag.ports if port != member.pf.name)
+            found = f"the host's {lag.name} (mode {lag.mode}) with {others}"
+            yield f"in mode {seen.mode}: {member}: {member.pf.name} is in {found}"
+
+
+def needed_lag(seen: Situation) -> Iterator[str]:
+    """Yield the VFs whose switch ports must be grouped, and no LAG over them is seen."""
+    spread = [member for member in seen.members if member.is_vf]
+    ports = {member.pf_address for member in spread}
+    if (len(ports) > 1 or ports == {""}) and len(spread) > 1 and _asks(seen, NEEDED):
+        told = ", ".join(map(str, spread))
+        yield f"mode {seen.mode} sends one MAC from {told}; no LAG over exactly their PFs is seen"
+
+
+def unwanted_lag(seen: Situation) -> Iterator[str]:
+    """Yield a LAG of the switch that was told of and does not suit the mode."""
+    if _asks(seen, UNWANTED):
+        yield f"switchLag is true, and in mode {seen.mode} each VF has its own switch port"
+
+
+def one_mac_twice(seen: Situation) -> Iterator[str]:
+    """Yield VFs of one PF that would have the same MAC."""
+    if seen.mode in ADAPTIVE or seen.fail_over_mac == "follow":
+        return
+    sharing: dict[tuple[str, str], list[Member]] = {}
+    for member in seen.members:
+        if member.is_vf and member.pf_address:
+            mac = seen.shared_mac or member.link.mac
+            sharing.setdefault((member.pf_address, mac), []).append(member)
+    for (_, mac), members in sharing.items():
+        if len(members) > 1:
+            yield f"{', '.join(map(str, members))} would all have the MAC {mac} on one PF"
+
+
+def disabled_by_relay(seen: Situation) -> Iterator[str]:
+    """Yield each VF that is disabled while its PF is in a bond that runs LACP."""
+    for member in seen.members:
+        lag = _lag(member)
+        if is_disabled(member) and member.pf and lag and lag.mode in LACP:
+            found = f"{member.pf.name} is in the host's {lag.name} (802.3ad)"
+            why = "as PF Status Relay leaves them while LACP is down"
+            yield f"{member} has link state disable, and {found}, {why}"
+
+
+def is_disabled(member: Member) -> bool:
+    """Tell whether the PF gives the VF no carrier at all."""
+    return member.settings is not None and member.settings.link_state == "disable"
+
+
+def is_relayed(member: Member) -> bool:
+    """Tell whether the PF is in a bond that runs LACP, whose state a relay may give to the VF."""
+    lag = _lag(member)
+    return lag is not None and lag.mode in LACP
