@@ -16,6 +16,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
+from itertools import islice
 from typing import Final, NoReturn
 
 from sriovbond.cni.wire import CniError, ErrorCode
@@ -23,6 +24,8 @@ from sriovbond.cni.wire import CniError, ErrorCode
 IpAddress = IPv4Address | IPv6Address
 IpInterface = IPv4Interface | IPv6Interface
 IpNetwork = IPv4Network | IPv6Network
+_Path = tuple["_Path", object] | None
+"""Where a value stands: where its object stands, and its key there."""
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 _MOST_TOLD: Final = 10
@@ -71,23 +74,38 @@ class Doubled(dict[str, object]):
             known[key] = value
 
 
-def given_twice(value: object, where: str = "") -> tuple[str, ...]:
+def given_twice(value: object) -> tuple[str, ...]:
     """Say for each key that stands twice in an object of `value` what it is given as."""
     told: list[str] = []
-    rest = [(value, where)]
+    rest: list[tuple[object, _Path]] = [(value, None)]
     while rest and len(told) < _MOST_TOLD:
-        value, where = rest.pop()
+        value, path = rest.pop()
         if isinstance(value, Doubled):
-            told += [
-                f"the key {where + key!r} stands twice, as {shorten(first)} and as "
-                f"{shorten(then)}; remove one of them"
-                for key, first, then in value.twice()
-            ]
-        if isinstance(value, Mapping):
-            rest += [(inner, f"{where}{key}.") for key, inner in value.items()]
-        elif isinstance(value, list):
-            rest += [(inner, f"{where}{place}.") for place, inner in enumerate(value)]
+            told += islice(_twice_words(value, path), _MOST_TOLD)
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(_items(value))
+        # a path is put into words only where it is told: long names would multiply
+        rest += [(inner, (path, name)) for name, inner in pairs if isinstance(inner, dict | list)]
     return tuple(told[:_MOST_TOLD])
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _twice_words(value: Doubled, path: "_Path") -> Iterator[str]:
+    for key, first, then in value.twice():
+        yield (
+            f"the key {_in_words((path, key))!r} stands twice, as {shorten(first)} and as "
+            f"{shorten(then)}; remove one of them"
+        )
+
+
+def _in_words(path: "_Path") -> str:
+    parts: list[str] = []
+    while path is not None and len(parts) < _MOST_TOLD:
+        path, name = path
+        parts.append(str(name)[: _SHORT.maxstring])
+    return ".".join(reversed(parts))
 
 
 def shorten(value: object) -> str:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from sriovbond.cni.decoding import MAX_JSON_BYTES, JsonObject, decode_object, given_twice
@@ -48,6 +50,21 @@ def test_of_many_keys_given_twice_a_few_are_named() -> None:
     content = "{" + ", ".join(f'"{number % 50}": 1' for number in range(100)) + "}"
 
     assert len(given_twice(decode_object(content.encode(), "stdin"))) == 10
+
+
+def test_long_keys_do_not_multiply_where_keys_given_twice_are_looked_for() -> None:
+    inner = "".join(f'"a{number}": 1, ' for number in range(20_000))
+    content = f'{{"{"k" * 1_000_000}": {{{inner}"b": 1, "b": 2}}}}'
+    value = decode_object(content.encode(), "stdin")
+    tracemalloc.start()
+
+    [words] = given_twice(value)
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+    assert len(words) < 200
+    assert words.endswith("k.b' stands twice, as 1 and as 2; remove one of them")
 
 
 def test_deep_nesting_is_no_trouble_for_who_looks_for_keys_given_twice() -> None:
