@@ -11,7 +11,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    WithJsonSchema,
 )
 
 from sriovbond.bond.addressing import asked_ipv6, asked_mac, ipam_plugin, unread_ipam
@@ -50,7 +49,7 @@ _LINK_KEYS = {
 _FAIL_OVER_MAC = "fail_over_mac"
 AUTO = "auto"
 _MOST_KEYS = 256  # each is compared with all of ours; the longest list of an IPAM plugin has 30
-_MOST_LINKS = 64  # each is compared with each; a pod has no more VFs
+MOST_LINKS = 64  # each is compared with each; a pod has no more VFs
 _MTU = Number(1, INT_MAX)
 
 
@@ -104,19 +103,16 @@ class NetConf(BaseModel):
     min_members: Annotated[
         int,
         parsed_by(Number(1, INT_MAX)),
-        WithJsonSchema(Number(1, INT_MAX).schema()),
         Field(alias="minMembers", description="The fewest members that will do"),
     ] = 2
     mtu: Annotated[
         int | None,
         BeforeValidator(_mtu),
-        WithJsonSchema(Number(0, INT_MAX).schema()),
         Field(description="The MTU of bond and members; absent or 0: the smallest of theirs"),
     ] = None
     mac: Annotated[
         str | None,
         parsed_by(Mac()),
-        WithJsonSchema(Mac().schema()),
         Field(description="The bond's MAC, also by runtimeConfig.mac or CNI_ARGS MAC"),
     ] = None
     member_addresses: Annotated[
@@ -155,7 +151,6 @@ class NetConf(BaseModel):
     log_file: Annotated[
         str | None,
         BeforeValidator(absolute),
-        WithJsonSchema({"type": "string", "pattern": "^/"}),
         Field(alias="logFile", description="A file below /var/log for the log; absent: stderr"),
     ] = None
     settings: Annotated[tuple[Setting, ...], Field(exclude=True)] = ()
@@ -220,6 +215,8 @@ OWN_FIELDS = {
 }
 _OWN_KEYS = {normal_key(key): key for key in OWN_FIELDS.values()}
 _KNOWN_KEYS = {**{key: row.name for key, row in _OPTION_KEYS.items()}, **_OWN_KEYS}
+_ACTIVE_SLAVE = "activeslave"
+REFUSED_KEYS = frozenset({_ACTIVE_SLAVE, *WORDS_OF_OTHERS})
 
 
 @dataclass(slots=True)
@@ -280,7 +277,7 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
         return
     if normal in _OWN_KEYS:
         reading.faults += _contradiction(reading.given, normal, key, value)
-    if normal == "activeslave":
+    if normal == _ACTIVE_SLAVE:
         reading.faults.append(
             f"{key} {value!r}: the kernel makes only a member with carrier the active one, and a "
             "VF has none yet; name the member to prefer with `primary`"
@@ -313,8 +310,8 @@ def _read_links(reading: _Reading, key: str, given: object) -> None:
         wanted = '"auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}] is wanted'
         reading.faults.append(f"{key}: {wanted}, {given!r} was found")
         return
-    if len(given) > _MOST_LINKS:
-        reading.faults.append(f"{key}: at most {_MOST_LINKS} are wanted, {len(given)} were found")
+    if len(given) > MOST_LINKS:
+        reading.faults.append(f"{key}: at most {MOST_LINKS} are wanted, {len(given)} were found")
         return
     reading.fields["links"] = [
         _link(reading, f"{key}.{place}", entry) for place, entry in enumerate(given)

@@ -17,7 +17,7 @@ OptionValue = int | str | tuple[str, ...]
 INT_MAX = 2**31 - 1
 MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS and BOND_MAX_NS_TARGETS, include/net/bonding.h
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_WHOLE = re.compile(r"[+-]?0{0,20}(0|[1-9][0-9]{0,19})")
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 _NEAR = 0.9  # of difflib's ratio
 _MOST_LETTERS = 40
@@ -58,10 +58,6 @@ class Kind(Protocol):
         """Return the value of a payload. Raises ValueError or struct.error for another's."""
         ...
 
-    def schema(self) -> dict[str, object]:
-        """Return the JSON schema of what `parse` takes."""
-        ...
-
     def words(self) -> str:
         """Return what may be given, for tables and error texts."""
         ...
@@ -89,11 +85,6 @@ class Number:
     def decode(self, payload: bytes) -> OptionValue:
         """Unpack from the attribute's width."""
         return int(self._packing().unpack(payload)[0])
-
-    def schema(self) -> dict[str, object]:
-        """Allow the number and its text."""
-        number = {"type": "integer", "minimum": self.least, "maximum": self.most}
-        return {"anyOf": [number, {"type": "string", "pattern": "^[+-]?[0-9]+$"}]}
 
     def words(self) -> str:
         """Name the range."""
@@ -137,15 +128,6 @@ class Choice:
         """Name the number; one that no row knows stays a number, so that it shows up."""
         number = int(_UNSIGNED[self.width].unpack(payload)[0])
         return next((name for name, value in self.numbers.items() if value == number), number)
-
-    def schema(self) -> dict[str, object]:
-        """Allow names, aliases, numbers and their text."""
-        numbers = sorted(self.numbers.values())
-        names = (*self.ours, *self.numbers, *self.aliases)
-        given: list[object] = [*names, *numbers, *map(str, numbers)]
-        if {"off", "on"} == set(self.numbers):
-            given += [False, True]
-        return {"enum": given}
 
     def _hint(self, spelling: str) -> str:
         """Ask for the name that was meant: tlb for balance-tlb, 8023ad for 802.3ad."""
@@ -200,12 +182,6 @@ class Addresses:
         places = range(start, len(payload), size)
         return tuple(str(self.family(payload[at : at + size - start])) for at in places)
 
-    def schema(self) -> dict[str, object]:
-        """Allow a list and a text."""
-        items = {"type": "string", "format": f"ipv{self._version()}"}
-        many = {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_TARGETS}
-        return {"anyOf": [many, {"type": "string"}]}
-
     def words(self) -> str:
         """Name count and family."""
         return f"1 to {MAX_TARGETS} IPv{self._version()} addresses"
@@ -250,10 +226,6 @@ class Mac:
             raise ValueError(f"{len(payload)} bytes are no MAC address")
         return payload[:_MAC_BYTES].hex(":")
 
-    def schema(self) -> dict[str, object]:
-        """Allow the text."""
-        return {"type": "string", "pattern": "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"}
-
     def words(self) -> str:
         """Name the form."""
         return "a MAC address such as 02:00:00:00:00:01"
@@ -276,10 +248,6 @@ class MemberReference:
     def decode(self, payload: bytes) -> OptionValue:
         """Return the interface index."""
         return int(_UNSIGNED[4].unpack(payload)[0])
-
-    def schema(self) -> dict[str, object]:
-        """Allow a text."""
-        return {"type": "string", "minLength": 1}
 
     def words(self) -> str:
         """Name the form."""
@@ -304,9 +272,11 @@ def _letters(name: str) -> str:
 
 
 def whole_number(given: object) -> int | None:
-    """Return what 5 or "5" says; None for anything else (true is no number)."""
+    """Return what 5, 5.0 or "5" says; None for anything else (true is no number)."""
     if isinstance(given, bool):
         return None
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
     if isinstance(given, int):
         return given
     if isinstance(given, str) and _WHOLE.fullmatch(given.strip()):

@@ -1,36 +1,93 @@
 """The JSON schema of a network configuration, made from the model and the table of options."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sriovbond.bond.config import AUTO, OWN_FIELDS, NetConf
+from sriovbond.bond.config import AUTO, MOST_LINKS, OWN_FIELDS, REFUSED_KEYS, NetConf
+from sriovbond.bond.kind_schemas import schema_of
+from sriovbond.bond.kinds import INT_MAX, Mac, Number
 from sriovbond.bond.links import ALTNAME_MAX
-from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
+from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option, normal_key
+from sriovbond.bond.patterns import number, spaced, spelled
+from sriovbond.bond.rules import MIN_MTU
+from sriovbond.bond.selector import SELECTORS
+
+_ABOUT = ("default", "description", "title")
+_ZERO_TEXT = {"type": "string", "pattern": spaced(number(0, 0))}
+_VALUES = {
+    "minMembers": schema_of(Number(1, INT_MAX)),
+    "mtu": {"anyOf": [{"const": 0}, *schema_of(Number(MIN_MTU, INT_MAX))["anyOf"], _ZERO_TEXT]},
+    "mac": {"anyOf": [schema_of(Mac())]},
+    "logFile": {"anyOf": [{"type": "string", "pattern": "^/"}]},
+}
 
 
 def json_schema() -> dict[str, object]:
-    """Return the JSON schema of a network configuration, made from the model and the table."""
+    """Return the JSON schema of a network configuration, made from the model and the table.
+
+    It takes and refuses the values of each key as parsing does, in every spelling. What several
+    keys mean together, and near misses, only parsing tells.
+    """
     schema = NetConf.model_json_schema(by_alias=True)
-    own = {key: schema["properties"][key] for key in OWN_FIELDS.values()}
-    own["links"]["anyOf"].append({"const": AUTO})
-    used = schema["$defs"]
-    names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
-    used["LinkSelector"]["properties"]["name"]["anyOf"][0].update(names)
-    used["LinkSelector"]["properties"].update(_described(MEMBER_OPTIONS))
+    own = {
+        key: _nullable({**schema["properties"][key], **_VALUES.get(key, {})})
+        for key in OWN_FIELDS.values()
+    }
+    links = own["links"]["anyOf"]
+    links[0].update({"minItems": 1, "maxItems": MOST_LINKS})
+    links.append({"const": AUTO})
+    keys = dict(sorted({**own, **_described(OPTIONS)}.items()))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sriovbond network configuration",
         "type": "object",
-        "properties": dict(sorted({**own, **_described(OPTIONS)}.items())),
-        "$defs": used,
+        "properties": keys,
+        "patternProperties": {**_spellings(keys, "#/properties"), **_never(REFUSED_KEYS)},
+        "$defs": {**schema["$defs"], "LinkSelector": _selector(schema["$defs"]["LinkSelector"])},
     }
 
 
-def _described(options: Iterable[Option]) -> dict[str, object]:
+def _selector(made: dict[str, Any]) -> dict[str, object]:
+    """Return the schema of an entry of `links`, one key of which at least must select."""
+    keys = made["properties"]
+    names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
+    keys["name"]["anyOf"][0].update(names)
+    keys.update(_described(MEMBER_OPTIONS))
+    selects_nothing = {spelled(key): {"type": "null"} for key in SELECTORS}
     return {
-        key: {**row.kind.schema(), "description": row.about}
+        "type": "object",
+        "description": made["description"],
+        "properties": keys,
+        "patternProperties": _spellings(keys, "#/$defs/LinkSelector/properties"),
+        "not": {"patternProperties": selects_nothing},
+    }
+
+
+def _spellings(keys: Iterable[str], where: str) -> dict[str, object]:
+    """Have what is a key in another spelling be as the key is."""
+    by_normal = {normal_key(key): key for key in keys}
+    return {spelled(normal): {"$ref": f"{where}/{key}"} for normal, key in by_normal.items()}
+
+
+def _never(normal_keys: Iterable[str]) -> dict[str, object]:
+    return {spelled(key): {"type": "null"} for key in sorted(normal_keys)}
+
+
+def _described(options: Iterable[Option]) -> dict[str, Any]:
+    return {
+        key: _nullable({**schema_of(row.kind), "description": row.about})
         for row in options
         for key in (row.name, camel_case(row.name), *row.aliases)
     }
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Take null, too, which is as good as absent."""
+    told = {key: schema[key] for key in _ABOUT if key in schema}
+    values = {key: value for key, value in schema.items() if key not in _ABOUT}
+    options = values.get("anyOf", [values])
+    null = {"type": "null"}
+    return {"anyOf": [*options, *([] if null in options else [null])], **told}
 
 
 def camel_case(name: str) -> str:

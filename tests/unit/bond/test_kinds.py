@@ -166,4 +166,4 @@ def test_a_number_that_no_name_has_shows_up_as_itself() -> None:
 def test_what_is_no_whole_number_is_none(value: object) -> None:
     number = whole_number(value)
 
-    assert number is None or (isinstance(value, str) and int(value) == number)
+    assert number is None or (isinstance(value, str | float) and int(value) == number)

@@ -1,14 +1,19 @@
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
 from sriovbond.bond.config import OWN_FIELDS
-from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS
-from sriovbond.bond.schema import camel_case
+from sriovbond.bond.kinds import INT_MAX
+from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
+from sriovbond.bond.patterns import digits
+from sriovbond.bond.schema import camel_case, json_schema
 from sriovbond.bond.selector import SELECTORS
 from sriovbond.cli import sriovbond
 from sriovbond.errors import ConfigError
@@ -35,6 +40,10 @@ GOOD: tuple[dict[str, Any], ...] = (
     {"policy": "strict", "memberAddresses": "keep", "minMembers": "1", "logFile": "/var/log/b"},
     {"mac": "02:00:00:00:00:01", "linksInContainer": True, "links": LINKS},
     {"ipam": {"type": "host-local"}, "name": "net", "dns": {}, "vlan": 7},
+    {"mode": " Active-Backup ", "miimon": " +100", "mtu": "00", "FAIL-OVER-MAC": "01"},
+    {"miimon": 100.0, "mode": 1.0, "mtu": None, "links": None, "policy": None, "lacp_rate": None},
+    {"links": [{"Name": "net1", "network": None}, {"PF": "ens*"}]},
+    {"mac": " 02:00:00:00:00:0A "},
 )  # fmt: skip
 BAD: tuple[dict[str, Any], ...] = (
     {"mode": "fast"},
@@ -59,6 +68,20 @@ BAD: tuple[dict[str, Any], ...] = (
     {"links": [{"name": "n" * 128}]},
     {"links": [{"name": "net1", "queueId": 65536}]},
     {"linksInContainer": 7},
+    {"links": []},
+    {"links": [{"name": None, "prio": 1}]},
+    {"links": [{"Name": ""}]},
+    {"MODE": "fast"},
+    {"Min_Members": 0},
+    {"miimon": "2147483648"},
+    {"ad_actor_system": "01:00:5e:00:00:01", "mode": 4},
+    {"mac": "00:00:00:00:00:00"},
+    {"arp_ip_target": "nonsense", "arp_interval": 100},
+    {"arp_ip_target": ["127.0.0.1"], "arp_interval": 100},
+    {"primary": " "},
+    {"mtu": 67},
+    {"slaves": ["net1"]},
+    {"active_slave": "net1"},
 )
 
 
@@ -83,6 +106,132 @@ def test_schema_and_plugin_both_refuse_a_bad_configuration(
         a_netconf(**keys)
 
     assert not Draft202012Validator(schema).is_valid(keys)
+
+
+NUMBERS = [
+    0,
+    1,
+    2,
+    5,
+    10,
+    67,
+    68,
+    255,
+    256,
+    1023,
+    1024,
+    65535,
+    65536,
+    300_000,
+    INT_MAX,
+    INT_MAX + 1,
+]
+ADDRESSES = """192.0.2.1 192.0.2.2 255.255.255.255 255.255.255.254 126.0.0.1 0.1.2.3 127.0.0.1
+    224.0.0.1 192.0.2.01 192.0.2.256 1.2.3 x""".split()  # noqa: SIM905 - so it is shorter
+
+
+def respelled(text: str) -> some.SearchStrategy[str]:
+    """Write a text with capitals, zeros, a sign or white space, or with a letter too many."""
+    forms = (str, str.upper, str.title, " {}".format, "{}\t".format, "0{}".format, "+{}".format,
+        "-{}".format, "{}x".format, f"{'0' * 30}{{}}".format)  # fmt: skip
+    return some.sampled_from([form(text) for form in forms])
+
+
+def values(row: Option) -> some.SearchStrategy[Any]:
+    """Return what is near the values of an option, right and wrong."""
+    names = [*getattr(row.kind, "numbers", ()), *getattr(row.kind, "aliases", ())]
+    texts = [*names, *getattr(row.kind, "ours", ()), *map(str, NUMBERS), *ADDRESSES, "net1",
+        "02:00:00:00:00:0a", "01:00:00:00:00:01", "00:00:00:00:00:00"]  # fmt: skip
+    scalars: some.SearchStrategy[Any] = some.one_of(
+        some.sampled_from(texts).flatmap(respelled),
+        some.sampled_from([*NUMBERS, *(-number for number in NUMBERS)]),
+        some.sampled_from([None, True, False, 1.0, 1.5, {}]),
+        some.integers(),
+        some.text(max_size=6),
+    )
+    joined = some.lists(some.sampled_from([*ADDRESSES, " 192.0.2.9 ", ""]), max_size=3).map(
+        ",".join
+    )
+    return some.one_of(scalars, joined, some.lists(scalars, max_size=3))
+
+
+def parses(row: Option, value: object) -> bool:
+    try:
+        return value is None or row.kind.parse(value) is not None
+    except ValueError as fault:
+        return "names an address twice" in str(fault)  # which the schema does not tell
+
+
+@pytest.mark.parametrize("row", [*OPTIONS, *MEMBER_OPTIONS], ids=lambda row: row.name)
+@settings(max_examples=50, deadline=None)  # for each of forty rows
+@given(some.data())
+def test_an_options_schema_takes_what_parsing_takes_and_nothing_else(
+    row: Option, data: some.DataObject
+) -> None:
+    value = data.draw(values(row))
+
+    is_valid = is_in(MEMBERS if row in MEMBER_OPTIONS else KEYS, row.name, value)
+
+    if row.name == "ns_ip6_target":
+        assert is_valid or not parses(row, value)
+    else:
+        assert is_valid is parses(row, value)
+
+
+KEYS: dict[str, Any] = json.loads(json.dumps(json_schema()))["properties"]
+MEMBERS: dict[str, Any] = json.loads(json.dumps(json_schema()))["$defs"]["LinkSelector"][
+    "properties"
+]
+
+
+def is_in(schemas: dict[str, Any], key: str, value: object) -> bool:
+    return bool(Draft202012Validator(schemas[key]).is_valid(value))
+
+
+OWN: dict[str, list[Any]] = {
+    "minMembers": ["1", "0", 0, 1, 2.0, "+7", " 3 ", True, [], "x", INT_MAX + 1],
+    "mtu": [0, "0", "-0", "000", 67, 68, "68", "067", 1500.0, 1.5, -1, "x", False],
+    "mac": ["02:00:00:00:00:01", " 0A:00:00:00:00:01\n", "01:00:00:00:00:01", "", 7],
+    "memberAddresses": ["flush", "FLUSH", "drop", 1],
+    "redundancy": ["require", "prefer", "Off", ""],
+    "redundancyLevel": ["pf", "nic", "node"],
+    "policy": ["strict", "default", "warn", "Strict", {}],
+    "logFile": ["/var/log/x", "/", "x", "", 7],
+    "linksInContainer": [True, "true", 1, []],
+    "links": ["auto", "AUTO", [], {}, "net1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, found in OWN.items() for value in (*found, None)]
+)
+@pytest.mark.parametrize("spell", [str, str.upper, lambda key: f"_{key.lower()}-"])
+def test_schema_and_plugin_agree_on_a_key_of_ours_in_each_spelling(
+    schema: dict[str, Any], key: str, value: object, spell: Callable[[str], str]
+) -> None:
+    given_keys = {spell(key): value}
+    try:
+        a_netconf(**given_keys)
+        is_taken = True
+    except ConfigError:
+        is_taken = False
+
+    assert Draft202012Validator(schema).is_valid(given_keys) is is_taken
+
+
+def test_every_key_of_ours_is_among_these() -> None:
+    assert OWN.keys() == set(OWN_FIELDS.values())
+
+
+@pytest.mark.parametrize(
+    ("least", "most"), [(0, 0), (0, 9), (1, 255), (68, 1023), (5, 65535), (99, 100), (240, 255)]
+)
+def test_the_pattern_of_a_range_takes_its_numbers_and_no_others(least: int, most: int) -> None:
+    pattern = re.compile(digits(least, most))
+
+    taken = [number for number in range(70_000) if pattern.fullmatch(str(number))]
+
+    assert taken == list(range(least, most + 1))
 
 
 def every_key() -> Iterator[str]:

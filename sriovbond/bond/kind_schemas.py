@@ -1,0 +1,57 @@
+"""The JSON schema of what each kind of value parses: no more, and no less."""
+
+from ipaddress import IPv4Address
+from typing import Any
+
+from sriovbond.bond import patterns
+from sriovbond.bond.kinds import MAX_TARGETS, Addresses, Choice, Kind, Mac, MemberReference, Number
+
+_HOSTS = "|".join(patterns.digits(*span) for span in ((1, 126), (128, 223), (240, 255)))
+_OCTETS = rf"(?:\.(?:{patterns.digits(0, 255)})){{3}}"
+_IPV4 = rf"(?!255(?:\.255){{3}}(?![0-9]))(?:{_HOSTS}){_OCTETS}"
+_IPV6 = "[0-9a-fA-F:]{2,39}(?:[0-9.]{7,15})?"  # its form only parsing tells
+_UNICAST = "(?!00(:00){5})[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}"
+
+
+def schema_of(kind: Kind) -> dict[str, Any]:
+    """Return the JSON schema of a kind."""
+    match kind:
+        case Number():
+            return _of_numbers(kind)
+        case Choice():
+            return _of_names(kind)
+        case Addresses():
+            return _of_addresses(_IPV4 if kind.family is IPv4Address else _IPV6)
+        case Mac():
+            return {"type": "string", "pattern": patterns.spaced(_UNICAST)}
+        case MemberReference():
+            return {"type": "string", "pattern": r"\S"}
+    raise TypeError(kind)
+
+
+def _of_numbers(kind: Number) -> dict[str, Any]:
+    number = {"type": "integer", "minimum": kind.least, "maximum": kind.most}
+    text = patterns.spaced(patterns.number(kind.least, kind.most))
+    return {"anyOf": [number, {"type": "string", "pattern": text}]}
+
+
+def _of_names(kind: Choice) -> dict[str, Any]:
+    names = (*kind.ours, *kind.numbers, *kind.aliases)
+    switch = [False, True] if {"off", "on"} == set(kind.numbers) else []
+    ranges = (patterns.number(number, number) for number in kind.numbers.values())
+    text = patterns.spaced(patterns.in_any_case(names), *ranges)
+    return {
+        "anyOf": [
+            {"enum": [*names, *kind.numbers.values(), *switch]},
+            {"type": "string", "pattern": text},
+        ]
+    }
+
+
+def _of_addresses(address: str) -> dict[str, Any]:
+    """Take a list and a text; that no address is there twice only parsing tells of a text."""
+    items = {"type": "string", "pattern": patterns.spaced(address)}
+    many = {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_TARGETS}
+    one = rf"\s*(?:{address})\s*"
+    text = f"^{one}(?:,{one}){{0,{MAX_TARGETS - 1}}}$"
+    return {"anyOf": [many, {"type": "string", "pattern": text}]}

@@ -1,0 +1,83 @@
+"""The patterns by which a JSON schema takes the texts that the kinds of value take."""
+
+from collections.abc import Iterable
+
+MOST_ZEROS = 20
+"""Zeros that a number may have before its first digit: its text is bounded so."""
+
+
+def spaced(*patterns: str) -> str:
+    """Return the pattern of a text that is one of these, with white space around it or not."""
+    return rf"^\s*(?:{'|'.join(patterns)})\s*$"
+
+
+def in_any_case(words: Iterable[str]) -> str:
+    """Return the pattern of one of some words in capitals or not: JSON schema has no flags."""
+    return "|".join("".join(map(_letter, word)) for word in words)
+
+
+def spelled(normal_key: str) -> str:
+    """Return the pattern of a key in every spelling that is read as this one."""
+    letters = "[-_]*".join(_letter(letter) for letter in normal_key)
+    return f"^[-_]*{letters}[-_]*$"
+
+
+def number(least: int, most: int) -> str:
+    """Return the pattern of a whole number in a range, in digits, with a sign and zeros or not."""
+    zeros = f"0{{0,{MOST_ZEROS}}}"
+    positive = f"[+]?{zeros}(?:{digits(max(least, 0), most)})"
+    if least > 0:
+        return positive
+    return f"{positive}|-{zeros}(?:{digits(0, -least)})"
+
+
+def digits(least: int, most: int) -> str:
+    """Return the pattern of the numbers of a range without sign and zeros before them."""
+    told = ["0"] if least == 0 else []
+    whole = []  # lengths of which all numbers belong to it
+    for length in range(len(str(max(least, 1))), len(str(most)) + 1):
+        first, last = max(least, 10 ** (length - 1)), min(most, 10**length - 1)
+        if last - first + 1 == 9 * 10 ** (length - 1):
+            whole.append(length - 1)
+        elif first <= last:
+            told.append(_of_length(str(first), str(last)))
+    if whole:
+        told.append(f"[1-9][0-9]{{{whole[0]},{whole[-1]}}}")
+    return "|".join(told)
+
+
+def _letter(letter: str) -> str:
+    if letter.isalpha():
+        return f"[{letter.lower()}{letter.upper()}]"
+    return letter if letter.isalnum() else f"[{letter}]"
+
+
+def _of_length(first: str, last: str) -> str:
+    """Return the pattern of the digits from `first` to `last`, which are as many."""
+    if not first:
+        return ""
+    rest = len(first) - 1
+    if first[1:] == "0" * rest and last[1:] == "9" * rest:
+        return _one_of(first[0], last[0]) + (f"[0-9]{{{rest}}}" if rest else "")
+    if first[0] == last[0]:
+        return first[0] + f"(?:{_of_length(first[1:], last[1:])})"
+    lower = f"{first[0]}(?:{_of_length(first[1:], '9' * rest)})"
+    upper = f"{last[0]}(?:{_of_length('0' * rest, last[1:])})"
+    between = (
+        [_one_of(_next(first[0]), _before(last[0])) + f"[0-9]{{{rest}}}"]
+        if int(last[0]) - int(first[0]) > 1
+        else []
+    )
+    return "|".join([lower, *between, upper])
+
+
+def _next(digit: str) -> str:
+    return str(int(digit) + 1)
+
+
+def _before(digit: str) -> str:
+    return str(int(digit) - 1)
+
+
+def _one_of(first: str, last: str) -> str:
+    return first if first == last else f"[{first}-{last}]"
