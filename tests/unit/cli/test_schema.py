@@ -198,6 +198,7 @@ OWN: dict[str, list[Any]] = {
     "policy": ["strict", "default", "warn", "Strict", {}],
     "logFile": ["/var/log/x", "/", "x", "", 7],
     "linksInContainer": [True, "true", 1, []],
+    "switchLag": [True, False, "true", 0],
     "links": ["auto", "AUTO", [], {}, "net1"],
 }
 
