@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Interface, ip_interface
+from itertools import chain, islice
 from typing import Any
 
 from sriovbond.bond.rules import Finding, Level
 
+_MOST_READ = 256  # addresses and ranges: an IPAM plugin gives one of each family
 _NOT_IN_FILE_NAMES = frozenset("/\\\0")
 _OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # the later words of a runtime for `ips`
 
@@ -57,8 +59,8 @@ def asked_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:
     own = [
         text for one in _entries(raw["ipam"].get("addresses")) for text in _texts(one, "address")
     ]
-    told = (*(asked or own), *cni_args.get("IP", "").split(","), *_ranges(raw["ipam"]))
-    return next((text for text in told if _is_ipv6(text)), "")
+    told = chain(asked or own, cni_args.get("IP", "").split(","), _ranges(raw["ipam"]))
+    return next((text for text in islice(told, _MOST_READ) if _is_ipv6(text)), "")
 
 
 def _ranges(ipam: Mapping[str, Any]) -> Iterator[str]:

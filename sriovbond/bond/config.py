@@ -321,6 +321,10 @@ def _read_links(reading: _Reading, key: str, given: object) -> None:
 def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[str, object]:
     read: dict[str, object] = {}
     given: dict[str, tuple[str, object]] = {}
+    if len(entry) > _MOST_KEYS:
+        found = f"{len(entry)} were found"
+        reading.faults.append(f"{where}: at most {_MOST_KEYS} keys are wanted, {found}")
+        return read
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))
         if known:

@@ -370,6 +370,8 @@ def test_a_configuration_has_a_bounded_number_of_keys_and_links() -> None:
     assert "at most 256 keys are wanted" in refused(**{f"x{one}": 1 for one in range(257)})
     names = [{"name": f"net{number}"} for number in range(65)]
     assert "links: at most 64 are wanted, 65 were found" in refused(links=names)
+    keys = {"name": "net1", **{f"x{one}": 1 for one in range(256)}}
+    assert "links.0: at most 256 keys are wanted, 257 were found" in refused(links=[keys])
 
 
 CALICO = {
@@ -502,6 +504,14 @@ def test_an_mtu_that_ipv6_does_not_fit_into_is_refused_beside_an_ipv6_address(
 )
 def test_a_small_mtu_is_taken_where_no_ipv6_address_is_asked_for(keys: dict[str, Any]) -> None:
     assert a_netconf(mtu=500, **keys).mtu == 500
+
+
+def test_of_very_many_ranges_the_first_are_looked_at() -> None:
+    ranges = [[{"subnet": "192.0.2.0/24"}]] * 256
+
+    config = a_netconf(ipam={"type": "host-local", "ranges": [*ranges, [{"subnet": "fd00::/64"}]]})
+
+    assert config.ipv6 == ""
 
 
 def test_an_ipv6_address_of_cni_args_needs_its_mtu() -> None:
