@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,6 +19,7 @@ from sriovbond.bond.keys import (
     IGNORED,
     KEYS_OF_IPAM,
     WORDS_OF_OTHERS,
+    contradiction,
     meant,
     missing_version,
     passed_over,
@@ -181,8 +183,9 @@ class NetConf(BaseModel):
     def _by_name(self) -> dict[str, Setting]:
         return {setting.name: setting for setting in self.settings}
 
+    @cached_property
     def situation(self) -> Situation:
-        """Return what rules may judge of the configuration alone."""
+        """What rules may judge of the configuration alone."""
         links = self.links or ()
         return Situation(
             mode=self.mode,
@@ -250,7 +253,7 @@ def parse_config(
     reading.fields.update(asked_mac(raw, cni_args or {}))
     _fill_defaults(reading)
     config = _config(reading, ipam_type, asked_ipv6(raw, cni_args or {}))
-    findings = judge(config.situation()) if is_understood else ()
+    findings = judge(config.situation) if is_understood else ()
     reading.faults += [str(finding) for finding in findings if finding.level is Level.CONFIG]
     if reading.faults:
         told = [*reading.faults, *filter(None, [config.passed_over])]
@@ -276,7 +279,7 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
     if normal in reading.keys_of_ipam and (normal not in _KNOWN_KEYS or isinstance(value, Mapping)):
         return
     if normal in _OWN_KEYS:
-        reading.faults += _contradiction(reading.given, normal, key, value)
+        reading.faults += contradiction(reading.given, normal, key, value)
     if normal == _ACTIVE_SLAVE:
         reading.faults.append(
             f"{key} {value!r}: the kernel makes only a member with carrier the active one, and a "
@@ -290,17 +293,6 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
         reading.fields[_OWN_KEYS[normal]] = value
     elif normal not in IGNORED and not key.startswith("cni.dev/"):
         _unknown_key(reading, key, key, _KNOWN_KEYS)
-
-
-def _contradiction(
-    given: dict[str, tuple[str, object]], known: str, key: str, value: object
-) -> list[str]:
-    """Note what a key says; tell where another spelling of it has said something else."""
-    first_key, first = given.setdefault(known, (key, value))
-    number = whole_number(value)
-    if first == value or (number is not None and number == whole_number(first)):
-        return []
-    return [f"{key}: {value!r} contradicts {first_key} {first!r} given beside it"]
 
 
 def _read_links(reading: _Reading, key: str, given: object) -> None:
@@ -328,7 +320,7 @@ def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[st
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))
         if known:
-            reading.faults += _contradiction(given, known, f"{where}.{key}", value)
+            reading.faults += contradiction(given, known, f"{where}.{key}", value)
             read[known] = value
         else:
             _unknown_key(reading, f"{where}.{key}", key, _LINK_KEYS)

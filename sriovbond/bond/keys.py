@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from sriovbond.bond.kinds import whole_number
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.rules import Finding, Level
 
@@ -94,3 +95,14 @@ def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
             'so network-status lacks them; write "cniVersion": "1.0.0"'
         )
         yield Finding("cni-version-missing", Level.WARNING, text)
+
+
+def contradiction(
+    given: dict[str, tuple[str, object]], known: str, key: str, value: object
+) -> list[str]:
+    """Note what a key says; tell where another spelling of it has said something else."""
+    first_key, first = given.setdefault(known, (key, value))
+    number = whole_number(value)
+    if first == value or (number is not None and number == whole_number(first)):
+        return []
+    return [f"{key}: {value!r} contradicts {first_key} {first!r} given beside it"]

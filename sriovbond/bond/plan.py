@@ -76,7 +76,7 @@ def plan_bond(
     nothing but what passes by itself.
     """
     mtu = config.mtu or min(member.link.mtu for member in members)
-    situation = replace(config.situation(), members=members, mtu=mtu, later=later, upon=upon)
+    situation = replace(config.situation, members=members, mtu=mtu, later=later, upon=upon)
     findings = tuple(dict.fromkeys((*config.warnings, *judge(situation))))
     refuse(findings, config.policy)
     return BondPlan(

@@ -91,11 +91,18 @@ def _is_within(value: str, wanted: str) -> bool:
     Of two patterns this is told by their text only where they have no brackets, and the wider one
     no question mark: then its stars alone can stand for the wildcards of the other.
     """
-    if value == wanted:
+    if _plain(value) == _plain(wanted):
         return True
     if _PATTERN.search(value) and ("[" in value or "[" in wanted or "?" in wanted):
         return False
     return fnmatchcase(value, wanted)
+
+
+def _plain(text: str) -> str:
+    """Return an address as the shorter of its spellings, and anything else as it is."""
+    if ":" not in text or _PATTERN.search(text):
+        return text
+    return text.lower().removeprefix("0000:")
 
 
 def most_members(links: Sequence[LinkSelector] | None) -> int | None:

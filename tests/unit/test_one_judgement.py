@@ -200,6 +200,18 @@ def test_what_no_node_could_take_is_refused_by_both(keys: dict[str, Any], words:
     assert added(config)["msg"] == fault
 
 
+@pytest.mark.parametrize(
+    "keys", [{"policy": "strict", "vlan": 7}, {"dns": {"search": 7}}, {"links": []}]
+)
+def test_status_tells_what_every_add_would(keys: dict[str, Any]) -> None:
+    config = {**BASE, "cniVersion": "1.1.0", **keys}
+    call = {"CNI_COMMAND": "STATUS", "CNI_PATH": "/no/such/folder"}
+
+    answer = dispatch.answer(call, json.dumps(config).encode(), Host(state=Path("/no/such")))
+
+    assert (json.loads(answer.stdout)["msg"],) == judged(config)
+
+
 def test_a_key_that_stands_twice_is_refused_by_add() -> None:
     stdin = b'{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mode": 0, "mode": 1}'
 

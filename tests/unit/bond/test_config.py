@@ -559,6 +559,7 @@ def test_links_that_may_be_enough_are_taken(keys: dict[str, Any]) -> None:
         ({"network": "a*"}, {"network": "a1", "pf": "ens*"}),
         ({"resource": "x/*"}, {"resource": "x/y"}),
         ({"pci": "0000:01:*"}, {"pci": "0000:01:10.0"}),
+        ({"pci": "0000:0A:10.0"}, {"pci": "0a:10.0"}),
         ({"name": "*"}, {"name": "net*"}),
         ({"name": "n*"}, {"name": "net?"}),
     ],

@@ -48,7 +48,7 @@ def findings(members: Sequence[Member], keys: dict[str, Any]) -> list[Finding]:
             if f"[{rule.id}]" in error.message
         ]
     mtu = config.mtu or min(member.link.mtu for member in members)
-    situation = replace(config.situation(), members=members, mtu=mtu)
+    situation = replace(config.situation, members=members, mtu=mtu)
     return [*config.warnings, *judge(situation)]
 
 

@@ -45,7 +45,7 @@ CASES = [(mode, lag, members) for mode in BondMode for lag in Lag for members in
 
 def fired(mode: BondMode, members: Sequence[Member], *, is_said: bool) -> list[str]:
     config = a_netconf(mode=mode, **(SAID if is_said else {}))
-    situation = replace(config.situation(), members=members, mtu=1500)
+    situation = replace(config.situation, members=members, mtu=1500)
     return [one.rule for one in judge(situation)]
 
 
