@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import select
 import shutil
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 
-from sriovbond import hostroot
+from sriovbond import hostroot, log
 from sriovbond.cni.decoding import JsonObject, decode_object
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
@@ -30,6 +31,7 @@ _TAIL_CHARACTERS = 200
 _EXIT_POLL_MS = 20
 _BUSY_RETRIES = 25
 _BUSY_DELAY_S = 0.04
+_KILLED_S = 2.0
 
 _PURPOSES = {
     Command.ADD: "get addresses from",
@@ -232,14 +234,13 @@ def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outco
         source.write(stdin)
         source.seek(0)
         process = _start(program, source, environ)
-    with process:
-        try:
-            output = _read_output(process, deadline)
-            return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
-        except (TimeoutError, subprocess.TimeoutExpired) as error:
-            raise _KilledError(f"it did not end within {timeout_s:g} s") from error
-        finally:
-            _kill_group(process)
+    try:
+        output = _read_output(process, deadline)
+        return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
+        raise _KilledError(f"it did not end within {timeout_s:g} s") from error
+    finally:
+        _end(process)
 
 
 def _start(
@@ -298,7 +299,20 @@ def _stdout_descriptor(process: subprocess.Popen[bytes]) -> int:
     return process.stdout.fileno()
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Close what is open to it, and kill its group where it still runs.
+
+    One that waits in the kernel (a dead NFS server) is left: it ends when that lets it go.
+    """
+    if process.stdout:
+        process.stdout.close()
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(_KILLED_S)
+    except subprocess.TimeoutExpired:
+        text = (
+            "an IPAM plugin was killed and does not end: it waits in the kernel; look at its disk"
+        )
+        log.event(logging.ERROR, text, pid=process.pid)

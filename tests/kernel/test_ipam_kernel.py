@@ -1,14 +1,18 @@
 """IPAM's answer on the bond: addresses, routes and sysctls as the kernel then has them."""
 
 import itertools
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sriovbond.kernel import netns
 from tests.kernel.conftest import Wires
+from tests.support import ipams
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import (
     GATEWAYS,
@@ -272,3 +276,43 @@ def test_a_default_route_of_the_bond_stands_beside_that_of_the_default_network(
 
     assert "eth0" in str(wires.pod.ip("-4 route show default"))
     assert "eth0" in str(wires.pod.ip("-6 route show default"))
+
+
+@contextmanager
+def a_frozen_disk(folder: Path) -> Iterator[Path]:
+    """Have a disk on which whoever writes waits in the kernel, where no signal reaches him."""
+    image, disk = folder / "image", folder / "frozen"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    for line in (
+        f"mke2fs -q -F -t ext4 {image}",
+        f"mount -o loop {image} {disk}",
+        f"fsfreeze --freeze {disk}",
+    ):
+        subprocess.run(line.split(), check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_plugin_that_no_signal_ends_is_left_and_told(
+    runtime: Runtime, wires: Wires, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_frozen_disk(tmp_path) as disk:
+        path = ipams.scripted(tmp_path, f"echo $$ >{tmp_path}/pid; echo >{disk}/file")
+        impatient = replace(runtime, host=replace(runtime.host, ipam_timeout_s=1.0))
+        config = a_config(links=wires.links, ipam={"type": "scripted-ipam"})
+        started = time.monotonic()
+
+        reply = impatient.delete(config, CNI_PATH=path)
+        took_s = time.monotonic() - started
+        still = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat").read_text()
+
+    assert reply.status == 1
+    assert "it did not end within 1 s and was killed" in reply.msg
+    assert took_s < 10
+    assert still.rpartition(") ")[2][0] == "D"
+    assert "an IPAM plugin was killed and does not end" in capsys.readouterr().err
