@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sriovbond.host import Host
 
+_LEAST_ROOM_BYTES = 256 * 1024  # a record mostly has 10 KiB
 _MODULE_LISTS = ("modules.dep", "modules.builtin")
 _MIB = 1 << 20
 _THIN_ADD_BYTES = 31 * _MIB  # where kubelet is asked, which takes gRPC
@@ -48,6 +49,14 @@ def _state_folder(host: Host) -> Iterator[str]:
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         yield f"{str(folder)!r} cannot be written, and the records go there: make it writable"
+        return
+    room = os.statvfs(folder)
+    left = room.f_bfree * room.f_frsize
+    if left < _LEAST_ROOM_BYTES or (room.f_files and not room.f_ffree):
+        yield (
+            f"{str(folder)!r} has room for {left // 1024} KiB and {room.f_ffree} files, and the "
+            "records go there: make room on its disk"
+        )
 
 
 def _privilege(_: Host) -> Iterator[str]:
