@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import select
 import stat
 import sys
 import time
@@ -13,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, Protocol, TextIO
 
 _SINK: ContextVar["_Sink | None"] = ContextVar("sink", default=None)
 _STEP: ContextVar[str] = ContextVar("step", default="")
@@ -23,6 +24,29 @@ _MOST: Final = 2000  # characters of one field: a pod may give names to hundreds
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+
+_PIPE_BYTES: Final = 4096  # so much fits into a pipe that poll calls writable (PIPE_BUF)
+
+
+class Writer(Protocol):
+    """Writes what goes to stderr; neither method may hold its caller up for long."""
+
+    def write(self, text: str) -> None:
+        """Have a line written."""
+
+    def flush(self) -> None:
+        """Wait a short time until all is written."""
+
+
+@dataclass(slots=True)
+class _Stderr:
+    """How stderr is written: by whom, or for how many seconds this process may still wait."""
+
+    writer: Writer | None = None
+    patience_s: float = 1.0
+
+
+_STDERR: Final = _Stderr()
 
 
 def event(level: int, message: str, **fields: object) -> None:
@@ -34,7 +58,24 @@ def event(level: int, message: str, **fields: object) -> None:
     if sink is not None and level >= logging.INFO:
         sink.write(level, message, {"step": _STEP.get(), **fields})
     elif sink is None and level >= logging.WARNING:
-        _Sink(sys.stderr).write(level, message, fields)
+        _Sink(None).write(level, message, fields)
+
+
+def flush() -> None:
+    """Have what was logged written before this process ends."""
+    if _STDERR.writer:
+        _STDERR.writer.flush()
+
+
+@contextmanager
+def written_by(writer: Writer) -> Iterator[None]:
+    """Have all threads' lines for stderr written by `writer`."""
+    _STDERR.writer = writer
+    try:
+        yield
+    finally:
+        flush()
+        _STDERR.writer = None
 
 
 @contextmanager
@@ -54,7 +95,7 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
     finally:
         _STEP.reset(outer)
         _SINK.reset(token)
-        if stream is not sys.stderr:
+        if stream:
             with suppress(OSError):
                 stream.close()
 
@@ -100,20 +141,20 @@ def refusal(path: str, folder: Path) -> str:
     return f"cannot log to {path!r}: it is not below {folder}; name a file there"
 
 
-def _stream(path: str | None, folder: Path) -> tuple[TextIO, str]:
+def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
     if not path:
-        return sys.stderr, ""
+        return None, ""
     fault = refusal(path, folder)
     if fault:
-        return sys.stderr, f"{fault}; logging to stderr"
+        return None, f"{fault}; logging to stderr"
     try:
         descriptor = _opened(folder, Path(path).relative_to(folder))
     except (OSError, ValueError) as error:  # ValueError: no file has a NUL in its name
         why = error.strerror if isinstance(error, OSError) else error
-        return sys.stderr, f"cannot log to {path!r}: {why}; logging to stderr"
+        return None, f"cannot log to {path!r}: {why}; logging to stderr"
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        return sys.stderr, f"cannot log to {path!r}: no plain file; logging to stderr"
+        return None, f"cannot log to {path!r}: no plain file; logging to stderr"
     return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"), ""
 
 
@@ -133,7 +174,7 @@ def _opened(folder: Path, below: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Sink:
-    """A stream whose faults (a full disk, none at all) are no reason to fail a pod.
+    """A file, or stderr, whose faults (a full disk, none at all) are no reason to fail a pod.
 
     `common` is what all of its events tell.
     """
@@ -146,9 +187,35 @@ class _Sink:
         with suppress(Exception):
             told = {"time": _second(int(time.time())), "level": name, "msg": message}
             line = " ".join(filter(None, (_line(told), self.common, _line(fields))))
-            if self.stream is not None:
+            if self.stream is None:
+                _write_to_stderr(f"{line}\n")
+            else:
                 self.stream.write(f"{line}\n")
                 self.stream.flush()
+
+
+def _write_to_stderr(text: str) -> None:
+    if _STDERR.writer:
+        _STDERR.writer.write(text)
+        return
+    try:
+        descriptor = sys.stderr.fileno()
+    except OSError:  # a stream in memory
+        sys.stderr.write(text)
+        return
+    data = text.encode("utf-8", "backslashreplace")
+    while data and _is_writable(descriptor):
+        data = data[os.write(descriptor, data[:_PIPE_BYTES]) :]
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Tell whether a write would not block; wait for that as long as this process may."""
+    waiting, began_at = select.poll(), time.monotonic()
+    waiting.register(descriptor, select.POLLOUT)
+    found = waiting.poll(_STDERR.patience_s * 1000)
+    if not found:
+        _STDERR.patience_s = max(0.0, _STDERR.patience_s - (time.monotonic() - began_at))
+    return bool(found)
 
 
 @lru_cache(1)

@@ -4,6 +4,7 @@ A record is the only thing that DEL needs: no configuration, no prevResult, no n
 Where every ADD passes, paths are texts: a Path costs more than what is done with it.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -22,7 +23,7 @@ from sriovbond.bond.happenings import Subject
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.memory import Memory
 from sriovbond.cni.result import CniResult
-from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
 
 FORMAT: Final = 1
@@ -30,9 +31,18 @@ _MAX_ID: Final = 128
 _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
 _LOCK_PAUSE_S: Final = 0.02
 _OPENED: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_WRONG: Final = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})  # a link, a folder, a socket
 
 
-class NewerRecordError(MachineError):
+class UnreadableRecordError(MachineError):
+    """The record cannot be read now, and may be whole: nothing is to be concluded from that."""
+
+
+class DamagedRecordError(MachineError):
+    """What is in the place of the record is none, and will be none the next time."""
+
+
+class NewerRecordError(DamagedRecordError):
     """A later version of this plugin wrote the record: only that one can read it."""
 
 
@@ -115,11 +125,13 @@ def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
 
 
 def is_locked(host: Host, attachment: str) -> bool:
-    """Tell whether a call has the attachment of that key at this moment."""
+    """Tell whether a call has, or may have, the attachment of that key at this moment."""
     try:
         descriptor = os.open(f"{host.run}/{attachment}", os.O_RDWR | _OPENED)
     except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,9 +142,14 @@ def is_locked(host: Host, attachment: str) -> bool:
 
 
 def write(host: Host, record: Record) -> None:
-    """Put the record on disk, whole or not at all (write, fsync, rename)."""
+    """Put the record on disk, whole or not at all (write, fsync, rename).
+
+    Raises RefusedError for one that would be too large to be read again, MachineError.
+    """
     path, fresh = f"{host.records}/{record.key}.json", _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
+    if len(content) > _MAX_BYTES:
+        raise RefusedError(_too_large(record, len(content)))
     try:
         descriptor = _created(fresh, os.O_WRONLY | os.O_TRUNC)
         try:
@@ -152,31 +169,43 @@ def write(host: Host, record: Record) -> None:
 def read(host: Host, container_id: str, ifname: str) -> Record | None:
     """Return the attachment's record, None where there is none.
 
-    Raises MachineError for one that was damaged, NewerRecordError for one of a later version.
+    Raises UnreadableRecordError where it cannot be read now, DamagedRecordError for what is none,
+    NewerRecordError for one of a later version: all MachineError.
     """
     return read_by_key(host, key(container_id, ifname))
 
 
 def read_by_key(host: Host, attachment: str) -> Record | None:
     """Return the record of the attachment of that key; as `read`."""
-    return _read(f"{host.records}/{attachment}.json")
+    return read_file(f"{host.records}/{attachment}.json")
 
 
 def keys(host: Host) -> list[str]:
     """Return the key of every attachment that has a record. Raises MachineError."""
+    names = [path.name for path in listed(host)]
+    return [name.removesuffix(".json") for name in names if "@" in name and name.endswith(".json")]
+
+
+def listed(host: Host) -> list[Path]:
+    """Return all files among the records. Raises MachineError."""
     try:
-        names = sorted(path.name for path in host.records.iterdir())
+        return sorted(host.records.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         where = str(host.records)
         raise MachineError(f"cannot list the records in {where!r}: {error.strerror}") from error
-    return [name.removesuffix(".json") for name in names if "@" in name and name.endswith(".json")]
 
 
 def exists(host: Host, attachment: str) -> bool:
-    """Tell whether there is a record of the attachment of that key."""
-    return (host.records / f"{attachment}.json").exists()
+    """Tell whether there is, or may be, a record of the attachment of that key."""
+    try:
+        os.lstat(f"{host.records}/{attachment}.json")
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_all(host: Host) -> tuple[list[Record], list[str]]:
@@ -193,6 +222,19 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
         else:
             records += [record] if record else []
     return records, faults
+
+
+def every(host: Host) -> list[Record]:
+    """Return every record, to conclude something from there being no other.
+
+    Raises UnreadableRecordError where one cannot be read now; damaged ones are passed over.
+    """
+    records = []
+    for attachment in keys(host):
+        with suppress(DamagedRecordError):
+            record = read_by_key(host, attachment)
+            records += [record] if record else []
+    return records
 
 
 def remove(host: Host, record: Record) -> None:
@@ -216,30 +258,26 @@ def _unlink(path: str) -> None:
         os.unlink(path)  # noqa: PTH108 - see above
 
 
-def set_aside(host: Host, container_id: str, ifname: str, ending: str) -> Path:
-    """Keep an unreadable record out of the way, for a person to look at; return where it is now."""
-    path = host.records / f"{key(container_id, ifname)}.json"
-    aside = path.with_suffix(ending)
-    path.rename(aside)
-    return aside
-
-
-def _read(path: str) -> Record | None:
+def read_file(path: str) -> Record | None:
+    """Return the record in that file; as `read`."""
     try:
         content = _content(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise MachineError(f"cannot read the record {path!r}: {error.strerror}") from error
+        kind = DamagedRecordError if error.errno in _WRONG else UnreadableRecordError
+        raise kind(f"cannot read the record {path!r}: {error.strerror}") from error
     known = _KNOWN.recall(content)
-    if known:
-        return known
+    return known or _parsed(path, content)
+
+
+def _parsed(path: str, content: bytes) -> Record:
     try:
         # validate_json would keep the texts of thousands of records in memory
         record = _ADAPTER.validate_python(from_json(content, cache_strings="none"))
     except ValueError as error:
         _check_format(path, _format_of(content))
-        raise MachineError(
+        raise DamagedRecordError(
             f"cannot read the record {path!r}: {_fault(error)}; it was damaged"
         ) from error
     _check_format(path, record.format)
@@ -259,7 +297,7 @@ def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _OPENED)
     try:
         # not room for the most at once: the first byte would cost a huge page of zeros
-        return os.read(descriptor, min(_MAX_BYTES, os.fstat(descriptor).st_size))
+        return os.read(descriptor, min(_MAX_BYTES + 1, os.fstat(descriptor).st_size))
     finally:
         os.close(descriptor)
 
@@ -275,7 +313,8 @@ def _format_of(content: bytes) -> object:
 def _check_format(path: str, found: object) -> None:
     """Raise MachineError for another version's record, whatever else is in it."""
     if found != FORMAT:
-        kind = NewerRecordError if isinstance(found, int) and found > FORMAT else MachineError
+        is_newer = isinstance(found, int) and found > FORMAT
+        kind = NewerRecordError if is_newer else DamagedRecordError
         raise kind(
             f"cannot read the record {path!r}: its format is {found!r}, "
             f"this version knows {FORMAT}; use the version that wrote it"
@@ -302,6 +341,20 @@ def _created(path: str, flags: int) -> int:
     except (FileNotFoundError, NotADirectoryError):
         _make(Path(path).parent)
     return os.open(path, flags, 0o600)
+
+
+def _too_large(record: Record, size: int) -> str:
+    """Say what makes a record too large: mostly what a link of the host carries."""
+    carried = {
+        str(member): len(member.link.addresses) + len(member.link.routes)
+        for member in (record.plan.members if record.plan else ())
+    }
+    most = max(carried, key=carried.__getitem__, default="")
+    return (
+        f"cannot write the record of {record.key!r}: it would have {size >> 20} MiB, and at most "
+        f"{_MAX_BYTES >> 20} are read again; {most} has {carried.get(most, 0)} addresses and "
+        "routes to be put back: take a link with fewer"
+    )
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import prometheus_client
@@ -49,10 +50,13 @@ class Metrics:
         bonds: Callable[[], Sequence[WatchedBond]],
         queued: Callable[[], int],
         events_lost: Callable[[], int] = lambda: 0,
+        others: Mapping[Row, Callable[[], int]] = MappingProxyType({}),
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self.registry.register(_Bonds(bonds))
-        self.registry.register(_Agent(queued, events_lost))
+        none = dict.fromkeys((series.LOUD, series.LINES_LOST, series.DAMAGED), lambda: 0)
+        asked = {series.QUEUE: queued, series.EVENTS_LOST: events_lost, **none, **others}
+        self.registry.register(_Agent(asked))
         self._durations = self._histogram(series.DURATION)
         self._step_durations = self._histogram(series.STEP_DURATION)
         self._errors = self._counter(series.ERRORS)
@@ -134,13 +138,12 @@ class _Bonds(Collector):
 
 
 class _Agent(Collector):
-    def __init__(self, queued: Callable[[], int], events_lost: Callable[[], int]) -> None:
-        self._queued = queued
-        self._events_lost = events_lost
+    def __init__(self, asked: Mapping[Row, Callable[[], int]]) -> None:
+        self._asked = asked
 
     def collect(self) -> Iterator[Metric]:
-        yield _family(series.QUEUE, {(): self._queued()})
-        yield _family(series.EVENTS_LOST, {(): self._events_lost()})
+        for row, ask in self._asked.items():
+            yield _family(row, {(): ask()})
         yield _family(series.BUILD, {(__version__,): 1})
 
 

@@ -61,6 +61,26 @@ class Queue:
         """Tell whether a DEL of the attachment waits."""
         return os.path.lexists(self.folder / key)
 
+    def keep(self, request: Request) -> str:
+        """Keep a DEL as the shim would; return why that cannot be, or ""."""
+        try:
+            check_variables(Command.DEL, request.environment)
+            if len(self.waiting()) >= wire.MAX_QUEUED:
+                return f"{wire.MAX_QUEUED} DELs wait already"
+            path = self.folder / key_of(request.environment)
+            fresh = path.with_name(f".{path.name}.agent")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
+                file.write(wire.encode_request(request))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(path)
+        except CniError as error:
+            return error.msg
+        except OSError as error:
+            return f"{str(self.folder)!r}: {error.strerror}"
+        return ""
+
     def replay(self, key: str, host: Host) -> str:
         """Do the DEL of the attachment if one waits; return why it could not be done, or "".
 

@@ -53,6 +53,9 @@ LEAKS = Row("sriovbond_leaks_repaired_total", Kind.COUNTER, (), "Attachments who
 REPAIRS = Row("sriovbond_repairs_total", Kind.COUNTER, ("outcome",), "Members that came back: repaired are in their bond again, refused are not.")
 HAPPENINGS = Row("sriovbond_happenings_total", Kind.COUNTER, ("kind",), "What happened to bonds, by the reason that Kubernetes Events have.")
 OVERRUNS = Row("sriovbond_watch_overruns_total", Kind.COUNTER, (), "Times that the kernel's events came too fast, so that all links were read again.")
+LOUD = Row("sriovbond_watch_loud_namespaces", Kind.GAUGE, (), "Namespaces of pods whose links change too often: they are read every few seconds, so failovers there are told late.")
+LINES_LOST = Row("sriovbond_log_lines_lost_total", Kind.COUNTER, (), "Lines of the log that were lost because nobody read it, or it could not be written.")
+DAMAGED = Row("sriovbond_damaged_records", Kind.GAUGE, (), "Records that are damaged, or of a newer version, and were set aside: what they tell of was not put back.")
 EVENTS_LOST = Row("sriovbond_kubernetes_events_lost_total", Kind.COUNTER, (), "Kubernetes Events that could not be written.")
 BUILD = Row("sriovbond_build_info", Kind.GAUGE, ("version",), "1, labelled with the agent's version.")
 # fmt: on
@@ -61,5 +64,5 @@ ROWS: Final = (
     *(BONDS, CARRIER, MEMBERS, WORKING, FAILOVERS, FAILED_OVER, DRIFT),
     *(MEMBER_UP, MEMBER_ACTIVE, MEMBER_IN_BOND, LINK_FAILURES),
     *(DURATION, STEP_DURATION, ERRORS, QUEUE),
-    *(LEAKS, REPAIRS, HAPPENINGS, OVERRUNS, EVENTS_LOST, BUILD),
+    *(LEAKS, REPAIRS, HAPPENINGS, OVERRUNS, LOUD, EVENTS_LOST, LINES_LOST, DAMAGED, BUILD),
 )

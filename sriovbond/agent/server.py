@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import cluster, dispatch, health, log
-from sriovbond.agent import channel, folders, queue, wire
+from sriovbond import aside, cluster, dispatch, health, log, records
+from sriovbond.agent import channel, folders, queue, series, wire
 from sriovbond.agent.backoff import Backoff
 from sriovbond.agent.channel import Received
 from sriovbond.agent.inotify import Folder
@@ -35,6 +36,7 @@ from sriovbond.agent.tell import Sink, Teller
 from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch import Hands, Watch
 from sriovbond.agent.wire import FrameError
+from sriovbond.agent.writer import Writer
 from sriovbond.bond.happenings import Subject
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
@@ -62,8 +64,10 @@ def serve(
     log and the metrics, and `events_lost` counts what they had to drop.
     """
     with log.logged_to(None, settings.host.logs), ExitStack() as held:
+        writer = Writer(sys.stderr.fileno())
+        held.enter_context(log.written_by(writer))
         held.enter_context(_alone(settings.run, owner))
-        agent = _Agent(settings, owner, sinks, events_lost)
+        agent = _Agent(settings, owner, sinks, events_lost, lambda: writer.lost)
         agent.queue.make()
         listening = held.enter_context(_listening(settings.socket, owner, settings.waiting))
         has_ended = agent.run(listening, held)
@@ -85,6 +89,7 @@ class _Agent:
         owner: int,
         sinks: Sequence[Sink],
         events_lost: Callable[[], int],
+        lines_lost: Callable[[], int],
     ) -> None:
         self.settings = settings
         self.host = settings.host
@@ -99,7 +104,16 @@ class _Agent:
         self._told.settimeout(0)
         self._replaying: set[str] = set()
         self.watch = Watch(settings)
-        self.metrics = Metrics(self.watch.bonds, lambda: len(self.queue.waiting()), events_lost)
+        self.metrics = Metrics(
+            self.watch.bonds,
+            lambda: len(self.queue.waiting()),
+            events_lost,
+            {
+                series.LINES_LOST: lines_lost,
+                series.LOUD: self.watch.loud,
+                series.DAMAGED: lambda: len(aside.files(self.host)),
+            },
+        )
         self.tell = Teller(self.metrics.tell, *sinks)
         self.pulse = Pulse(_QUEUE, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
 
@@ -278,7 +292,27 @@ class _Agent:
             cluster.asks(self.host) if command == Command.ADD else (),
             received.netns,
         )
+        if command == Command.DEL and answer.status:
+            kept = self._kept(request)
+            if kept:
+                return kept
         return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
+
+    def _kept(self, request: wire.Request) -> tuple[bytes, int] | None:
+        """Keep a DEL whose record cannot be read now, and answer it; None for another's fault."""
+        variables = request.environment
+        container_id, ifname = variables.get("CNI_CONTAINERID", ""), variables.get("CNI_IFNAME", "")
+        try:
+            records.read(self.host, container_id, ifname)
+        except records.UnreadableRecordError as error:
+            fault = self.queue.keep(request)
+            if fault:
+                return _busy(f"{error.message}; nor can the DEL be kept: {fault}"), 1
+            log.event(logging.ERROR, f"a DEL is kept for later: {error.message}")
+            return b"", 0
+        except MachineError:
+            pass
+        return None
 
     def _say_alive(self) -> None:
         """Have systemd know that all loops turn; where one hangs, it starts the agent anew."""

@@ -5,16 +5,17 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from sriovbond import log, records
+from sriovbond import aside, log, records
 from sriovbond.agent.agenda import Agenda
 from sriovbond.agent.care import Care, Do
+from sriovbond.agent.hearing import Ears, Hearing
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.watched import COMING_BACK_S, Attachment, Spaces
@@ -22,10 +23,10 @@ from sriovbond.bond import watching
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.watching import Heard
-from sriovbond.errors import SriovbondError
+from sriovbond.errors import KernelError, SriovbondError
 from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
-from sriovbond.kernel.watch import LinkEvent, NamespaceEvent, OverrunError
+from sriovbond.kernel.watch import LinkEvent
 from sriovbond.upkeep import Examined, Repairs
 
 _SETTLING_S: Final = 0.1
@@ -37,9 +38,9 @@ _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 _ANNOUNCED_AGAIN_S: Final = 1.0
 _APART_S: Final = 0.02  # many bonds at once must not keep requests waiting
 _ROUND_APART_S: Final = 0.1  # nor a round over all of them, which nobody waits for
-_READ_AGAIN_S: Final = 1.0
-_FLOOD_S: Final = 0.05
-_HEARING_OUT_S: Final = 1.0
+_SLICE_S: Final = 0.2  # what is to be done must not keep this thread from hearing
+_FAULT_S: Final = 30.0
+_STOPPING_S: Final = 5.0
 _BEAT_S: Final = 10.0
 _GATHERED_S: Final = 0.02  # a call makes a dozen events: this thread must not run between them
 
@@ -78,11 +79,23 @@ class Watch:
         self._lacking: dict[str, None] = {}  # of hundreds: those that lack a member, in order
         self._spaces = Spaces()
         self._agenda = Agenda()
+        ears = Ears(
+            event=self._take,
+            is_host_wanted=lambda: bool(self._lacking),
+            reread=self._reread,
+            unreadable=self._unreadable,
+            gone=self._gone,
+            overrun=self._overrun,
+            lost_ends=self._identify_all,
+        )
+        self._hearing = Hearing(self._spaces, self._agenda, ears)
         self._actions: dict[str, Callable[[str], None]] = {
+            **self._hearing.actions,
             "listen": self._listen,
             "adopt": self._adopt,
+            "adopt others": self._adopt_others,
+            "take back": self._take_back,
             "judge": partial(self._judge, is_reread=True),
-            "read": self._read_again,
             "announce": self._announce,
             "settle": self._settle,
             "examine": self._examine,
@@ -93,7 +106,6 @@ class Watch:
         self._woken, self._waker = socket.socketpair()
         self._waker.settimeout(0)
         self._is_stopping = False
-        self._read_at = 0.0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._opened = ExitStack()
 
@@ -103,59 +115,89 @@ class Watch:
         repairs = Repairs(self._settings.repair, self._settings.repair_pf_settings)
         most = self._settings.share
         self._care = Care(self._host, repairs, hands.do_after_others, most)
-        self._heard = self._opened.enter_context(kernel.Watch(self._settings.watch_buffer_bytes))
+        self._waiting = self._opened.enter_context(selectors.DefaultSelector())
+        self._hearing.open(self._settings.watch_buffer_bytes, self._opened, self._waiting)
         self._home = self._opened.enter_context(netns.own())
         records.make_folder(self._host)
-        self._waiting = self._opened.enter_context(selectors.DefaultSelector())
+        with suppress(OSError):
+            self._host.boot_id()  # read once, and known from now on
         self._folder = Folder(self._host.records)
         self._opened.callback(self._folder.close)
         self._thread.start()
 
     def stop(self) -> None:
-        """Hear no more. Idempotent."""
+        """Hear no more; a thread that is held up is not waited for long. Idempotent."""
         self._is_stopping = True
         if self._thread.is_alive():
             self._wake()
-            self._thread.join()
-        self._opened.close()
+            self._thread.join(_STOPPING_S)
+        if self._thread.is_alive():
+            log.event(logging.ERROR, "the watch is held up, and is not waited for")
+        else:
+            self._opened.close()
 
     def bonds(self) -> Sequence[WatchedBond]:
         """Return the bonds as they were last seen; any thread may ask."""
         return [one.bond for one in list(self._attachments.values())]
 
+    def loud(self) -> int:
+        """Return how many namespaces are read, not heard; any thread may ask."""
+        return self._hearing.loud
+
     def _run(self) -> None:
         with log.logged_to(None, self._host.logs):
-            for source in (self._heard, self._folder, self._woken):
+            for source in (self._folder, self._woken):
                 self._waiting.register(source, selectors.EVENT_READ)
-            self._adopt_others()
+            self._agenda.later("take back", "", 0)
+            self._agenda.later("adopt others", "", 0)
             self._agenda.later("round", "", self._settings.check_interval_s)
             while not self._is_stopping:
-                pause_s = self._agenda.pause_s(_BEAT_S)
+                pause_s = 0 if self._hearing.is_behind else self._agenda.pause_s(_BEAT_S)
                 ready = [key.fileobj for key, _ in self._waiting.select(pause_s)]
                 self._hands.beat()
-                try:
+                with self._told_faults():
                     self._turn(ready)
-                except Exception as error:  # noqa: BLE001 - the other bonds must be watched on
-                    fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
-                    log.event(logging.ERROR, fault)
+
+    @contextmanager
+    def _told_faults(self) -> Iterator[None]:
+        """Go on with the other bonds whatever happens to one."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - see above
+            known = isinstance(error, SriovbondError)
+            fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
+            log.event(logging.ERROR, str(error) if known else fault)
 
     def _turn(self, ready: Sequence[object]) -> None:
-        if self._heard in ready or self._folder in ready:
+        if ready:
             time.sleep(_GATHERED_S)
-        if self._heard in ready:
-            self._hear()
+        self._hearing.hear()
         if self._folder in ready:
-            self._changed(self._folder.changed())
             self._waiting.unregister(self._folder)
             self._agenda.later("listen", "", _LULL_S)
+            self._changed(self._folder.changed())
         if self._woken in ready:
             self._woken.recv(64)
         with suppress(Empty):
             while True:
                 self._results.get_nowait()()
-        for what, key in self._agenda.due():
-            self._actions[what](key)
+        self._hearing.read_some(_SLICE_S)
+        self._do_what_is_due()
         self._care.go_on()
+
+    def _do_what_is_due(self) -> None:
+        """Do it for a short time; the rest stays due. What could not be done is tried again."""
+        deadline = time.monotonic() + _SLICE_S
+        for what, key in self._agenda.due():
+            self._hands.beat()
+            is_done = False
+            with self._told_faults():
+                self._actions[what](key)
+                is_done = True
+            if not is_done:
+                self._agenda.later(what, key, _FAULT_S)
+            if self._is_stopping or time.monotonic() > deadline:
+                return
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):
@@ -170,16 +212,24 @@ class Watch:
         """Look at the records that came, changed or went; at all where the kernel lost some."""
         keys = {name.removesuffix(".json") for name in names or () if name.endswith(".json")}
         if names is None:
-            keys = {*records.keys(self._host), *self._attachments}
+            keys = set(self._attachments)
+            self._agenda.later("adopt others", "", 0)
         for key in keys:
             if not key.startswith("."):
                 self._agenda.put_off("adopt", key, _SETTLING_S)
 
-    def _adopt_others(self) -> None:
+    def _adopt_others(self, _: str) -> None:
         """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
         others = [key for key in records.keys(self._host) if not self._is_watched(key)]
         for place, key in enumerate(others):
             self._agenda.later("adopt", key, place * _APART_S)
+
+    def _take_back(self, _: str) -> None:
+        """Try the records again that were set aside; what is left of their pods is released."""
+        for kept in aside.files(self._host):
+            with suppress(SriovbondError, OSError):
+                if aside.take_back(self._host, kept):
+                    log.event(logging.WARNING, f"{str(kept)!r} can be read again, and is a record")
 
     def _is_watched(self, key: str) -> bool:
         one = self._attachments.get(key)
@@ -192,6 +242,10 @@ class Watch:
             return
         try:
             record = records.read_by_key(self._host, key)
+        except records.UnreadableRecordError as error:
+            log.event(logging.WARNING, error.message, attachment=key)
+            self._agenda.later("adopt", key, _FAULT_S)
+            return
         except SriovbondError as error:
             log.event(logging.ERROR, f"cannot watch a bond: {error.message}", attachment=key)
             self._forget(key)
@@ -231,9 +285,8 @@ class Watch:
         known = self._attachments.get(key)
         if known and known.nsid != nsid:
             self._spaces.leave(key, known.nsid)
-        self._hear_out()
-        links = kernel.read(self._home.netlink, nsid)
-        self._spaces.join(key, nsid, links)
+        self._hearing.read(nsid, key)
+        links = self._spaces.links(nsid) or {}
         if known:
             known.plan, known.nsid = plan, nsid
             self._judge(key, is_reread=True)
@@ -260,39 +313,8 @@ class Watch:
 
     # what the kernel tells
 
-    def _hear_out(self) -> None:
-        """Hear all that waits: it is older than what is read next, of this namespace or another."""
-        deadline = time.monotonic() + _HEARING_OUT_S
-        self._hear()
-        while self._heard.has_more() and time.monotonic() < deadline:
-            self._hear()
-
-    def _hear(self) -> None:
-        lost = self._lost()
-
-        def is_wanted(nsid: int | None) -> bool:
-            return nsid in self._spaces or (nsid is None and bool(lost))
-
-        try:
-            count = 0
-            for event in self._heard.events(is_wanted):
-                self._take(event, lost)
-                count += 1
-            if count == kernel.MOST_AT_ONCE:
-                time.sleep(_FLOOD_S)  # one pod's links must not keep all others waiting
-        except OverrunError:
-            self._hands.overrun()
-            self._heard.drain()
-            self._agenda.later("read", "", _READ_AGAIN_S if self._is_read_lately() else 0)
-
-    def _is_read_lately(self) -> bool:
-        return time.monotonic() < self._read_at + _READ_AGAIN_S
-
-    def _take(self, event: LinkEvent | NamespaceEvent, lost: Mapping[str, str]) -> None:
-        if isinstance(event, NamespaceEvent):
-            for key in self._spaces.forget(event.nsid):
-                self._agenda.later("gone", key, self._settings.gone_after_s)
-        elif event.nsid is not None:
+    def _take(self, event: LinkEvent) -> None:
+        if event.nsid is not None:
             for key in self._spaces.change(event.nsid, event):
                 if event.is_moved:
                     self._attachments[key].note_moved(event.link.device)
@@ -300,7 +322,35 @@ class Watch:
                 if not self._agenda.has("judge", key):  # then a DEL takes it away, piece by piece
                     self._judge(key)
         elif not event.is_gone:
-            self._came_back(event.link, lost)
+            self._came_back(event.link, self._lost())
+
+    def _gone(self, nsid: int) -> None:
+        for key in self._spaces.forget(nsid):
+            self._agenda.later("gone", key, self._settings.gone_after_s)
+
+    def _reread(self, nsid: int) -> None:
+        for key in self._spaces.keys(nsid):
+            if not self._agenda.has("judge", key):
+                self._judge(key, is_reread=True)
+
+    def _unreadable(self, nsid: int, error: KernelError) -> None:
+        """Identify the namespace anew, where it is still there."""
+        for key in self._spaces.keys(nsid):
+            log.event(logging.WARNING, f"cannot watch a bond now: {error.message}", attachment=key)
+            self._agenda.later("adopt", key, _AGAIN_S)
+
+    def _overrun(self) -> None:
+        self._hands.overrun()
+        for key, one in self._attachments.items():
+            one.sent_home = frozenset()  # it may never be told
+            if key in self._lacking:  # nor that a device has come back
+                self._agenda.later("examine", key, one.wait_s)
+
+    def _identify_all(self) -> None:
+        """Look for every namespace anew: the numbers of those gone may be others' by now."""
+        self._spaces.clear()
+        for key in self._attachments:
+            self._agenda.later("adopt", key, 0)
 
     def _lost(self) -> dict[str, str]:
         """Return who lacks which device: attachments, by the address of a lost member's device."""
@@ -319,16 +369,6 @@ class Watch:
             keys = set(lost.values())
         for place, key in enumerate(sorted(keys & self._attachments.keys())):
             self._agenda.later("examine", key, self._attachments[key].wait_s + place * _APART_S)
-
-    def _read_again(self, _: str) -> None:
-        """Identify every namespace anew, for the numbers of those gone may be others' by now."""
-        log.event(logging.WARNING, "the kernel told more than was heard: all is read again")
-        self._read_at = time.monotonic()
-        keys = list(self._attachments)
-        self._spaces.clear()
-        for key in keys:
-            self._attachments[key].sent_home = frozenset()  # it may never be told
-            self._adopt(key)
 
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
         """Tell what happened to the bond since it was last told of."""
@@ -396,7 +436,8 @@ class Watch:
         self._agenda.later("round", "", self._settings.check_interval_s)
         for place, key in enumerate(self._attachments):
             self._agenda.later("examine", key, place * _ROUND_APART_S)
-        self._adopt_others()
+        self._agenda.later("take back", "", 0)
+        self._agenda.later("adopt others", "", 0)
 
     def _examine(self, key: str, *, is_namespace_gone: bool = False) -> None:
         one = self._attachments.get(key)

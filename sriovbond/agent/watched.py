@@ -1,6 +1,6 @@
 """What the watch follows: bonds, and a mirror of the links in their namespaces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,11 +65,30 @@ class Spaces:
     def __contains__(self, nsid: object) -> bool:
         return nsid in self._spaces
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(tuple(self._spaces))
+
     def join(self, key: str, nsid: int, links: Mapping[int, Heard]) -> None:
         """Have an attachment there, whose links were read just now."""
-        space = self._spaces.setdefault(nsid, _Space({}))
-        space.links = {index: link for index, link in links.items() if link.matters}
-        space.keys.add(key)
+        self._spaces.setdefault(nsid, _Space({})).keys.add(key)
+        self.replace(nsid, links)
+
+    def replace(self, nsid: int, links: Mapping[int, Heard]) -> None:
+        """Take these for the links of a namespace that is known."""
+        matter = {index: link for index, link in links.items() if link.matters}
+        self._spaces[nsid].links = matter
+
+    def size(self, nsid: int) -> int:
+        """Return how many links of the namespace are known."""
+        return len(self._spaces[nsid].links) if nsid in self._spaces else 0
+
+    def keys(self, nsid: int) -> tuple[str, ...]:
+        """Return the keys of the attachments there."""
+        return tuple(self._spaces[nsid].keys) if nsid in self._spaces else ()
+
+    def names(self, nsid: int) -> frozenset[str]:
+        """Return the names of the bonds there that are followed."""
+        return frozenset(key.rpartition("@")[2] for key in self.keys(nsid))
 
     def leave(self, key: str, nsid: int) -> None:
         """Forget an attachment, and its namespace with the last one."""

@@ -167,17 +167,27 @@ def release(
     with records.locked(host, container_id, ifname):
         record = records.read(host, container_id, ifname)
         if record is None:
-            raise click.ClickException(f"there is no record of {container_id} {ifname}")
+            raise click.ClickException(_no_record(host, container_id, ifname))
         undo(host, record).finish()
     click.echo(f"released {ifname} of {container_id}")
 
 
+def _no_record(host: Host, container_id: str, ifname: str) -> str:
+    from sriovbond import aside, records  # noqa: PLC0415
+
+    stem = records.key(container_id, ifname)
+    kept = next((path for path in aside.files(host) if path.stem == stem), None)
+    told = f"there is no record of {container_id} {ifname}"
+    return f"{told}: it could not be read, and is kept as {str(kept)!r}" if kept else told
+
+
 def _list_records(host: Host, *, as_json: bool) -> None:
-    from sriovbond import records  # noqa: PLC0415
+    from sriovbond import aside, records  # noqa: PLC0415
     from sriovbond.cli import tables  # noqa: PLC0415
 
     found, faults = records.read_all(host)
-    tables.print_records_as_json(found) if as_json else tables.print_records(found)
+    print_all = tables.print_records_as_json if as_json else tables.print_records
+    print_all(found, aside.files(host))
     for fault in faults:
         click.echo(fault, err=True)
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -34,17 +35,22 @@ def print_bond(state: BondState, console: Console | None = None) -> None:
     print_table(table, console)
 
 
-def print_records(records: Sequence[Record], console: Console | None = None) -> None:
-    """Print the attachments that stand."""
+def print_records(
+    records: Sequence[Record], kept: Sequence[Path] = (), console: Console | None = None
+) -> None:
+    """Print the attachments that stand, and those whose records were set aside."""
     table = Table("container", "interface", "network", "members", "namespace")
     for one in records:
         members = ", ".join(map(str, one.plan.members)) if one.plan else "released, IPAM is left"
         add_row(table, one.container_id, one.ifname, one.network, members, one.netns)
+    for path in kept:
+        container_id, _, ifname = path.stem.partition("@")
+        add_row(table, container_id, ifname, "", f"cannot be read, kept as {path}", "")
     print_table(table, console or Console())
 
 
-def print_records_as_json(records: Sequence[Record]) -> None:
-    """Print the attachments that stand as a JSON list."""
+def print_records_as_json(records: Sequence[Record], kept: Sequence[Path] = ()) -> None:
+    """Print the attachments that stand, and records that were set aside, as a JSON list."""
     print_json(
         [
             {
@@ -61,7 +67,14 @@ def print_records_as_json(records: Sequence[Record]) -> None:
             }
             for one in records
         ]
+        + [_set_aside(path) for path in kept]
     )
+
+
+def _set_aside(path: Path) -> dict[str, str]:
+    container_id, _, ifname = path.stem.partition("@")
+    state = path.suffix.removeprefix(".")
+    return {"container_id": container_id, "ifname": ifname, "state": state, "file": str(path)}
 
 
 def _state(record: Record) -> str:

@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sriovbond import ipam, log, records, release
+from sriovbond import aside, ipam, log, records, release
 from sriovbond.bond.options import normal_key
 from sriovbond.cni.request import CniRequest
-from sriovbond.errors import ConfigError, MachineError
+from sriovbond.errors import ConfigError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel.netns import Namespace
@@ -18,7 +18,8 @@ from sriovbond.records import Record
 def delete(request: CniRequest, host: Host) -> None:
     """Undo the attachment; succeed when there is nothing to undo. Idempotent.
 
-    Raises only what a later DEL could still mend: a bond that will not go, IPAM that fails.
+    Raises only what a later DEL could still mend: a bond that will not go, IPAM that fails, a
+    record that cannot be read now.
     """
     for fault in request.faults:
         log.event(logging.WARNING, f"going on without it: {fault}")
@@ -35,13 +36,11 @@ def delete(request: CniRequest, host: Host) -> None:
 def _record(request: CniRequest, host: Host) -> Record | None:
     try:
         return records.read(host, request.container_id, request.ifname)
-    except MachineError as error:
+    except records.DamagedRecordError as error:  # not one that cannot be read now
         log.event(logging.ERROR, error.message)
-        # the version that wrote it can still release it, under its own name again
-        ending = ".newer" if isinstance(error, records.NewerRecordError) else ".damaged"
         with suppress(OSError):
-            aside = records.set_aside(host, request.container_id, request.ifname, ending)
-            log.event(logging.ERROR, f"the record is kept as {str(aside)!r}")
+            kept = aside.put(host, request.container_id, request.ifname, error)
+            log.event(logging.ERROR, f"the record is kept as {str(kept)!r}")
         return None
 
 
@@ -100,7 +99,7 @@ def _is_deletable(
     boot_id = host.boot_id()  # the kernel uses the numbers of namespaces anew
     owners = [
         record.container_id
-        for record in records.read_all(host)[0]
+        for record in records.every(host)
         if (record.namespace, record.ifname, record.boot_id) == (pod.identity, ifname, boot_id)
     ]
     if owners:

@@ -138,14 +138,18 @@ class Netlink:
 
     def dump(self, request: Request) -> list[bytes]:
         """Return all objects that the request describes; asks again if they changed meanwhile."""
+        return self.dump_at_most(request, None)
+
+    def dump_at_most(self, request: Request, most: int | None) -> list[bytes]:
+        """Dump, and raise KernelError E2BIG for more objects: then the socket is of no more use."""
         for _ in range(_DUMP_TRIES):
             with suppress(_ChangedMeanwhileError):
-                return self._talk(request, NLM_F_DUMP)
+                return self._talk(request, NLM_F_DUMP, most)
         raise KernelError(
             f"cannot {request.doing}: it changed faster than it could be read", errno.EINTR
         )
 
-    def _talk(self, request: Request, flags: int) -> list[bytes]:
+    def _talk(self, request: Request, flags: int, most: int | None = None) -> list[bytes]:
         for tap in taps:
             tap(request)
         self._sequence += 1
@@ -153,7 +157,7 @@ class Netlink:
         header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
         try:
             self._socket.send(header + request.body)
-            return self._answers(request, is_one_all=not flags)
+            return self._answers(request, is_one_all=not flags, most=most)
         except struct.error as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel's answer is cut short", errno.EBADMSG
@@ -166,10 +170,12 @@ class Netlink:
         except OSError as error:
             raise _kernel_error(request, error.errno or errno.EIO) from error
 
-    def _answers(self, request: Request, *, is_one_all: bool) -> list[bytes]:
+    def _answers(
+        self, request: Request, *, is_one_all: bool, most: int | None = None
+    ) -> list[bytes]:
         bodies: list[bytes] = []
         seen_flags = 0
-        while True:
+        while most is None or len(bodies) <= most:
             data = self._from_kernel(request)
             offset, end = 0, len(data)
             while offset < end:
@@ -190,6 +196,7 @@ class Netlink:
                 if seen_flags & NLM_F_DUMP_INTR:
                     raise _ChangedMeanwhileError
                 return bodies
+        raise KernelError(f"cannot {request.doing}: there are more than {most}", errno.E2BIG)
 
     def _from_kernel(self, request: Request) -> bytes:
         """Return what the kernel sent; a process of the pod may write to our socket there, too."""

@@ -158,6 +158,7 @@ def _come_back(descriptor: int) -> None:
     except MachineError:
         # a thread that stayed would act in the pod for others, and pin its namespace
         log.event(logging.CRITICAL, "cannot leave a pod's namespace: this process ends")
+        log.flush()
         os._exit(1)
 
 

@@ -1,15 +1,14 @@
-"""Hears, from one socket on the host, what happens to the links in the namespaces of pods.
+"""Hears, from sockets on the host, what happens to the links in the namespaces of pods.
 
 A namespace gets a number of the host's (nsid), by which its events are told apart and its links
 are read. Nothing of ours stays inside: that would pin it, and the VFs in it.
 """
 
 import errno
-import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -26,7 +25,9 @@ from sriovbond.kernel.bonding import (
 from sriovbond.kernel.messages import (
     IFLA_EXT_MASK,
     IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
+    IFLA_LINKINFO,
     IFLA_MASTER,
     RTEXT_FILTER_SKIP_STATS,
     LinkMessage,
@@ -45,9 +46,16 @@ _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay la
 _BACKUP: Final = 1  # BOND_STATE_BACKUP
 _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
+_ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_INT.size)
+_ENDS_BUFFER_BYTES: Final = 1 << 20
+_ONLY_BONDS: Final = messages.attribute(
+    IFLA_LINKINFO, messages.attribute(IFLA_INFO_KIND, b"bond\0")
+)
 _RECEIVE_BYTES: Final = 1 << 16
-_DRAINING_S: Final = 1.0
-MOST_AT_ONCE: Final = 500
+_DRAINING_S: Final = 0.3
+_AT_ONCE: Final = 2000
+MOST_LINKS: Final = 512
+"""So many links of one namespace are read at most: bonds, or members of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +71,21 @@ class LinkEvent:
     is_moved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceEvent:
-    """A namespace of this number is gone; another one may get the number."""
-
-    nsid: int
-
-
 class OverrunError(Exception):
     """The kernel had more to tell than the socket took: read all anew."""
 
 
-class Watch:
-    """The listening socket; `fileno` is readable when there is something to hear."""
+class _Listening:
+    """A socket that hears a group of rtnetlink; `fileno` is readable when there is something."""
 
-    def __init__(self, buffer_bytes: int) -> None:
+    def __init__(self, group: int, buffer_bytes: int, *, of_all: bool) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
-            self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID, 1)
+            self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID, int(of_all))
             self._socket.bind((0, 0))
-            for group in (_RTNLGRP_LINK, _RTNLGRP_NSID):
-                self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            self._socket.setsockopt(nl.SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         except OSError as error:
             self._socket.close()
             raise MachineError(
@@ -103,36 +103,6 @@ class Watch:
         """Return the descriptor to wait for."""
         return self._socket.fileno()
 
-    def has_more(self) -> bool:
-        """Tell whether something waits to be heard."""
-        waiting = select.poll()
-        waiting.register(self._socket, select.POLLIN)
-        return bool(waiting.poll(0))
-
-    def events(
-        self, is_wanted: Callable[[int | None], bool]
-    ) -> Iterator[LinkEvent | NamespaceEvent]:
-        """Yield what was heard of wanted nsids' links, and of namespaces that went; not too much.
-
-        Raises OverrunError where something was lost.
-        """
-        for _ in range(MOST_AT_ONCE):
-            try:
-                data, told, _, (sender, _) = self._socket.recvmsg(
-                    _RECEIVE_BYTES, socket.CMSG_SPACE(_INT.size)
-                )
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    raise OverrunError from error
-                raise
-            if not sender:  # the kernel: nobody else may tell us of links
-                nsid = _nsid(told)
-                is_link_wanted = is_wanted(nsid)
-                if is_link_wanted or nsid is None:
-                    yield from _events(data, nsid, is_link_wanted=is_link_wanted)
-
     def drain(self) -> None:
         """Forget all that waits: before that the kernel tells nothing more after an overrun."""
         deadline = time.monotonic() + _DRAINING_S
@@ -144,6 +114,69 @@ class Watch:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+
+    def _receive(self) -> tuple[bytes, int | None] | None:
+        """Return a message of the kernel's and its nsid, None where nothing waits."""
+        while True:
+            try:
+                data, told, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise OverrunError from error
+                raise
+            if not sender:  # the kernel: nobody else may tell us of links
+                return data, _nsid(told)
+
+
+class Watch(_Listening):
+    """Hears of the links of all namespaces that have a number here.
+
+    `was_emptied` tells that the last hearing came to the end of what waited.
+    """
+
+    was_emptied = True
+
+    def __init__(self, buffer_bytes: int) -> None:
+        super().__init__(_RTNLGRP_LINK, buffer_bytes, of_all=True)
+
+    def events(
+        self, is_wanted: Callable[[int | None], bool], deadline: float
+    ) -> Iterator[LinkEvent]:
+        """Yield what was heard of wanted nsids' links; not too much, and until the deadline.
+
+        What is not wanted costs little: a pod may change its links at full speed.
+        Raises OverrunError where something was lost.
+        """
+        self.was_emptied = False
+        for _ in range(_AT_ONCE):
+            received = self._receive()
+            if received is None:
+                self.was_emptied = True
+                return
+            data, nsid = received
+            if is_wanted(nsid):
+                yield from _events(data, nsid)
+            if time.monotonic() > deadline:
+                return
+
+
+class Ends(_Listening):
+    """Hears of the ends of numbered namespaces, on a socket that no pod's links can overrun."""
+
+    def __init__(self) -> None:
+        super().__init__(_RTNLGRP_NSID, _ENDS_BUFFER_BYTES, of_all=False)
+
+    def gone(self) -> Iterator[int]:
+        """Yield the nsids that are gone; another namespace may get the number.
+
+        Raises OverrunError where something was lost.
+        """
+        while (received := self._receive()) is not None:
+            for type_, body in _messages(received[0]):
+                if type_ == nl.RTM_DELNSID:
+                    yield _nsid_in(body)
 
 
 def number(home: Netlink, descriptor: int) -> int:
@@ -160,13 +193,28 @@ def number(home: Netlink, descriptor: int) -> int:
     return found
 
 
-def read(home: Netlink, nsid: int) -> dict[int, Heard]:
-    """Return the links of the namespace of that number, by index. Raises KernelError."""
-    mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
-    request = Request(nl.RTM_GETLINK, "list the links of a pod", body)
-    found = (_heard(messages.read_link(answer)) for answer in home.dump(request))
+def read(nsid: int, names: Collection[str]) -> dict[int, Heard]:
+    """Return the bonds of the namespace of that number, and the members of those so named.
+
+    By index. All others are left out by the kernel: a pod may have ten thousand.
+    Raises KernelError, E2BIG where there are too many.
+    """
+    target = messages.word(_IFLA_TARGET_NETNSID, nsid)
+    with Netlink() as netlink:  # one that has stopped in the middle of a dump is of no use
+        found = _dump(netlink, target, _ONLY_BONDS)
+        for bond in [one for one in found if one.name in names]:
+            found += _dump(netlink, target, messages.word(IFLA_MASTER, bond.index))
     return {link.index: link for link in found}
+
+
+def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:
+    mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    request = Request(
+        nl.RTM_GETLINK, "list the links of a pod", messages.link(0, target, mask, only)
+    )
+    return [
+        _heard(messages.read_link(answer)) for answer in netlink.dump_at_most(request, MOST_LINKS)
+    ]
 
 
 def _number(home: Netlink, descriptor: int) -> int:
@@ -175,20 +223,19 @@ def _number(home: Netlink, descriptor: int) -> int:
     return _nsid_in(home.get(request))
 
 
-def _events(
-    data: bytes, nsid: int | None, *, is_link_wanted: bool
-) -> Iterator[LinkEvent | NamespaceEvent]:
+def _events(data: bytes, nsid: int | None) -> Iterator[LinkEvent]:
+    for type_, body in _messages(data):
+        # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
+        is_link = type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK) and len(body) >= messages.LINK_BYTES
+        if is_link and body[0] == socket.AF_UNSPEC:
+            yield _link_event(nsid, messages.read_link(body), is_gone=type_ == nl.RTM_DELLINK)
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset + nl.HEADER.size <= len(data):
         length, type_, _, _, _ = nl.HEADER.unpack_from(data, offset)
-        body = data[offset + nl.HEADER.size : offset + length]
-        if type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK):
-            # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
-            is_whole = len(body) >= messages.LINK_BYTES
-            if is_link_wanted and is_whole and body[0] == socket.AF_UNSPEC:
-                yield _link_event(nsid, messages.read_link(body), is_gone=type_ == nl.RTM_DELLINK)
-        elif type_ == nl.RTM_DELNSID and nsid is None:
-            yield NamespaceEvent(_nsid_in(body))
+        yield type_, data[offset + nl.HEADER.size : offset + length]
         offset += (max(length, nl.HEADER.size) + 3) & ~3
 
 

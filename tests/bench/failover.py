@@ -18,7 +18,6 @@ from typing import Final
 
 from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
-from sriovbond.kernel.watch import LinkEvent
 from tests.support import traffic
 from tests.support.agents import an_agent, wait_for
 from tests.support.pods import Pod, a_pod
@@ -157,9 +156,8 @@ def _losses(pod: Pod) -> Iterator[list[float]]:
                     now = time.time()
                     heard.extend(
                         now
-                        for event in events.events(lambda one: one == nsid)
-                        if isinstance(event, LinkEvent) and event.link.master
-                        if not event.link.has_carrier
+                        for event in events.events(lambda one: one == nsid, float("inf"))
+                        if event.link.master and not event.link.has_carrier
                     )
 
         thread = threading.Thread(target=listen)

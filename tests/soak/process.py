@@ -28,8 +28,11 @@ class Held:
 
 
 @contextmanager
-def an_agent_program(shim: Shim, **given: object) -> Iterator[int]:
-    """Run `sriovbond agent` for the shim's home; return its process id when it is ready."""
+def an_agent_program(shim: Shim, *, stderr: int | None = None, **given: object) -> Iterator[int]:
+    """Run `sriovbond agent` for the shim's home; return its process id when it is ready.
+
+    Its log goes to `stderr` where that is given, and nobody needs to read it.
+    """
     home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **given}
     environment = {f"{PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     path = shim.home / f"program-{time.monotonic_ns()}.log"
@@ -37,10 +40,16 @@ def an_agent_program(shim: Shim, **given: object) -> Iterator[int]:
         process = subprocess.Popen(
             [sys.executable, "-m", "sriovbond", "agent"],
             env={**os.environ, **environment},
-            stderr=log,
+            stderr=log if stderr is None else stderr,
         )
+
+    def is_ready() -> bool:
+        return (
+            b"the agent is ready" in path.read_bytes() if stderr is None else shim.socket.exists()
+        )
+
     try:
-        wait_for(lambda: b"the agent is ready" in path.read_bytes() or process.poll() is not None)
+        wait_for(lambda: is_ready() or process.poll() is not None)
         assert process.poll() is None, path.read_text()
         yield process.pid
     finally:

@@ -8,10 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 def sample(path: Path, name: str, **labels: str) -> float:
     """Return the value of the one series with these labels."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(str(path))
-        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        page = b"".join(iter(lambda: asking.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
+    page = page_of(path, "/metrics").partition(b"\r\n\r\n")[2]
     found = [
         one.value
         for family in text_string_to_metric_families(page.decode())
@@ -20,3 +17,11 @@ def sample(path: Path, name: str, **labels: str) -> float:
     ]
     assert len(found) == 1, (name, labels, page.decode())
     return float(found[0])
+
+
+def page_of(path: Path, name: str) -> bytes:
+    """Return a page with its head."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(path))
+        asking.sendall(f"GET {name} HTTP/1.0\r\n\r\n".encode())
+        return b"".join(iter(lambda: asking.recv(1 << 16), b""))

@@ -3,6 +3,8 @@ import os
 import re
 import shlex
 import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -240,3 +242,24 @@ def test_a_failed_step_is_told_with_the_error_of_its_call(
     steps = [line.partition(" step=")[2] for line in capsys.readouterr().err.splitlines()]
     assert steps == ["look", "", "build", ""]
     assert set(times) == {"look", "build"}
+
+
+def test_a_stderr_that_nobody_reads_holds_the_plugin_up_for_a_second_at_most() -> None:
+    program = (
+        "import logging, time\n"
+        "from sriovbond import log\n"
+        "started = time.monotonic()\n"
+        "for _ in range(2000): log.event(logging.ERROR, 'x' * 1000)\n"
+        "print(time.monotonic() - started)\n"
+    )
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", program]
+
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writing, timeout=60, check=True)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        content = file.read()
+
+    assert 0.5 < float(done.stdout) < 5
+    assert 40_000 < len(content) <= 1 << 16
+    assert content.startswith(b"time=")

@@ -12,9 +12,15 @@ import pytest
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan
-from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.records import IpamCall, NewerRecordError, Record
+from sriovbond.records import (
+    IpamCall,
+    NewerRecordError,
+    Record,
+    UnreadableRecordError,
+)
+from tests.support import leasing
 from tests.support.builders import a_member, a_plan, two_vfs
 
 ID, IFNAME = "pod1", "bond0"
@@ -251,18 +257,6 @@ def test_a_pipe_in_place_of_a_record_does_not_hang(host: Host) -> None:
         records.read(host, ID, IFNAME)
 
 
-@pytest.mark.parametrize("ending", [".damaged", ".newer"])
-def test_an_unreadable_record_is_set_aside_for_a_person(host: Host, ending: str) -> None:
-    damage(path_of(host), "{")
-
-    aside = records.set_aside(host, ID, IFNAME, ending)
-
-    assert aside.name == f"{ID}@{IFNAME}{ending}"
-    assert aside.read_text() == "{"
-    assert records.read(host, ID, IFNAME) is None
-    assert records.read_all(host) == ([], [])
-
-
 def test_a_record_with_the_largest_configuration_can_be_read_again(host: Host) -> None:
     stdin = json.dumps({"padding": '"' * ((2 << 20) - 100)})
     record = a_record(ipam=IpamCall(stdin, {}))
@@ -270,6 +264,44 @@ def test_a_record_with_the_largest_configuration_can_be_read_again(host: Host) -
     records.write(host, record)
 
     assert records.read(host, ID, IFNAME) == record
+
+
+def test_a_record_that_would_be_too_large_to_be_read_is_refused_and_says_why(host: Host) -> None:
+    records.write(host, a_record())
+    routes = tuple(Carried(f"2001:db8::{number:x}/128", "00" * 200) for number in range(40_000))
+    heavy = replace(CARRYING, link=replace(CARRYING.link, routes=routes))
+    plan = replace(a_plan(), members=(heavy, two_vfs()[0]))
+
+    with pytest.raises(RefusedError, match=r"at most 16 are read.* ens1 .*40001 addresses and"):
+        records.write(host, a_record(plan=plan))
+
+    assert records.read(host, ID, IFNAME) == a_record()
+    assert [path.name for path in host.records.iterdir()] == [path_of(host).name]
+
+
+def test_a_record_that_cannot_be_read_now_is_told_apart_from_a_damaged_one(host: Host) -> None:
+    records.write(host, a_record())
+    records.write(host, a_record(ifname="bond1"))
+
+    with leasing.unreadable(path_of(host)):
+        with pytest.raises(UnreadableRecordError, match=r"cannot read the record .* unavailable"):
+            records.read(host, ID, IFNAME)
+        with pytest.raises(UnreadableRecordError):
+            records.every(host)
+        found, faults = records.read_all(host)
+        assert records.exists(host, f"{ID}@{IFNAME}")
+
+    assert (found, len(faults)) == ([a_record(ifname="bond1")], 1)
+    assert records.read(host, ID, IFNAME) == a_record()
+
+
+def test_what_cannot_be_looked_at_is_taken_for_there(host: Host) -> None:
+    host.state.mkdir()
+    host.records.symlink_to(host.records)
+    host.run.symlink_to(host.run)
+
+    assert records.exists(host, f"{ID}@{IFNAME}")
+    assert records.is_locked(host, f"{ID}@{IFNAME}")
 
 
 def test_a_container_id_too_long_for_a_file_name_has_a_record(host: Host) -> None:

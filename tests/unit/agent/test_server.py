@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-from sriovbond import dispatch
+from sriovbond import dispatch, records
 from sriovbond.agent import wire
 from sriovbond.host import Host
+from sriovbond.records import IpamCall, Record
 from sriovbond.shim import build
+from tests.support import leasing
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.shims import WITHIN_S, Shim, a_shim, variables
 
@@ -615,3 +617,36 @@ def test_each_request_is_logged_with_its_own_fields(shim: Shim, agent: Agent) ->
     assert len(lines) == 30
     for number in range(30):
         assert sum(f"container=pod{number} ifname=bond{number}" in line for line in lines) == 1
+
+
+def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
+    shim: Shim, ipam: Ipam
+) -> None:
+    host = host_of(shim)
+    path = str(ipam.folder)
+
+    def call(command: str) -> dict[str, str]:
+        return variables(command, CNI_CONTAINERID="c1", CNI_PATH=path)
+
+    asked = IpamCall(ipam.config.decode(), call("ADD"))
+    record = Record("net", "c1", call("ADD")["CNI_IFNAME"], "", (0, 0, 0), "boot", None, asked)
+    records.write(host, record)
+    file = host.records / f"{record.key}.json"
+
+    with an_agent(shim, retry_s=0.2, watch=False) as agent:
+        with leasing.unreadable(file):
+            answer = dispatch.answer(call("DEL"), ipam.config, host)
+            done = ipam.delete(shim, "c1")
+            queued = [path.name for path in shim.queued()]
+            in_the_way = shim.state / f"queue/.{record.key}.agent"
+            in_the_way.mkdir()
+            refused = ipam.delete(shim, "c1")
+            in_the_way.rmdir()
+        wait_for(lambda: not shim.queued())
+
+    assert (answer.status, json.loads(answer.stdout)["code"]) == (1, 5)
+    assert (done.returncode, queued) == (0, [record.key])
+    assert code_of(refused) == 11
+    assert "a DEL is kept for later: cannot read the record" in agent.said
+    assert records.keys(host) == []
+    assert "DEL c1 end" in ipam.calls()

@@ -52,6 +52,21 @@ def test_a_namespace_that_is_gone_names_who_was_in_it() -> None:
     assert (spaces.forget(7), spaces.forget(7)) == ({"a"}, set())
 
 
+def test_a_namespace_that_is_read_again_has_what_was_read_and_no_more() -> None:
+    spaces = Spaces()
+    spaces.join("c1@bond0", 7, {1: Heard(1, "net1", master=9)})
+    spaces.join("c1@bond1", 7, {2: Heard(2, "net2", master=9)})
+
+    spaces.replace(7, {3: Heard(3, "bond0", kind="bond"), 4: Heard(4, "dummy0", kind="dummy")})
+
+    assert list(spaces) == [7]
+    assert set(spaces.links(7) or {}) == {3}
+    assert spaces.size(7) == 1
+    assert set(spaces.keys(7)) == {"c1@bond0", "c1@bond1"}
+    assert spaces.names(7) == {"bond0", "bond1"}
+    assert (spaces.size(8), spaces.keys(8)) == (0, ())
+
+
 def test_a_device_that_somebody_took_out_is_not_lost() -> None:
     one = an_attachment()
     first, second = (member.device for member in one.plan.members)

@@ -168,3 +168,25 @@ def test_an_attachment_that_another_call_holds_is_left(host: Host) -> None:
 
     assert isinstance(answer.exception, TryLaterError)
     assert records.read(host, ID, IFNAME) == record
+
+
+def test_a_record_that_was_set_aside_is_listed_and_named(host: Host) -> None:
+    record = a_record(host)
+    kept = host.records / f"{record.key}.damaged"
+    (host.records / f"{record.key}.json").rename(kept)
+
+    listed = release(host)
+    (told,) = json.loads(release(host, "--json").stdout)
+    refused = release(host, ID, IFNAME)
+
+    assert str(kept) in listed.stdout
+    assert told == {
+        "container_id": ID,
+        "ifname": IFNAME,
+        "state": "damaged",
+        "file": str(kept),
+    }
+    assert refused.exit_code == 1
+    assert f"there is no record of {ID} {IFNAME}: it could not be read, and is kept" in (
+        refused.stderr
+    )

@@ -1,0 +1,244 @@
+"""Hears the links of all pods and reads them again, so that no pod's noise hides the others.
+
+A namespace that tells too much is not heard but read every few seconds. Where the kernel tells more
+than the socket takes, and again soon after, all are read for a while and nothing is heard.
+"""
+
+import logging
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from sriovbond import log
+from sriovbond.agent.agenda import Agenda
+from sriovbond.agent.watched import Spaces
+from sriovbond.errors import KernelError
+from sriovbond.kernel import watch as kernel
+from sriovbond.kernel.watch import Ends, LinkEvent, OverrunError
+from sriovbond.kernel.watch import Watch as Links
+
+MOST_EVENTS: Final = 2000
+"""Events of one namespace in a window: some hundred VLANs on a bond that fails over make fewer."""
+WINDOW_S: Final = 3.0
+_AT_ONCE_S: Final = 0.05
+_HEARING_OUT_S: Final = 0.1
+_LATELY_S: Final = 5.0
+_LATE_S: Final = 0.3
+_DEAF_S: Final = 1.0
+_DEAFEST_S: Final = 8.0
+_READ_EACH_S: Final = 0.3
+_WARNINGS_APART_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Whom the hearing tells: of an event, and of what else is known of a namespace by now.
+
+    `is_host_wanted` is whether the host's own links matter; `lost_ends` that numbers may be those
+    of other namespaces by now, `unreadable` why the links of one could not be read.
+    """
+
+    event: Callable[[LinkEvent], None]
+    is_host_wanted: Callable[[], bool]
+    reread: Callable[[int], None]
+    unreadable: Callable[[int, KernelError], None]
+    gone: Callable[[int], None]
+    overrun: Callable[[], None]
+    lost_ends: Callable[[], None]
+
+
+class Hearing:
+    """Of one thread: it hears, and reads, for a bounded time at each call."""
+
+    def __init__(self, spaces: Spaces, agenda: Agenda, ears: Ears) -> None:
+        self._spaces: Final = spaces
+        self._agenda: Final = agenda
+        self._ears: Final = ears
+        self._counts: Final[dict[int, int]] = {}
+        self._unheard: Final[set[int]] = set()
+        self._unread: Final[dict[int, None]] = {}
+        self._is_deaf = False
+        self._deaf_s = self._reading_began_at = 0.0
+        self._behind_since: float | None = None
+        self._heard_since = self._warned_at = float("-inf")
+        self.actions: Final[Mapping[str, Callable[[str], None]]] = {
+            "weigh": self._weigh,
+            "poll": lambda _: self.read_all(),
+            "hear": lambda _: self._hear_again(),
+        }
+
+    def open(self, buffer_bytes: int, held: ExitStack, waiting: selectors.BaseSelector) -> None:
+        """Listen until `held` is closed; `waiting` tells when there is something to hear."""
+        self._links = held.enter_context(Links(buffer_bytes))
+        self._ends = held.enter_context(Ends())
+        self._waiting = waiting
+        for source in (self._links, self._ends):
+            waiting.register(source, selectors.EVENT_READ)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is to be read that has not been yet."""
+        return bool(self._unread)
+
+    @property
+    def loud(self) -> int:
+        """How many namespaces are read because they tell too much; any thread may ask."""
+        return len(self._unheard)
+
+    def hear(self) -> None:
+        """Hear what waits, the ends of namespaces first; not for long."""
+        try:
+            for nsid in self._ends.gone():
+                self._forget(nsid)
+                self._ears.gone(nsid)
+        except OverrunError:
+            self._ends.drain()
+            self._ears.lost_ends()
+        if self._is_deaf:
+            return
+        is_host_wanted = self._ears.is_host_wanted()
+
+        def is_wanted(nsid: int | None) -> bool:
+            return is_host_wanted if nsid is None else self._is_heard(nsid)
+
+        try:
+            for event in self._links.events(is_wanted, time.monotonic() + _AT_ONCE_S):
+                self._ears.event(event)
+                if event.nsid is not None and self._spaces.size(event.nsid) > kernel.MOST_LINKS:
+                    self._do_not_hear(event.nsid)
+            self._note_lateness()
+        except OverrunError:
+            self._overrun()
+
+    def hear_out(self) -> bool:
+        """Hear all that waits, which is older than what is read next; False where it has no end."""
+        deadline = time.monotonic() + _HEARING_OUT_S
+        self.hear()
+        while not (self._is_deaf or self._links.was_emptied):
+            if time.monotonic() > deadline:
+                return False
+            self.hear()
+        return True
+
+    def read(self, nsid: int, key: str) -> None:
+        """Read the links of a namespace for an attachment that is there now. Raises KernelError."""
+        if not self.hear_out():
+            self._do_not_hear(nsid)
+        names = self._spaces.names(nsid) | {key.rpartition("@")[2]}
+        self._spaces.join(key, nsid, kernel.read(nsid, names))
+
+    def read_some(self, within_s: float) -> None:
+        """Read of what is to be read again as much as that time allows, one at least."""
+        deadline = time.monotonic() + within_s
+        while self._unread:
+            nsid = next(iter(self._unread))
+            del self._unread[nsid]
+            self._read_again(nsid)
+            if time.monotonic() > deadline:
+                break
+        if self._is_deaf and not self._unread:
+            took_s = time.monotonic() - self._reading_began_at
+            self._agenda.later("poll", "", max(_READ_EACH_S, took_s))
+
+    def read_all(self) -> None:
+        """Have all namespaces read again."""
+        self._reading_began_at = time.monotonic()
+        self._unread.update(dict.fromkeys(self._spaces))
+
+    def _read_again(self, nsid: int) -> None:
+        if nsid not in self._spaces:
+            return
+        if not self.hear_out():
+            self._do_not_hear(nsid)
+        try:
+            links = kernel.read(nsid, self._spaces.names(nsid))
+        except KernelError as error:
+            self._ears.unreadable(nsid, error)
+            return
+        self._spaces.replace(nsid, links)
+        self._ears.reread(nsid)
+
+    def _forget(self, nsid: int) -> None:
+        self._unheard.discard(nsid)
+        self._counts.pop(nsid, None)
+        self._unread.pop(nsid, None)
+
+    # the loud ones
+
+    def _is_heard(self, nsid: int) -> bool:
+        if nsid not in self._spaces:
+            return False
+        count = self._counts[nsid] = self._counts.get(nsid, 0) + 1
+        if count == MOST_EVENTS:
+            whose = ", ".join(sorted(self._spaces.keys(nsid)))
+            self._warn(f"links in the pod of {whose} change too often: they are read, not heard")
+            self._do_not_hear(nsid)
+        if len(self._counts) == 1:
+            self._agenda.later("weigh", "", WINDOW_S)
+        return nsid not in self._unheard
+
+    def _do_not_hear(self, nsid: int) -> None:
+        self._unheard.add(nsid)
+        self._agenda.later("weigh", "", WINDOW_S)
+
+    def _weigh(self, _: str) -> None:
+        """Read those that are not heard, and hear those again that have become quiet."""
+        counts = dict(self._counts)
+        self._counts.clear()
+        is_heard_out = self.hear_out()
+        for nsid in tuple(self._unheard):
+            if is_heard_out and counts.get(nsid, 0) < MOST_EVENTS // 2:
+                self._unheard.discard(nsid)
+            self._unread.setdefault(nsid)
+        if self._unheard:
+            self._agenda.later("weigh", "", WINDOW_S)
+
+    # overruns
+
+    def _note_lateness(self) -> None:
+        """Give up hearing where it never comes to an end: what is heard then is old."""
+        now = time.monotonic()
+        if self._links.was_emptied:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        elif now > self._behind_since + _LATE_S:
+            self._fall_deaf()
+
+    def _overrun(self) -> None:
+        if time.monotonic() < self._heard_since + _LATELY_S:
+            self._fall_deaf()
+            return
+        self._tell_overrun()
+        self._links.drain()
+        self._heard_since = time.monotonic()
+        self.read_all()
+
+    def _fall_deaf(self) -> None:
+        """Hear nothing for a while: the kernel drops what it has to tell, at no cost to us."""
+        self._tell_overrun()
+        was_heard_well = time.monotonic() > self._heard_since + _LATELY_S
+        self._deaf_s = _DEAF_S if was_heard_well else min(2 * self._deaf_s or _DEAF_S, _DEAFEST_S)
+        self._is_deaf, self._behind_since = True, None
+        self._waiting.unregister(self._links)
+        self._agenda.put_off("hear", "", self._deaf_s)
+        self.read_all()
+
+    def _hear_again(self) -> None:
+        self._links.drain()
+        self._is_deaf = False
+        self._heard_since = time.monotonic()
+        self._waiting.register(self._links, selectors.EVENT_READ)
+        self.read_all()
+
+    def _tell_overrun(self) -> None:
+        self._ears.overrun()
+        self._warn("the kernel told more than was heard: all is read again")
+
+    def _warn(self, text: str) -> None:
+        if time.monotonic() > self._warned_at + _WARNINGS_APART_S:
+            self._warned_at = time.monotonic()
+            log.event(logging.WARNING, text)
