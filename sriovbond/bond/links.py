@@ -165,6 +165,7 @@ class Member:
     allocation: Allocation = Allocation()
     prio: int | None = None
     queue_id: int | None = None
+    actor_port_prio: int | None = None
 
     @property
     def name(self) -> str:
@@ -265,4 +266,5 @@ class MemberState:
     is_active: bool = False
     failures: int = 0
     queue_id: int = 0
+    actor_port_prio: int | None = None
     prio: int | None = None

@@ -1,7 +1,6 @@
 """Members by their names, on the host or in the pod, as bond-cni has them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member, Place
@@ -33,9 +32,7 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
 
 
 def _asked(member: Member, link: LinkSelector) -> Member:
-    if link.prio is None and link.queue_id is None:
-        return member
-    return replace(member, prio=link.prio, queue_id=link.queue_id)
+    return link.asked_of(member) if link.settings else member
 
 
 def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:

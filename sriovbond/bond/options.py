@@ -86,6 +86,7 @@ def _choice(*names: str, width: int = 1) -> Choice:
     return Choice({name: number for number, name in enumerate(names)}, width=width)
 
 
+_SELECTIONS = ("stable", "bandwidth", "count", "actor_port_prio")
 _INTERVAL = Number(0, INT_MAX)
 _FAIL_OVER_MAC = Choice({"none": 0, "active": 1, "follow": 2}, ours=("auto",))
 _MODE = Choice(MODE_NUMBERS, aliases={"lacp": "802.3ad"})
@@ -116,7 +117,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("packets_per_slave", 20, Number(0, 65535),                ROUND_ROBIN, ROUND_ROBIN, "3.14", "1",             "Packets sent through a member before the next one; 0 is random."),
     Option("lacp_rate",        21, _choice("slow", "fast"),          LACP,        LACP,        "2.6",  "slow",          "How often the partner shall send LACPDUs: 30 s or 1 s."),
     Option("lacp_active",      29, switch(),                         LACP,        LACP,        "5.15", "on",            "Whether LACPDUs are sent without being asked."),
-    Option("ad_select",        22, _choice("stable", "bandwidth", "count"), ALL,  LACP,        "2.6",  "stable",        "Which aggregator is used."),
+    Option("lacp_strict",      34, switch(),                         LACP,        LACP,        "7.1",  "off",           "Whether the bond has a carrier only while min_links members collect and distribute, rather than falling back to one of a partner without LACP; also in Linux 6.18.40."),
+    Option("ad_select",        22, _choice(*_SELECTIONS),           ALL,         LACP,        "2.6",  "stable",        "Which aggregator is used; actor_port_prio since Linux 6.18."),
     Option("ad_actor_sys_prio", 24, Number(1, 65535, width=2),       LACP,        LACP,        "4.2",  "65535",         "The system's LACP priority."),
     Option("ad_user_port_key", 25, Number(0, 1023, width=2),         LACP,        LACP,        "4.2",  "0",             "The upper ten bits of the port key."),
     Option("ad_actor_system",  26, Mac(),                            LACP,        LACP,        "4.2",  "",              "The MAC in LACPDUs; absent: the bond's."),
@@ -127,6 +129,7 @@ OPTIONS: tuple[Option, ...] = (
 
 MEMBER_OPTIONS: tuple[Option, ...] = (
     Option("queue_id",          5, Number(0, 65535, width=2),        ALL,         ALL,         "2.6",  "0",             "In an entry of `links`: the transmit queue that tc may choose this member by."),
+    Option("actor_port_prio",  10, Number(1, 65535, width=2),        LACP,        LACP,        "6.18", "255",           "In an entry of `links`: the port's LACP priority; with ad_select actor_port_prio the aggregator with the highest sum is used."),
     Option("prio",              9, Number(-INT_MAX - 1, INT_MAX),    ONE_ACTIVE,  ONE_ACTIVE,  "6.0",  "0",             "In an entry of `links`: the higher one is taken when the primary is not there.", ("priority",)),
 )
 # fmt: on

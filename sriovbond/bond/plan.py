@@ -169,6 +169,7 @@ def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
     for name, asked, got in (
         ("prio", member.prio, state.prio),
         ("queue_id", member.queue_id, state.queue_id),
+        ("actor_port_prio", member.actor_port_prio, state.actor_port_prio),
     ):
         if asked is not None and asked != got:
             words = "nothing" if got is None else got

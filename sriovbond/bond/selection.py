@@ -1,7 +1,7 @@
 """Which links become members, and why the others do not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
@@ -97,8 +97,7 @@ def _selected(
             if isinstance(one, Unlinked):
                 yield _unlinked(one, is_selected=True)
             else:
-                asked = replace(one, prio=link.prio, queue_id=link.queue_id)
-                yield _judged(asked, must_be_vf=False)
+                yield _judged(link.asked_of(one), must_be_vf=False)
     yield from (Verdict(one, "not selected by `links`") for one in rest)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Self
@@ -9,8 +10,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sriovbond.bond.kinds import Kind
-from sriovbond.bond.links import ALTNAME_MAX
-from sriovbond.bond.options import Setting, option
+from sriovbond.bond.links import ALTNAME_MAX, Member
+from sriovbond.bond.options import MEMBER_OPTIONS, Setting, option
 
 SELECTORS = ("name", "network", "resource", "pci", "pf")
 _PATTERN = re.compile(r"[*?\[]")
@@ -47,6 +48,7 @@ class LinkSelector(BaseModel):
     pf: Annotated[_Pattern, Field(description="The PF of a VF, by name or address.")] = None
     prio: Annotated[int | None, parsed_by(option("prio").kind)] = None
     queue_id: Annotated[int | None, parsed_by(option("queue_id").kind)] = None
+    actor_port_prio: Annotated[int | None, parsed_by(option("actor_port_prio").kind)] = None
 
     @model_validator(mode="after")
     def _selects(self) -> Self:
@@ -81,8 +83,14 @@ class LinkSelector(BaseModel):
     @property
     def settings(self) -> tuple[Setting, ...]:
         """The options asked for."""
-        asked = {"prio": self.prio, "queue_id": self.queue_id}
-        return tuple(Setting(name, value) for name, value in asked.items() if value is not None)
+        asked = ((row.name, getattr(self, row.name)) for row in MEMBER_OPTIONS)
+        return tuple(Setting(name, value) for name, value in asked if value is not None)
+
+    def asked_of(self, member: Member) -> Member:
+        """Return the member with the options asked for."""
+        return replace(
+            member, prio=self.prio, queue_id=self.queue_id, actor_port_prio=self.actor_port_prio
+        )
 
 
 def _is_within(value: str, wanted: str) -> bool:

@@ -17,6 +17,7 @@ from sriovbond.bond.links import Link, Member
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
+from sriovbond.bond.switching import Neighbour, mixed_with
 from sriovbond.cli import tables
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
@@ -93,7 +94,10 @@ def explain(
         ]
         seen = candidates.Sources(home.netlink, found).seen(free, on_host, type_)
         told = selection.verdicts(config, seen)
-        return Explanation(found, told, (*_standing(in_pod, bonds), *_outcome(config, seen)))
+        others = _neighbours(host, pod)
+        return Explanation(
+            found, told, (*_standing(in_pod, bonds), *_outcome(config, seen, others))
+        )
 
 
 def _standing(in_pod: Sequence[Link], bonds: Mapping[int, str]) -> Iterator[str]:
@@ -102,14 +106,26 @@ def _standing(in_pod: Sequence[Link], bonds: Mapping[int, str]) -> Iterator[str]
         yield f"{name} stands over {', '.join(members) or 'nothing'}; without it:"
 
 
-def _outcome(config: NetConf, seen: Seen) -> tuple[str, ...]:
+def _neighbours(host: Host, pod: PodRef) -> list[Neighbour]:
+    """Return the bonds of the node's other pods."""
+    return [
+        Neighbour(
+            f"{record.ifname} of {'/'.join(record.pod[:2])}", record.plan.mode, record.plan.members
+        )
+        for record in records.read_all(host)[0]
+        if record.plan and _plain("netns", record.netns) != _plain("netns", pod.netns)
+    ]
+
+
+def _outcome(config: NetConf, seen: Seen, others: Sequence[Neighbour]) -> tuple[str, ...]:
     try:
         members = selection.choose(config, seen)
         plan = plan_bond("bond", config, members)
     except SriovbondError as error:
         return (error.message,)
     taken = ", ".join(str(member) for member in members)
-    return (f"a bond would take {taken}", *(f"warning: {one}" for one in plan.warnings))
+    told = (*map(str, plan.warnings), *mixed_with(plan.mode, members, others))
+    return (f"a bond would take {taken}", *(f"warning: {one}" for one in told))
 
 
 def print_tables(told: Explanation, console: Console | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Link, Member, MemberState
-from sriovbond.bond.options import OPTIONS, Setting, option
+from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Setting, option
 from sriovbond.bond.plan import BondPlan, BondState, setting_differences
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import attributes, ioctls, links, messages
@@ -104,8 +104,8 @@ def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | Bond
     """Put the link of that index, which must be down, into the bond; the kernel brings it up."""
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
     netlink.send(Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
-    asked = {"prio": member.prio, "queue_id": member.queue_id}
-    data = {name: value for name, value in asked.items() if value is not None}
+    asked = ((row.name, getattr(member, row.name)) for row in MEMBER_OPTIONS)
+    data = {name: value for name, value in asked if value is not None}
     if data:
         told = ", ".join(f"{name} {value}" for name, value in data.items())
         info = _info(IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, data)
@@ -185,7 +185,7 @@ def _settings(data: Mapping[int, bytes], names: Mapping[int, str]) -> dict[str, 
 
 def _member(told: LinkMessage, active: int) -> MemberState:
     data = attributes.by_number(told.info.get(IFLA_INFO_SLAVE_DATA, b""))
-    prio = option("prio").decode(data)
+    prio, port_prio = option("prio").decode(data), option("actor_port_prio").decode(data)
 
     def number(place: int) -> int:
         return messages.whole(data.get(place, b""))
@@ -203,4 +203,5 @@ def _member(told: LinkMessage, active: int) -> MemberState:
         failures=number(IFLA_BOND_SLAVE_FAILURES),
         queue_id=number(option("queue_id").number),
         prio=prio if isinstance(prio, int) else None,
+        actor_port_prio=port_prio if isinstance(port_prio, int) else None,
     )

@@ -72,7 +72,10 @@ VALUES: dict[str, tuple[Value, ...]] = {
     "packets_per_slave":  (Value(0), Value(9)),
     "lacp_rate":          (Value("fast"),),
     "lacp_active":        (Value("off"),),
-    "ad_select":          (Value("bandwidth"), Value("count")),
+    "lacp_strict":        (Value("on"),),
+    "ad_select":          (
+        Value("bandwidth"), Value("count"), Value("actor_port_prio", since="6.18"),
+    ),
     "ad_actor_sys_prio":  (Value(1), Value(1000)),
     "ad_user_port_key":   (Value(1), Value(1023)),
     "ad_actor_system":    (Value("02:00:00:00:00:77"),),
@@ -134,7 +137,7 @@ def bench() -> Iterator[Bench]:
 
 def test_every_row_of_the_table_has_values_to_prove_it_by() -> None:
     assert VALUES.keys() | {"mode", "primary"} == {row.name for row in OPTIONS}
-    assert {row.name for row in MEMBER_OPTIONS} == {"queue_id", "prio"}
+    assert {row.name for row in MEMBER_OPTIONS} == {"queue_id", "prio", "actor_port_prio"}
 
 
 @pytest.mark.parametrize("mode", BondMode)
@@ -302,6 +305,37 @@ def test_the_kernel_takes_a_prio_for_a_member_in_the_modes_of_its_row(wires: Wir
 
             taken = 0 if is_refused else -7
             assert [one.prio for one in members_of(netlink)] == [taken if is_known else None], mode
+
+
+def test_the_kernel_takes_a_port_priority_for_a_member_in_the_modes_of_its_row(
+    wires: Wires,
+) -> None:
+    row = option("actor_port_prio")
+    is_known = version(row.since) <= RUNNING
+    for mode in BondMode:
+        is_refused = is_known and mode not in row.modes
+        with member_of_a_bond(wires.pod, mode) as (netlink, bond, link):
+            member = Member(link, Place.POD, actor_port_prio=1000)
+            with pytest.raises(KernelError) if is_refused else nullcontext():
+                bonding.add_member(netlink, member, link.index, bond)
+
+            taken = None if is_refused or not is_known else 1000
+            told = [one.actor_port_prio for one in members_of(netlink)]
+            assert told == [taken] or (is_refused and told == [255]), mode
+
+
+def test_add_gives_each_member_its_port_priority(runtime: Runtime, wires: Wires) -> None:
+    links_ = [{"name": "net1", "actorPortPrio": 7}, {"name": "net2", "actor_port_prio": "9"}]
+
+    reply = runtime.add(a_config(links=links_, mode="802.3ad"))
+
+    if version(option("actor_port_prio").since) > RUNNING:
+        assert "actor_port_prio of net1 is nothing where 7 was asked for" in reply.msg
+        return
+    reply.ok()
+    state = wires.pod.bond()
+    assert state is not None
+    assert {(one.name, one.actor_port_prio) for one in state.members} == {("net1", 7), ("net2", 9)}
 
 
 def test_the_kernel_takes_a_primary_in_the_modes_of_its_row(wires: Wires) -> None:

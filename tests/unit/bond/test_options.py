@@ -1,5 +1,7 @@
+import json
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,42 +27,26 @@ from sriovbond.bond.options import (
 )
 
 ROWS = (*OPTIONS, *MEMBER_OPTIONS)
-NESTED = 0
-KERNEL_WIDTHS = {  # bond_policy and bond_slave_policy, drivers/net/bonding/bond_netlink.c
-    "mode": (1, 1),
-    "miimon": (3, 4),
-    "updelay": (4, 4),
-    "downdelay": (5, 4),
-    "use_carrier": (6, 1),
-    "arp_interval": (7, 4),
-    "arp_ip_target": (8, NESTED),
-    "arp_validate": (9, 4),
-    "arp_all_targets": (10, 4),
-    "primary": (11, 4),
-    "primary_reselect": (12, 1),
-    "fail_over_mac": (13, 1),
-    "xmit_hash_policy": (14, 1),
-    "resend_igmp": (15, 4),
-    "num_grat_arp": (16, 1),
-    "all_slaves_active": (17, 1),
-    "min_links": (18, 4),
-    "lp_interval": (19, 4),
-    "packets_per_slave": (20, 4),
-    "lacp_rate": (21, 1),
-    "ad_select": (22, 1),
-    "ad_actor_sys_prio": (24, 2),
-    "ad_user_port_key": (25, 2),
-    "ad_actor_system": (26, 6),
-    "tlb_dynamic_lb": (27, 1),
-    "peer_notif_delay": (28, 4),
-    "lacp_active": (29, 1),
-    "arp_missed_max": (30, 1),
-    "ns_ip6_target": (31, NESTED),
-    "coupled_control": (32, 1),
-    "broadcast_neighbor": (33, 1),
-    "queue_id": (5, 2),
-    "prio": (9, 4),
+# what tests/vm/bonding_facts.py read in the newest kernel's source
+KERNEL = json.loads((Path(__file__).parents[2] / "data" / "kernel" / "bonding.json").read_text())
+ATTRIBUTES = KERNEL["attributes"]
+BYTES = {"NLA_U8": 1, "NLA_U16": 2, "NLA_U32": 4, "NLA_S32": 4, "NLA_BINARY": 6, "NLA_NESTED": None}
+SPEC_BYTES = {"u8": 1, "u16": 2, "u32": 4, "binary": 6, "indexed-array": None}
+NAMED_OTHERWISE = {"num_grat_arp": "num_unsol_na"}  # one option with two names in sysfs
+READ_ONLY = {
+    "IFLA_BOND_AD_INFO",
+    "IFLA_BOND_SLAVE_STATE",
+    "IFLA_BOND_SLAVE_MII_STATUS",
+    "IFLA_BOND_SLAVE_LINK_FAILURE_COUNT",
+    "IFLA_BOND_SLAVE_PERM_HWADDR",
+    "IFLA_BOND_SLAVE_AD_AGGREGATOR_ID",
+    "IFLA_BOND_SLAVE_AD_ACTOR_OPER_PORT_STATE",
+    "IFLA_BOND_SLAVE_AD_PARTNER_OPER_PORT_STATE",
+    "IFLA_BOND_SLAVE_AD_CHURN_ACTOR_STATE",
+    "IFLA_BOND_SLAVE_AD_CHURN_PARTNER_STATE",
 }
+EXCUSED = {"IFLA_BOND_ACTIVE_SLAVE": "a VF has no carrier yet at ADD: use primary"}
+OBSOLETE = {"use_carrier"}  # since 6.18 the kernel takes only on, and it is no option of bonding's
 RANGES = {  # the tables of drivers/net/bonding/bond_options.c
     "peer_notif_delay": (0, 300_000),
     "arp_missed_max": (1, 255),
@@ -70,6 +56,7 @@ RANGES = {  # the tables of drivers/net/bonding/bond_options.c
     "packets_per_slave": (0, 65535),
     "ad_actor_sys_prio": (1, 65535),
     "ad_user_port_key": (0, 1023),
+    "actor_port_prio": (1, 65535),  # bonding.rst; the kernel takes 0, too
     "queue_id": (0, 65535),
     "prio": (-INT_MAX - 1, INT_MAX),
     **dict.fromkeys(("miimon", "updelay", "downdelay", "arp_interval", "min_links"), (0, INT_MAX)),
@@ -92,17 +79,47 @@ def values(row: Option) -> Iterator[OptionValue]:
             yield 7
 
 
-def test_the_table_has_every_option_that_the_kernel_lets_us_set() -> None:
-    assert {row.name for row in ROWS} == KERNEL_WIDTHS.keys()
+def attribute_of(row: Option) -> str:
+    """Return the kernel's name of the attribute of that number."""
+    prefix = "IFLA_BOND_SLAVE_" if row in MEMBER_OPTIONS else "IFLA_BOND_"
+    (name,) = (
+        name
+        for name, facts in ATTRIBUTES.items()
+        if facts["number"] == row.number
+        and name.startswith(prefix)
+        and (row in MEMBER_OPTIONS or not name.startswith("IFLA_BOND_SLAVE_"))
+    )
+    return str(name)
+
+
+def test_each_attribute_of_the_newest_kernel_is_an_option_read_only_or_excused() -> None:
+    options = {attribute_of(row) for row in ROWS}
+
+    assert options | READ_ONLY | EXCUSED.keys() == ATTRIBUTES.keys()
+    assert len(options) == len(ROWS)
+    assert not options & (READ_ONLY | EXCUSED.keys())
+    assert [name for name in READ_ONLY if ATTRIBUTES[name]["option"]] == []
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_number_and_width_are_the_kernels(row: Option) -> None:
-    number, width = KERNEL_WIDTHS[row.name]
+def test_name_number_and_width_are_the_kernels(row: Option) -> None:
+    facts = ATTRIBUTES[attribute_of(row)]
 
-    assert row.number == number
-    if width is not NESTED:
+    if row.name not in OBSOLETE:
+        assert facts["option"] == NAMED_OTHERWISE.get(row.name, row.name)
+    width = BYTES[facts["width"]]
+    if width is not None:
         assert {len(row.kind.encode(value)) for value in values(row)} == {width}
+    if facts["spec"]:
+        assert SPEC_BYTES[facts["spec"]] == width
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_words_of_an_option_are_the_kernels(row: Option) -> None:
+    words = set(ATTRIBUTES[attribute_of(row)]["values"])
+
+    if row.name not in OBSOLETE:
+        assert words == (set(row.kind.numbers) if isinstance(row.kind, Choice) else set())
 
 
 @pytest.mark.parametrize(("name", "bounds"), RANGES.items())

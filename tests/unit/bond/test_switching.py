@@ -9,7 +9,7 @@ from sriovbond.bond.links import Master, Member
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.rules import judge
-from sriovbond.bond.switching import TABLE, Lag
+from sriovbond.bond.switching import TABLE, Lag, Neighbour, mixed_with
 from sriovbond.cli.reference import switching
 from sriovbond.errors import RefusedError, TryLaterError
 from tests.support.builders import a_netconf, a_pf, a_vf
@@ -121,6 +121,30 @@ def test_a_vf_that_a_relay_disabled_is_told_and_left_to_it() -> None:
     assert "to auto" not in warning.text
     with pytest.raises(TryLaterError, match="vf-disabled-by-relay"):
         plan_bond("bond0", a_netconf(policy="strict"), members)
+
+
+SPREAD, ONE_PORT = (BondMode.BALANCE_RR, BondMode.BALANCE_XOR), (BondMode.ACTIVE_BACKUP,)
+
+
+@pytest.mark.parametrize(
+    ("mode", "other", "is_told"),
+    [
+        *((mode, other, True) for mode in SPREAD for other in ONE_PORT),
+        *((mode, other, True) for mode in ONE_PORT for other in SPREAD),
+        (BondMode.BALANCE_RR, BondMode.BROADCAST, False),
+        (BondMode.ACTIVE_BACKUP, BondMode.BALANCE_TLB, False),
+    ],
+)
+def test_bonds_of_both_kinds_on_one_pf_are_told(
+    mode: BondMode, other: BondMode, *, is_told: bool
+) -> None:
+    members = over(None, None)
+
+    told = list(mixed_with(mode, members, [Neighbour("bond0 of default/nf2", other, members[1:])]))
+
+    words = f"bond0 of default/nf2 has mode {other} over 0000:02:00.0, this bond would have mode"
+    assert told == ([f"{words} {mode} [bonds-of-both-kinds]"] if is_told else [])
+    assert list(mixed_with(mode, members[:1], [Neighbour("x", other, members[1:])])) == []
 
 
 def test_the_readme_table_has_every_mode_and_its_sources() -> None:
