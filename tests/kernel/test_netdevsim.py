@@ -117,21 +117,6 @@ def test_a_vf_that_a_relay_disabled_is_left_to_it(
     assert "rule=vf-disabled-by-relay" in log.read_text()
 
 
-def test_a_pf_with_very_many_vfs_tells_of_each(runtime: Runtime) -> None:
-    with netdevsim.a_nic(12, vfs=255) as many, netdevsim.a_nic(13) as other:
-        give(runtime.pod, many.vfs[254], other.vfs[0])
-        netdevsim.tell(many, many.vfs[254], "vlan 100 qos 3")
-
-        runtime.add(a_config(policy="warn")).ok()
-        record = records.read(runtime.host, runtime.pod.container_id, "bond0")
-
-    assert record is not None
-    assert record.plan is not None
-    settings = record.plan.members[0].settings
-    assert settings is not None
-    assert (settings.number, settings.vlan, settings.qos) == (254, 100, 3)
-
-
 def test_an_administrative_mac_is_what_the_pf_says_and_the_vf_has_not(
     runtime: Runtime, nics: tuple[Nic, Nic], tmp_path: Path
 ) -> None:

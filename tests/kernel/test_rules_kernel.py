@@ -165,6 +165,7 @@ def with_another_mtu(scene: Scene) -> Keys:
     return {}
 
 
+STATIC_IPV6 = {"type": "static", "addresses": [{"address": "2001:db8::7/64"}]}
 # fmt: off
 CASES: dict[str, Arrange] = {
     "option-not-in-mode":       dummies(lacpRate="fast"),
@@ -188,6 +189,8 @@ CASES: dict[str, Arrange] = {
     "node-route-on-member":     with_the_nodes_route,
     "redundancy-unproved":      dummies(redundancy="require"),
     "switch-lag-unwanted":      dummies(switchLag=True),
+    "too-few-links":            dummies(links=[{"name": "net1"}], minMembers=2),
+    "address-needs-larger-mtu": dummies(mtu=1000, ipam=STATIC_IPV6),
 }
 VF_CASES: dict[str, Arrange] = {
     "vf-mac-held-by-pf":        two_vfs(f"mac {MAC}", failOverMac="none"),
