@@ -2,16 +2,17 @@
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deviceinfo import Ask
 from sriovbond import log
 from sriovbond.bond.options import normal_key
 from sriovbond.cni.memory import remembered
-from sriovbond.cni.request import CniRequest, parse_request, read_config
+from sriovbond.cni.request import Caller, CniRequest, parse_request, read_config
 from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS, Command, version_report
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import (
@@ -25,6 +26,9 @@ from sriovbond.errors import (
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
+
+if TYPE_CHECKING:  # most calls release nothing
+    from sriovbond.release import Keeper
 
 REFUSED, DRIFT, KERNEL, IPAM, INTERNAL = 101, 102, 103, 104, 199
 CODES: Final[tuple[tuple[type[SriovbondError], int], ...]] = (
@@ -51,21 +55,32 @@ class Answer:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """What an agent adds to a call: the opened CNI_NETNS, who waits, who gives addresses back."""
+
+    netns_descriptor: int | None = None
+    caller: Caller | None = None
+    keeper: "Keeper | None" = None
+
+
+_NONE: Final = Agency()
+
+
 def answer(
     environ: Mapping[str, str],
     stdin: bytes,
     host: Host,
     asks: Sequence[Ask] = (),
-    netns_descriptor: int | None = None,
+    agency: Agency = _NONE,
 ) -> Answer:
-    """Serve one call; `netns_descriptor` is CNI_NETNS where the caller has opened it.
+    """Serve one call; `asks` are sources of device facts beyond this node.
 
-    `asks` are sources of device facts beyond this node.
     Never raises: what goes wrong is the answer.
     """
     try:
-        request = _parsed(environ, stdin, netns_descriptor)
-        return Answer(_served(request, host, asks), 0)
+        request = _parsed(environ, stdin, agency.netns_descriptor)
+        return Answer(_served(request, host, asks, agency), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
         return Answer(_json(error_json(_version_of(stdin), _as_cni(error))), 1)
 
@@ -80,10 +95,10 @@ def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | No
         raise
 
 
-def _served(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
+def _served(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
     with log.logged_to(_log_file(request), host.logs, **_who(request)):
         try:
-            return _run(request, host, asks)
+            return _run(request, host, asks, agency)
         except Exception as error:
             _tell(error)
             raise
@@ -96,7 +111,7 @@ def _tell(error: Exception, **fields: object) -> None:
     log.event(logging.ERROR, failure.msg, **fields, code=int(failure.code), **details)
 
 
-def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
+def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
     """Call the command's function; each loads only what it needs."""
     match request.command:
         case Command.VERSION:
@@ -104,11 +119,11 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
         case Command.ADD:
             from sriovbond.commands.add import add  # noqa: PLC0415 - see above
 
-            return _json(add(request, host, asks).to_json(request.cni_version))
+            return _json(add(request, host, asks, agency.keeper).to_json(request.cni_version))
         case Command.DEL:
             from sriovbond.commands.delete import delete  # noqa: PLC0415
 
-            delete(request, host)
+            delete(request, host, agency.keeper)
         case Command.CHECK:
             from sriovbond.commands.check import check  # noqa: PLC0415
 
@@ -116,7 +131,7 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask]) -> str:
         case Command.GC:
             from sriovbond.commands.gc import gc  # noqa: PLC0415
 
-            gc(request, host)
+            gc(request, host, agency.caller or Caller(time.time()), agency.keeper)
         case Command.STATUS:
             from sriovbond.commands.status import status  # noqa: PLC0415
 

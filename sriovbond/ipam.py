@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
@@ -65,6 +65,10 @@ class IpamError(SriovbondError):
         self.plugin_message = "" if code is None else reason
 
 
+class IpamHungError(IpamError):
+    """It did not end in time; it would not end now either."""
+
+
 def is_asked_for(config: Mapping[str, object]) -> bool:
     """Say whether the network configuration delegates IPAM; without `ipam.type` it does not."""
     section = config.get("ipam")
@@ -101,9 +105,12 @@ def check(request: CniRequest, host: Host) -> None:
     _run(_find_program(request, host), request, Command.CHECK)
 
 
-def gc(request: CniRequest, host: Host) -> None:
-    """Have the IPAM plugin drop what no valid attachment holds. Raises as `check` does."""
-    _run(_find_program(request, host), request, Command.GC)
+def gc(request: CniRequest, host: Host, is_wanted: Callable[[], bool] = lambda: True) -> None:
+    """Have the IPAM plugin drop what no valid attachment holds; end it when that is not wanted.
+
+    Raises as `check` does.
+    """
+    _run(replace(_find_program(request, host), is_wanted=is_wanted), request, Command.GC)
 
 
 def status(request: CniRequest, host: Host) -> None:
@@ -115,17 +122,22 @@ def status(request: CniRequest, host: Host) -> None:
 class _Program:
     """The IPAM plugin as the configuration names it, and where it was found: a path of the host.
 
-    `lock` is a descriptor that it inherits.
+    `lock` is a descriptor that it inherits; it is killed when `is_wanted` says no.
     """
 
     name: str
     path: Path
     host: Host
     lock: int | None = None
+    is_wanted: Callable[[], bool] = lambda: True
 
 
 class _KilledError(Exception):
     """A program was killed by us; the text says for what."""
+
+
+class _HungError(_KilledError):
+    """It had not ended when its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +195,8 @@ def _run(program: _Program, request: CniRequest, command: Command) -> bytes:
     try:
         outcome = _execute(program, request.stdin, _environment(request, command))
     except _KilledError as error:
-        raise IpamError(program.name, command, f"{error} and was killed") from error
+        kind = IpamHungError if isinstance(error, _HungError) else IpamError
+        raise kind(program.name, command, f"{error} and was killed") from error
     if outcome.status != 0:
         raise _failure(program, command, outcome)
     return outcome.output
@@ -235,10 +248,10 @@ def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outco
         source.seek(0)
         process = _start(program, source, environ)
     try:
-        output = _read_output(process, deadline)
+        output = _read_output(process, deadline, program.is_wanted)
         return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
     except (TimeoutError, subprocess.TimeoutExpired) as error:
-        raise _KilledError(f"it did not end within {timeout_s:g} s") from error
+        raise _HungError(f"it did not end within {timeout_s:g} s") from error
     finally:
         _end(process)
 
@@ -271,7 +284,9 @@ def _start(
     raise AssertionError(program.path)
 
 
-def _read_output(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+def _read_output(
+    process: subprocess.Popen[bytes], deadline: float, is_wanted: Callable[[], bool]
+) -> bytes:
     """Read stdout until its end, or until the program has ended and no more is there.
 
     The second, since a daemon that the program left behind may hold the pipe for ever.
@@ -283,6 +298,8 @@ def _read_output(process: subprocess.Popen[bytes], deadline: float) -> bytes:
     while len(output) <= MAX_OUTPUT_BYTES:
         if time.monotonic() > deadline:
             raise TimeoutError
+        if not is_wanted():
+            raise _KilledError("nobody waits for it any more: it")
         has_ended = process.poll() is not None
         if poll.poll(_EXIT_POLL_MS):
             chunk = os.read(descriptor, _CHUNK_BYTES)

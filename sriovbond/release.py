@@ -18,7 +18,7 @@ from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.request import parse_request
 from sriovbond.cni.wire import CniError
-from sriovbond.errors import KernelError, MachineError, SriovbondError
+from sriovbond.errors import KernelError, MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel import netlink as nl
@@ -81,8 +81,29 @@ class Outcome:
             log.event(logging.WARNING, f"left as it is: {loss}")
 
 
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who gives addresses back after a call: the agent, which tries again until IPAM takes them.
+
+    `keep` is told of a record on disk that has IPAM's part only, and why ("" where IPAM was not
+    asked); `has_room` tells whether it takes this one. `asks_first` has IPAM asked
+    once before, and its failure is none of the call's then.
+    """
+
+    keep: Callable[[Record, str], object]
+    has_room: Callable[[Record], bool]
+    asks_first: bool = True
+
+    def after(self, cause: BaseException) -> "Keeper":
+        """Return what an ADD that failed so needs: an IPAM that hung is not asked at once."""
+        has_hung = isinstance(cause, ipam.IpamHungError)
+        return replace(self, asks_first=self.asks_first and not has_hung)
+
+
 @contextmanager
-def on_failure(host: Host, record: Record, descriptor: int | None = None) -> Iterator[None]:
+def on_failure(
+    host: Host, record: Record, descriptor: int | None = None, keeper: Keeper | None = None
+) -> Iterator[None]:
     """Release the record if the block fails; what stands then is what stood before.
 
     The block's error is the one that is raised; what the release could not do is added to it.
@@ -90,7 +111,8 @@ def on_failure(host: Host, record: Record, descriptor: int | None = None) -> Ite
     try:
         yield
     except BaseException as cause:
-        outcome = release(host, record, record.netns, descriptor)
+        later = keeper.after(cause) if keeper else None
+        outcome = release(host, record, record.netns, descriptor, later)
         if isinstance(cause, SriovbondError | CniError):
             faults = [*(one.message for one in outcome.problems), *outcome.losses]
             left = [f"and the way back failed: {fault}" for fault in faults]
@@ -101,12 +123,16 @@ def on_failure(host: Host, record: Record, descriptor: int | None = None) -> Ite
 
 
 def release(
-    host: Host, record: Record, netns_now: str = "", descriptor: int | None = None
+    host: Host,
+    record: Record,
+    netns_now: str = "",
+    descriptor: int | None = None,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Undo the attachment, and forget it when nothing is left to undo.
 
     `netns_now` is the path by which the runtime knows the namespace by now, `descriptor` what was
-    opened there.
+    opened there. With a keeper the record stays, and it is no problem, where only IPAM fails.
     """
     outcome, before = Outcome(), record
     if record.plan and record.boot_id == host.boot_id():
@@ -116,21 +142,46 @@ def release(
             outcome.attempt(partial(_release_links, record, plan, outcome, places))
     if not outcome.problems:
         record = replace(record, plan=None)
-    if record.ipam:
-        call, faults = record.ipam, len(outcome.problems)
-        with log.step("ipam"):
-            outcome.attempt(partial(_release_ipam, host, call))
-        if len(outcome.problems) == faults:
-            record = replace(record, ipam=None)
+    fault = _fault_of_ipam(host, record.ipam, keeper) if record.ipam else None
+    record = record if fault else replace(record, ipam=None)
     with log.step("record"):
         if not (record.plan or record.ipam):
             outcome.attempt(partial(records.remove, host, record))
-        elif record != before:  # the agent takes a record that is written for news
+        # the agent takes a record that is written for news
+        elif record != before or (keeper and not records.exists(host, record.key)):
             outcome.attempt(partial(records.write, host, record))
+    if fault:
+        _keep_or_tell(record, fault, keeper, outcome)
     return outcome
 
 
-def _release_ipam(host: Host, call: records.IpamCall) -> None:
+def _fault_of_ipam(
+    host: Host, call: records.IpamCall, keeper: Keeper | None
+) -> SriovbondError | None:
+    """Give the addresses back; return why IPAM has not taken them."""
+    if keeper and not keeper.asks_first:
+        return TryLaterError("cannot give addresses back now: IPAM is asked later")
+    with log.step("ipam"):
+        try:
+            release_ipam(host, call)
+        except SriovbondError as error:
+            return error
+    return None
+
+
+def _keep_or_tell(
+    record: Record, fault: SriovbondError, keeper: Keeper | None, outcome: Outcome
+) -> None:
+    """Leave IPAM's part to the keeper, if the record on disk has nothing else."""
+    if keeper is None or outcome.problems or not keeper.has_room(record):
+        outcome.problems.append(fault)
+        return
+    keeper.keep(record, fault.message if keeper.asks_first else "")
+    outcome.notes.append(f"the addresses of {record.ifname} are given back later: {fault.message}")
+
+
+def release_ipam(host: Host, call: records.IpamCall) -> None:
+    """Have IPAM give back what this call reserved. Raises as ipam.delete, which is idempotent."""
     environment = {**call.environment, "CNI_COMMAND": "DEL"}
     try:
         request = parse_request(environment, call.stdin.encode())

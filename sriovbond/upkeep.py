@@ -20,6 +20,7 @@ from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns, vfs
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
+from sriovbond.release import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Repairs:
     members: bool = True
     settings_of_pf: bool = False
     passing_over: frozenset[str] = frozenset()
+    keeper: Keeper | None = None
+    """Gives addresses back; IPAM is not asked here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,11 @@ def examine(
         record = records.read(host, container_id, ifname)
         if record is None:
             return Examined()
+        if record.plan is None and repairs.keeper:
+            return Examined()  # IPAM's part is the keeper's
         why = _why_left(host, record)
         if why or record.plan is None:
-            return _released(host, record, why)
+            return _released(host, record, why, repairs.keeper)
         try:
             with netns.opened(record.netns) as pod, netns.own() as home:
                 if pod.identity == record.namespace:
@@ -84,7 +89,7 @@ def examine(
         except netns.NamespaceGoneError:
             pass
         if is_namespace_gone or _have_left(host, record, record.plan):
-            return _released(host, record, "its pod went without a DEL")
+            return _released(host, record, "its pod went without a DEL", repairs.keeper)
         return Examined(drift=(f"its namespace {record.netns} is not to be found",))
 
 
@@ -108,8 +113,8 @@ def _why_left(host: Host, record: Record) -> str:
     return "" if record.boot_id == host.boot_id() else "it is of an earlier boot of this node"
 
 
-def _released(host: Host, record: Record, why: str) -> Examined:
-    outcome = release.release(host, record)
+def _released(host: Host, record: Record, why: str, keeper: Keeper | None) -> Examined:
+    outcome = release.release(host, record, keeper=keeper)
     outcome.tell()
     if outcome.problems:
         return Examined(drift=tuple(one.message for one in outcome.problems))

@@ -1,14 +1,18 @@
 """Asks the running agent how it is; imports little, for a probe asks again and again."""
 
 import json
+import socket
+from functools import partial
 from typing import Final
 
 from sriovbond.agent import channel
+from sriovbond.agent.address import Address
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.wire import FrameError, Request
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.errors import MachineError
 
+_PIECE_BYTES: Final = 1 << 12
 _CONFIG: Final = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriovbond"}
 
 
@@ -23,3 +27,30 @@ def ask_status(settings: Settings) -> tuple[str, int]:
     except (FrameError, OSError) as error:
         raise MachineError(f"no agent answers at {str(settings.socket)!r}: {error}") from error
     return stdout.decode(), status
+
+
+def ask_alive(settings: Settings) -> tuple[str, int]:
+    """Ask as kubelet does whether the agent's loops turn; return what it says, and 0 or 1.
+
+    Raises MachineError where no agent answers.
+    """
+    address = settings.probes_address
+    if address is None:
+        return ask_status(settings)[0], 0
+    try:
+        with _connected(address, settings.read_timeout_s) as connection:
+            connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(partial(connection.recv, _PIECE_BYTES), b""))
+    except OSError as error:
+        raise MachineError(f"no agent answers at {str(address)!r}: {error}") from error
+    head, _, said = answer.partition(b"\r\n\r\n")
+    return said.decode(errors="replace"), int(b" 200 " not in head)
+
+
+def _connected(address: Address, timeout_s: float) -> socket.socket:
+    if address.host:
+        return socket.create_connection((address.host, address.port), timeout_s)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout_s)
+    connection.connect(str(address.path))
+    return connection

@@ -29,6 +29,21 @@ class Received:
     netns: int | None
 
 
+def peer_began_at(connection: socket.socket) -> float | None:
+    """Return when the process at the other end was started, in seconds since the epoch.
+
+    None where that is not to be seen: it has ended, or is of another PID namespace.
+    """
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    try:
+        fields = Path("/proc", str(_UCRED.unpack(told)[0]), "stat").read_bytes()
+    except OSError:
+        return None
+    ticks = int(fields.rpartition(b")")[2].split()[19]) + 1  # proc(5): starttime, 22nd of all
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age_s
+
+
 def peer_uid(connection: socket.socket) -> int:
     """Return the user id of the process at the other end."""
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)

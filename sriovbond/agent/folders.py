@@ -3,6 +3,7 @@
 import socket
 import stat
 from pathlib import Path
+from typing import Final
 
 from sriovbond.errors import MachineError
 
@@ -19,6 +20,32 @@ def make_own(path: Path, owner: int) -> None:
             f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
             "write; look who made it"
         )
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return which folder stands there, None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class Mounted:
+    """Folders of the host that a container has as mounts: one made anew there is not seen here.
+
+    `root` is where the host's root is seen. Compared are those that were the same at the start.
+    """
+
+    def __init__(self, root: Path, *folders: Path) -> None:
+        pairs = {one: root / one.relative_to("/") for one in folders if root != Path("/")}
+        self._pairs: Final = {
+            own: there for own, there in pairs.items() if identity(own) == identity(there)
+        }
+
+    def stale(self) -> list[Path]:
+        """Return which are other folders on the host by now."""
+        return [own for own, there in self._pairs.items() if identity(own) != identity(there)]
 
 
 def listen(path: Path, owner: int, backlog: int) -> socket.socket:

@@ -51,12 +51,13 @@ class Metrics:
         queued: Callable[[], int],
         events_lost: Callable[[], int] = lambda: 0,
         others: Mapping[Row, Callable[[], int]] = MappingProxyType({}),
+        kept: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self.registry.register(_Bonds(bonds))
         none = dict.fromkeys((series.LOUD, series.LINES_LOST, series.DAMAGED), lambda: 0)
         asked = {series.QUEUE: queued, series.EVENTS_LOST: events_lost, **none, **others}
-        self.registry.register(_Agent(asked))
+        self.registry.register(_Agent(asked, kept))
         self._durations = self._histogram(series.DURATION)
         self._step_durations = self._histogram(series.STEP_DURATION)
         self._errors = self._counter(series.ERRORS)
@@ -138,12 +139,17 @@ class _Bonds(Collector):
 
 
 class _Agent(Collector):
-    def __init__(self, asked: Mapping[Row, Callable[[], int]]) -> None:
+    def __init__(
+        self, asked: Mapping[Row, Callable[[], int]], kept: Callable[[], Mapping[str, int]]
+    ) -> None:
         self._asked = asked
+        self._kept = kept
 
     def collect(self) -> Iterator[Metric]:
         for row, ask in self._asked.items():
             yield _family(row, {(): ask()})
+        kept = {_texts(network): count for network, count in self._kept().items()}
+        yield _family(series.KEPT, kept)
         yield _family(series.BUILD, {(__version__,): 1})
 
 

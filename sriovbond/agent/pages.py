@@ -70,10 +70,12 @@ class Pages:
         listening: socket.socket,
         pages: Mapping[str, Callable[[], Page]],
         timeout_s: float = TIMEOUT_S,
+        most: int = CONNECTIONS,
     ) -> None:
         self._listening = listening
         self._pages = pages
         self._timeout_s = timeout_s
+        self._most = most
         self._askers: dict[_Asker, None] = {}
         self._waiting = selectors.DefaultSelector()
         self._heard, self._told = socket.socketpair()
@@ -115,15 +117,16 @@ class Pages:
         except BlockingIOError:
             return
         except OSError as error:  # no descriptor left: select would come back at once
-            log.event(logging.ERROR, f"cannot accept who asks for metrics: {error.strerror}")
+            log.event(logging.ERROR, f"cannot accept a connection over HTTP: {error.strerror}")
             time.sleep(1)
             return
         connection.settimeout(0)
-        if len(self._askers) >= CONNECTIONS:
+        if len(self._askers) >= self._most:
             self._end(next(iter(self._askers)))
         asker = _Asker(connection, time.monotonic() + self._timeout_s)
         self._askers[asker] = None
         self._waiting.register(connection, selectors.EVENT_READ, asker)
+        self._go_on(asker)  # most have asked by now, and need not fear whoever comes next
 
     def _go_on(self, asker: _Asker) -> None:
         if asker not in self._askers:
@@ -207,19 +210,21 @@ def serve(
         return None
 
 
-def listen(address: Address, owner: int = 0) -> socket.socket:
+def listen(
+    address: Address, owner: int = 0, what: str = "tell metrics", backlog: int = _BACKLOG
+) -> socket.socket:
     """Listen at the address; a unix socket is the owner's alone, as its folder must be.
 
     Raises MachineError.
     """
     try:
         if address.host:
-            return _at_port(address)
-        return folders.listen(address.path, owner, _BACKLOG)
+            return _at_port(address, backlog)
+        return folders.listen(address.path, owner, backlog)
     except OSError as error:
-        raise MachineError(f"cannot tell metrics at {str(address)!r}: {error.strerror}") from error
+        raise MachineError(f"cannot {what} at {str(address)!r}: {error.strerror}") from error
 
 
-def _at_port(address: Address) -> socket.socket:
+def _at_port(address: Address, backlog: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+    return socket.create_server((address.host, address.port), family=family, backlog=backlog)

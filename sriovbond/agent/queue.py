@@ -17,8 +17,10 @@ from sriovbond.agent.wire import FrameError, Request
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
+from sriovbond.dispatch import Agency
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
+from sriovbond.release import Keeper
 
 _MAX_FILE: Final = wire.HEAD_BYTES + wire.MAX_REQUEST
 _DAMAGED: Final = "damaged"
@@ -81,7 +83,7 @@ class Queue:
             return f"{str(self.folder)!r}: {error.strerror}"
         return ""
 
-    def replay(self, key: str, host: Host) -> str:
+    def replay(self, key: str, host: Host, keeper: Keeper | None = None) -> str:
         """Do the DEL of the attachment if one waits; return why it could not be done, or "".
 
         A file that is no DEL is set aside and stands in nobody's way.
@@ -97,7 +99,7 @@ class Queue:
         except OSError as error:
             return f"cannot read {str(path)!r}: {error.strerror}"
         environment = without_unproven_netns(request.environment, host)
-        answer = dispatch.answer(environment, request.stdin, host)
+        answer = dispatch.answer(environment, request.stdin, host, (), Agency(keeper=keeper))
         if answer.status:
             return str(json.loads(answer.stdout)["msg"])
         try:

@@ -46,6 +46,7 @@ MEMBER_ACTIVE = Row("sriovbond_member_active", Kind.GAUGE, MEMBER, "1 for the me
 MEMBER_IN_BOND = Row("sriovbond_member_in_bond", Kind.GAUGE, MEMBER, "1 while the member is in the bond; 0 after its PF was reset or its driver unbound.")
 LINK_FAILURES = Row("sriovbond_member_link_failures_total", Kind.COUNTER, MEMBER, "Times that the kernel saw the member's link fail.")
 QUEUE = Row("sriovbond_queue_length", Kind.GAUGE, (), "DELs that were kept and are not done yet.")
+KEPT = Row("sriovbond_addresses_kept", Kind.GAUGE, ("network",), "Attachments that are gone and whose addresses IPAM has not taken back yet.")
 DURATION = Row("sriovbond_command_duration_seconds", Kind.HISTOGRAM, ("command",), "Time from a request to its answer, without the wait for its turn.")
 STEP_DURATION = Row("sriovbond_command_step_duration_seconds", Kind.HISTOGRAM, ("command", "step"), "Time that a step of a command took.")
 ERRORS = Row("sriovbond_command_errors_total", Kind.COUNTER, ("command", "code", "rule"), "Commands answered with an error, by CNI code and by the rule that the message ends with; code is other where an IPAM plugin has its own.")
@@ -63,6 +64,6 @@ BUILD = Row("sriovbond_build_info", Kind.GAUGE, ("version",), "1, labelled with 
 ROWS: Final = (
     *(BONDS, CARRIER, MEMBERS, WORKING, FAILOVERS, FAILED_OVER, DRIFT),
     *(MEMBER_UP, MEMBER_ACTIVE, MEMBER_IN_BOND, LINK_FAILURES),
-    *(DURATION, STEP_DURATION, ERRORS, QUEUE),
+    *(DURATION, STEP_DURATION, ERRORS, QUEUE, KEPT),
     *(LEAKS, REPAIRS, HAPPENINGS, OVERRUNS, LOUD, EVENTS_LOST, LINES_LOST, DAMAGED, BUILD),
 )

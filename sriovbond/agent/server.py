@@ -4,7 +4,6 @@ import ctypes
 import fcntl
 import gc
 import importlib
-import json
 import logging
 import os
 import selectors
@@ -20,35 +19,35 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import aside, cluster, dispatch, health, log, records
-from sriovbond.agent import channel, folders, queue, series, wire
+from sriovbond import aside, log
+from sriovbond.agent import folders, series, wire
 from sriovbond.agent.backoff import Backoff
-from sriovbond.agent.channel import Received
+from sriovbond.agent.calls import Calls
 from sriovbond.agent.inotify import Folder
+from sriovbond.agent.lanes import Lanes
+from sriovbond.agent.leases import Leases
 from sriovbond.agent.metrics import Metrics
 from sriovbond.agent.notify import notify, watchdog_s
 from sriovbond.agent.pages import serve as serve_pages
 from sriovbond.agent.pages import verdict
+from sriovbond.agent.probes import ALIVE, READY, Probes, Readiness
 from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.tell import Sink, Teller
 from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch import Hands, Watch
-from sriovbond.agent.wire import FrameError
 from sriovbond.agent.writer import Writer
 from sriovbond.bond.happenings import Subject
-from sriovbond.cni.versions import CURRENT_VERSION, Command
-from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import MachineError
 
 _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2
+_ANSWERING: Final = 2  # threads for those that stand in line no longer, and need no IPAM
 _LATE_S: Final = 60.0
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
 _M_ARENA_MAX: Final = -8  # malloc.h of glibc
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
-_ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
 
 def serve(
@@ -95,7 +94,8 @@ class _Agent:
         self.host = settings.host
         self.owner = owner
         self.queue = Queue(settings.queue, owner)
-        self.turns = Turns(2 * settings.share, settings.waiting)
+        self.turns = Turns(2 * settings.share, settings.waiting, settings.ipam_calls + _ANSWERING)
+        self.lanes = Lanes(settings.ipam_calls, settings.waiting, self.turns.resume)
         self.is_stopping = False
         self._door: Final = Door()
         self._backoff: Final = Backoff(settings.retry_s, settings.retry_most_s)
@@ -103,6 +103,7 @@ class _Agent:
         self._heard, self._told = socket.socketpair()
         self._told.settimeout(0)
         self._replaying: set[str] = set()
+        self._stale = ""
         self.watch = Watch(settings)
         self.metrics = Metrics(
             self.watch.bonds,
@@ -113,19 +114,34 @@ class _Agent:
                 series.LOUD: self.watch.loud,
                 series.DAMAGED: lambda: len(aside.files(self.host)),
             },
+            lambda: self.leases.counts(),  # noqa: PLW0108 - which tells the metrics
         )
         self.tell = Teller(self.metrics.tell, *sinks)
+        self.leases = Leases(settings, self.lanes, self.tell)
         self.pulse = Pulse(_QUEUE, *([_WATCH] if settings.watch else []), limit_s=_LATE_S)
+        self.ready = Readiness(self.host, self._remarks)
+        self._calls = Calls(
+            settings,
+            owner,
+            self.queue,
+            self.turns,
+            self.lanes,
+            self.leases,
+            self.metrics,
+            lambda: self.is_stopping,
+            self._wake,
+        )
 
     def run(self, listening: socket.socket, held: ExitStack) -> bool:
         """Serve until a signal comes; then finish what runs, and tell whether it ended in time."""
         waiting = held.enter_context(selectors.DefaultSelector())
-        folder = Folder(self.queue.folder)
-        held.callback(folder.close)
+        probes = self._probes(held)
+        mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
+        news = _News(self.queue, waiting)
+        held.callback(news.close)
         held.enter_context(_signals(self._told))
         _warm_up()
-        for source in (folder, self._heard):
-            waiting.register(source, selectors.EVENT_READ)
+        waiting.register(self._heard, selectors.EVENT_READ)
         self._show_pages(held)
         if self.settings.watch:
             beat = partial(self.pulse.beat, _WATCH)
@@ -135,9 +151,12 @@ class _Agent:
                 beat=beat,
                 is_leaving=lambda subject: self.queue.has(_turn_of(subject)),
                 do_after_others=self._do_after_others,
+                keeper=self.leases.keeper("", asks_first=False),
             )
             self.watch.start(hands)
             held.callback(self.watch.stop)
+        self.leases.start()
+        held.callback(self.leases.stop)
         self.replay_some()
         for _ in range(self.settings.workers):
             take = partial(copy_context().run, self._take_requests, listening)
@@ -148,17 +167,43 @@ class _Agent:
             self._say_alive()
             ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
             self.pulse.beat(_QUEUE)
+            if probes:
+                probes.listen()
+            self.lanes.give_up_late()
             # a signal writes its number, a worker a 0
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
-            if folder in ready:
-                folder.changed()  # the folder itself tells which files are there
+            news.look(ready)
             self.replay_some()
+            if stale := mounted.stale():
+                self._stale = f"another folder stands at {str(stale[0])!r} on the host by now"
+                self.is_stopping = True
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
         self._door.open()
+        self.lanes.close()
+        self.leases.stop()
         self.watch.stop()
-        return self.turns.finish(self.settings.stop_timeout_s)
+        has_ended = self.turns.finish(self.settings.stop_timeout_s)
+        if self._stale:
+            raise MachineError(f"cannot serve on: {self._stale}; start this container anew")
+        return has_ended
+
+    def _probes(self, held: ExitStack) -> Probes | None:
+        """Answer kubelet from the start, where that is wanted."""
+        address = self.settings.probes_address
+        if address is None:
+            return None
+        pages = {ALIVE: lambda: verdict(self.pulse.fault()), READY: self.ready.page}
+        probes = Probes(address, pages, self.owner)
+        held.callback(probes.close)
+        probes.listen()
+        return probes
+
+    def _remarks(self) -> str:
+        counts = self.leases.counts().items()
+        kept = (f"{count} of network {network!r}\n" for network, count in counts)
+        return "".join(f"addresses that IPAM has not taken back: {one}" for one in kept)
 
     def _show_pages(self, held: ExitStack) -> None:
         """Tell metrics and probes to who asks for them, where that is wanted."""
@@ -167,7 +212,7 @@ class _Agent:
             pages = {
                 "/metrics": self.metrics.page,
                 "/healthz": lambda: verdict(self.pulse.fault()),
-                "/readyz": lambda: verdict("; ".join(health.reasons_against_add(self.host))),
+                "/readyz": self.ready.page,
             }
             served = serve_pages(address, pages, self.owner)
             if served:
@@ -189,7 +234,7 @@ class _Agent:
                     log.event(logging.ERROR, f"cannot accept a request: {error.strerror}")
                     time.sleep(_BREATH_S)
                 continue
-            self.turns.do(partial(self._serve, connection))
+            self.turns.do(partial(self._calls.serve, connection))
 
     def replay_some(self) -> None:
         """Have the oldest DELs of the queue done; the last to end calls for the next ones."""
@@ -205,7 +250,9 @@ class _Agent:
 
     def _replay(self, key: str) -> None:
         try:
-            fault = "" if self.is_stopping else self.queue.replay(key, self.host)
+            # IPAM is asked later: one that hangs must not keep other networks' DELs waiting
+            keeper = self.leases.keeper(key, asks_first=False)
+            fault = "" if self.is_stopping else self.queue.replay(key, self.host, keeper)
             if fault:
                 log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
         finally:
@@ -216,103 +263,11 @@ class _Agent:
             self._backoff.failed(key)
         self._replaying.discard(key)
         if not self._replaying:
-            with suppress(BlockingIOError):
-                self._told.send(b"\0")
+            self._wake()
 
-    def _serve(self, connection: socket.socket) -> None:
-        """Read a request, and answer it when its attachment's turn has come."""
-        uid = channel.peer_uid(connection)
-        if uid != self.owner:
-            log.event(logging.ERROR, f"a request of user {uid} is not taken")
-            connection.close()
-            return
-        opened = ExitStack()
-        try:
-            received = opened.enter_context(
-                channel.received(connection, self.settings.read_timeout_s)
-            )
-        except (FrameError, OSError) as error:
-            connection.close()
-            log.event(logging.ERROR, f"cannot read a request: {error}")
-            return
-        work = partial(self._answer, connection, received, opened)
-        environment = received.request.environment
-        if environment.get("CNI_COMMAND") in _ATTACHMENT:
-            key = queue.key_of(environment)
-            if not self.turns.after_others(key, work, self.settings.waiting):
-                self._turn_away(connection, opened)
-        else:
-            work()
-
-    def _turn_away(self, connection: socket.socket, opened: ExitStack) -> None:
-        log.event(logging.WARNING, "a request is not taken: too many wait")
-        with suppress(OSError), connection, opened:
-            stdout = _busy("too many requests wait on this node")
-            self.metrics.called("", 0.0, {}, 1, stdout)
-            channel.send_answer(connection, stdout, 1, self.settings.read_timeout_s)
-
-    def _answer(self, connection: socket.socket, received: Received, opened: ExitStack) -> None:
-        with connection:
-            with opened:  # no descriptor of the pod's outlives the answer
-                if self.is_stopping:
-                    return  # the shim keeps a DEL, and has the runtime try the others again
-                if _is_an_add(received) and channel.has_gone(connection):
-                    # its DEL may have been before it, and then nobody would undo it
-                    log.event(logging.WARNING, "an ADD is not begun: its caller has gone")
-                    return
-                started = time.monotonic()
-                with log.timed() as steps:
-                    stdout, status = self._answered(received)
-                took_s = time.monotonic() - started
-            try:
-                channel.send_answer(connection, stdout, status, self.settings.read_timeout_s)
-            except OSError as error:
-                log.event(logging.WARNING, f"nobody took an answer: {error}")
-        # the pod need not wait for this
-        command = received.request.environment.get("CNI_COMMAND", "")
-        self.metrics.called(command, took_s, steps, status, stdout)
-
-    def _answered(self, received: Received) -> tuple[bytes, int]:
-        request = received.request
-        command = request.environment.get("CNI_COMMAND")
-        path = request.environment.get("CNI_NETNS", "")
-        if command == Command.ADD:
-            left = self.queue.replay(queue.key_of(request.environment), self.host)
-            if left:
-                return _busy(f"a DEL of this attachment is not done yet: {left}"), 1
-        environment = request.environment
-        if path and received.netns is None and Path(path).exists():
-            if command != Command.DEL:
-                return _busy(f"only the agent finds {path!r}: both must see the same files"), 1
-            environment = queue.without_unproven_netns(environment, self.host)
-        answer = dispatch.answer(
-            environment,
-            request.stdin,
-            self.host,
-            cluster.asks(self.host) if command == Command.ADD else (),
-            received.netns,
-        )
-        if command == Command.DEL and answer.status:
-            kept = self._kept(request)
-            if kept:
-                return kept
-        return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
-
-    def _kept(self, request: wire.Request) -> tuple[bytes, int] | None:
-        """Keep a DEL whose record cannot be read now, and answer it; None for another's fault."""
-        variables = request.environment
-        container_id, ifname = variables.get("CNI_CONTAINERID", ""), variables.get("CNI_IFNAME", "")
-        try:
-            records.read(self.host, container_id, ifname)
-        except records.UnreadableRecordError as error:
-            fault = self.queue.keep(request)
-            if fault:
-                return _busy(f"{error.message}; nor can the DEL be kept: {fault}"), 1
-            log.event(logging.ERROR, f"a DEL is kept for later: {error.message}")
-            return b"", 0
-        except MachineError:
-            pass
-        return None
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            self._told.send(b"\0")
 
     def _say_alive(self) -> None:
         """Have systemd know that all loops turn; where one hangs, it starts the agent anew."""
@@ -321,21 +276,43 @@ class _Agent:
 
     def _pause_s(self) -> float:
         # the last worker of these replays will wake us
-        pauses = (_BEAT_S, self._watchdog_s, None if self._replaying else self._backoff.pause_s())
+        replays_s = None if self._replaying else self._backoff.pause_s()
+        pauses = (_BEAT_S, self._watchdog_s, replays_s, self.lanes.pause_s())
         return min(one for one in pauses if one is not None)
+
+
+class _News:
+    """Files that come into the queue's folder, also where that is made anew."""
+
+    def __init__(self, of: Queue, waiting: selectors.BaseSelector) -> None:
+        self._queue: Final = of
+        self._waiting: Final = waiting
+        self._identity = folders.identity(of.folder)
+        self._folder = Folder(of.folder)
+        waiting.register(self._folder, selectors.EVENT_READ)
+
+    def look(self, ready: Sequence[object]) -> None:
+        """Take note of what came, and of a folder that is another one."""
+        if self._folder in ready:
+            self._folder.changed()  # the folder itself tells which files are there
+        if folders.identity(self._queue.folder) != self._identity:
+            try:
+                self._queue.make()
+                again = _News(self._queue, self._waiting)
+            except MachineError as error:
+                log.event(logging.ERROR, error.message)
+                return
+            self.close()
+            self._identity, self._folder = again._identity, again._folder
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._waiting.unregister(self._folder)
+        self._folder.close()
 
 
 def _turn_of(subject: Subject) -> str:
     return wire.queue_name(subject.container_id, subject.ifname)
-
-
-def _is_an_add(received: Received) -> bool:
-    return received.request.environment.get("CNI_COMMAND") == Command.ADD
-
-
-def _busy(why: str) -> bytes:
-    error = CniError(ErrorCode.TRY_AGAIN_LATER, f"cannot serve this now: {why}; try again later")
-    return (json.dumps(error_json(CURRENT_VERSION, error)) + "\n").encode()
 
 
 @contextmanager

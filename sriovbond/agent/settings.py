@@ -82,6 +82,8 @@ class Settings(BaseModel):
     """Requests that may wait for a worker, and as many for another of their attachment."""
     read_timeout_s: Seconds = 5.0
     """How long a request may take to come in, and an answer to be taken."""
+    ipam_wait_s: Seconds = 75.0
+    """How long a request waits for IPAM while other calls of its network have all there is."""
     retry_s: Seconds = 30.0
     """How long a queued DEL that failed waits for its next time; then twice as long each time."""
     retry_most_s: Seconds = 600.0
@@ -109,6 +111,8 @@ class Settings(BaseModel):
 
     metrics: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9750"
     """Where metrics and probes are told, if anywhere; who connects there may read pods' names."""
+    probes: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9751"
+    """Where kubelet's probes are answered, whatever `metrics` says."""
     kubernetes_events: bool = False
     """Write what happens to bonds as Events of their pods; needs a kubeconfig or an account."""
     service_account: Annotated[Path | None, BeforeValidator(_absolute_if_any)] = None
@@ -120,6 +124,16 @@ class Settings(BaseModel):
     def metrics_address(self) -> Address | None:
         """Where to tell the metrics."""
         return Address.parse(self.metrics) if self.metrics else None
+
+    @property
+    def probes_address(self) -> Address | None:
+        """Where to answer probes."""
+        return Address.parse(self.probes) if self.probes else None
+
+    @property
+    def ipam_calls(self) -> int:
+        """How many IPAM plugins may run at once, of one network half of them."""
+        return max(1, self.workers // 2)
 
     @property
     def share(self) -> int:

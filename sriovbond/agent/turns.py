@@ -49,17 +49,20 @@ class Turns:
     """Work of one key runs in the order in which it was given; what waits for its key holds nobody.
 
     Who has a thread works in it (`do`); `spare` threads work for those who have none (`take`), for
-    which at most `waiting` works wait.
+    which at most `waiting` works wait. `resuming` threads go on with what could not go on in its
+    own (`resume`); whoever gives it to them sees to how much that is.
     """
 
-    def __init__(self, spare: int, waiting: int) -> None:
+    def __init__(self, spare: int, waiting: int, resuming: int = 0) -> None:
         self._given: Final[SimpleQueue[Work]] = SimpleQueue()
+        self._resumed: Final[SimpleQueue[Work]] = SimpleQueue()
         self._changed: Final = threading.Condition()
         self._lines: Final[dict[str, deque[Work]]] = {}
-        self._room: Final = spare + waiting
+        self._room = spare + waiting
         self._taken = self._open = 0
-        for _ in range(spare):  # all at once, so that their number tells of no leak
-            threading.Thread(target=self._work, name="spare", daemon=True).start()
+        threads = [("spare", self._given)] * spare + [("resuming", self._resumed)] * resuming
+        for name, given in threads:  # all at once, so that their number tells of no leak
+            threading.Thread(target=_work, args=(given,), name=name, daemon=True).start()
 
     def do(self, work: Work) -> None:
         """Do `work` now, in this thread; a fault of it is told."""
@@ -82,6 +85,13 @@ class Turns:
             self._taken += 1
         self._given.put(partial(copy_context().run, self._spared, work))
         return True
+
+    def resume(self, work: Work) -> None:
+        """Have a thread go on with `work` soon."""
+        with self._changed:
+            self._taken += 1
+            self._room += 1
+        self._resumed.put(partial(copy_context().run, self._went_on, work))
 
     def after_others(self, key: str, work: Work, most: int | None = None) -> bool:
         """Do `work` in this thread, or leave it to the one that does work of `key` at this time.
@@ -113,10 +123,6 @@ class Turns:
     def _in_lines(self) -> int:
         return sum(len(line) - 1 for line in self._lines.values())
 
-    def _work(self) -> None:
-        while True:
-            self._given.get()()
-
     def _spared(self, work: Work) -> None:
         try:
             self.do(work)
@@ -124,3 +130,15 @@ class Turns:
             with self._changed:
                 self._taken -= 1
                 self._changed.notify_all()
+
+    def _went_on(self, work: Work) -> None:
+        try:
+            self._spared(work)
+        finally:
+            with self._changed:
+                self._room -= 1
+
+
+def _work(given: SimpleQueue[Work]) -> None:
+    while True:
+        given.get()()

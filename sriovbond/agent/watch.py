@@ -27,6 +27,7 @@ from sriovbond.errors import KernelError, SriovbondError
 from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import LinkEvent
+from sriovbond.release import Keeper
 from sriovbond.upkeep import Examined, Repairs
 
 _SETTLING_S: Final = 0.1
@@ -50,7 +51,7 @@ class Hands:
     """What the watch is given: whom it tells, and who does work that takes its time.
 
     `is_leaving` tells that a DEL of the attachment waits; `do_after_others` does the work of one in
-    a worker, False where too much waits.
+    a worker, False where too much waits; the keeper has IPAM asked for what is left to it.
     """
 
     tell: Callable[[Happening], None]
@@ -58,6 +59,7 @@ class Hands:
     beat: Callable[[], None]
     is_leaving: Callable[[Subject], bool]
     do_after_others: Do
+    keeper: Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ class Watch:
     def start(self, hands: Hands) -> None:
         """Listen, and begin with the bonds that stand. Raises MachineError."""
         self._hands = hands
-        repairs = Repairs(self._settings.repair, self._settings.repair_pf_settings)
+        repairs = Repairs(
+            self._settings.repair, self._settings.repair_pf_settings, keeper=hands.keeper
+        )
         most = self._settings.share
         self._care = Care(self._host, repairs, hands.do_after_others, most)
         self._waiting = self._opened.enter_context(selectors.DefaultSelector())
@@ -252,9 +256,10 @@ class Watch:
             return
         if record is None or record.plan is None:
             self._forget(key)
-        if record is None:
             self._left.pop(key, None)
-        if record is not None and not self._follow_record(key, record):
+        if record is not None and record.plan is None:
+            self._hands.keeper.keep(record, "")
+        elif record is not None and not self._follow_record(key, record):
             self._hand_over(key, record.subject)
 
     def _follow_record(self, key: str, record: records.Record) -> bool:

@@ -25,6 +25,10 @@ class Kind(StrEnum):
     """Options or addresses stand otherwise than ADD had them."""
     RELEASED = "BondReleased"
     """The pod went without a DEL, or an ADD was killed: what was left has been put back."""
+    ADDRESSES_KEPT = "BondAddressesKept"
+    """The bond is gone, and IPAM has not taken its addresses back yet."""
+    ADDRESSES_RETURNED = "BondAddressesReturned"
+    """IPAM has taken them back."""
 
 
 WARNINGS = frozenset(
@@ -36,6 +40,7 @@ WARNINGS = frozenset(
         Kind.REPAIR_REFUSED,
         Kind.DRIFT,
         Kind.RELEASED,
+        Kind.ADDRESSES_KEPT,
     }
 )
 """What an operator should look at; the others tell that it is well again."""

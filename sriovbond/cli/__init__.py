@@ -199,9 +199,7 @@ def _list_records(host: Host, *, as_json: bool) -> None:
     help="A file of settings; otherwise /etc/sriovbond/agent.toml, if it is there.",
 )
 @click.option("--check", is_flag=True, help="Ask the running agent whether an ADD could succeed.")
-@click.option(
-    "--alive", is_flag=True, help="Ask whether an agent runs and answers, whatever it says."
-)
+@click.option("--alive", is_flag=True, help="Ask whether an agent runs, whatever its work does.")
 @click.option(
     "--install",
     type=click.Path(file_okay=False, path_type=Path),
@@ -214,9 +212,9 @@ def agent(config: Path | None, install: Path | None, *, check: bool, alive: bool
 
     given = settings.load(config)
     if check or alive:
-        answer, status = asking.ask_status(given)
+        answer, status = asking.ask_alive(given) if alive else asking.ask_status(given)
         click.echo(answer, nl=False)
-        sys.exit(0 if alive else status)
+        sys.exit(status)
     _serve(given, install)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Final
 
 from deviceinfo import PodRef, Reading, Source
@@ -15,6 +15,8 @@ from sriovbond.host import Host
 
 # The requests' share of the time; the rest is for their problem to be told.
 _SHARE: Final = 0.8
+_UNANSWERED: Final = BoundedSemaphore(32)
+"""Threads at most, whatever a server does; each ADD of an agent may leave one."""
 
 
 def ask_api(host: Host, *, timeout_s: float = 3.0) -> Ask:
@@ -56,18 +58,22 @@ def _ask(content: bytes, host: Host, pod: PodRef, timeout_s: float) -> Reading:
 
 
 def _within(timeout_s: float, work: Callable[[], Reading]) -> Reading | None:
-    """Do the work in a thread; None where it takes longer.
+    """Do the work in a thread; None where it takes longer, or too many do so.
 
     Neither the resolver nor a server that sends its headers byte by byte keeps to a time limit.
     The thread is left to itself then: it keeps no process alive.
     """
     answers: SimpleQueue[Reading | Exception] = SimpleQueue()
+    if not _UNANSWERED.acquire(blocking=False):
+        return None
 
     def run() -> None:
         try:
             answers.put(work())
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised where it was asked
             answers.put(error)
+        finally:
+            _UNANSWERED.release()
 
     Thread(target=run, name="kubernetes-api", daemon=True).start()
     try:

@@ -69,6 +69,14 @@ class Attachment:
     ifname: str
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who waits for an answer: since when, in seconds since the epoch, and whether still."""
+
+    sent_at: float
+    has_gone: Callable[[], bool] = lambda: False
+
+
 def parse_request(
     environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None = None
 ) -> CniRequest:

@@ -21,6 +21,7 @@ from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
 from sriovbond.cni.wire import CniError, ErrorCode
+from sriovbond.commands import keeping
 from sriovbond.commands.configuration import (
     accept,
     configuration,
@@ -33,16 +34,20 @@ from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
-from sriovbond.records import IpamCall, Record
+from sriovbond.records import Record
+from sriovbond.release import Keeper
 
 _DHCP: Final = "dhcp"
 _CARRIER_PAUSE_S: Final = 0.1
 
 
-def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
+def add(
+    request: CniRequest, host: Host, asks: Sequence[Ask] = (), keeper: Keeper | None = None
+) -> CniResult:
     """Build the bond that the request asks for, or leave everything as it was.
 
-    `asks` are sources of device facts beyond this node: the Kubernetes API.
+    `asks` are sources of device facts beyond this node: the Kubernetes API. A keeper gives back
+    what IPAM does not take back of an ADD that fails.
     """
     lookup = candidates.begin(host, request, asks)
     config = configuration(request)
@@ -64,7 +69,7 @@ def add(request: CniRequest, host: Host, asks: Sequence[Ask] = ()) -> CniResult:
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
         with log.step("record"):
             records.write(host, record)
-        with release.on_failure(host, record, request.netns_descriptor):
+        with release.on_failure(host, record, request.netns_descriptor, keeper):
             with log.step("build"):
                 _build(pod, home, plan)
             with log.step("ipam"):
@@ -126,10 +131,6 @@ def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
 def _record(
     request: CniRequest, host: Host, config: NetConf, pod: Namespace, plan: BondPlan
 ) -> Record:
-    environment = {
-        name: text.encode("utf-8", "replace").decode() for name, text in request.environment.items()
-    }
-    asked = IpamCall(request.stdin.decode("utf-8", "replace"), environment)
     return Record(
         network=request.network,
         container_id=request.container_id,
@@ -138,13 +139,9 @@ def _record(
         namespace=pod.identity,
         boot_id=host.boot_id(),
         plan=plan,
-        ipam=asked if config.ipam_type else None,
-        pod=(_arg(request, "NAMESPACE"), _arg(request, "NAME"), _arg(request, "UID")),
+        ipam=keeping.ipam_call(request) if config.ipam_type else None,
+        pod=keeping.pod(request),
     )
-
-
-def _arg(request: CniRequest, name: str) -> str:
-    return request.args.get(f"K8S_POD_{name}", "").encode("utf-8", "replace").decode()
 
 
 def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:

@@ -8,18 +8,21 @@ from functools import partial
 from sriovbond import aside, ipam, log, records, release
 from sriovbond.bond.options import normal_key
 from sriovbond.cni.request import CniRequest
-from sriovbond.errors import ConfigError
+from sriovbond.commands import keeping
+from sriovbond.errors import ConfigError, MachineError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
+from sriovbond.release import Keeper
 
 
-def delete(request: CniRequest, host: Host) -> None:
+def delete(request: CniRequest, host: Host, keeper: Keeper | None = None) -> None:
     """Undo the attachment; succeed when there is nothing to undo. Idempotent.
 
     Raises only what a later DEL could still mend: a bond that will not go, IPAM that fails, a
-    record that cannot be read now.
+    record that cannot be read now. With a keeper the second is its part (not so SPEC section 4: the
+    runtime would keep the pod for it).
     """
     for fault in request.faults:
         log.event(logging.WARNING, f"going on without it: {fault}")
@@ -27,9 +30,9 @@ def delete(request: CniRequest, host: Host) -> None:
         record = _record(request, host)
         if record:
             record = _with_path(record, request)
-            outcome = release.release(host, record, request.netns, request.netns_descriptor)
+            outcome = release.release(host, record, request.netns, request.netns_descriptor, keeper)
         else:
-            outcome = _without_record(request, host)
+            outcome = _without_record(request, host, keeper)
     outcome.finish()
 
 
@@ -53,19 +56,29 @@ def _with_path(record: Record, request: CniRequest) -> Record:
     return replace(record, ipam=replace(record.ipam, environment=environment))
 
 
-def _without_record(request: CniRequest, host: Host) -> release.Outcome:
+def _without_record(request: CniRequest, host: Host, keeper: Keeper | None) -> release.Outcome:
     outcome = release.Outcome()
     outcome.attempt(partial(_delete_bond, request, host, outcome))
     if ipam.is_asked_for(request.config):
-        outcome.attempt(partial(_release_ipam, request, host))
+        outcome.attempt(partial(_release_ipam, request, host, keeper, outcome))
     return outcome
 
 
-def _release_ipam(request: CniRequest, host: Host) -> None:
+def _release_ipam(
+    request: CniRequest, host: Host, keeper: Keeper | None, outcome: release.Outcome
+) -> None:
     try:
-        ipam.delete(request, host)
+        if keeper is None:
+            ipam.delete(request, host)
+            return
+        with suppress(MachineError):  # one that is missing may come again
+            ipam.require(request, host)
     except ConfigError as error:  # no ADD can have succeeded with it, so nothing is reserved
         log.event(logging.WARNING, f"going on without IPAM: {error.message}")
+        return
+    released = release.release(host, keeping.ipam_only(request, host), keeper=keeper)
+    outcome.problems += released.problems
+    outcome.notes += released.notes
 
 
 def _delete_bond(request: CniRequest, host: Host, outcome: release.Outcome) -> None:

@@ -1,17 +1,22 @@
 """GC: release what this network left behind of attachments that no longer exist."""
 
 import logging
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sriovbond import ipam, log, records, release
-from sriovbond.cni.request import Attachment, CniRequest, valid_attachments
+from sriovbond.cni.request import Attachment, Caller, CniRequest, valid_attachments
+from sriovbond.commands import keeping
+from sriovbond.errors import TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import Record
+from sriovbond.release import Keeper
 
 
-def gc(request: CniRequest, host: Host) -> None:
+def gc(request: CniRequest, host: Host, caller: Caller, keeper: Keeper | None = None) -> None:
     """Release every record of this network that is not listed; go on past errors, report all.
 
+    The list is as old as the call: what was written since is not in it, and is left alone.
     Raises CniError before anything is removed when the list is missing or malformed.
     """
     valid = valid_attachments(request.config)
@@ -19,18 +24,40 @@ def gc(request: CniRequest, host: Host) -> None:
     standing, faults = records.read_all(host)
     for fault in faults:
         log.event(logging.ERROR, fault)
+    later = replace(keeper, asks_first=False) if keeper else None
+    collection = _Collection(host, caller, later)
     for record in standing:
         listed = Attachment(record.container_id, record.ifname) in valid
         if record.network == request.network and not listed:
-            outcome.attempt(partial(_release, host, record))
+            outcome.attempt(partial(collection.release, record))
     if ipam.is_asked_for(request.config):
-        outcome.attempt(partial(ipam.gc, request, host))
+        outcome.attempt(partial(collection.forward, request))
     outcome.finish()
 
 
-def _release(host: Host, record: Record) -> None:
-    log.event(logging.INFO, "releasing a stale attachment", stale=record.key)
-    with records.locked(host, record.container_id, record.ifname):
-        current = records.read(host, record.container_id, record.ifname)
-        if current:
-            release.release(host, current).finish()
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    host: Host
+    caller: Caller
+    keeper: Keeper | None
+
+    def release(self, record: Record) -> None:
+        """Release a record that is not listed, unless it is written later than the list."""
+        with records.locked(self.host, record.container_id, record.ifname):
+            current = records.read(self.host, record.container_id, record.ifname)
+            if current is None:
+                return
+            if keeping.written_at(self.host, current) > self.caller.sent_at:
+                log.event(logging.INFO, "left alone: it is newer than the list", kept=record.key)
+                return
+            log.event(logging.INFO, "releasing a stale attachment", stale=record.key)
+            release.release(self.host, current, keeper=self.keeper).finish()
+
+    def forward(self, request: CniRequest) -> None:
+        """Have IPAM collect too, while the list still holds."""
+        if self.caller.has_gone():
+            raise TryLaterError(
+                "cannot have IPAM collect garbage: whoever sent the list does not wait any more; "
+                "send it again"
+            )
+        ipam.gc(request, self.host, lambda: not self.caller.has_gone())

@@ -118,7 +118,7 @@ def test_a_disk_that_was_read_only_for_a_while_holds_no_queued_del_up(
         with an_agent(shim, retry_s=0.2) as agent:
             mount("-o", "remount,ro", shim.state)
             hold.unlink()
-            wait_for(lambda: agent.said.count("cannot be removed") >= 2)
+            wait_for(lambda: agent.said.count("a queued DEL must wait") >= 2)
             mount("-o", "remount,rw", shim.state)
             wait_for(lambda: not shim.queued())
 
@@ -173,6 +173,7 @@ def test_an_agent_killed_in_an_add_leaves_a_del_that_undoes_it(
     kept = len(thick.shim.queued())
     with an_agent(thick.shim) as agent:
         wait_for(lambda: "a queued DEL is done" in agent.said)
+        wait_for(lambda: thick.record() is None)
 
     assert (deleted, kept, thick.shim.queued()) == (Called("", 0), 1, [])
     assert (thick.pod.bond(), thick.record()) == (None, None)

@@ -83,6 +83,7 @@ def an_agent(
         "state": shim.state,
         "run": shim.home / "run",
         "metrics": "",
+        "probes": "",
         "watch": os.geteuid() == 0,  # it listens to all namespaces, which is root's right
         **given,
     }

@@ -9,6 +9,7 @@ import yaml
 
 from sriovbond import cli
 from sriovbond.agent import settings
+from sriovbond.agent.probes import ALIVE, READY
 from sriovbond.shim import build
 from tests.support.containers import MANIFEST, Mount, mounts, pod_spec
 
@@ -66,6 +67,35 @@ def test_the_host_s_root_is_where_ipam_plugins_are_executed() -> None:
     assert SPEC["hostPID"]
 
 
+@pytest.mark.parametrize(
+    ("probe", "path"),
+    [("startupProbe", ALIVE), ("livenessProbe", ALIVE), ("readinessProbe", READY)],
+)
+def test_probes_ask_where_the_agent_answers_them_and_start_nothing(probe: str, path: str) -> None:
+    address = SETTINGS.probes_address
+    assert address
+
+    asked = CONTAINER[probe]["httpGet"]
+
+    assert asked == {"host": address.host, "port": address.port, "path": path}
+    assert "exec" not in CONTAINER[probe]
+
+
+def test_the_port_of_the_probes_is_known_to_the_scheduler() -> None:
+    address = SETTINGS.probes_address
+    assert address
+
+    assert [one["hostPort"] for one in CONTAINER["ports"]] == [address.port]
+
+
+def test_the_memory_that_ipam_plugins_may_take_is_within_the_limit() -> None:
+    of_agent, of_plugin = 80, 50  # MiB; the soak bounds the first
+
+    limit = int(CONTAINER["resources"]["limits"]["memory"].removesuffix("Mi"))
+
+    assert of_agent + SETTINGS.ipam_calls * of_plugin <= limit
+
+
 def test_the_shim_goes_where_runtimes_look() -> None:
     arguments = CONTAINER["args"]
     folder = Path(arguments[arguments.index("--install") + 1])
@@ -78,15 +108,6 @@ def test_the_shim_goes_where_runtimes_look() -> None:
 def test_it_is_where_the_links_are_and_may_change_them() -> None:
     assert SPEC["hostNetwork"]
     assert CONTAINER["securityContext"]["privileged"]
-
-
-@pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
-def test_each_probe_is_a_command_with_time_for_pythons_start(probe: str) -> None:
-    program, *words = CONTAINER[probe]["exec"]["command"]
-
-    assert program == "sriovbond"
-    assert_known(words)
-    assert CONTAINER[probe]["timeoutSeconds"] > SETTINGS.read_timeout_s
 
 
 def test_its_command_is_one_of_ours() -> None:

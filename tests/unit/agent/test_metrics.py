@@ -26,7 +26,7 @@ NET1 = {**NF1, "member": "net1", "device": "0000:01:10.0", "pf": "pf1"}
 
 
 def some_metrics(bonds: Iterable[WatchedBond] = ()) -> Metrics:
-    return Metrics(lambda: list(bonds), lambda: 0)
+    return Metrics(lambda: list(bonds), lambda: 0, kept=lambda: {"net": 2})
 
 
 def told(metrics: Metrics) -> dict[Sample, float]:

@@ -3,13 +3,14 @@
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,15 +24,8 @@ from sriovbond.records import IpamCall, Record
 from sriovbond.shim import build
 from tests.support import leasing
 from tests.support.agents import Agent, an_agent, wait_for
+from tests.support.held_ipam import Ipam, code_of, kept, stdin
 from tests.support.shims import WITHIN_S, Shim, a_shim, variables
-
-IPAM = """#!/bin/sh
-cat >/dev/null
-echo "$CNI_COMMAND $CNI_CONTAINERID start" >>{folder}/calls
-while [ -e {folder}/hold-$CNI_CONTAINERID ]; do sleep 0.02; done
-echo "$CNI_COMMAND $CNI_CONTAINERID end" >>{folder}/calls
-[ ! -e {folder}/fail ]
-"""
 
 
 @pytest.fixture
@@ -45,47 +39,6 @@ def standing() -> Iterator[tuple[Shim, Agent]]:
     """Return a shim and an agent that serve many tests."""
     with a_shim() as shim, an_agent(shim) as running:
         yield shim, running
-
-
-class Ipam:
-    """A scripted IPAM plugin that takes as long as a test wants."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config = stdin(ipam={"type": "scripted"})
-        program = folder / "scripted"
-        program.write_text(IPAM.format(folder=folder))
-        program.chmod(0o755)
-
-    def calls(self) -> list[str]:
-        path = self.folder / "calls"
-        return path.read_text().splitlines() if path.exists() else []
-
-    @contextmanager
-    def held(self, container: str) -> Iterator[None]:
-        """Let the plugin wait for this container within the block."""
-        (self.folder / f"hold-{container}").touch()
-        yield
-        (self.folder / f"hold-{container}").unlink()
-
-    def delete(self, shim: Shim, container: str) -> subprocess.CompletedProcess[bytes]:
-        path = str(self.folder)
-        return shim.run("DEL", self.config, CNI_CONTAINERID=container, CNI_PATH=path)
-
-
-@pytest.fixture
-def ipam(tmp_path: Path) -> Ipam:
-    return Ipam(tmp_path)
-
-
-def stdin(**keys: object) -> bytes:
-    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
-    return json.dumps(config).encode()
-
-
-def code_of(done: subprocess.CompletedProcess[bytes]) -> int:
-    assert done.returncode == 1, done
-    return int(json.loads(done.stdout)["code"])
 
 
 def host_of(shim: Shim) -> Host:
@@ -174,12 +127,12 @@ def test_many_calls_leave_no_descriptor(standing: tuple[Shim, Agent]) -> None:
 def test_attachments_are_served_at_once_and_one_in_order(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
-    with an_agent(shim, workers=2):
+    with an_agent(shim, workers=8):
         with ipam.held("first"):
             waiting = [pool.submit(ipam.delete, shim, "first") for _ in range(3)]
             wait_for(lambda: len(ipam.calls()) == 1)
             time.sleep(0.3)
-            assert ipam.delete(shim, "second").returncode == 0
+            assert ipam.delete(shim, "second", "other").returncode == 0
             assert ipam.calls() == ["DEL first start", "DEL second start", "DEL second end"]
         assert [one.result().stderr for one in waiting] == [b"", b"", b""]
 
@@ -189,19 +142,19 @@ def test_attachments_are_served_at_once_and_one_in_order(
 def test_what_is_too_much_for_one_attachment_is_answered_at_once(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
-    with an_agent(shim, workers=3, waiting=1) as agent:
+    with an_agent(shim, workers=8, waiting=1) as agent:
         with ipam.held("first"):
             served = [pool.submit(ipam.delete, shim, "first")]
             wait_for(ipam.calls)
             served.append(pool.submit(ipam.delete, shim, "first"))
             time.sleep(0.3)
             refused = shim.run("ADD", stdin(), CNI_CONTAINERID="first")
-            assert ipam.delete(shim, "second").returncode == 0
+            assert ipam.delete(shim, "second", "other").returncode == 0
         assert [one.result().stderr for one in served] == [b"", b""]
 
     assert code_of(refused) == 11
     assert "too many requests wait on this node" in refused.stdout.decode()
-    assert "too many wait" in agent.said
+    assert "a request is not taken: too many requests wait" in agent.said
 
 
 def test_what_is_too_much_for_the_workers_is_refused_and_a_del_kept(
@@ -214,15 +167,15 @@ def test_what_is_too_much_for_the_workers_is_refused_and_a_del_kept(
             served += [pool.submit(ipam.delete, shim, f"more{one}") for one in range(2)]
             time.sleep(0.3)
             refused = shim.run("ADD", stdin())
-            kept = ipam.delete(shim, "last")
+            last = ipam.delete(shim, "last")
             assert [path.name for path in shim.queued()] == ["last@bond0"]
         assert [one.result().stderr for one in served] == [b""] * 3
         wait_for(lambda: not shim.queued())
+        wait_for(lambda: "DEL last end" in ipam.calls())
 
     assert code_of(refused) == 11
     assert "Resource temporarily unavailable" in refused.stdout.decode()
-    assert kept.returncode == 0
-    assert "DEL last end" in ipam.calls()
+    assert last.returncode == 0
 
 
 def test_an_add_that_nobody_waits_for_is_not_begun(
@@ -241,7 +194,7 @@ def test_an_add_that_nobody_waits_for_is_not_begun(
         assert deleting.result().returncode == 0
         assert shim.run("DEL", stdin()).returncode == 0
 
-    assert "an ADD is not begun" in agent.said
+    assert "ADD is not begun" in agent.said
     assert "command=ADD" not in agent.said
 
 
@@ -287,8 +240,9 @@ def test_a_killed_agent_makes_a_running_del_a_queued_one_and_the_next_does_it(
 
     with an_agent(shim) as agent:
         wait_for(lambda: 'msg="a queued DEL is done" queued=first@bond0' in agent.said)
-
-    wait_for(lambda: len(ipam.calls()) == 4)  # the plugin of the killed agent ends when it likes
+        wait_for(
+            lambda: len(ipam.calls()) == 4
+        )  # the plugin of the killed agent ends when it likes
     assert ipam.calls().count("DEL first start") == 2
     assert shim.queued() == []
 
@@ -305,6 +259,8 @@ def test_a_hundred_queued_dels_are_done_at_the_start(shim: Shim, ipam: Ipam) -> 
 
     with an_agent(shim):
         wait_for(lambda: shim.queued() == [])
+        wait_for(lambda: len(ipam.calls()) == 200)
+        wait_for(lambda: kept(shim) == [])
 
     assert sorted(call for call in ipam.calls() if call.endswith("end")) == sorted(
         f"DEL pod{number} end" for number in range(100)
@@ -321,10 +277,44 @@ def test_a_del_that_is_queued_while_the_agent_runs_is_done(
 
     wait_for(lambda: shim.queued() == [])
     wait_for(lambda: "a queued DEL is done" in agent.said)
-    assert ipam.calls() == ["DEL first start", "DEL first end"]
+    wait_for(lambda: ipam.calls() == ["DEL first start", "DEL first end"])
 
 
-def test_a_queued_del_that_fails_is_done_later_and_holds_its_add_up(shim: Shim, ipam: Ipam) -> None:
+def test_a_queue_that_is_made_anew_is_heard_of(shim: Shim, ipam: Ipam) -> None:
+    with an_agent(shim, watch=False) as agent:
+        shutil.rmtree(shim.queue)
+        shim.socket.rename(shim.socket.with_name("away"))
+        ipam.delete(shim, "first")
+        wait_for(lambda: "queued=first@bond0" in agent.said)
+        started = time.monotonic()
+        ipam.delete(shim, "second")
+        wait_for(lambda: "queued=second@bond0" in agent.said)
+        took_s = time.monotonic() - started
+
+    assert took_s < 5  # the loop turns every 10 s by itself
+
+
+def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(shim: Shim) -> None:
+    root = shim.home / "host"
+    seen = root / shim.state.relative_to("/")
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    seen.symlink_to(shim.state)
+    shim.state.mkdir()
+    with an_agent(shim, watch=False, host_root=root) as agent:
+        shim.run("STATUS", stdin())
+        seen.unlink()
+        seen.mkdir()
+        status = agent.ended()
+    shutil.rmtree(root)
+
+    assert status == 1
+    assert "another folder stands at" in agent.said
+    assert "start this container anew" in agent.said
+
+
+def test_addresses_of_a_queued_del_that_fails_are_given_back_later_and_hold_its_add_up(
+    shim: Shim, ipam: Ipam
+) -> None:
     ipam.delete(shim, "pod1")
     (ipam.folder / "fail").touch()
 
@@ -332,12 +322,14 @@ def test_a_queued_del_that_fails_is_done_later_and_holds_its_add_up(shim: Shim, 
         added = shim.run("ADD", stdin())
         other = shim.run("ADD", stdin(), CNI_IFNAME="bond1")
         (ipam.folder / "fail").unlink()
-        wait_for(lambda: shim.queued() == [])
+        wait_for(lambda: kept(shim) == [])
+        wait_for(lambda: "kind=BondAddressesReturned" in agent.said)
 
     assert code_of(added) == 11
-    assert "a DEL of this attachment is not done yet" in added.stdout.decode()
+    assert "are not given back yet: cannot give addresses back to" in added.stdout.decode()
     assert code_of(other) == 5
-    assert "a queued DEL must wait" in agent.said
+    assert agent.said.count("kind=BondAddressesKept") == 1
+    assert shim.queued() == []
 
 
 @pytest.mark.slow
@@ -345,11 +337,12 @@ def test_a_queued_del_that_keeps_failing_is_tried_ever_more_rarely_and_holds_no_
     shim: Shim, ipam: Ipam
 ) -> None:
     ipam.delete(shim, "pod1")
-    (ipam.folder / "fail").touch()
+    records = shim.state / "records"
+    records.touch()  # no folder, so that nothing can be kept
 
-    with an_agent(shim, retry_s=0.1) as agent:
+    with an_agent(shim, retry_s=0.1, watch=False) as agent:
         wait_for(lambda: agent.said.count("must wait") >= 3)
-        (ipam.folder / "fail").unlink()
+        records.unlink()
         away = shim.socket.with_name("away")
         shim.socket.rename(away)
         ipam.delete(shim, "pod2")
@@ -390,8 +383,9 @@ def test_a_queued_del_of_an_unusual_name_is_done(
     with an_agent(shim) as agent:
         wait_for(lambda: "a queued DEL is done" in agent.said)
 
+        wait_for(lambda: len(ipam.calls()) == 2)
+
     assert shim.queued() == []
-    assert len(ipam.calls()) == 2
 
 
 @pytest.mark.parametrize("name", ["nété0".encode("latin-1"), "b\u00a00".encode()], ids=ascii)
@@ -633,8 +627,11 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
     records.write(host, record)
     file = host.records / f"{record.key}.json"
 
-    with an_agent(shim, retry_s=0.2, watch=False) as agent:
-        with leasing.unreadable(file):
+    with ExitStack() as held:
+        with leasing.unreadable(
+            file
+        ):  # before the agent, which gives such addresses back by itself
+            agent = held.enter_context(an_agent(shim, retry_s=0.2, watch=False))
             answer = dispatch.answer(call("DEL"), ipam.config, host)
             done = ipam.delete(shim, "c1")
             queued = [path.name for path in shim.queued()]
@@ -643,10 +640,10 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
             refused = ipam.delete(shim, "c1")
             in_the_way.rmdir()
         wait_for(lambda: not shim.queued())
+        wait_for(lambda: records.keys(host) == [])
 
     assert (answer.status, json.loads(answer.stdout)["code"]) == (1, 5)
     assert (done.returncode, queued) == (0, [record.key])
     assert code_of(refused) == 11
     assert "a DEL is kept for later: cannot read the record" in agent.said
-    assert records.keys(host) == []
     assert "DEL c1 end" in ipam.calls()

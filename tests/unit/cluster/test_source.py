@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -373,6 +374,18 @@ def test_all_requests_keep_to_the_time_limit_together(
 
     assert time.monotonic() - started < 0.3 + SLACK_S
     assert len(reading.problems) >= 1
+
+
+def test_a_server_that_never_ends_its_answers_has_few_threads(api: ClusterApi, host: Host) -> None:
+    ask = ask_api(host, timeout_s=0.1)
+    ask(NF1)  # loads kubernetes
+    api.fail(cluster_api.drip_headers)
+
+    with ThreadPoolExecutor(16) as pool:
+        readings = list(pool.map(ask, [NF1] * 64))
+
+    assert all(one.problems for one in readings)
+    assert sum(one.name == "kubernetes-api" for one in threading.enumerate()) <= 32
 
 
 @pytest.mark.slow

@@ -1,0 +1,267 @@
+"""What becomes of one call: read, told apart by who must wait, answered in its turn."""
+
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sriovbond import cluster, dispatch, ipam, log, records
+from sriovbond.agent import channel, queue
+from sriovbond.agent.channel import Received
+from sriovbond.agent.lanes import Entry, Lanes, Waiting
+from sriovbond.agent.leases import Leases
+from sriovbond.agent.metrics import Metrics
+from sriovbond.agent.queue import Queue
+from sriovbond.agent.settings import Settings
+from sriovbond.agent.turns import Turns
+from sriovbond.agent.wire import FrameError, Request
+from sriovbond.cni.environment import parse_args
+from sriovbond.cni.request import Caller, read_config
+from sriovbond.cni.versions import CURRENT_VERSION, Command
+from sriovbond.cni.wire import CniError, ErrorCode, error_json
+from sriovbond.errors import MachineError
+
+DEL_WAITS_S: Final = 30.0
+"""How long a DEL stands in line for IPAM; then it is done without, and IPAM asked later."""
+_ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that was read, with what came with it open."""
+
+    connection: socket.socket
+    received: Received
+    opened: ExitStack
+    came_at: float
+
+    @property
+    def command(self) -> str:
+        """What the runtime wants, as it wrote it."""
+        return self.received.request.environment.get("CNI_COMMAND", "")
+
+    @property
+    def attachment(self) -> str:
+        """The name of the attachment's record."""
+        environment = self.received.request.environment
+        return records.key(
+            environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
+        )
+
+    @property
+    def pod(self) -> tuple[str, str]:
+        """Namespace and name of the pod, as far as the runtime tells them."""
+        with suppress(CniError):
+            args = parse_args(self.received.request.environment.get("CNI_ARGS", ""))
+            return args.get("K8S_POD_NAMESPACE", ""), args.get("K8S_POD_NAME", "")
+        return "", ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who waits: what he knows is as old as he is himself."""
+        began_at = channel.peer_began_at(self.connection)
+        return Caller(
+            min(self.came_at, began_at or self.came_at),
+            partial(channel.has_gone, self.connection),
+        )
+
+    def network_of_ipam(self) -> str | None:
+        """Return the network for which the call asks an IPAM plugin, None where it asks none."""
+        try:
+            config = read_config(self.received.request.stdin)
+        except CniError:
+            return None
+        return str(config.get("name", "")) if ipam.is_asked_for(config) else None
+
+    def hang_up(self) -> None:
+        """Answer nothing: the shim keeps a DEL, and has the runtime try the others again."""
+        with self.opened:
+            self.connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Serves calls, in whichever thread has one. One that waits for IPAM holds none."""
+
+    settings: Settings
+    owner: int
+    queue: Queue
+    turns: Turns
+    lanes: Lanes
+    leases: Leases
+    metrics: Metrics
+    is_stopping: Callable[[], bool]
+    wake: Callable[[], object]
+
+    def serve(self, connection: socket.socket) -> None:
+        """Read a call, and answer it when its turn has come."""
+        call = self._read(connection)
+        network = call.network_of_ipam() if call else None
+        if call is None:
+            return
+        if network is None or self.lanes.enter(network) is Entry.ENTERED:
+            self._take_turn(call, network)
+            return
+        entry = self.lanes.enter(network, self._waiting(call, network))
+        if entry is Entry.ENTERED:
+            self._take_turn(call, network)
+        elif entry is Entry.FULL:
+            self._go_without(call, network)
+        else:
+            self.wake()
+
+    def _read(self, connection: socket.socket) -> Call | None:
+        uid = channel.peer_uid(connection)
+        if uid != self.owner:
+            log.event(logging.ERROR, f"a request of user {uid} is not taken")
+            connection.close()
+            return None
+        opened = ExitStack()
+        try:
+            received = opened.enter_context(
+                channel.received(connection, self.settings.read_timeout_s)
+            )
+        except (FrameError, OSError) as error:
+            connection.close()
+            log.event(logging.ERROR, f"cannot read a request: {error}")
+            return None
+        return Call(connection, received, opened, time.time())
+
+    def _waiting(self, call: Call, network: str) -> Waiting:
+        wait_s = self.settings.ipam_wait_s
+        return Waiting(
+            go_on=partial(self._take_turn, call, network),
+            give_up=partial(self._go_without, call, network),
+            hang_up=call.hang_up,
+            until=time.monotonic()
+            + (min(wait_s, DEL_WAITS_S) if call.command == Command.DEL else wait_s),
+        )
+
+    def _go_without(self, call: Call, network: str) -> None:
+        """Do a DEL without IPAM, which is asked later; answer others that they must come again."""
+        if call.command == Command.DEL:
+            self._take_turn(call, None)
+        else:
+            self._turn_away(call, f"too many calls of network {network!r} wait for its IPAM")
+
+    def _take_turn(self, call: Call, network: str | None) -> None:
+        """Answer after those of the same attachment; a lane of the network is left at the end."""
+        work = partial(self._answer_in_lane, call, network)
+        if call.command not in _ATTACHMENT:
+            work()
+            return
+        key = queue.key_of(call.received.request.environment)
+        if not self.turns.after_others(key, work, self.settings.waiting):
+            self._turn_away(call, "too many requests wait on this node")
+            if network is not None:
+                self.lanes.leave(network)
+
+    def _turn_away(self, call: Call, why: str) -> None:
+        log.event(logging.WARNING, f"a request is not taken: {why}")
+        with suppress(OSError), call.connection, call.opened:
+            stdout = _busy(why, call.command)
+            self.metrics.called("", 0.0, {}, 1, stdout)
+            channel.send_answer(call.connection, stdout, 1, self.settings.read_timeout_s)
+
+    def _answer_in_lane(self, call: Call, network: str | None) -> None:
+        try:
+            self._answer(call, network)
+        finally:
+            if network is not None:
+                self.lanes.leave(network)
+
+    def _answer(self, call: Call, network: str | None) -> None:
+        with call.connection:
+            with call.opened:  # no descriptor of the pod's outlives the answer
+                if self.is_stopping():
+                    return  # as with `hang_up`
+                if call.command != Command.DEL and channel.has_gone(call.connection):
+                    # an ADD's DEL may have been before it, and a GC's list is old by now
+                    told = f"{call.command} is not begun: its caller has gone"
+                    log.event(logging.WARNING, told)
+                    return
+                started = time.monotonic()
+                with log.timed() as steps:
+                    stdout, status = self._answered(call, network)
+                took_s = time.monotonic() - started
+            try:
+                channel.send_answer(call.connection, stdout, status, self.settings.read_timeout_s)
+            except OSError as error:
+                log.event(logging.WARNING, f"nobody took an answer: {error}")
+        # the pod need not wait for this
+        self.metrics.called(call.command, took_s, steps, status, stdout)
+
+    def _answered(self, call: Call, network: str | None) -> tuple[bytes, int]:
+        request, host = call.received.request, self.settings.host
+        command, environment = call.command, request.environment
+        why_not = self._why_not(call, network)
+        if why_not:
+            return _busy(why_not, command), 1
+        path = environment.get("CNI_NETNS", "")
+        if path and call.received.netns is None and Path(path).exists():
+            if command != Command.DEL:
+                found = f"only the agent finds {path!r}: both must see the same files"
+                return _busy(found, command), 1
+            environment = queue.without_unproven_netns(environment, host)
+        agency = dispatch.Agency(
+            call.received.netns,
+            call.caller if command == Command.GC else None,
+            self.leases.keeper(call.attachment, asks_first=network is not None),
+        )
+        asks = cluster.asks(host) if command == Command.ADD else ()
+        answer = dispatch.answer(environment, request.stdin, host, asks, agency)
+        self.leases.forget_if_gone(call.attachment)
+        if command == Command.DEL and answer.status:
+            kept = self._kept(request)
+            if kept:
+                return kept
+        return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
+
+    def _kept(self, request: Request) -> tuple[bytes, int] | None:
+        """Keep a DEL whose record cannot be read now, and answer it; None for another's fault."""
+        variables = request.environment
+        container_id, ifname = variables.get("CNI_CONTAINERID", ""), variables.get("CNI_IFNAME", "")
+        try:
+            records.read(self.settings.host, container_id, ifname)
+        except records.UnreadableRecordError as error:
+            fault = self.queue.keep(request)
+            if fault:
+                return _busy(f"{error.message}; nor can the DEL be kept: {fault}"), 1
+            log.event(logging.ERROR, f"a DEL is kept for later: {error.message}")
+            return b"", 0
+        except MachineError:
+            pass
+        return None
+
+    def _why_not(self, call: Call, network: str | None) -> str:
+        """Say why an ADD, or STATUS of one, must wait for what is to be undone before it."""
+        if call.command == Command.ADD:
+            key = queue.key_of(call.received.request.environment)
+            keeper = self.leases.keeper(call.attachment, asks_first=False)
+            left = self.queue.replay(key, self.settings.host, keeper)
+            if left:
+                return f"a DEL of this attachment is not done yet: {left}"
+        if not self.leases or call.command not in {Command.ADD, Command.STATUS}:
+            return ""
+        if network is not None and not self.leases.has_room(network):
+            return f"IPAM has not taken {self.settings.waiting} addresses of {network!r} back"
+        if call.command == Command.ADD:
+            left = self.leases.settle(network, call.pod, call.attachment)
+            if left:
+                return (
+                    f"the addresses of an earlier pod of this name are not given back yet: {left}"
+                )
+        return ""
+
+
+def _busy(why: str, command: str = "") -> bytes:
+    is_status = command == Command.STATUS
+    code = ErrorCode.NOT_AVAILABLE if is_status else ErrorCode.TRY_AGAIN_LATER
+    error = CniError(code, f"cannot serve this now: {why}; try again later")
+    return (json.dumps(error_json(CURRENT_VERSION, error)) + "\n").encode()

@@ -1,0 +1,140 @@
+"""Who may run IPAM now: few calls at once, of one network fewer; the others stand in line."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+Work = Callable[[], object]
+
+
+class Entry(Enum):
+    """What became of who wanted a lane."""
+
+    ENTERED = "it has one, and must leave it"
+    WAITS = "it stands in line, and will be called"
+    FULL = "neither: too many stand in line"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call in line: what is done once it has a lane, or when it has waited long enough.
+
+    `hang_up` is for when neither will be.
+    """
+
+    go_on: Work
+    give_up: Work
+    hang_up: Work
+    until: float
+
+
+class Lanes:
+    """There are `total`; a network may have half of what the others leave, and one at least.
+
+    So one whose IPAM hangs has half of all, a second one half of the rest, and a lane stays for
+    who comes then. Who waits holds no thread: `give` has one do what is due. Of each network `most`
+    may wait; where four times as many do in all, one of each.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        most: int,
+        give: Callable[[Work], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total: Final = total
+        self._most: Final = most
+        self._give: Final = give
+        self._clock: Final = clock
+        self._changed: Final = threading.Lock()
+        self._held: Final[dict[str, int]] = {}
+        self._lines: Final[dict[str, deque[Waiting]]] = {}
+
+    def enter(self, network: str, waiting: Waiting | None = None) -> Entry:
+        """Take a lane; where none is free stand in line, unless nobody would wait."""
+        with self._changed:
+            if network not in self._lines and self._is_free(network):
+                self._take(network)
+                return Entry.ENTERED
+            if waiting is None or not self._has_room(network):
+                return Entry.FULL
+            self._lines.setdefault(network, deque()).append(waiting)
+            return Entry.WAITS
+
+    def leave(self, network: str) -> None:
+        """Give the lane back, to whoever is next in line."""
+        with self._changed:
+            self._held[network] -= 1
+            if not self._held[network]:
+                del self._held[network]
+            called = list(self._called())
+        for waiting in called:
+            self._give(waiting.go_on)
+
+    @contextmanager
+    def entered(self, network: str) -> Iterator[bool]:
+        """Have a lane within the block, or be told that none is free."""
+        is_entered = self.enter(network) is Entry.ENTERED
+        try:
+            yield is_entered
+        finally:
+            if is_entered:
+                self.leave(network)
+
+    def give_up_late(self) -> None:
+        """Have those answered that have waited for as long as they would."""
+        now = self._clock()
+        with self._changed:
+            late = [one for line in self._lines.values() for one in line if one.until <= now]
+            for network, line in list(self._lines.items()):
+                self._keep(network, deque(one for one in line if one.until > now))
+        for waiting in late:
+            self._give(waiting.give_up)
+
+    def close(self) -> None:
+        """Hang up on all that stand in line."""
+        with self._changed:
+            left = [one for line in self._lines.values() for one in line]
+            self._lines.clear()
+        for waiting in left:
+            waiting.hang_up()
+
+    def pause_s(self) -> float | None:
+        """Return when the next will have waited long enough; None where nobody waits."""
+        with self._changed:
+            first = min((one.until for line in self._lines.values() for one in line), default=None)
+        return None if first is None else max(0.0, first - self._clock())
+
+    def _is_free(self, network: str) -> bool:
+        own = self._held.get(network, 0)
+        left = self._total - (sum(self._held.values()) - own)
+        return own < left and own < max(1, left // 2)
+
+    def _has_room(self, network: str) -> bool:
+        own = len(self._lines.get(network, ()))
+        in_all = sum(map(len, self._lines.values()))
+        return own < (self._most if in_all < 4 * self._most else 1)
+
+    def _take(self, network: str) -> None:
+        self._held[network] = self._held.get(network, 0) + 1
+
+    def _called(self) -> Iterator[Waiting]:
+        """Yield who has a lane now: a network that has fewer comes first."""
+        while free := [network for network in self._lines if self._is_free(network)]:
+            network = min(free, key=lambda one: self._held.get(one, 0))
+            self._take(network)
+            line = self._lines[network]
+            yield line.popleft()
+            self._keep(network, line)
+
+    def _keep(self, network: str, line: deque[Waiting]) -> None:
+        if line:
+            self._lines[network] = line
+        else:
+            self._lines.pop(network, None)

@@ -1,0 +1,253 @@
+"""Addresses that IPAM has not taken back yet: which there are, and when it is asked again.
+
+Each is a record without a plan. DEL, GC and the watch leave it here; here alone IPAM is asked for
+what no request waits for: one call of a network at a time, later each time that one fails.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import Final
+
+from sriovbond import log, records, release
+from sriovbond.agent.lanes import Lanes
+from sriovbond.agent.settings import Settings
+from sriovbond.bond.happenings import Happening, Kind
+from sriovbond.commands import keeping
+from sriovbond.errors import SriovbondError
+from sriovbond.records import Record
+from sriovbond.release import Keeper
+
+HANDS: Final = 2
+_BUSY_S: Final = 1.0  # until a lane is free
+_SETTLED_S: Final = 5.0
+_LOOK_S: Final = 300.0
+_GIVEN_UP_S: Final = 86_400.0
+"""How long IPAM is asked for what no record says that it reserved."""
+
+
+@dataclass(slots=True)
+class _Network:
+    """The keys of a network, in order, and when IPAM may be asked for the first."""
+
+    keys: deque[str] = field(default_factory=deque)
+    until: float = 0.0
+    wait_s: float = 0.0
+    is_busy: bool = False
+
+
+class Leases:
+    """Any thread may call; `tell` is told of what is kept, and of its end."""
+
+    def __init__(
+        self, settings: Settings, lanes: Lanes, tell: Callable[[Happening], object]
+    ) -> None:
+        self._host: Final = settings.host
+        self._first_s: Final = settings.retry_s
+        self._most_s: Final = settings.retry_most_s
+        self._room: Final = settings.waiting
+        self._lanes: Final = lanes
+        self._tell: Final = tell
+        self._changed: Final = threading.Condition()
+        self._kept: Final[dict[str, Record]] = {}
+        self._told: Final[set[str]] = set()
+        self._given_back: Final[set[str]] = set()  # at this moment
+        self._networks: Final[dict[str, _Network]] = {}
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Begin with what stands on the disk."""
+        for work in (self._look, *[self._go_on] * HANDS):
+            run = copy_context().run
+            threading.Thread(target=run, args=(work,), name="leases", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask no more; what is asked ends by itself."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def keeper(self, key: str, *, asks_first: bool) -> Keeper:
+        """Return what a call for the attachment needs; IPAM is not asked twice at once."""
+        return Keeper(self.keep, self._takes, asks_first and key not in self._given_back)
+
+    def has_room(self, network: str) -> bool:
+        """Tell whether one more of the network is kept."""
+        known = self._networks.get(network)
+        return known is None or len(known.keys) < self._room
+
+    def _takes(self, record: Record) -> bool:
+        return record.key in self._kept or self.has_room(record.network)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many there are, by network."""
+        with self._changed:
+            return {name: len(one.keys) for name, one in self._networks.items()}
+
+    def keep(self, record: Record, why: str) -> None:
+        """Take a record; `why` IPAM has just not taken its addresses back, empty if not asked."""
+        with self._changed:
+            if self._is_stopping or not record.ipam:
+                return
+            network = self._networks.setdefault(record.network, _Network())
+            if record.key not in self._kept:
+                network.keys.append(record.key)
+            self._kept[record.key] = record
+            if why and network.until <= time.monotonic():
+                self._put_off(network)
+            self._changed.notify_all()
+        if why:
+            self._tell_kept(record, why)
+
+    def forget_if_gone(self, key: str) -> None:
+        """Take note that a call may have done it."""
+        if key in self._kept and not records.exists(self._host, key):
+            self._forget(key)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def settle(self, network: str | None, pod: tuple[str, str], key: str) -> str:
+        """Give back now what an earlier pod of that name holds, or this attachment; say why not.
+
+        Some IPAM plugins key their leases by the pod's name. The caller has a lane.
+        """
+
+        def concerned() -> list[Record]:
+            return [one for one in self._kept.values() if _concerns(one, network, pod, key)]
+
+        def is_free() -> bool:
+            return self._given_back.isdisjoint(one.key for one in concerned())
+
+        with self._changed:
+            if not self._changed.wait_for(is_free, _SETTLED_S):
+                return "IPAM is being asked to take them back"
+            mine = concerned()
+            self._given_back.update(one.key for one in mine)
+        faults = [self._given_back_now(one.key) for one in mine]
+        return next(filter(None, faults), "")
+
+    def _look(self) -> None:
+        """Take what others leave on the disk: an agent before this one, thin mode."""
+        while not self._is_stopping:
+            try:
+                for record in records.read_all(self._host)[0]:
+                    if record.plan is None and record.key not in self._kept:
+                        self.keep(record, "")
+            except SriovbondError as error:
+                log.event(logging.ERROR, error.message)
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_stopping, _LOOK_S)
+
+    def _go_on(self) -> None:
+        while (name := self._next()) is not None:
+            self._ask(name)
+
+    def _next(self) -> str | None:
+        """Wait for a network that may be asked, and have it; None at the end."""
+        with self._changed:
+            while not self._is_stopping:
+                idle = {name: one for name, one in self._networks.items() if not one.is_busy}
+                name = min(idle, key=lambda one: idle[one].until, default=None)
+                pause_s = idle[name].until - time.monotonic() if name is not None else None
+                if name is not None and pause_s is not None and pause_s <= 0:
+                    idle[name].is_busy = True
+                    return name
+                self._changed.wait(pause_s)
+        return None
+
+    def _ask(self, name: str) -> None:
+        """Have IPAM take the first of a network back."""
+        with self._lanes.entered(name) as is_entered:
+            key = self._first(name) if is_entered else ""
+            fault = self._given_back_now(key) if key else ""
+        with self._changed:
+            network = self._networks.get(name, _Network())
+            network.is_busy = False
+            if not key:
+                network.until = time.monotonic() + _BUSY_S
+            elif fault:
+                network.keys.rotate(-1)
+                self._put_off(network)
+            else:
+                network.wait_s = 0.0
+            self._changed.notify_all()
+
+    def _first(self, name: str) -> str:
+        """Mark the first of a network that nobody else has, and return it."""
+        with self._changed:
+            keys = self._networks.get(name, _Network()).keys
+            key = next((one for one in keys if one not in self._given_back), "")
+            self._given_back.update({key} - {""})
+            return key
+
+    def _given_back_now(self, key: str) -> str:
+        """Have IPAM take one back that is marked so; return why it does not."""
+        record = self._kept.get(key)
+        try:
+            if record:
+                self._give_back(key, record)
+        except Exception as error:  # noqa: BLE001 - the others must have their turn
+            fault = error.message if isinstance(error, SriovbondError) else repr(error)
+            if record:
+                self._tell_kept(record, fault)
+            return fault
+        finally:
+            with self._changed:
+                self._given_back.discard(key)
+                self._changed.notify_all()
+        return ""
+
+    def _give_back(self, key: str, record: Record) -> None:
+        standing = records.read_by_key(self._host, key)
+        if standing is None or standing.plan or not standing.ipam:
+            self._forget(key)
+            return
+        with log.logged_to(None, self._host.logs, **record.subject.fields):
+            try:
+                release.release_ipam(self._host, standing.ipam)
+            except SriovbondError as error:
+                if not self._is_given_up(standing):
+                    raise
+                log.event(logging.ERROR, f"given up, it may never have been: {error.message}")
+        with records.locked(self._host, record.container_id, record.ifname):
+            if records.read_by_key(self._host, key) == standing:
+                records.remove(self._host, standing)
+        if key in self._told:
+            self._say(Kind.ADDRESSES_RETURNED, record, "IPAM has taken its addresses back")
+        self._forget(key)
+
+    def _is_given_up(self, record: Record) -> bool:
+        age_s = time.time() - keeping.written_at(self._host, record)
+        return record.namespace == keeping.NOWHERE and age_s > _GIVEN_UP_S
+
+    def _put_off(self, network: _Network) -> None:
+        network.wait_s = min(2 * network.wait_s, self._most_s) if network.wait_s else self._first_s
+        network.until = time.monotonic() + network.wait_s
+
+    def _forget(self, key: str) -> None:
+        with self._changed:
+            record = self._kept.pop(key, None)
+            self._told.discard(key)
+            network = self._networks.get(record.network) if record else None
+            if record and network and key in network.keys:
+                network.keys.remove(key)
+            if record and network and not network.keys:
+                del self._networks[record.network]
+
+    def _tell_kept(self, record: Record, why: str) -> None:
+        if record.key not in self._told:
+            self._told.add(record.key)
+            self._say(Kind.ADDRESSES_KEPT, record, f"its addresses are given back later: {why}")
+
+    def _say(self, kind: Kind, record: Record, text: str) -> None:
+        self._tell(Happening(kind, record.subject, f"{record.ifname}: {text}", time.time()))
+
+
+def _concerns(record: Record, network: str | None, pod: tuple[str, str], key: str) -> bool:
+    is_same_pod = all(pod) and record.pod[:2] == pod and record.network == network
+    return is_same_pod or record.key == key

@@ -1,0 +1,92 @@
+"""Answers probes at an address and in a thread of their own, whatever the agent's work does."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import Final
+
+from sriovbond import health, log
+from sriovbond.agent import pages
+from sriovbond.agent.address import Address
+from sriovbond.agent.pages import Page, Pages, verdict
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+
+ALIVE, READY = "/livez", "/readyz"
+_CONNECTIONS: Final = 256
+_BACKLOG: Final = 1024
+_TIMEOUT_S: Final = 2.0
+_LOOK_S: Final = 2.0
+_OLD_S: Final = 1.0
+
+
+class Readiness:
+    """Whether an ADD could succeed, looked at by a thread of its own: a disk may never answer."""
+
+    def __init__(self, host: Host, remarks: Callable[[], str] = lambda: "") -> None:
+        self._host: Final = host
+        self._remarks: Final = remarks
+        self._changed: Final = threading.Condition()
+        self._looking_since: float | None = None
+        self._seen_at = float("-inf")
+        self._reasons = ""
+
+    def page(self) -> Page:
+        """Return the page of the probe, within a few seconds."""
+        with self._changed:
+            if self._looking_since is None and time.monotonic() > self._seen_at + _OLD_S:
+                self._looking_since = time.monotonic()
+                run = copy_context().run
+                threading.Thread(
+                    target=run, args=(self._look,), name="readiness", daemon=True
+                ).start()
+            self._changed.wait_for(lambda: self._looking_since is None, _LOOK_S)
+            since, reasons = self._looking_since, self._reasons
+        if since is not None:
+            late_s = time.monotonic() - since
+            return verdict(f"the files of this node have not been read for {late_s:.0f} s")
+        return verdict(reasons) if reasons else Page(f"ok\n{self._remarks()}".encode())
+
+    def _look(self) -> None:
+        try:
+            reasons = "; ".join(health.reasons_against_add(self._host))
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            reasons = f"a fault of sriovbond: {type(error).__name__}: {error}"
+        with self._changed:
+            self._reasons, self._seen_at, self._looking_since = reasons, time.monotonic(), None
+            self._changed.notify_all()
+
+
+class Probes:
+    """Listens as soon as it can: the port may be another program's for now."""
+
+    def __init__(
+        self, address: Address, asked: Mapping[str, Callable[[], Page]], owner: int
+    ) -> None:
+        self._address: Final = address
+        self._asked: Final = asked
+        self._owner: Final = owner
+        self._pages: Pages | None = None
+        self._told = ""
+
+    def listen(self) -> None:
+        """Listen, unless it does; where that cannot be, tell it once. Call it again then."""
+        if self._pages:
+            return
+        try:
+            listening = pages.listen(self._address, self._owner, "answer probes", _BACKLOG)
+        except MachineError as error:
+            if error.message != self._told:
+                self._told = error.message
+                log.event(logging.ERROR, f"{error.message}; kubelet takes the agent for dead")
+            return
+        self._pages = Pages(listening, self._asked, _TIMEOUT_S, _CONNECTIONS)
+        if self._told:
+            log.event(logging.INFO, f"probes are answered at {self._address}")
+
+    def close(self) -> None:
+        """Answer no more."""
+        if self._pages:
+            self._pages.close()

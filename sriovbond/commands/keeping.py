@@ -1,0 +1,48 @@
+"""What a record keeps of a request: how IPAM was asked, and for which pod."""
+
+from sriovbond.cni.request import CniRequest
+from sriovbond.host import Host
+from sriovbond.records import IpamCall, Record
+
+NOWHERE = (0, 0, 0)
+"""The namespace of a record that no ADD wrote."""
+
+
+def ipam_call(request: CniRequest) -> IpamCall:
+    """Return what IPAM is asked with."""
+    environment = {name: _writable(text) for name, text in request.environment.items()}
+    return IpamCall(request.stdin.decode("utf-8", "replace"), environment)
+
+
+def pod(request: CniRequest) -> tuple[str, str, str]:
+    """Return namespace, name and uid of the pod, as far as the runtime tells them."""
+    args = request.args
+    namespace, name, uid = (args.get(f"K8S_POD_{one}", "") for one in ("NAMESPACE", "NAME", "UID"))
+    return _writable(namespace), _writable(name), _writable(uid)
+
+
+def ipam_only(request: CniRequest, host: Host) -> Record:
+    """Return a record of IPAM's part alone, of an attachment that has no record."""
+    return Record(
+        network=request.network,
+        container_id=request.container_id,
+        ifname=request.ifname,
+        netns=_writable(request.netns),
+        namespace=NOWHERE,
+        boot_id=host.boot_id(),
+        plan=None,
+        ipam=ipam_call(request),
+        pod=pod(request),
+    )
+
+
+def written_at(host: Host, record: Record) -> float:
+    """Return when the record was last written, in seconds since the epoch; 0 where it is gone."""
+    try:
+        return (host.records / f"{record.key}.json").lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

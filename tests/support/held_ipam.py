@@ -1,0 +1,66 @@
+"""A scripted IPAM plugin that takes as long as a test wants, and calls with it by the shim."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.shims import Shim
+
+IPAM = """#!/bin/sh
+cat >/dev/null
+echo "$CNI_COMMAND $CNI_CONTAINERID start" >>{folder}/calls
+while [ -e {folder}/hold-$CNI_CONTAINERID ]; do sleep 0.02; done
+echo "$CNI_COMMAND $CNI_CONTAINERID end" >>{folder}/calls
+[ ! -e {folder}/fail ]
+"""
+
+
+def stdin(**keys: object) -> bytes:
+    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
+    return json.dumps(config).encode()
+
+
+def kept(shim: Shim) -> list[str]:
+    """Return the records that stand, here of addresses that are to be given back."""
+    return sorted(path.name for path in (shim.state / "records").glob("*.json"))
+
+
+def code_of(done: subprocess.CompletedProcess[bytes]) -> int:
+    assert done.returncode == 1, done
+    return int(json.loads(done.stdout)["code"])
+
+
+class Ipam:
+    """A scripted IPAM plugin that takes as long as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = stdin(ipam={"type": "scripted"})
+        program = folder / "scripted"
+        program.write_text(IPAM.format(folder=folder))
+        program.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @contextmanager
+    def held(self, container: str) -> Iterator[None]:
+        """Let the plugin wait for this container within the block."""
+        (self.folder / f"hold-{container}").touch()
+        yield
+        (self.folder / f"hold-{container}").unlink()
+
+    def delete(
+        self, shim: Shim, container: str, network: str = "net"
+    ) -> subprocess.CompletedProcess[bytes]:
+        return self.call(shim, "DEL", container, network)
+
+    def call(
+        self, shim: Shim, command: str, container: str, network: str = "net", **given: str | None
+    ) -> subprocess.CompletedProcess[bytes]:
+        config = stdin(name=network, ipam={"type": "scripted"})
+        path = str(self.folder)
+        return shim.run(command, config, (), CNI_CONTAINERID=container, CNI_PATH=path, **given)

@@ -1,0 +1,265 @@
+"""One network's IPAM hangs: what other networks, its own calls and the probes have of it."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from sriovbond import records
+from sriovbond.commands import keeping
+from sriovbond.host import Host
+from sriovbond.records import IpamCall, Record
+from tests.support.agents import an_agent, wait_for
+from tests.support.held_ipam import Ipam, code_of, kept, stdin
+from tests.support.shims import Shim, variables
+
+AT_ONCE = 16
+
+
+@pytest.fixture
+def crowd() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as threads:
+        yield threads
+
+
+@contextmanager
+def hanging(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor, network: str, count: int = AT_ONCE
+) -> Iterator[None]:
+    """Have DELs of a network hang in IPAM, as many as may, within the block."""
+    names = [f"{network}{number}" for number in range(count)]
+    holds = [ipam.folder / f"hold-{name}" for name in names]
+    for hold in holds:
+        hold.touch()
+    before = len(ipam.calls())
+    calls = [crowd.submit(ipam.delete, shim, name, network) for name in names]
+    wait_for(lambda: len(ipam.calls()) > before)
+    time.sleep(0.5)
+    try:
+        yield
+    finally:
+        for hold in holds:
+            hold.unlink()
+        for call in calls:
+            assert call.result().returncode == 0
+
+
+def test_a_network_whose_ipam_hangs_holds_no_other_up(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    with (
+        an_agent(shim, watch=False),
+        hanging(shim, ipam, crowd, "a"),
+        hanging(shim, ipam, crowd, "b"),
+    ):
+        running = len(ipam.calls())
+        started = time.monotonic()
+        with_ipam = ipam.delete(shim, "c0", "c")
+        without = shim.run("DEL", stdin(name="d"))
+        refused = shim.run("ADD", stdin(name="d"))
+        took_s = time.monotonic() - started
+
+    assert running == 4 + 2
+    assert (with_ipam.returncode, without.returncode, code_of(refused)) == (0, 0, 5)
+    assert with_ipam.stderr == without.stderr == b""
+    assert took_s < 3
+
+
+def test_250_calls_of_a_network_with_a_slow_ipam_all_succeed(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    program = ipam.folder / "scripted"
+    program.write_text(f"#!/bin/sh\nsleep 0.1\necho $CNI_CONTAINERID >>{ipam.folder}/calls\n")
+    with an_agent(shim, watch=False):
+        done = list(crowd.map(lambda number: ipam.delete(shim, f"pod{number}"), range(250)))
+
+        assert [one.stdout for one in done if one.returncode] == []
+        wait_for(lambda: len(ipam.calls()) == 250)
+        wait_for(lambda: kept(shim) == [])
+
+
+def test_who_stands_in_line_for_too_long_is_told_to_come_again_and_a_del_is_done(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, watch=False, ipam_wait_s=0.5), hanging(shim, ipam, crowd, "a", 4):
+        adding = crowd.submit(ipam.call, shim, "ADD", "more", "a")
+        asking = crowd.submit(ipam.call, shim, "STATUS", "more", "a")
+        deleted = ipam.delete(shim, "last", "a")
+
+        assert code_of(adding.result()) == 11
+        assert "too many calls of network 'a' wait for its IPAM" in adding.result().stdout.decode()
+        assert code_of(asking.result()) == 50
+        assert (deleted.returncode, deleted.stderr) == (0, b"")
+        assert kept(shim) == ["last@bond0.json"]
+        assert not any("last" in call for call in ipam.calls())
+
+
+def test_a_line_that_is_full_turns_its_own_network_away_alone(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, watch=False, waiting=2), hanging(shim, ipam, crowd, "a", 6):
+        added = ipam.call(shim, "ADD", "more", "a")
+        other = ipam.delete(shim, "b0", "b")
+
+    assert code_of(added) == 11
+    assert (other.returncode, other.stderr) == (0, b"")
+
+
+def test_a_stop_hangs_up_on_those_in_line_and_their_dels_are_queued(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, watch=False) as agent, hanging(shim, ipam, crowd, "a", 6):
+        agent.process.terminate()
+        wait_for(lambda: len(shim.queued()) == 2)
+
+
+def test_queued_dels_of_a_network_that_hangs_hold_no_other_up(shim: Shim, ipam: Ipam) -> None:
+    for number in range(12):
+        (ipam.folder / f"hold-a{number}").touch()
+        ipam.delete(shim, f"a{number}", "a")
+    ipam.delete(shim, "b0", "b")
+
+    with an_agent(shim, watch=False):
+        wait_for(lambda: shim.queued() == [])
+        wait_for(lambda: "DEL b0 end" in ipam.calls())
+        wait_for(lambda: len(kept(shim)) == 12)
+        for number in range(12):
+            (ipam.folder / f"hold-a{number}").unlink()
+        wait_for(lambda: kept(shim) == [])
+
+
+def test_a_del_whose_ipam_fails_succeeds_and_its_addresses_are_given_back_later(
+    shim: Shim, ipam: Ipam
+) -> None:
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False, retry_s=0.3) as agent:
+        done = ipam.delete(shim, "pod1")
+        again = ipam.delete(shim, "pod1")
+        asked = ipam.call(shim, "STATUS", "pod1", CNI_IFNAME=None)
+        standing = kept(shim)
+        (ipam.folder / "fail").unlink()
+        wait_for(lambda: kept(shim) == [])
+        wait_for(lambda: "kind=BondAddressesReturned" in agent.said)
+
+    assert (done.returncode, done.stderr, again.returncode) == (0, b"", 0)
+    assert standing == ["pod1@bond0.json"]
+    assert asked.returncode == 1  # by the plugin, and by the driver that is lacking here
+    assert agent.said.count("kind=BondAddressesKept") == 1
+
+
+def test_what_is_kept_survives_the_agent(shim: Shim, ipam: Ipam) -> None:
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False):
+        ipam.delete(shim, "pod1")
+    (ipam.folder / "fail").unlink()
+
+    with an_agent(shim, watch=False):
+        wait_for(lambda: kept(shim) == [])
+
+    assert ipam.calls()[-1] == "DEL pod1 end"
+
+
+ARGS = "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=pod"
+
+
+@pytest.mark.parametrize(
+    ("network", "args", "is_first"),
+    [("net", ARGS, True), ("other", ARGS, False), ("net", f"{ARGS}2", False), ("net", "", False)],
+)
+def test_addresses_of_an_earlier_pod_of_a_name_are_given_back_before_its_add(
+    shim: Shim, ipam: Ipam, network: str, args: str, *, is_first: bool
+) -> None:
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False):
+        ipam.call(shim, "DEL", "old", CNI_ARGS=ARGS)
+        refused = ipam.call(shim, "ADD", "new", network, CNI_ARGS=args)
+        (ipam.folder / "fail").unlink()
+        ipam.call(shim, "ADD", "new", network, CNI_ARGS=args)
+        standing = kept(shim)
+
+    assert (code_of(refused) == 11) == is_first
+    assert (standing == []) == is_first
+
+
+def test_a_network_with_too_many_kept_addresses_gets_no_more_and_others_do(
+    shim: Shim, ipam: Ipam
+) -> None:
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False, waiting=2):
+        done = [ipam.delete(shim, f"pod{number}", "a").returncode for number in range(3)]
+        added = ipam.call(shim, "ADD", "new", "a")
+        asked = ipam.call(shim, "STATUS", "new", "a")
+        again = ipam.delete(shim, "pod0", "a")
+        other = ipam.delete(shim, "other", "b")
+
+    assert done == [0, 0, 1]
+    assert code_of(added) == 11
+    assert "has not taken 2 addresses of 'a' back" in added.stdout.decode()
+    assert code_of(asked) == 50
+    assert (again.returncode, other.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize("command", ["GC", "STATUS", "CHECK"])
+def test_what_nobody_waits_for_any_more_is_not_begun(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor, command: str
+) -> None:
+    with an_agent(shim, watch=False) as agent:
+        with hanging(shim, ipam, crowd, "a", 4):
+            environment = {**variables(command), "CNI_PATH": str(ipam.folder)}
+            config = {"name": "a", "ipam": {"type": "scripted"}, "cni.dev/valid-attachments": []}
+            path = ipam.folder / "stdin"
+            path.write_bytes(stdin(**config))
+            with path.open("rb") as given:
+                asking = subprocess.Popen([shim.program], stdin=given, env=environment)
+            time.sleep(0.3)
+            asking.kill()
+            asking.wait()
+        wait_for(lambda: f"{command} is not begun: its caller has gone" in agent.said)
+
+    assert not any(call.startswith(command) for call in ipam.calls())
+
+
+def a_record(container: str) -> Record:
+    call = IpamCall(
+        stdin(ipam={"type": "scripted"}).decode(),
+        {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": "/nowhere"},
+    )
+    return Record("net", container, "bond0", "", keeping.NOWHERE, "", None, call)
+
+
+def test_a_gc_leaves_alone_what_was_written_after_it_was_sent(
+    shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
+) -> None:
+    host = Host(state=shim.state, run=shim.home / "run")
+    config = stdin(**{"cni.dev/valid-attachments": []})
+    with an_agent(shim, watch=False, workers=1, retry_s=60) as agent:
+        with ipam.held("busy"):
+            deleting = crowd.submit(ipam.delete, shim, "busy", "a")
+            wait_for(ipam.calls)
+            collecting = crowd.submit(shim.run, "GC", config)
+            time.sleep(0.3)
+            records.write(host, a_record("new"))
+        assert deleting.result().returncode == 0
+        assert collecting.result().returncode == 0
+
+    assert "left alone: it is newer than the list" in agent.said
+    assert kept(shim) == ["new@bond0.json"]
+
+
+def test_an_ipam_gc_is_ended_when_its_caller_goes(shim: Shim, ipam: Ipam) -> None:
+    config = stdin(ipam={"type": "scripted"}, **{"cni.dev/valid-attachments": []})
+    (ipam.folder / "hold-pod1").touch()
+    environment = {**variables("GC"), "CNI_PATH": str(ipam.folder)}
+    with an_agent(shim, watch=False) as agent:
+        with subprocess.Popen([shim.program], stdin=subprocess.PIPE, env=environment) as asking:
+            assert asking.stdin
+            asking.stdin.write(config)
+            asking.stdin.close()
+            wait_for(ipam.calls)
+            asking.kill()
+        wait_for(lambda: "nobody waits for it any more" in agent.said)
+
+    assert not any(call.endswith("end") for call in ipam.calls())

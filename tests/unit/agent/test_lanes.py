@@ -1,0 +1,126 @@
+from collections.abc import Callable
+
+from sriovbond.agent.lanes import Entry, Lanes, Waiting
+
+
+class Scene:
+    """Lanes, a clock to turn, and what was called."""
+
+    def __init__(self, total: int = 8, most: int = 4) -> None:
+        self.now = 0.0
+        self.called: list[str] = []
+        self.lanes = Lanes(total, most, lambda work: work(), lambda: self.now)
+
+    def enter(self, network: str, count: int) -> list[Entry]:
+        return [self.lanes.enter(network) for _ in range(count)]
+
+    def wait(self, network: str, name: str, until: float = 10.0) -> Entry:
+        def call(what: str) -> Callable[[], None]:
+            return lambda: self.called.append(f"{name} {what}")
+
+        waiting = Waiting(call("goes on"), call("gives up"), call("is hung up on"), until)
+        return self.lanes.enter(network, waiting)
+
+
+IN, WAITS, FULL = Entry.ENTERED, Entry.WAITS, Entry.FULL
+
+
+def test_a_network_has_half_of_what_the_others_leave_and_one_at_least() -> None:
+    scene = Scene()
+
+    entered = [scene.enter(name, 8).count(IN) for name in ("a", "b", "c", "d", "e")]
+
+    assert entered == [4, 2, 1, 1, 0]
+
+
+def test_one_lane_is_there_in_any_case() -> None:
+    scene = Scene(total=1)
+
+    assert scene.enter("a", 2) == [IN, FULL]
+
+
+def test_who_leaves_calls_the_next_in_line_in_order() -> None:
+    scene = Scene()
+    scene.enter("a", 4)
+    assert [scene.wait("a", name) for name in ("first", "second")] == [WAITS, WAITS]
+
+    scene.lanes.leave("a")
+
+    assert scene.called == ["first goes on"]
+    scene.lanes.leave("a")
+    assert scene.called == ["first goes on", "second goes on"]
+
+
+def test_nobody_goes_before_those_in_line() -> None:
+    scene = Scene()
+    scene.enter("a", 4)
+    scene.enter("b", 2)
+    scene.wait("b", "first")
+    for _ in range(4):
+        scene.lanes.leave("a")
+
+    assert scene.called == ["first goes on"]
+    assert scene.enter("b", 1) == [IN]
+
+
+def test_a_network_without_a_lane_is_called_first() -> None:
+    scene = Scene(total=2)
+    scene.enter("a", 1)
+    scene.enter("b", 1)
+    scene.wait("a", "a's")
+    scene.wait("c", "c's")
+
+    scene.lanes.leave("b")
+
+    assert scene.called == ["c's goes on"]
+
+
+def test_a_line_has_a_bound_and_so_have_all() -> None:
+    scene = Scene(total=2, most=2)
+    scene.enter("a", 1)
+    scene.enter("b", 1)
+
+    a_s = [scene.wait("a", "a") for _ in range(3)]
+    rest = [scene.wait(name, name) for name in "bbccdd"]
+    late = [scene.wait("e", "e") for _ in range(2)]
+
+    assert a_s == [WAITS, WAITS, FULL]
+    assert rest == [WAITS] * 6
+    assert late == [WAITS, FULL]
+
+
+def test_who_has_waited_long_enough_gives_up_and_the_others_stay() -> None:
+    scene = Scene()
+    scene.enter("a", 4)
+    scene.wait("a", "first", until=5.0)
+    scene.wait("a", "second", until=3.0)
+    assert scene.lanes.pause_s() == 3.0
+
+    scene.now = 4.0
+    scene.lanes.give_up_late()
+
+    assert scene.called == ["second gives up"]
+    assert scene.lanes.pause_s() == 1.0
+    scene.lanes.leave("a")
+    assert scene.called[1:] == ["first goes on"]
+    assert scene.lanes.pause_s() is None
+
+
+def test_all_in_line_are_hung_up_on_at_the_end() -> None:
+    scene = Scene()
+    scene.enter("a", 4)
+    scene.wait("a", "first")
+
+    scene.lanes.close()
+
+    assert scene.called == ["first is hung up on"]
+
+
+def test_a_lane_is_left_when_its_block_ends() -> None:
+    scene = Scene(total=1)
+
+    with scene.lanes.entered("a") as first, scene.lanes.entered("a") as second:
+        inside = (first, second)
+
+    assert inside == (True, False)
+    assert scene.enter("a", 1) == [IN]

@@ -1,0 +1,184 @@
+"""Probes of a real agent: whatever its work, its metrics and its neighbours do."""
+
+import contextlib
+import http.client
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from deviceinfo import Places
+from sriovbond.agent import asking, settings
+from sriovbond.agent.address import Address
+from sriovbond.agent.pages import verdict
+from sriovbond.agent.probes import Probes, Readiness
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+from tests.support.agents import an_agent, wait_for
+from tests.support.held_ipam import Ipam
+from tests.support.shims import Shim
+
+
+def a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def ask(port: int, path: str = "/livez") -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path)
+    with connection.getresponse() as answer:
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("metrics", ["", "unix:{home}/metrics.sock", "127.0.0.1:{taken}"])
+def test_probes_are_answered_wherever_the_metrics_are(shim: Shim, metrics: str) -> None:
+    port = a_free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = metrics.format(home=shim.home, taken=taken.getsockname()[1])
+        with an_agent(shim, watch=False, metrics=where, probes=f"127.0.0.1:{port}"):
+            alive, ready = ask(port), ask(port, "/readyz")
+
+    assert alive == (200, "ok\n")
+    assert ready[0] in {200, 503}
+
+
+def test_probes_are_well_while_all_workers_are_busy(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    port = a_free_port()
+    environ = {f"{settings.PREFIX}PROBES": f"127.0.0.1:{port}"}
+    with an_agent(shim, watch=False, workers=1, probes=f"127.0.0.1:{port}"):
+        with ipam.held("first"):
+            deleting = pool.submit(ipam.delete, shim, "first")
+            wait_for(ipam.calls)
+            started = time.monotonic()
+            answers = [ask(port), ask(port, "/readyz")]
+            alive = asking.ask_alive(settings.load(environ=environ))
+            took_s = time.monotonic() - started
+        assert deleting.result().returncode == 0
+
+    assert (answers[0], alive) == ((200, "ok\n"), ("ok\n", 0))
+    assert answers[1][0] in {200, 503}
+    assert took_s < 2
+
+
+def test_readiness_tells_of_addresses_that_are_kept_and_is_not_lost_for_them(
+    shim: Shim, ipam: Ipam
+) -> None:
+    port = a_free_port()
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False, probes=f"127.0.0.1:{port}"):
+        before = ask(port, "/readyz")[0]
+        ipam.delete(shim, "pod1")
+        status, text = ask(port, "/readyz")
+
+    assert status == before
+    assert status == 503 or "addresses that IPAM has not taken back: 1 of network 'net'" in text
+
+
+def test_no_agent_is_not_alive() -> None:
+    environ = {f"{settings.PREFIX}PROBES": f"127.0.0.1:{a_free_port()}"}
+
+    with pytest.raises(MachineError, match=r"no agent answers at '127\.0\.0\.1"):
+        asking.ask_alive(settings.load(environ=environ))
+
+
+def test_without_probes_the_socket_is_asked(shim: Shim) -> None:
+    environ = {
+        f"{settings.PREFIX}PROBES": "",
+        f"{settings.PREFIX}SOCKET": str(shim.socket),
+    }
+    with an_agent(shim, watch=False):
+        assert asking.ask_alive(settings.load(environ=environ))[1] == 0
+
+
+@contextmanager
+def served(fault: str = "") -> Iterator[int]:
+    port = a_free_port()
+    pages = {"/livez": lambda: verdict(fault)}
+    probes = Probes(Address("127.0.0.1", port), pages, os.geteuid())
+    probes.listen()
+    try:
+        yield port
+    finally:
+        probes.close()
+
+
+def test_a_loop_that_does_not_turn_is_told() -> None:
+    with served("the watch has not turned for 61 s") as port:
+        assert ask(port) == (503, "the watch has not turned for 61 s\n")
+
+
+def test_a_neighbour_who_connects_at_full_speed_keeps_no_probe_waiting() -> None:
+    stop = threading.Event()
+
+    def crowd(port: int) -> int:
+        count = 0
+        with ExitStack() as held:
+            while not stop.is_set() and count < 20_000:
+                with contextlib.suppress(OSError):
+                    connection = socket.create_connection(("127.0.0.1", port), 1)
+                    if count < 500:
+                        held.push(connection)  # and says nothing
+                    else:
+                        connection.close()
+                count += 1
+        return count
+
+    with served() as port, ThreadPoolExecutor(2) as pool:
+        crowds = [pool.submit(crowd, port) for _ in range(2)]
+        time.sleep(0.5)
+        answers, times = [], []
+        for _ in range(10):
+            started = time.monotonic()
+            answers.append(ask(port))
+            times.append(time.monotonic() - started)
+        stop.set()
+        assert min(one.result() for one in crowds) > 0
+
+    assert answers == [(200, "ok\n")] * 10
+    assert max(times) < 2
+
+
+def test_a_port_that_is_taken_is_told_once_and_listened_at_when_it_is_free(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        probes = Probes(Address("127.0.0.1", port), {"/livez": lambda: verdict("")}, 0)
+        probes.listen()
+        probes.listen()
+    probes.listen()
+    try:
+        assert ask(port) == (200, "ok\n")
+    finally:
+        probes.close()
+
+    told = capfd.readouterr().err
+    assert told.count("cannot answer probes at") == 1
+
+
+def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_path: Path) -> None:
+    modules = tmp_path / "modules" / os.uname().release
+    modules.mkdir(parents=True)
+    os.mkfifo(modules / "modules.dep")  # as long as nobody writes it, who reads it waits
+    places = Places(sysfs=tmp_path)
+    ready = Readiness(Host(places=places, modules=tmp_path / "modules", state=tmp_path))
+
+    started = time.monotonic()
+    first, second = ready.page(), ready.page()
+    took_s = time.monotonic() - started
+
+    assert (first.status, second.status) == (503, 503)
+    assert b"have not been read for 2 s" in first.content
+    assert took_s < 6
+    assert sum(one.name == "readiness" for one in threading.enumerate()) == 1
+    (modules / "modules.dep").write_text("kernel/drivers/net/bonding/bonding.ko:\n")
+    wait_for(lambda: b"bonding" not in ready.page().content)
