@@ -166,7 +166,10 @@ class Lookup:
         in_pod, on_host, found = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
         seen = Sources(home.netlink, found).seen(in_pod, on_host, type_)
-        later, upon = _later(found.networks, self.request), _upon(found.networks, self.request)
+        later, upon = (
+            _later(found.networks, self.request),
+            _upon(found.networks, self.request.ifname),
+        )
         return replace(seen, later=later, upon=upon), found
 
 
@@ -226,13 +229,13 @@ def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str
     return tuple(_words(one) for one in after if one.resource or one.device)
 
 
-def _upon(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str, ...]:
-    """Name the pod's networks that stand on this bond, and their plugins' types."""
+def _upon(networks: Sequence[NetworkRequest], ifname: str) -> tuple[str, ...]:
+    """Name the pod's networks that stand on the bond of this name, and their plugins' types."""
     return tuple(
         f"{_words(network)} ({plugin.get('type')})"
         for network in networks
         for plugin in network.plugins
-        if plugin.get("master") == request.ifname
+        if plugin.get("master") == ifname
     )
 
 

@@ -5,7 +5,7 @@ follows it cannot be told from garbage.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 HEADER: Final = struct.Struct("=HH")
@@ -42,7 +42,15 @@ def walk(payload: bytes, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
 
 def are_whole(payload: bytes, offset: int = 0) -> bool:
     """Tell whether the attributes from `offset` on fill the payload to its end."""
-    after = offset
-    for _, start, value in walk(payload, offset):
-        after = (start + len(value) + 3) & ~3
-    return after >= len(payload)
+    head, end = HEADER.size, len(payload)
+    while offset + head <= end:
+        after = offset + _read_head(payload, offset)[0]
+        if not offset + head <= after <= end:
+            return False
+        offset = (after + 3) & ~3
+    return offset >= end
+
+
+def bytes_of(found: Mapping[int, bytes]) -> int:
+    """Return the room that these attributes take: all that was read, if none was there twice."""
+    return sum((HEADER.size + len(payload) + 3) & ~3 for payload in found.values())

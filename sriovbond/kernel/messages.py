@@ -178,10 +178,8 @@ def are_vfs_whole(told: LinkMessage, body: bytes) -> bool:
     """
     if IFLA_NUM_VF not in told.attributes:
         return True
-    numbers = [number for number, _, _ in nla.walk(body, _LINK.size)]
-    listed = told.attributes.get(IFLA_VFINFO_LIST, b"")
-    is_own = len(set(numbers)) == len(numbers) and nla.are_whole(body, _LINK.size)
-    return is_own and nla.are_whole(listed)
+    is_all = nla.bytes_of(told.attributes) >= len(body) - _LINK.size
+    return is_all and nla.are_whole(told.attributes.get(IFLA_VFINFO_LIST, b""))
 
 
 def mac(payload: bytes) -> str:

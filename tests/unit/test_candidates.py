@@ -12,12 +12,14 @@ from deviceinfo import (
     Claim,
     DeviceId,
     Kind,
+    NetworkRequest,
     PodRef,
     Reading,
     Source,
     Statement,
     find_devices,
 )
+from sriovbond import candidates
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
 from sriovbond.candidates import Sources, standing
 from sriovbond.errors import KernelError
@@ -90,6 +92,24 @@ def test_a_vf_whose_pf_cannot_be_read_is_a_vf_still(
     assert member.pf is not None
     assert (member.pf.device, member.pf.name, member.settings) == (PF, None, None)
     assert "nothing is known of the PFs: cannot look at pf0: EIO" in capsys.readouterr().err
+
+
+def test_networks_that_stand_on_the_bond_are_known_by_their_master() -> None:
+    networks = (
+        a_network("default/sriov-a@net1", type="sriov"),
+        a_network("default/vlan@net3", type="vlan", master="bond0", linkInContainer=True),
+        a_network("default/other@net4", type="macvlan", master="bond1"),
+        a_network("default/list@net5", plugins=[{"type": "macvlan", "master": "bond0"}, {}]),
+    )
+
+    upon = candidates._upon(networks, "bond0")  # noqa: SLF001 - what gather hands on
+
+    assert upon == ("default/vlan@net3 (vlan)", "default/list@net5 (macvlan)")
+
+
+def a_network(name: str, **config: object) -> NetworkRequest:
+    network, _, interface = name.partition("@")
+    return NetworkRequest(network, interface, str(config.get("type")), None, None, config)
 
 
 class Deaf(Netlink):

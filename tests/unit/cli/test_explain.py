@@ -121,6 +121,19 @@ def test_a_namespace_may_be_spelled_by_a_link(host: Host, tmp_path: Path) -> Non
     assert explanation.find_pod(host, PodRef(netns=spelled)) == replace(ref, netns=spelled)
 
 
+def test_the_bonds_of_other_pods_are_the_neighbours(host: Host) -> None:
+    for name in ("nf1", "nf2"):
+        pod = ("default", name, "")
+        place = f"/run/netns/{name}"
+        record = Record("net", name, "bond0", place, (4, 5, 6), "", a_plan(), pod=pod)
+        records.write(host, record)
+
+    found = explanation._neighbours(host, PodRef(netns="/var/run/netns/nf1"))  # noqa: SLF001
+
+    assert [(one.whose, one.mode) for one in found] == [("bond0 of default/nf2", a_plan().mode)]
+    assert found[0].members == a_plan().members
+
+
 def test_a_pod_whose_namespace_nobody_knows_is_no_verdict(host: Host) -> None:
     with pytest.raises(MachineError, match="no cache of this node knows its namespace"):
         explanation.explain(host, PodRef("default", "typo"), a_netconf(), "sriovbond")
