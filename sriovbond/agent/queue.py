@@ -50,9 +50,12 @@ class Queue:
                     path.unlink()
 
     def waiting(self) -> list[str]:
-        """Return the attachments with a DEL in the queue, the oldest first."""
+        """Return the attachments with a DEL in the queue, the oldest first.
+
+        None of them where it cannot be read now: it is looked at again and again.
+        """
         found = []
-        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+        with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 with suppress(OSError):
                     if "@" in entry.name and not entry.name.startswith("."):

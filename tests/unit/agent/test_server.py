@@ -647,3 +647,14 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
     assert code_of(refused) == 11
     assert "a DEL is kept for later: cannot read the record" in agent.said
     assert "DEL c1 end" in ipam.calls()
+
+
+def test_a_queue_that_cannot_be_read_does_not_end_the_agent(shim: Shim) -> None:
+    with an_agent(shim, watch=False) as agent:
+        aside = shim.queue.rename(shim.state / "aside")
+        shim.queue.write_text("no folder")
+        (aside / "woken@bond0").touch()
+        (aside / "woken@bond0").rename(aside / "now@bond0")  # this wakes the agent's loop
+
+        assert shim.run("DEL", stdin()).returncode == 0
+        assert agent.stop() == 0
