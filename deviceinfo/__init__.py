@@ -10,7 +10,7 @@ from deviceinfo.device import (
     parse_address,
     parse_device_id,
 )
-from deviceinfo.find import KUBELET_TIMEOUT_S, Places, Search, find_devices
+from deviceinfo.find import KUBELET_TIMEOUT_S, Places, Search, find_devices, find_offered
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.merge import AllocatedDevice, Disagreement, PodDevices
 from deviceinfo.multus import read_scratch
@@ -52,6 +52,7 @@ __all__ = [
     "SriovCniEntry",
     "Statement",
     "find_devices",
+    "find_offered",
     "find_sandboxes",
     "parse_address",
     "parse_device_id",

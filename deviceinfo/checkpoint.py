@@ -1,7 +1,7 @@
 """What kubelet's device manager wrote down of its allocations: kubelet_internal_checkpoint."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,39 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
     if not pod.uid:
         return _problem(f"cannot find pod {pod} in {file}: it names pods by UID; give the UID")
     return _tell_apart(entries, pod.uid, file)
+
+
+def read_registered(file: Path) -> Reading:
+    """Read which devices device plugins have registered, given to a pod or not: those in health.
+
+    One statement a device; an id that is no network device by its form is passed over.
+    Source: writeCheckpoint in pkg/kubelet/cm/devicemanager/manager.go of Kubernetes.
+    """
+    try:
+        data = parse_object(read_path(file, _FILE_BYTES)).section("Data")
+        registered = data.section("RegisteredDevices").members
+    except FileNotFoundError:
+        return Reading(Source.CHECKPOINT, is_absent=True)
+    except UnreadableError as error:
+        return _problem(f"cannot read {file}: {error}")
+    if "RegisteredDevices" not in data.members:
+        data.blame("RegisteredDevices", "an object of lists")
+    faults = [*data.faults, *(f"{key} is no list" for key in _without_list(registered))]
+    if faults:
+        return _problem(f"cannot read all of {file}: {some_of(faults)}")
+    return Reading(Source.CHECKPOINT, tuple(_registered(registered)))
+
+
+def _without_list(registered: Mapping[str, object]) -> Iterator[str]:
+    yield from (key for key, ids in registered.items() if not isinstance(ids, list | None))
+
+
+def _registered(registered: Mapping[str, object]) -> Iterator[Statement]:
+    for resource, ids in registered.items():
+        for text in ids if isinstance(ids, list) else ():
+            device = parse_device_id(text) if isinstance(text, str) else None
+            if device:
+                yield Statement(Source.CHECKPOINT, device=device, resource=resource)
 
 
 def _problem(text: str) -> Reading:

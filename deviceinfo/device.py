@@ -110,6 +110,8 @@ class Device:
     """The RDMA devices made on it (`mlx5_2`)."""
     pci_class: int | None = None
     """Class code of a PCI function: base class, sub-class and interface, a byte each."""
+    has_functions: bool = False
+    """VFs or sub-functions were made of it, whose traffic goes through it."""
 
     @property
     def is_vf(self) -> bool:

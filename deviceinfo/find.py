@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from deviceinfo.checkpoint import read_checkpoint
+from deviceinfo.checkpoint import read_checkpoint, read_registered
 from deviceinfo.device import Bus, DeviceId
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.merge import PodDevices, is_answered, merge, tie
 from deviceinfo.multus import read_scratch
-from deviceinfo.podresources import read_claims, read_pod
+from deviceinfo.podresources import read_allocatable, read_claims, read_pod
 from deviceinfo.results import read_results
 from deviceinfo.sriovcni import read_cache
 from deviceinfo.statement import Ask, PodRef, Reading, Source, Statement
@@ -100,6 +100,20 @@ class Search:
 def find_devices(pod: PodRef, places: Places, *handed_in: Reading) -> PodDevices:
     """Return the pod's devices by what all sources of this node say; never raises for these."""
     return Search(pod, places).conclude(*handed_in)
+
+
+def find_offered(
+    places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
+) -> tuple[Reading, Reading]:
+    """Return which devices device plugins offer on this node, by kubelet and by its checkpoint.
+
+    They are statements without a pod; never raises for these.
+    """
+    ask = partial(read_allocatable, timeout_s=kubelet_timeout_s)
+    return (
+        _guarded(Source.KUBELET, ask, places.pod_resources),
+        _guarded(Source.CHECKPOINT, read_registered, places.checkpoint),
+    )
 
 
 def _guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:

@@ -121,6 +121,21 @@ def read_claims(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading
     return _ask(socket, pod, timeout_s, answer)
 
 
+def read_allocatable(socket: Path, *, timeout_s: float = 2.0) -> Reading:
+    """Ask kubelet which devices device plugins offer on this node, given to a pod or not.
+
+    One statement a device, with its resource; no pod's. Devices of DRA drivers are not among them.
+    Takes `timeout_s` at most; the first call in a process imports grpc before.
+    """
+
+    def answer(kubelet: _Kubelet) -> Reading:
+        reader = _Reader(kubelet.deadline)
+        statements = reader.statements([kubelet.offered()])
+        return Reading(Source.KUBELET, statements=statements, problems=tuple(reader.faults))
+
+    return _answered(socket, "its device plugins", timeout_s, answer)
+
+
 class _UnansweredError(Exception):
     """Says in words why kubelet tells nothing."""
 
@@ -136,17 +151,27 @@ class _CallError(_UnansweredError):
 def _ask(
     socket: Path, pod: PodRef, timeout_s: float, answer: "Callable[[_Kubelet], Reading]"
 ) -> Reading:
-    asked = f"cannot ask kubelet on {_quoted(str(socket))} about pod {_printable(str(pod))}"
+    about = f"pod {_printable(str(pod))}"
     if not (_is_name(pod.name) and _is_name(pod.namespace)):
         found = "kubelet knows pods by name and namespace, and one of these is missing or no name"
-        return Reading(Source.KUBELET, problems=(f"{asked}: {found}",))
+        return Reading(Source.KUBELET, problems=(f"{_asking(socket, about)}: {found}",))
+    return _answered(socket, about, timeout_s, answer)
+
+
+def _asking(socket: Path, about: str) -> str:
+    return f"cannot ask kubelet on {_quoted(str(socket))} about {about}"
+
+
+def _answered(
+    socket: Path, about: str, timeout_s: float, answer: "Callable[[_Kubelet], Reading]"
+) -> Reading:
     try:
         with _held(socket) as socket_fd, _connected(socket_fd, timeout_s) as kubelet:
             return answer(kubelet)
     except FileNotFoundError:
         return Reading(Source.KUBELET, is_absent=True)
     except _UnansweredError as error:
-        return Reading(Source.KUBELET, problems=(f"{asked}: {error}",))
+        return Reading(Source.KUBELET, problems=(f"{_asking(socket, about)}: {error}",))
 
 
 @contextmanager
@@ -248,6 +273,16 @@ class _Kubelet:
         for entry in self.deadline.during(response.pod_resources):
             (ours if _is_of(entry, pod) else others).append(entry)
         return ours, others
+
+    def offered(self) -> "messages.PodResources":
+        """Return what device plugins offer, as if it were one pod's."""
+        from deviceinfo import podresources_pb2 as messages
+
+        response = messages.AllocatableResourcesResponse()
+        request = messages.AllocatableResourcesRequest()
+        self._call("GetAllocatableResources", request, response)
+        container = messages.ContainerResources(devices=response.devices)
+        return messages.PodResources(containers=[container])
 
     def _get(self, pod: PodRef) -> "messages.PodResources":
         from deviceinfo import podresources_pb2 as messages

@@ -20,6 +20,7 @@ from deviceinfo.device import (
 )
 
 _NUMBER_BYTES: Final = 32
+_SUB_FUNCTION: Final = re.compile(r"[A-Za-z0-9_\-]+\.sf\.[0-9]+")  # drivers/net/ethernet/mellanox
 _VDPA: Final = re.compile(r"vdpa[0-9]+")  # vdpa_alloc_device, drivers/vdpa/vdpa.c
 
 
@@ -57,7 +58,12 @@ def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
         vdpa=tuple(name for name in names if _VDPA.fullmatch(name)),
         rdma=_names(f"{folder}/infiniband") if "infiniband" in names else (),
         pci_class=_number(_text(f"{folder}/class"), base=16),
+        has_functions=pf is None and _has_functions(names),
     )
+
+
+def _has_functions(names: tuple[str, ...]) -> bool:
+    return "virtfn0" in names or any(_SUB_FUNCTION.fullmatch(name) for name in names)
 
 
 def _read_auxiliary(sysfs: Path, wanted: DeviceId) -> Device | None:
@@ -85,8 +91,11 @@ def _read_netdevsim(sysfs: Path, wanted: DeviceId) -> Device | None:
     if port is None or not (sysfs / "bus" / "netdevsim" / "devices" / port[0]).is_dir():
         return None
     parent, vf_number = port
-    pf = None if vf_number is None else DeviceId(Bus.NETDEVSIM, f"{parent}/p1")
-    return Device(id=wanted, driver="netdevsim", pf=pf, vf_number=vf_number)
+    if vf_number is not None:
+        pf = DeviceId(Bus.NETDEVSIM, f"{parent}/p1")
+        return Device(id=wanted, driver="netdevsim", pf=pf, vf_number=vf_number)
+    made = _number(_text(f"{sysfs}/bus/netdevsim/devices/{parent}/sriov_numvfs"))
+    return Device(id=wanted, driver="netdevsim", has_functions=bool(made))
 
 
 def _vf_number(pf_folder: str, vf_address: PciAddress) -> int | None:

@@ -19,6 +19,8 @@ import grpc
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
+_ALLOCATABLE = "GetAllocatableResources"
+_METHODS = {"Get", "List", _ALLOCATABLE}
 
 
 def a_pod(name: str, *containers: Json, namespace: str = "default") -> Json:
@@ -56,6 +58,7 @@ class Kubelet:
         """Answer with these pods from now on, and forget the calls so far.
 
         `raw`: bytes to answer with, by method. `get="disabled"` or `"unimplemented"`: Get is off.
+        `offered={"pf0": ["0000:01:10.0"]}`: what device plugins offer, by resource.
         `exhausted=2`: the limiter refuses the next two calls. `delay_s=60`: it hangs.
         """
         given = {method: content.hex() for method, content in (raw or {}).items()}
@@ -105,7 +108,7 @@ class _Service(grpc.GenericRpcHandler):
         self._read_script()
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
         is_off = method == "Get" and self._script.get("get") == "unimplemented"
-        if service != "v1.PodResourcesLister" or method not in {"Get", "List"} or is_off:
+        if service != "v1.PodResourcesLister" or method not in _METHODS or is_off:
             return None
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -137,6 +140,11 @@ class _Service(grpc.GenericRpcHandler):
             return bytes.fromhex(self._script["raw"][method])
         if method == "List":
             return self._encoded[b""]
+        if method == _ALLOCATABLE:
+            offered = self._script.get("offered", {})
+            return b"".join(
+                field(1, _encode_devices(devices_of(name, *ids))) for name, ids in offered.items()
+            )
         if request not in self._encoded:
             context.abort(grpc.StatusCode.UNKNOWN, "pod X in namespace Y not found")
         return self._encoded[request]

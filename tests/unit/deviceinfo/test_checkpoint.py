@@ -15,6 +15,7 @@ from deviceinfo import (
     Statement,
     read_checkpoint,
 )
+from deviceinfo.checkpoint import read_registered
 from tests.support import samples
 from tests.support.garbage import mutated, over_one_folder
 
@@ -214,3 +215,39 @@ def test_whatever_the_file_holds_it_is_read_or_told(tmp_path: Path, content: byt
 
     assert all(problem.isprintable() for problem in reading.problems)
     assert all(statement.device for statement in reading.statements)
+
+
+def registered_of(folder: Path, data: object) -> Reading:
+    file = folder / "checkpoint"
+    file.write_text(json.dumps({"Data": data}))
+    return read_registered(file)
+
+
+def test_what_plugins_have_registered_on_a_real_node_is_read() -> None:
+    reading = read_registered(samples.NODE.checkpoint)
+
+    assert reading.problems == ()
+    assert (
+        Statement(Source.CHECKPOINT, device=pci("0000:02:10.0"), resource="rig.io/pf1")
+        in reading.statements
+    )
+
+
+def test_registered_devices_that_are_no_network_devices_are_passed_over(tmp_path: Path) -> None:
+    ids = {"intel.com/pf0": [PCI, "gpu-1", 7], "other.com/none": None}
+
+    assert devices(registered_of(tmp_path, {"RegisteredDevices": ids})) == [PCI]
+    assert registered_of(tmp_path, {"RegisteredDevices": None}) == Reading(Source.CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], {"RegisteredDevices": []}, {"RegisteredDevices": {"a/b": "0000:01:10.0"}}]
+)
+def test_registered_devices_that_cannot_be_read_are_a_problem(tmp_path: Path, data: object) -> None:
+    reading = registered_of(tmp_path, data)
+
+    assert (reading.statements, len(reading.problems)) == ((), 1)
+
+
+def test_a_checkpoint_that_is_not_there_tells_nothing_of_plugins(tmp_path: Path) -> None:
+    assert read_registered(tmp_path / "none") == Reading(Source.CHECKPOINT, is_absent=True)

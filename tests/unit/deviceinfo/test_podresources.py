@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deviceinfo import Bus, Claim, DeviceId, PodRef, Reading, Source, Statement
-from deviceinfo.podresources import read_claims, read_pod
+from deviceinfo.podresources import read_allocatable, read_claims, read_pod
 from tests.support.kubelet import (
     Kubelet,
     a_claim,
@@ -597,3 +597,33 @@ def test_whatever_kubelet_answers_it_is_a_reading_in_time(
         for statement in reading.statements:
             texts += [statement.resource or "", statement.container or ""]
         assert all(text.isprintable() for text in texts)
+
+
+def test_what_plugins_offer_on_a_real_node_is_read(kubelet: Kubelet) -> None:
+    kubelet.serve(raw={"GetAllocatableResources": ALLOCATABLE})
+
+    reading = read_allocatable(kubelet.socket)
+
+    assert reading.problems == ()
+    offered = {str(one.device): one.resource for one in reading.statements}
+    assert offered["0000:01:10.0"] == "rig.io/pf0"
+    assert set(offered.values()) == {"rig.io/pf0", "rig.io/pf1"}
+
+
+def test_what_plugins_offer_is_told_with_its_resource_and_no_pod(kubelet: Kubelet) -> None:
+    kubelet.serve(offered={"pf0": [VF, VF2], "gpu": ["gpu-1"]})
+
+    assert read_allocatable(kubelet.socket).statements == (
+        Statement(Source.KUBELET, pci(VF), resource="example.com/pf0"),
+        Statement(Source.KUBELET, pci(VF2), resource="example.com/pf0"),
+    )
+
+
+def test_a_kubelet_that_does_not_tell_what_plugins_offer_is_a_problem(
+    kubelet: Kubelet, tmp_path: Path
+) -> None:
+    kubelet.serve(raw={"GetAllocatableResources": b"\xff"})
+
+    assert "about its device plugins: its answer to" in problem(read_allocatable(kubelet.socket))
+    nobody = tmp_path / "kubelet.sock"
+    assert read_allocatable(nobody) == Reading(Source.KUBELET, is_absent=True)

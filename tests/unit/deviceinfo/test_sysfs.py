@@ -184,3 +184,32 @@ def test_a_port_of_a_simulated_device_is_known_by_its_name(
     assert read_device(tmp_path, wanted) == Device(
         id=wanted, driver="netdevsim", pf=expected_pf, vf_number=vf_number
     )
+
+
+@pytest.mark.parametrize("entry", ["virtfn0", "mlx5_core.sf.4"])
+def test_a_function_that_others_were_made_of_is_known(tmp_path: Path, entry: str) -> None:
+    folder = a_pf(tmp_path)
+    before = read_device(tmp_path, DeviceId(Bus.PCI, PF))
+
+    (folder / entry).mkdir()
+    after = read_device(tmp_path, DeviceId(Bus.PCI, PF))
+
+    assert before is not None
+    assert after is not None
+    assert (before.has_functions, after.has_functions) == (False, True)
+
+
+@pytest.mark.parametrize(("count", "has"), [("0", False), ("2", True)])
+def test_a_simulated_port_knows_of_its_vfs(
+    tmp_path: Path,
+    count: str,
+    has: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    folder = tmp_path / "bus/netdevsim/devices/netdevsim10"
+    folder.mkdir(parents=True)
+    (folder / "sriov_numvfs").write_text(f"{count}\n")
+
+    device = read_device(tmp_path, DeviceId(Bus.NETDEVSIM, "netdevsim10/p1"))
+
+    assert device is not None
+    assert device.has_functions == has
