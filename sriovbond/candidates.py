@@ -22,6 +22,7 @@ from deviceinfo import (
 from sriovbond import log
 from sriovbond.bond.config import AUTO, NetConf
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
+from sriovbond.bond.naming import means_pod
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
@@ -30,14 +31,21 @@ from sriovbond.host import Host
 from sriovbond.kernel import links
 from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
+from sriovbond.lending import Lender
+
+_VHOST = "vhost-net"  # the key of device-info
 
 
 @dataclass(slots=True)
 class Sources:
-    """The facts of one look, each read once; `found` has the devices of all links looked at."""
+    """The facts of one look, each read once; `found` has the devices of all links looked at.
+
+    `lender` speaks for the node on its own links.
+    """
 
     host_netlink: Netlink
     found: PodDevices
+    lender: Lender
     pfs: dict[str, Link] | None = None
 
     def pf(self, address: str) -> Link | None:
@@ -87,18 +95,22 @@ class Sources:
 
     def seen(self, in_pod: Sequence[Link], on_host: Sequence[Link], type_: object) -> Seen:
         """Return what can be chosen from, for a plugin of this type."""
-        bonds = [
-            (network, plugin)
-            for network in self.found.networks
-            for plugin in _bonds(network, type_)
-        ]
+        auto_bonds, with_ipam = [], []
+        for network in self.found.networks:
+            for plugin in network.plugins:
+                if plugin.get("type") != type_:
+                    with_ipam += [network.network] if _has_ipam(plugin) else []
+                elif _is_auto(plugin):
+                    auto_bonds.append(_words(network))
         return Seen(
             pod=in_pod,
             host=on_host,
             unlinked=tuple(self.unlinked()),
             as_member=self.as_member,
+            keeping=self.lender.refusal,
             pod_name=str(self.found.pod) if self.found.pod.name else "",
-            auto_bonds=tuple(_words(network) for network, plugin in bonds if _is_auto(plugin)),
+            auto_bonds=tuple(auto_bonds),
+            with_ipam=frozenset(with_ipam),
         )
 
     def _unlinked(self, given: AllocatedDevice) -> Unlinked:
@@ -157,20 +169,24 @@ class Lookup:
     `asks` are asked when the sources on this node leave a network without a device.
     """
 
+    host: Host
     request: CniRequest
     asks: Sequence[Ask]
     search: Search
 
-    def gather(self, config: NetConf, pod: Namespace, home: Namespace) -> tuple[Seen, PodDevices]:
-        """Return what can be chosen from, and what the sources said of the pod's devices."""
+    def gather(
+        self, config: NetConf, pod: Namespace, home: Namespace
+    ) -> tuple[Seen, PodDevices, Lender]:
+        """Return what can be chosen from, what the sources said, and who lends the host's."""
         in_pod, on_host, found = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
-        seen = Sources(home.netlink, found).seen(in_pod, on_host, type_)
+        lender = Lender(self.host, home, found)
+        seen = Sources(home.netlink, found, lender).seen(in_pod, on_host, type_)
         later, upon = (
             _later(found.networks, self.request),
             _upon(found.networks, self.request.ifname),
         )
-        return replace(seen, later=later, upon=upon), found
+        return replace(seen, later=later, upon=upon), found, lender
 
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
@@ -184,7 +200,7 @@ def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
         netns=request.netns,
     )
     search = Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
-    return Lookup(request, asks, search)
+    return Lookup(host, request, asks, search)
 
 
 def look(
@@ -195,7 +211,8 @@ def look(
     The host's links are looked at only where `links` may mean them: a node has hundreds.
     """
     in_pod = links.snapshot(pod.netlink)
-    on_host = links.snapshot(home.netlink) if config.may_mean_host else ()
+    may_mean_host = config.may_mean_host and not means_pod(config, in_pod)
+    on_host = links.snapshot(home.netlink) if may_mean_host else ()
     wanted = [link for link in on_host if may_mean(config.links or (), link)]
     found = search.conclude(standing(in_pod), lying(wanted), if_networks_lack_devices=asks)
     return in_pod, on_host, found
@@ -249,8 +266,34 @@ def _is_auto(config: Mapping[str, object]) -> bool:
     return given in (None, AUTO)
 
 
+def _has_ipam(config: Mapping[str, object]) -> bool:
+    ipam = config.get("ipam")
+    return isinstance(ipam, dict) and bool(ipam.get("type"))
+
+
 def _words(one: NetworkRequest) -> str:
     return f"{one.network}@{one.interface}" if one.interface else one.network
+
+
+def uses_beside(found: PodDevices, members: Sequence[Member]) -> list[str]:
+    """Say which members a process may use past the kernel, as device-info tells."""
+    taken = {member.link.device: member for member in members}
+    return [
+        _use_beside(taken[given.id.address], said)
+        for given in found.devices
+        if given.id.address in taken
+        for said in given.statements
+        if said.source is Source.DEVICE_INFO and (said.rdma or _VHOST in (said.details or ""))
+    ]
+
+
+def _use_beside(member: Member, said: Statement) -> str:
+    use = f"the RDMA device {said.rdma}" if said.rdma else said.details
+    return (
+        f"{member} was given with {use}: a process that uses the device by it does not see the "
+        "bond, and has no other leg at a failover; give the bond VFs of a resource without it, or "
+        "select its members with `links`"
+    )
 
 
 def remarks(found: PodDevices) -> Iterator[str]:

@@ -25,6 +25,9 @@ class Host:
     kubeconfig: Path = Path("/etc/cni/net.d/sriovbond.d/sriovbond.kubeconfig")
     """Where it is, the Kubernetes API may be asked. No network names it: who writes networks would
     choose which file root reads and who is sent the token in it."""
+    node_file: Path = Path("/etc/sriovbond/node.toml")
+    """Where the node says what it lends of its own links. To an agent in a container it is below
+    the host's root: what a pod is started with is not the node's word."""
     service_account: Path | None = None
     """Where the agent's pod has its service account, for want of a kubeconfig. Nowhere else: the
     plugin may be executed within another's pod, whose account is not ours to use."""

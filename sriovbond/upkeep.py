@@ -260,6 +260,7 @@ class _Visit:
         try:
             if not is_in_pod:
                 # by its own only once it is there: so a repair that was killed is known
+                links.free_names(self.home.netlink, found, links.names(self.pod.netlink))
                 name = release.a_substitute()
                 links.move(self.home.netlink, found, self.pod.descriptor, "pod", name)
             self._join(member, bond)

@@ -146,6 +146,7 @@ class Settings(BaseModel):
         return Host(
             root=self.host_root,
             is_agent=True,
+            node_file=self.host_root / Host().node_file.relative_to("/"),
             state=self.state,
             run=self.run,
             service_account=self.service_account,

@@ -99,7 +99,8 @@ class NetConf(BaseModel):
         BeforeValidator(_truth),
         Field(
             alias="linksInContainer",
-            description="true: `links` stand in the pod; false: on the host; absent: where all are",
+            description="true: `links` stand in the pod; false: on the host; absent: in the pod "
+            "if it has any of them, else on the host",
         ),
     ] = None
     min_members: Annotated[
@@ -204,6 +205,7 @@ class NetConf(BaseModel):
             wanted=tuple(map(str, links)),
             left_nothing=tuple(left_nothing(links)),
             wanted_settings=tuple(one for link in links for one in link.settings),
+            is_host_asked=self.links_in_container is False,
         )
 
     def resolved_fail_over_mac(self) -> str:

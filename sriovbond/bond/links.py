@@ -11,7 +11,8 @@ ARPHRD_INFINIBAND = 32
 NO_MAC = "00:00:00:00:00:00"
 NAME_MAX, ALTNAME_MAX = 15, 127  # include/uapi/linux/if.h: IFNAMSIZ and ALTIFNAMSIZ, without NUL
 
-
+# include/uapi/linux/if_addr.h and rtnetlink.h
+_IFA_F_PERMANENT, _RT_SCOPE_UNIVERSE = 0x80, b"\0"
 # domain:bus:device of a PCI function; the simulated device of a port (deviceinfo.DeviceId)
 _NIC = re.compile(r"([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]|(netdevsim[0-9]+)/.+")
 
@@ -32,6 +33,12 @@ class Carried:
 
     text: str
     message: str
+
+    @property
+    def is_assigned(self) -> bool:
+        """True for a global address that somebody gave for good, not a router's (ifaddrmsg)."""
+        flags, scope = bytes.fromhex(self.message[4:6]), bytes.fromhex(self.message[6:8])
+        return bool(flags and flags[0] & _IFA_F_PERMANENT) and scope == _RT_SCOPE_UNIVERSE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.seen import Seen, matches, may_mean
 from sriovbond.bond.selector import LinkSelector
-from sriovbond.errors import ConfigError
+from sriovbond.errors import ConfigError, RefusedError
 
 _MOST_LISTED = 20
 _REMEDIES = {
@@ -27,8 +27,30 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
     found = [(link, [one for one in standing if matches(link, one)]) for link in links]
     missing = [link.name or str(link) for link, members in found if not members]
     if missing:
-        raise ConfigError(_missing(missing, place, seen))
-    return [_asked(member, link) for link, members in found for member in members]
+        raise ConfigError(_missing(config, missing, place, seen))
+    members = [_asked(member, link) for link, those in found for member in those]
+    kept = seen.keeping(members) if place is Place.HOST else ""
+    if kept:
+        raise RefusedError(f"{kept}{_pod_hint(config, seen)}")
+    return members
+
+
+def means_pod(config: NetConf, in_pod: Sequence[Link]) -> bool:
+    """Tell whether the pod has all names of `links` where nothing is said of the place."""
+    if config.links_in_container is not None or not config.links:
+        return False
+    standing = _names(in_pod)
+    return all(link.name in standing for link in config.links)
+
+
+def _pod_hint(config: NetConf, seen: Seen) -> str:
+    """Say what else may be meant: a VF that comes after the bond, and one on the host like it."""
+    if config.links_in_container is False:
+        return ""
+    return (
+        f"; if interfaces of the pod are meant, it has {_listed(seen.pod)}: list their networks "
+        f"before the bond's{seen.after_bond}"
+    )
 
 
 def _asked(member: Member, link: LinkSelector) -> Member:
@@ -39,9 +61,10 @@ def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
     if config.links_in_container is not None:
         return Place.POD if config.links_in_container else Place.HOST
     names = {link.name or "" for link in links}
-    for place, standing in ((Place.HOST, seen.host), (Place.POD, seen.pod)):
-        if names <= _names(standing):
-            return place
+    if names & _names(seen.pod):
+        return Place.POD  # whatever the host has by the others: it may be a dead pod's
+    if names <= _names(seen.host):
+        return Place.HOST
     raise ConfigError(_scattered(sorted(names), seen))
 
 
@@ -73,19 +96,23 @@ def _scattered(names: Sequence[str], seen: Seen) -> str:
     )
 
 
-def _missing(missing: Sequence[str], place: Place, seen: Seen) -> str:
+def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) -> str:
     standing = seen.pod if place is Place.POD else seen.host
+    is_said = config.links_in_container is not None
     return (
         f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
-        f"it has {_listed(standing)}{_elsewhere(missing, place, seen)}"
+        f"it has {_listed(standing)}{_elsewhere(missing, place, seen, is_said=is_said)}"
         f"{_userspace_hint(missing, seen)}{seen.after_bond}; {_REMEDIES[place]} [no-such-link]"
     )
 
 
-def _elsewhere(missing: Sequence[str], place: Place, seen: Seen) -> str:
+def _elsewhere(missing: Sequence[str], place: Place, seen: Seen, *, is_said: bool) -> str:
     other, there = (Place.HOST, seen.host) if place is Place.POD else (Place.POD, seen.pod)
     found = sorted(_names(there) & set(missing))
-    return f"; the {other} has {', '.join(found)}" if found else ""
+    if not found:
+        return ""
+    why = "" if is_said else ", which is not taken: others of `links` are in the pod"
+    return f"; the {other} has {', '.join(found)}{why}"
 
 
 def _userspace_hint(names: Sequence[str], seen: Seen) -> str:

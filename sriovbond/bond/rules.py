@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sriovbond.bond import redundancy, switching, views
+from sriovbond.bond import carrying, redundancy, switching, views
 from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
-from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction, Place
+from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
 
@@ -201,21 +201,6 @@ def _in_use(seen: Situation) -> Iterator[str]:
             yield f"{member} carries {', '.join(member.link.uppers)}"
 
 
-def _carries_addresses(seen: Situation) -> Iterator[str]:
-    if seen.member_addresses != "refuse":
-        return
-    for member in seen.members:
-        carried = [one.text for one in (*member.link.addresses, *member.link.routes)]
-        if carried:
-            yield f"{member} carries {', '.join(carried)}"
-
-
-def _node_route(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
-        if member.place is Place.HOST and member.link.has_default_route:
-            yield f"{member} carries a default route of the node"
-
-
 def _mtu_too_large(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         limit, whose = member.link.max_mtu, f"{member} takes at most"
@@ -345,7 +330,7 @@ RULES: tuple[Rule, ...] = (
     Rule("ipoib-mac", Level.REFUSED, "An IPoIB interface cannot change its hardware address.", "use failOverMac active", _infiniband_mac),
     Rule("mixed-link-types", Level.REFUSED, "The kernel bonds links of one type only.", "choose members of one type", _mixed_types),
     Rule("member-in-use", Level.REFUSED, "A link can be in one bond only, and what stands on it would lose its traffic.", "choose another link or free this one", _in_use),
-    Rule("member-carries-addresses", Level.REFUSED, "Addresses on members take traffic away from the bond (memberAddresses: refuse).", "remove the IPAM of the member's network, or use memberAddresses flush", _carries_addresses),
+    Rule("member-carries-addresses", Level.REFUSED, "Addresses on members take traffic away from the bond (memberAddresses: refuse).", "remove the IPAM of the member's network, or use memberAddresses flush", carrying.refused_addresses),
     Rule("mtu-above-device", Level.REFUSED, "Larger frames are dropped without a word by the PF.", "raise the PF's MTU, or set `mtu` to what all take", _mtu_too_large),
     Rule("redundancy-required", Level.REFUSED, "Members on one PF, or on one NIC with redundancyLevel nic, fail together (redundancy: require).", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or ask for redundancy prefer", redundancy.required_and_lacking),
     Rule("option-without-effect", Level.WARNING, "The kernel keeps the value but does not use it in this mode.", "remove it or choose another mode", _without_effect),
@@ -357,7 +342,7 @@ RULES: tuple[Rule, ...] = (
     Rule("follow-over-vf", Level.WARNING, "MACs are swapped at each failover, which a VF without trust may be refused.", "use failOverMac active", _follow_over_vf),
     Rule("vf-link-state-forced", Level.WARNING, "A carrier that does not follow the wire hides a failure from miimon.", "set the VF's link state to auto, or use arp_interval with targets", _forced_link_state),
     Rule("pf-not-visible", Level.WARNING, "Inside a VM the PF stays with the hypervisor; on a node it may be bound to vfio, or moved away.", "make sure where the PF is that the VF may do what the bond needs", _no_visible_pf),
-    Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", _node_route),
+    Rule("node-route-on-member", Level.WARNING, "Moving the interface into the pod takes the node off that route.", "choose an interface that the node does not need", carrying.node_route),
     Rule("no-redundancy", Level.WARNING, "Members on one PF, or on one NIC with redundancyLevel nic, fail together.", "give the pod VFs of two PFs (redundancyLevel nic: of two NICs), or write redundancy off where that is meant", redundancy.preferred_and_lacking),
     Rule("redundancy-unproved", Level.WARNING, "Inside a VM, and of links without a device, nobody tells the PF (redundancy: require).", "make sure where the PFs are that there are two, or ask for redundancy prefer", redundancy.required_and_unproved),
     Rule(switching.NEEDED, Level.WARNING, "balance-rr, balance-xor and broadcast send one MAC from all members: without a LAG the switch learns it at one port, then at another.", "group these switch ports (a static LAG, or LACP with the PFs in a bond of the host) and say `switchLag: true` where the host sees none, or use active-backup", switching.needed_lag),
@@ -370,6 +355,8 @@ RULES: tuple[Rule, ...] = (
     Rule("members-differ-trust", Level.WARNING, "What a trusted VF may do (other MACs, promiscuous mode) stops at the failover to one without trust.", "give all members trust on, or all trust off", views.differing_trust),
     Rule("members-differ-mtu", Level.WARNING, "The bond takes the smallest MTU of its members; different ones are mostly an oversight.", "give PFs and VFs one MTU, or set `mtu`", views.differing_mtu),
     Rule("pf-without-carrier", Level.WARNING, "A VF's carrier follows its PF's. Under policy strict, and alone, it is error 11: a carrier may come.", "look at the PF's cable and switch port", _pf_without_carrier),
+    Rule("member-address-taken-off", Level.WARNING, "Without `links` a VF that has an address by its own network's IPAM is bonded only where too few others are there; its address goes.", "remove the IPAM of the VF's network, or select the members with `links`", carrying.flushed_addresses),
+    Rule("host-links-asked-for", Level.NOTICE, "The node decides which of its interfaces a pod may take (node.toml), and bond-cni means to do away with the key.", "bond VFs that the pod's other networks bring, or see to it that the node lends the interfaces", carrying.host_asked),
     Rule("bond-before-members", Level.WARNING, "Multus adds networks in the order of the pod's annotation, so the VFs of later ones are not there yet.", "list the bond after the VFs' networks", _listed_after),
 )
 PASSING = frozenset({"pf-without-carrier", "vf-disabled-by-relay"})
@@ -389,7 +376,9 @@ FOUND_ELSEWHERE: tuple[Rule, ...] = (
     Rule("vf-of-another-pod", Level.REFUSED, "A VF stands in this pod that kubelet gave to another one only.", "look who put it here, and delete that pod or this one", _elsewhere),
     Rule("no-such-link", Level.REFUSED, "An entry of `links` matches nothing that can be bonded; the message lists what was seen. Of names alone it is error 7.", "correct the entry, or list its network before the bond's", _elsewhere),
     Rule("auto-twice", Level.REFUSED, "Two bonds of one pod would both take all of its VFs.", "select with `links` in each: by name, network, resource, pci or pf", _elsewhere),
-    Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already, or an earlier plugin of the list made it.", "delete it, or ask for another name; in a list, give the bond a network of its own", _elsewhere),
+    Rule("name-taken", Level.REFUSED, "The pod has an interface of that name already, or one with that altname, or an earlier plugin of the list made it.", "delete it, take the altname off, or ask for another name; in a list, give the bond a network of its own", _elsewhere),
+    Rule("host-links-not-allowed", Level.REFUSED, "The node does not lend the interface: it uses it, a device plugin has it, or /etc/sriovbond/node.toml does not name it.", "bond VFs of the pod, or write what the message says into that file of the node", _elsewhere),
+    Rule("member-used-past-kernel", Level.NOTICE, "device-info names an RDMA or vhost device of a member: what uses it does not see the bond and stays on its VF at a failover.", "give the bond VFs of a resource without it, or select its members with `links`", _elsewhere),
     Rule("option-not-taken", Level.REFUSED, "This kernel does not know the option and would have dropped it without a word.", "leave it out or use a newer kernel", _elsewhere),
 )
 """Rules whose facts are not in a Situation; they are told where they are found."""

@@ -91,17 +91,21 @@ class Seen:
 
     `as_member` adds to a link what its bus, its PF and whoever allocated it say. `later` are the
     networks with a device that Multus adds after the bond, `upon` those that stand on it,
-    `auto_bonds` those bonds of the pod whose configuration leaves the choice to us.
+    `auto_bonds` those bonds of the pod whose configuration leaves the choice to us, `with_ipam` the
+    networks that ask for addresses. `keeping` says which links of the host the node keeps, and
+    why; empty where it lends them all.
     """
 
     pod: Sequence[Link]
     host: Sequence[Link]
     unlinked: Sequence[Unlinked]
     as_member: Callable[[Link, Place], Member]
+    keeping: Callable[[Sequence[Member]], str]
     pod_name: str = ""
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()
     auto_bonds: tuple[str, ...] = ()
+    with_ipam: frozenset[str] = frozenset()
 
     @property
     def whose(self) -> str:

@@ -1,7 +1,7 @@
 """Which links become members, and why the others do not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
@@ -16,6 +16,7 @@ _IN_USERSPACE = (
 )
 _FOREIGN = "vf-of-another-pod"
 _IN_BOND = "already in a bond or bridge"
+_PAIR = 2  # over one link there is no failover, whatever minMembers bears
 DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
 
 
@@ -80,11 +81,34 @@ def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
     members = [seen.as_member(link, Place.POD) for link in seen.pod if link.name != "lo"]
     members.sort(key=lambda one: (len(one.name), one.name))
     if config.links is None:
-        told = [_judged(member, must_be_vf=True) for member in members]
+        told = _without_addressed(members, max(config.min_members, _PAIR), seen)
         told += [_unlinked(one, is_selected=False) for one in seen.unlinked]
     else:
         told = list(_selected(config.links, members, seen.unlinked))
     return tuple(sorted(told, key=lambda one: not one.is_taken))
+
+
+def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> list[Verdict]:
+    """Judge VFs that nobody selected; pass over those with addresses where enough remain."""
+    told = [_judged(member, must_be_vf=True) for member in members]
+    if not (seen.with_ipam or [one for one in members if one.link.addresses]):
+        return told
+    uses = ["" if one.why_not else _own_use(one.subject, seen) for one in told]
+    plain = [one for one, use in zip(told, uses, strict=True) if one.is_taken and not use]
+    if len(plain) < least:
+        return told
+    return [replace(one, why_not=use) if use else one for one, use in zip(told, uses, strict=True)]
+
+
+def _own_use(member: Member | Unlinked, seen: Seen) -> str:
+    """Say what tells that the VF serves an end of its own, in words that end with what to do."""
+    carried = member.link.addresses if isinstance(member, Member) else ()
+    given = [one.text for one in carried if one.is_assigned]
+    if given:
+        return f"has an address of its own, {', '.join(given)}: select it with `links` if wanted"
+    if member.allocation.network in seen.with_ipam:
+        return "its network has IPAM of its own: select it with `links` if wanted"
+    return ""
 
 
 def _selected(

@@ -56,6 +56,7 @@ class Situation:
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()
     switch_lag: bool = False
+    is_host_asked: bool = False
 
     def value(self, name: str, default: OptionValue) -> OptionValue:
         """Return what is asked for an option, else `default`."""

@@ -22,6 +22,7 @@ from sriovbond.cli import tables
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
+from sriovbond.lending import Lender
 
 _SAYING = (
     "resource",
@@ -92,11 +93,12 @@ def explain(
             for link in in_pod
             if link.index not in bonds
         ]
-        seen = candidates.Sources(home.netlink, found).seen(free, on_host, type_)
+        lender = Lender(host, home, found)
+        seen = candidates.Sources(home.netlink, found, lender).seen(free, on_host, type_)
         told = selection.verdicts(config, seen)
         others = _neighbours(host, pod)
         return Explanation(
-            found, told, (*_standing(in_pod, bonds), *_outcome(config, seen, others))
+            found, told, (*_standing(in_pod, bonds), *_outcome(config, seen, found, others))
         )
 
 
@@ -117,14 +119,20 @@ def _neighbours(host: Host, pod: PodRef) -> list[Neighbour]:
     ]
 
 
-def _outcome(config: NetConf, seen: Seen, others: Sequence[Neighbour]) -> tuple[str, ...]:
+def _outcome(
+    config: NetConf, seen: Seen, found: PodDevices, others: Sequence[Neighbour]
+) -> tuple[str, ...]:
     try:
         members = selection.choose(config, seen)
         plan = plan_bond("bond", config, members)
     except SriovbondError as error:
         return (error.message,)
     taken = ", ".join(str(member) for member in members)
-    told = (*map(str, plan.warnings), *mixed_with(plan.mode, members, others))
+    told = (
+        *map(str, plan.warnings),
+        *mixed_with(plan.mode, members, others),
+        *candidates.uses_beside(found, members),
+    )
     return (f"a bond would take {taken}", *(f"warning: {one}" for one in told))
 
 

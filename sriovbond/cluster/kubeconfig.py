@@ -5,16 +5,15 @@ The kubeconfig is read only where nobody but root can have written it.
 
 import json
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.jsonfile import UnreadableError, opened_folder, read_bounded
+from deviceinfo.jsonfile import UnreadableError
+from sriovbond import rootfile
 from sriovbond.host import Host
 
 _FILE_BYTES: Final = 1 << 20
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 # What Kubernetes tells every pod of its API server.
 _ADDRESS, _PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 
@@ -45,7 +44,7 @@ def read(host: Host) -> bytes:
     use it.
     """
     try:
-        return _read_file(host.kubeconfig)
+        return rootfile.read(host.kubeconfig, _FILE_BYTES)
     except FileNotFoundError:
         if host.service_account is None:
             raise
@@ -73,25 +72,3 @@ def _server() -> str:
     if not address or not port:
         raise UnreadableError(f"{_ADDRESS} or {_PORT} is not set, as Kubernetes does in a pod")
     return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
-
-
-def _read_file(file: Path) -> bytes:
-    try:
-        with opened_folder(file.parent) as folder_fd:
-            status = os.stat(file.name, dir_fd=folder_fd, follow_symlinks=False)
-            _check("its folder", os.fstat(folder_fd))
-            _check("it", status)
-            return read_bounded(folder_fd, file.name, _FILE_BYTES)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(file) from error
-    except OSError as error:
-        raise UnreadableError(error.strerror or type(error).__name__) from error
-
-
-def _check(which: str, status: os.stat_result) -> None:
-    """Blame what others can write; an owner other than root only where root reads."""
-    if os.geteuid() == 0 and status.st_uid != 0:
-        raise UnreadableError(f"{which} belongs to user {status.st_uid}; chown it to root")
-    if status.st_mode & _OTHERS_WRITE and not stat.S_ISLNK(status.st_mode):
-        mode = stat.S_IMODE(status.st_mode)
-        raise UnreadableError(f"{which} can be written by others (mode {mode:04o}); chmod go-w")

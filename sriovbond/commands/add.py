@@ -34,6 +34,7 @@ from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
+from sriovbond.lending import Lender
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
@@ -61,9 +62,9 @@ def add(
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
         with log.step("look"):
-            seen, found = _seen(request, config, lookup, pod, home)
+            seen, found, lender = _seen(request, config, lookup, pod, home)
         with log.step("plan"):
-            plan = _plan(request, config, seen)
+            plan = _plan(request, config, seen, found)
         if config.ipam_type:
             ipam.require(request, host)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
@@ -71,7 +72,7 @@ def add(
             records.write(host, record)
         with release.on_failure(host, record, request.netns_descriptor, keeper):
             with log.step("build"):
-                _build(pod, home, plan)
+                _build(pod, home, plan, lender)
             with log.step("ipam"):
                 leased = _addresses(lease, host, config, pod, plan)
                 leased = replace(leased, dns=dns or leased.dns)
@@ -96,32 +97,47 @@ def _release_stale(request: CniRequest, host: Host) -> None:
 
 def _seen(
     request: CniRequest, config: NetConf, lookup: Lookup, pod: Namespace, home: Namespace
-) -> tuple[Seen, PodDevices]:
+) -> tuple[Seen, PodDevices, Lender]:
     if pod.identity == home.identity and not request.netns_override:
         raise CniError(
             ErrorCode.INVALID_NETNS,
             f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in",
         )
-    seen, found = lookup.gather(config, pod, home)
+    seen, found, lender = lookup.gather(config, pod, home)
     for remark in candidates.remarks(found):
         log.event(logging.WARNING, remark)
-    return seen, found
+    return seen, found, lender
 
 
-def _plan(request: CniRequest, config: NetConf, seen: Seen) -> BondPlan:
-    refuse_taken_name(request, {name for link in seen.pod for name in link.names})
+def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -> BondPlan:
+    refuse_taken_name(request, {link.name for link in seen.pod})
+    for link in seen.pod:
+        if request.ifname in link.altnames:
+            raise RefusedError(_altname_taken(request, seen.as_member(link, Place.POD)))
     members = selection.choose(config, seen)
     plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)
+    for use in candidates.uses_beside(found, plan.members):
+        log.event(logging.WARNING, use, rule="member-used-past-kernel")
     return plan
+
+
+def _altname_taken(request: CniRequest, standing: Member) -> str:
+    name = request.ifname
+    return (
+        f"cannot make {name!r} in {request.netns!r}: it is an altname of {standing} there, perhaps "
+        f"of the device's former pod; take it off (`ip link property del dev {standing.name} "
+        f"altname {name}`), or ask for another name [name-taken]"
+    )
 
 
 def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
     names = {plan.name}.union(*(link.names for link in standing))
     for member in plan.members:
-        if member.place is Place.HOST and not names.isdisjoint(member.link.names):
+        # altnames are taken off for as long as it is in the pod
+        if member.place is Place.HOST and member.name in names:
             raise RefusedError(
                 f"cannot move {member} from the host into the pod: an interface of that name is "
                 "there already; name another, or set linksInContainer true [name-taken]"
@@ -155,10 +171,14 @@ def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:
     return replace(plan, members=tuple(members))
 
 
-def _build(pod: Namespace, home: Namespace, plan: BondPlan) -> None:
+def _build(pod: Namespace, home: Namespace, plan: BondPlan, lender: Lender) -> None:
     bond = bonding.create(pod.netlink, plan)
     addresses.prepare(pod, plan.name, None)
-    members = _brought(pod, home, plan.members)
+    members: Sequence[Member] = plan.members
+    coming = [member for member in members if member.place is Place.HOST]
+    if coming:
+        lender.refuse_what_changed(coming)
+        members = _brought(pod, home, plan.members)
     for member in members:
         _enslave(pod, plan, bond, member)
     primary = plan.value("primary")
@@ -171,9 +191,12 @@ def _build(pod: Namespace, home: Namespace, plan: BondPlan) -> None:
 def _brought(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequence[Member]:
     """Return the members as they stand in the pod, where those of the host get an index anew."""
     coming = [member for member in members if member.place is Place.HOST]
+    in_pod = links.names(pod.netlink)
     for member in coming:
+        # stale ones of former pods; they are in the record, and come back at home
+        links.free_names(home.netlink, member.link, in_pod)
         links.move(home.netlink, member.link, pod.descriptor, "pod")
-    indices = {link.name: link.index for link in links.dump(pod.netlink)} if coming else {}
+    indices = {link.name: link.index for link in links.dump(pod.netlink)}
     return [_reindexed(one, indices) if one in coming else one for one in members]
 
 
@@ -189,7 +212,15 @@ def _enslave(pod: Namespace, plan: BondPlan, bond: Handle, member: Member) -> No
         links.set_down(pod.netlink, member.link)
     if plan.member_addresses is MemberAddresses.FLUSH and member.place is Place.POD:
         links.flush(pod.netlink, member.link)
+        if member.link.addresses:
+            _tell_flushed(member)
     bonding.add_member(pod.netlink, member, member.link.index, bond)
+
+
+def _tell_flushed(member: Member) -> None:
+    carried = member.link.addresses
+    level = logging.WARNING if any(one.is_assigned for one in carried) else logging.INFO
+    log.event(level, f"taken off {member}: {', '.join(one.text for one in carried)}")
 
 
 def _addresses(

@@ -221,7 +221,8 @@ def set_mac(netlink: Netlink, link: Link, mac: str) -> None:
 
 
 def rename(netlink: Netlink, link: Link, name: str) -> None:
-    """Give the link another name; it must be down on kernels before 6.2."""
+    """Give the link another name, be it one of its altnames; down on kernels before 6.2."""
+    free_names(netlink, link, (name,))  # to the kernel its own altname is taken, too: EEXIST
     _change(netlink, link, f"rename {link.name} to {name}", messages.name(IFLA_IFNAME, name))
 
 
@@ -235,6 +236,18 @@ def remove_altname(netlink: Netlink, link: Link, name: str) -> None:
     """Take a further name from the link."""
     doing = f"take the altname {name} from {link.name}"
     netlink.send(Request(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
+
+
+def names(netlink: Netlink) -> set[str]:
+    """Return all names and altnames of the namespace, which no other link can have there."""
+    return {name for link in dump(netlink) for name in link.names}
+
+
+def free_names(netlink: Netlink, link: Link, needed: Collection[str]) -> None:
+    """Take those altnames from the link which others have, or it is to have as its name."""
+    for name in link.altnames:
+        if name in needed:
+            remove_altname(netlink, link, name)
 
 
 def _altname(link: Link, name: str) -> bytes:

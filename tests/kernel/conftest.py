@@ -112,6 +112,7 @@ def host(tmp_path: Path) -> Host:
         run=tmp_path / "run",
         places=Node(tmp_path).places,
         logs=tmp_path,
+        node_file=tmp_path / "node.toml",
     )
 
 

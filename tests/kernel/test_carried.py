@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.host import Host
 from sriovbond.kernel import links, netns
 from tests.support import ipams, worlds
 from tests.support.calls import Runtime, a_config
+from tests.support.lending import lend
 from tests.support.pods import Pod, batch, ip
 from tests.support.worlds import HAND_SET
 
@@ -48,6 +50,12 @@ def ways(names: tuple[str, ...]) -> list[str]:
         f"route add 2001:db8:fe::/64 metric 9{six}",
         *(f"route append 2001:db8:fd::/64 metric 9 dev {name}" for name in dict.fromkeys(names)),
     ]
+
+
+@pytest.fixture(autouse=True)
+def _lent(host: Host) -> None:
+    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    lend(host, "one", "two", "three")
 
 
 @pytest.fixture

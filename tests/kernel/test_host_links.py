@@ -9,15 +9,23 @@ from pathlib import Path
 import pytest
 
 from sriovbond.bond.links import Link
+from sriovbond.host import Host
 from sriovbond.kernel import links, netns
 from tests.support import wire, worlds
 from tests.support.calls import Runtime, a_config
+from tests.support.lending import lend
 from tests.support.pods import Pod, a_pod, batch, ip
 from tests.vm import rig as rigs
 
 NAMES = ("home1", "home2")
 LINKS = [{"name": name} for name in NAMES]
 SYSCTLS = {"ipv4": "arp_filter", "ipv6": "use_tempaddr"}
+
+
+@pytest.fixture(autouse=True)
+def _lent(host: Host) -> None:
+    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    lend(host, "home*", "pf*v*")
 
 
 @pytest.fixture

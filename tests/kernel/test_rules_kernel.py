@@ -14,9 +14,11 @@ from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.rules import RULES, Level
 from sriovbond.dispatch import REFUSED
 from sriovbond.errors import KernelError
+from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns
 from tests.support import movers, pf, taps
 from tests.support.calls import Reply, Runtime, a_config
+from tests.support.lending import lend
 from tests.support.pods import Pod, a_pod, ip
 from tests.support.refusals import refused
 from tests.vm import rig as rigs
@@ -217,6 +219,12 @@ EXPECTED = {
     Level.REFUSED: REFUSED,
     Level.WARNING: REFUSED,  # under `policy: strict`
 }
+
+
+@pytest.fixture(autouse=True)
+def _lent(host: Host) -> None:
+    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    lend(host, "home*", "bond0")
 
 
 @pytest.fixture

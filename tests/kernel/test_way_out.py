@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.host import Host
 from tests.kernel.conftest import Wires
 from tests.support import ipams, wire, worlds
 from tests.support.calls import Runtime, a_config
 from tests.support.carrying import carried, over_both
+from tests.support.lending import lend
 from tests.support.pods import Pod, batch, ip
 
 Note = Callable[[str], None]
@@ -47,6 +49,12 @@ def vf_scene(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> Scene:
     # by `none` the second one takes the MAC of the first, and must get its own back
     config = a_config(failOverMac="none", ipam=ipams.host_local(tmp_path))
     return Scene(runtime, config, tmp_path, lay_out)
+
+
+@pytest.fixture(autouse=True)
+def _lent(host: Host) -> None:
+    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    lend(host, "home*")
 
 
 @pytest.fixture

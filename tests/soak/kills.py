@@ -8,6 +8,7 @@ from statistics import median
 from tests.soak.figures import Report
 from tests.support import carrying, ipams, restarts
 from tests.support.calls import a_config
+from tests.support.lending import lent_by_this_machine
 from tests.support.pods import a_pod, batch, ip
 from tests.support.restarts import Stage, Sweep
 from tests.support.shims import Shim
@@ -74,7 +75,7 @@ def _host_links(shim: Shim) -> Iterator[Stage]:
     ipam = ipams.host_local(shim.home)
     config = a_config(links=links, linksInContainer=False, ipam=ipam)
     try:
-        with a_pod() as pod:
+        with a_pod() as pod, lent_by_this_machine(*HOME):
             yield Stage(Thick(shim, pod), config, (shim.home / "leases",), with_host=True)
     finally:
         for name in HOME:

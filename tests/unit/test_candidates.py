@@ -21,9 +21,12 @@ from deviceinfo import (
 )
 from sriovbond import candidates
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
-from sriovbond.candidates import Sources, standing
+from sriovbond.candidates import Sources, standing, uses_beside
 from sriovbond.errors import KernelError
+from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netns import Namespace
+from sriovbond.lending import Lender
 from tests.support.builders import a_link
 from tests.support.node import Node
 from tests.support.sysfs import PF, VF, a_pf, a_vf
@@ -42,7 +45,8 @@ def sources_of(
     places = replace(Node(sysfs / "none").places, sysfs=sysfs)
     reading = Reading(Source.KUBELET, statements, claims)
     found = find_devices(PodRef("default", "nf1"), places, reading)
-    return Sources(cast("Netlink", None), found, pfs={pf.device: pf for pf in pfs})
+    lender = Lender(Host(), cast("Namespace", None), found)
+    return Sources(cast("Netlink", None), found, lender, pfs={pf.device: pf for pf in pfs})
 
 
 def member_of(
@@ -258,3 +262,54 @@ def test_the_links_of_the_namespace_state_their_devices() -> None:
     reading = standing([a_link("eth0"), a_link("net1", device=VF), a_link("v", device="virtio0")])
 
     assert [(one.device, one.interface) for one in reading.statements] == [(VF_ID, "net1")]
+
+
+def named_with(**keys: object) -> NetworkRequest:
+    config: dict[str, object] = {"type": "sriov", **keys}
+    return NetworkRequest("default/sriov-a", "net1", "sriov", "rig.io/pf0", VF_ID, config)
+
+
+@pytest.mark.parametrize(
+    ("keys", "with_ipam"),
+    [
+        ({"ipam": {"type": "host-local"}}, {"default/sriov-a"}),
+        ({"plugins": [{"type": "sriov", "ipam": {"type": "dhcp"}}]}, {"default/sriov-a"}),
+        ({"type": "sriovbond", "ipam": {"type": "static"}}, set()),
+        ({"ipam": {}}, set()),
+        ({"ipam": "host-local"}, set()),
+        ({}, set()),
+    ],
+    ids=str,
+)
+def test_networks_that_ask_for_addresses_are_known(
+    tmp_path: Path, keys: dict[str, object], with_ipam: set[str]
+) -> None:
+    sources = sources_of(tmp_path)
+    sources.found = replace(sources.found, networks=(named_with(**keys),))
+
+    assert sources.seen([], [], "sriovbond").with_ipam == with_ipam
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"rdma": "mlx5_2"}, "was given with the RDMA device mlx5_2: a process"),
+        ({"details": "vhost-net /dev/vhost-net"}, "was given with vhost-net /dev/vhost-net: a"),
+        ({"details": "representor-device pf0vf1"}, ""),
+    ],
+    ids=str,
+)
+def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
+    tmp_path: Path, facts: dict[str, str], words: str
+) -> None:
+    a_vf(tmp_path, number=1)
+    said = Statement(Source.DEVICE_INFO, device=VF_ID, **facts)  # type: ignore[arg-type]
+    sources = sources_of(tmp_path, said, pfs=(PF_LINK,))
+    member = sources.as_member(a_link("net1", device=VF), Place.POD)
+
+    told = uses_beside(sources.found, [member])
+
+    assert [one.startswith(f"net1 (VF 1 of pf0, {VF}) {words}") for one in told] == [True] * bool(
+        words
+    )
+    assert uses_beside(sources.found, []) == []

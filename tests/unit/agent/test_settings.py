@@ -158,3 +158,10 @@ def test_a_nodes_name_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["a\n", "-a", "a-", "A", "a" * 129])
 def test_what_is_no_nodes_name_is_refused(name: str) -> None:
     assert "a node's name is wanted" in refusal_of({"NODE_NAME": name})
+
+
+def test_what_the_node_lends_is_read_below_the_hosts_root() -> None:
+    in_container = settings.load(environ={"SRIOVBOND_AGENT_HOST_ROOT": "/host"}).host
+
+    assert in_container.node_file == Path("/host/etc/sriovbond/node.toml")
+    assert settings.load(environ={}).host.node_file == Path("/etc/sriovbond/node.toml")

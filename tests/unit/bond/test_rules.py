@@ -124,6 +124,10 @@ PLAIN = two_vfs()
 VETHS = (a_member("net1"), a_member("net2"))
 
 
+ASSIGNED = Carried("192.0.2.7/24", "0218800005000000")
+BY_ROUTER = Carried("2001:db8::7/64", "0a40000005000000")
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A rule with the configuration and members that break it, and near ones that do not."""
@@ -461,6 +465,32 @@ CASES = (
         near_members=one_with(has_default_route=True),
     ),
     Case(
+        "member-address-taken-off",
+        {},
+        one_with(addresses=(ASSIGNED, BY_ROUTER)),
+        words=("net2 (VF 0 of pf1", "has 192.0.2.7/24, which the bond takes off", "IPAM"),
+        near={},
+        near_members=one_with(addresses=(BY_ROUTER,)),
+    ),
+    Case(
+        "member-address-taken-off",
+        {},
+        one_with(addresses=(ASSIGNED,)),
+        near=links({}, {}),
+    ),
+    Case(
+        "member-address-taken-off",
+        {},
+        one_with(addresses=(ASSIGNED,)),
+        near={"memberAddresses": "keep"},
+    ),
+    Case(
+        "host-links-asked-for",
+        {**links({}, {}), "linksInContainer": False},
+        words=("linksInContainer false", "see to it that the node lends"),
+        near=links({}, {}),
+    ),
+    Case(
         "redundancy-required",
         REQUIRE,
         on_one_pf("rig.io/a", "rig.io/b"),
@@ -646,10 +676,10 @@ def test_a_finding_becomes_what_its_level_and_the_policy_say(case: Case, policy:
     strict = TryLaterError if case.rule in PASSING else RefusedError
     refusal = {Level.CONFIG: ConfigError, Level.REFUSED: RefusedError}.get(level, strict)
 
-    if level is Level.WARNING and policy != "strict":
+    if level is Level.NOTICE or (level is Level.WARNING and policy != "strict"):
         plan = plan_bond("bond0", a_netconf(**keys), case.members)
         rules = {warning.rule for warning in plan.warnings}
-        assert (case.rule in rules) is (policy == "default")
+        assert (case.rule in rules) is (policy != "warn")
     else:
         with pytest.raises(refusal, match=re.escape(f"[{case.rule}]")):
             plan_bond("bond0", a_netconf(**keys), case.members)

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import Allocation, Link, Member, Place
+from sriovbond.bond.links import Allocation, Carried, Link, Member, Place
 from sriovbond.bond.seen import Seen, Unlinked
-from sriovbond.bond.selection import choose
+from sriovbond.bond.selection import choose, verdicts
 from sriovbond.errors import ConfigError, RefusedError
 from tests.support.builders import a_member, a_netconf, a_pf, a_vf, seen
 
@@ -115,7 +115,7 @@ def test_links_are_taken_in_their_order_with_their_options() -> None:
     [
         (None, "ab", "", Place.POD),
         (None, "", "ab", Place.HOST),
-        (None, "ab", "ab", Place.HOST),
+        (None, "ab", "ab", Place.POD),
         (None, "ab", "a", Place.POD),
         (True, "ab", "ab", Place.POD),
         (False, "ab", "ab", Place.HOST),
@@ -150,21 +150,40 @@ def test_an_altname_of_a_link_elsewhere_is_told_with_its_place() -> None:
     with pytest.raises(ConfigError, match="the host has blue"):
         choose(a_netconf(links=links("net1", "blue"), linksInContainer=True), there)
 
-    with pytest.raises(ConfigError, match="'blue' is in the host"):
+    with pytest.raises(ConfigError, match="the host has blue, which is not taken: others of"):
         choose(a_netconf(links=links("net1", "blue")), there)
 
 
-def test_links_that_are_apart_are_told_with_their_places() -> None:
-    there = seen(pod=[NET1, NET2], host=[ENS1, NET2])
+def test_where_the_pod_has_one_of_the_names_the_hosts_strays_are_not_taken() -> None:
+    there = seen(pod=[NET1, ETH0], host=[ENS1, NET1, NET2])
 
     with pytest.raises(ConfigError) as caught:
-        choose(a_netconf(links=links("net1", "net2", "ens1f0v0", "x")), there)
+        choose(a_netconf(links=links("net1", "net2", "x")), there)
 
-    assert "'net1' is in the pod" in caught.value.message
-    assert "'net2' is in the host and the pod" in caught.value.message
-    assert "'ens1f0v0' is in the host" in caught.value.message
-    assert "'x' is nowhere; the pod has net1, net2; name" in caught.value.message
+    assert caught.value.message.startswith(
+        "cannot find 'net2', 'x' of `links` in the pod: it has eth0, net1; the host has net2, "
+        "which is not taken: others of `links` are in the pod; list the VFs' networks before"
+    )
+    assert caught.value.message.endswith(" [no-such-link]")
+
+
+def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
+    there = seen(pod=[NET1], host=[ENS1])
+
+    with pytest.raises(ConfigError) as caught:
+        choose(a_netconf(links=links("ens1f0v0", "x")), there)
+
+    assert "'ens1f0v0' is in the host; 'x' is nowhere; the pod has net1; " in caught.value.message
     assert caught.value.message.endswith("or leave `links` out [no-such-link]")
+
+
+def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant() -> None:
+    there = seen(pod=[ETH0], host=[ENS1, ENS2], keeping=lambda those: f"kept: {len(those)}")
+
+    with pytest.raises(RefusedError, match=r"^kept: 2; if interfaces of the pod are meant, it has"):
+        choose(a_netconf(links=links("ens1f0v0", "ens2f0v0")), there)
+    with pytest.raises(RefusedError, match=r"^kept: 2$"):
+        choose(a_netconf(links=[{"name": "ens*"}], linksInContainer=False), there)
 
 
 def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None:
@@ -176,7 +195,7 @@ def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None
     with pytest.raises(ConfigError) as on_host:
         choose(a_netconf(links=links("net1", "nte2"), linksInContainer=False), there)
 
-    assert "'nte2' is nowhere; the pod default/nf1 has eth0, net1; name" in caught.value.message
+    assert "cannot find 'nte2' of `links` in the pod: it has eth0, net1; " in caught.value.message
     assert "veth" not in caught.value.message
     assert ", 980 more; the pod has net1; " in on_host.value.message
 
@@ -243,7 +262,7 @@ def test_what_bus_and_pf_say_is_asked_only_of_links_of_the_pod() -> None:
         asked.append(link.name)
         return replace(a_vf(link.name), link=link, place=place)
 
-    there = Seen(pod=[NET1.link, NET2.link], host=[ENS1.link], unlinked=(), as_member=as_member)
+    there = replace(seen(pod=[NET1, NET2], host=[ENS1]), as_member=as_member)
 
     assert names({}, there) == ["net1", "net2"]
     assert asked == ["net1", "net2"]
@@ -417,6 +436,49 @@ def test_a_device_that_is_not_in_the_pod_yet_is_told_where_too_few_are() -> None
         "Multus say; not taken, its network must come before the bond's [not-in-pod]; " in message
     )
     assert "the pod lists default/sriov-c after the bond" in message
+
+
+OWN = Carried("192.0.2.7/24", "021880000500000008000100c0000207")
+FROM_ROUTER = Carried("2001:db8::7/64", "0a400000" + "05000000")
+OF_LINK = Carried("fe80::77/64", "0a4080fd" + "05000000")
+
+
+@pytest.mark.parametrize(
+    ("third", "is_taken"),
+    [
+        (with_link(C, addresses=(OWN,)), False),
+        (with_link(C, addresses=(FROM_ROUTER, OF_LINK)), True),
+        (C, False),
+    ],
+    ids=["address", "router's", "IPAM"],
+)
+def test_a_vf_with_addresses_of_its_own_is_passed_over_where_enough_others_remain(
+    third: Member,
+    is_taken: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    with_ipam = frozenset({"other/dpdk"} if third is C else ())
+    there = seen(pod=[A, B, third], with_ipam=with_ipam)
+
+    assert names({}, there) == ["net1", "net2", "net3"][: 3 if is_taken else 2]
+    assert names({"minMembers": 1}, there)[:2] == ["net1", "net2"]
+    assert names({"links": [{"name": "*"}]}, there) == ["net1", "net2", "net3"]
+    assert names({"minMembers": 3}, there) == ["net1", "net2", "net3"]
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_a_vf_with_addresses_of_its_own_is_no_reason_to_bond_fewer_than_two(least: int) -> None:
+    there = seen(pod=[A, with_link(B, addresses=(OWN,))])
+
+    assert names({"minMembers": least}, there) == ["net1", "net2"]
+
+
+def test_who_is_passed_over_for_its_addresses_is_told_where_too_few_are_left() -> None:
+    told = verdicts(a_netconf(), seen(pod=[A, B, with_link(C, addresses=(OWN,))]))
+
+    assert (
+        "net3 (VF 1 of pf1, 0000:02:10.1): not taken, has an address of its own, 192.0.2.7/24"
+        in str(told[2])
+    )
 
 
 @pytest.mark.parametrize("wanted", [[{"name": "ens*"}], [{"name": "ens1f0v0"}, {"name": "ens2*"}]])

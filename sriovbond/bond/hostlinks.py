@@ -1,0 +1,135 @@
+"""Whether a bond may take a link of the host: the node's word on it, and what speaks against."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from sriovbond.bond.links import ALTNAME_MAX, Member
+
+RULE = "host-links-not-allowed"
+NODE_FILE = "/etc/sriovbond/node.toml"
+KEY = "host_links"
+_UNUSED, _NONE = "unused", "none"
+_MOST_NAMES = 256
+_MOST_TOLD = 5
+# What a bond may be made of; a tunnel, a bridge or a switch's port belongs to who made it.
+_KINDS = frozenset({"", "dummy", "veth", "vlan", "macvlan", "netdevsim"})
+
+
+@dataclass(frozen=True, slots=True)
+class HostLinks:
+    """What the node lends to pods: its unused links where `names` is None, else those named.
+
+    `fault` is why the node's file cannot be used; then nothing is lent.
+    """
+
+    names: tuple[str, ...] | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Who else may need a link of the host, beside what its snapshot shows.
+
+    `has_functions`: VFs or sub-functions were made of it. `resource` is the device plugin's that
+    offers it and `is_given` whether this pod was given it; `is_unknown`: nobody tells whose the VF
+    is. `elsewhere` is what stands on it in other namespaces.
+    """
+
+    has_functions: bool = False
+    resource: str = ""
+    is_given: bool = False
+    is_unknown: bool = False
+    elsewhere: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A link that the node keeps, and why."""
+
+    member: Member
+    why: str
+    is_of_plugin: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the node would have to name: by a name alone no device of a plugin is lent."""
+        return self.member.device if self.is_of_plugin else self.member.name
+
+
+def parse_host_links(given: object) -> HostLinks:
+    """Return what the node lends. Raises ValueError with words for the operator."""
+    if given == _UNUSED:
+        return HostLinks()
+    if given == _NONE:
+        return HostLinks(names=())
+    is_list = isinstance(given, list) and len(given) <= _MOST_NAMES
+    if isinstance(given, list) and is_list and all(_is_name(one) for one in given):
+        return HostLinks(names=tuple(given))
+    raise ValueError(
+        f'{KEY}: "{_UNUSED}", "{_NONE}", or a list of at most {_MOST_NAMES} names, patterns or '
+        f"PCI addresses is wanted, {given!r} was found"
+    )
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and 0 < len(given) <= ALTNAME_MAX and given.isprintable()
+
+
+def kept(lent: HostLinks, member: Member, usage: Usage) -> Kept | None:
+    """Return why the node keeps the link; None where a pod may have it."""
+    if lent.fault:
+        return Kept(member, lent.fault)
+    if lent.names and any(_is_address(name, member) for name in lent.names):
+        return None
+    if usage.resource and not usage.is_given:
+        why = f"the device plugin of {usage.resource} has it, and kubelet did not give it this pod"
+        return Kept(member, why, is_of_plugin=True)
+    if lent.names is None:
+        reasons = list(_uses(member, usage))
+        return Kept(member, " and ".join(reasons)) if reasons else None
+    # not an altname, nor what a plugin has: a pod that had the link before may have named it
+    if any(fnmatchcase(member.name, name) for name in lent.names):
+        return None
+    listed = ", ".join(lent.names[:_MOST_TOLD]) or "none"
+    return Kept(member, f"the node lends {listed}")
+
+
+def _is_address(name: str, member: Member) -> bool:
+    device = member.device
+    return bool(device) and name.lower() in (device, device.removeprefix("0000:"))
+
+
+def _uses(member: Member, usage: Usage) -> Sequence[str]:
+    link = member.link
+    carried = [one.text for one in (*link.addresses, *link.routes)]
+    if link.has_default_route and "route default" not in carried:
+        carried.append("route default")
+    more = f" and {len(carried) - _MOST_TOLD} more" if len(carried) > _MOST_TOLD else ""
+    kind = "an interface of kind"
+    told = (
+        (bool(carried), f"it has {', '.join(carried[:_MOST_TOLD])}{more}"),
+        (bool(link.uppers), f"it carries {', '.join(link.uppers)}"),
+        (bool(link.master), f"it is in {link.within.name if link.within else 'a bond or bridge'}"),
+        (usage.has_functions, "VFs or sub-functions are made of it"),
+        (bool(usage.elsewhere), f"{usage.elsewhere} in another namespace stands on it"),
+        (link.kind not in _KINDS, f"it is {kind} {link.kind}"),
+        (usage.is_unknown, "it is a VF, and neither kubelet nor its checkpoint tells whose"),
+    )
+    return [words for holds, words in told if holds]
+
+
+def refusal(lent: HostLinks, those: Sequence[Kept]) -> str:
+    """Say what is kept and why, with the line by which the node would lend it."""
+    told = "; ".join(f"{one.member}: {one.why}" for one in those)
+    if lent.fault:
+        remedy = f"mend {NODE_FILE} on the node"
+    else:
+        names = dict.fromkeys((*(lent.names or ()), *(one.key for one in those)))
+        line = f"{KEY} = {json.dumps(list(names), ensure_ascii=False)}"
+        remedy = (
+            "name interfaces that the node does not use, or have it lend these: write "
+            f"{line} into {NODE_FILE} on the node"
+        )
+    return f"cannot take interfaces of the host, {told}; {remedy} [{RULE}]"

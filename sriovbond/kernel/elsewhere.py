@@ -1,0 +1,69 @@
+"""Links of other namespaces that stand on links of the host: a macvlan of a pod, a veth's far end.
+
+Only namespaces that have a number of the host's (nsid) are seen, which all have that a link was
+moved into, or that have a veth to the host.
+"""
+
+import struct
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Final
+
+from sriovbond.errors import KernelError
+from sriovbond.kernel import attributes, messages
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import (
+    IFLA_EXT_MASK,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    RTEXT_FILTER_SKIP_STATS,
+)
+from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netns import Namespace
+
+_NETNSA_NSID, _NETNSA_FD = 1, 3  # include/uapi/linux/net_namespace.h
+_IFLA_TARGET_NETNSID: Final = 46
+_NO_NUMBER: Final = -1
+_GENERIC: Final = bytes(4)  # struct rtgenmsg, aligned
+_INT: Final = struct.Struct("=i")
+
+
+def standing_on(home: Namespace, indices: Collection[int]) -> dict[int, str]:
+    """Return, by the index of a link of the host, what stands on it in another namespace."""
+    found: dict[int, str] = {}
+    for nsid in _nsids(home.netlink):
+        with suppress(KernelError):  # the namespace is gone meanwhile
+            found |= _in_namespace(home, nsid, indices)
+    return found
+
+
+def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[int, str]:
+    mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
+    request = Request(nl.RTM_GETLINK, "list the links of another namespace", body)
+    found = {}
+    for link in map(messages.read_link, home.netlink.dump(request)):
+        lower, told = link.number(IFLA_LINK), link.attributes.get(IFLA_LINK_NETNSID, b"")
+        if told and lower in indices and _whole(told) == _own_number(home):
+            found[lower] = f"{link.kind} {link.name}"
+    return found
+
+
+def _own_number(home: Namespace) -> int:
+    """Return the host's number of itself, which the kernel makes when it tells of such a link."""
+    body = _GENERIC + messages.word(_NETNSA_FD, home.descriptor)
+    doing = "look at the number of the host's namespace"
+    return _number(home.netlink.get(Request(nl.RTM_GETNSID, doing, body)))
+
+
+def _nsids(netlink: Netlink) -> list[int]:
+    request = Request(nl.RTM_GETNSID, "list the numbers of namespaces", _GENERIC)
+    return [_number(body) for body in netlink.dump(request)]
+
+
+def _number(body: bytes) -> int:
+    return _whole(attributes.by_number(body, len(_GENERIC)).get(_NETNSA_NSID, b""))
+
+
+def _whole(payload: bytes) -> int:
+    return int(_INT.unpack(payload)[0]) if len(payload) == _INT.size else _NO_NUMBER

@@ -1,0 +1,61 @@
+"""Altnames of former lives: told where they are in the way of a bond, and in no way of a repair."""
+
+from pathlib import Path
+
+import pytest
+
+from sriovbond import upkeep
+from sriovbond.bond.happenings import Kind
+from sriovbond.dispatch import REFUSED
+from sriovbond.host import Host
+from sriovbond.kernel import links, netns
+from tests.support.calls import Runtime, a_config
+from tests.support.pods import Pod, batch, ip
+from tests.support.refusals import refused
+from tests.vm import rig as rigs
+
+pytestmark = pytest.mark.vf
+
+
+def test_a_vf_with_the_bonds_name_as_an_altname_is_told_with_the_way_out(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout, tmp_path: Path
+) -> None:
+    vf_pod.ip("link property add dev net1 altname bond0")
+
+    reply = refused(runtime, tmp_path, a_config())
+    remedy = "link property del dev net1 altname bond0"
+
+    assert reply.code == REFUSED
+    assert f"it is an altname of net1 (VF 0 of pf0, {vfs.pfs[0].vfs[0].pci}) there" in reply.msg
+    assert f"take it off (`ip {remedy}`), or ask for another name [name-taken]" in reply.msg
+    vf_pod.ip(remedy)
+    runtime.add(a_config()).ok()
+
+
+@pytest.mark.parametrize("altnames", [("net1",), ("net1", "net2", "bond0")], ids=str)
+def test_a_vf_that_came_back_with_its_names_of_before_as_altnames_is_repaired(
+    host: Host, runtime: Runtime, vf_pod: Pod, altnames: tuple[str, ...]
+) -> None:
+    runtime.add(a_config()).ok()
+    vf_pod.ip("link set net1 nomaster")
+    vf_pod.ip("link set net1 down name back0")
+    vf_pod.ip("link set back0 netns 1")
+    batch(*(f"link property add dev back0 altname {name}" for name in altnames))
+
+    found = upkeep.examine(host, vf_pod.container_id, "bond0", upkeep.Repairs())
+
+    assert [one.kind for one in found.findings] == [Kind.REPAIRED], found
+    assert {one.name for one in vf_pod.the_bond().members} == {"net1", "net2"}
+    runtime.delete(a_config()).ok()
+
+
+def test_a_link_is_renamed_to_its_own_altname(pod: Pod) -> None:
+    pod.batch("link add one type dummy", "link property add dev one altname two")
+
+    with netns.opened(pod.path) as opened:
+        link = links.find(opened.netlink, "one")
+        assert link is not None
+        links.rename(opened.netlink, link, "two")
+
+    assert "one" not in str(ip(f"-n {pod.name} link show two"))
+    assert pod.the_link("two").altnames == ()

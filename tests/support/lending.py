@@ -1,0 +1,32 @@
+"""What a test's node lends of its own links: a node.toml, as its owner would write it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sriovbond.host import Host
+
+
+def lend(host: Host, *names: str) -> None:
+    """Have the node lend the links of these names, patterns or addresses, and no others."""
+    write(host.node_file, f"host_links = {json.dumps(names)}\n")
+
+
+def write(file: Path, text: str) -> None:
+    """Write node.toml as only root may."""
+    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o644)
+
+
+@contextmanager
+def lent_by_this_machine(*names: str) -> Iterator[None]:
+    """Have the machine's own file say so meanwhile, for an agent in a process of its own."""
+    host = Host()
+    assert not host.node_file.exists()
+    lend(host, *names)
+    try:
+        yield
+    finally:
+        host.node_file.unlink()
