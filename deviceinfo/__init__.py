@@ -14,12 +14,14 @@ from deviceinfo.find import KUBELET_TIMEOUT_S, Places, Search, find_devices, fin
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.merge import AllocatedDevice, Disagreement, PodDevices
 from deviceinfo.multus import read_scratch
+from deviceinfo.podnames import read_names
 from deviceinfo.results import Sandbox, find_sandboxes, read_results
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import (
     Ask,
     Claim,
     Kind,
+    Listing,
     NetworkRequest,
     PodRef,
     Reading,
@@ -40,6 +42,7 @@ __all__ = [
     "DeviceInfoError",
     "Disagreement",
     "Kind",
+    "Listing",
     "NetworkRequest",
     "PciAddress",
     "Places",
@@ -61,6 +64,7 @@ __all__ = [
     "read_cni_files",
     "read_device",
     "read_dp_files",
+    "read_names",
     "read_results",
     "read_scratch",
 ]

@@ -128,3 +128,15 @@ class Reading:
 
 Ask = Callable[[PodRef], Reading]
 """A source of facts that the library does not make itself: one needing netlink or the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The pods that kubelet has, as namespace/name; `problem` says why nothing is known of them.
+
+    `sees_processes` tells that kubelet's own process is seen from here: then so are the pods'.
+    """
+
+    names: frozenset[str] = frozenset()
+    problem: str = ""
+    sees_processes: bool = False

@@ -41,6 +41,10 @@ class Host:
         """The folder with one record for each attachment that stands."""
         return _records(self.state)
 
+    def seen_at(self, path: str) -> tuple[str, ...]:
+        """Return where a path of the host may be seen: below its root first, for a container."""
+        return (path,) if self.root == Path("/") else (f"{self.root}{path}", path)
+
     def boot_id(self) -> str:
         """Return the kernel's id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
         return _boot_id(self.proc)

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from sriovbond.bond.happenings import Subject
-from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.memory import Memory
 from sriovbond.cni.result import CniResult
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
@@ -59,7 +59,8 @@ class Record:
     """One attachment; `namespace` is its identity, `is_complete` that its ADD succeeded.
 
     `plan` is None once the kernel's part is undone and only IPAM's is left; `pod` are namespace,
-    name and uid, as far as the runtime told them.
+    name and uid, as far as the runtime told them; `refused` says, by its name, why a member that
+    vanished and came back is not in the bond.
     """
 
     network: str
@@ -73,6 +74,7 @@ class Record:
     is_complete: bool = False
     leased: dict[str, Any] = field(default_factory=dict)
     pod: tuple[str, str, str] = ("", "", "")
+    refused: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -235,6 +237,25 @@ def every(host: Host) -> list[Record]:
             record = read_by_key(host, attachment)
             records += [record] if record else []
     return records
+
+
+def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> list[str]:
+    """Say of each member that ADD put into the bond, and that is not in it, what is known of it.
+
+    Nothing is said of a bond without a record, or where the records cannot be read.
+    """
+    try:
+        standing = read_all(host)[0]
+    except MachineError:
+        return []
+    present = {one.name for one in state.members}
+    return [
+        one.refused.get(member.name) or f"{member} is not in {state.name}"
+        for one in standing
+        if one.plan and (one.namespace, one.ifname) == (namespace, state.name)
+        for member in one.plan.members
+        if member.name not in present
+    ]
 
 
 def remove(host: Host, record: Record) -> None:

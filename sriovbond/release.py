@@ -137,7 +137,8 @@ def release(
     outcome, before = Outcome(), record
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
-        places = dict.fromkeys([(netns_now, descriptor), (record.netns, None)])
+        seen = [(path, None) for path in host.seen_at(record.netns)]
+        places = dict.fromkeys([(netns_now, descriptor), *seen])
         with log.step("release"):
             outcome.attempt(partial(_release_links, record, plan, outcome, places))
     if not outcome.problems:

@@ -9,9 +9,11 @@ from typing import Final
 
 from sriovbond import log, upkeep
 from sriovbond.bond.happenings import Subject
+from sriovbond.ended import Ended
 from sriovbond.errors import SriovbondError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.upkeep import Examined, Repairs
+from sriovbond.repair import Repairs
+from sriovbond.upkeep import Doubt, Examined
 
 Work = Callable[[], object]
 Do = Callable[[Subject, Work], bool]
@@ -30,6 +32,7 @@ class Care:
         self._repairs: Final = repairs
         self._do_after_others: Final = do_after_others
         self._most: Final = most
+        self._ended: Final = Ended(host)
         self._lock: Final = threading.Lock()
         self._waiting: Final[dict[tuple[str, Subject], Work]] = {}
         self._running = 0
@@ -50,7 +53,8 @@ class Care:
         repairs = replace(self._repairs, passing_over=passing_over)
 
         def work() -> None:
-            then(self._examined(subject, repairs, is_namespace_gone=is_namespace_gone))
+            doubt = upkeep.no_doubt if is_namespace_gone else self._ended.doubt
+            then(self._examined(subject, repairs, doubt))
 
         self._put(("gone" if is_namespace_gone else "examine", subject), work)
 
@@ -97,19 +101,11 @@ class Care:
                 self._running -= 1
             self.go_on()
 
-    def _examined(
-        self, subject: Subject, repairs: Repairs, *, is_namespace_gone: bool
-    ) -> Examined | None:
+    def _examined(self, subject: Subject, repairs: Repairs, doubt: Doubt) -> Examined | None:
         container_id, ifname = subject.container_id, subject.ifname
         with log.logged_to(None, self._host.logs, **subject.fields):
             try:
-                return upkeep.examine(
-                    self._host,
-                    container_id,
-                    ifname,
-                    repairs,
-                    is_namespace_gone=is_namespace_gone,
-                )
+                return upkeep.examine(self._host, container_id, ifname, repairs, doubt)
             except TryLaterError:
                 return None
             except SriovbondError as error:

@@ -160,6 +160,7 @@ _OF_BONDS: Final[Mapping[Row, Callable[[WatchedBond], float]]] = {
     series.FAILOVERS: lambda bond: bond.failovers,
     series.FAILED_OVER: lambda bond: bond.failed_over_at,
     series.DRIFT: lambda bond: len(bond.drift),
+    series.REFUSED: lambda bond: len(bond.refused),
 }
 _OF_MEMBERS: Final[Mapping[Row, Callable[[WatchedMember], float]]] = {
     series.MEMBER_UP: lambda member: member.is_up and member.is_in_aggregator,

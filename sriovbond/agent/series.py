@@ -41,6 +41,7 @@ WORKING = Row("sriovbond_bond_members_working", Kind.GAUGE, BOND, "Members that 
 FAILOVERS = Row("sriovbond_bond_failovers_total", Kind.COUNTER, BOND, "Times that another member became the active one, since the agent watches the bond.")
 FAILED_OVER = Row("sriovbond_bond_last_failover_timestamp_seconds", Kind.GAUGE, BOND, "Time of the last failover; 0 if none was seen.")
 DRIFT = Row("sriovbond_bond_drift", Kind.GAUGE, BOND, "Options and addresses that stand otherwise than ADD had them.")
+REFUSED = Row("sriovbond_bond_members_refused", Kind.GAUGE, BOND, "Members that came back and must not or cannot be in the bond again; the bond stays degraded.")
 MEMBER_UP = Row("sriovbond_member_up", Kind.GAUGE, MEMBER, "1 while the bond takes the member's link for up, by MII or ARP monitor, and in 802.3ad has it in the active aggregator.")
 MEMBER_ACTIVE = Row("sriovbond_member_active", Kind.GAUGE, MEMBER, "1 for the member that carries the traffic, in the modes that have an active one.")
 MEMBER_IN_BOND = Row("sriovbond_member_in_bond", Kind.GAUGE, MEMBER, "1 while the member is in the bond; 0 after its PF was reset or its driver unbound.")
@@ -62,7 +63,7 @@ BUILD = Row("sriovbond_build_info", Kind.GAUGE, ("version",), "1, labelled with 
 # fmt: on
 
 ROWS: Final = (
-    *(BONDS, CARRIER, MEMBERS, WORKING, FAILOVERS, FAILED_OVER, DRIFT),
+    *(BONDS, CARRIER, MEMBERS, WORKING, FAILOVERS, FAILED_OVER, DRIFT, REFUSED),
     *(MEMBER_UP, MEMBER_ACTIVE, MEMBER_IN_BOND, LINK_FAILURES),
     *(DURATION, STEP_DURATION, ERRORS, QUEUE, KEPT),
     *(LEAKS, REPAIRS, HAPPENINGS, OVERRUNS, LOUD, EVENTS_LOST, LINES_LOST, DAMAGED, BUILD),

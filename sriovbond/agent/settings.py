@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -98,8 +99,14 @@ class Settings(BaseModel):
     """How long a pod that went without a DEL waits for it, before its bond is released."""
     repair: bool = True
     """Whether a member that vanished and came back is put into its bond again."""
-    repair_pf_settings: bool = False
-    """Whether its PF is then told again of the VF's VLAN, trust and administrative MAC."""
+    rest_s: Seconds = 30.0
+    """How long nothing must have happened to it before that: who reset its PF has ended then."""
+    repair_pf_settings: bool = True
+    """Whether its PF is then told the VF's VLAN, trust, spoof check and rates again, where a reset
+    has undone them."""
+    sriov_operator_namespace: NodeName = "sriov-network-operator"
+    """Where the SR-IOV operator keeps its state of this node: while it works, no member is taken
+    back. It is asked where the API may be asked; empty: never."""
     watch_buffer_bytes: Bytes = 8 << 20
     """How much the kernel may have to tell of links before it leaves out some."""
     host_root: AbsolutePath = Host().root
@@ -134,6 +141,11 @@ class Settings(BaseModel):
     def ipam_calls(self) -> int:
         """How many IPAM plugins may run at once, of one network half of them."""
         return max(1, self.workers // 2)
+
+    @property
+    def node(self) -> str:
+        """The node's name in Kubernetes, as far as it is known."""
+        return self.node_name or socket.gethostname()
 
     @property
     def share(self) -> int:

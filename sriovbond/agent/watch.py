@@ -12,7 +12,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from sriovbond import aside, log, records
+from sriovbond import aside, cluster, log, records
 from sriovbond.agent.agenda import Agenda
 from sriovbond.agent.care import Care, Do
 from sriovbond.agent.hearing import Ears, Hearing
@@ -28,7 +28,8 @@ from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import LinkEvent
 from sriovbond.release import Keeper
-from sriovbond.upkeep import Examined, Repairs
+from sriovbond.repair import Repairs
+from sriovbond.upkeep import Examined
 
 _SETTLING_S: Final = 0.1
 """What a call still does with an attachment must not be watched, nor slowed."""
@@ -101,6 +102,7 @@ class Watch:
             "announce": self._announce,
             "settle": self._settle,
             "examine": self._examine,
+            "rested": self._examine,
             "gone": partial(self._examine, is_namespace_gone=True),
             "round": self._round,
         }
@@ -114,8 +116,13 @@ class Watch:
     def start(self, hands: Hands) -> None:
         """Listen, and begin with the bonds that stand. Raises MachineError."""
         self._hands = hands
+        namespace = self._settings.sriov_operator_namespace
+        operator = cluster.node_state(self._host, self._settings.node, namespace)
         repairs = Repairs(
-            self._settings.repair, self._settings.repair_pf_settings, keeper=hands.keeper
+            self._settings.repair,
+            self._settings.repair_pf_settings,
+            at_work=operator.at_work,
+            keeper=hands.keeper,
         )
         most = self._settings.share
         self._care = Care(self._host, repairs, hands.do_after_others, most)
@@ -278,13 +285,9 @@ class Watch:
 
     def _number(self, record: records.Record) -> int | None:
         """Return the nsid of the record's namespace, None where it is another one, or none."""
-        try:
-            with netns.opened(record.netns) as pod:
-                if pod.identity == record.namespace:
-                    return kernel.number(self._home.netlink, pod.descriptor)
-        except netns.NamespaceGoneError:
-            pass
-        return None
+        paths = self._host.seen_at(record.netns)
+        with netns.identified(paths, record.namespace) as pod:
+            return kernel.number(self._home.netlink, pod.descriptor) if pod else None
 
     def _follow(self, key: str, subject: Subject, plan: BondPlan, nsid: int) -> None:
         known = self._attachments.get(key)
@@ -363,17 +366,27 @@ class Watch:
 
     def _note_lack(self, key: str) -> None:
         one = self._attachments.get(key)
+        if one:
+            one.note_lost(time.monotonic())
         if one and one.lost:
             self._lacking.setdefault(key)
         else:
             self._lacking.pop(key, None)
 
     def _came_back(self, link: Heard, lost: Mapping[str, str]) -> None:
+        """Have a lost member looked at once nothing more happens to it.
+
+        Who has reset its PF may be about to bind it, name it, or set its MAC: the SR-IOV operator
+        fails where a VF is taken from under it.
+        """
         keys = {lost[link.device]} if link.device in lost else set()
         if not (link.device or link.kind):  # before 5.14 the kernel tells no devices
             keys = set(lost.values())
         for place, key in enumerate(sorted(keys & self._attachments.keys())):
-            self._agenda.later("examine", key, self._attachments[key].wait_s + place * _APART_S)
+            one = self._attachments[key]
+            one.note_stirred(link.device, time.monotonic())
+            wait_s = max(one.wait_s, self._settings.rest_s)
+            self._agenda.put_off("rested", key, wait_s + place * _APART_S)
 
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
         """Tell what happened to the bond since it was last told of."""
@@ -460,8 +473,15 @@ class Watch:
             self._agenda.later(again, key, _AGAIN_S)
             return
         known = self._attachments.get(key)
-        taken = known.taken if known else frozenset()
-        self._care.examine(subject, then, is_namespace_gone=is_namespace_gone, passing_over=taken)
+        passing_over = frozenset[str]()
+        if known:
+            unrest_s = known.unrest_s(time.monotonic(), self._settings.rest_s)
+            passing_over = known.taken | unrest_s.keys()
+            if unrest_s:
+                self._agenda.later("rested", key, max(unrest_s.values()))
+        self._care.examine(
+            subject, then, is_namespace_gone=is_namespace_gone, passing_over=passing_over
+        )
 
     def _examined(self, key: str, subject: Subject, examined: Examined | None, again: str) -> None:
         if examined is None:
@@ -479,10 +499,13 @@ class Watch:
             return
         one.note_sent_home(frozenset(one.sent_home for one in examined.findings) - {""})
         self._note_lack(key)
-        known, one.refused = one.refused, _refusals(happenings)
-        longest_s = self._settings.check_interval_s
-        one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
-        if one.refused:
+        known = one.refused
+        is_resting = bool(one.unrest_s(time.monotonic(), self._settings.rest_s))
+        if happenings or not is_resting:  # what was refused is looked at again when it has rested
+            one.refused = _refusals(happenings)
+            longest_s = self._settings.check_interval_s
+            one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
+        if one.refused and not is_resting:
             self._agenda.later("examine", key, one.wait_s)
         if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
@@ -490,7 +513,7 @@ class Watch:
         if examined.drift and examined.drift != one.bond.drift:
             text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"
             self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
-        one.bond = replace(one.bond, drift=examined.drift)
+        one.bond = replace(one.bond, drift=examined.drift, refused=tuple(sorted(one.refused)))
 
     def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
         """Have what can be neither watched nor put back be looked at again, and tell it once."""

@@ -18,7 +18,8 @@ class Attachment:
 
     `announcements` are those still to be made, `taken` the devices that somebody took out of the
     pod, `sent_home` those that a failed repair did, of which the kernel has yet to tell; `wait_s`
-    is how long a repair waits: longer each time that one is refused.
+    is how long a repair waits: longer each time that one is refused. `stirred` is when something
+    last happened to a device that is lost, by the monotonic clock.
     """
 
     subject: Subject
@@ -31,12 +32,26 @@ class Attachment:
     taken: frozenset[str] = frozenset()
     sent_home: frozenset[str] = frozenset()
     wait_s: float = COMING_BACK_S
+    stirred: dict[str, float] = field(default_factory=dict)
 
     @property
     def lost(self) -> frozenset[str]:
         """The devices of members that are gone, and that nobody took out."""
         gone = {one.device for one in self.bond.members if not one.is_in_bond}
         return frozenset(gone - self.taken - {""})
+
+    def note_lost(self, at: float) -> None:
+        """Take it that what is lost by now, and was not before, has stirred at that time."""
+        self.stirred = {device: self.stirred.get(device, at) for device in self.lost}
+
+    def note_stirred(self, device: str, at: float) -> None:
+        """Take it that something happened to a lost device; before 5.14 none is told, so to all."""
+        self.stirred |= dict.fromkeys(self.lost & {device} if device else self.lost, at)
+
+    def unrest_s(self, at: float, rest_s: float) -> dict[str, float]:
+        """Return the lost devices that are not at rest yet, and for how long each is not."""
+        left = {device: since + rest_s - at for device, since in self.stirred.items()}
+        return {device: wait_s for device, wait_s in left.items() if wait_s > 0}
 
     def note_moved(self, device: str) -> None:
         """Take it that the device was taken out of the pod, unless a repair sent it home."""

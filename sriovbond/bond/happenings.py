@@ -106,7 +106,8 @@ class WatchedBond:
     """A bond as the watch last saw it; times are seconds since the epoch, 0 for never.
 
     `index` is the link's, 0 where there is none; `last_active` the name of the member that is
-    active, or was before none worked.
+    active, or was before none worked; `refused` says of members that came back why they are not
+    in the bond.
     """
 
     subject: Subject
@@ -118,6 +119,7 @@ class WatchedBond:
     failovers: int = 0
     failed_over_at: float = 0.0
     drift: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def working(self) -> int:

@@ -52,7 +52,10 @@ class Sysctl:
 
 @dataclass(frozen=True, slots=True)
 class VfSettings:
-    """What a PF says of one of its VFs (IFLA_VF_INFO); None where the driver does not say."""
+    """What a PF says of one of its VFs (IFLA_VF_INFO); None where the driver does not say.
+
+    Rates are in Mbit/s, 0 for no limit.
+    """
 
     number: int
     mac: str
@@ -62,6 +65,8 @@ class VfSettings:
     vlan: int = 0
     qos: int = 0
     vlan_proto: str | None = None
+    min_tx_rate: int | None = None
+    max_tx_rate: int | None = None
 
     @property
     def tagging(self) -> str:
@@ -70,6 +75,13 @@ class VfSettings:
             return "no VLAN"
         words = f"VLAN {self.vlan}, qos {self.qos}"
         return f"{words}, {self.vlan_proto}" if self.vlan_proto else words
+
+    @property
+    def rates(self) -> str:
+        """The limits of what the VF may send, in words; empty where the driver does not say."""
+        if self.max_tx_rate is None:
+            return ""
+        return f"rates from {self.min_tx_rate or 0} to {self.max_tx_rate or 'any'} Mbit/s"
 
 
 @dataclass(frozen=True, slots=True)

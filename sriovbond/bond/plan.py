@@ -8,6 +8,7 @@ from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Member, MemberState
 from sriovbond.bond.options import ADAPTIVE, BondMode, Setting
 from sriovbond.bond.rules import PASSING, Finding, Level, judge
+from sriovbond.bond.situation import Redundancy, Situation
 from sriovbond.errors import ConfigError, RefusedError, TryLaterError
 
 
@@ -22,6 +23,7 @@ class BondPlan:
     mac: str | None = None
     member_addresses: MemberAddresses = MemberAddresses.FLUSH
     warnings: tuple[Finding, ...] = ()
+    policy: Policy = Policy.DEFAULT
 
     @property
     def mode(self) -> BondMode:
@@ -87,7 +89,30 @@ def plan_bond(
         mac=config.mac,
         member_addresses=config.member_addresses,
         warnings=() if config.policy is Policy.WARN else findings,
+        policy=config.policy,
     )
+
+
+def judge_again(plan: BondPlan, members: Sequence[Member]) -> tuple[Finding, ...]:
+    """Judge the plan over its members as they are now, by ADD's rules; return what is newly wrong.
+
+    What ADD was told of and accepted is not told again. Raises as `plan_bond` does.
+    """
+    situation = Situation(
+        mode=plan.mode,
+        settings={setting.name: setting for setting in plan.settings},
+        fail_over_mac=str(plan.value("fail_over_mac") or "none"),
+        mac=plan.mac,
+        mtu=plan.mtu,
+        is_mtu_asked=True,
+        member_addresses=plan.member_addresses,
+        redundancy=Redundancy.OFF,  # no PF of a VF ever changes
+    )
+    before = {one.rule for one in judge(replace(situation, members=plan.members))}
+    findings = judge(replace(situation, members=members))
+    new = tuple(one for one in findings if one.rule not in before or one.level is Level.REFUSED)
+    refuse(new, plan.policy)
+    return () if plan.policy is Policy.WARN else new
 
 
 def refuse(findings: Sequence[Finding], policy: Policy) -> None:
@@ -154,12 +179,25 @@ def _bond_differences(plan: BondPlan, found: BondState) -> list[str]:
     return told
 
 
-def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
-    told = []
+def has_late_macs(plan: BondPlan, found: BondState) -> bool:
+    """Tell whether a member has not the MAC that is planned: its driver may have yet to set it."""
+    states = {state.name: state for state in found.members}
+    pairs = [(member, states.get(member.name)) for member in plan.members]
+    return any(state and _lacks_mac(plan, member, state) for member, state in pairs)
+
+
+def _lacks_mac(plan: BondPlan, member: Member, state: MemberState) -> frozenset[str]:
+    """Return the MACs that the member may have, if it has none of them."""
     shared = frozenset({plan.shared_mac} if plan.shared_mac else ())
     expected = member.lasting_macs if plan.keeps_macs else shared
     # balance-tlb and -alb hand MACs around among the members
-    if expected and plan.mode not in ADAPTIVE and state.mac not in expected:
+    is_free = plan.mode in ADAPTIVE or state.mac in expected
+    return frozenset() if is_free else expected
+
+
+def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
+    told = []
+    if expected := _lacks_mac(plan, member, state):
         wanted = " or ".join(sorted(expected))
         told.append(f"the MAC of {member} is {state.mac} where {wanted} was asked for")
     if state.mtu != plan.mtu:

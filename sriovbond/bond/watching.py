@@ -104,6 +104,7 @@ def follow(
         failed_over_at=at if times else before.failed_over_at,
         last_active=now.last_active or (before.last_active if is_same else ""),
         drift=before.drift,
+        refused=before.refused if now.working < len(now.members) else (),
     )
     return now, tuple(told)
 

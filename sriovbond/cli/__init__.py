@@ -1,9 +1,9 @@
 """The command line, for people: what stands, what a configuration means, and a way out."""
 
+import dataclasses
 import json
 import logging
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Mapping
@@ -37,7 +37,8 @@ def sriovbond() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rather than a table.")
 def show(ifname: str, netns: str, *, as_json: bool) -> None:
     """Show the bond IFNAME of a pod as the kernel tells it."""
-    from sriovbond.cli import tables  # noqa: PLC0415 - each command loads only what it needs
+    from sriovbond import records  # noqa: PLC0415 - each command loads only what it needs
+    from sriovbond.cli import tables  # noqa: PLC0415
     from sriovbond.kernel import bonding  # noqa: PLC0415
     from sriovbond.kernel.netns import opened  # noqa: PLC0415
 
@@ -45,7 +46,11 @@ def show(ifname: str, netns: str, *, as_json: bool) -> None:
         state = bonding.observe(pod.netlink, ifname)
     if state is None:
         raise click.ClickException(f"{ifname!r} is not there, or is no bond, in {netns}")
-    tables.print_json(state) if as_json else tables.print_bond(state)
+    missing = records.missing(Host(), pod.identity, state)
+    if as_json:
+        tables.print_json({**dataclasses.asdict(state), "missing": missing})
+    else:
+        tables.print_bond(state, missing=missing)
 
 
 @sriovbond.command()
@@ -247,8 +252,7 @@ def _served_with_events(given: "Settings") -> bool:
     from sriovbond import cluster  # noqa: PLC0415
     from sriovbond.agent import server  # noqa: PLC0415
 
-    node = given.node_name or socket.gethostname()
-    with closing(cluster.sink(given.host, node)) as events:
+    with closing(cluster.sink(given.host, given.node)) as events:
         return server.serve(given, sinks=[events], events_lost=lambda: events.lost)
 
 

@@ -16,8 +16,10 @@ from sriovbond.bond.plan import BondState
 from sriovbond.records import Record
 
 
-def print_bond(state: BondState, console: Console | None = None) -> None:
-    """Print a bond's options on one line and its members as a table."""
+def print_bond(
+    state: BondState, console: Console | None = None, *, missing: Sequence[str] = ()
+) -> None:
+    """Print a bond's options on one line, its members as a table, and those that are missing."""
     console = console or Console()
     shown = ("mode", "fail_over_mac", "miimon", "arp_interval", "primary")
     options = ", ".join(
@@ -33,6 +35,8 @@ def print_bond(state: BondState, console: Console | None = None) -> None:
         cells = (member.name, member.device, member.mac, member.mtu, link, member.failures, active)
         add_row(table, *cells)
     print_table(table, console)
+    for words in missing:
+        print_line(f"degraded: {words}", console, "red")
 
 
 def print_records(

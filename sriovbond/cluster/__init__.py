@@ -11,6 +11,7 @@ from sriovbond.host import Host
 
 if TYPE_CHECKING:  # most calls never write
     from sriovbond.cluster.events import Events
+    from sriovbond.cluster.nodestate import NodeState
 
 
 def asks(host: Host) -> tuple[Ask, ...]:
@@ -33,6 +34,13 @@ def sink(host: Host, node: str) -> "Events":
             "one, or name the pod's service account in the setting service_account",
         )
     return Events(host, node)
+
+
+def node_state(host: Host, node: str, namespace: str) -> "NodeState":
+    """Make what asks for the SR-IOV operator's state of this node, kept in that namespace."""
+    from sriovbond.cluster.nodestate import NodeState  # noqa: PLC0415 - the agent's alone
+
+    return NodeState(host, node, namespace)
 
 
 def _ask(host: Host, pod: PodRef) -> Reading:

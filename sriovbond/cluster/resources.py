@@ -22,6 +22,10 @@ NETWORKS: Final = Resource(
 EVENTS: Final = Resource(
     "events.events.k8s.io", "/apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}"
 )
+NODE_STATES: Final = Resource(
+    "sriovnetworknodestates.sriovnetwork.openshift.io",
+    "/apis/sriovnetwork.openshift.io/v1/namespaces/{namespace}/sriovnetworknodestates/{name}",
+)
 
 
 class RefusedError(UnreadableError):

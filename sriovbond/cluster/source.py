@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Thread
-from typing import Final
+from typing import Final, TypeVar
 
 from deviceinfo import PodRef, Reading, Source
 from deviceinfo.jsonfile import UnreadableError
@@ -17,6 +17,7 @@ from sriovbond.host import Host
 _SHARE: Final = 0.8
 _UNANSWERED: Final = BoundedSemaphore(32)
 """Threads at most, whatever a server does; each ADD of an agent may leave one."""
+T = TypeVar("T")
 
 
 def ask_api(host: Host, *, timeout_s: float = 3.0) -> Ask:
@@ -54,16 +55,16 @@ def _ask(content: bytes, host: Host, pod: PodRef, timeout_s: float) -> Reading:
         except (UnreadableError, OSError) as error:
             return _problem(f"cannot use {kubeconfig.named(host)}: {error}")
 
-    return _within(timeout_s, work) or _problem(f"cannot read pod {pod}: {client.LATE}")
+    return within(timeout_s, work) or _problem(f"cannot read pod {pod}: {client.LATE}")
 
 
-def _within(timeout_s: float, work: Callable[[], Reading]) -> Reading | None:
+def within(timeout_s: float, work: Callable[[], T]) -> T | None:
     """Do the work in a thread; None where it takes longer, or too many do so.
 
     Neither the resolver nor a server that sends its headers byte by byte keeps to a time limit.
     The thread is left to itself then: it keeps no process alive.
     """
-    answers: SimpleQueue[Reading | Exception] = SimpleQueue()
+    answers: SimpleQueue[T | Exception] = SimpleQueue()
     if not _UNANSWERED.acquire(blocking=False):
         return None
 

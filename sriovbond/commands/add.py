@@ -81,7 +81,7 @@ def add(
             with log.step("record"):
                 records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
-            addresses.announce(pod, state.name, state.mac, leased)
+            addresses.announce(pod, state.name, state.mac, leased, is_new=True)
     log.event(logging.INFO, "added", **_facts(plan, state, found))
     return _result(request, state, leased)
 
@@ -253,7 +253,7 @@ def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:
 
 
 def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
-    state = bonding.observe(pod.netlink, plan.name)
+    state = bonding.observe_settled(pod.netlink, plan)
     if state is None:
         raise DriftError(f"cannot verify {plan.name}: it is gone")
     found = [

@@ -42,7 +42,7 @@ def _differences(pod: Namespace, record: Record, plan: BondPlan, request: CniReq
         *planning.differences(plan, state),
         *_interface_differences(plan, state, result, request.netns),
         *addresses.differences(
-            pod.netlink, plan.name, state.index, _own_part(record, result), in_any_table=True
+            pod.netlink, plan.name, state.index, _own_part(record, result), may_change=True
         ),
     ]
 

@@ -15,6 +15,7 @@ from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_ADDRESS,
     IFA_BROADCAST,
+    IFA_FLAGS,
     IFA_LOCAL,
     RTA_DST,
     RTA_GATEWAY,
@@ -33,6 +34,7 @@ _IPV4, _IPV6 = 4, 6
 _FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
 _POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _RT_TABLE_MAIN: Final = 254
+_IFA_F_OPTIMISTIC, _IFA_F_DADFAILED = 0x04, 0x08  # include/uapi/linux/if_addr.h
 _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
@@ -51,7 +53,8 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
     """Write the sysctls of the new bond before it comes up, as the reference plugins do.
 
     Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is switched on
-    where IPAM gave an address of it, and its addresses survive the link going down.
+    where IPAM gave an address of it, and its addresses survive the link going down, and can be used
+    before duplicate address detection has ended (RFC 4429).
     """
     values = {f"ipv4/conf/{ifname}/arp_notify": "1", f"ipv6/conf/{ifname}/ndisc_notify": "1"}
     if result and any(ip.address.version == _IPV6 for ip in result.ips):
@@ -63,7 +66,9 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
                 f"cannot put IPv6 addresses on {ifname}: {why}; "
                 f"{'raise `mtu`' if small else 'boot it with IPv6'}, or ask IPAM for IPv4 only"
             )
-        values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
+        # without optimistic_dad the kernel drops IFA_F_OPTIMISTIC from what it is asked for
+        of_ipv6 = {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
+        values |= {**of_ipv6, f"ipv6/conf/{ifname}/optimistic_dad": "1"}
     pod.set_sysctls(values)
 
 
@@ -75,12 +80,14 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
         _add_route(netlink, ifname, index, with_gateway(route, result.ips))
 
 
-def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
+def announce(
+    pod: Namespace, ifname: str, mac: str, result: CniResult, *, is_new: bool = False
+) -> None:
     """Send a gratuitous ARP (RFC 5227) or an unsolicited NA (RFC 4861) for each address.
 
     Best effort. The kernel does so when the bond gets its carrier, which it had before its
-    addresses if the mover had left the members up. At ADD IPv6 addresses are still tentative:
-    the kernel announces them at the end of DAD (ndisc_notify).
+    addresses if the mover had left the members up. New IPv6 addresses must override nobody's
+    before the end of DAD (RFC 4429), where the kernel announces them (ndisc_notify).
     """
     sender = bytes.fromhex(mac.replace(":", ""))
     if not result.ips or len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
@@ -93,7 +100,7 @@ def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
                 head = (_BROADCAST, sender, _ETH_P_ARP, 1, 0x0800, 6, 4, 1)  # a request, RFC 826
                 packets.send(_ARP.pack(*head, sender, own, bytes(6), own))
     for ip in result.ips:
-        if ip.address.version == _IPV6:
+        if ip.address.version == _IPV6 and not is_new:
             with suppress(OSError, MachineError), pod.run(_icmpv6_socket) as packets:
                 _advertise(packets, ifname, sender, ip.address.packed)
 
@@ -130,29 +137,57 @@ def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
 
 
 def differences(
-    netlink: Netlink, ifname: str, index: int, result: CniResult, *, in_any_table: bool = False
+    netlink: Netlink, ifname: str, index: int, result: CniResult, *, may_change: bool = False
 ) -> tuple[str, ...]:
-    """Name the addresses and routes of the result that the link lacks.
+    """Name the addresses and routes of the result that the link lacks, or cannot use.
 
-    An IPv6 address that is still tentative counts as there. `in_any_table` is for CHECK: a later
-    plugin of the chain (sbr) may have moved routes that were asked for without a table.
+    An IPv6 address that is still tentative counts as there, one that another host has does not.
+    `may_change` is for CHECK and the watch: after our ADD a later plugin of the chain (sbr) may
+    have moved routes that were asked for without a table, Multus the default route to another
+    network.
     """
     told = []
     if result.ips:
-        standing = set(_standing_addresses(netlink, index))
+        standing = dict(_standing_addresses(netlink, index))
         told += [
-            f"{ifname} lacks the address {ip.address}"
+            words
             for ip in result.ips
-            if ip.address not in standing
+            if (words := _address_difference(ifname, ip.address, standing.get(ip.address)))
         ]
     if result.routes:
-        routes = set(_standing_routes(netlink, index))
+        standing_routes = carried.unicast_routes(netlink)
+        routes = set(_routes_of(index, standing_routes))
         for asked in result.routes:
             route = with_gateway(asked, result.ips)
-            table = route.table or (None if in_any_table else _RT_TABLE_MAIN)
-            if not any(_satisfies(found, replace(route, table=table)) for found in routes):
+            table = route.table or (None if may_change else _RT_TABLE_MAIN)
+            if any(_satisfies(found, replace(route, table=table)) for found in routes):
+                continue
+            if not (may_change and _is_moved(route, index, standing_routes)):
                 told.append(f"{ifname} lacks the {_words(route)}")
     return tuple(told)
+
+
+def _address_difference(
+    ifname: str, address: IPv4Interface | IPv6Interface, flags: int | None
+) -> str:
+    if flags is None:
+        return f"{ifname} lacks the address {address}"
+    if flags & _IFA_F_DADFAILED:
+        return (
+            f"{ifname} cannot use the address {address}: another host has it (duplicate address "
+            "detection); look who, and add the pod anew"
+        )
+    return ""
+
+
+def _is_moved(asked: Route, index: int, standing: Sequence[RouteMessage]) -> bool:
+    """Tell whether the default route goes by another link now, as Multus' default-route has it."""
+    family = _FAMILY[asked.dst.version]
+    return not asked.dst.prefixlen and any(
+        (one.family, one.prefix) == (family, 0)
+        and any(hop.index != index for hop in carried.next_hops(one))
+        for one in standing
+    )
 
 
 def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> None:
@@ -160,6 +195,8 @@ def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> Non
     parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
     if ip.address.version == _IPV4 and network.num_addresses > _POINT_TO_POINT:
         parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
+    if ip.address.version == _IPV6:  # used at once, and still looked for on the wire (RFC 4429)
+        parts.append(messages.word(IFA_FLAGS, _IFA_F_OPTIMISTIC))
     body = messages.address(_FAMILY[ip.address.version], network.prefixlen, index, *parts)
     doing = f"put the address {ip.address} on {ifname}"
     netlink.send(Request(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
@@ -204,14 +241,18 @@ def _words(route: Route) -> str:
     return words
 
 
-def _standing_addresses(netlink: Netlink, index: int) -> Iterator[IPv4Interface | IPv6Interface]:
+def _standing_addresses(
+    netlink: Netlink, index: int
+) -> Iterator[tuple[IPv4Interface | IPv6Interface, int]]:
+    """Yield the link's addresses, each with its IFA_F_*."""
     for one in carried.all_addresses(netlink):
         if one.index == index:
-            yield ip_interface(f"{one.address}/{one.prefix}")
+            flags = messages.whole(one.attributes.get(IFA_FLAGS, b""))
+            yield ip_interface(f"{one.address}/{one.prefix}"), flags
 
 
-def _standing_routes(netlink: Netlink, index: int) -> Iterator[Route]:
-    for one in carried.unicast_routes(netlink):
+def _routes_of(index: int, standing: Sequence[RouteMessage]) -> Iterator[Route]:
+    for one in standing:
         for hop in carried.next_hops(one):
             if hop.index == index:
                 yield _route(one, hop.gateway)

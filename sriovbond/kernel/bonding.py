@@ -1,6 +1,7 @@
 """Bonds: make one empty, give it members, read it back, take it away; by the option table."""
 
 import errno
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Link, Member, MemberState
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Setting, option
-from sriovbond.bond.plan import BondPlan, BondState, setting_differences
+from sriovbond.bond.plan import BondPlan, BondState, has_late_macs, setting_differences
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import attributes, ioctls, links, messages
 from sriovbond.kernel import netlink as nl
@@ -101,9 +102,13 @@ def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
 
 
 def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | BondState) -> None:
-    """Put the link of that index, which must be down, into the bond; the kernel brings it up."""
+    """Put the link of that index, which must be down, into the bond; the kernel brings it up.
+
+    A device that is busy is waited for: the kernel sets its MAC and opens it here, and closed it
+    just before.
+    """
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
-    netlink.send(Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
+    nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
     asked = ((row.name, getattr(member, row.name)) for row in MEMBER_OPTIONS)
     data = {name: value for name, value in asked if value is not None}
     if data:
@@ -153,6 +158,19 @@ def observe(netlink: Netlink, name: str) -> BondState | None:
     told = links.read_others(netlink, f"look at {name}")
     found = next((one for one in told if one.name == name), None)
     return _state(found, told) if found and found.kind == _BOND else None
+
+
+def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
+    """Return the bond when its members have their MACs, or after a bounded time as it is then.
+
+    Older iavf say that they have set a MAC, and set it when their PF has answered.
+    """
+    deadline = time.monotonic() + nl.PATIENCE_S
+    state = observe(netlink, plan.name)
+    while state and has_late_macs(plan, state) and time.monotonic() < deadline:
+        time.sleep(nl.PAUSE_S)
+        state = observe(netlink, plan.name)
+    return state
 
 
 def _state(bond: LinkMessage, told: Iterable[LinkMessage]) -> BondState:

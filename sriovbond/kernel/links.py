@@ -373,9 +373,10 @@ def _carried_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Calla
 def _change(
     netlink: Netlink, link: Link, doing: str, *attributes: bytes, flags: int | None = None
 ) -> None:
+    """Change the link; a device that is busy with an earlier change is waited for."""
     change = 0 if flags is None else IFF_UP
     body = messages.link(link.index, *attributes, flags=flags or 0, change=change)
-    netlink.send(Request(nl.RTM_NEWLINK, doing, body))
+    nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, doing, body))
 
 
 def _link(

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ _BUFFER_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10
 _DUMP_TRIES: Final = 5
 _MOST_STRANGERS: Final = 1000
+_BUSY: Final = frozenset({errno.EAGAIN, errno.EBUSY})
+PATIENCE_S: Final = 3.0
+"""How long a device that works with its PF is waited for: iavf itself gives up after 2.5 s."""
+PAUSE_S: Final = 0.1
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
@@ -208,6 +213,24 @@ class Netlink:
             f"cannot {request.doing}: others than the kernel keep writing to this socket",
             errno.EBUSY,
         )
+
+
+def send_patiently(netlink: Netlink, request: Request) -> None:
+    """Send a request again for as long as the device is busy, some 3 s at most; as `send`.
+
+    Drivers of VFs ask their PF for much of what they do, and answer EAGAIN or EBUSY meanwhile: iavf
+    to a MAC and to an open after a close, i40e and ice to what the PF is to change of such a VF.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            netlink.send(request)
+        except KernelError as error:
+            if error.errno not in _BUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(PAUSE_S)
 
 
 @contextmanager

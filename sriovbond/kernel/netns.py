@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,6 +90,20 @@ def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
             yield _namespace(path, descriptor, netlink)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def identified(paths: Iterable[str], identity: tuple[int, int, int]) -> Iterator[Namespace | None]:
+    """Open the namespace of that identity by the first path that leads to it; None where none does.
+
+    Raises MachineError.
+    """
+    for path in paths:
+        with suppress(NamespaceGoneError), opened(path) as found:
+            if found.identity == identity:
+                yield found
+                return
+    yield None
 
 
 @contextmanager

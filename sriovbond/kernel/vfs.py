@@ -15,13 +15,14 @@ from sriovbond.kernel.netlink import Netlink, Request
 # include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
 _IFLA_VF_INFO: Final = 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_LINK_STATE = 1, 2, 4, 5
-_IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST, _IFLA_VF_VLAN_INFO = 9, 12, 1
+_IFLA_VF_RATE, _IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST, _IFLA_VF_VLAN_INFO = 6, 9, 12, 1
 _first_number: Final = struct.Struct("=4xI").unpack_from
 _LEAST: Final = 8  # bytes, for one attribute with a number
 _MAC: Final = struct.Struct("=I32s")
 _MAC_START, _MAC_END = 4, 10  # of an Ethernet one, behind the VF's number
 _VLAN: Final = struct.Struct("=III")
 _VALUE: Final = struct.Struct("=II")
+_RATE: Final = struct.Struct("=III")  # struct ifla_vf_rate: vf, min, max
 _UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
 _PROTOCOL: Final = slice(12, 14)  # behind what _VLAN has
@@ -46,6 +47,8 @@ def read(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
             continue
         number, vlan, qos = _VLAN.unpack_from(tag)
         state = _value(told, _IFLA_VF_LINK_STATE)
+        rate = told.get(_IFLA_VF_RATE, b"")
+        _, least, most = _RATE.unpack_from(rate) if len(rate) >= _RATE.size else (0, None, None)
         yield VfSettings(
             number=number,
             mac=messages.mac(entry[_MAC_START:_MAC_END]),
@@ -55,6 +58,8 @@ def read(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
             vlan=vlan,
             qos=qos,
             vlan_proto=_VLAN_PROTOCOLS.get(_protocol(told)),
+            min_tx_rate=least,
+            max_tx_rate=most,
         )
 
 
@@ -85,9 +90,10 @@ class _Step:
 
 
 def restore(netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings) -> list[KernelError]:
-    """Write MAC, VLAN, trust and spoof check where they differ; `netlink` is the host's.
+    """Write MAC, VLAN, trust, spoof check and rates where they differ; `netlink` is the host's.
 
-    Returns what was refused, after all has been tried. Idempotent.
+    Waits a bounded time for a VF that is still being reset (i40e: EAGAIN, ice: EBUSY). Returns what
+    was refused, after all has been tried. Idempotent.
     """
     failures = []
     for step in _steps(now, wanted):
@@ -95,7 +101,7 @@ def restore(netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings) -> 
         body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, listed))
         doing = f"have {pf.name} give its VF {now.number} {step.told}"
         try:
-            netlink.send(Request(nl.RTM_NEWLINK, doing, body))
+            nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, doing, body))
         except KernelError as error:
             failures.append(error)
     return failures
@@ -114,6 +120,9 @@ def _steps(now: VfSettings, wanted: VfSettings) -> Iterator[_Step]:
     if wanted.spoofchk is not None and wanted.spoofchk != now.spoofchk:
         payload = _VALUE.pack(vf, wanted.spoofchk)
         yield _Step(messages.attribute(_IFLA_VF_SPOOFCHK, payload), f"spoofchk {wanted.spoofchk}")
+    if wanted.rates != now.rates:
+        payload = _RATE.pack(vf, wanted.min_tx_rate or 0, wanted.max_tx_rate or 0)
+        yield _Step(messages.attribute(_IFLA_VF_RATE, payload), wanted.rates)
 
 
 def _vlan(vf: int, wanted: VfSettings) -> bytes:

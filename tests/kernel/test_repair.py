@@ -9,16 +9,19 @@ import pytest
 
 from sriovbond import records, upkeep
 from sriovbond.bond.happenings import Kind
+from sriovbond.ended import Ended
 from sriovbond.host import Host
-from sriovbond.upkeep import Examined, Repairs
+from sriovbond.kernel import netns
+from sriovbond.repair import Repairs
+from sriovbond.upkeep import Examined
 from tests.kernel.test_watch import POD_ARGS, Running, kinds, let_adopt, told
 from tests.kernel.test_watch import running as running  # noqa: PLC0414 - a fixture
 from tests.support import pf as pfs
+from tests.support import wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
-from tests.support.movers import come_home
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.pods import Pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
 from tests.vm.reset import IGBVF
@@ -41,17 +44,22 @@ def bonded(runtime: Runtime, vf_pod: Pod, config: dict[str, object]) -> Pod:
 
 
 def examined(host: Host, pod: Pod, repairs: Repairs = Repairs()) -> Examined:  # noqa: B008 - frozen
-    return upkeep.examine(host, pod.container_id, "bond0", repairs)
+    return upkeep.examine(host, pod.container_id, "bond0", repairs, Ended(host).doubt)
 
 
 def members(pod: Pod) -> dict[str, tuple[str, int]]:
     return {one.name: (one.mac, one.mtu) for one in pod.the_bond().members}
 
 
+def mtus(pod: Pod) -> dict[str, int]:
+    """Return the MTUs of the bond's members: a VF comes back with a MAC of its own."""
+    return {name: mtu for name, (_, mtu) in members(pod).items()}
+
+
 def test_a_vf_whose_driver_was_bound_anew_is_healed(
     running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
 ) -> None:
-    agent = running()
+    agent = running(rest_s=0.5)
     before = members(bonded)
     let_adopt()
 
@@ -60,7 +68,7 @@ def test_a_vf_whose_driver_was_bound_anew_is_healed(
     wait_for(lambda: bonded.the_bond().settings["primary"] == "net1")
 
     assert "member=net1" in line
-    assert members(bonded) == before
+    assert mtus(bonded) == {name: mtu for name, (_, mtu) in before.items()}
     assert "BondMemberGone" in kinds(agent)
     runtime.delete(config).ok()
     assert not records.keys(runtime.host)
@@ -69,7 +77,7 @@ def test_a_vf_whose_driver_was_bound_anew_is_healed(
 def test_a_pf_reset_is_healed(
     running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
 ) -> None:
-    agent = running()
+    agent = running(rest_s=0.5)
     before = members(bonded)
     let_adopt()
     numvfs = DEVICES / vfs.pfs[1].pci / "sriov_numvfs"
@@ -81,8 +89,29 @@ def test_a_pf_reset_is_healed(
     told(agent, "BondRepaired")
     told(agent, "BondRestored")
 
-    assert members(bonded) == before
+    assert mtus(bonded) == dict.fromkeys(before, MTU)
     runtime.delete(config).ok()
+
+
+def test_a_vf_is_taken_back_only_when_nothing_has_happened_to_it_for_a_while(
+    running: Running, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    before = members(bonded)
+    agent = running(rest_s=4, check_interval_s=1)
+    let_adopt()
+    name = pfs.rebind(vfs.pfs[0].vfs[0])
+    told(agent, "BondMemberGone")
+
+    times = []
+    for mtu in (1400, 1300, 1500):  # as who has reset the PF may still do
+        time.sleep(2)
+        ip(f"link set {name} mtu {mtu}")
+        times.append(time.monotonic())
+        assert "BondRepaired" not in kinds(agent)
+    told(agent, "BondRepaired")
+
+    assert time.monotonic() - times[-1] > 3.5
+    assert members(bonded).keys() == before.keys()
 
 
 def test_repair_that_is_switched_off_only_tells(host: Host, bonded: Pod, vfs: rigs.Layout) -> None:
@@ -138,7 +167,6 @@ def test_a_vf_that_another_record_names_is_not_touched(
 def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
-    before = members(bonded)
     names = [f"eth{number}" for number in range(10)]  # the kernel's own, where no udev renames
     bonded.batch(*(f"link add {name} type dummy" for name in names))
 
@@ -147,7 +175,7 @@ def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
 
     assert name in names
     assert finding.kind is Kind.REPAIRED, finding.text
-    assert members(bonded) == before
+    assert mtus(bonded) == {"net1": MTU, "net2": MTU}
 
 
 def test_what_stands_in_another_interface_is_not_touched(
@@ -178,30 +206,140 @@ def test_a_repair_that_fails_leaves_the_vf_on_the_host(
     assert any((DEVICES / vf.pci / "net").iterdir())
 
 
-@pytest.mark.parametrize(("may", "vlan"), [(False, 0), (True, 7)])
-def test_the_pfs_settings_come_back_only_where_that_is_wanted(
-    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout, *, may: bool, vlan: int
-) -> None:
+def settings_of(vfs: rigs.Layout) -> tuple[int, bool]:
+    """Return the VLAN and the trust that the first PF has for its first VF."""
+    (link,) = ip(f"-d -j link show {vfs.pfs[0].name}")
+    entry = link["vfinfo_list"][vfs.pfs[0].vfs[0].index]
+    return entry["vlan_list"][0].get("vlan", 0), entry["trust"]
+
+
+def tagged(runtime: Runtime, vfs: rigs.Layout, **keys: object) -> None:
+    """Bond two VFs, of which net1 has VLAN 7 and trust, and have net1 vanish and come back."""
     pf, vf = vfs.pfs[0], vfs.pfs[0].vfs[0]
     pfs.tell(pf, vf, "vlan 7")
     pfs.tell(pf, vf, "trust on")
-    runtime.add(a_config()).ok()
-    pfs.tell(pf, vf, "vlan 0")
-    pfs.tell(pf, vf, "trust off")
+    runtime.add(a_config(primary="net1", **keys)).ok()
     pfs.rebind(vf)
 
-    (finding,) = examined(runtime.host, vf_pod, Repairs(settings_of_pf=may)).findings
 
-    assert finding.kind is Kind.REPAIRED
+def reset(vfs: rigs.Layout) -> None:
+    """Take from the first VF what its PF's reset would."""
+    for words in ("vlan 0", "trust off"):
+        pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], words)
+
+
+def test_what_a_reset_of_the_pf_has_undone_is_set_again_before_the_vf_is_in_the_bond(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    tagged(runtime, vfs)
+    reset(vfs)
+    at_join = []
+
+    with wire.before("put net1", lambda: at_join.append(settings_of(vfs))):
+        found = examined(runtime.host, vf_pod)
+
+    assert [one.kind for one in found.findings] == [Kind.REPAIRED], found
+    assert at_join == [(7, True)]
+    assert found.drift == ()
+
+
+def test_a_rate_that_a_reset_has_taken_is_set_again(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    pf, vf = vfs.pfs[0], vfs.pfs[0].vfs[0]
+    pfs.tell(pf, vf, "max_tx_rate 100")
+    runtime.add(a_config()).ok()
+    pfs.tell(pf, vf, "max_tx_rate 0")
+    pfs.rebind(vf)
+
+    (finding,) = examined(runtime.host, vf_pod).findings
+
     (link,) = ip(f"-d -j link show {pf.name}")
-    entry = link["vfinfo_list"][vf.index]
-    assert (entry["vlan_list"][0].get("vlan", 0), entry["trust"]) == (vlan, may)
+    assert finding.kind is Kind.REPAIRED, finding.text
+    assert link["vfinfo_list"][vf.index]["rate"]["max_tx"] == 100
+
+
+def test_a_vf_whose_settings_may_not_be_set_again_is_refused_with_what_it_lacks(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    tagged(runtime, vfs)
+    reset(vfs)
+
+    (finding,) = examined(runtime.host, vf_pod, Repairs(settings_of_pf=False)).findings
+
+    assert finding.kind is Kind.REPAIR_REFUSED
+    assert "no VLAN where ADD found VLAN 7" in finding.text
+    assert "trust off where ADD found trust on" in finding.text
+    assert list(members(vf_pod)) == ["net2"]
+    assert settings_of(vfs) == (0, False)
+    with netns.opened(vf_pod.path) as pod:
+        assert records.missing(runtime.host, pod.identity, vf_pod.the_bond()) == [finding.text]
+    assert any((DEVICES / vfs.pfs[0].vfs[0].pci / "net").iterdir())
+
+
+def test_what_an_administrator_has_changed_since_stays_and_the_vf_is_refused(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    tagged(runtime, vfs)
+    pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], "vlan 8")
+
+    (finding,) = examined(runtime.host, vf_pod).findings
+
+    assert "VLAN 8, qos 0, 802.1Q where ADD found VLAN 7" in finding.text
+    assert settings_of(vfs) == (8, True)
+    assert list(members(vf_pod)) == ["net2"]
+
+
+def test_a_vf_that_an_add_would_refuse_now_is_refused_with_its_words(
+    runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
+) -> None:
+    runtime.add(a_config(failOverMac="none")).ok()
+    pf, vf = vfs.pfs[1], vfs.pfs[1].vfs[0]
+    pfs.rebind(vf)
+    pfs.tell(pf, vf, "mac 06:00:00:00:00:09")
+
+    (finding,) = examined(runtime.host, vf_pod).findings
+
+    assert finding.kind is Kind.REPAIR_REFUSED
+    assert "[vf-mac-held-by-pf]" in finding.text
+    assert list(members(vf_pod)) == ["net1"]
+
+
+def test_a_vf_that_came_back_with_another_mac_keeps_it_where_each_member_has_its_own(
+    runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
+) -> None:
+    mac, before = "06:00:00:00:00:09", members(bonded)["net1"][0]
+    pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], f"mac {mac}")
+    pfs.rebind(vfs.pfs[0].vfs[0])
+
+    found = examined(runtime.host, bonded)
+    again = examined(runtime.host, bonded)
+
+    assert f"with the MAC {mac} where it had {before}" in found.findings[0].text
+    assert members(bonded)["net1"] == (mac, MTU)
+    assert (found.drift, again) == ((), Examined())
+    runtime.delete(config).ok()
+    assert bonded.the_link("net1").mac == mac
+
+
+def test_a_vf_that_came_back_with_another_members_mac_gets_its_own_again(
+    runtime: Runtime, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    before = members(bonded)
+    vf = vfs.pfs[0].vfs[0]
+    name = pfs.rebind(vf)
+    ip(f"link set {name} address {before['net2'][0]}")
+
+    (finding,) = examined(runtime.host, bonded).findings
+
+    assert finding.kind is Kind.REPAIRED, finding.text
+    assert members(bonded) == before
 
 
 def test_dead_pods_vfs_come_home_and_the_bond_is_released(
     running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout
 ) -> None:
-    agent = running(gone_after_s=0.2)
+    agent = running(gone_after_s=0.2, rest_s=0.5)
     let_adopt()
 
     ip(f"netns del {bonded.name}")
@@ -212,39 +350,10 @@ def test_dead_pods_vfs_come_home_and_the_bond_is_released(
     assert not records.keys(runtime.host)
 
 
-def test_a_pod_that_died_before_the_agent_started_is_released(
-    running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout
-) -> None:
-    ip(f"netns del {bonded.name}")
-    wait_for(lambda: all(any((DEVICES / pf.vfs[0].pci / "net").iterdir()) for pf in vfs.pfs[:2]))
-
-    told(running(), "BondReleased")
-
-    assert not records.keys(runtime.host)
-
-
-def test_a_dead_pod_is_released_though_its_vfs_are_in_another_bond(
-    running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
-) -> None:
-    ip(f"netns del {bonded.name}")
-    with a_pod("next") as following:
-        for pf, name in zip(vfs.pfs, ("net1", "net2"), strict=False):
-            following.give(come_home(pf.vfs[0].pci), name)
-        again = replace(runtime, pod=following)
-        again.add(config).ok()
-
-        line = told(running(), "BondReleased")
-
-        assert bonded.container_id in line
-        assert records.keys(runtime.host) == [records.key(following.container_id, "bond0")]
-        assert len(members(following)) == 2
-        again.delete(config).ok()
-
-
 def test_a_repair_that_failed_is_tried_again(
     running: Running, bonded: Pod, vfs: rigs.Layout
 ) -> None:
-    agent, vf = running(), vfs.pfs[0].vfs[0]
+    agent, vf = running(rest_s=0.5), vfs.pfs[0].vfs[0]
     let_adopt()
 
     (IGBVF / "unbind").write_text(vf.pci)
@@ -261,7 +370,7 @@ def test_a_repair_that_failed_is_tried_again(
 def test_a_vf_that_somebody_moved_home_is_left_there(
     running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
 ) -> None:
-    agent = running(check_interval_s=1)
+    agent = running(check_interval_s=1, rest_s=0.5)
     let_adopt()
 
     bonded.ip("link set net1 netns 1")

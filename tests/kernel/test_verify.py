@@ -1,12 +1,18 @@
 """What stands is proved: by ADD before it answers, by CHECK against record and prevResult."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from sriovbond import upkeep
+from sriovbond.kernel import netns
+from sriovbond.repair import Repairs
 from tests.kernel.conftest import Wires
 from tests.support import ipams, wire
+from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
+from tests.support.leases import IPV4, IPV6, addresses, static
 
 Config = dict[str, object]
 
@@ -177,3 +183,99 @@ def test_check_claims_nothing_that_an_earlier_plugin_of_the_chain_gave(
     result = runtime.add({**config, "prevResult": before}).ok()
 
     runtime.check(config, result).ok()
+
+
+def agent_finds(runtime: Runtime) -> tuple[str, ...]:
+    """Return what the agent's round would tell of the bond."""
+    host, container = runtime.host, runtime.pod.container_id
+    return upkeep.examine(host, container, "bond0", Repairs(), upkeep.no_doubt).drift
+
+
+def far_host(wires: Wires) -> None:
+    """Have the far side's hosts be one that has the IPv6 address too."""
+    wires.far.batch(
+        "link add br0 up type bridge",
+        "link set far1 master br0",
+        "link set far2 master br0",
+        f"addr add {IPV6} dev br0 nodad",
+    )
+
+
+def test_an_ipv6_address_that_another_host_has_is_told_by_check_and_by_the_agent(
+    runtime: Runtime, wires: Wires
+) -> None:
+    config = a_config(links=wires.links, ipam=static(IPV6))
+    far_host(wires)
+    wires.far.batch("link set far1 down", "link set far2 down")
+
+    result = runtime.add(config).ok()  # without a carrier nobody is asked yet
+    wires.far.batch("link set far1 up", "link set far2 up")
+    wait_for(lambda: addresses(wires.pod)[IPV6].get("dadfailed"))
+    reply = runtime.check(config, result)
+    (drift,) = agent_finds(runtime)
+
+    words = f"bond0 cannot use the address {IPV6}: another host has it"
+    assert reply.code == 102
+    assert words in reply.msg
+    assert words in drift
+
+
+def test_an_add_whose_address_another_host_has_already_been_heard_to_have_is_refused(
+    runtime: Runtime, wires: Wires
+) -> None:
+    """It waits for nothing: mostly that is heard only after its answer."""
+    far_host(wires)
+    config = a_config(links=wires.links, ipam=static(IPV6))
+
+    with wire.before_proof(
+        lambda: wait_for(lambda: addresses(wires.pod)[IPV6].get("dadfailed")),
+        last="put the address",
+    ):
+        reply = runtime.add(config)
+
+    assert reply.code == 102
+    assert "another host has it" in reply.msg
+    assert wires.pod.bond() is None
+
+
+def test_an_ipv6_address_can_be_used_while_its_detection_lasts(
+    runtime: Runtime, wires: Wires
+) -> None:
+    runtime.add(a_config(links=wires.links, ipam=static(IPV6))).ok()
+
+    (flags,) = addresses(wires.pod).values()
+    assert (flags.get("tentative"), flags.get("optimistic")) == (True, True)
+    with netns.opened(wires.pod.path) as pod:
+        client = pod.run(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+    with client:
+        client.bind((IPV6.partition("/")[0], 0))
+
+
+@pytest.mark.parametrize("other", ["eth0", ""])
+def test_a_default_route_that_multus_gave_to_another_network_is_no_drift(
+    runtime: Runtime, wires: Wires, other: str
+) -> None:
+    """Multus' netutils.DeleteDefaultGW takes it from all networks but those of default-route."""
+    routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    config = a_config(links=wires.links, ipam=static(IPV4, IPV6, routes=routes))
+    result = runtime.add(config).ok()
+    wires.pod.batch("route del default dev bond0", "route del ::/0 dev bond0")
+    if other:
+        wires.pod.batch(
+            "link add eth0 up type dummy",
+            "addr add 198.51.100.5/24 dev eth0",
+            "addr add 2001:db8:51::5/64 dev eth0 nodad",
+            "route add default via 198.51.100.1 dev eth0",
+            "route add ::/0 via 2001:db8:51::1 dev eth0",
+        )
+
+    reply = runtime.check(config, result)
+    drift = agent_finds(runtime)
+
+    if other:
+        reply.ok()
+        assert drift == ()
+    else:
+        for words in ("lacks the route to 0.0.0.0/0", "lacks the route to ::/0"):
+            assert words in reply.msg
+            assert any(words in one for one in drift)

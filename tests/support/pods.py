@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sriovbond.bond.links import Link
@@ -68,6 +69,19 @@ class Pod:
                 links.rename(pod.netlink, moved, name)
             if is_up:
                 links.set_up(pod.netlink, moved)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep a process inside."""
+        command = ["ip", "netns", "exec", self.name, "sleep", "600"]
+        with subprocess.Popen(command) as process:
+            own = Path("/proc/self/ns/net").readlink()
+            while Path(f"/proc/{process.pid}/ns/net").readlink() == own:
+                time.sleep(0.01)
+            try:
+                yield
+            finally:
+                process.kill()
 
     def bond(self, name: str = "bond0") -> BondState | None:
         """Return the pod's bond as the kernel tells it."""

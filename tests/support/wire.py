@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -114,3 +115,21 @@ def killed(act: Callable[[], object]) -> bool:
     child.start()
     child.join()
     return child.exitcode == -signal.SIGKILL
+
+
+@contextmanager
+def busy(doing: str, code: int, times: int) -> Iterator[list[float]]:
+    """Have that many requests whose words begin so refused, as by a device that is busy.
+
+    Gives when each of them, and those that went through, came.
+    """
+    came: list[float] = []
+
+    def tap(request: Request) -> None:
+        if request.doing.startswith(doing):
+            came.append(time.monotonic())
+            if len(came) <= times:
+                raise KernelError(f"cannot {request.doing}: {errno.errorcode[code]}", code)
+
+    with tapped(tap):
+        yield came

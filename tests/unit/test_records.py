@@ -11,7 +11,7 @@ import pytest
 
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
-from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import (
@@ -21,7 +21,7 @@ from sriovbond.records import (
     UnreadableRecordError,
 )
 from tests.support import leasing
-from tests.support.builders import a_member, a_plan, two_vfs
+from tests.support.builders import a_member, a_plan, a_state, two_vfs
 
 ID, IFNAME = "pod1", "bond0"
 CARRYING = a_member(
@@ -426,3 +426,18 @@ def test_threads_hold_the_lock_one_after_another(host: Host) -> None:
 
     assert most == [1] * 15
     assert not lock_path(host).exists()
+
+
+def test_members_that_a_bond_lacks_are_told_with_what_was_refused_of_them(host: Host) -> None:
+    record = a_record(is_complete=True, refused={"net2": "net2 is back, and has no VLAN"})
+    records.write(host, record)
+    whole = a_state(a_plan())
+    without = [replace(whole, members=(one,)) for one in whole.members]
+
+    def told(state: BondState, namespace: tuple[int, int, int] = record.namespace) -> list[str]:
+        return records.missing(host, namespace, state)
+
+    assert told(whole) == []
+    assert told(without[0]) == ["net2 is back, and has no VLAN"]
+    assert told(without[1]) == ["net1 (VF 0 of pf0, 0000:01:10.0) is not in bond0"]
+    assert told(without[0], (4, 1, 1)) == []

@@ -47,7 +47,11 @@ def value(metrics: Metrics, name: str, labels: Mapping[str, str] = {}) -> float:
 def test_a_bond_and_its_members_are_told_with_pod_and_pf() -> None:
     members = (a_watched_member(1, failures=3), a_watched_member(2, is_up=False))
     bond = a_watched_bond(
-        members=members, failovers=7, failed_over_at=1e9, drift=("miimon is 0, planned 100",)
+        members=members,
+        failovers=7,
+        failed_over_at=1e9,
+        drift=("miimon is 0, planned 100",),
+        refused=("net2 is back, and has no VLAN where ADD found VLAN 7",),
     )
 
     found = told(some_metrics([bond]))
@@ -56,6 +60,7 @@ def test_a_bond_and_its_members_are_told_with_pod_and_pf() -> None:
         return found[f"sriovbond_{name}", frozenset(labels.items())]
 
     assert of("bonds", {}) == of("bond_carrier", NF1) == of("bond_drift", NF1) == 1
+    assert of("bond_members_refused", NF1) == 1
     assert (of("bond_members", NF1), of("bond_members_working", NF1)) == (2, 1)
     assert (of("bond_failovers_total", NF1), of("member_link_failures_total", NET1)) == (7, 3)
     assert of("bond_last_failover_timestamp_seconds", NF1) == 1e9

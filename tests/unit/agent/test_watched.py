@@ -109,3 +109,37 @@ def test_a_member_that_left_its_bond_concerns_it_once_more() -> None:
 
     assert spaces.change(7, event(7, replace(member, master=0))) == ("a",)
     assert spaces.change(7, event(7, replace(member, master=0))) == ()
+
+
+def test_a_lost_device_is_at_rest_when_nothing_has_happened_to_it_for_long_enough() -> None:
+    one = an_attachment()
+    first, second = (member.device for member in one.plan.members)
+
+    one.note_lost(100.0)
+    one.note_lost(105.0)
+    one.note_stirred(first, 108.0)
+    one.note_stirred("0000:99:00.0", 109.0)
+
+    assert one.unrest_s(109.0, 10.0) == {first: 9.0, second: 1.0}
+    assert one.unrest_s(112.0, 10.0) == {first: 6.0}
+    assert one.unrest_s(118.0, 10.0) == {}
+
+
+def test_where_the_kernel_tells_no_devices_all_that_is_lost_has_stirred() -> None:
+    one = an_attachment()
+    one.note_lost(100.0)
+
+    one.note_stirred("", 108.0)
+
+    assert set(one.unrest_s(109.0, 10.0)) == {member.device for member in one.plan.members}
+
+
+def test_a_device_that_is_in_its_bond_again_is_not_waited_for() -> None:
+    one = an_attachment()
+    one.note_lost(100.0)
+    members = tuple(replace(member, is_in_bond=True) for member in one.bond.members)
+    one.bond = replace(one.bond, members=members)
+
+    one.note_lost(101.0)
+
+    assert one.unrest_s(101.0, 10.0) == {}

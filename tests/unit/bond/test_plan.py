@@ -4,10 +4,17 @@ from typing import Any
 import pytest
 
 from sriovbond.bond.config import MemberAddresses
-from sriovbond.bond.links import MemberState
-from sriovbond.bond.plan import BondState, differences, plan_bond, setting_differences
+from sriovbond.bond.links import Member, MemberState, VfSettings
+from sriovbond.bond.plan import (
+    BondState,
+    differences,
+    has_late_macs,
+    judge_again,
+    plan_bond,
+    setting_differences,
+)
 from sriovbond.bond.rules import Finding, Level
-from sriovbond.errors import ConfigError
+from sriovbond.errors import ConfigError, RefusedError
 from tests.support.builders import a_netconf, a_pf, a_plan, a_state, a_vf, two_vfs
 
 FIXED = "02:00:00:00:99:99"
@@ -202,3 +209,51 @@ def test_a_notice_is_told_and_never_refused() -> None:
     plan = plan_bond("bond0", config, two_vfs())
 
     assert notice in plan.warnings
+
+
+def test_a_late_mac_is_seen_only_where_a_member_has_to_have_one() -> None:
+    shared, own, free = (
+        a_plan(failOverMac="none"),
+        a_plan(),
+        a_plan(mode="balance-alb"),
+    )
+
+    for plan, late in ((shared, True), (own, True), (free, False)):
+        assert has_late_macs(plan, changed_member(a_state(plan), mac=ELSE)) is late
+        assert not has_late_macs(plan, a_state(plan))
+
+
+def held(member: Member) -> Member:
+    """Return the VF with an administrative MAC of another, and without trust."""
+    settings = VfSettings(0, ELSE, trust=False, spoofchk=True)
+    return replace(member, settings=settings)
+
+
+def test_members_that_came_back_are_judged_as_an_add_would() -> None:
+    plan = a_plan(failOverMac="none")
+    first, second = plan.members
+
+    with pytest.raises(RefusedError, match=r"\[vf-mac-held-by-pf\]"):
+        judge_again(plan, (first, held(second)))
+    assert judge_again(plan, plan.members) == ()
+
+
+@pytest.mark.parametrize("policy", ["default", "strict", "warn"])
+def test_a_new_warning_is_told_refused_or_passed_over_as_the_policy_says(policy: str) -> None:
+    plan = a_plan(policy=policy)
+    first, second = plan.members
+    untrusted = replace(second, settings=VfSettings(0, second.link.mac, trust=False))
+
+    if policy == "strict":
+        with pytest.raises(RefusedError, match=r"\[members-differ-trust\]"):
+            judge_again(plan, (first, untrusted))
+    else:
+        rules = [one.rule for one in judge_again(plan, (first, untrusted))]
+        assert rules == (["members-differ-trust"] if policy == "default" else [])
+
+
+def test_what_an_add_accepted_is_accepted_again() -> None:
+    mixed = (a_vf("net1"), a_vf("net2", pf=a_pf(0), trust=False))
+    plan = a_plan(mixed, miimon=0)
+
+    assert judge_again(plan, mixed) == ()

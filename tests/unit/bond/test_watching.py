@@ -229,3 +229,12 @@ def test_a_bond_that_never_came_up_is_told_of() -> None:
 
     assert happening.kind is Kind.DEGRADED
     assert watching.standing(bond(links()), 1.0) == ()
+
+
+def test_what_was_refused_of_members_is_kept_until_all_work() -> None:
+    lacking = replace(bond(links(net2=DOWN)), refused=("net2 has no VLAN",))
+
+    still, _ = watching.follow(lacking, bond(links(net2=DOWN)), 1.0)
+    whole, _ = watching.follow(lacking, bond(links()), 1.0)
+
+    assert (still.refused, whole.refused) == (lacking.refused, ())

@@ -60,3 +60,11 @@ def test_a_bond_is_shown_whole_on_a_narrow_terminal() -> None:
     head, *table = printed(console).splitlines()
     assert head.startswith(f"{state.name}  {state.mac}  mtu ")
     assert any({member.name, member.device, member.mac} <= set(row.split()) for row in table)
+
+
+def test_a_member_that_is_missing_is_shown_with_the_reason() -> None:
+    console = a_console(20)
+
+    tables.print_bond(a_state(a_plan()), console, missing=["net2 has no VLAN"])
+
+    assert printed(console).splitlines()[-1] == "degraded: net2 has no VLAN"

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from deviceinfo import PodRef
+from sriovbond.agent.settings import Settings
 from sriovbond.cluster.events import LIMITS, Events
+from sriovbond.cluster.nodestate import NodeState
 from sriovbond.cluster.source import ask_api
 from tests.docs_tables import CHECKOUT
 from tests.support.cluster_api import ClusterApi
@@ -15,6 +17,9 @@ from tests.support.watched import a_happening, a_subject
 
 ACCOUNT, ROLE, BINDING, EVENTS_ROLE, EVENTS_BINDING = yaml.safe_load_all(
     (CHECKOUT / "manifests" / "rbac.yaml").read_text()
+)
+NODE_STATE_ROLE, NODE_STATE_BINDING = yaml.safe_load_all(
+    (CHECKOUT / "manifests" / "rbac-sriov-operator.yaml").read_text()
 )
 VERBS = {"POST": "create", "PATCH": "patch", "GET": "get"}
 
@@ -70,3 +75,18 @@ def test_the_binding_gives_the_role_to_the_account(
 
     assert binding["subjects"] == [account]
     assert binding["roleRef"] == {**kind, "name": role["metadata"]["name"]}
+
+
+def test_the_role_for_the_operators_state_has_the_right_that_is_used_where_it_is_asked(
+    api: ClusterApi, tmp_path: Path
+) -> None:
+    namespace = Settings().sriov_operator_namespace
+    assert NodeState(api.host(tmp_path), "node-1", namespace).at_work() == ""
+
+    used = {_used(got.method, got.path) for got in api.requests}
+    assert set().union(*map(_rights, NODE_STATE_ROLE["rules"])) == used
+    assert {one["metadata"]["namespace"] for one in (NODE_STATE_ROLE, NODE_STATE_BINDING)} == {
+        namespace
+    }
+    assert NODE_STATE_BINDING["roleRef"]["name"] == NODE_STATE_ROLE["metadata"]["name"]
+    assert NODE_STATE_BINDING["subjects"] == BINDING["subjects"]

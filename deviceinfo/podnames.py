@@ -1,0 +1,37 @@
+"""Which pods kubelet has on this node, by its PodResources API; what tells that one is gone."""
+
+import socket as sockets
+import struct
+from pathlib import Path
+from typing import Final
+
+from deviceinfo.podresources import _connected, _held, _quoted, _UnansweredError
+from deviceinfo.statement import Listing, PodRef
+
+_PEER: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+
+def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
+    """Ask kubelet which pods it has on this node.
+
+    Takes `timeout_s` at most; the first call in a process imports grpc before.
+    """
+    asked = f"cannot ask kubelet on {_quoted(str(socket))} for its pods"
+    try:
+        with _held(socket) as socket_fd, _connected(socket_fd, timeout_s) as kubelet:
+            _, entries = kubelet.list_by_owner(PodRef())
+            names = frozenset(f"{one.namespace}/{one.name}" for one in entries)
+            return Listing(names, sees_processes=_peer_pid(socket_fd, timeout_s) > 0)
+    except OSError as error:
+        return Listing(problem=f"{asked}: {error.strerror or error}")
+    except _UnansweredError as error:
+        return Listing(problem=f"{asked}: {error}")
+
+
+def _peer_pid(socket_fd: int, timeout_s: float) -> int:
+    """Return the process that listens, 0 where this process sees no such one (socket(7))."""
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as peer:
+        peer.settimeout(timeout_s)
+        peer.connect(f"/proc/self/fd/{socket_fd}")
+        told = peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _PEER.size)
+        return int(_PEER.unpack(told)[0])

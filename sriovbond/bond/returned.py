@@ -1,0 +1,74 @@
+"""A VF that came back: what its PF says of it now, beside what it said at ADD."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from sriovbond.bond.links import NO_MAC, Member, VfSettings
+
+# What a PF's driver has spoof checking on after a reset, by the driver of its VFs. In Linux 7.0:
+# igb_vf_configure, ixgbe_alloc_vf_macvlans' caller __ixgbe_enable_sriov, i40e_alloc_vfs and
+# ice_initialize_vf_entry set it; those of mlx5, mlx4, bnxt_en and netdevsim begin with zeros.
+_SPOOF_CHECK_AFTER_RESET: Final[Mapping[str, bool]] = {
+    "igbvf": True,
+    "ixgbevf": True,
+    "iavf": True,
+    "i40evf": True,
+    "mlx5_core": False,
+    "mlx4_core": False,
+    "bnxt_en": False,
+    "netdevsim": False,
+}
+
+
+def to_write(was: VfSettings, now: VfSettings, driver: str) -> VfSettings:
+    """Return `now` with what ADD saw wherever the PF shows what its driver's reset leaves.
+
+    What differs from both is somebody's later change, and stays; link state and MAC always stay.
+    """
+    wanted = now
+    if was.tagging != now.tagging and not (now.vlan or now.qos):
+        wanted = replace(wanted, vlan=was.vlan, qos=was.qos, vlan_proto=was.vlan_proto)
+    if was.trust and now.trust is False:
+        wanted = replace(wanted, trust=True)
+    after_reset = _SPOOF_CHECK_AFTER_RESET.get(driver)
+    if None not in (was.spoofchk, after_reset) and now.spoofchk is after_reset:
+        wanted = replace(wanted, spoofchk=was.spoofchk)
+    if was.rates and not (now.min_tx_rate or now.max_tx_rate):
+        wanted = replace(wanted, min_tx_rate=was.min_tx_rate, max_tx_rate=was.max_tx_rate)
+    return wanted
+
+
+def lacking(was: VfSettings, now: VfSettings | None) -> Iterator[str]:
+    """Yield what the VF had at ADD and has not now, so that it cannot stand in for what it was.
+
+    More than it had (trust, no spoof check, a higher rate) is no lack.
+    """
+    if now is None:
+        yield "nothing is told of it, so its VLAN, trust and spoof check are not known"
+        return
+    if was.tagging != now.tagging:
+        yield f"{now.tagging} where ADD found {was.tagging}"
+    if was.trust and not now.trust:
+        yield "trust off where ADD found trust on"
+    if was.spoofchk is False and now.spoofchk:
+        yield "spoofchk on where ADD found spoofchk off"
+    if was.rates and was.rates != now.rates:
+        yield f"{now.rates or 'no rates'} where ADD found {was.rates}"
+
+
+def as_it_is(member: Member, now: Member) -> Member:
+    """Return the member with what is seen of it now, and what was asked for it at ADD.
+
+    SR-IOV CNI's cache tells of an administrative MAC that a reset may have taken from the PF.
+    """
+    entry = now.settings.mac if now.settings else NO_MAC
+    held = now.administrative_mac if now.administrative_mac == entry else None
+    return replace(
+        member,
+        link=replace(now.link, name=member.name),
+        driver=now.driver,
+        pf=now.pf,
+        settings=now.settings,
+        administrative_mac=held,
+    )

@@ -1,0 +1,82 @@
+"""Whether a pod whose namespace is not to be found has ended: proofs, not the lack of a path."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from deviceinfo import read_names
+from sriovbond import records
+from sriovbond.host import Host
+from sriovbond.kernel import holders
+from sriovbond.records import Record
+
+_APART_S: Final = 60.0
+
+
+class Ended:
+    """What kubelet said of pods, and when; one for an agent. Any thread may ask.
+
+    A path that is not there proves nothing: a container without that mount finds no namespace, and
+    a pod that lives would lose its addresses.
+    """
+
+    def __init__(
+        self, host: Host, apart_s: float = _APART_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._host: Final = host
+        self._apart_s: Final = apart_s
+        self._clock: Final = clock
+        self._lock: Final = threading.Lock()
+        self._missed_since: Final[dict[str, float]] = {}
+
+    def doubt(self, record: Record) -> str:
+        """Say why the record's pod may live yet; empty where it has surely ended.
+
+        It has where kubelet, asked twice with a minute between, lists others and not this one, and
+        neither a process nor a mount holds the namespace. Raises MachineError.
+        """
+        why = self._kubelets_doubt(record)
+        with self._lock:
+            if why:
+                self._missed_since.pop(record.key, None)
+                return why
+            since = self._missed_since.setdefault(record.key, self._clock())
+            left_s = since + self._apart_s - self._clock()
+        if left_s > 0:
+            return f"kubelet does not list its pod: it is asked again in {left_s:.0f} s"
+        holder = holders.find(self._host.proc, record.namespace)
+        if not holder:
+            with self._lock:
+                self._missed_since.pop(record.key, None)
+        return holder
+
+    def _kubelets_doubt(self, record: Record) -> str:
+        pod = "/".join(record.pod[:2])
+        if not all(record.pod[:2]):
+            return "no pod is known by which kubelet could be asked"
+        listing = read_names(
+            self._host.places.pod_resources, timeout_s=self._host.kubelet_timeout_s
+        )
+        if listing.problem:
+            return listing.problem
+        if not listing.sees_processes:
+            return "kubelet's process is not seen from here, so others may not be either (hostPID)"
+        if pod in listing.names and not self._has_successor(record):
+            return f"kubelet lists the pod {pod}"
+        # one that has just started may know none yet
+        return "" if listing.names - {pod} else "kubelet lists no other pod"
+
+    def _has_successor(self, record: Record) -> bool:
+        """Tell whether another sandbox of this pod stands: then it is the one that is listed."""
+        others = (
+            one
+            for one in records.every(self._host)
+            if one.pod[:2] == record.pod[:2] and one.container_id != record.container_id
+        )
+        return any(
+            holders.is_that(path, one.namespace)
+            for one in others
+            if one.plan and one.is_complete
+            for path in self._host.seen_at(one.netns)
+        )

@@ -1,0 +1,85 @@
+"""Who holds a network namespace that is not to be found by its path: a process, or a mount."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sriovbond.errors import MachineError
+from sriovbond.kernel import netns
+
+_WITHIN_S: Final = 10.0
+_MOST_BYTES: Final = 4 << 20  # of one mountinfo: a node has some 100 bytes for each of its mounts
+# proc_pid_mountinfo(5): root (4) and mount point (5), then the type behind a dash
+_NSFS: Final = re.compile(r"^\d+ \d+ \S+ net:\[(\d+)\] (\S+) .* - nsfs ", re.MULTILINE)
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+
+
+def find(proc: Path, identity: tuple[int, int, int]) -> str:
+    """Name who holds the namespace, empty where nobody does; `proc` must show all processes.
+
+    A namespace that merely has the number of one that ended is known by its cookie. Raises
+    MachineError where not all could be looked at.
+    """
+    deadline = time.monotonic() + _WITHIN_S
+    mounts_seen: set[str] = set()
+    for process in _processes(proc):
+        if time.monotonic() > deadline:
+            raise MachineError(
+                f"cannot look for who holds a namespace in {str(proc)!r}: all processes take more "
+                f"than {_WITHIN_S:g} s"
+            )
+        for path, words in _held_by(process, identity[1], mounts_seen):
+            if is_that(path, identity):
+                return words
+    return ""
+
+
+def is_that(path: str, identity: tuple[int, int, int]) -> bool:
+    """Tell whether the namespace of that identity is at the path."""
+    with suppress(netns.NamespaceGoneError), netns.opened(path) as found:
+        return found.identity == identity
+    return False
+
+
+def _processes(proc: Path) -> list[Path]:
+    try:
+        names = os.listdir(proc)  # noqa: PTH208 - thousands of names, of which most are wanted
+    except OSError as error:
+        raise MachineError(f"cannot list the processes in {str(proc)!r}: {error}") from error
+    return [proc / name for name in names if name.isdigit()]
+
+
+def _held_by(process: Path, inode: int, mounts_seen: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield paths to namespaces of that number, each with who has it; a process may end meanwhile.
+
+    Processes that share their mounts are asked once for these.
+    """
+    with suppress(FileNotFoundError, ProcessLookupError):
+        if _number(process / "ns" / "net") == f"net:[{inode}]":
+            yield f"{process}/ns/net", f"the process {process.name} is in it"
+        mounts = _number(process / "ns" / "mnt")
+        if mounts not in mounts_seen:
+            mounts_seen.add(mounts)
+            for point in _mount_points(process / "mountinfo", inode):
+                yield f"{process}/root{point}", f"it is mounted on {point}"
+
+
+def _number(link: Path) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115 - thousands of them
+    except PermissionError as error:
+        raise MachineError(f"cannot look at {str(link)!r}: {error.strerror}") from error
+
+
+def _mount_points(file: Path, inode: int) -> Iterator[str]:
+    with file.open("rb") as opened:
+        content = opened.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise MachineError(f"cannot read {str(file)!r}: it has more than {_MOST_BYTES} bytes")
+    for number, point in _NSFS.findall(content.decode("utf-8", "surrogateescape")):
+        if int(number) == inode:
+            yield _ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), point)

@@ -1,0 +1,296 @@
+"""Puts members that vanished and came back into their bond again: whole, or not at all.
+
+The PF is told again what its reset took away; then the member is judged as ADD judged it. Only
+one that may stand in for what it was is moved into the pod: a `primary` has traffic at once.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import deviceinfo
+from deviceinfo import PodDevices, PodRef
+from sriovbond import candidates, log, records, release
+from sriovbond.bond import plan as planning
+from sriovbond.bond import returned
+from sriovbond.bond.happenings import Kind
+from sriovbond.bond.links import NO_MAC, Link, Member, Place
+from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.candidates import Sources
+from sriovbond.errors import DriftError, RefusedError, SriovbondError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.kernel import bonding, links, vfs
+from sriovbond.kernel.netns import Namespace
+from sriovbond.lending import Lender
+from sriovbond.records import Record
+from sriovbond.release import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What may be done to a bond that has lost members.
+
+    `settings_of_pf` also has the PF's settings for a VF written as they were at ADD. Devices that
+    are passed over were taken out by somebody, or are not at rest yet. `at_work` says what another
+    operator does to the node's VFs, empty where nothing.
+    """
+
+    members: bool = True
+    settings_of_pf: bool = True
+    passing_over: frozenset[str] = frozenset()
+    at_work: Callable[[], str] = str
+    keeper: Keeper | None = None
+    """Gives addresses back; IPAM is not asked here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found or done, in words; `member` names whom it is about.
+
+    `sent_home` is the device that a failed repair moved to the pod and back.
+    """
+
+    kind: Kind
+    text: str
+    member: str = ""
+    sent_home: str = ""
+
+
+@dataclass(slots=True)
+class Repair:
+    """One bond, with its namespace and the host's open; `record` follows what is done."""
+
+    host: Host
+    pod: Namespace
+    home: Namespace
+    record: Record
+    plan: BondPlan
+    repairs: Repairs
+
+    def bring_back(self, state: BondState) -> Iterator[Finding]:
+        """Put members that are back on the host into the bond again; tell of each."""
+        lost = [one for one in self.plan.members if one.device and not is_in(one, state)]
+        if not lost:
+            return
+        in_pod = links.dump(self.pod.netlink)
+        at_home = links.related(self.home.netlink)
+        for member in lost:
+            stranded = links.find_again(in_pod, member.link)
+            back = links.find_again(at_home, member.link)
+            if back and not stranded and member.device not in self.repairs.passing_over:
+                yield self._brought_back(member, back, is_in_pod=False)
+            # a repair was killed when it had moved the link, and not named it yet
+            elif stranded and not stranded.is_up and stranded.name != member.name:
+                yield self._brought_back(member, stranded, is_in_pod=True)
+
+    def _brought_back(self, member: Member, back: Link, *, is_in_pod: bool) -> Finding:
+        told, sent_home, against = f"{self.plan.name}: {member}", "", ""
+        try:
+            given = self._given_to_nobody_else(member, back)
+            seen = self._judged(member, back, given)
+            against = self._rejoin(member, seen, is_in_pod=is_in_pod)
+            sent_home = member.device if against else ""
+        except SriovbondError as error:
+            against = error.message
+        if against:
+            text = f"{told} is back, and cannot be in the bond again: {against}"
+            return Finding(Kind.REPAIR_REFUSED, text, member.name, sent_home)
+        text = f"{told} was gone, came back, and is in the bond again"
+        mac = self._member(member).link.mac
+        if mac != member.link.mac:
+            text += f", with the MAC {mac} where it had {member.link.mac}"
+        return Finding(Kind.REPAIRED, text, member.name)
+
+    def _member(self, member: Member) -> Member:
+        return next(one for one in self.plan.members if one.device == member.device)
+
+    def note_refusals(self, findings: Iterable[Finding], state: BondState) -> None:
+        """Have the record say of each member that is not in the bond why it was refused last."""
+        new = {one.member: one.text for one in findings if one.kind is Kind.REPAIR_REFUSED}
+        lost = [one.name for one in self.plan.members if not is_in(one, state)]
+        told = {**self.record.refused, **new}
+        refused = {name: told[name] for name in lost if name in told}
+        if refused != self.record.refused:
+            self.record = replace(self.record, refused=refused)
+            records.write(self.host, self.record)
+
+    # may it come back
+
+    def _given_to_nobody_else(self, member: Member, back: Link) -> PodDevices:
+        """Return what the node's sources say of the device; RefusedError where it is another's."""
+        if busy := self.repairs.at_work():
+            raise TryLaterError(f"{busy}; it is looked at again")
+        if back.master:
+            raise RefusedError(f"on the host {back.name} is in another interface")
+        for other in records.every(self.host):
+            theirs = other.plan.members if other.plan else ()
+            if other.key != self.record.key and member.device in {one.device for one in theirs}:
+                owner = f"{other.ifname}'s of container {other.container_id}"
+                raise RefusedError(f"it is {owner} now")
+        namespace, name, uid = self.record.pod
+        pod = PodRef(namespace, name, uid, self.record.container_id, self.record.netns)
+        known = deviceinfo.find_devices(pod, self.host.places, candidates.lying([back]))
+        given = known.get(member.device)
+        if given and given.claims and not given.is_allocated:
+            claim = given.claims[0]
+            raise RefusedError(f"{claim.pod} was given it ({claim.source})")
+        if given and given.device and given.device.vdpa:
+            raise RefusedError("it is used as a vDPA device now")
+        return known
+
+    def _judged(self, member: Member, back: Link, given: PodDevices) -> "_Seen":
+        """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
+
+        Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
+        """
+        seen = self._seen(member, back, given)
+        if member.settings:
+            if self.repairs.settings_of_pf and self._tell_pf(member, seen):
+                seen = self._seen(member, back, given)
+            lacks = "; ".join(returned.lacking(member.settings, seen.now.settings))
+            if lacks:
+                pf = (member.pf.name if member.pf else None) or "its PF"
+                raise RefusedError(
+                    f"{pf} has it with {lacks}; set it as it was, or restart the pod"
+                )
+        members = [seen.now if one is member else one for one in self.plan.members]
+        for warning in planning.judge_again(self.plan, members):
+            log.event(logging.WARNING, warning.text, rule=warning.rule, pci=member.device)
+        return seen
+
+    def _seen(self, member: Member, back: Link, given: PodDevices) -> "_Seen":
+        """Return the member as link and PF are now, with the MAC that it will have."""
+        sources = Sources(self.home.netlink, given, Lender(self.host, self.home, given))
+        now = returned.as_it_is(member, sources.as_member(back, member.place))
+        pf = sources.pf(now.pf.device) if now.pf else None
+        return _Seen(replace(now, link=replace(now.link, mac=self._mac(member, now))), back, pf)
+
+    def _tell_pf(self, member: Member, seen: "_Seen") -> bool:
+        """Have the PF treat the VF as at ADD where its reset has undone that; tell of a change."""
+        was, now = member.settings, seen.now.settings
+        if not (was and now and seen.pf):
+            return False
+        wanted = returned.to_write(was, now, seen.now.driver)
+        for fault in vfs.restore(self.home.netlink, seen.pf, now, wanted):
+            log.event(logging.WARNING, fault.message, pci=member.device)
+        return wanted != now
+
+    def _mac(self, member: Member, now: Member) -> str:
+        """Return the MAC that it joins with: its own as it came, if that may stand in the bond.
+
+        Members that share a MAC get it by the kernel; one that was held to it by its PF needs it
+        before the PF holds it again.
+        """
+        if self.plan.shared_mac:
+            return self._administrative(member, now) or now.link.mac
+        bond = bonding.observe(self.pod.netlink, self.plan.name)
+        taken = {NO_MAC} | {one.mac for one in (bond.members if bond else ())}
+        # under follow the bond's own MAC is another member's by now
+        own = [now.link.mac, member.link.mac, *(one.link.mac for one in self.plan.members)]
+        free = next((mac for mac in own if mac not in taken), None)
+        if free is None:
+            raise RefusedError(
+                f"its MAC {now.link.mac} is another member's; give it one of its own"
+            )
+        return free
+
+    def _administrative(self, member: Member, now: Member) -> str | None:
+        """Return the administrative MAC that a reset has taken from the PF, if there was one."""
+        is_free = now.settings and now.settings.mac in (NO_MAC, now.link.mac)
+        return member.administrative_mac if is_free and self.repairs.settings_of_pf else None
+
+    # how it comes back
+
+    def _rejoin(self, member: Member, seen: "_Seen", *, is_in_pod: bool) -> str:
+        """Put the link into the bond; return why it is sent home again.
+
+        It is found by its device each time: in the pod others may give and take names.
+        """
+        bond = bonding.observe(self.pod.netlink, self.plan.name)
+        if bond is None:
+            raise DriftError(f"{self.plan.name} is gone meanwhile")
+        if not is_in_pod:
+            self._prepare(member, seen)
+        try:
+            if not is_in_pod:
+                # by its own only once it is there: so a repair that was killed is known
+                links.free_names(self.home.netlink, seen.back, links.names(self.pod.netlink))
+                name = release.a_substitute()
+                links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
+            self._join(member, seen, bond)
+        except SriovbondError as error:
+            here = self._in_pod(member)
+            if here is None:
+                raise
+            release.send_link_home(self.pod, here, seen.back)
+            return error.message
+        return ""
+
+    def _prepare(self, member: Member, seen: "_Seen") -> None:
+        """Take the link down on the host, as some drivers want it, and give it its MAC there."""
+        if seen.back.is_up:
+            links.set_down(self.home.netlink, seen.back)
+        if seen.back.mac != seen.now.link.mac:
+            links.set_mac(self.home.netlink, seen.back, seen.now.link.mac)
+        settings = seen.now.settings
+        if settings and seen.pf and self.plan.shared_mac:
+            held = self._administrative(member, seen.now)
+            wanted = replace(settings, mac=held or settings.mac)
+            for fault in vfs.restore(self.home.netlink, seen.pf, settings, wanted):
+                raise fault
+
+    def _join(self, member: Member, seen: "_Seen", bond: BondState) -> None:
+        here = self._in_pod(member)
+        if here is None:
+            raise DriftError(f"{member} has vanished from the pod meanwhile")
+        if here.name != member.name:
+            links.rename(self.pod.netlink, here, member.name)
+        self._note(member, seen, replace(here, name=member.name))
+        self._restore_mac(bond)
+        bonding.add_member(self.pod.netlink, member, here.index, bond)
+        if self.plan.value("primary") == member.name:
+            bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
+
+    def _note(self, member: Member, seen: "_Seen", here: Link) -> None:
+        """Write into the record what the member is now: this is what a DEL leaves behind.
+
+        What the PF was told is kept as ADD saw it but for the MAC, which nobody sets back.
+        """
+        was, now = member.settings, seen.now.settings
+        settings = replace(was, mac=now.mac) if was and now else was
+        link = replace(member.link, mac=here.mac, mtu=here.mtu)
+        again = replace(member, link=here if member.place is Place.POD else link, settings=settings)
+        members = tuple(again if one is member else one for one in self.plan.members)
+        shared = self.plan.mac or self.plan.shared_mac  # no longer told by the first member
+        self.plan = replace(self.plan, members=members, mac=shared)
+        self.record = replace(self.record, plan=self.plan)
+        records.write(self.host, self.record)
+
+    def _in_pod(self, member: Member) -> Link | None:
+        standing = links.dump(self.pod.netlink)
+        here = links.find_again(standing, member.link)
+        return here if here and here.device == member.device else None
+
+    def _restore_mac(self, bond: BondState) -> None:
+        """Give a bond the MAC that it shares with its members: without any it gets another one."""
+        mac = self.plan.shared_mac
+        link = links.find(self.pod.netlink, bond.name)
+        if link and mac and not bond.members and link.mac != mac:
+            links.set_mac(self.pod.netlink, link, mac)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A member as it is now, the link as it came back, and its PF's."""
+
+    now: Member
+    back: Link
+    pf: Link | None
+
+
+def is_in(member: Member, state: BondState) -> bool:
+    """Tell whether a member is in the bond; before 5.14 the kernel tells no devices."""
+    return any(
+        one.device == member.device if one.device else one.name == member.name
+        for one in state.members
+    )
