@@ -15,11 +15,14 @@ from sriovbond.cli import explanation
 from sriovbond.dispatch import REFUSED
 from tests.support import kubelet as kubelets
 from tests.support import netdevsim, wire
+from tests.support.agents import an_agent
 from tests.support.calls import Runtime, a_config
 from tests.support.kubelet import Kubelet
 from tests.support.lending import lend, write
 from tests.support.pods import Pod, a_pod, batch, ip
 from tests.support.refusals import refused
+from tests.support.shims import Shim
+from tests.support.thick import Thick
 from tests.vm import rig as rigs
 
 NIC, OTHER = "nic1", "nic2"
@@ -417,3 +420,21 @@ def test_the_standalone_document_of_flannel_works_with_dedicated_nics(
     finally:
         batch("link set ens3f2 down", "link set ens3f2d1 down")
         batch(f"link set ens3f2 name {first}", f"link set ens3f2d1 name {second}")
+
+
+def test_an_agent_in_a_container_reads_the_nodes_file_below_the_hosts_root(
+    shim: Shim, pod: Pod
+) -> None:
+    file = shim.home / "host/etc/sriovbond/node.toml"
+    write(file, 'host_links = "none"\n')
+    thick, config = Thick(shim, pod), a_config(links=LINKS)
+
+    with an_agent(shim, host_root=shim.home / "host"):
+        kept = thick.call("ADD", config)
+        write(file, f'host_links = ["{NIC}", "{OTHER}"]\n')
+        lent = thick.call("ADD", config)
+        bonded = {one.name for one in pod.the_bond().members}
+        gone = thick.call("DEL", config)
+
+    assert (kept.code, "[host-links-not-allowed]" in kept.stdout) == (REFUSED, True)
+    assert (lent.status, gone.status, bonded) == (0, 0, {NIC, OTHER})

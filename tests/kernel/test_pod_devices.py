@@ -1,5 +1,6 @@
 """Which VFs are the pod's: told by real files and a real gRPC kubelet, over real VFs."""
 
+import base64
 import json
 import re
 import shutil
@@ -371,6 +372,70 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     after = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
     assert after.outcome[0].startswith("bond0 stands over net1, net2")
     assert [one.is_taken for one in after.verdicts if one.subject.device != vf.pci] == [True, True]
+
+
+OWN = "198.51.100.7/24"
+
+
+def asking_for_ipam(given: Given, ifname: str) -> None:
+    """Have the pod's network of that interface ask for addresses."""
+    scratch = given.root.multus / given.known.ref.container_id
+    networks = json.loads(scratch.read_text())
+    one = networks[int(ifname.removeprefix("net"))]
+    config = json.loads(base64.b64decode(one["Bytes"]))
+    one["Bytes"] = base64.b64encode(
+        json.dumps({**config, "ipam": {"type": "static"}}).encode()
+    ).decode()
+    scratch.write_text(json.dumps(networks))
+
+
+@pytest.mark.parametrize("told_by", ["its address", "its network"])
+def test_a_vf_that_serves_an_end_of_its_own_is_passed_over(give: Give, told_by: str) -> None:
+    given = give(0, 1, 2)
+    if told_by == "its address":
+        given.pod.ip(f"addr add {OWN} dev net3")
+    else:
+        asking_for_ipam(given, "net3")
+
+    given.runtime.add(a_config(policy="strict")).ok()
+
+    assert members(given.pod) == ["net1", "net2"]
+    if told_by == "its address":
+        assert OWN in str(given.pod.ip("addr show net3"))
+
+
+def test_a_vf_with_an_address_is_bonded_where_too_few_others_are_and_that_is_told(
+    give: Give, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    given.pod.ip(f"addr add {OWN} dev net2")
+
+    words = refusal(given, tmp_path, policy="strict")
+    given.runtime.add(a_config()).ok()
+
+    assert "[member-address-taken-off]" in words
+    assert members(given.pod) == ["net1", "net2"]
+    said = capfd.readouterr().err
+    assert "rule=member-address-taken-off" in said
+    (line,) = (one for one in said.splitlines() if "taken off net2 (VF 0 of pf1" in one)
+    assert "level=warning" in line
+    assert OWN in line
+
+
+def test_a_vf_with_an_rdma_device_is_told_and_strict_does_not_refuse_it(
+    give: Give, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = give(0, 1)
+    (file,) = given.root.devinfo_dp.glob(f"*{given.known.vfs[0].address}*")
+    info = json.loads(file.read_text())
+    info["pci"]["rdma-device"] = "mlx5_2"
+    file.write_text(json.dumps(info))
+
+    given.runtime.add(a_config(policy="strict")).ok()
+
+    said = capfd.readouterr().err
+    assert "was given with the RDMA device mlx5_2" in said
+    assert "rule=member-used-past-kernel" in said
 
 
 def test_the_command_line_explains_a_namespace_that_nobody_knows(
