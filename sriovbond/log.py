@@ -23,7 +23,8 @@ _PLAIN = re.compile(r"[\w.:/@+,%-]+")
 _MOST: Final = 2000  # characters of one field: a pod may give names to hundreds of links
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that nobody reads must not hold up a pod
-_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+_BEGINNING: Final = b"time=2"  # of each of our lines; logrus quotes the time
 
 _PIPE_BYTES: Final = 4096  # so much fits into a pipe that poll calls writable (PIPE_BUF)
 
@@ -155,6 +156,9 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         return None, f"cannot log to {path!r}: no plain file; logging to stderr"
+    if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
+        os.close(descriptor)  # who writes a network must not write into the node's other logs
+        return None, f"cannot log to {path!r}: it is another program's log; logging to stderr"
     return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"), ""
 
 

@@ -169,6 +169,22 @@ def test_a_folder_below_may_hold_the_file(tmp_path: Path) -> None:
     assert "msg=happened" in path.read_text()
 
 
+@pytest.mark.parametrize("content", ["Nov 28 sshd[7]: Accepted", 'time="2026', "{", "t"])
+def test_the_log_of_another_program_is_not_written_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(content)
+
+    with log.logged_to(str(path), tmp_path):
+        log.event(logging.INFO, "happened")
+
+    assert path.read_text() == content
+    told = capsys.readouterr().err
+    assert f"cannot log to '{path}': it is another program's log; logging to stderr" in told
+    assert "msg=happened" in told
+
+
 def test_a_link_among_the_folders_is_not_followed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
