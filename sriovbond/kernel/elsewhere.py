@@ -4,12 +4,11 @@ Only namespaces that have a number of the host's (nsid) are seen, which all have
 moved into, or that have a veth to the host.
 """
 
+import errno
 import struct
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Final
 
-from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
@@ -29,10 +28,13 @@ _INT: Final = struct.Struct("=i")
 
 
 def standing_on(home: Namespace, indices: Collection[int]) -> dict[int, str]:
-    """Return, by the index of a link of the host, what stands on it in another namespace."""
+    """Return, by the index of a link of the host, what stands on it in another namespace.
+
+    Raises KernelError where a namespace cannot be read: then nobody knows what stands there.
+    """
     found: dict[int, str] = {}
     for nsid in _nsids(home.netlink):
-        with suppress(KernelError):  # the namespace is gone meanwhile
+        with nl.passing_over(errno.EINVAL):  # the namespace is gone meanwhile
             found |= _in_namespace(home, nsid, indices)
     return found
 
