@@ -16,16 +16,16 @@ def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
 
     Takes `timeout_s` at most; the first call in a process imports grpc before.
     """
-    asked = f"cannot ask kubelet on {_quoted(str(socket))} for its pods"
+    failure = f"cannot ask kubelet on {_quoted(str(socket))} for its pods"
     try:
         with _held(socket) as socket_fd, _connected(socket_fd, timeout_s) as kubelet:
             _, entries = kubelet.list_by_owner(PodRef())
-            names = frozenset(f"{one.namespace}/{one.name}" for one in entries)
+            names = frozenset(f"{entry.namespace}/{entry.name}" for entry in entries)
             return Listing(names, sees_processes=_peer_pid(socket_fd, timeout_s) > 0)
     except OSError as error:
-        return Listing(problem=f"{asked}: {error.strerror or error}")
+        return Listing(problem=f"{failure}: {error.strerror or error}")
     except _UnansweredError as error:
-        return Listing(problem=f"{asked}: {error}")
+        return Listing(problem=f"{failure}: {error}")
 
 
 def _peer_pid(socket_fd: int, timeout_s: float) -> int:
@@ -33,5 +33,5 @@ def _peer_pid(socket_fd: int, timeout_s: float) -> int:
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as peer:
         peer.settimeout(timeout_s)
         peer.connect(f"/proc/self/fd/{socket_fd}")
-        told = peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _PEER.size)
-        return int(_PEER.unpack(told)[0])
+        credentials = peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _PEER.size)
+        return int(_PEER.unpack(credentials)[0])

@@ -36,7 +36,7 @@ class Ended:
         It has where kubelet, asked twice with a minute between, lists others and not this one, and
         neither a process nor a mount holds the namespace. Raises MachineError.
         """
-        why = self._kubelets_doubt(record)
+        why = self._doubt_kubelet(record)
         with self._lock:
             if why:
                 self._missed_since.pop(record.key, None)
@@ -51,7 +51,7 @@ class Ended:
                 self._missed_since.pop(record.key, None)
         return holder
 
-    def _kubelets_doubt(self, record: Record) -> str:
+    def _doubt_kubelet(self, record: Record) -> str:
         pod = "/".join(record.pod[:2])
         if not all(record.pod[:2]):
             return "no pod is known by which kubelet could be asked"
@@ -69,14 +69,14 @@ class Ended:
 
     def _has_successor(self, record: Record) -> bool:
         """Tell whether another sandbox of this pod stands: then it is the one that is listed."""
-        others = (
-            one
-            for one in records.every(self._host)
-            if one.pod[:2] == record.pod[:2] and one.container_id != record.container_id
+        siblings = (
+            sibling
+            for sibling in records.every(self._host)
+            if sibling.pod[:2] == record.pod[:2] and sibling.container_id != record.container_id
         )
         return any(
-            holders.is_that(path, one.namespace)
-            for one in others
-            if one.plan and one.is_complete
-            for path in self._host.seen_at(one.netns)
+            holders.is_that(path, sibling.namespace)
+            for sibling in siblings
+            if sibling.plan and sibling.is_complete
+            for path in self._host.seen_at(sibling.netns)
         )

@@ -69,7 +69,7 @@ class Repair:
 
     def bring_back(self, state: BondState) -> Iterator[Finding]:
         """Put members that are back on the host into the bond again; tell of each."""
-        lost = [one for one in self.plan.members if one.device and not is_in(one, state)]
+        lost = [each for each in self.plan.members if each.device and not is_in(each, state)]
         if not lost:
             return
         in_pod = links.dump(self.pod.netlink)
@@ -78,45 +78,49 @@ class Repair:
             stranded = links.find_again(in_pod, member.link)
             back = links.find_again(at_home, member.link)
             if back and not stranded and member.device not in self.repairs.passing_over:
-                yield self._brought_back(member, back, is_in_pod=False)
+                yield self._take_back(member, back, is_in_pod=False)
             # a repair was killed when it had moved the link, and not named it yet
             elif stranded and not stranded.is_up and stranded.name != member.name:
-                yield self._brought_back(member, stranded, is_in_pod=True)
+                yield self._take_back(member, stranded, is_in_pod=True)
 
-    def _brought_back(self, member: Member, back: Link, *, is_in_pod: bool) -> Finding:
-        told, sent_home, against = f"{self.plan.name}: {member}", "", ""
+    def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> Finding:
+        words, sent_home, against = f"{self.plan.name}: {member}", "", ""
         try:
-            given = self._given_to_nobody_else(member, back)
-            seen = self._judged(member, back, given)
+            known = self._require_ours(member, back)
+            seen = self._judge(member, back, known)
             against = self._rejoin(member, seen, is_in_pod=is_in_pod)
             sent_home = member.device if against else ""
         except SriovbondError as error:
             against = error.message
         if against:
-            text = f"{told} is back, and cannot be in the bond again: {against}"
+            text = f"{words} is back, and cannot be in the bond again: {against}"
             return Finding(Kind.REPAIR_REFUSED, text, member.name, sent_home)
-        text = f"{told} was gone, came back, and is in the bond again"
-        mac = self._member(member).link.mac
+        text = f"{words} was gone, came back, and is in the bond again"
+        mac = self._find(member).link.mac
         if mac != member.link.mac:
             text += f", with the MAC {mac} where it had {member.link.mac}"
         return Finding(Kind.REPAIRED, text, member.name)
 
-    def _member(self, member: Member) -> Member:
-        return next(one for one in self.plan.members if one.device == member.device)
+    def _find(self, member: Member) -> Member:
+        return next(each for each in self.plan.members if each.device == member.device)
 
     def note_refusals(self, findings: Iterable[Finding], state: BondState) -> None:
         """Have the record say of each member that is not in the bond why it was refused last."""
-        new = {one.member: one.text for one in findings if one.kind is Kind.REPAIR_REFUSED}
-        lost = [one.name for one in self.plan.members if not is_in(one, state)]
-        told = {**self.record.refused, **new}
-        refused = {name: told[name] for name in lost if name in told}
+        new = {
+            finding.member: finding.text
+            for finding in findings
+            if finding.kind is Kind.REPAIR_REFUSED
+        }
+        lost = [each.name for each in self.plan.members if not is_in(each, state)]
+        reasons = {**self.record.refused, **new}
+        refused = {name: reasons[name] for name in lost if name in reasons}
         if refused != self.record.refused:
             self.record = replace(self.record, refused=refused)
             records.write(self.host, self.record)
 
     # may it come back
 
-    def _given_to_nobody_else(self, member: Member, back: Link) -> PodDevices:
+    def _require_ours(self, member: Member, back: Link) -> PodDevices:
         """Return what the node's sources say of the device; RefusedError where it is another's."""
         if busy := self.repairs.at_work():
             raise TryLaterError(f"{busy}; it is looked at again")
@@ -124,69 +128,71 @@ class Repair:
             raise RefusedError(f"on the host {back.name} is in another interface")
         for other in records.every(self.host):
             theirs = other.plan.members if other.plan else ()
-            if other.key != self.record.key and member.device in {one.device for one in theirs}:
+            if other.key != self.record.key and member.device in {each.device for each in theirs}:
                 owner = f"{other.ifname}'s of container {other.container_id}"
                 raise RefusedError(f"it is {owner} now")
         namespace, name, uid = self.record.pod
         pod = PodRef(namespace, name, uid, self.record.container_id, self.record.netns)
         known = deviceinfo.find_devices(pod, self.host.places, candidates.lying([back]))
-        given = known.get(member.device)
-        if given and given.claims and not given.is_allocated:
-            claim = given.claims[0]
+        device = known.get(member.device)
+        if device and device.claims and not device.is_allocated:
+            claim = device.claims[0]
             raise RefusedError(f"{claim.pod} was given it ({claim.source})")
-        if given and given.device and given.device.vdpa:
+        if device and device.device and device.device.vdpa:
             raise RefusedError("it is used as a vDPA device now")
         return known
 
-    def _judged(self, member: Member, back: Link, given: PodDevices) -> "_Seen":
+    def _judge(self, member: Member, back: Link, known: PodDevices) -> "_Seen":
         """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
 
         Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
         """
-        seen = self._seen(member, back, given)
+        seen = self._look_at(member, back, known)
         if member.settings:
             if self.repairs.settings_of_pf and self._tell_pf(member, seen):
-                seen = self._seen(member, back, given)
+                seen = self._look_at(member, back, known)
             lacks = "; ".join(returned.lacking(member.settings, seen.now.settings))
             if lacks:
                 pf = (member.pf.name if member.pf else None) or "its PF"
                 raise RefusedError(
                     f"{pf} has it with {lacks}; set it as it was, or restart the pod"
                 )
-        members = [seen.now if one is member else one for one in self.plan.members]
+        members = [seen.now if each is member else each for each in self.plan.members]
         for warning in planning.judge_again(self.plan, members):
             log.event(logging.WARNING, warning.text, rule=warning.rule, pci=member.device)
         return seen
 
-    def _seen(self, member: Member, back: Link, given: PodDevices) -> "_Seen":
+    def _look_at(self, member: Member, back: Link, known: PodDevices) -> "_Seen":
         """Return the member as link and PF are now, with the MAC that it will have."""
-        sources = Sources(self.home.netlink, given, Lender(self.host, self.home, given))
+        sources = Sources(self.home.netlink, known, Lender(self.host, self.home, known))
         now = returned.as_it_is(member, sources.as_member(back, member.place))
         pf = sources.pf(now.pf.device) if now.pf else None
-        return _Seen(replace(now, link=replace(now.link, mac=self._mac(member, now))), back, pf)
+        return _Seen(
+            replace(now, link=replace(now.link, mac=self._choose_mac(member, now))), back, pf
+        )
 
     def _tell_pf(self, member: Member, seen: "_Seen") -> bool:
         """Have the PF treat the VF as at ADD where its reset has undone that; tell of a change."""
         was, now = member.settings, seen.now.settings
         if not (was and now and seen.pf):
             return False
-        wanted = returned.to_write(was, now, seen.now.driver)
-        for fault in vfs.restore(self.home.netlink, seen.pf, now, wanted):
+        repaired = returned.to_write(was, now, seen.now.driver)
+        for fault in vfs.restore(self.home.netlink, seen.pf, now, repaired):
             log.event(logging.WARNING, fault.message, pci=member.device)
-        return wanted != now
+        return repaired != now
 
-    def _mac(self, member: Member, now: Member) -> str:
+    def _choose_mac(self, member: Member, now: Member) -> str:
         """Return the MAC that it joins with: its own as it came, if that may stand in the bond.
 
         Members that share a MAC get it by the kernel; one that was held to it by its PF needs it
         before the PF holds it again.
         """
         if self.plan.shared_mac:
-            return self._administrative(member, now) or now.link.mac
+            return self._find_administrative_mac(member, now) or now.link.mac
         bond = bonding.observe(self.pod.netlink, self.plan.name)
-        taken = {NO_MAC} | {one.mac for one in (bond.members if bond else ())}
+        taken = {NO_MAC} | {each.mac for each in (bond.members if bond else ())}
         # under follow the bond's own MAC is another member's by now
-        own = [now.link.mac, member.link.mac, *(one.link.mac for one in self.plan.members)]
+        own = [now.link.mac, member.link.mac, *(each.link.mac for each in self.plan.members)]
         free = next((mac for mac in own if mac not in taken), None)
         if free is None:
             raise RefusedError(
@@ -194,7 +200,7 @@ class Repair:
             )
         return free
 
-    def _administrative(self, member: Member, now: Member) -> str | None:
+    def _find_administrative_mac(self, member: Member, now: Member) -> str | None:
         """Return the administrative MAC that a reset has taken from the PF, if there was one."""
         is_free = now.settings and now.settings.mac in (NO_MAC, now.link.mac)
         return member.administrative_mac if is_free and self.repairs.settings_of_pf else None
@@ -234,9 +240,9 @@ class Repair:
             links.set_mac(self.home.netlink, seen.back, seen.now.link.mac)
         settings = seen.now.settings
         if settings and seen.pf and self.plan.shared_mac:
-            held = self._administrative(member, seen.now)
-            wanted = replace(settings, mac=held or settings.mac)
-            for fault in vfs.restore(self.home.netlink, seen.pf, settings, wanted):
+            held = self._find_administrative_mac(member, seen.now)
+            restored = replace(settings, mac=held or settings.mac)
+            for fault in vfs.restore(self.home.netlink, seen.pf, settings, restored):
                 raise fault
 
     def _join(self, member: Member, seen: "_Seen", bond: BondState) -> None:
@@ -260,7 +266,7 @@ class Repair:
         settings = replace(was, mac=now.mac) if was and now else was
         link = replace(member.link, mac=here.mac, mtu=here.mtu)
         again = replace(member, link=here if member.place is Place.POD else link, settings=settings)
-        members = tuple(again if one is member else one for one in self.plan.members)
+        members = tuple(again if each is member else each for each in self.plan.members)
         shared = self.plan.mac or self.plan.shared_mac  # no longer told by the first member
         self.plan = replace(self.plan, members=members, mac=shared)
         self.record = replace(self.record, plan=self.plan)
@@ -291,6 +297,6 @@ class _Seen:
 def is_in(member: Member, state: BondState) -> bool:
     """Tell whether a member is in the bond; before 5.14 the kernel tells no devices."""
     return any(
-        one.device == member.device if one.device else one.name == member.name
-        for one in state.members
+        each.device == member.device if each.device else each.name == member.name
+        for each in state.members
     )

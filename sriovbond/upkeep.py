@@ -59,7 +59,7 @@ def examine(
         paths = host.seen_at(record.netns)
         with netns.identified(paths, record.namespace) as pod, netns.own() as home:
             if pod:
-                return _looked_after(Repair(host, pod, home, record, record.plan, repairs))
+                return _look_after(Repair(host, pod, home, record, record.plan, repairs))
         why = doubt(record)
         if why:
             text = f"its namespace {record.netns} is not to be found, and it may live yet: {why}"
@@ -96,7 +96,7 @@ def _released(host: Host, record: Record, why: str, keeper: Keeper | None) -> Ex
     return Examined((Finding(Kind.RELEASED, text),))
 
 
-def _looked_after(repair: Repair) -> Examined:
+def _look_after(repair: Repair) -> Examined:
     """Bring lost members back where that is allowed, and compare what stands."""
     findings: list[Finding] = []
     state = bonding.observe(repair.pod.netlink, repair.plan.name)

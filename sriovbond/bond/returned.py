@@ -26,17 +26,17 @@ def to_write(was: VfSettings, now: VfSettings, driver: str) -> VfSettings:
 
     What differs from both is somebody's later change, and stays; link state and MAC always stay.
     """
-    wanted = now
+    repaired = now
     if was.tagging != now.tagging and not (now.vlan or now.qos):
-        wanted = replace(wanted, vlan=was.vlan, qos=was.qos, vlan_proto=was.vlan_proto)
+        repaired = replace(repaired, vlan=was.vlan, qos=was.qos, vlan_proto=was.vlan_proto)
     if was.trust and now.trust is False:
-        wanted = replace(wanted, trust=True)
+        repaired = replace(repaired, trust=True)
     after_reset = _SPOOF_CHECK_AFTER_RESET.get(driver)
     if None not in (was.spoofchk, after_reset) and now.spoofchk is after_reset:
-        wanted = replace(wanted, spoofchk=was.spoofchk)
+        repaired = replace(repaired, spoofchk=was.spoofchk)
     if was.rates and not (now.min_tx_rate or now.max_tx_rate):
-        wanted = replace(wanted, min_tx_rate=was.min_tx_rate, max_tx_rate=was.max_tx_rate)
-    return wanted
+        repaired = replace(repaired, min_tx_rate=was.min_tx_rate, max_tx_rate=was.max_tx_rate)
+    return repaired
 
 
 def lacking(was: VfSettings, now: VfSettings | None) -> Iterator[str]:
@@ -45,7 +45,7 @@ def lacking(was: VfSettings, now: VfSettings | None) -> Iterator[str]:
     More than it had (trust, no spoof check, a higher rate) is no lack.
     """
     if now is None:
-        yield "nothing is told of it, so its VLAN, trust and spoof check are not known"
+        yield "settings that are not told"
         return
     if was.tagging != now.tagging:
         yield f"{now.tagging} where ADD found {was.tagging}"

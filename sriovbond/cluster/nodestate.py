@@ -49,7 +49,7 @@ class NodeState:
 
     def _ask(self) -> None:
         try:
-            status = self._status()
+            status = self._read_status()
         except (UnreadableError, OSError) as error:
             self._remember("", _SILENT_S)
             if str(error) != self._fault:
@@ -63,10 +63,10 @@ class NodeState:
         why = f"the SR-IOV operator is at work on {self._node} (syncStatus {status})"
         self._remember(why if status == _AT_WORK else "", _FRESH_S)
 
-    def _remember(self, told: str, for_s: float) -> None:
-        self._known, self._known_until = told, self._clock() + for_s
+    def _remember(self, words: str, for_s: float) -> None:
+        self._known, self._known_until = words, self._clock() + for_s
 
-    def _status(self) -> str:
+    def _read_status(self) -> str:
         from sriovbond.cluster import client  # noqa: PLC0415 - loads kubernetes
 
         content = kubeconfig.read(self._host)
@@ -77,7 +77,7 @@ class NodeState:
                 state = connection.get(NODE_STATES, self._namespace, self._node)
             return state.section("status").text("syncStatus") or ""
 
-        told = within(_TIMEOUT_S, work)
-        if told is None:
+        status = within(_TIMEOUT_S, work)
+        if status is None:
             raise UnreadableError(client.LATE)
-        return told
+        return status

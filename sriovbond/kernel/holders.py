@@ -26,13 +26,13 @@ def find(proc: Path, identity: tuple[int, int, int]) -> str:
     """
     deadline = time.monotonic() + _WITHIN_S
     mounts_seen: set[str] = set()
-    for process in _processes(proc):
+    for process in _list_processes(proc):
         if time.monotonic() > deadline:
             raise MachineError(
                 f"cannot look for who holds a namespace in {str(proc)!r}: all processes take more "
                 f"than {_WITHIN_S:g} s"
             )
-        for path, words in _held_by(process, identity[1], mounts_seen):
+        for path, words in _find_held(process, identity[1], mounts_seen):
             if is_that(path, identity):
                 return words
     return ""
@@ -40,12 +40,12 @@ def find(proc: Path, identity: tuple[int, int, int]) -> str:
 
 def is_that(path: str, identity: tuple[int, int, int]) -> bool:
     """Tell whether the namespace of that identity is at the path."""
-    with suppress(netns.NamespaceGoneError), netns.opened(path) as found:
-        return found.identity == identity
+    with suppress(netns.NamespaceGoneError), netns.opened(path) as namespace:
+        return namespace.identity == identity
     return False
 
 
-def _processes(proc: Path) -> list[Path]:
+def _list_processes(proc: Path) -> list[Path]:
     try:
         names = os.listdir(proc)  # noqa: PTH208 - thousands of names, of which most are wanted
     except OSError as error:
@@ -53,29 +53,29 @@ def _processes(proc: Path) -> list[Path]:
     return [proc / name for name in names if name.isdigit()]
 
 
-def _held_by(process: Path, inode: int, mounts_seen: set[str]) -> Iterator[tuple[str, str]]:
+def _find_held(process: Path, inode: int, mounts_seen: set[str]) -> Iterator[tuple[str, str]]:
     """Yield paths to namespaces of that number, each with who has it; a process may end meanwhile.
 
     Processes that share their mounts are asked once for these.
     """
     with suppress(FileNotFoundError, ProcessLookupError):
-        if _number(process / "ns" / "net") == f"net:[{inode}]":
+        if _read_number(process / "ns" / "net") == f"net:[{inode}]":
             yield f"{process}/ns/net", f"the process {process.name} is in it"
-        mounts = _number(process / "ns" / "mnt")
+        mounts = _read_number(process / "ns" / "mnt")
         if mounts not in mounts_seen:
             mounts_seen.add(mounts)
-            for point in _mount_points(process / "mountinfo", inode):
+            for point in _find_mount_points(process / "mountinfo", inode):
                 yield f"{process}/root{point}", f"it is mounted on {point}"
 
 
-def _number(link: Path) -> str:
+def _read_number(link: Path) -> str:
     try:
         return os.readlink(link)  # noqa: PTH115 - thousands of them
     except PermissionError as error:
         raise MachineError(f"cannot look at {str(link)!r}: {error.strerror}") from error
 
 
-def _mount_points(file: Path, inode: int) -> Iterator[str]:
+def _find_mount_points(file: Path, inode: int) -> Iterator[str]:
     with file.open("rb") as opened:
         content = opened.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
