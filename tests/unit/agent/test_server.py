@@ -628,9 +628,7 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
     file = host.records / f"{record.key}.json"
 
     with ExitStack() as held:
-        with leasing.unreadable(
-            file
-        ):  # before the agent, which gives such addresses back by itself
+        with leasing.unreadable(file):  # before the agent, which would give them back
             agent = held.enter_context(an_agent(shim, retry_s=0.2, watch=False))
             answer = dispatch.answer(call("DEL"), ipam.config, host)
             done = ipam.delete(shim, "c1")
