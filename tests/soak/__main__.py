@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.soak import kills, noise, parts
+from tests.soak import isolation, kills, noise, parts
 from tests.soak.figures import Report
 from tests.support.shims import Shim, a_shim
 
@@ -14,6 +14,7 @@ PARTS: dict[str, Callable[[Shim, Report], None]] = {
     "kills": kills.kills,
     "full": parts.full,
     "cycles": parts.cycles,
+    "isolation": isolation.isolation,
     "noise": noise.noise,
     "want": noise.want,
 }
