@@ -144,7 +144,8 @@ def release(
     if not outcome.problems:
         record = replace(record, plan=None)
     fault = _fault_of_ipam(host, record.ipam, keeper) if record.ipam else None
-    record = record if fault else replace(record, ipam=None)
+    if record.ipam and not fault:
+        record = replace(record, ipam=None)
     with log.step("record"):
         if not (record.plan or record.ipam):
             outcome.attempt(partial(records.remove, host, record))

@@ -40,19 +40,13 @@ class Call:
     received: Received
     opened: ExitStack
     came_at: float
+    attachment: str
+    """The name of its record."""
 
     @property
     def command(self) -> str:
         """What the runtime wants, as it wrote it."""
         return self.received.request.environment.get("CNI_COMMAND", "")
-
-    @property
-    def attachment(self) -> str:
-        """The name of the attachment's record."""
-        environment = self.received.request.environment
-        return records.key(
-            environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
-        )
 
     @property
     def pod(self) -> tuple[str, str]:
@@ -131,7 +125,12 @@ class Calls:
             connection.close()
             log.event(logging.ERROR, f"cannot read a request: {error}")
             return None
-        return Call(connection, received, opened, time.time())
+        environment = received.request.environment
+        container_id = environment.get("CNI_CONTAINERID", "")  # in any bytes: not checked yet
+        attachment = records.key(
+            container_id.encode("utf-8", "replace").decode(), environment.get("CNI_IFNAME", "")
+        )
+        return Call(connection, received, opened, time.time(), attachment)
 
     def _waiting(self, call: Call, network: str) -> Waiting:
         wait_s = self.settings.ipam_wait_s

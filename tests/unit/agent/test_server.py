@@ -58,6 +58,7 @@ CALLS: list[tuple[str, bytes, dict[str, str | None]]] = [
     ("ADD", b" " * (wire.MAX_STDIN + 10), {}),
     ("ADD", stdin(), {"CNI_IFNAME": None, "CNI_CONTAINERID": "/"}),
     ("ADD", stdin(), {"CNI_ARGS": "K8S_POD_NAME"}),
+    ("ADD", stdin(ipam={"type": "static"}), {"CNI_CONTAINERID": "\udcff" * 200}),
     ("CHECK", stdin(prevResult={"cniVersion": "1.1.0"}), {}),
     ("CHECK", stdin(), {}),
     ("DEL", stdin(), {}),
