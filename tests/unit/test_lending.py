@@ -1,10 +1,13 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from sriovbond.bond.hostlinks import HostLinks
 from sriovbond.lending import read
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -83,3 +86,17 @@ def test_a_fifo_holds_nobody_up(file: Path) -> None:
     os.mkfifo(file, 0o600)
 
     assert "not a plain file" in fault(file)
+
+
+def test_the_readmes_words_are_understood(file: Path) -> None:
+    pages = (ROOT / "README.md").read_text(encoding="utf-8")
+    written = re.findall(r"```toml\n(.*?)```", pages, re.DOTALL)
+    written += [
+        f"host_links = {value}"
+        for value in re.findall(r"\| `(\"unused\"|\"none\"|\[\".*?\])`", pages)
+    ]
+
+    assert len(written) == 4
+    for text in written:
+        file.write_text(text)
+        assert read(file).fault == "", text
