@@ -1,10 +1,9 @@
 """What a bond's mode needs of the switch behind its PFs: a LAG over exactly these, or none."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from sriovbond.bond.links import Master, Member
 from sriovbond.bond.options import ADAPTIVE, BACKUP, LACP, BondMode
@@ -32,21 +31,11 @@ class Lag(StrEnum):
     SAID = "`switchLag: true`, and none seen"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):  # a dataclass would cost each ADD of thin mode a millisecond
     """The warnings of a mode over such a LAG, none where it is fine; and who says so."""
 
     rules: tuple[str, ...]
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """Another bond on this node."""
-
-    whose: str
-    mode: BondMode
-    members: Sequence[Member]
 
 
 _RST: Final = "bonding.rst, Switch Configuration"
@@ -164,27 +153,6 @@ def disabled_by_relay(seen: Situation) -> Iterator[str]:
             found = f"{member.pf.name} is in the host's {lag.name} (802.3ad)"
             why = "as PF Status Relay leaves them while LACP is down"
             yield f"{member} has link state disable, and {found}, {why}"
-
-
-def mixed_with(
-    mode: BondMode, members: Sequence[Member], others: Iterable[Neighbour]
-) -> Iterator[str]:
-    """Yield the bonds on the same PFs that need a LAG where this one must have none, or otherwise.
-
-    Not for ADD: it would read the record of every bond of the node.
-    """
-    pfs = {member.pf_address for member in members} - {""}
-    for other in others:
-        shared = pfs & {member.pf_address for member in other.members}
-        if shared and _is_spreading(mode) is not _is_spreading(other.mode):
-            yield (
-                f"{other.whose} has mode {other.mode} over {', '.join(sorted(shared))}, "
-                f"this bond would have mode {mode} [{MIXED}]"
-            )
-
-
-def _is_spreading(mode: BondMode) -> bool:
-    return mode in SPREADING
 
 
 def is_disabled(member: Member) -> bool:

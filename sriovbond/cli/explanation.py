@@ -14,10 +14,10 @@ from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member
+from sriovbond.bond.neighbours import Neighbour, mixed_with
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
-from sriovbond.bond.switching import Neighbour, mixed_with
 from sriovbond.cli import tables
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from sriovbond.bond.links import Master, Member
+from sriovbond.bond.neighbours import Neighbour, mixed_with
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.rules import judge
-from sriovbond.bond.switching import TABLE, Lag, Neighbour, mixed_with
+from sriovbond.bond.switching import TABLE, Lag
 from sriovbond.cli.reference import switching
 from sriovbond.errors import RefusedError, TryLaterError
 from tests.support.builders import a_netconf, a_pf, a_vf

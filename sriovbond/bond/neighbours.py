@@ -1,0 +1,38 @@
+"""Bonds that share a PF, and need the switch behind it otherwise."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sriovbond.bond.links import Member
+from sriovbond.bond.options import BondMode
+from sriovbond.bond.switching import MIXED, SPREADING
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another bond on this node."""
+
+    whose: str
+    mode: BondMode
+    members: Sequence[Member]
+
+
+def mixed_with(
+    mode: BondMode, members: Sequence[Member], others: Iterable[Neighbour]
+) -> Iterator[str]:
+    """Yield the bonds on the same PFs that need a LAG where this one must have none, or otherwise.
+
+    Not for ADD, which would read the record of every bond of the node.
+    """
+    pfs = {member.pf_address for member in members} - {""}
+    for other in others:
+        shared = pfs & {member.pf_address for member in other.members}
+        if shared and _is_spreading(mode) is not _is_spreading(other.mode):
+            yield (
+                f"{other.whose} has mode {other.mode} over {', '.join(sorted(shared))}, "
+                f"this bond would have mode {mode} [{MIXED}]"
+            )
+
+
+def _is_spreading(mode: BondMode) -> bool:
+    return mode in SPREADING
