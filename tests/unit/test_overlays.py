@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sriovbond.agent import settings
 from tests.support import kustomize
 from tests.support.kustomize import CHECKOUT, Manifest
 
@@ -30,6 +31,9 @@ FOLDERS = {
     "rke2": {},
     "talos": {"netns": "/var/run/netns", "device-info": "/var/run/k8s.cni.cncf.io"},
 }
+SETTINGS = {
+    "openshift": {"SRIOVBOND_AGENT_SRIOV_OPERATOR_NAMESPACE": "openshift-sriov-network-operator"}
+}
 # Whose kubelet is a container that sees these of the node's folders, and can check no other.
 KUBELET_SEES = {"talos": ("/", "/lib/modules", "/var/lib/kubelet", "/var/log")}
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "Namespace"}
@@ -46,10 +50,12 @@ def of_kind(name: str, *kinds: str) -> list[Manifest]:
 
 
 def pod_of(items: list[Manifest]) -> dict[str, Any]:
-    """Return the DaemonSet's pod, its volumes by name."""
+    """Return the DaemonSet's pod, its volumes and its variables by name."""
     [daemon_set] = [item for item in items if item["kind"] == "DaemonSet"]
     spec: dict[str, Any] = copy.deepcopy(daemon_set["spec"]["template"]["spec"])
     spec["volumes"] = {volume["name"]: volume for volume in spec["volumes"]}
+    [container] = spec["containers"]
+    container["env"] = {variable["name"]: variable for variable in container["env"]}
     return spec
 
 
@@ -80,6 +86,8 @@ def test_only_the_node_s_folders_differ_and_stand_in_the_same_places(name: str) 
     expected = pod_of(built(BASE))
     for key, path in FOLDERS[name].items():
         expected["volumes"][key]["hostPath"]["path"] = path
+    for setting, text in SETTINGS.get(name, {}).items():
+        expected["containers"][0]["env"][setting] = {"name": setting, "value": text}
     for volume in expected["volumes"].values():
         if "hostPath" in volume and not is_seen(name, volume["hostPath"]["path"]):
             volume["hostPath"]["type"] = ""
@@ -129,6 +137,22 @@ def test_each_right_is_that_of_the_account_that_the_pod_has(name: str) -> None:
     assert [binding["subjects"] for binding in bindings] == [[account]] * len(bindings)
     bound = {binding["roleRef"]["name"] for binding in bindings}
     assert bound - {"system:openshift:scc:privileged"} == roles
+
+
+def test_openshift_s_operator_is_seen_with_the_same_rights_where_the_agent_looks() -> None:
+    role, binding = yaml.safe_load_all((OVERLAYS / "openshift/sriov-operator.yaml").read_text())
+    plain, _ = yaml.safe_load_all((BASE / "rbac-sriov-operator.yaml").read_text())
+    pod = pod_of(built(OVERLAYS / "openshift"))
+    variables = {key: entry.get("value") for key, entry in pod["containers"][0]["env"].items()}
+    given = {key: text for key, text in variables.items() if text}
+
+    looks_in = settings.load(environ=given).sriov_operator_namespace
+
+    assert {item["metadata"]["namespace"] for item in (role, binding)} == {looks_in}
+    assert role["rules"] == plain["rules"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    account = {"name": pod["serviceAccountName"], "namespace": namespace_of("openshift")}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **account}]
 
 
 def test_openshift_admits_privileged_pods_there() -> None:
