@@ -59,6 +59,9 @@ class Hearing:
         self._ears: Final = ears
         self._counts: Final[dict[int, int]] = {}
         self._unheard: Final[set[int]] = set()
+        self._untrusted: Final[set[int]] = (
+            set()
+        )  # what waits of them may be older than what was read
         self._unread: Final[dict[int, None]] = {}
         self._is_deaf = False
         self._deaf_s = self._reading_began_at = 0.0
@@ -66,6 +69,7 @@ class Hearing:
         self._heard_since = self._warned_at = float("-inf")
         self.actions: Final[Mapping[str, Callable[[str], None]]] = {
             "weigh": self._weigh,
+            "trust": self._trust,
             "poll": lambda _: self.read_all(),
             "hear": lambda _: self._hear_again(),
         }
@@ -126,7 +130,7 @@ class Hearing:
     def read(self, nsid: int, key: str) -> None:
         """Read the links of a namespace for an attachment that is there now. Raises KernelError."""
         if not self.hear_out():
-            self._do_not_hear(nsid)
+            self._distrust(nsid)
         names = self._spaces.names(nsid) | {key.rpartition("@")[2]}
         self._spaces.join(key, nsid, kernel.read(nsid, names))
 
@@ -152,7 +156,7 @@ class Hearing:
         if nsid not in self._spaces:
             return
         if not self.hear_out():
-            self._do_not_hear(nsid)
+            self._distrust(nsid)
         try:
             links = kernel.read(nsid, self._spaces.names(nsid))
         except KernelError as error:
@@ -163,8 +167,22 @@ class Hearing:
 
     def _forget(self, nsid: int) -> None:
         self._unheard.discard(nsid)
+        self._untrusted.discard(nsid)
         self._counts.pop(nsid, None)
         self._unread.pop(nsid, None)
+
+    def _distrust(self, nsid: int) -> None:
+        self._untrusted.add(nsid)
+        self._agenda.later("trust", "", _READ_EACH_S)
+
+    def _trust(self, _: str) -> None:
+        """Read those again that were read too early, and hear them if nothing old waits by now."""
+        is_heard_out = self.hear_out()
+        self._unread.update(dict.fromkeys(self._untrusted))
+        if is_heard_out:
+            self._untrusted.clear()
+        else:
+            self._agenda.later("trust", "", _READ_EACH_S)
 
     # the loud ones
 
@@ -178,7 +196,7 @@ class Hearing:
             self._do_not_hear(nsid)
         if len(self._counts) == 1:
             self._agenda.later("weigh", "", WINDOW_S)
-        return nsid not in self._unheard
+        return not (nsid in self._unheard or nsid in self._untrusted)
 
     def _do_not_hear(self, nsid: int) -> None:
         self._unheard.add(nsid)
