@@ -122,7 +122,8 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
 
 def refusal(lent: HostLinks, those: Sequence[Kept]) -> str:
     """Say what is kept and why, with the line by which the node would lend it."""
-    told = "; ".join(f"{one.member}: {one.why}" for one in those)
+    told = "; ".join(f"{one.member}: {one.why}" for one in those[:_MOST_TOLD])
+    told += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
     if lent.fault:
         remedy = f"mend {NODE_FILE} on the node"
     else:

@@ -133,3 +133,14 @@ def test_a_file_that_cannot_be_used_lends_nothing() -> None:
         f"cannot take interfaces of the host, {NIC}: {broken.fault}; mend "
         "/etc/sriovbond/node.toml on the node [host-links-not-allowed]"
     )
+
+
+def test_of_a_crowd_the_first_are_told_and_the_line_has_all() -> None:
+    nics = [a_member(f"ens{number}", Place.HOST) for number in range(9)]
+    lent = HostLinks(())
+
+    words = refusal(lent, [one for nic in nics if (one := kept(lent, nic, Usage()))])
+
+    assert words.count("the node lends none") == 5
+    assert "; and 4 more; name interfaces" in words
+    assert '"ens8"]' in words
