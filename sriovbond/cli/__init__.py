@@ -20,6 +20,7 @@ from sriovbond.host import Host
 if TYPE_CHECKING:
     from deviceinfo import PodRef
     from sriovbond.agent.settings import Settings
+    from sriovbond.bond.config import NetConf
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,12 +97,12 @@ def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
     from sriovbond.cli import explanation  # noqa: PLC0415
 
     wanted = _named_pod(**named)
-    values = _only_configuration(config) if config else {}
+    values, netconf = _only_configuration(config) if config else ({}, parse_config({}))
     host = Host()
     told = explanation.explain(
         host,
         explanation.find_pod(host, wanted),
-        parse_config(values),
+        netconf,
         str(values.get("type", "sriovbond")),
         cluster.asks(host),
     )
@@ -119,8 +120,9 @@ def _named_pod(pod: str, uid: str, netns: str, container_id: str) -> "PodRef":
     return PodRef(namespace, name, uid, container_id, netns)
 
 
-def _only_configuration(file: Path) -> Mapping[str, object]:
-    from sriovbond.cli import configurations  # noqa: PLC0415 - see above
+def _only_configuration(file: Path) -> "tuple[Mapping[str, object], NetConf]":
+    from sriovbond.bond.config import parse_config  # noqa: PLC0415 - see above
+    from sriovbond.cli import configurations  # noqa: PLC0415
 
     found = configurations.find(file)
     if len(found) != 1:
@@ -128,7 +130,7 @@ def _only_configuration(file: Path) -> Mapping[str, object]:
         raise click.ClickException(f"{file} has {len(found)} configurations, one is wanted: {told}")
     if found[0].fault:
         raise click.ClickException(f"{file}: {found[0].label}{found[0].fault}")
-    return found[0].values
+    return found[0].values, parse_config(found[0].values, faults=found[0].twice)
 
 
 @sriovbond.command()
