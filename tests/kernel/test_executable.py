@@ -13,7 +13,8 @@ import pytest
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
-from tests.support.calls import Runtime, a_config, a_network, plugin_path
+from tests.support.calls import Runtime, a_config, plugin_path
+from tests.support.libcni import Tool, a_tool
 from tests.support.pods import Pod
 
 Process = subprocess.CompletedProcess[str]
@@ -99,40 +100,9 @@ def test_a_stdin_that_is_closed_is_an_error_in_json(folder: Path) -> None:
 
 
 @pytest.fixture
-def cnitool(folder: Path, tmp_path: Path) -> "Tool":
-    """Return cnitool with a network list of ours, and tuning after it."""
-    configs = tmp_path / "net.d"
-    configs.mkdir()
-    return Tool(folder, configs)
-
-
-class Tool:
-    """cnitool, which goes through libcni as every runtime does."""
-
-    def __init__(self, folder: Path, configs: Path) -> None:
-        self.folder, self.configs = folder, configs
-
-    def define(self, *given: dict[str, object]) -> None:
-        (self.configs / "10-bond.conflist").write_text(a_network(*given))
-
-    def run(self, command: str, netns: str) -> Process:
-        return subprocess.run(
-            ["cnitool", command, "test-bond", netns],
-            env={
-                "PATH": f"{plugin_path()}:{os.environ['PATH']}",
-                "CNI_PATH": f"{self.folder}:{plugin_path()}",
-                "NETCONFPATH": str(self.configs),
-                "CNI_IFNAME": "bond0",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def ok(self, command: str, netns: str) -> Any:  # noqa: ANN401 - the result's JSON
-        done = self.run(command, netns)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+def cnitool(tmp_path: Path) -> Tool:
+    """Return cnitool with our plugin in its folder."""
+    return a_tool(tmp_path, Path(sys.executable).with_name("sriovbond"))
 
 
 def test_cnitool_runs_every_command_on_a_chain_of_ours_and_tuning(
