@@ -18,7 +18,7 @@ from sriovbond.cni.request import CniRequest, parse_request
 from sriovbond.cni.result import CniResult, Interface
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
-from sriovbond.commands.configuration import accept, naming_what_was_passed_over
+from sriovbond.commands.configuration import accept
 from sriovbond.errors import ConfigError, SriovbondError
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ def _as_called(given: Configuration) -> CniRequest:
 
 def _refusals(request: CniRequest, config: NetConf) -> Iterator[str]:
     try:
-        with naming_what_was_passed_over(config):
-            accept(request, config)
+        accept(request, config)
     except CniError as error:
         yield error.msg
     except SriovbondError as error:

@@ -32,9 +32,10 @@ def accept(request: CniRequest, config: NetConf) -> None:
 
     Raises CniError, ConfigError, RefusedError.
     """
-    own_dns(request.config)
-    refuse_taken_name(request)
-    planning.refuse(config.warnings, config.policy)
+    with naming_what_was_passed_over(config):
+        own_dns(request.config)
+        refuse_taken_name(request)
+        planning.refuse(config.warnings, config.policy)
 
 
 def own_dns(config: Mapping[str, object]) -> Dns | None:
