@@ -6,9 +6,9 @@ from typing import Final
 
 from sriovbond.bond.links import NO_MAC, Member, VfSettings
 
-# What a PF's driver has spoof checking on after a reset, by the driver of its VFs. In Linux 7.0:
-# igb_vf_configure, ixgbe_alloc_vf_macvlans' caller __ixgbe_enable_sriov, i40e_alloc_vfs and
-# ice_initialize_vf_entry set it; those of mlx5, mlx4, bnxt_en and netdevsim begin with zeros.
+# What a PF's driver has spoof checking on after a reset, by the driver of its VFs. In Linux 7.3
+# igb_vf_configure, __ixgbe_enable_sriov, i40e_alloc_vfs and ice_initialize_vf_entry set it; what
+# mlx5, mlx4, bnxt_en and netdevsim keep of a VF begins as zeros.
 _SPOOF_CHECK_AFTER_RESET: Final[Mapping[str, bool]] = {
     "igbvf": True,
     "ixgbevf": True,

@@ -253,11 +253,15 @@ def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:
 
 
 def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
-    state = bonding.observe_settled(pod.netlink, plan)
+    state = bonding.observe(pod.netlink, plan.name)
+    differences = planning.differences(plan, state) if state else ()
+    if differences:  # a driver may set a MAC late
+        state = bonding.observe_settled(pod.netlink, plan)
+        differences = planning.differences(plan, state) if state else ()
     if state is None:
         raise DriftError(f"cannot verify {plan.name}: it is gone")
     found = [
-        *planning.differences(plan, state),
+        *differences,
         *addresses.differences(pod.netlink, plan.name, state.index, leased),
     ]
     if found:

@@ -221,11 +221,12 @@ def send_patiently(netlink: Netlink, request: Request) -> None:
     Drivers of VFs ask their PF for much of what they do, and answer EAGAIN or EBUSY meanwhile: iavf
     to a MAC and to an open after a close, i40e and ice to what the PF is to change of such a VF.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = 0.0
     while True:
         try:
             netlink.send(request)
         except KernelError as error:
+            deadline = deadline or time.monotonic() + PATIENCE_S
             if error.errno not in _BUSY or time.monotonic() > deadline:
                 raise
         else:
