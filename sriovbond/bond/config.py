@@ -316,8 +316,8 @@ def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[st
     read: dict[str, object] = {}
     given: dict[str, tuple[str, object]] = {}
     if len(entry) > _MOST_KEYS:
-        found = f"{len(entry)} were found"
-        reading.faults.append(f"{where}: at most {_MOST_KEYS} keys are wanted, {found}")
+        most = f"at most {_MOST_KEYS} keys are wanted"
+        reading.faults.append(f"{where}: {most}, {len(entry)} were found")
         return read
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))

@@ -23,9 +23,9 @@ def build(folder: Path) -> list[Manifest]:
 
 def _plugins() -> Path:
     """Return where make has the programs of others; what it exports, or would export."""
-    given = os.environ.get("SRIOVBOND_PLUGINS")
-    if given:
-        return Path(given)
+    exported = os.environ.get("SRIOVBOND_PLUGINS")
+    if exported:
+        return Path(exported)
     cache = os.environ.get("SRIOVBOND_CACHE") or (
         f"{os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'}/sriovbond"
     )

@@ -115,12 +115,11 @@ def test_a_memory_limit_that_an_add_of_thin_mode_would_break_is_told(
 ) -> None:
     limit_memory(host, groups, **limits)
 
-    told = reasons(host)
+    [fault] = reasons(host)
 
-    assert len(told) == 1
-    assert "an ADD takes 31 MiB" in told[0]
-    assert "may have 50 MiB in all" in told[0]
-    assert told[0].endswith("[memory-limit]")
+    assert "an ADD takes 31 MiB" in fault
+    assert "may have 50 MiB in all" in fault
+    assert fault.endswith("[memory-limit]")
     assert reasons(replace(host, is_agent=True)) == []
 
 

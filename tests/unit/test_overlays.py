@@ -144,9 +144,9 @@ def test_openshift_s_operator_is_seen_with_the_same_rights_where_the_agent_looks
     plain, _ = yaml.safe_load_all((BASE / "rbac-sriov-operator.yaml").read_text())
     pod = pod_of(built(OVERLAYS / "openshift"))
     variables = {key: entry.get("value") for key, entry in pod["containers"][0]["env"].items()}
-    given = {key: text for key, text in variables.items() if text}
+    environ = {key: text for key, text in variables.items() if text}
 
-    looks_in = settings.load(environ=given).sriov_operator_namespace
+    looks_in = settings.load(environ=environ).sriov_operator_namespace
 
     assert {item["metadata"]["namespace"] for item in (role, binding)} == {looks_in}
     assert role["rules"] == plain["rules"]
