@@ -185,9 +185,25 @@ def test_a_vf_without_vlan_is_not_told_and_the_next_one_is() -> None:
     assert [one.number for one in vfs.read(silent + a_vf(1), None)] == [1]
 
 
-def test_the_real_answer_of_this_kernel_is_whole() -> None:
+def the_loopback() -> bytes:
+    """Return what the running kernel says of its loopback, in some 50 attributes."""
     with Netlink() as netlink:
-        body = netlink.get(Request(nl.RTM_GETLINK, "look at lo", messages.link(1)))
+        return netlink.get(ASKING)
 
-    assert attributes.are_whole(body, messages.LINK_BYTES)
-    assert links._link(messages.read_link(body)).name == "lo"  # noqa: SLF001
+
+REAL = the_loopback()
+
+
+def test_the_real_answer_of_this_kernel_is_whole() -> None:
+    assert attributes.are_whole(REAL, messages.LINK_BYTES)
+    told = messages.read_link(REAL)
+    assert attributes.bytes_of(told.attributes) == len(REAL) - messages.LINK_BYTES
+    assert links._link(told).name == "lo"  # noqa: SLF001
+
+
+@given(torn(REAL))
+def test_a_torn_answer_of_this_kernel_is_read_in_part_or_refused(body: bytes) -> None:
+    with suppress(KernelError):
+        link = links._link(messages.read_link(body))  # noqa: SLF001
+
+        assert isinstance(link.name, str)
