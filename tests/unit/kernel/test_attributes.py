@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -207,3 +208,43 @@ def test_a_torn_answer_of_this_kernel_is_read_in_part_or_refused(body: bytes) ->
         link = links._link(messages.read_link(body))  # noqa: SLF001
 
         assert isinstance(link.name, str)
+
+
+# RTM_GETLINK of QEMU's igb with 4 VFs, with VF information and without statistics, Linux 6.12.117
+IGB = bytes.fromhex((Path(__file__).parents[2] / "data" / "kernel" / "igb-pf.hex").read_text())
+
+
+def test_a_captured_pf_tells_of_each_of_its_vfs() -> None:
+    told = messages.read_link(IGB)
+
+    assert messages.are_vfs_whole(told, IGB)
+    found = links._link(told)  # noqa: SLF001
+    assert (found.name, found.mac) == ("pf0", "52:54:00:b0:00:00")
+    assert [(one.number, one.mac, one.trust, one.spoofchk) for one in found.vfs] == [
+        (0, "9e:67:a4:46:80:e8", False, True),
+        (1, "ee:e4:4a:7b:61:24", False, True),
+        (2, "f2:b1:fc:d7:3c:bf", False, True),
+        (3, "9a:17:8f:41:d5:08", False, True),
+    ]
+    assert {(one.link_state, one.vlan, one.vlan_proto) for one in found.vfs} == {
+        ("auto", 0, "802.1Q")
+    }
+
+
+@given(torn(IGB))
+def test_a_torn_pf_is_read_in_part_or_refused(body: bytes) -> None:
+    with suppress(KernelError):
+        told = messages.read_link(body)
+
+        for vf in links._link(told).vfs:  # noqa: SLF001
+            assert len(vf.mac) == 17
+
+
+@pytest.mark.parametrize("size", range(messages.LINK_BYTES, len(IGB), 4))
+def test_a_pf_that_is_cut_anywhere_is_not_believed_to_be_whole(size: int) -> None:
+    told = messages.read_link(IGB[:size])
+
+    is_told = messages.IFLA_NUM_VF in told.attributes
+    assert attributes.are_whole(IGB[:size], messages.LINK_BYTES) or not (
+        is_told and messages.are_vfs_whole(told, IGB[:size])
+    )
