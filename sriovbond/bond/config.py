@@ -36,7 +36,14 @@ from sriovbond.bond.options import (
     normal_key,
 )
 from sriovbond.bond.rules import Finding, Level, judge
-from sriovbond.bond.selector import SELECTORS, LinkSelector, left_nothing, most_members, parsed_by
+from sriovbond.bond.selector import (
+    SELECTORS,
+    LinkSelector,
+    host_faults,
+    left_nothing,
+    most_members,
+    parsed_by,
+)
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError
 
@@ -375,23 +382,12 @@ def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
         }
     )
     if understood.links_in_container is False:
-        reading.faults += _host_faults(understood.links)
+        reading.faults += host_faults(understood.links)
     resolved = understood.resolved_fail_over_mac()
     if asked or resolved != "none":
         is_default = understood.fail_over_mac == AUTO
         reading.settings[_FAIL_OVER_MAC] = Setting(_FAIL_OVER_MAC, resolved, is_default=is_default)
     return understood.model_copy(update={"settings": tuple(reading.settings.values())})
-
-
-def _host_faults(links: tuple[LinkSelector, ...] | None) -> list[str]:
-    if links is None:
-        return ["linksInContainer: false needs `links`: name the host's interfaces"]
-    return [
-        f"links.{place}: {link} cannot be found on the host: kubelet gives devices to pods; "
-        "select by name, pci or pf, or leave linksInContainer out"
-        for place, link in enumerate(links)
-        if link.network or link.resource
-    ]
 
 
 def _model(reading: _Reading) -> NetConf:

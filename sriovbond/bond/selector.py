@@ -127,3 +127,15 @@ def left_nothing(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
         earlier = next(takers, None)
         if earlier is not None:
             yield place, earlier
+
+
+def host_faults(links: Sequence[LinkSelector] | None) -> list[str]:
+    """Say why `links` can mean nothing on the host."""
+    if links is None:
+        return ["linksInContainer: false needs `links`: name the host's interfaces"]
+    return [
+        f"links.{place}: {link} cannot be found on the host: kubelet gives devices to pods; "
+        "select by name, pci or pf, or leave linksInContainer out"
+        for place, link in enumerate(links)
+        if link.network or link.resource
+    ]
