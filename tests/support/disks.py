@@ -9,7 +9,7 @@ from pathlib import Path
 @contextmanager
 def a_small_disk(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    options = ["-t", "tmpfs", "-o", "size=1m,nr_inodes=40"]
+    options = ["-t", "tmpfs", "-o", "size=1m,nr_inodes=40,mode=0700"]
     subprocess.run(["mount", *options, "tmpfs", folder], check=True)
     try:
         yield
