@@ -81,7 +81,7 @@ def add(
             with log.step("record"):
                 records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
-            addresses.announce(pod, state.name, state.mac, leased, is_new=True)
+            addresses.announce(pod, state.name, state.mac, leased)
     log.event(logging.INFO, "added", **_facts(plan, state, found))
     return _result(request, state, leased)
 

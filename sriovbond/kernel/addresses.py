@@ -34,7 +34,7 @@ _IPV4, _IPV6 = 4, 6
 _FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
 _POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _RT_TABLE_MAIN: Final = 254
-_IFA_F_OPTIMISTIC, _IFA_F_DADFAILED = 0x04, 0x08  # include/uapi/linux/if_addr.h
+_IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
 _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
@@ -53,8 +53,7 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
     """Write the sysctls of the new bond before it comes up, as the reference plugins do.
 
     Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is switched on
-    where IPAM gave an address of it, and its addresses survive the link going down, and can be used
-    before duplicate address detection has ended (RFC 4429).
+    where IPAM gave an address of it, and its addresses survive the link going down.
     """
     values = {f"ipv4/conf/{ifname}/arp_notify": "1", f"ipv6/conf/{ifname}/ndisc_notify": "1"}
     if result and any(ip.address.version == _IPV6 for ip in result.ips):
@@ -66,9 +65,7 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
                 f"cannot put IPv6 addresses on {ifname}: {why}; "
                 f"{'raise `mtu`' if small else 'boot it with IPv6'}, or ask IPAM for IPv4 only"
             )
-        # without optimistic_dad the kernel drops IFA_F_OPTIMISTIC from what it is asked for
-        of_ipv6 = {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
-        values |= {**of_ipv6, f"ipv6/conf/{ifname}/optimistic_dad": "1"}
+        values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
     pod.set_sysctls(values)
 
 
@@ -80,14 +77,12 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
         _add_route(netlink, ifname, index, with_gateway(route, result.ips))
 
 
-def announce(
-    pod: Namespace, ifname: str, mac: str, result: CniResult, *, is_new: bool = False
-) -> None:
+def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
     """Send a gratuitous ARP (RFC 5227) or an unsolicited NA (RFC 4861) for each address.
 
     Best effort. The kernel does so when the bond gets its carrier, which it had before its
-    addresses if the mover had left the members up. New IPv6 addresses must override nobody's
-    before the end of DAD (RFC 4429), where the kernel announces them (ndisc_notify).
+    addresses if the mover had left the members up. At ADD IPv6 addresses are still tentative:
+    the kernel announces them at the end of DAD (ndisc_notify).
     """
     sender = bytes.fromhex(mac.replace(":", ""))
     if not result.ips or len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
@@ -100,7 +95,7 @@ def announce(
                 head = (_BROADCAST, sender, _ETH_P_ARP, 1, 0x0800, 6, 4, 1)  # a request, RFC 826
                 packets.send(_ARP.pack(*head, sender, own, bytes(6), own))
     for ip in result.ips:
-        if ip.address.version == _IPV6 and not is_new:
+        if ip.address.version == _IPV6:
             with suppress(OSError, MachineError), pod.run(_icmpv6_socket) as packets:
                 _advertise(packets, ifname, sender, ip.address.packed)
 
@@ -195,8 +190,6 @@ def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> Non
     parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
     if ip.address.version == _IPV4 and network.num_addresses > _POINT_TO_POINT:
         parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
-    if ip.address.version == _IPV6:  # used at once, and still looked for on the wire (RFC 4429)
-        parts.append(messages.word(IFA_FLAGS, _IFA_F_OPTIMISTIC))
     body = messages.address(_FAMILY[ip.address.version], network.prefixlen, index, *parts)
     doing = f"put the address {ip.address} on {ifname}"
     netlink.send(Request(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
