@@ -1,10 +1,12 @@
 """One network's IPAM hangs: what other networks, its own calls and the probes have of it."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -228,6 +230,36 @@ def a_record(container: str) -> Record:
         {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": "/nowhere"},
     )
     return Record("net", container, "bond0", "", keeping.NOWHERE, "", None, call)
+
+
+def test_what_no_add_reserved_is_given_up_after_a_day(shim: Shim) -> None:
+    host = Host(state=shim.state, run=shim.home / "run")
+    for name, age_s in (("old", 90_000), ("young", 80_000)):
+        record = a_record(name)
+        records.write(host, record)
+        written_at = time.time() - age_s
+        os.utime(host.records / f"{record.key}.json", (written_at, written_at))
+
+    with an_agent(shim, watch=False, retry_s=0.2) as agent:
+        wait_for(lambda: kept(shim) == ["young@bond0.json"])
+
+    assert "given up, it may never have been" in agent.said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen to all namespaces")
+def test_the_watch_leaves_addresses_that_others_left_to_their_room(shim: Shim, ipam: Ipam) -> None:
+    host = Host(state=shim.state, run=shim.home / "run")
+    record = a_record("left")
+    assert record.ipam
+    call = replace(
+        record.ipam, environment={**record.ipam.environment, "CNI_PATH": str(ipam.folder)}
+    )
+
+    with an_agent(shim):
+        records.write(host, replace(record, ipam=call))
+        wait_for(lambda: kept(shim) == [])
+
+    assert ipam.calls() == ["DEL left start", "DEL left end"]
 
 
 def test_a_gc_leaves_alone_what_was_written_after_it_was_sent(
