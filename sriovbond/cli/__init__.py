@@ -1,6 +1,5 @@
 """The command line, for people: what stands, what a configuration means, and a way out."""
 
-import dataclasses
 import json
 import logging
 import os
@@ -37,21 +36,13 @@ def sriovbond() -> None:
 @click.option("--netns", required=True, help="The pod's namespace, such as /run/netns/NAME.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rather than a table.")
 def show(ifname: str, netns: str, *, as_json: bool) -> None:
-    """Show the bond IFNAME of a pod as the kernel tells it."""
-    from sriovbond import records  # noqa: PLC0415 - each command loads only what it needs
-    from sriovbond.cli import tables  # noqa: PLC0415
-    from sriovbond.kernel import bonding  # noqa: PLC0415
-    from sriovbond.kernel.netns import opened  # noqa: PLC0415
+    """Show the bond IFNAME of a pod as the kernel tells it, and what its NICs tell."""
+    from sriovbond.cli import showing  # noqa: PLC0415 - each command loads only what it needs
 
-    with opened(netns) as pod:
-        state = bonding.observe(pod.netlink, ifname)
-    if state is None:
+    shown = showing.look(Host(), ifname, netns)
+    if shown is None:
         raise click.ClickException(f"{ifname!r} is not there, or is no bond, in {netns}")
-    missing = records.missing(Host(), pod.identity, state)
-    if as_json:
-        tables.print_json({**dataclasses.asdict(state), "missing": missing})
-    else:
-        tables.print_bond(state, missing=missing)
+    showing.print_json(shown) if as_json else showing.print_tables(shown)
 
 
 @sriovbond.command()

@@ -13,16 +13,20 @@ from deviceinfo import Ask, PodDevices, PodRef, Statement
 from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
-from sriovbond.bond.links import Link, Member
+from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.neighbours import Neighbour, mixed_with
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
-from sriovbond.cli import tables
+from sriovbond.cli import nics, tables
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
+from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
+from sriovbond.nic import asking
+from sriovbond.nic.asking import Target
+from sriovbond.nic.facts import Function
 
 _SAYING = (
     "resource",
@@ -42,11 +46,15 @@ _SAYING = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found of a pod, the verdict on each device, and what a bond would come to."""
+    """What was found of a pod, the verdict on each device, and what a bond would come to.
+
+    `functions` is what the NICs tell of themselves, which no verdict hangs on.
+    """
 
     found: PodDevices
     verdicts: tuple[Verdict, ...]
     outcome: tuple[str, ...]
+    functions: tuple[Function, ...] = ()
 
 
 def find_pod(host: Host, wanted: PodRef) -> PodRef:
@@ -96,10 +104,25 @@ def explain(
         lender = Lender(host, home, found)
         seen = candidates.Sources(home.netlink, found, lender).seen(free, on_host, type_)
         told = selection.verdicts(config, seen)
-        others = _neighbours(host, pod)
-        return Explanation(
-            found, told, (*_standing(in_pod, bonds), *_outcome(config, seen, found, others))
+        functions = asking.ask(host.places.sysfs, home, list(_targets(told, opened, home)))
+        pfs = [verdict.subject.pf for verdict in told if verdict.subject.pf]
+        outcome = (
+            *_standing(in_pod, bonds),
+            *_outcome(config, seen, found, _neighbours(host, pod)),
+            *nics.contradictions(pfs, functions),
         )
+        return Explanation(found, told, outcome, functions)
+
+
+def _targets(verdicts: Sequence[Verdict], pod: Namespace, home: Namespace) -> Iterator[Target]:
+    """Yield whom to ask: what is a device, or an interface, and exists."""
+    for verdict in verdicts:
+        subject = verdict.subject
+        if isinstance(subject, Member):
+            namespace = pod if subject.place == Place.POD else home
+            yield Target(subject.device, subject.name, namespace)
+        elif subject.device and not subject.is_gone:
+            yield Target(subject.device, "", home)
 
 
 def _standing(in_pod: Sequence[Link], bonds: Mapping[int, str]) -> Iterator[str]:
@@ -141,6 +164,7 @@ def print_tables(told: Explanation, console: Console | None = None) -> None:
     console = console or Console()
     tables.print_table(_verdicts(told), console)
     tables.print_table(_statements(told.found), console)
+    nics.print_nics(told.functions, console)
     for reading in told.found.readings:
         for problem in reading.problems:
             tables.print_line(f"{reading.source}: {problem}", console, style="yellow")
@@ -206,5 +230,6 @@ def print_json(told: Explanation) -> None:
         ],
         "disagreements": [str(one) for one in told.found.disagreements],
         "outcome": told.outcome,
+        "nics": told.functions,
     }
     tables.print_json(shown)

@@ -34,7 +34,11 @@ def masters(found: Sequence[LinkMessage]) -> dict[int, Master]:
 
 
 def representors(found: Sequence[LinkMessage]) -> set[int]:
-    """Return the indexes of links that are the host's end of a VF (switchdev mode)."""
+    """Return the indexes of links that are the host's end of a VF (switchdev mode).
+
+    A guess by their port names: devlink's proof would cost an ADD pyroute2. `explain` asks it, and
+    tells where it says otherwise.
+    """
     named = [one for one in found if IFLA_PHYS_PORT_NAME in one.attributes]
     return {one.index for one in named if _REPRESENTOR.fullmatch(one.text(IFLA_PHYS_PORT_NAME))}
 

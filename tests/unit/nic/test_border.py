@@ -1,0 +1,41 @@
+"""Who may load pyroute2: by the contracts of pyproject.toml only what people call."""
+
+import subprocess
+import sys
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.docs_tables import CHECKOUT
+
+
+def contract(name: str) -> dict[str, Any]:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (border,) = (entry for entry in contracts if entry["name"] == name)
+    return dict(border)
+
+
+def test_only_the_command_line_stands_above_what_loads_it() -> None:
+    """A layer may not be imported from below it, nor through others; and every room is in one."""
+    layers, loading = contract("rooms are entered from above"), contract("only nic loads pyroute2")
+
+    assert layers["layers"][:3] == ["__main__", "cli", "nic | shim"]
+    assert layers["exhaustive"]
+    assert "ignore_imports" not in layers
+    assert loading["source_modules"] == ["sriovbond"]
+    assert loading["ignore_imports"] == ["sriovbond.nic.* -> pyroute2"]
+
+
+@pytest.mark.parametrize("words", [["--version"], ["schema"], ["validate", "/dev/null"]], ids=str)
+def test_a_command_that_asks_no_nic_does_not_load_it(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sriovbond", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "import time:" in done.stderr
+    assert "pyroute2" not in done.stderr
