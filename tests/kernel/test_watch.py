@@ -163,7 +163,7 @@ def test_a_pod_that_went_without_a_del_is_released(
     line = told(agent, "BondReleased")
 
     assert "its pod went without a DEL" in line
-    assert not records.keys(runtime.host)
+    wait_for(lambda: not records.keys(runtime.host))  # IPAM is asked by who asks it again
     assert not list(leases.rglob("192.0.2.*"))
     runtime.delete(over(wires, ipam=ipam)).ok()
 
@@ -176,22 +176,21 @@ def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
     result = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.10/24"}]}
     path = ipams.scripted(tmp_path, f"{body} echo '{json.dumps(result)}'")
     config = over(wires, ipam={"type": "scripted-ipam"})
-    agent = running(check_interval_s=3.0)
+    agent = running(retry_s=0.5)
     runtime.add(config, CNI_PATH=path).ok()
     await_working(wires.pod)
     let_adopt()
     fail.touch()
 
     reply = runtime.delete(config, CNI_PATH=path)
-    told(agent, "BondDrift")
-    time.sleep(1.5)
+    told(agent, "BondAddressesKept")
 
     assert reply.status == 1
-    assert kinds(agent) == ["BondDrift"]
-    assert calls.read_text().split().count("DEL") == 2  # the runtime's, and one of the agent's
+    assert calls.read_text().split().count("DEL") >= 2  # the runtime's, and the agent's
     fail.unlink()
-    assert "its addresses were not given back" in told(agent, "BondReleased")
-    assert not records.keys(runtime.host)
+    told(agent, "BondAddressesReturned")
+    wait_for(lambda: not records.keys(runtime.host))
+    assert set(kinds(agent)) == {"BondAddressesKept", "BondAddressesReturned"}
 
 
 def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
