@@ -107,17 +107,16 @@ def test_the_namespace_is_the_one_that_the_shim_has_opened(thick: Thick, config:
 def test_a_disk_that_was_read_only_for_a_while_holds_no_queued_del_up(
     shim: Shim, tmp_path: Path
 ) -> None:
-    hold, config = tmp_path / "hold", a_config(ipam={"type": "scripted-ipam"})
-    path = ipams.scripted(tmp_path, f"while [ -e {hold} ]; do sleep 0.1; done")
-    hold.touch()
+    config = a_config(ipam={"type": "scripted-ipam"})
+    path = ipams.scripted(tmp_path, "true")
 
     with mounted(shim.state):
         for container in ("pod1", "pod2"):
             stdin = json.dumps(config).encode()
             shim.run("DEL", stdin, CNI_CONTAINERID=container, CNI_PATH=path).check_returncode()
+        (shim.state / "records").mkdir()
+        mount("-o", "remount,ro", shim.state)
         with an_agent(shim, retry_s=0.2) as agent:
-            mount("-o", "remount,ro", shim.state)
-            hold.unlink()
             wait_for(lambda: agent.said.count("a queued DEL must wait") >= 2)
             mount("-o", "remount,rw", shim.state)
             wait_for(lambda: not shim.queued())
