@@ -1,0 +1,117 @@
+"""What a pod or an event waits for does not load pyroute2: each process tells its imports."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sriovbond.agent import settings
+from sriovbond.host import Host
+from tests.kernel.conftest import Wires
+from tests.support.agents import wait_for
+from tests.support.calls import Runtime, a_config, plugin_path
+
+PROGRAM = Path(sys.executable).with_name("sriovbond")
+TELL_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
+LOOKED_FOR = "pyroute2"
+VERBS = {"DEL": "delete"}
+
+
+def imports(said: str) -> set[str]:
+    """Return the modules that a process said to have imported (python -X importtime)."""
+    lines = [line for line in said.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+def environ(wires: Wires, command: str) -> Mapping[str, str]:
+    return {
+        **os.environ,
+        **TELL_IMPORTS,
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": wires.pod.container_id,
+        "CNI_NETNS": wires.pod.path,
+        "CNI_IFNAME": "bond0",
+        "CNI_PATH": plugin_path(),
+    }
+
+
+def test_no_command_of_a_runtime_loads_it(wires: Wires) -> None:
+    config = a_config(links=wires.links)
+    with_attachments = {**config, "cni.dev/valid-attachments": []}
+    said = {}
+    for command in ("ADD", "CHECK", "STATUS", "GC", "DEL"):
+        done = subprocess.run(
+            [PROGRAM],
+            input=json.dumps(with_attachments if command == "GC" else config),
+            env=environ(wires, command),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said[command] = done
+
+    assert {command: done.returncode for command, done in said.items()}["ADD"] == 0
+    for command, done in said.items():
+        loaded = imports(done.stderr)
+        assert f"sriovbond.commands.{VERBS.get(command, command.lower())}" in loaded, command
+        assert LOOKED_FOR not in packages(loaded), command
+
+
+@contextmanager
+def an_agent_that_tells_imports(host: Host, folder: Path) -> Iterator[Path]:
+    """Run the agent as an operator does; yield where its words and its imports go."""
+    home = {"state": host.state, "run": host.run, "socket": folder / "sock", "metrics": ""}
+    given = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
+    log = folder / "agent.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [PROGRAM, "agent"],
+            stderr=stream,
+            env={**os.environ, **TELL_IMPORTS, **given, "NOTIFY_SOCKET": ""},
+        )
+        try:
+            wait_for(lambda: "the agent is ready" in log.read_text() or process.poll() is not None)
+            yield log
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_an_agent_that_has_followed_an_event_has_not_loaded_it(
+    runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    with an_agent_that_tells_imports(runtime.host, tmp_path) as log:
+        runtime.add(a_config(links=wires.links, miimon=50)).ok()
+        wait_for(lambda: all(member.mii_up for member in wires.pod.the_bond().members))
+        wires.far.ip("link set far1 down")
+        wires.far.ip("link set far2 down")
+        wait_for(lambda: " kind=" in log.read_text())
+        loaded = imports(log.read_text())
+
+    assert "sriovbond.kernel.watch" in loaded
+    assert LOOKED_FOR not in packages(loaded)
+
+
+@pytest.mark.parametrize("command", [["show", "bond0", "--netns"], ["explain", "--netns"]])
+def test_the_commands_that_ask_nics_load_it(wires: Wires, command: list[str]) -> None:
+    """So the tests above look for what can be seen."""
+    wires.pod.batch("link add bond0 type bond")
+    done = subprocess.run(
+        [PROGRAM, *command, wires.pod.path],
+        env={**os.environ, **TELL_IMPORTS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert LOOKED_FOR in packages(imports(done.stderr))
