@@ -44,7 +44,16 @@ def _bonding_driver(host: Host) -> Iterator[str]:
 
 
 def _state_folder(host: Host) -> Iterator[str]:
-    folder = host.state
+    try:
+        yield from _faults_of(host.state)
+    except OSError as error:
+        yield (
+            f"{str(host.state)!r} cannot be looked at: {error.strerror}, and the records go there: "
+            "look at its disk"
+        )
+
+
+def _faults_of(folder: Path) -> Iterator[str]:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -153,13 +153,24 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
     except (OSError, ValueError) as error:  # ValueError: no file has a NUL in its name
         why = error.strerror if isinstance(error, OSError) else error
         return None, f"cannot log to {path!r}: {why}; logging to stderr"
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    fault = _fault_of(descriptor)
+    if fault:
         os.close(descriptor)
-        return None, f"cannot log to {path!r}: no plain file; logging to stderr"
-    if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
-        os.close(descriptor)  # who writes a network must not write into the node's other logs
-        return None, f"cannot log to {path!r}: it is another program's log; logging to stderr"
+        return None, f"cannot log to {path!r}: {fault}; logging to stderr"
     return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"), ""
+
+
+def _fault_of(descriptor: int) -> str:
+    """Say why an open file is no log of ours; empty where it is, or is new."""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "no plain file"
+        if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
+            # who writes a network must not write into the node's other logs
+            return "it is another program's log"
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def _opened(folder: Path, below: Path) -> int:

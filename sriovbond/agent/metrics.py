@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +20,7 @@ from sriovbond.bond.happenings import Happening, Kind, WatchedBond, WatchedMembe
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import ErrorCode
+from sriovbond.errors import SriovbondError
 from sriovbond.health import PROBES
 
 IDS: Final = frozenset(
@@ -147,7 +149,10 @@ class _Agent(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for row, ask in self._asked.items():
-            yield _family(row, {(): ask()})
+            values: dict[tuple[str, ...], float] = {}
+            with suppress(SriovbondError):  # what cannot be looked at now must not hide the others
+                values = {(): ask()}
+            yield _family(row, values)
         kept = {_texts(network): count for network, count in self._kept().items()}
         yield _family(series.KEPT, kept)
         yield _family(series.BUILD, {(__version__,): 1})

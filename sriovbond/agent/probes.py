@@ -42,7 +42,9 @@ class Readiness:
                 threading.Thread(
                     target=run, args=(self._look,), name="readiness", daemon=True
                 ).start()
-            self._changed.wait_for(lambda: self._looking_since is None, _LOOK_S)
+            if self._looking_since is not None:  # one look is waited for once, whoever asks
+                left_s = self._looking_since + _LOOK_S - time.monotonic()
+                self._changed.wait_for(lambda: self._looking_since is None, max(0.0, left_s))
             since, reasons = self._looking_since, self._reasons
         if since is not None:
             late_s = time.monotonic() - since

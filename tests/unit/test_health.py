@@ -155,3 +155,13 @@ def test_any_user_but_root_is_a_reason(host: Host) -> None:
     told = [one for one in health.reasons_against_add(host) if "[runs-as-root]" in one]
 
     assert len(told) == (1 if os.geteuid() else 0)
+
+
+def test_a_state_folder_that_cannot_be_looked_at_is_told(host: Host, tmp_path: Path) -> None:
+    where = tmp_path / ("x" * 300)
+
+    told = reasons(replace(host, state=where))
+
+    assert len(told) == 1
+    assert "cannot be looked at: File name too long" in told[0]
+    assert told[0].endswith("[state-folder]")

@@ -279,3 +279,19 @@ def test_a_stderr_that_nobody_reads_holds_the_plugin_up_for_a_second_at_most() -
     assert 0.5 < float(done.stdout) < 5
     assert 40_000 < len(content) <= 1 << 16
     assert content.startswith(b"time=")
+
+
+def test_a_file_that_cannot_be_read_is_no_reason_to_fail_a_pod(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    with log.logged_to("/proc/self/mem", Path("/proc/self")):  # EIO at its beginning
+        log.event(logging.INFO, "happened")
+
+    told = capsys.readouterr().err
+    assert "cannot log to '/proc/self/mem': Input/output error; logging to stderr" in told.replace(
+        '\\"', "'"
+    )
+    assert "msg=happened" in told
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -4,14 +4,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sriovbond import __version__
+from sriovbond import __version__, aside
 from sriovbond.agent import series
 from sriovbond.agent.metrics import Metrics
 from sriovbond.bond.happenings import Kind, WatchedBond
+from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
 from tests.support.watched import a_happening, a_subject, a_watched_bond, a_watched_member
 
@@ -196,6 +198,15 @@ def test_queue_lost_events_version_and_process_are_told() -> None:
     assert value(metrics, "sriovbond_kubernetes_events_lost_total") == 4
     assert value(metrics, "sriovbond_build_info", {"version": __version__}) == 1
     assert value(metrics, "process_resident_memory_bytes") > 0
+
+
+def test_what_cannot_be_looked_at_now_hides_no_other_series(tmp_path: Path) -> None:
+    (tmp_path / "records").symlink_to("records")  # ELOOP
+    host = Host(state=tmp_path)
+    metrics = Metrics(list, lambda: 3, others={series.DAMAGED: lambda: len(aside.files(host))})
+
+    assert value(metrics, "sriovbond_queue_length") == 3
+    assert (series.DAMAGED.name, frozenset()) not in told(metrics)
 
 
 def test_two_agents_count_each_for_itself() -> None:

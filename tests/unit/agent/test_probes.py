@@ -182,3 +182,31 @@ def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_pat
     assert sum(one.name == "readiness" for one in threading.enumerate()) == 1
     (modules / "modules.dep").write_text("kernel/drivers/net/bonding/bonding.ko:\n")
     wait_for(lambda: b"bonding" not in ready.page().content)
+
+
+def test_neighbours_who_ask_for_readiness_of_a_hanging_disk_keep_liveness_waiting_no_longer(
+    tmp_path: Path,
+) -> None:
+    modules = tmp_path / "modules" / os.uname().release
+    modules.mkdir(parents=True)
+    os.mkfifo(modules / "modules.dep")
+    ready = Readiness(
+        Host(places=Places(sysfs=tmp_path), modules=tmp_path / "modules", state=tmp_path)
+    )
+    port = a_free_port()
+    pages = {"/livez": lambda: verdict(""), "/readyz": ready.page}
+    probes = Probes(Address("127.0.0.1", port), pages, os.geteuid())
+    probes.listen()
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(ask, port, "/readyz")
+        time.sleep(0.2)
+        started = time.monotonic()
+        alive = ask(port)
+        took_s = time.monotonic() - started
+    probes.close()
+    (modules / "modules.dep").write_text("kernel/drivers/net/bonding/bonding.ko:\n")
+
+    assert alive == (200, "ok\n")
+    assert took_s < 4  # kubelet's timeout is 5 s
