@@ -140,6 +140,7 @@ class Calls:
             hang_up=call.hang_up,
             until=time.monotonic()
             + (min(wait_s, DEL_WAITS_S) if call.command == Command.DEL else wait_s),
+            size=call.received.request.size,
         )
 
     def _go_without(self, call: Call, network: str) -> None:

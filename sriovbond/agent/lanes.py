@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Final
 
 Work = Callable[[], object]
+ROOM_BYTES: Final = 1 << 14
+"""A call in line takes one place for each of these: what waits is in the agent's memory."""
 
 
 class Entry(Enum):
@@ -24,21 +26,27 @@ class Entry(Enum):
 class Waiting:
     """A call in line: what is done once it has a lane, or when it has waited long enough.
 
-    `hang_up` is for when neither will be.
+    `hang_up` is for when neither will be; `size` is its bytes.
     """
 
     go_on: Work
     give_up: Work
     hang_up: Work
     until: float
+    size: int = 0
+
+    @property
+    def places(self) -> int:
+        """How many places in line it takes."""
+        return 1 + self.size // ROOM_BYTES
 
 
 class Lanes:
     """There are `total`; a network may have half of what the others leave, and one at least.
 
     So one whose IPAM hangs has half of all, a second one half of the rest, and a lane stays for
-    who comes then. Who waits holds no thread: `give` has one do what is due. Of each network `most`
-    may wait; where four times as many do in all, one of each.
+    who comes then. Who waits holds no thread: `give` has one do what is due. Each network's line
+    has `most` places; where four times as many are taken in all, one call of each may wait.
     """
 
     def __init__(
@@ -62,7 +70,7 @@ class Lanes:
             if network not in self._lines and self._is_free(network):
                 self._take(network)
                 return Entry.ENTERED
-            if waiting is None or not self._has_room(network):
+            if waiting is None or not self._has_room(network, waiting):
                 return Entry.FULL
             self._lines.setdefault(network, deque()).append(waiting)
             return Entry.WAITS
@@ -116,10 +124,12 @@ class Lanes:
         left = self._total - (sum(self._held.values()) - own)
         return own < left and own < max(1, left // 2)
 
-    def _has_room(self, network: str) -> bool:
-        own = len(self._lines.get(network, ()))
-        in_all = sum(map(len, self._lines.values()))
-        return own < (self._most if in_all < 4 * self._most else 1)
+    def _has_room(self, network: str, waiting: Waiting) -> bool:
+        if network not in self._lines:
+            return True
+        taken = {name: sum(one.places for one in line) for name, line in self._lines.items()}
+        is_crowded = sum(taken.values()) >= 4 * self._most
+        return not is_crowded and taken[network] + waiting.places <= self._most
 
     def _take(self, network: str) -> None:
         self._held[network] = self._held.get(network, 0) + 1

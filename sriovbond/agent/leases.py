@@ -93,8 +93,12 @@ class Leases:
         with self._changed:
             if self._is_stopping or not record.ipam:
                 return
+            known = self._kept.get(record.key)
+            if known and known.network != record.network:
+                self._leave_line(known)
+                known = None
             network = self._networks.setdefault(record.network, _Network())
-            if record.key not in self._kept:
+            if known is None:
                 network.keys.append(record.key)
             self._kept[record.key] = record
             if why and network.until <= time.monotonic():
@@ -126,10 +130,20 @@ class Leases:
         with self._changed:
             if not self._changed.wait_for(is_free, _SETTLED_S):
                 return "IPAM is being asked to take them back"
-            mine = concerned()
-            self._given_back.update(one.key for one in mine)
-        faults = [self._given_back_now(one.key) for one in mine]
-        return next(filter(None, faults), "")
+            keys = [one.key for one in concerned()]
+            self._given_back.update(keys)
+        return self._given_back_in_turn(keys)
+
+    def _given_back_in_turn(self, keys: list[str]) -> str:
+        """Have IPAM take back what is marked so; where it does not, leave the rest and say why."""
+        while keys:
+            fault = self._given_back_now(keys.pop(0))
+            if fault:
+                with self._changed:
+                    self._given_back.difference_update(keys)
+                    self._changed.notify_all()
+                return fault
+        return ""
 
     def _look(self) -> None:
         """Take what others leave on the disk: an agent before this one, thin mode."""
@@ -233,11 +247,15 @@ class Leases:
         with self._changed:
             record = self._kept.pop(key, None)
             self._told.discard(key)
-            network = self._networks.get(record.network) if record else None
-            if record and network and key in network.keys:
-                network.keys.remove(key)
-            if record and network and not network.keys:
-                del self._networks[record.network]
+            if record:
+                self._leave_line(record)
+
+    def _leave_line(self, record: Record) -> None:
+        network = self._networks.get(record.network)
+        if network and record.key in network.keys:
+            network.keys.remove(record.key)
+        if network and not network.keys:
+            del self._networks[record.network]
 
     def _tell_kept(self, record: Record, why: str) -> None:
         if record.key not in self._told:

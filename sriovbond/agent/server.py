@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -45,6 +46,7 @@ _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2
 _ANSWERING: Final = 2  # threads for those that stand in line no longer, and need no IPAM
 _LATE_S: Final = 60.0
+_LOCK_S: Final = 0.1  # one whose lock is held is tried again later, and the others must not wait
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
 _M_ARENA_MAX: Final = -8  # malloc.h of glibc
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -252,7 +254,8 @@ class _Agent:
         try:
             # IPAM is asked later: one that hangs must not keep other networks' DELs waiting
             keeper = self.leases.keeper(key, asks_first=False)
-            fault = "" if self.is_stopping else self.queue.replay(key, self.host, keeper)
+            host = replace(self.host, lock_timeout_s=_LOCK_S)
+            fault = "" if self.is_stopping else self.queue.replay(key, host, keeper)
             if fault:
                 log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
         finally:

@@ -47,6 +47,11 @@ class Request:
     environment: Mapping[str, str]
     stdin: bytes
 
+    @property
+    def size(self) -> int:
+        """How many bytes it mostly has."""
+        return len(self.stdin) + sum(map(len, self.environment.values()))
+
 
 def encode_request(request: Request) -> bytes:
     """Return the frame of a request."""

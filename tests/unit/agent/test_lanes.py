@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from sriovbond.agent.lanes import Entry, Lanes, Waiting
+from sriovbond.agent.lanes import ROOM_BYTES, Entry, Lanes, Waiting
 
 
 class Scene:
@@ -14,11 +14,11 @@ class Scene:
     def enter(self, network: str, count: int) -> list[Entry]:
         return [self.lanes.enter(network) for _ in range(count)]
 
-    def wait(self, network: str, name: str, until: float = 10.0) -> Entry:
+    def wait(self, network: str, name: str, until: float = 10.0, size: int = 0) -> Entry:
         def call(what: str) -> Callable[[], None]:
             return lambda: self.called.append(f"{name} {what}")
 
-        waiting = Waiting(call("goes on"), call("gives up"), call("is hung up on"), until)
+        waiting = Waiting(call("goes on"), call("gives up"), call("is hung up on"), until, size)
         return self.lanes.enter(network, waiting)
 
 
@@ -87,6 +87,18 @@ def test_a_line_has_a_bound_and_so_have_all() -> None:
     assert a_s == [WAITS, WAITS, FULL]
     assert rest == [WAITS] * 6
     assert late == [WAITS, FULL]
+
+
+def test_large_calls_take_more_of_the_room_of_their_own_network() -> None:
+    scene = Scene(most=4)
+    scene.enter("a", 4)
+    scene.enter("b", 2)
+
+    a_s = [scene.wait("a", str(number), size=3 * ROOM_BYTES) for number in range(2)]
+
+    assert a_s == [WAITS, FULL]
+    assert scene.wait("a", "small") is FULL
+    assert scene.wait("b", "large", size=3 * ROOM_BYTES) is WAITS
 
 
 def test_who_has_waited_long_enough_gives_up_and_the_others_stay() -> None:

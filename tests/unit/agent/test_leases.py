@@ -1,0 +1,72 @@
+"""What is kept of addresses that IPAM has not taken back, whoever asks for it and how often."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond import records
+from sriovbond.agent.lanes import Lanes
+from sriovbond.agent.leases import Leases
+from sriovbond.agent.settings import Settings
+from sriovbond.commands import keeping
+from sriovbond.records import IpamCall, Record
+from tests.support.held_ipam import stdin
+from tests.support.shims import variables
+
+POD = ("ns", "web-0")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    where = {name: str(tmp_path / name) for name in ("state", "run")}
+    return Settings.model_validate({**where, "ipam_timeout_s": 0.5})
+
+
+@pytest.fixture
+def leases(settings: Settings) -> Leases:
+    return Leases(settings, Lanes(8, 256, lambda work: work()), lambda _: None)
+
+
+def a_kept_record(settings: Settings, container: str, network: str = "net") -> Record:
+    program = settings.state.parent / "hangs"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    variables_ = {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": str(program.parent)}
+    call = IpamCall(stdin(name=network, ipam={"type": "hangs"}).decode(), variables_)
+    record = Record(
+        network, container, "bond0", "", keeping.NOWHERE, "", None, call, pod=(*POD, "")
+    )
+    records.write(settings.host, record)
+    return record
+
+
+def test_an_add_waits_for_one_ipam_that_hangs_however_many_sandboxes_its_pod_had(
+    settings: Settings, leases: Leases
+) -> None:
+    for number in range(6):
+        leases.keep(a_kept_record(settings, f"sandbox{number}"), "")
+
+    started = time.monotonic()
+    why_not = leases.settle("net", POD, "new@bond0")
+    took_s = time.monotonic() - started
+
+    assert "did not end within 0.5 s" in why_not
+    assert took_s < 1.5
+    assert leases.counts() == {"net": 6}
+    assert "did not end within 0.5 s" in leases.settle("net", POD, "new@bond0")
+
+
+def test_an_attachment_that_changes_its_network_is_kept_once(
+    settings: Settings, leases: Leases
+) -> None:
+    record = a_kept_record(settings, "pod1", "a")
+    leases.keep(record, "")
+
+    leases.keep(replace(record, network="b"), "")
+
+    assert leases.counts() == {"b": 1}
+    records.remove(settings.host, record)
+    leases.forget_if_gone(record.key)
+    assert leases.counts() == {}
