@@ -102,7 +102,7 @@ def judge_again(plan: BondPlan, members: Sequence[Member]) -> tuple[Finding, ...
         mode=plan.mode,
         settings={setting.name: setting for setting in plan.settings},
         fail_over_mac=str(plan.value("fail_over_mac") or "none"),
-        mac=plan.mac,
+        mac=plan.mac or plan.shared_mac,  # not what its first member came back with
         mtu=plan.mtu,
         is_mtu_asked=True,
         member_addresses=plan.member_addresses,

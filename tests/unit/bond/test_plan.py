@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from sriovbond.bond.config import MemberAddresses
-from sriovbond.bond.links import Member, MemberState, VfSettings
+from sriovbond.bond.links import NO_MAC, Member, MemberState, VfSettings
 from sriovbond.bond.plan import (
     BondState,
     differences,
@@ -257,3 +257,19 @@ def test_what_an_add_accepted_is_accepted_again() -> None:
     plan = a_plan(mixed, miimon=0)
 
     assert judge_again(plan, mixed) == ()
+
+
+def test_the_first_member_is_judged_by_the_mac_that_the_bond_has_and_not_by_its_new_one() -> None:
+    mac, new = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+    first, second = (
+        replace(a_vf(name, pf=pf, link={"mac": mac}, trust=False), administrative_mac=mac)
+        for name, pf in (("net1", a_pf(0)), ("net2", a_pf(1)))
+    )
+    plan = a_plan((first, second), failOverMac="none")
+    back = replace(first, link=replace(first.link, mac=new), administrative_mac=None)
+    free = replace(back, settings=VfSettings(0, NO_MAC, trust=False))
+    held_to_new = replace(back, settings=VfSettings(0, new, trust=False), administrative_mac=new)
+
+    assert judge_again(plan, (free, second)) == ()
+    with pytest.raises(RefusedError, match=rf"the VF net1 must take the MAC {mac}"):
+        judge_again(plan, (held_to_new, second))
