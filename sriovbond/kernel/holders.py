@@ -1,5 +1,6 @@
 """Who holds a network namespace that is not to be found by its path: a process, or a mount."""
 
+import errno
 import os
 import re
 import time
@@ -13,6 +14,8 @@ from sriovbond.kernel import netns
 
 _WITHIN_S: Final = 10.0
 _MOST_BYTES: Final = 4 << 20  # of one mountinfo: a node has some 100 bytes for each of its mounts
+# of a process that has ended meanwhile; EINVAL while nobody has waited for it (fs/proc_namespace.c)
+_ENDED: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.EINVAL})
 # proc_pid_mountinfo(5): root (4) and mount point (5), then the type behind a dash
 _NSFS: Final = re.compile(r"^\d+ \d+ \S+ net:\[(\d+)\] (\S+) .* - nsfs ", re.MULTILINE)
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
@@ -76,8 +79,13 @@ def _read_number(link: Path) -> str:
 
 
 def _find_mount_points(file: Path, inode: int) -> Iterator[str]:
-    with file.open("rb") as opened:
-        content = opened.read(_MOST_BYTES + 1)
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+    except OSError as error:
+        if error.errno in _ENDED:
+            return
+        raise MachineError(f"cannot read {str(file)!r}: {error.strerror}") from error
     if len(content) > _MOST_BYTES:
         raise MachineError(f"cannot read {str(file)!r}: it has more than {_MOST_BYTES} bytes")
     for number, point in _NSFS.findall(content.decode("utf-8", "surrogateescape")):
