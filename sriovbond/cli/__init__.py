@@ -39,7 +39,7 @@ def show(ifname: str, netns: str, *, as_json: bool) -> None:
     """Show the bond IFNAME of a pod as the kernel tells it, and what its NICs tell."""
     from sriovbond.cli import showing  # noqa: PLC0415 - each command loads only what it needs
 
-    shown = showing.look(Host(), ifname, netns)
+    shown = showing.look(_host_of_agent(), ifname, netns)
     if shown is None:
         raise click.ClickException(f"{ifname!r} is not there, or is no bond, in {netns}")
     showing.print_json(shown) if as_json else showing.print_tables(shown)
@@ -89,7 +89,7 @@ def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
 
     wanted = _named_pod(**named)
     values, netconf = _only_configuration(config) if config else ({}, parse_config({}))
-    host = Host()
+    host = _host_of_agent()
     told = explanation.explain(
         host,
         explanation.find_pod(host, wanted),
@@ -98,6 +98,13 @@ def explain(config: Path | None, *, as_json: bool, **named: str) -> None:
         cluster.asks(host),
     )
     explanation.print_json(told) if as_json else explanation.print_tables(told)
+
+
+def _host_of_agent() -> Host:
+    """Return this machine as the agent has it: in a container it is not that of thin mode."""
+    from sriovbond.agent import settings  # noqa: PLC0415
+
+    return settings.load().host
 
 
 def _named_pod(pod: str, uid: str, netns: str, container_id: str) -> "PodRef":
@@ -151,10 +158,9 @@ def release(
 ) -> None:
     """Undo an attachment by its record, as DEL does; without arguments list the records."""
     from sriovbond import records  # noqa: PLC0415
-    from sriovbond.agent import settings  # noqa: PLC0415
     from sriovbond.release import release as undo  # noqa: PLC0415
 
-    host = host or settings.load().host  # in a container it is not that of thin mode
+    host = host or _host_of_agent()
     if container_id is None:
         _list_records(host, as_json=as_json)
         return

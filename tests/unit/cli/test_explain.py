@@ -202,3 +202,15 @@ def test_json_has_the_same(told: Explanation, capsys: pytest.CaptureFixture[str]
     assert ["kubelet is odd"] in [one["problems"] for one in shown["sources"]]
     assert len(shown["disagreements"]) == 1
     assert shown["outcome"] == ["cannot bond [that]"]
+
+
+def test_the_command_line_looks_where_the_agent_keeps_its_records(tmp_path: Path) -> None:
+    netns = str(tmp_path / "netns")
+    record = Record("net", "pod1", "bond0", netns, (4, 5, 6), "boot", a_plan(), None)
+    records.write(Host(state=tmp_path / "state"), record)
+    environ = {"SRIOVBOND_AGENT_STATE": str(tmp_path / "state")}
+
+    done = CliRunner().invoke(sriovbond, ["explain", "--container-id", "pod1"], env=environ)
+
+    assert isinstance(done.exception, MachineError)
+    assert netns in str(done.exception)
