@@ -51,7 +51,8 @@ def _of_names(kind: Choice) -> dict[str, Any]:
 def _of_addresses(address: str) -> dict[str, Any]:
     """Take a list and a text; that no address is there twice only parsing tells of a text."""
     items = {"type": "string", "pattern": patterns.spaced(address)}
-    many = {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_TARGETS}
+    bounds = {"minItems": 1, "maxItems": MAX_TARGETS, "uniqueItems": True}
+    many = {"type": "array", "items": items, **bounds}
     one = rf"\s*(?:{address})\s*"
     text = f"^{one}(?:,{one}){{0,{MAX_TARGETS - 1}}}$"
     return {"anyOf": [many, {"type": "string", "pattern": text}]}

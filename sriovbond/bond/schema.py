@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sriovbond.bond.config import AUTO, MOST_LINKS, OWN_FIELDS, REFUSED_KEYS, NetConf
+from sriovbond.bond.keys import KEYS_OF_IPAM
 from sriovbond.bond.kind_schemas import schema_of
 from sriovbond.bond.kinds import INT_MAX, Mac, Number
 from sriovbond.bond.links import ALTNAME_MAX
@@ -20,6 +21,14 @@ _VALUES = {
     "mac": {"anyOf": [schema_of(Mac())]},
     "logFile": {"anyOf": [{"type": "string", "pattern": "^/"}]},
 }
+_POLICY = "policy"
+_HAS_POLICY = {
+    "properties": {
+        "type": {"enum": [type_ for type_, keys in KEYS_OF_IPAM.items() if _POLICY in keys]}
+    },
+    "required": ["type"],
+}
+"""An IPAM plugin that has a key of that name beside ours: an object."""
 
 
 def json_schema() -> dict[str, object]:
@@ -36,6 +45,7 @@ def json_schema() -> dict[str, object]:
     links = own["links"]["anyOf"]
     links[0].update({"minItems": 1, "maxItems": MOST_LINKS})
     links.append({"const": AUTO})
+    own[_POLICY]["anyOf"].append({"type": "object"})
     keys = dict(sorted({**own, **_described(OPTIONS)}.items()))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -43,6 +53,8 @@ def json_schema() -> dict[str, object]:
         "type": "object",
         "properties": keys,
         "patternProperties": {**_spellings(keys, "#/properties"), **_never(REFUSED_KEYS)},
+        "if": {"properties": {"ipam": _HAS_POLICY}, "required": ["ipam"]},
+        "else": {"patternProperties": {spelled(_POLICY): {"not": {"type": "object"}}}},
         "$defs": {**schema["$defs"], "LinkSelector": _selector(schema["$defs"]["LinkSelector"])},
     }
 

@@ -44,6 +44,7 @@ GOOD: tuple[dict[str, Any], ...] = (
     {"miimon": 100.0, "mode": 1.0, "mtu": None, "links": None, "policy": None, "lacp_rate": None},
     {"links": [{"Name": "net1", "network": None}, {"PF": "ens*"}]},
     {"mac": " 02:00:00:00:00:0A "},
+    {"ipam": {"type": "calico-ipam"}, "policy": {"type": "k8s"}},
 )  # fmt: skip
 BAD: tuple[dict[str, Any], ...] = (
     {"mode": "fast"},
@@ -57,6 +58,9 @@ BAD: tuple[dict[str, Any], ...] = (
     {"arpIpTarget": [7]},
     {"ad_actor_system": "02-00-00-00-00-01"},
     {"policy": "lax"},
+    {"policy": {"type": "k8s"}},
+    {"Policy": {"type": "k8s"}, "ipam": {"type": "static"}},
+    {"policy": "lax", "ipam": {"type": "calico-ipam"}},
     {"memberAddresses": 1},
     {"minMembers": 0},
     {"mac": "x"},
@@ -78,6 +82,7 @@ BAD: tuple[dict[str, Any], ...] = (
     {"mac": "00:00:00:00:00:00"},
     {"arp_ip_target": "nonsense", "arp_interval": 100},
     {"arp_ip_target": ["127.0.0.1"], "arp_interval": 100},
+    {"arp_ip_target": ["192.0.2.1", "192.0.2.1"], "arp_interval": 100},
     {"primary": " "},
     {"mtu": 67},
     {"slaves": ["net1"]},
