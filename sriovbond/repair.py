@@ -87,7 +87,7 @@ class Repair:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
         try:
             known = self._require_ours(member, back)
-            seen = self._judge(member, back, known)
+            seen = self._judge(member, back, known, is_in_pod=is_in_pod)
             against = self._rejoin(member, seen, is_in_pod=is_in_pod)
             sent_home = member.device if against else ""
         except SriovbondError as error:
@@ -142,12 +142,14 @@ class Repair:
             raise RefusedError("it is used as a vDPA device now")
         return known
 
-    def _judge(self, member: Member, back: Link, known: PodDevices) -> "_Seen":
+    def _judge(self, member: Member, back: Link, known: PodDevices, *, is_in_pod: bool) -> "_Seen":
         """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
 
         Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
         """
         seen = self._look_at(member, back, known)
+        if member.place is Place.HOST and not is_in_pod:  # the node may use it since it came back
+            Lender(self.host, self.home, known).refuse_what_changed([seen.now])
         if member.settings:
             if self.repairs.settings_of_pf and self._tell_pf(member, seen):
                 seen = self._look_at(member, back, known)

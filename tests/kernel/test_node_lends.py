@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from deviceinfo import PodRef
+from sriovbond import upkeep
 from sriovbond.bond.config import parse_config
-from sriovbond.cli import explanation
+from sriovbond.bond.happenings import Kind
+from sriovbond.cli import explanation, sriovbond
 from sriovbond.dispatch import REFUSED
+from sriovbond.repair import Repairs
 from tests.support import kubelet as kubelets
 from tests.support import netdevsim, wire
+from tests.support import pf as pfs
 from tests.support.agents import an_agent
 from tests.support.calls import Runtime, a_config
 from tests.support.kubelet import Kubelet
@@ -278,6 +283,20 @@ def test_explain_says_why_a_link_is_kept(runtime: Runtime, pod: Pod) -> None:
     assert "[host-links-not-allowed]" in told.outcome[-1]
 
 
+def test_explain_in_a_container_goes_by_the_nodes_file_below_the_hosts_root(
+    pod: Pod, tmp_path: Path
+) -> None:
+    write(tmp_path / "etc/sriovbond/node.toml", 'host_links = "none"\n')
+    config = tmp_path / "net.conf"
+    config.write_text(json.dumps(a_config(links=LINKS)))
+    words = ["explain", "--netns", pod.path, "--config", str(config)]
+
+    done = CliRunner().invoke(sriovbond, words, env={"SRIOVBOND_AGENT_HOST_ROOT": str(tmp_path)})
+
+    assert done.exit_code == 0, done.output
+    assert "the node lends none" in " ".join(done.output.split())
+
+
 # ---- altnames of a link's former lives
 
 
@@ -383,6 +402,29 @@ def test_a_vf_is_kept_from_pods_of_kubernetes_where_nobody_tells_whose_it_is(
     runtime.add(a_config(**vf_keys(vfs))).ok()
 
     assert "it is a VF, and neither kubelet nor its checkpoint tells whose" in words
+    runtime.delete(a_config(**vf_keys(vfs))).ok()
+
+
+@pytest.mark.vf
+def test_a_link_that_came_back_and_that_the_node_uses_now_is_not_taken_again(
+    runtime: Runtime, vfs: rigs.Layout, pod: Pod
+) -> None:
+    runtime.add(a_config(**vf_keys(vfs))).ok()
+    name = pfs.rebind(vfs.pfs[0].vfs[1])
+    ip(f"addr add 203.0.113.1/28 dev {name}")
+
+    found = upkeep.examine(runtime.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
+    left = ip(f"-4 -j addr show {name}")
+    ip(f"addr flush dev {name}")
+    again = upkeep.examine(runtime.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
+
+    assert [one.kind for one in found.findings] == [Kind.REPAIR_REFUSED], found
+    assert f"{name} " in found.findings[0].text
+    assert "it has 203.0.113.1/28" in found.findings[0].text
+    assert "[host-links-not-allowed]" in found.findings[0].text
+    assert left[0]["addr_info"][0]["local"] == "203.0.113.1"
+    assert [one.kind for one in again.findings] == [Kind.REPAIRED], again
+    assert len(pod.the_bond().members) == 2
     runtime.delete(a_config(**vf_keys(vfs))).ok()
 
 
