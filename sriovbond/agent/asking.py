@@ -2,7 +2,6 @@
 
 import json
 import socket
-from functools import partial
 from typing import Final
 
 from sriovbond.agent import channel
@@ -12,7 +11,7 @@ from sriovbond.agent.wire import FrameError, Request
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.errors import MachineError
 
-_PIECE_BYTES: Final = 1 << 12
+_MOST_BYTES: Final = 1 << 16
 _CONFIG: Final = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriovbond"}
 
 
@@ -40,11 +39,21 @@ def ask_alive(settings: Settings) -> tuple[str, int]:
     try:
         with _connected(address, settings.read_timeout_s) as connection:
             connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
-            answer = b"".join(iter(partial(connection.recv, _PIECE_BYTES), b""))
+            answer = _answer(connection)
     except OSError as error:
         raise MachineError(f"no agent answers at {str(address)!r}: {error}") from error
     head, _, said = answer.partition(b"\r\n\r\n")
     return said.decode(errors="replace"), int(b" 200 " not in head)
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """Return all that is answered; whoever has the port may say more than an agent would."""
+    answer = b""
+    while piece := connection.recv(_MOST_BYTES):
+        answer += piece
+        if len(answer) > _MOST_BYTES:
+            raise OSError("its answer does not end")
+    return answer
 
 
 def _connected(address: Address, timeout_s: float) -> socket.socket:

@@ -32,6 +32,7 @@ class Received:
 def peer_began_at(connection: socket.socket) -> float | None:
     """Return when the process at the other end was started, in seconds since the epoch.
 
+    Rather some hundredths too early: what was written later is not known to it.
     None where that is not to be seen: it has ended, or is of another PID namespace.
     """
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
@@ -39,7 +40,8 @@ def peer_began_at(connection: socket.socket) -> float | None:
         fields = Path("/proc", str(_UCRED.unpack(told)[0]), "stat").read_bytes()
     except OSError:
         return None
-    ticks = int(fields.rpartition(b")")[2].split()[19]) + 1  # proc(5): starttime, 22nd of all
+    # proc(5): starttime, 22nd of all, rounded down; files' times are those of the last jiffy
+    ticks = int(fields.rpartition(b")")[2].split()[19]) - 1
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age_s
 

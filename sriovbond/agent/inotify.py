@@ -28,6 +28,8 @@ class Folder:
         )
         if watch < 0:
             reason = os.strerror(ctypes.get_errno())
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
             raise MachineError(f"cannot watch the folder {str(path)!r}: {reason}")
 
     def fileno(self) -> int:

@@ -116,18 +116,19 @@ class _Listening:
                     raise
 
     def _receive(self) -> tuple[bytes, int | None] | None:
-        """Return a message of the kernel's and its nsid, None where nothing waits."""
-        while True:
-            try:
-                data, told, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
-            except BlockingIOError:
-                return None
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    raise OverrunError from error
-                raise
-            if not sender:  # the kernel: nobody else may tell us of links
-                return data, _nsid(told)
+        """Return a message and its nsid, None where nothing waits; empty if not the kernel's.
+
+        A process of a pod may send to the group, and nobody but the kernel may tell us of links.
+        """
+        try:
+            data, told, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise OverrunError from error
+            raise
+        return b"" if sender else data, _nsid(told)
 
 
 class Watch(_Listening):
@@ -173,7 +174,10 @@ class Ends(_Listening):
 
         Raises OverrunError where something was lost.
         """
-        while (received := self._receive()) is not None:
+        for _ in range(_AT_ONCE):
+            received = self._receive()
+            if received is None:
+                return
             for type_, body in _messages(received[0]):
                 if type_ == nl.RTM_DELNSID:
                     yield _nsid_in(body)

@@ -210,3 +210,17 @@ def test_neighbours_who_ask_for_readiness_of_a_hanging_disk_keep_liveness_waitin
 
     assert alive == (200, "ok\n")
     assert took_s < 4  # kubelet's timeout is 5 s
+
+
+def test_a_neighbour_at_the_port_who_answers_without_end_is_not_listened_to_for_long() -> None:
+    def babble(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"HTTP/1.1 200 OK\r\n" * 1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, ThreadPoolExecutor(1) as pool:
+        pool.submit(babble, taken)
+        environ = {f"{settings.PREFIX}PROBES": f"127.0.0.1:{taken.getsockname()[1]}"}
+        with pytest.raises(MachineError, match=r"no agent answers at .*: its answer does not end"):
+            asking.ask_alive(settings.load(environ=environ))

@@ -1,0 +1,37 @@
+"""What the sockets that hear of links do with words that are not the kernel's."""
+
+import os
+import socket
+import struct
+
+import pytest
+
+from sriovbond.kernel.watch import Watch
+
+RTNLGRP_LINK = 1
+NOOP = struct.pack("=IHHII", 16, 1, 0, 0, 0)
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may listen to all namespaces, and send to their groups"
+)
+
+
+def test_what_others_than_the_kernel_send_is_heard_no_longer_than_what_it_sends() -> None:
+    senders: list[int | None] = []
+
+    def note(nsid: int | None) -> bool:
+        senders.append(nsid)
+        return True
+
+    with (
+        Watch(8 << 20) as watch,
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as stranger,
+    ):
+        stranger.bind((0, 0))
+        for _ in range(5000):
+            stranger.sendto(NOOP, (0, RTNLGRP_LINK))
+        events = list(watch.events(note, float("inf")))
+        was_emptied = watch.was_emptied
+
+    assert events == []
+    assert (len(senders), was_emptied) == (2000, False)
