@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sriovbond import log, upkeep
+from sriovbond import log, records, upkeep
 from sriovbond.bond.happenings import Subject
 from sriovbond.ended import Ended
 from sriovbond.errors import SriovbondError, TryLaterError
@@ -47,9 +47,13 @@ class Care:
     ) -> None:
         """Have the bond examined; `then` is called with what was found, by the worker.
 
-        With None where another call has the attachment, and knows better. Devices that are
-        passed over are not put back into the bond.
+        With None where another call has the attachment, and knows better: at once, for that one
+        may hang in IPAM, and must not take the place of others. Devices that are passed over are
+        not put back into the bond.
         """
+        if records.is_locked(self._host, records.key(subject.container_id, subject.ifname)):
+            then(None)
+            return
         repairs = replace(self._repairs, passing_over=passing_over)
 
         def work() -> None:

@@ -1,15 +1,19 @@
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sriovbond import records, upkeep
 from sriovbond.agent.care import Care
+from sriovbond.agent.turns import Turns
 from sriovbond.bond.happenings import Subject
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
 from sriovbond.upkeep import Examined
+from tests.support.agents import wait_for
 
 Work = Callable[[], object]
 
@@ -110,6 +114,27 @@ def test_a_bond_that_another_call_has_is_left_to_it(host: Host) -> None:
         workers.work()
 
     assert found == [None]
+
+
+def test_bonds_whose_calls_hang_take_no_place_of_the_others(host: Host) -> None:
+    turns, is_over, results = Turns(4, 10), threading.Event(), list[Examined | None]()
+
+    def do_after_others(of: Subject, work: Work) -> bool:
+        return turns.take(partial(turns.after_others, of.container_id, work))
+
+    def hang() -> None:
+        with records.locked(host, "c0", "bond0"):
+            is_over.wait(60)
+
+    turns.take(partial(turns.after_others, "c0", hang))
+    wait_for(lambda: records.is_locked(host, "c0@bond0"))
+    care = Care(host, Repairs(), do_after_others, most=1)
+    for number in range(2):
+        care.examine(subject(number), results.append)
+    try:
+        wait_for(lambda: results == [None, Examined()], 2)
+    finally:
+        is_over.set()
 
 
 def test_a_fault_is_a_result_too(host: Host) -> None:
