@@ -60,8 +60,9 @@ class Leases:
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin with what stands on the disk."""
-        for work in (self._look, *[self._go_on] * HANDS):
+        """Begin with what stands on the disk, which ADDs of the same pods must wait for."""
+        self._look()
+        for work in (self._look_again, *[self._go_on] * HANDS):
             run = copy_context().run
             threading.Thread(target=run, args=(work,), name="leases", daemon=True).start()
 
@@ -145,17 +146,20 @@ class Leases:
                 return fault
         return ""
 
-    def _look(self) -> None:
-        """Take what others leave on the disk: an agent before this one, thin mode."""
+    def _look_again(self) -> None:
         while not self._is_stopping:
-            try:
-                for record in records.read_all(self._host)[0]:
-                    if record.plan is None and record.key not in self._kept:
-                        self.keep(record, "")
-            except SriovbondError as error:
-                log.event(logging.ERROR, error.message)
             with self._changed:
                 self._changed.wait_for(lambda: self._is_stopping, _LOOK_S)
+            self._look()
+
+    def _look(self) -> None:
+        """Take what others leave on the disk: an agent before this one, thin mode."""
+        try:
+            for record in records.read_all(self._host)[0]:
+                if record.plan is None and record.key not in self._kept:
+                    self.keep(record, "")
+        except SriovbondError as error:
+            log.event(logging.ERROR, error.message)
 
     def _go_on(self) -> None:
         while (name := self._next()) is not None:

@@ -37,11 +37,11 @@ class Readiness:
         """Return the page of the probe, within a few seconds."""
         with self._changed:
             if self._looking_since is None and time.monotonic() > self._seen_at + _OLD_S:
-                self._looking_since = time.monotonic()
                 run = copy_context().run
                 threading.Thread(
                     target=run, args=(self._look,), name="readiness", daemon=True
-                ).start()
+                ).start()  # may fail; what it finds it tells when this one waits
+                self._looking_since = time.monotonic()
             if self._looking_since is not None:  # one look is waited for once, whoever asks
                 left_s = self._looking_since + _LOOK_S - time.monotonic()
                 self._changed.wait_for(lambda: self._looking_since is None, max(0.0, left_s))

@@ -70,3 +70,16 @@ def test_an_attachment_that_changes_its_network_is_kept_once(
     records.remove(settings.host, record)
     leases.forget_if_gone(record.key)
     assert leases.counts() == {}
+
+
+def test_what_an_agent_before_left_is_known_before_a_call_is_served(
+    settings: Settings, leases: Leases
+) -> None:
+    for number in range(400):
+        a_kept_record(settings, f"sandbox{number}")
+
+    leases.start()
+    counts = leases.counts()
+    leases.stop()
+
+    assert counts == {"net": 400}

@@ -224,3 +224,15 @@ def test_a_neighbour_at_the_port_who_answers_without_end_is_not_listened_to_for_
         environ = {f"{settings.PREFIX}PROBES": f"127.0.0.1:{taken.getsockname()[1]}"}
         with pytest.raises(MachineError, match=r"no agent answers at .*: its answer does not end"):
             asking.ask_alive(settings.load(environ=environ))
+
+
+def test_readiness_is_looked_at_again_after_a_thread_could_not_be_started(tmp_path: Path) -> None:
+    ready = Readiness(Host(places=Places(sysfs=tmp_path), modules=tmp_path, state=tmp_path))
+    before = threading.stack_size(1 << 46)  # more than there is
+    try:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            ready.page()
+    finally:
+        threading.stack_size(before)
+
+    assert b"[bonding-driver]" in ready.page().content
