@@ -20,10 +20,11 @@ from deviceinfo import (
     Statement,
 )
 from sriovbond import log
-from sriovbond.bond.config import AUTO, NetConf
+from sriovbond.bond.config import AUTO, NetConf, Policy
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.naming import means_pod
 from sriovbond.bond.options import normal_key
+from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
 from sriovbond.errors import KernelError
@@ -275,9 +276,14 @@ def _words(one: NetworkRequest) -> str:
     return f"{one.network}@{one.interface}" if one.interface else one.network
 
 
-def uses_beside(found: PodDevices, members: Sequence[Member]) -> list[str]:
-    """Say which members a process may use past the kernel, as device-info tells."""
-    taken = {member.link.device: member for member in members}
+def uses_beside(found: PodDevices, plan: BondPlan) -> list[str]:
+    """Say which members a process may use past the kernel, as device-info tells.
+
+    As of all warnings nothing is said under `policy: warn`.
+    """
+    if plan.policy is Policy.WARN:
+        return []
+    taken = {member.link.device: member for member in plan.members}
     return [
         _use_beside(taken[given.id.address], said)
         for given in found.devices

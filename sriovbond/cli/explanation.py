@@ -154,7 +154,7 @@ def _outcome(
     told = (
         *map(str, plan.warnings),
         *mixed_with(plan.mode, members, others),
-        *candidates.uses_beside(found, members),
+        *candidates.uses_beside(found, plan),
     )
     return (f"a bond would take {taken}", *(f"warning: {one}" for one in told))
 

@@ -119,7 +119,7 @@ def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
         log.event(logging.WARNING, warning.text, rule=warning.rule)
-    for use in candidates.uses_beside(found, plan.members):
+    for use in candidates.uses_beside(found, plan):
         log.event(logging.WARNING, use, rule="member-used-past-kernel")
     return plan
 

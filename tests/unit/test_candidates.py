@@ -27,7 +27,7 @@ from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink, Request
 from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
-from tests.support.builders import a_link
+from tests.support.builders import a_link, a_plan
 from tests.support.node import Node
 from tests.support.sysfs import PF, VF, a_pf, a_vf
 
@@ -307,9 +307,11 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
     sources = sources_of(tmp_path, said, pfs=(PF_LINK,))
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
 
-    told = uses_beside(sources.found, [member])
+    told = uses_beside(sources.found, a_plan([member]))
 
     assert [one.startswith(f"net1 (VF 1 of pf0, {VF}) {words}") for one in told] == [True] * bool(
         words
     )
-    assert uses_beside(sources.found, []) == []
+    plain = replace(member, link=a_link("net2"))
+    assert uses_beside(sources.found, a_plan([plain])) == []
+    assert uses_beside(sources.found, a_plan([member], policy="warn")) == []
