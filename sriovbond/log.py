@@ -249,7 +249,12 @@ def _quoted(value: object) -> str:
     if _PLAIN.fullmatch(text):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return quoted if quoted.isprintable() else "".join(map(_visible, quoted))
+    return visible(quoted)
+
+
+def visible(text: str) -> str:
+    """Return a text with what would steer a terminal, or is not seen, escaped as in JSON."""
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sriovbond.bond.plan import BondState
+from sriovbond.log import visible
 from sriovbond.records import Record
 
 
@@ -27,7 +28,7 @@ def print_bond(
     )
     carrier = "carrier" if state.has_carrier else "no carrier"
     told = f"  {state.mac}  mtu {state.mtu}  {carrier}  {options}"
-    console.print(Text.assemble((state.name, "bold"), told), soft_wrap=True)
+    console.print(Text.assemble((visible(state.name), "bold"), visible(told)), soft_wrap=True)
     table = Table("member", "device", "MAC", "MTU", "link", "failures", "")
     for member in state.members:
         link = "up" if member.mii_up and member.has_carrier else "down"
@@ -88,13 +89,16 @@ def _state(record: Record) -> str:
 
 
 def print_line(line: str, console: Console, style: str = "") -> None:
-    """Print a text as it is: rich takes brackets for markup, `:ab:` in an address for an emoji."""
-    console.print(Text(line, style), soft_wrap=True)
+    """Print a text as it is: rich takes brackets for markup, `:ab:` in an address for an emoji.
+
+    But for what would steer the terminal: pods choose their interfaces' names.
+    """
+    console.print(Text(visible(line), style), soft_wrap=True)
 
 
 def add_row(table: Table, *cells: object) -> None:
     """Add texts as they are, see `print_line`."""
-    table.add_row(*(Text(str(cell)) for cell in cells))
+    table.add_row(*(Text(visible(str(cell))) for cell in cells))
 
 
 def print_table(table: Table, console: Console) -> None:

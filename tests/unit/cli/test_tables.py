@@ -50,6 +50,20 @@ def test_texts_are_printed_as_they_are() -> None:
     assert printed(console).count(odd) == 2
 
 
+def test_what_would_steer_the_terminal_is_escaped() -> None:
+    console, table = a_console(), Table("one")
+    name = "net\x1b[2J\u202e"
+    tables.add_row(table, name)
+    state = a_state(a_plan())
+
+    tables.print_table(table, console)
+    tables.print_line(name, console)
+    tables.print_bond(replace(state, settings={"primary": name}), console, missing=[name])
+
+    assert "\x1b[2J" not in printed(console)
+    assert printed(console).count("net\\u001b[2J\\u202e") == 4
+
+
 def test_a_bond_is_shown_whole_on_a_narrow_terminal() -> None:
     console = a_console(20)
     state = a_state(a_plan())
