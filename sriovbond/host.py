@@ -43,7 +43,7 @@ class Host:
 
     def seen_at(self, path: str) -> tuple[str, ...]:
         """Return where a path of the host may be seen: below its root first, for a container."""
-        return (path,) if self.root == Path("/") else (f"{self.root}{path}", path)
+        return (path,) if str(self.root) == "/" else (f"{self.root}{path}", path)
 
     def boot_id(self) -> str:
         """Return the kernel's id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""

@@ -63,14 +63,14 @@ class Hearing:
             set()
         )  # what waits of them may be older than what was read
         self._unread: Final[dict[int, None]] = {}
-        self._is_deaf = False
+        self._is_deaf = self._is_brief = False
         self._deaf_s = self._reading_began_at = 0.0
         self._behind_since: float | None = None
         self._heard_since = self._warned_at = float("-inf")
         self.actions: Final[Mapping[str, Callable[[str], None]]] = {
             "weigh": self._weigh,
             "trust": self._trust,
-            "poll": lambda _: self.read_all(),
+            "poll": lambda _: self._poll(),
             "hear": lambda _: self._hear_again(),
         }
 
@@ -149,7 +149,16 @@ class Hearing:
             self._agenda.later("poll", "", max(_READ_EACH_S, took_s))
 
     def read_all(self) -> None:
-        """Have all namespaces read again."""
+        """Have all namespaces read again, and everything in them."""
+        self._is_brief = False
+        self._read_all()
+
+    def _poll(self) -> None:
+        """Have all bonds read again, and the members of those alone that differ."""
+        self._is_brief = self._is_deaf
+        self._read_all()
+
+    def _read_all(self) -> None:
         self._reading_began_at = time.thread_time()
         self._unread.update(dict.fromkeys(self._spaces))
 
@@ -159,7 +168,8 @@ class Hearing:
         if not self.hear_out():
             self._distrust(nsid)
         try:
-            links = kernel.read(nsid, self._spaces.names(nsid))
+            known = self._spaces.links(nsid) if self._is_brief else None
+            links = kernel.read(nsid, self._spaces.names(nsid), known or {})
         except KernelError as error:
             self._ears.unreadable(nsid, error)
             return

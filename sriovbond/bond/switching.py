@@ -118,6 +118,8 @@ def host_lag(seen: Situation) -> Iterator[str]:
 
 def needed_lag(seen: Situation) -> Iterator[str]:
     """Yield the VFs whose switch ports must be grouped, and no LAG over them is seen."""
+    if seen.mode not in SPREADING:
+        return
     spread = [member for member in seen.members if member.is_vf]
     ports = {member.pf_address for member in spread}
     if (len(ports) > 1 or ports == {""}) and len(spread) > 1 and _asks(seen, NEEDED):
@@ -127,7 +129,7 @@ def needed_lag(seen: Situation) -> Iterator[str]:
 
 def unwanted_lag(seen: Situation) -> Iterator[str]:
     """Yield a LAG of the switch that was told of and does not suit the mode."""
-    if _asks(seen, UNWANTED):
+    if seen.switch_lag and _asks(seen, UNWANTED):
         yield f"switchLag is true, and in mode {seen.mode} each VF has its own switch port"
 
 

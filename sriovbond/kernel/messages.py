@@ -35,6 +35,7 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
 RTA_MULTIPATH, RTA_TABLE, RTAX_MTU, RTAX_ADVMSS = 9, 15, 2, 8
 
 _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+_LONGEST_ATTRIBUTE: Final = 0xFFFF
 LINK_BYTES: Final = _LINK.size
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
@@ -178,7 +179,10 @@ def are_vfs_whole(told: LinkMessage, body: bytes) -> bool:
     """
     if IFLA_NUM_VF not in told.attributes:
         return True
-    is_all = nla.bytes_of(told.attributes) >= len(body) - _LINK.size
+    if len(body) > _LONGEST_ATTRIBUTE:
+        is_all = nla.bytes_of(told.attributes) >= len(body) - _LINK.size
+    else:
+        is_all = nla.are_whole(body, _LINK.size)
     return is_all and nla.are_whole(told.attributes.get(IFLA_VFINFO_LIST, b""))
 
 

@@ -8,8 +8,9 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Self
 
 from sriovbond.bond.watching import Heard
@@ -197,18 +198,28 @@ def number(home: Netlink, descriptor: int) -> int:
     return found
 
 
-def read(nsid: int, names: Collection[str]) -> dict[int, Heard]:
+def read(
+    nsid: int, names: Collection[str], known: Mapping[int, Heard] = MappingProxyType({})
+) -> dict[int, Heard]:
     """Return the bonds of the namespace of that number, and the members of those so named.
 
-    By index. All others are left out by the kernel: a pod may have ten thousand.
+    By index. All others are left out by the kernel: a pod may have ten thousand. The members of a
+    bond that is as in `known` are taken from there: each dump waits for the kernel's lock of links.
     Raises KernelError, E2BIG where there are too many.
     """
     target = messages.word(_IFLA_TARGET_NETNSID, nsid)
     with Netlink() as netlink:  # one that has stopped in the middle of a dump is of no use
-        found = _dump(netlink, target, _ONLY_BONDS)
-        for bond in [one for one in found if one.name in names]:
-            found += _dump(netlink, target, messages.word(IFLA_MASTER, bond.index))
-    return {link.index: link for link in found}
+        bonds = _dump(netlink, target, _ONLY_BONDS)
+        links = {bond.index: bond for bond in bonds}
+        for bond in bonds:
+            if known.get(bond.index) == bond:
+                members = [link for link in known.values() if link.master == bond.index]
+            elif bond.name in names:
+                members = _dump(netlink, target, messages.word(IFLA_MASTER, bond.index))
+            else:
+                members = []
+            links.update((member.index, member) for member in members)
+    return links
 
 
 def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:

@@ -44,8 +44,8 @@ class Steps:
 
 
 MOST: Final[Sequence[Steps]] = (
-    Steps("ADD", calls=3740, changes=6, reads=6),
-    Steps("DEL", calls=440, changes=1, reads=0),
+    Steps("ADD", calls=4060, changes=6, reads=6),
+    Steps("DEL", calls=460, changes=1, reads=0),
 )
 
 
