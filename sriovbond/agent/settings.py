@@ -75,18 +75,23 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     socket: AbsolutePath = Path("/run/sriovbond/agent.sock")
+    """Where the agent listens: only for a shim that was compiled for another path."""
     state: AbsolutePath = Host().state
+    """The folder of records and queue: likewise."""
     run: AbsolutePath = Host().run
+    """The folder of locks: likewise."""
     workers: Count = 16
     """Requests that are served at once."""
     waiting: Count = 256
-    """Requests that may wait for a worker, and as many for another of their attachment."""
+    """Requests that may wait for a worker; of more a DEL is kept, all else is error 11. As many may
+    wait for another of their attachment, and of each network for its IPAM."""
     read_timeout_s: Seconds = 5.0
     """How long a request may take to come in, and an answer to be taken."""
     ipam_wait_s: Seconds = 75.0
-    """How long a request waits for IPAM while other calls of its network have all there is."""
+    """How long a request waits for IPAM while other calls of its network have all there is; then it
+    is error 11. A DEL, which waits 30 s at most, is done without."""
     retry_s: Seconds = 30.0
-    """How long a queued DEL that failed waits for its next time; then twice as long each time."""
+    """When a queued DEL that failed is tried again; each time after twice as long."""
     retry_most_s: Seconds = 600.0
     """The longest that it waits."""
     stop_timeout_s: Seconds = 80.0
@@ -96,32 +101,42 @@ class Settings(BaseModel):
     check_interval_s: Seconds = 300.0
     """How often every bond is compared with what its ADD had made."""
     gone_after_s: Seconds = 5.0
-    """How long a pod that went without a DEL waits for it, before its bond is released."""
+    """How long the bond of a pod that went without a DEL waits for one."""
     repair: bool = True
     """Whether a member that vanished and came back is put into its bond again."""
     rest_s: Seconds = 30.0
-    """How long nothing must have happened to it before that: who reset its PF has ended then."""
+    """How long nothing must have happened to such a member before that: who reset its PF has ended
+    then."""
     repair_pf_settings: bool = True
-    """Whether its PF is then told the VF's VLAN, trust, spoof check and rates again, where a reset
-    has undone them."""
+    """Whether its PF is told the VF's VLAN, trust, spoof check and rates again, where a reset has
+    undone them."""
     sriov_operator_namespace: NodeName = "sriov-network-operator"
-    """Where the SR-IOV operator keeps its state of this node: while it works, no member is taken
-    back. It is asked where the API may be asked; empty: never."""
+    """Where the SR-IOV operator keeps its state of the node: while it is at work, no member is
+    taken back. It is asked where the API may be asked; empty: never."""
     watch_buffer_bytes: Bytes = 8 << 20
-    """How much the kernel may have to tell of links before it leaves out some."""
+    """How much the kernel may have to tell of links before it leaves out some; then all is read
+    again."""
     host_root: AbsolutePath = Host().root
-    """Where the host's root is seen, for an agent in a container."""
+    """Where the host's root is seen, for an agent in a container: IPAM plugins are looked for and
+    executed there."""
     lock_timeout_s: Seconds = Host().lock_timeout_s
+    """How long another call of the same attachment is waited for."""
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
+    """How long an IPAM plugin may run."""
     kubelet_timeout_s: Seconds = Host().kubelet_timeout_s
+    """How long kubelet is waited for."""
     dhcp_carrier_timeout_s: Seconds = Host().dhcp_carrier_timeout_s
+    """How long dhcp waits for a carrier."""
 
     metrics: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9750"
-    """Where metrics and probes are told, if anywhere; who connects there may read pods' names."""
+    """Where metrics are served: IP:PORT, unix:/PATH, or nothing; who connects there may read pods'
+    names."""
     probes: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9751"
-    """Where kubelet's probes are answered, whatever `metrics` says."""
+    """Where kubelet's probes are answered, whatever `metrics` says: IP:PORT, unix:/PATH, or
+    nothing."""
     kubernetes_events: bool = False
-    """Write what happens to bonds as Events of their pods; needs a kubeconfig or an account."""
+    """Whether what happens to bonds is written as Events of their pods; needs a kubeconfig or an
+    account."""
     service_account: Annotated[Path | None, BeforeValidator(_absolute_if_any)] = None
     """The folder with token and ca.crt of the agent's own pod, used where no kubeconfig is."""
     node_name: NodeName = ""

@@ -140,7 +140,9 @@ def schema() -> None:
 
 
 @sriovbond.command()
-@click.argument("part", type=click.Choice(["keys", "options", "rules", "switching", "metrics"]))
+@click.argument(
+    "part", type=click.Choice(["keys", "options", "rules", "switching", "metrics", "settings"])
+)
 def reference(part: str) -> None:
     """Print a part of the reference as Markdown, made from the tables that the plugin uses."""
     from sriovbond.cli.reference import PARTS  # noqa: PLC0415

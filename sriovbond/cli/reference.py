@@ -1,6 +1,9 @@
 """The README's reference tables, made from the tables that the plugin itself uses."""
 
+import ast
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -67,7 +70,8 @@ def _rules() -> Iterator[str]:
     yield "|---|---|---|---|"
     for rule in (*RULES, *FOUND_ELSEWHERE):
         remedy = rule.remedy[0].upper() + rule.remedy[1:]
-        yield f"| `{rule.id}` | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
+        name = f'<a id="{rule.id}"></a>`{rule.id}`'
+        yield f"| {name} | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
 
 
 def switching() -> str:
@@ -101,6 +105,42 @@ def _metrics() -> Iterator[str]:
         yield f"| `{row.name}` | {row.kind} | {labels} | {row.help} |"
 
 
+def settings() -> str:
+    """Return the table of the agent's settings."""
+    return "\n".join(_settings())
+
+
+def _settings() -> Iterator[str]:
+    from sriovbond.agent.settings import Settings  # noqa: PLC0415 - for this table alone
+
+    yield "| setting | default | what |"
+    yield "|---|---|---|"
+    abouts = _attribute_docs(Settings)
+    for name, field in Settings.model_fields.items():
+        text = {True: "true", False: "false", None: ""}.get(field.default, str(field.default))
+        default = f"`{text.removesuffix('.0')}`" if text else ""
+        yield f"| `{name}` | {default} | {abouts[name]} |"
+
+
+def _attribute_docs(documented: type) -> Mapping[str, str]:
+    """Return the text that stands below each annotated attribute of a class."""
+    (tree,) = ast.parse(inspect.getsource(documented)).body
+    docs = {}
+    for node, after in pairwise(getattr(tree, "body", [])):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            match after:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    docs[node.target.id] = " ".join(text.split())
+    return docs
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"keys": keys, "options": options, "rules": rules, "switching": switching, "metrics": metrics}
+    {
+        "keys": keys,
+        "options": options,
+        "rules": rules,
+        "switching": switching,
+        "metrics": metrics,
+        "settings": settings,
+    }
 )
