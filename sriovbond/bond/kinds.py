@@ -279,6 +279,5 @@ def whole_number(given: object) -> int | None:
         return int(given)
     if isinstance(given, int):
         return given
-    if isinstance(given, str) and _WHOLE.fullmatch(given.strip()):
-        return int(given)
-    return None
+    text = given.strip() if isinstance(given, str) else ""
+    return int(text) if _WHOLE.fullmatch(text) else None

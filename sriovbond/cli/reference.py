@@ -1,4 +1,4 @@
-"""The README's reference tables, made from the tables that the plugin itself uses."""
+"""The docs' reference tables, made from the tables that the plugin itself uses."""
 
 import ast
 import inspect

@@ -202,8 +202,14 @@ def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     assert _make_targets(page) <= targets
 
 
-def test_the_pod_in_the_readme_is_the_manifest() -> None:
-    assert (CHECKOUT / "manifests/nfv-pod.yaml").read_text() in _blocks(README, "yaml")
+def test_the_pod_in_the_examples_is_the_manifest() -> None:
+    page = CHECKOUT / "docs/examples.md"
+
+    assert (CHECKOUT / "manifests/nfv-pod.yaml").read_text() in _blocks(page, "yaml")
+
+
+def test_the_readme_can_be_read_at_one_go() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 180
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from tests.support.kustomize import CHECKOUT, Manifest
 
 BASE = CHECKOUT / "manifests"
 OVERLAYS = CHECKOUT / "overlays"
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+INSTALL = (CHECKOUT / "docs/install.md").read_text(encoding="utf-8")
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KUBELET = "/var/snap/microk8s/common/var/lib/kubelet"
 # What of the node stands elsewhere; the sources are named in each overlay.
@@ -169,11 +169,11 @@ def test_openshift_admits_privileged_pods_there() -> None:
 
 @each_overlay
 def test_its_command_is_in_the_readme(name: str) -> None:
-    assert f"kubectl apply --kustomize overlays/{name}\n" in README
+    assert f"kubectl apply --kustomize overlays/{name}\n" in INSTALL
 
 
 def test_the_overlay_of_one_s_own_in_the_readme_names_another_registry(tmp_path: Path) -> None:
-    [example] = [text for text in YAML.findall(README) if "kind: Kustomization" in text]
+    [example] = [text for text in YAML.findall(INSTALL) if "kind: Kustomization" in text]
     (tmp_path / "kustomization.yaml").write_text(example)
     for folder in (BASE, OVERLAYS):
         shutil.copytree(folder, tmp_path / folder.name)

@@ -13,8 +13,8 @@ from tests.support.kustomize import CHECKOUT
 
 UNIT = "sriovbond-agent.service"
 SHIPPED = (CHECKOUT / "manifests" / UNIT).read_text(encoding="utf-8")
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-DROP_INS = re.findall(r"^```ini\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+INSTALL = (CHECKOUT / "docs/install.md").read_text(encoding="utf-8")
+DROP_INS = re.findall(r"^```ini\n(.*?)^```$", INSTALL, re.MULTILINE | re.DOTALL)
 PROGRAM = "/opt/sriovbond/bin/sriovbond"
 START = re.compile(rf"^ExecStart={PROGRAM} (.+)$", re.MULTILINE)
 

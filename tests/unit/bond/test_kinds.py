@@ -162,6 +162,11 @@ def test_a_number_that_no_name_has_shows_up_as_itself() -> None:
     assert CHOICE.decode(b"\x07") == 7
 
 
+@pytest.mark.parametrize("space", [" ", "\n", "\x1f", "\x85"])
+def test_white_space_around_a_number_means_nothing(space: str) -> None:
+    assert whole_number(f"{space}5{space}") == 5
+
+
 @given(st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.lists(st.integers())))
 def test_what_is_no_whole_number_is_none(value: object) -> None:
     number = whole_number(value)

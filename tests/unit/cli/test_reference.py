@@ -45,10 +45,13 @@ def test_every_option_has_a_row_with_its_names_values_and_modes(row: Option) -> 
     assert (since, about) == (row.since, row.about)
 
 
-def test_every_rule_has_a_row_with_its_remedy() -> None:
-    rows = [(row[0].strip("`"), row[-1].lower()) for row in table("rules")[2:]]
+def test_every_rule_has_a_row_with_its_anchor_and_remedy() -> None:
+    rows = [(row[0], row[-1].lower()) for row in table("rules")[2:]]
 
-    assert rows == [(rule.id, f"{rule.remedy}.".lower()) for rule in (*RULES, *FOUND_ELSEWHERE)]
+    assert rows == [
+        (f'<a id="{rule.id}"></a>`{rule.id}`', f"{rule.remedy}.".lower())
+        for rule in (*RULES, *FOUND_ELSEWHERE)
+    ]
 
 
 def test_every_metric_has_a_row_with_its_labels_and_help() -> None:
