@@ -135,11 +135,11 @@ class Lanes:
         self._held[network] = self._held.get(network, 0) + 1
 
     def _called(self) -> Iterator[Waiting]:
-        """Yield who has a lane now: a network that has fewer comes first."""
+        """Yield who has a lane now: a network that has fewer comes first, of equal ones in turn."""
         while free := [network for network in self._lines if self._is_free(network)]:
             network = min(free, key=lambda one: self._held.get(one, 0))
             self._take(network)
-            line = self._lines[network]
+            line = self._lines.pop(network)  # to be the last of them
             yield line.popleft()
             self._keep(network, line)
 

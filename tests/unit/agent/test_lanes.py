@@ -75,6 +75,19 @@ def test_a_network_without_a_lane_is_called_first() -> None:
     assert scene.called == ["c's goes on"]
 
 
+def test_networks_that_hold_as_many_are_called_in_turn() -> None:
+    scene = Scene(total=2)
+    scene.enter("a", 1)
+    scene.enter("b", 1)
+    for network, name in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("c", "c1")):
+        scene.wait(network, name)
+
+    for network in ("a", "a", "c"):
+        scene.lanes.leave(network)
+
+    assert scene.called == ["a1 goes on", "c1 goes on", "a2 goes on"]
+
+
 def test_a_line_has_a_bound_and_so_have_all() -> None:
     scene = Scene(total=2, most=2)
     scene.enter("a", 1)
