@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from sriovbond.host import Host
 
 MAX_OUTPUT_BYTES = 1024 * 1024
 
+_PASSED_ON_BYTES = 64 * 1024
 _CHUNK_BYTES = 64 * 1024
 _TAIL_CHARACTERS = 200
 _EXIT_POLL_MS = 20
@@ -191,7 +192,7 @@ def _read_result(program: _Program, output: bytes, request: CniRequest) -> CniRe
 
 
 def _run(program: _Program, request: CniRequest, command: Command) -> bytes:
-    """Run one command of the plugin and return its stdout; its stderr goes to ours."""
+    """Run one command of the plugin and return its stdout; its stderr goes to ours at its end."""
     try:
         outcome = _execute(program, request.stdin, _environment(request, command))
     except _KilledError as error:
@@ -243,21 +244,36 @@ def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outco
     """
     timeout_s = program.host.ipam_timeout_s
     deadline = time.monotonic() + timeout_s
-    with os.fdopen(os.memfd_create("cni-stdin"), "w+b") as source:
-        source.write(stdin)
-        source.seek(0)
-        process = _start(program, source, environ)
-    try:
-        output = _read_output(process, deadline, program.is_wanted)
-        return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
-    except (TimeoutError, subprocess.TimeoutExpired) as error:
-        raise _HungError(f"it did not end within {timeout_s:g} s") from error
-    finally:
-        _end(process)
+    with _passed_on_stderr() as complaints:
+        with os.fdopen(os.memfd_create("cni-stdin"), "w+b") as source:
+            source.write(stdin)
+            source.seek(0)
+            process = _start(program, source, complaints, environ)
+        try:
+            output = _read_output(process, complaints, deadline, program.is_wanted)
+            return _Outcome(process.wait(max(0.0, deadline - time.monotonic())), output)
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            raise _HungError(f"it did not end within {timeout_s:g} s") from error
+        finally:
+            _end(process)
+
+
+@contextlib.contextmanager
+def _passed_on_stderr() -> Iterator[int]:
+    """Yield a descriptor for a program's stderr; what was written there goes to ours at the end.
+
+    A file in memory: were it our own stderr, or a pipe, the program would hang where nobody reads.
+    """
+    with os.fdopen(os.memfd_create("cni-stderr"), "rb") as complaints:
+        try:
+            yield complaints.fileno()
+        finally:
+            complaints.seek(0)
+            log.pass_on(complaints.read(_PASSED_ON_BYTES).decode("utf-8", "backslashreplace"))
 
 
 def _start(
-    program: _Program, source: IO[bytes], environ: dict[str, str]
+    program: _Program, source: IO[bytes], complaints: int, environ: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start a program; one that is just being written (ETXTBSY) gets a second, as in libcni."""
 
@@ -266,6 +282,7 @@ def _start(
             [program.path],
             stdin=source,
             stdout=subprocess.PIPE,
+            stderr=complaints,
             env=environ,
             start_new_session=True,
             pass_fds=() if program.lock is None else (program.lock,),
@@ -285,7 +302,10 @@ def _start(
 
 
 def _read_output(
-    process: subprocess.Popen[bytes], deadline: float, is_wanted: Callable[[], bool]
+    process: subprocess.Popen[bytes],
+    complaints: int,
+    deadline: float,
+    is_wanted: Callable[[], bool],
 ) -> bytes:
     """Read stdout until its end, or until the program has ended and no more is there.
 
@@ -300,6 +320,8 @@ def _read_output(
             raise TimeoutError
         if not is_wanted():
             raise _KilledError("nobody waits for it any more: it")
+        if os.fstat(complaints).st_size > MAX_OUTPUT_BYTES:
+            raise _KilledError(f"it wrote more than {MAX_OUTPUT_BYTES} bytes to stderr")
         has_ended = process.poll() is not None
         if poll.poll(_EXIT_POLL_MS):
             chunk = os.read(descriptor, _CHUNK_BYTES)

@@ -209,6 +209,13 @@ class _Sink:
                 self.stream.flush()
 
 
+def pass_on(text: str) -> None:
+    """Write what another program had to say, as it is; waits for no reader for long."""
+    if text:
+        with suppress(Exception):
+            _write_to_stderr(text)
+
+
 def _write_to_stderr(text: str) -> None:
     if _STDERR.writer:
         _STDERR.writer.write(text)

@@ -4,6 +4,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -130,6 +131,32 @@ def test_the_stderr_of_the_plugin_is_passed_on(
     captured = capfd.readouterr()
     assert captured.err == "from the plugin\n"
     assert captured.out == ""
+
+
+def test_a_plugin_that_says_much_is_not_held_up_by_a_log_that_nobody_reads(tmp_path: Path) -> None:
+    write_plugin(tmp_path, "head -c 300000 /dev/zero >&2; echo '{}'")
+    program = f"""
+import sys
+from tests.unit.test_ipam import HOST, a_request, ipam
+from pathlib import Path
+ipam.check(a_request(Path({str(tmp_path)!r})), HOST)
+"""
+    reading, writing = os.pipe()  # nobody reads it
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path.cwd(), stderr=writing, timeout=30, check=False
+    )
+
+    os.close(reading)
+    os.close(writing)
+    assert done.returncode == 0
+
+
+def test_a_plugin_that_says_too_much_is_killed(tmp_path: Path) -> None:
+    write_plugin(tmp_path, "head -c 2000000 /dev/zero >&2; sleep 30")
+
+    with pytest.raises(IpamError, match="more than 1048576 bytes to stderr and was killed"):
+        ipam.check(a_request(tmp_path), HOST)
 
 
 @pytest.mark.parametrize("command", VERBS)
