@@ -4,12 +4,12 @@ import json
 import socket
 from typing import Final
 
-from sriovbond.agent import channel
-from sriovbond.agent.address import Address
+from sriovbond.agent.report.address import Address
 from sriovbond.agent.settings import Settings
-from sriovbond.agent.wire import FrameError, Request
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.errors import MachineError
+from sriovbond.shim import channel
+from sriovbond.shim.wire import FrameError, Request
 
 _MOST_BYTES: Final = 1 << 16
 _CONFIG: Final = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriovbond"}

@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import cluster, dispatch, ipam, log, records
-from sriovbond.agent import channel, queue
-from sriovbond.agent.channel import Received
+from sriovbond.agent import queue
 from sriovbond.agent.lanes import Entry, Lanes, Waiting
 from sriovbond.agent.leases import Leases
-from sriovbond.agent.metrics import Metrics
 from sriovbond.agent.queue import Queue
+from sriovbond.agent.report.metrics import Metrics
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Turns
-from sriovbond.agent.wire import FrameError, Request
 from sriovbond.cni.environment import parse_args
 from sriovbond.cni.request import Caller, read_config
 from sriovbond.cni.versions import CURRENT_VERSION, Command
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import MachineError
+from sriovbond.shim import channel
+from sriovbond.shim.channel import Received
+from sriovbond.shim.wire import FrameError, Request
 
 DEL_WAITS_S: Final = 30.0
 """How long a DEL stands in line for IPAM; then it is done without, and IPAM asked later."""

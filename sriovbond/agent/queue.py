@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import dispatch, log, records
-from sriovbond.agent import folders, wire
-from sriovbond.agent.wire import FrameError, Request
+from sriovbond.agent import folders
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
@@ -21,6 +20,8 @@ from sriovbond.dispatch import Agency
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.release import Keeper
+from sriovbond.shim import wire
+from sriovbond.shim.wire import FrameError, Request
 
 _MAX_FILE: Final = wire.HEAD_BYTES + wire.MAX_REQUEST
 _DAMAGED: Final = "damaged"

@@ -21,26 +21,28 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import aside, log
-from sriovbond.agent import folders, series, wire
+from sriovbond.agent import folders
 from sriovbond.agent.backoff import Backoff
 from sriovbond.agent.calls import Calls
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.leases import Leases
-from sriovbond.agent.metrics import Metrics
 from sriovbond.agent.notify import notify, watchdog_s
-from sriovbond.agent.pages import serve as serve_pages
-from sriovbond.agent.pages import verdict
-from sriovbond.agent.probes import ALIVE, READY, Probes, Readiness
 from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
+from sriovbond.agent.report import series
+from sriovbond.agent.report.metrics import Metrics
+from sriovbond.agent.report.pages import serve as serve_pages
+from sriovbond.agent.report.pages import verdict
+from sriovbond.agent.report.probes import ALIVE, READY, Probes, Readiness
+from sriovbond.agent.report.teller import Sink, Teller
+from sriovbond.agent.report.writer import Writer
 from sriovbond.agent.settings import Settings
-from sriovbond.agent.tell import Sink, Teller
 from sriovbond.agent.turns import Door, Turns, Work
-from sriovbond.agent.watch import Hands, Watch
-from sriovbond.agent.writer import Writer
+from sriovbond.agent.watch.loop import Hands, Watch
 from sriovbond.bond.happenings import Subject
 from sriovbond.errors import MachineError
+from sriovbond.shim import wire
 
 _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from sriovbond.agent.address import Address
+from sriovbond.agent.report.address import Address
 from sriovbond.bond.kinds import Number, absolute, in_words
 from sriovbond.errors import ConfigError
 from sriovbond.host import Host

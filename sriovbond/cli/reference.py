@@ -7,7 +7,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-from sriovbond.agent.series import ROWS
+from sriovbond.agent.report.series import ROWS
 from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level

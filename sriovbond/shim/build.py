@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from sriovbond.agent import wire
 from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS
+from sriovbond.shim import wire
 
 SOURCE: Final = Path(__file__).with_name("shim.c")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")

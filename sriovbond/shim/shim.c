@@ -1,6 +1,6 @@
 /*
  * What the container runtime executes: hands one CNI call to the agent of this node, prints its
- * answer, ends with its status. Frames: sriovbond/agent/wire.py; numbers: generated.h, by build.py.
+ * answer, ends with its status. Frames: sriovbond/shim/wire.py; numbers: generated.h, by build.py.
  *
  * Nothing waits longer than SHIM_DEADLINE_MS. Nothing is allocated. No path comes from the
  * environment, which others than root may have a say in (CNI_ARGS).
@@ -286,7 +286,7 @@ static bool is_ifname(const char *text) {
     return is_short && is_plain && strcmp(text, ".") && strcmp(text, "..");
 }
 
-/* Write the name of an attachment's file, as queue_name() of sriovbond/agent/wire.py does. */
+/* Write the name of an attachment's file, as queue_name() of sriovbond/shim/wire.py does. */
 static void write_name(char *name, size_t room) {
     const char *id = variable("CNI_CONTAINERID"), *ifname = variable("CNI_IFNAME");
     uint64_t hash = FNV_START;

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sriovbond.agent import channel
-from sriovbond.shim import build
+from sriovbond.shim import build, channel
 
 DEADLINE_MS = 240_000  # many calls at once, on a VM that shares its cores
 WITHIN_S = 120.0

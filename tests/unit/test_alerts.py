@@ -8,7 +8,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from sriovbond.agent.metrics import Metrics
+from sriovbond.agent.report.metrics import Metrics
 from tests.docs_tables import CHECKOUT
 from tests.support.watched import a_watched_bond
 

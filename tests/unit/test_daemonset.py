@@ -9,7 +9,7 @@ import yaml
 
 from sriovbond import cli
 from sriovbond.agent import settings
-from sriovbond.agent.probes import ALIVE, READY
+from sriovbond.agent.report.probes import ALIVE, READY
 from sriovbond.shim import build
 from tests.support.containers import MANIFEST, Mount, mounts, pod_spec
 

@@ -18,10 +18,9 @@ from typing import Any
 import pytest
 
 from sriovbond import dispatch, records
-from sriovbond.agent import wire
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
-from sriovbond.shim import build
+from sriovbond.shim import build, wire
 from tests.support import leasing
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.held_ipam import Ipam, code_of, kept, stdin

@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from sriovbond.agent.series import ROWS
+from sriovbond.agent.report.series import ROWS
 from sriovbond.bond.config import OWN_FIELDS
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.agent import wire
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
-from sriovbond.shim import build
+from sriovbond.shim import build, wire
 from tests.support.shims import Shim, a_server, a_shim, answering
 
 CROSS = "aarch64-linux-gnu-gcc"

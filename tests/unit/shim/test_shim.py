@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from sriovbond import dispatch
-from sriovbond.agent import channel, wire
 from sriovbond.cni.decoding import MAX_JSON_BYTES
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.host import Host
+from sriovbond.shim import channel, wire
 from tests.support.shims import (
     WITHIN_S,
     Script,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.agent import pages
-from sriovbond.agent.address import Address
-from sriovbond.agent.pages import Page, Pages
+from sriovbond.agent.report import pages
+from sriovbond.agent.report.address import Address
+from sriovbond.agent.report.pages import Page, Pages
 from sriovbond.errors import MachineError
 
 LARGE = b"x" * (8 << 20)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond import records, upkeep
-from sriovbond.agent.care import Care
 from sriovbond.agent.turns import Turns
+from sriovbond.agent.watch.care import Care
 from sriovbond.bond.happenings import Subject
 from sriovbond.host import Host
 from sriovbond.repair import Repairs

@@ -1,6 +1,6 @@
 import pytest
 
-from sriovbond.agent.address import Address
+from sriovbond.agent.report.address import Address
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond import log
-from sriovbond.agent import tell
-from sriovbond.agent.tell import Teller
+from sriovbond.agent.report import teller as tell
+from sriovbond.agent.report.teller import Teller
 from sriovbond.bond.happenings import Happening, Kind
 from tests.support.watched import a_happening, a_subject
 

@@ -13,9 +13,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sriovbond import __version__, dispatch
-from sriovbond.agent import series
-from sriovbond.agent.pages import Page
-from sriovbond.agent.series import Row
+from sriovbond.agent.report import series
+from sriovbond.agent.report.pages import Page
+from sriovbond.agent.report.series import Row
 from sriovbond.bond.happenings import Happening, Kind, WatchedBond, WatchedMember
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.cni.versions import Command

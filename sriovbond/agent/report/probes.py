@@ -8,9 +8,9 @@ from contextvars import copy_context
 from typing import Final
 
 from sriovbond import health, log
-from sriovbond.agent import pages
-from sriovbond.agent.address import Address
-from sriovbond.agent.pages import Page, Pages, verdict
+from sriovbond.agent.report import pages
+from sriovbond.agent.report.address import Address
+from sriovbond.agent.report.pages import Page, Pages, verdict
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 

@@ -1,4 +1,4 @@
-from sriovbond.agent.agenda import Agenda
+from sriovbond.agent.watch.agenda import Agenda
 
 
 class Clock:

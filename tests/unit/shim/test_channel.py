@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from sriovbond.agent import channel
+from sriovbond.shim import channel
 
 _ASKER = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)"
 

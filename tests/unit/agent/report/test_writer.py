@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import log
-from sriovbond.agent.writer import Writer
+from sriovbond.agent.report.writer import Writer
 from tests.support.agents import wait_for
 
 PIPE_BYTES = 1 << 16

@@ -15,9 +15,9 @@ import pytest
 
 from deviceinfo import Places
 from sriovbond.agent import asking, settings
-from sriovbond.agent.address import Address
-from sriovbond.agent.pages import verdict
-from sriovbond.agent.probes import Probes, Readiness
+from sriovbond.agent.report.address import Address
+from sriovbond.agent.report.pages import verdict
+from sriovbond.agent.report.probes import Probes, Readiness
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from tests.support.agents import an_agent, wait_for

@@ -13,7 +13,7 @@ from typing import Final
 
 from sriovbond import log
 from sriovbond.agent import folders
-from sriovbond.agent.address import Address
+from sriovbond.agent.report.address import Address
 from sriovbond.errors import MachineError
 
 CONNECTIONS: Final = 16

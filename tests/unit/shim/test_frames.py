@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from sriovbond.agent import wire
-from sriovbond.agent.wire import FrameError, Request
+from sriovbond.shim import wire
+from sriovbond.shim.wire import FrameError, Request
 
 TEXT = some.text(some.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 NAMES = TEXT.map(lambda text: "CNI_" + text.replace("=", ""))

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sriovbond import __version__, aside
-from sriovbond.agent import series
-from sriovbond.agent.metrics import Metrics
+from sriovbond.agent.report import series
+from sriovbond.agent.report.metrics import Metrics
 from sriovbond.bond.happenings import Kind, WatchedBond
 from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
@@ -246,7 +246,7 @@ def test_names_keep_to_the_conventions(row: series.Row) -> None:
 
 def test_the_library_is_loaded_by_nothing_that_a_plugin_or_the_reference_loads() -> None:
     program = (
-        "import sys, sriovbond.dispatch, sriovbond.cli.reference, sriovbond.agent.series;"
+        "import sys, sriovbond.dispatch, sriovbond.cli.reference, sriovbond.agent.report.series;"
         "print('prometheus_client' in sys.modules)"
     )
 

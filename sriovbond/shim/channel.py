@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sriovbond.agent import wire
-from sriovbond.agent.wire import FrameError, Request
+from sriovbond.shim import wire
+from sriovbond.shim.wire import FrameError, Request
 
 _UCRED: Final = struct.Struct("3i")
 _FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds drops it

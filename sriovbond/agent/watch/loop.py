@@ -13,12 +13,12 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from sriovbond import aside, cluster, log, records
-from sriovbond.agent.agenda import Agenda
-from sriovbond.agent.care import Care, Do
-from sriovbond.agent.hearing import Ears, Hearing
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.settings import Settings
-from sriovbond.agent.watched import COMING_BACK_S, Attachment, Spaces
+from sriovbond.agent.watch.agenda import Agenda
+from sriovbond.agent.watch.care import Care, Do
+from sriovbond.agent.watch.hearing import Ears, Hearing
+from sriovbond.agent.watch.mirror import COMING_BACK_S, Attachment, Spaces
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sriovbond import log
-from sriovbond.agent.agenda import Agenda
-from sriovbond.agent.watched import Spaces
+from sriovbond.agent.watch.agenda import Agenda
+from sriovbond.agent.watch.mirror import Spaces
 from sriovbond.errors import KernelError
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import Ends, LinkEvent, OverrunError

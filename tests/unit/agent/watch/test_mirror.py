@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from sriovbond.agent.watched import Attachment, Spaces
+from sriovbond.agent.watch.mirror import Attachment, Spaces
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Subject
 from sriovbond.bond.watching import Heard
