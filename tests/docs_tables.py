@@ -22,12 +22,37 @@ FIGURES: Final = CHECKOUT / "docs" / "bench.json"
 
 PAGES: Final = (README, *sorted((CHECKOUT / "docs").glob("*.md")))
 """What users read; each may hold tables between markers."""
+DECISIONS: Final = CHECKOUT / "DECISIONS.md"
+_DECISION: Final = re.compile(r"^## (\d+)\. (.+)\n\n(\S+)\. (.*(?:\n.+)*)", re.MULTILINE)
+_OVERRULES: Final = re.compile(r"\b([Ss]upersedes|[Cc]hanges)(?: what)? (\d+)")
 _BEGIN: Final = re.compile("<!-- begin: ([a-z]+) -->\n")
 
 
 def tables() -> Mapping[str, Callable[[], str]]:
     """Return how each table of the pages is made, by the name that its markers have."""
-    return {**PARTS, "figures": lambda: rows.table(rows.read(FIGURES))}
+    figures = {"figures": lambda: rows.table(rows.read(FIGURES))}
+    return {**PARTS, **figures, "decisions": decisions}
+
+
+def decisions() -> str:
+    """Return an index of the decisions, with what became of each."""
+    found = _DECISION.findall(DECISIONS.read_text(encoding="utf-8"))
+    states: dict[str, list[str]] = {}
+    for number, _, _, body in found:
+        for verb, earlier in _OVERRULES.findall(body):
+            state = "superseded" if verb.lower() == "supersedes" else "changed"
+            states.setdefault(earlier, []).append(f"{state} by {number}")
+    rows_of_table = (
+        f"| [{number}](#{_anchor(f'{number}. {title}')}) | {title.replace('|', ' ')} | {date} | "
+        f"{', '.join(states.get(number, ['holds']))} |"
+        for number, title, date, _ in found
+    )
+    return "\n".join(["| | decision | date | state |", "|---|---|---|---|", *rows_of_table])
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def page(path: Path) -> str:
@@ -55,7 +80,7 @@ def bench_picture() -> str:
 
 GENERATED: Final[Mapping[Path, Callable[[], str]]] = MappingProxyType(
     {
-        **{path: partial(page, path) for path in PAGES},
+        **{path: partial(page, path) for path in (*PAGES, DECISIONS)},
         SCHEMA: schema,
         FIGURES.with_suffix(".svg"): bench_picture,
     }

@@ -181,7 +181,8 @@ def test_the_schema_is_printed_by_the_command_line() -> None:
 
 
 def test_every_table_is_in_one_page() -> None:
-    held = [part for path in docs_tables.PAGES for part in docs_tables.parts_of(path)]
+    pages = (*docs_tables.PAGES, docs_tables.DECISIONS)
+    held = [part for path in pages for part in docs_tables.parts_of(path)]
 
     assert sorted(held) == sorted(docs_tables.tables())
 
@@ -191,6 +192,15 @@ def test_what_is_generated_is_current(path: Path) -> None:
     written = path.read_text(encoding="utf-8")
 
     assert written == docs_tables.GENERATED[path](), "run: make docs"
+
+
+def test_decisions_stand_in_their_order_and_each_is_in_the_index() -> None:
+    text = docs_tables.DECISIONS.read_text(encoding="utf-8")
+    numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", text, re.MULTILINE)]
+
+    indexed = [int(number) for number in re.findall(r"^\| \[(\d+)\]", text, re.MULTILINE)]
+
+    assert numbers == sorted(set(numbers)) == indexed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
