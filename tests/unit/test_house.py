@@ -1,0 +1,22 @@
+"""What a newcomer meets may become less, and no more."""
+
+from tests import house
+from tests.docs_tables import CHECKOUT
+
+NOW = house.count(CHECKOUT / root for root in house.ROOTS)
+
+
+def test_functions_stay_short() -> None:
+    assert NOW.median_lines <= 5
+    assert NOW.long_share <= 0.5
+
+
+def test_names_say_no_less_than_they_did() -> None:
+    assert NOW.pronoun_share <= 14.5
+    assert NOW.participle_share <= 5.5
+
+
+def test_a_public_name_is_of_one_class() -> None:
+    known = {"Attachment", "Finding", "Kind", "Place", "RefusedError", "Request", "Watch", "Writer"}
+
+    assert set(NOW.homonyms) <= known
