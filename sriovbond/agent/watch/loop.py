@@ -500,13 +500,13 @@ class Watch:
         one.note_sent_home(frozenset(one.sent_home for one in examined.findings) - {""})
         self._note_lack(key)
         known = one.refused
-        is_resting = bool(one.unrest_s(time.monotonic(), self._settings.rest_s))
-        if happenings or not is_resting:  # what was refused is looked at again when it has rested
+        unrest_s = one.unrest_s(time.monotonic(), self._settings.rest_s)
+        if happenings or not unrest_s:  # what was refused is looked at again when it has rested
             one.refused = _refusals(happenings)
             longest_s = self._settings.check_interval_s
             one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
-        if one.refused and not is_resting:
-            self._agenda.later("examine", key, one.wait_s)
+        if one.refused:  # what was sent home stirred there, of which nothing more may be heard
+            self._agenda.later("examine", key, max(one.wait_s, *unrest_s.values()))
         if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
         self._tell(happening for happening in happenings if happening.text not in known)
