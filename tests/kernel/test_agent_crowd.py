@@ -39,6 +39,7 @@ def test_fifty_calls_for_one_attachment_are_served_one_after_the_other(shim: Shi
         crowd, thick = Crowd(shim, [pod]), Thick(shim, pod)
         calls = [pool.submit(thick.call, command, crowd.config) for command in commands]
         statuses = [call.result().status for call in calls]
+        wait_for(lambda: agent.said.count("msg=done") + agent.said.count("msg=added") == AT_ONCE)
         said = [
             line for line in agent.said.splitlines() if "msg=added" in line or "msg=done" in line
         ]

@@ -146,7 +146,7 @@ def test_an_overrun_loses_no_failover(running: Running, runtime: Runtime, wires:
     os.kill(agent.pid, signal.SIGCONT)
 
     assert first in told(agent, "BondFailover")
-    assert "all is read again" in agent.said
+    agent.says("all is read again")
 
 
 def test_a_pod_that_went_without_a_del_is_released(
@@ -204,7 +204,7 @@ def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
     time.sleep(1.5)
 
     assert kinds(agent) == ["BondDrift"]
-    assert "its namespace /run/netns/not-mounted is not to be found" in agent.said
+    agent.says("its namespace /run/netns/not-mounted is not to be found")
     assert records.keys(runtime.host)
     assert wires.pod.bond() is not None
 

@@ -47,6 +47,10 @@ class Agent:
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
+    def says(self, words: str) -> None:
+        """Wait until the log has these words: a thread of the agent writes it, at its own time."""
+        wait_for(lambda: words in self.said)
+
     def ended(self) -> int:
         """Wait for its end; return its exit status."""
         self.process.join(WITHIN_S)
