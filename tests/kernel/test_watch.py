@@ -77,8 +77,8 @@ def far_of(name: str) -> str:
 
 
 def let_adopt() -> None:
-    """Let the agent find the new bond: it leaves the ADD its time."""
-    time.sleep(0.5)
+    """Let the agent find the new bond: 0.6 s after its record, and later where it is busy."""
+    time.sleep(2.0)
 
 
 def test_a_failover_is_told_with_pod_and_members(
