@@ -43,14 +43,14 @@ def decisions() -> str:
             state = "superseded" if verb.lower() == "supersedes" else "changed"
             states.setdefault(earlier, []).append(f"{state} by {number}")
     rows_of_table = (
-        f"| [{number}](#{_anchor(f'{number}. {title}')}) | {title.replace('|', ' ')} | {date} | "
+        f"| [{number}](#{anchor_of(f'{number}. {title}')}) | {title.replace('|', ' ')} | {date} | "
         f"{', '.join(states.get(number, ['holds']))} |"
         for number, title, date, _ in found
     )
     return "\n".join(["| | decision | date | state |", "|---|---|---|---|", *rows_of_table])
 
 
-def _anchor(heading: str) -> str:
+def anchor_of(heading: str) -> str:
     """Return the anchor that GitHub gives to a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 

@@ -101,7 +101,7 @@ def _anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to a page's headings."""
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {docs_tables.anchor_of(heading) for heading in headings}
 
 
 def _ids_in_code() -> set[str]:
