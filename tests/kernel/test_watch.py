@@ -193,6 +193,33 @@ def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
     assert set(kinds(agent)) == {"BondAddressesKept", "BondAddressesReturned"}
 
 
+def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
+    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    fail = tmp_path / "fail"
+    result = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.10/24"}]}
+    body = f"[ $CNI_COMMAND = ADD ] || exec test ! -e {fail}; echo '{json.dumps(result)}'"
+    path = ipams.scripted(tmp_path, body)
+    config = over(wires, ipam={"type": "scripted-ipam"})
+    agent = running(retry_s=0.2)
+    for count in range(1, 6):
+        runtime.add(config, CNI_PATH=path).ok()
+        await_working(wires.pod)
+        let_adopt()
+        fail.touch()
+        (record,) = records.read_all(runtime.host)[0]
+        with records.locked(runtime.host, record.container_id, record.ifname):
+            wires.pod.ip("link del bond0")  # the link's end is heard, and the record's change
+            records.write(runtime.host, replace(record, plan=None))
+            time.sleep(1.0)
+
+        told(agent, "BondAddressesKept", count)
+
+        fail.unlink()
+        told(agent, "BondAddressesReturned", count)
+        wait_for(lambda: not records.keys(runtime.host))
+
+
 def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:

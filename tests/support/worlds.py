@@ -1,7 +1,9 @@
 """The whole state of host and pod that an ADD may touch, to be compared before and after."""
 
+import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,11 @@ def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) ->
             for key, value in _facts(namespace.netlink):
                 found[f"{word}: {key}"] = value
     for folder in folders:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and not _is_memory(file):
-                found[f"file: {file}"] = file.read_bytes()
+        for parent, _, names in os.walk(folder):
+            for file in (Path(parent, name) for name in names):
+                with suppress(FileNotFoundError):  # IPAM may be giving a lease back just now
+                    if file.is_file() and not _is_memory(file):
+                        found[f"file: {file}"] = file.read_bytes()
     return found
 
 

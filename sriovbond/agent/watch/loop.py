@@ -403,6 +403,7 @@ class Watch:
             return
         if self._is_over(key, after):
             self._forget(key)
+            self._agenda.later("adopt", key, _SETTLING_S)  # IPAM's part of it may be left
             return
         before, one.bond = one.bond, after
         if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
