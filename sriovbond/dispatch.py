@@ -20,9 +20,11 @@ from sriovbond.errors import (
     DriftError,
     KernelError,
     MachineError,
+    NamespaceError,
     RefusedError,
     SriovbondError,
     TryLaterError,
+    UnavailableError,
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
@@ -38,6 +40,8 @@ CODES: Final[tuple[tuple[type[SriovbondError], int], ...]] = (
     (MachineError, ErrorCode.IO_FAILURE),
     (KernelError, KERNEL),
     (DriftError, DRIFT),
+    (NamespaceError, ErrorCode.INVALID_NETNS),
+    (UnavailableError, ErrorCode.NOT_AVAILABLE),
 )
 _RECEIVED: Final = {
     "command": "CNI_COMMAND",
@@ -48,11 +52,23 @@ _MOST: Final = 80  # characters; a container's id has 64
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as the runtime gets it; `rule` is the id of the rule that was broken, if one was."""
+
+    code: int
+    message: str
+    details: str = ""
+    rule: str = ""
+    cause: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runtime gets: stdout and exit status."""
+    """What the runtime gets: stdout and exit status; and why, where that is an error."""
 
     stdout: str
     status: int
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +98,14 @@ def answer(
         request = _parsed(environ, stdin, agency.netns_descriptor)
         return Answer(_served(request, host, asks, agency), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
-        return Answer(_json(error_json(_version_of(stdin), _as_cni(error))), 1)
+        return answer_error(error, _version_of(stdin))
+
+
+def answer_error(error: Exception, version: str = CURRENT_VERSION) -> Answer:
+    """Make the answer that an error is."""
+    failure = _failure(error)
+    values = error_json(version, failure.code, failure.message, failure.details)
+    return Answer(_json(values), 1, failure)
 
 
 def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:
@@ -106,9 +129,10 @@ def _served(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency
 
 def _tell(error: Exception, **fields: object) -> None:
     """Log an answer that is an error."""
-    failure = _as_cni(error)
-    details = {"details": failure.details} if failure.details else {}
-    log.event(logging.ERROR, failure.msg, **fields, code=int(failure.code), **details)
+    failure = _failure(error)
+    facts = {"rule": failure.rule, "details": failure.details}
+    facts = {name: fact for name, fact in facts.items() if fact}
+    log.event(logging.ERROR, failure.message, **fields, code=int(failure.code), **facts)
 
 
 def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
@@ -141,19 +165,23 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -
     return ""
 
 
-def _as_cni(error: Exception) -> CniError:
+def _failure(error: Exception) -> Failure:
+    """Find the code of an error: here alone ours get one."""
     if isinstance(error, CniError):
-        return error
-    if isinstance(error, IpamError):
-        # 3 would let the runtime leave out the DEL, and 0 is no error
-        code = None if error.code == ErrorCode.UNKNOWN_CONTAINER else error.code
-        return CniError(code or IPAM, error.message, error.details)
+        return Failure(error.code, error.msg, error.details, cause=error)
     if isinstance(error, SriovbondError):
-        code = next(code for kind, code in CODES if isinstance(error, kind))
-        return CniError(code, error.message, error.details)
+        return Failure(_code(error), error.message, error.details, error.rule, error)
     trace = "".join(traceback.format_exception(error))
-    words = f"cannot go on: {type(error).__name__}: {error}; this is a fault of sriovbond"
-    return CniError(INTERNAL, words, trace)
+    message = f"cannot go on: {type(error).__name__}: {error}; this is a fault of sriovbond"
+    return Failure(INTERNAL, message, trace, cause=error)
+
+
+def _code(error: SriovbondError) -> int:
+    if not isinstance(error, IpamError):
+        return next(code for kind, code in CODES if isinstance(error, kind))
+    # 3 would let the runtime leave out the DEL, and 0 is no error
+    is_misleading = error.code in (None, 0, ErrorCode.UNKNOWN_CONTAINER)
+    return IPAM if is_misleading or error.code is None else error.code
 
 
 def _who(request: CniRequest) -> dict[str, object]:

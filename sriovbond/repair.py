@@ -161,7 +161,7 @@ class Repair:
                 )
         members = [seen.now if each is member else each for each in self.plan.members]
         for warning in planning.judge_again(self.plan, members):
-            log.event(logging.WARNING, warning.text, rule=warning.rule, pci=member.device)
+            log.event(logging.WARNING, warning.words, rule=warning.rule, pci=member.device)
         return seen
 
     def _look_at(self, member: Member, back: Link, known: PodDevices) -> "_Seen":

@@ -1,6 +1,5 @@
 """What becomes of one call: read, told apart by who must wait, answered in its turn."""
 
-import json
 import logging
 import socket
 import time
@@ -21,9 +20,10 @@ from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Turns
 from sriovbond.cni.environment import parse_args
 from sriovbond.cni.request import Caller, read_config
-from sriovbond.cni.versions import CURRENT_VERSION, Command
-from sriovbond.cni.wire import CniError, ErrorCode, error_json
-from sriovbond.errors import MachineError
+from sriovbond.cni.versions import Command
+from sriovbond.cni.wire import CniError
+from sriovbond.dispatch import Answer
+from sriovbond.errors import TryLaterError, UnavailableError
 from sriovbond.shim import channel
 from sriovbond.shim.channel import Received
 from sriovbond.shim.wire import FrameError, Request
@@ -166,9 +166,9 @@ class Calls:
     def _turn_away(self, call: Call, why: str) -> None:
         log.event(logging.WARNING, f"a request is not taken: {why}")
         with suppress(OSError), call.connection, call.opened:
-            stdout = _busy(why, call.command)
-            self.metrics.called("", 0.0, {}, 1, stdout)
-            channel.send_answer(call.connection, stdout, 1, self.settings.read_timeout_s)
+            answer = _busy(why, call.command)
+            self.metrics.called("", 0.0, {}, answer.failure)
+            self._send(call, answer)
 
     def _answer_in_lane(self, call: Call, network: str | None) -> None:
         try:
@@ -189,26 +189,30 @@ class Calls:
                     return
                 started = time.monotonic()
                 with log.timed() as steps:
-                    stdout, status = self._answered(call, network)
+                    answer = self._find_answer(call, network)
                 took_s = time.monotonic() - started
             try:
-                channel.send_answer(call.connection, stdout, status, self.settings.read_timeout_s)
+                self._send(call, answer)
             except OSError as error:
-                log.event(logging.WARNING, f"nobody took an answer: {error}")
+                log.event(logging.WARNING, f"the answer could not be sent: {error}")
         # the pod need not wait for this
-        self.metrics.called(call.command, took_s, steps, status, stdout)
+        self.metrics.called(call.command, took_s, steps, answer.failure)
 
-    def _answered(self, call: Call, network: str | None) -> tuple[bytes, int]:
+    def _send(self, call: Call, answer: Answer) -> None:
+        stdout = answer.stdout.encode("utf-8", "surrogateescape")
+        channel.send_answer(call.connection, stdout, answer.status, self.settings.read_timeout_s)
+
+    def _find_answer(self, call: Call, network: str | None) -> Answer:
         request, host = call.received.request, self.settings.host
         command, environment = call.command, request.environment
         why_not = self._why_not(call, network)
         if why_not:
-            return _busy(why_not, command), 1
+            return _busy(why_not, command)
         path = environment.get("CNI_NETNS", "")
         if path and call.received.netns is None and Path(path).exists():
             if command != Command.DEL:
                 found = f"only the agent finds {path!r}: both must see the same files"
-                return _busy(found, command), 1
+                return _busy(found, command)
             environment = queue.without_unproven_netns(environment, host)
         agency = dispatch.Agency(
             call.received.netns,
@@ -218,27 +222,18 @@ class Calls:
         asks = cluster.asks(host) if command == Command.ADD else ()
         answer = dispatch.answer(environment, request.stdin, host, asks, agency)
         self.leases.forget_if_gone(call.attachment)
-        if command == Command.DEL and answer.status:
-            kept = self._kept(request)
-            if kept:
-                return kept
-        return answer.stdout.encode("utf-8", "surrogateescape"), answer.status
+        cause = answer.failure.cause if answer.failure else None
+        if command == Command.DEL and isinstance(cause, records.UnreadableRecordError):
+            return self._keep(request, cause.message)
+        return answer
 
-    def _kept(self, request: Request) -> tuple[bytes, int] | None:
-        """Keep a DEL whose record cannot be read now, and answer it; None for another's fault."""
-        variables = request.environment
-        container_id, ifname = variables.get("CNI_CONTAINERID", ""), variables.get("CNI_IFNAME", "")
-        try:
-            records.read(self.settings.host, container_id, ifname)
-        except records.UnreadableRecordError as error:
-            fault = self.queue.keep(request)
-            if fault:
-                return _busy(f"{error.message}; nor can the DEL be kept: {fault}"), 1
-            log.event(logging.ERROR, f"a DEL is kept for later: {error.message}")
-            return b"", 0
-        except MachineError:
-            pass
-        return None
+    def _keep(self, request: Request, why: str) -> Answer:
+        """Keep a DEL whose record cannot be read now, and answer it."""
+        fault = self.queue.keep(request)
+        if fault:
+            return _busy(f"{why}; nor can the DEL be kept: {fault}")
+        log.event(logging.ERROR, f"a DEL is kept for later: {why}")
+        return Answer("", 0)
 
     def _why_not(self, call: Call, network: str | None) -> str:
         """Say why an ADD, or STATUS of one, must wait for what is to be undone before it."""
@@ -261,8 +256,6 @@ class Calls:
         return ""
 
 
-def _busy(why: str, command: str = "") -> bytes:
-    is_status = command == Command.STATUS
-    code = ErrorCode.NOT_AVAILABLE if is_status else ErrorCode.TRY_AGAIN_LATER
-    error = CniError(code, f"cannot serve this now: {why}; try again later")
-    return (json.dumps(error_json(CURRENT_VERSION, error)) + "\n").encode()
+def _busy(why: str, command: str = "") -> Answer:
+    kind = UnavailableError if command == Command.STATUS else TryLaterError
+    return dispatch.answer_error(kind(f"cannot serve this now: {why}; try again later"))

@@ -1,6 +1,5 @@
 """The queue of DELs that the shim kept while no agent answered, and how they are made up for."""
 
-import json
 import logging
 import os
 import stat
@@ -104,8 +103,8 @@ class Queue:
             return f"cannot read {str(path)!r}: {error.strerror}"
         environment = without_unproven_netns(request.environment, host)
         answer = dispatch.answer(environment, request.stdin, host, (), Agency(keeper=keeper))
-        if answer.status:
-            return str(json.loads(answer.stdout)["msg"])
+        if answer.failure:
+            return answer.failure.message
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

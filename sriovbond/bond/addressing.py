@@ -45,7 +45,7 @@ def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
     rest = ", ".join(sorted(ipam.keys() - {"type"}))
     if rest:
         text = f"ipam has {rest} and no type; name an IPAM plugin in ipam.type, or leave ipam out"
-        yield Finding("ipam-without-type", Level.WARNING, text)
+        yield Finding(text, rule="ipam-without-type", level=Level.WARNING)
 
 
 def asked_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ from sriovbond.bond.selector import (
     parsed_by,
 )
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
-from sriovbond.errors import ConfigError
+from sriovbond.errors import ConfigError, Fault
 
 DEFAULT_MIIMON_MS = 100
 # at a carrier that comes after the bond one fewer is sent: with 1 none (DECISIONS 21)
@@ -178,7 +178,7 @@ class NetConf(BaseModel):
         return all(link.is_exact for link in self.links)
 
     @property
-    def passed_over(self) -> str:
+    def passed_over(self) -> tuple[Fault, ...]:
         """The keys that nobody here reads, for whoever looks why an ADD was refused."""
         return passed_over(self.unknown_keys)
 
@@ -263,10 +263,10 @@ def parse_config(
     _fill_defaults(reading)
     config = _config(reading, ipam_type, asked_ipv6(raw, cni_args or {}))
     findings = judge(config.situation) if is_understood else ()
-    reading.faults += [str(finding) for finding in findings if finding.level is Level.CONFIG]
-    if reading.faults:
-        told = [*reading.faults, *filter(None, [config.passed_over])]
-        raise ConfigError("cannot use the network configuration: " + "; ".join(told))
+    broken = [finding for finding in findings if finding.level is Level.CONFIG]
+    if reading.faults or broken:
+        every = [*map(Fault, reading.faults), *broken]
+        raise ConfigError.of("cannot use the network configuration", every, config.passed_over)
     warnings = [finding for finding in findings if finding.level in (Level.WARNING, Level.NOTICE)]
     return config.model_copy(update={"warnings": (*reading.warnings, *warnings)})
 

@@ -8,6 +8,7 @@ from typing import Final
 from sriovbond.bond.kinds import whole_number
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.rules import Finding, Level
+from sriovbond.errors import Fault
 
 IGNORED_KEYS = (
     # the specification's own, and those that Multus, flannel and others put into any delegate
@@ -74,17 +75,18 @@ def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
     level = Level.WARNING if is_surely_unread else Level.NOTICE
     for place in places:
         words = "is not known and is passed over; remove it if it was meant for us"
-        yield Finding("unknown-key", level, f"the key {place[:_MOST_CHARACTERS]!r} {words}")
+        text = f"the key {place[:_MOST_CHARACTERS]!r} {words}"
+        yield Finding(text, rule="unknown-key", level=level)
 
 
-def passed_over(places: Sequence[str]) -> str:
+def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
     """Name the keys that are not known, for whoever looks why an ADD was refused."""
     if not places:
-        return ""
+        return ()
     more = len(places) - _MOST_TOLD
-    told = [repr(place[:_MOST_CHARACTERS]) for place in places[:_MOST_TOLD]]
-    told += [f"{more} more"] if more > 0 else []
-    return f"not known and passed over: {', '.join(told)} [unknown-key]"
+    names = [repr(place[:_MOST_CHARACTERS]) for place in places[:_MOST_TOLD]]
+    names += [f"{more} more"] if more > 0 else []
+    return (Fault(f"not known and passed over: {', '.join(names)}", rule="unknown-key"),)
 
 
 def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
@@ -94,7 +96,7 @@ def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
             "cniVersion is missing, which means 0.1.0: its results have no interface and no MAC, "
             'so network-status lacks them; write "cniVersion": "1.0.0"'
         )
-        yield Finding("cni-version-missing", Level.WARNING, text)
+        yield Finding(text, rule="cni-version-missing", level=Level.WARNING)
 
 
 def contradiction(

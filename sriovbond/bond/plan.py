@@ -120,17 +120,13 @@ def refuse(findings: Sequence[Finding], policy: Policy) -> None:
     by_level = {level: [one for one in findings if one.level is level] for level in Level}
     for level, error in ((Level.CONFIG, ConfigError), (Level.REFUSED, RefusedError)):
         if by_level[level]:
-            raise error("cannot build the bond: " + "; ".join(map(str, by_level[level])))
+            raise error.of("cannot build the bond", by_level[level])
     warnings = by_level[Level.WARNING] if policy is Policy.STRICT else []
     passing = [one for one in warnings if one.rule in PASSING]
     if len(passing) < len(warnings):
-        raise RefusedError(
-            "cannot build the bond under `policy: strict`: " + "; ".join(map(str, warnings))
-        )
+        raise RefusedError.of("cannot build the bond under `policy: strict`", warnings)
     if passing:
-        raise TryLaterError(
-            "cannot build the bond under `policy: strict` now: " + "; ".join(map(str, passing))
-        )
+        raise TryLaterError.of("cannot build the bond under `policy: strict` now", passing)
 
 
 def _resolved(setting: Setting, members: Sequence[Member]) -> Setting:

@@ -5,7 +5,7 @@ never overruled, a warning becomes one under `policy: strict`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sriovbond.bond import carrying, redundancy, switching, views
@@ -13,6 +13,7 @@ from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction
 from sriovbond.bond.options import BACKUP, PROBING, BondMode
 from sriovbond.bond.situation import Situation
+from sriovbond.errors import Fault
 
 MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
 MIN_IPV6_MTU = 1280  # RFC 8200; IPV6_MIN_MTU: below it the kernel takes IPv6 off the link
@@ -39,21 +40,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A violated rule, in words."""
+class Finding(Fault):
+    """A violated rule."""
 
-    rule: str
-    level: Level
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.text} [{self.rule}]"
+    level: Level = field(kw_only=True)
 
 
 def judge(situation: Situation, rules: Sequence[Rule] | None = None) -> tuple[Finding, ...]:
     """Return every finding of every rule, in the table's order."""
     return tuple(
-        Finding(rule.id, rule.level, f"{found}; {rule.remedy}")
+        Finding(found, rule.remedy, rule.id, level=rule.level)
         for rule in (RULES if rules is None else rules)
         for found in rule.check(situation)
     )

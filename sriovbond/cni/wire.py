@@ -29,11 +29,7 @@ class CniError(Exception):
         self.details = details
 
 
-def error_json(version: str, error: CniError) -> dict[str, object]:
-    """Return the JSON object that stands for `error` on stdout (SPEC section 5, Error)."""
-    written: dict[str, object] = {
-        "cniVersion": version,
-        "code": int(error.code),
-        "msg": error.msg,
-    }
-    return {**written, "details": error.details} if error.details else written
+def error_json(version: str, code: int, msg: str, details: str = "") -> dict[str, object]:
+    """Return the JSON object that stands for an error on stdout (SPEC section 5, Error)."""
+    written: dict[str, object] = {"cniVersion": version, "code": int(code), "msg": msg}
+    return {**written, "details": details} if details else written

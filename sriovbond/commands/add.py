@@ -20,7 +20,6 @@ from sriovbond.candidates import Lookup
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
-from sriovbond.cni.wire import CniError, ErrorCode
 from sriovbond.commands import keeping
 from sriovbond.commands.configuration import (
     accept,
@@ -29,7 +28,7 @@ from sriovbond.commands.configuration import (
     own_dns,
     refuse_taken_name,
 )
-from sriovbond.errors import DriftError, MachineError, RefusedError
+from sriovbond.errors import DriftError, MachineError, NamespaceError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.kernel.bonding import Handle
@@ -99,9 +98,8 @@ def _seen(
     request: CniRequest, config: NetConf, lookup: Lookup, pod: Namespace, home: Namespace
 ) -> tuple[Seen, PodDevices, Lender]:
     if pod.identity == home.identity and not request.netns_override:
-        raise CniError(
-            ErrorCode.INVALID_NETNS,
-            f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in",
+        raise NamespaceError(
+            f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in"
         )
     seen, found, lender = lookup.gather(config, pod, home)
     for remark in candidates.remarks(found):
@@ -118,7 +116,7 @@ def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -
     plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
     for warning in plan.warnings:
-        log.event(logging.WARNING, warning.text, rule=warning.rule)
+        log.event(logging.WARNING, warning.words, rule=warning.rule)
     for use in candidates.uses_beside(found, plan):
         log.event(logging.WARNING, use, rule="member-used-past-kernel")
     return plan

@@ -5,8 +5,7 @@ from sriovbond.bond import plan as planning
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
-from sriovbond.cni.wire import CniError, ErrorCode
-from sriovbond.errors import DriftError
+from sriovbond.errors import ConfigError, DriftError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, netns
 from sriovbond.kernel.netns import Namespace
@@ -16,9 +15,7 @@ from sriovbond.records import Record
 def check(request: CniRequest, host: Host) -> None:
     """Raise DriftError naming every difference; then let IPAM check its part."""
     if request.prev_result is None:
-        raise CniError(
-            ErrorCode.INVALID_CONFIG, "cannot check without prevResult: the runtime must give it"
-        )
+        raise ConfigError("cannot check without prevResult: the runtime must give it")
     record = records.read(host, request.container_id, request.ifname)
     if record is None or record.plan is None:
         raise DriftError(

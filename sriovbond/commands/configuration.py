@@ -66,6 +66,6 @@ def naming_what_was_passed_over(config: NetConf) -> Iterator[None]:
     try:
         yield
     except SriovbondError as error:
-        if config.passed_over and "[unknown-key]" not in error.message:
-            error.message += f"; {config.passed_over}"
+        if all(fault.rule != "unknown-key" for fault in (*error.faults, *error.hints)):
+            error.hints += config.passed_over
         raise

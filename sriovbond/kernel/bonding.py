@@ -81,7 +81,7 @@ def _send_first(netlink: Netlink, request: Request) -> None:
     try:
         netlink.send(request)
     except KernelError as error:
-        if _NO_DRIVER not in error.message:
+        if _NO_DRIVER not in error.said:
             raise
         raise KernelError(
             f"{error.message}; the kernel has no bonding driver: install the kernel's modules "

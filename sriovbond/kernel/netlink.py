@@ -268,4 +268,5 @@ def _extack(type_: int, flags: int, body: bytes) -> str:
 def _kernel_error(request: Request, code: int, words: str = "") -> KernelError:
     name = errno.errorcode.get(code, str(code))
     said = f": {words}" if words else ""
-    return KernelError(f"cannot {request.doing}: {name} ({os.strerror(code)}){said}", code)
+    message = f"cannot {request.doing}: {name} ({os.strerror(code)}){said}"
+    return KernelError(message, code, said=words)

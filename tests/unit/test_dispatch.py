@@ -15,11 +15,14 @@ from sriovbond.dispatch import CODES, Answer
 from sriovbond.errors import (
     ConfigError,
     DriftError,
+    Fault,
     KernelError,
     MachineError,
+    NamespaceError,
     RefusedError,
     SriovbondError,
     TryLaterError,
+    UnavailableError,
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
@@ -93,6 +96,8 @@ def test_version_is_told_whatever_is_asked(host: Host, given: bytes) -> None:
         (MachineError("why", "more"), 5),
         (KernelError("why", 16, "more"), 103),
         (DriftError("why", "more"), 102),
+        (NamespaceError("why", "more"), 8),
+        (UnavailableError("why", "more"), 50),
         (CniError(ErrorCode.NOT_AVAILABLE, "why", "more"), 50),
     ],
     ids=lambda given: type(given).__name__,
@@ -120,8 +125,25 @@ def test_the_code_of_the_ipam_plugin_is_passed_on_but_for_those_that_mislead(
     assert said["details"] == "range"
 
 
+def test_a_refusal_is_answered_with_its_rule_as_a_fact_and_in_the_words_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = RefusedError(
+        Fault("net1 is there", "rename it", "name-taken"), others=[Fault("two", rule="b-c")]
+    )
+    broken = BrokenHost(run=tmp_path / "run", error=error)
+
+    answer = ask(broken, "GC", **{"cni.dev/valid-attachments": []})
+
+    assert answer.failure
+    assert (answer.failure.rule, answer.failure.cause) == ("name-taken", error)
+    assert error_of(answer)["msg"] == "net1 is there; rename it [name-taken]; two [b-c]"
+    assert "rule=name-taken" in capsys.readouterr().err
+
+
 def test_every_class_of_error_has_a_code() -> None:
-    classes = {one for one in vars(errors).values() if isinstance(one, type)} - {SriovbondError}
+    known = [one for one in vars(errors).values() if isinstance(one, type)]
+    classes = {one for one in known if issubclass(one, SriovbondError)} - {SriovbondError}
 
     assert {kind for kind, _ in CODES} == classes
 

@@ -1,7 +1,5 @@
 """What the agent counts and times, and how it is told to Prometheus; alone knows its library."""
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -17,23 +15,17 @@ from sriovbond.agent.report import series
 from sriovbond.agent.report.pages import Page
 from sriovbond.agent.report.series import Row
 from sriovbond.bond.happenings import Happening, Kind, WatchedBond, WatchedMember
-from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import ErrorCode
+from sriovbond.dispatch import Failure
 from sriovbond.errors import SriovbondError
-from sriovbond.health import PROBES
 
-IDS: Final = frozenset(
-    {rule.id for rule in (*RULES, *FOUND_ELSEWHERE)} | {probe.id for probe in PROBES}
-)
-"""The ids that a message may end with; test_docs has the code keep to them."""
 _OTHER: Final = "other"
 _GO_DEFAULT: Final = 999  # the code of plugins that choose none (libcni, pkg/types)
 _CODES: Final = frozenset(
     {*ErrorCode, *(code for _, code in dispatch.CODES), dispatch.IPAM, dispatch.INTERNAL}
     | {_GO_DEFAULT}
 )
-_ID: Final = re.compile(r"\[([a-z0-9-]+)\]")
 _OUTCOMES: Final = {Kind.REPAIRED: "repaired", Kind.REPAIR_REFUSED: "refused"}
 _COMMANDS: Final = frozenset(Command)
 
@@ -83,16 +75,16 @@ class Metrics:
         command: str,
         seconds: float,
         steps: Mapping[str, float],
-        status: int,
-        stdout: str | bytes,
+        failure: Failure | None = None,
     ) -> None:
         """Count a command and its times, in seconds; `steps` are those that log.timed yields."""
         name = command if command in _COMMANDS else _OTHER
         self._durations.labels(name).observe(seconds)
         for step, took in steps.items():
             self._step_durations.labels(name, step).observe(took)
-        if status:
-            self._errors.labels(name, *_code_and_rule(stdout)).inc()
+        if failure:
+            code = str(int(failure.code)) if failure.code in _CODES else _OTHER
+            self._errors.labels(name, code, failure.rule).inc()
 
     def overrun(self) -> None:
         """Count an overrun of the watch's socket."""
@@ -192,14 +184,3 @@ def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
 def _texts(*given: str) -> tuple[str, ...]:
     """Return them as what UTF-8 can write: one that it cannot would hide all metrics."""
     return tuple(text.encode("utf-8", "replace").decode() for text in given)
-
-
-def _code_and_rule(stdout: str | bytes) -> tuple[str, str]:
-    """Return CNI code and rule id of an error, in no more values than are known."""
-    try:
-        error = json.loads(stdout)
-        code, text = int(error["code"]), str(error["msg"])
-    except (ValueError, KeyError, TypeError):
-        return _OTHER, ""
-    known = [found for found in _ID.findall(text) if found in IDS]
-    return (str(code) if code in _CODES else _OTHER), (known[-1] if known else "")

@@ -203,7 +203,7 @@ def test_a_members_prio_and_queue_are_compared_where_asked_for(
 
 
 def test_a_notice_is_told_and_never_refused() -> None:
-    notice = Finding("some-rule", Level.NOTICE, "this may be meant for others")
+    notice = Finding("this may be meant for others", rule="some-rule", level=Level.NOTICE)
     config = a_netconf(policy="strict").model_copy(update={"warnings": (notice,)})
 
     plan = plan_bond("bond0", config, two_vfs())

@@ -43,9 +43,9 @@ def findings(members: Sequence[Member], keys: dict[str, Any]) -> list[Finding]:
         config = a_netconf(**keys)
     except ConfigError as error:
         return [
-            Finding(rule.id, rule.level, error.message)
-            for rule in RULES
-            if f"[{rule.id}]" in error.message
+            Finding(fault.text, fault.remedy, fault.rule, level=BY_ID[fault.rule].level)
+            for fault in error.faults
+            if fault.rule
         ]
     mtu = config.mtu or min(member.link.mtu for member in members)
     situation = replace(config.situation, members=members, mtu=mtu)
@@ -652,7 +652,7 @@ def test_ids_are_plain_and_unique() -> None:
 def test_a_rule_fires_and_tells_what_was_found_and_what_to_do(case: Case) -> None:
     fired = [one for one in findings(case.members, case.fires) if one.rule == case.rule]
 
-    text = " ".join(one.text for one in fired)
+    text = " ".join(one.words for one in fired)
     assert fired
     assert BY_ID[case.rule].remedy in text
     assert [words for words in case.words if words not in text] == []

@@ -18,7 +18,8 @@ class Refusing(Netlink):
         self._code = code
 
     def send(self, request: Request) -> None:
-        raise KernelError(f"cannot {request.doing}: {self._words}", self._code)
+        message = f"cannot {request.doing}: {self._words}"
+        raise KernelError(message, self._code, said=self._words.rpartition(": ")[2])
 
 
 def test_a_kernel_without_the_bonding_driver_is_told_as_status_does() -> None:

@@ -13,6 +13,8 @@ from sriovbond import __version__, aside
 from sriovbond.agent.report import series
 from sriovbond.agent.report.metrics import Metrics
 from sriovbond.bond.happenings import Kind, WatchedBond
+from sriovbond.cni.wire import ErrorCode
+from sriovbond.dispatch import Failure
 from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
 from tests.support.watched import a_happening, a_subject, a_watched_bond, a_watched_member
@@ -124,7 +126,7 @@ def test_labels_may_hold_any_bytes() -> None:
 def test_a_command_is_timed_as_a_whole_and_by_step() -> None:
     metrics = some_metrics()
 
-    metrics.called("ADD", 0.12, {"look": 0.02, "build": 0.08}, 0, b"{}")
+    metrics.called("ADD", 0.12, {"look": 0.02, "build": 0.08})
 
     found = told(metrics)
     whole, step = "sriovbond_command_duration_seconds", "sriovbond_command_step_duration_seconds"
@@ -137,30 +139,20 @@ def test_a_command_is_timed_as_a_whole_and_by_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stdout", "code", "rule"),
+    ("failure", "code", "rule"),
     [
-        (b'{"code": 101, "msg": "net1 [of pf0]; a [name-taken]"}', "101", "name-taken"),
-        ('{"code": 7, "msg": "a [two-monitors]; b [mtu-too-small]"}', "7", "mtu-too-small"),
-        (
-            b'{"code": 101, "msg": "a [not-in-pod]; x [y] [too-few-members]"}',
-            "101",
-            "too-few-members",
-        ),
-        (b'{"code": 50, "msg": "as user 1 [runs-as-root]"}', "50", "runs-as-root"),
-        (b'{"code": 5, "msg": "a [no-rule-of-ours]"}', "5", ""),
-        (b'{"code": 999, "msg": "of IPAM"}', "999", ""),
-        (b'{"code": 31337, "msg": "of IPAM"}', "other", ""),
-        (b'{"code": [1], "msg": "a"}', "other", ""),
-        (b'["code"]', "other", ""),
-        (b"no JSON", "other", ""),
+        (Failure(101, "a [name-taken]", rule="name-taken"), "101", "name-taken"),
+        (Failure(ErrorCode.INVALID_CONFIG, "a"), "7", ""),
+        (Failure(999, "of IPAM"), "999", ""),
+        (Failure(31337, "of IPAM"), "other", ""),
     ],
 )
-def test_an_error_is_counted_by_code_and_rule_where_they_are_known(
-    stdout: bytes | str, code: str, rule: str
+def test_an_error_is_counted_by_the_code_where_it_is_known_and_by_the_rule(
+    failure: Failure, code: str, rule: str
 ) -> None:
     metrics = some_metrics()
 
-    metrics.called("ADD", 0.1, {}, 1, stdout)
+    metrics.called("ADD", 0.1, {}, failure)
 
     labels = {"command": "ADD", "code": code, "rule": rule}
     assert value(metrics, "sriovbond_command_errors_total", labels) == 1
@@ -170,9 +162,9 @@ def test_commands_that_are_none_share_one_label() -> None:
     metrics = some_metrics()
 
     for command in ("FROB", "", "\udcff"):
-        metrics.called(command, 0.1, {}, 1, b"")
+        metrics.called(command, 0.1, {}, Failure(11, "later"))
 
-    labels = {"command": "other", "code": "other", "rule": ""}
+    labels = {"command": "other", "code": "11", "rule": ""}
     assert value(metrics, "sriovbond_command_errors_total", labels) == 3
 
 
@@ -219,7 +211,7 @@ def test_two_agents_count_each_for_itself() -> None:
 
 def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
     metrics = some_metrics([a_watched_bond()])
-    metrics.called("ADD", 0.1, {"look": 0.1}, 1, b'{"code": 101, "msg": "[name-taken]"}')
+    metrics.called("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
 
     exposed = {
         # the parser's counters lack the ending
