@@ -1,4 +1,4 @@
-"""The docs' reference tables, made from the tables that the plugin itself uses."""
+"""`sriovbond reference`: the docs' tables, made from the tables that the plugin itself uses."""
 
 import ast
 import inspect
@@ -7,7 +7,10 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
+import click
+
 from sriovbond.agent.report.series import ROWS
+from sriovbond.agent.settings import Settings
 from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
@@ -55,9 +58,9 @@ def _options() -> Iterator[str]:
 def _modes(row: Option) -> str:
     if row.effective == ALL:
         return "all"
-    told = ", ".join(mode.value for mode in BondMode if mode in row.effective)
+    names = ", ".join(mode.value for mode in BondMode if mode in row.effective)
     silent = row.modes - row.effective
-    return f"{told} (elsewhere without effect)" if silent else told
+    return f"{names} (elsewhere without effect)" if silent else names
 
 
 def rules() -> str:
@@ -84,8 +87,8 @@ def _switching() -> Iterator[str]:
     yield f"|---|{'---|' * len(Lag)}"
     for mode, row in TABLE.items():
         cells = (row[lag] for lag in Lag)
-        told = (f"{_verdict(cell.rules)} ({cell.source})" for cell in cells)
-        yield f"| `{mode}` | {' | '.join(told)} |"
+        verdicts = (f"{_verdict(cell.rules)} ({cell.source})" for cell in cells)
+        yield f"| `{mode}` | {' | '.join(verdicts)} |"
 
 
 def _verdict(rules: Sequence[str]) -> str:
@@ -111,8 +114,6 @@ def settings() -> str:
 
 
 def _settings() -> Iterator[str]:
-    from sriovbond.agent.settings import Settings  # noqa: PLC0415 - for this table alone
-
     yield "| setting | default | what |"
     yield "|---|---|---|"
     abouts = _attribute_docs(Settings)
@@ -123,7 +124,7 @@ def _settings() -> Iterator[str]:
 
 
 def _attribute_docs(documented: type) -> Mapping[str, str]:
-    """Return the text that stands below each annotated attribute of a class."""
+    """Return the text below each annotated attribute of a class."""
     (tree,) = ast.parse(inspect.getsource(documented)).body
     docs = {}
     for node, after in pairwise(getattr(tree, "body", [])):
@@ -144,3 +145,13 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "settings": settings,
     }
 )
+
+
+@click.command()
+@click.argument("part", type=click.Choice(list(PARTS)))
+def reference(part: str) -> None:
+    """Print a table of the reference as Markdown.
+
+    It is made from the tables that the plugin itself uses.
+    """
+    click.echo(PARTS[part]())

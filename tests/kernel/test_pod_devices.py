@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from sriovbond import records
 from sriovbond.bond.config import parse_config
-from sriovbond.cli import explanation, sriovbond
+from sriovbond.cli import explain, explanation, sriovbond
 from sriovbond.dispatch import REFUSED
 from sriovbond.host import Host
 from tests.support import kubelet as kubelets
@@ -357,7 +357,7 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     pod = replace(given.known.ref, netns=given.pod.path)
 
     told = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
-    explanation.print_json(told)
+    explain.print_json(told)
 
     shown = json.loads(capsys.readouterr().out)
     by_device = {one["device"]: one for one in shown["verdicts"] if one["device"]}
@@ -370,7 +370,7 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
 
     given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
     after = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
-    assert after.outcome[0].startswith("bond0 stands over net1, net2")
+    assert after.outcome[0].startswith("the pod has bond0 over net1, net2")
     assert [one.is_taken for one in after.verdicts if one.subject.device != vf.pci] == [True, True]
 
 

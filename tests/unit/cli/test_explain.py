@@ -15,7 +15,7 @@ from sriovbond import records
 from sriovbond.bond.links import Allocation
 from sriovbond.bond.seen import Unlinked
 from sriovbond.bond.selection import Verdict
-from sriovbond.cli import explanation, sriovbond
+from sriovbond.cli import explain, explanation, sriovbond
 from sriovbond.cli.explanation import Explanation
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
@@ -51,7 +51,7 @@ def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> N
         ('{"plugins": 7}', "plugins: found 7; it must be a list"),
         (
             '{"plugins": [{"type": "sriovbond"}, {"type": "sriovbond"}]}',
-            "has 2 configurations, one is wanted: plugins[0], plugins[1]",
+            "has 2 configurations, where one is needed: plugins[0], plugins[1]",
         ),
         ('{"type": "sriovbond", "mode": 0, "mode": 1}', "'mode' stands twice, as 0 and as 1"),
     ],
@@ -170,7 +170,7 @@ def told(tmp_path: Path) -> Explanation:
 def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explanation) -> None:
     shown = io.StringIO()
 
-    explanation.print_tables(told, Console(file=shown, width=40))
+    explain.print_tables(told, Console(file=shown, width=40))
 
     text = shown.getvalue()
     for words in (
@@ -178,10 +178,10 @@ def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explana
         "taken",
         "not: cannot [userspace-driver]",
         "resource rig.io/pf0, container app",
-        "default/nf2 was given it",
+        "allocated to default/nf2",
         "resource rig.io/pf2, network default/late, details [/x] [bold]",
         "kubelet: kubelet is odd",
-        "not here: kubelet",
+        "not on this node: kubelet",
         "the sources disagree about 0000:01:10.0: resource is rig.io/pf0, says kubelet",
         "cannot bond [that]",
     ):
@@ -189,7 +189,7 @@ def test_tables_have_each_device_statement_problem_and_the_outcome(told: Explana
 
 
 def test_json_has_the_same(told: Explanation, capsys: pytest.CaptureFixture[str]) -> None:
-    explanation.print_json(told)
+    explain.print_json(told)
 
     shown = json.loads(capsys.readouterr().out)
     assert shown["pod"]["name"] == "nf1"

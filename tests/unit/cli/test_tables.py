@@ -1,22 +1,9 @@
-import io
-from dataclasses import replace
-
-from rich.console import Console
 from rich.table import Table
 
 from sriovbond.cli import tables
-from tests.support.builders import a_plan, a_state
+from tests.support.terminal import a_console, printed
 
 LONG = "net1 (VF 0 of pf0, 0000:ab:10.0) " * 8
-
-
-def a_console(width: int = 80) -> Console:
-    return Console(file=io.StringIO(), width=width)
-
-
-def printed(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def test_a_table_wider_than_the_terminal_has_its_cells_whole() -> None:
@@ -54,31 +41,9 @@ def test_what_would_steer_the_terminal_is_escaped() -> None:
     console, table = a_console(), Table("one")
     name = "net\x1b[2J\u202e"
     tables.add_row(table, name)
-    state = a_state(a_plan())
 
     tables.print_table(table, console)
     tables.print_line(name, console)
-    tables.print_bond(replace(state, settings={"primary": name}), console, missing=[name])
 
     assert "\x1b[2J" not in printed(console)
-    assert printed(console).count("net\\u001b[2J\\u202e") == 4
-
-
-def test_a_bond_is_shown_whole_on_a_narrow_terminal() -> None:
-    console = a_console(20)
-    state = a_state(a_plan())
-    member = replace(state.members[0], device="0000:ab:10.0", mac="02:00:00:00:00:ab")
-
-    tables.print_bond(replace(state, members=(member,)), console)
-
-    head, *table = printed(console).splitlines()
-    assert head.startswith(f"{state.name}  {state.mac}  mtu ")
-    assert any({member.name, member.device, member.mac} <= set(row.split()) for row in table)
-
-
-def test_a_member_that_is_missing_is_shown_with_the_reason() -> None:
-    console = a_console(20)
-
-    tables.print_bond(a_state(a_plan()), console, missing=["net2 has no VLAN"])
-
-    assert printed(console).splitlines()[-1] == "degraded: net2 has no VLAN"
+    assert printed(console).count("net\\u001b[2J\\u202e") == 2

@@ -1,0 +1,13 @@
+"""`sriovbond schema`: what a configuration may hold, for editors and for those who check files."""
+
+import json
+
+import click
+
+from sriovbond.bond.schema import json_schema
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON schema of a network configuration."""
+    click.echo(json.dumps(json_schema(), indent=2))

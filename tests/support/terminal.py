@@ -1,0 +1,14 @@
+"""A terminal of a chosen width, and what was printed on it."""
+
+import io
+
+from rich.console import Console
+
+
+def a_console(width: int = 80) -> Console:
+    return Console(file=io.StringIO(), width=width)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
