@@ -57,14 +57,14 @@ def read_registered(file: Path) -> Reading:
     faults = [*data.faults, *(f"{key} is no list" for key in _without_list(registered))]
     if faults:
         return _problem(f"cannot read all of {file}: {some_of(faults)}")
-    return Reading(Source.CHECKPOINT, tuple(_registered(registered)))
+    return Reading(Source.CHECKPOINT, tuple(_list_registered(registered)))
 
 
 def _without_list(registered: Mapping[str, object]) -> Iterator[str]:
     yield from (key for key, ids in registered.items() if not isinstance(ids, list | None))
 
 
-def _registered(registered: Mapping[str, object]) -> Iterator[Statement]:
+def _list_registered(registered: Mapping[str, object]) -> Iterator[Statement]:
     for resource, ids in registered.items():
         for text in ids if isinstance(ids, list) else ():
             device = parse_device_id(text) if isinstance(text, str) else None
@@ -89,14 +89,14 @@ def _tell_apart(entries: list[Fields], uid: str, file: Path) -> Reading:
     claims: list[Claim] = []
     faults: list[str] = []
     for entry in entries:
-        owner, told = entry.plain("PodUID"), list(_statements(entry))
+        owner, of_entry = entry.plain("PodUID"), list(_statements(entry))
         faults += entry.faults or ([] if owner else ["an entry has no PodUID"])
         if owner == uid:
-            statements += told
+            statements += of_entry
         elif owner:
             claims += [
                 Claim(Source.CHECKPOINT, statement.device, f"pod UID {owner}")
-                for statement in told
+                for statement in of_entry
                 if statement.device
             ]
     return Reading(
@@ -110,7 +110,7 @@ def _tell_apart(entries: list[Fields], uid: str, file: Path) -> Reading:
 def _statements(entry: Fields) -> Iterator[Statement]:
     """Tell the entry's devices; none at all if a part of it is wrong."""
     resource, container = entry.plain("ResourceName"), entry.plain("ContainerName")
-    allocated = list(_allocated(entry))
+    allocated = list(_list_allocated(entry))
     for device, numa_node in () if entry.faults else allocated:
         yield Statement(
             Source.CHECKPOINT,
@@ -121,7 +121,7 @@ def _statements(entry: Fields) -> Iterator[Statement]:
         )
 
 
-def _allocated(entry: Fields) -> Iterator[tuple[DeviceId, int | None]]:
+def _list_allocated(entry: Fields) -> Iterator[tuple[DeviceId, int | None]]:
     """Tell devices and NUMA nodes; an id that means no network device is passed over."""
     by_node = entry.members.get("DeviceIDs") or {}
     if isinstance(by_node, list):  # up to Kubernetes 1.19

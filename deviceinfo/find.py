@@ -55,7 +55,7 @@ class Search:
 
     def _ask_kubelet(self) -> None:
         ask = partial(read_pod, self._places.pod_resources, timeout_s=self._timeout_s)
-        self._kubelet = _guarded(Source.KUBELET, ask, self._pod)
+        self._kubelet = _ask_guarded(Source.KUBELET, ask, self._pod)
 
     def conclude(
         self, *handed_in: Reading, if_networks_lack_devices: Sequence[Ask] = ()
@@ -70,12 +70,14 @@ class Search:
         readings = [self._kubelet, *readings]
         tied = tie(readings)
         if tied.lacks_devices:
-            readings += [_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices]
+            readings += [
+                _ask_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices
+            ]
             tied = tie(readings)
         if tied.has_strangers and is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
-            tied = tie([*readings, _guarded(Source.KUBELET, ask, self._pod)])
-        described = _guarded(
+            tied = tie([*readings, _ask_guarded(Source.KUBELET, ask, self._pod)])
+        described = _ask_guarded(
             Source.DEVICE_INFO,
             partial(read_dp_files, self._places.device_info / "dp"),
             tied.allocated,
@@ -84,7 +86,7 @@ class Search:
 
     def _read_files(self) -> Iterator[Reading]:
         places, pod = self._places, self._pod
-        yield _guarded(Source.CHECKPOINT, partial(read_checkpoint, places.checkpoint), pod)
+        yield _ask_guarded(Source.CHECKPOINT, partial(read_checkpoint, places.checkpoint), pod)
         if not pod.container_id:
             return
         by_container: tuple[tuple[Source, Callable[[str], Reading]], ...] = (
@@ -94,7 +96,7 @@ class Search:
             (Source.RESULTS, partial(read_results, places.results)),
         )
         for source, read in by_container:
-            yield _guarded(source, read, pod.container_id)
+            yield _ask_guarded(source, read, pod.container_id)
 
 
 def find_devices(pod: PodRef, places: Places, *handed_in: Reading) -> PodDevices:
@@ -111,12 +113,12 @@ def find_offered(
     """
     ask = partial(read_allocatable, timeout_s=kubelet_timeout_s)
     return (
-        _guarded(Source.KUBELET, ask, places.pod_resources),
-        _guarded(Source.CHECKPOINT, read_registered, places.checkpoint),
+        _ask_guarded(Source.KUBELET, ask, places.pod_resources),
+        _ask_guarded(Source.CHECKPOINT, read_registered, places.checkpoint),
     )
 
 
-def _guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:
+def _ask_guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:
     """Ask; whatever goes wrong is a problem of that source alone."""
     try:
         return ask(about)

@@ -59,7 +59,7 @@ def read_cni_files(folder: Path, container_id: str) -> Reading:
     return _gather(folder, lambda folder_fd: _cni_files(folder, folder_fd, container_id))
 
 
-def read_dp_files(folder: Path, wanted: Iterable[tuple[str, str]]) -> Reading:
+def read_dp_files(folder: Path, allocations: Iterable[tuple[str, str]]) -> Reading:
     """Read what device plugins wrote of devices, given as resource and device id.
 
     The files are `devinfo/dp/<resource>-<device id>-device.json`, each "/" replaced by "-". A
@@ -67,7 +67,7 @@ def read_dp_files(folder: Path, wanted: Iterable[tuple[str, str]]) -> Reading:
     Source: device-info-spec, SPEC.md 1.1.0, section 4.1; getDPDeviceInfoPath of
     network-attachment-definition-client, pkg/utils.
     """
-    pairs = tuple(dict.fromkeys(wanted))
+    pairs = tuple(dict.fromkeys(allocations))
     return _gather(folder, lambda folder_fd: _dp_files(folder, folder_fd, pairs))
 
 
@@ -93,18 +93,18 @@ def parse_info(fields: Fields) -> Statement:
 
 
 def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
-    told: list[Told] = []
+    answers: list[Told] = []
     try:
         with opened_folder(folder) as folder_fd:
-            told += read(folder_fd)
+            answers += read(folder_fd)
     except FileNotFoundError:
         return Reading(Source.DEVICE_INFO, is_absent=True)
     except OSError as error:
-        told.append(f"cannot list {folder}: {error.strerror}")
+        answers.append(f"cannot list {folder}: {error.strerror}")
     return Reading(
         Source.DEVICE_INFO,
-        statements=tuple(one for one in told if isinstance(one, Statement)),
-        problems=tuple(one for one in told if isinstance(one, str)),
+        statements=tuple(answer for answer in answers if isinstance(answer, Statement)),
+        problems=tuple(answer for answer in answers if isinstance(answer, str)),
     )
 
 
@@ -123,50 +123,52 @@ def _cni_files(folder: Path, folder_fd: int, container_id: str) -> Iterator[Told
             continue
         if len(attachment_of) > 1:
             owners = " or ".join(map(repr, attachment_of))
-            yield f"cannot tell whose {_shown(folder, name)} is: it fits container {owners}"
+            yield f"cannot tell whose {_show_path(folder, name)} is: it fits container {owners}"
             continue
         attachment = attachment_of[container_id]
         network = attachment.networks[0] if len(attachment.networks) == 1 else None
-        for told in _read_file(folder, folder_fd, name):
-            if isinstance(told, Statement):
-                yield replace(told, network=network, interface=attachment.ifname)
+        for answer in _read_file(folder, folder_fd, name):
+            if isinstance(answer, Statement):
+                yield replace(answer, network=network, interface=attachment.ifname)
             else:
-                yield told
+                yield answer
 
 
 def _attachment_by_owner(file_name: str) -> dict[str, _Attachment]:
     """Split `<namespace>-<NAD>-<container id>_<ifname>` in every way that it may be meant."""
-    found = {}
+    attachments = {}
     for end in (at for at, char in enumerate(file_name) if char == "_"):
         if not is_ifname(file_name[end + 1 :]):
             continue
         for start in (at for at, char in enumerate(file_name[:end]) if char == "-"):
             owner, networks = file_name[start + 1 : end], possible_networks(file_name[:start])
             if networks and is_container_id(owner):
-                found[owner] = _Attachment(tuple(networks), file_name[end + 1 :])
-    return settle(found)
+                attachments[owner] = _Attachment(tuple(networks), file_name[end + 1 :])
+    return settle(attachments)
 
 
-def _dp_files(folder: Path, folder_fd: int, wanted: tuple[tuple[str, str], ...]) -> Iterator[Told]:
-    for resource, device_id in wanted:
+def _dp_files(
+    folder: Path, folder_fd: int, allocations: tuple[tuple[str, str], ...]
+) -> Iterator[Told]:
+    for resource, device_id in allocations:
         name = f"{resource}-{device_id}-device.json".replace("/", "-")
         if not (name.isascii() and name.isprintable() and len(name) <= _NAME_BYTES):
             yield f"cannot look for device {device_id!r} of {resource!r}: no file has such a name"
             continue
         device = parse_device_id(device_id)
-        for told in _read_file(folder, folder_fd, name):
-            if not isinstance(told, Statement):
-                yield told
-            elif _is_of_another(told, device):
-                yield f"cannot use {_shown(folder, name)}: it describes {told.device}"
+        for answer in _read_file(folder, folder_fd, name):
+            if not isinstance(answer, Statement):
+                yield answer
+            elif _is_of_another(answer, device):
+                yield f"cannot use {_show_path(folder, name)}: it describes {answer.device}"
             else:
-                yield replace(told, resource=resource, device=device or told.device)
+                yield replace(answer, resource=resource, device=device or answer.device)
 
 
-def _is_of_another(told: Statement, device: DeviceId | None) -> bool:
+def _is_of_another(statement: Statement, device: DeviceId | None) -> bool:
     """Compare PCI functions only: a sub-function's file may name the function under it."""
     is_pci = device is not None and device.bus is Bus.PCI
-    return is_pci and told.device is not None and told.device != device
+    return is_pci and statement.device is not None and statement.device != device
 
 
 def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
@@ -175,7 +177,7 @@ def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
     except FileNotFoundError:
         return  # none was written, or a DEL at the same moment
     except UnreadableError as error:
-        yield f"cannot read {_shown(folder, name)}: {error}"
+        yield f"cannot read {_show_path(folder, name)}: {error}"
 
 
 def _parse_kind(kind: Kind, fields: Fields) -> Statement:
@@ -197,6 +199,6 @@ def _parse_kind(kind: Kind, fields: Fields) -> Statement:
     return statement
 
 
-def _shown(folder: Path, name: str) -> str:
+def _show_path(folder: Path, name: str) -> str:
     """Show a path in plain characters: a file name may be any bytes."""
     return ascii(str(folder / name))

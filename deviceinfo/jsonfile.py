@@ -79,11 +79,11 @@ def read_bounded(folder_fd: int, name: str, limit: int) -> bytes:
 
 
 def _read_plain(file_fd: int, size: int) -> bytes:
-    found = os.fstat(file_fd)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.fstat(file_fd)
+    if not stat.S_ISREG(status.st_mode):
         raise UnreadableError("it is not a plain file")
     # One call reads a plain file whole; a buffer for its limit would cost more than the reading.
-    return os.read(file_fd, min(size, max(found.st_size + 1, _LEAST_BYTES)))
+    return os.read(file_fd, min(size, max(status.st_size + 1, _LEAST_BYTES)))
 
 
 def parse_object(content: bytes) -> "Fields":
@@ -221,17 +221,17 @@ class Fields:
             self.blame(key, "a PCI address")
             return None
 
-    def _text_that(self, key: str, is_right: Callable[[str], bool], wanted: str) -> str | None:
+    def _text_that(self, key: str, is_right: Callable[[str], bool], expected: str) -> str | None:
         value = self.text(key)
         if value is None or is_right(value):
             return value
-        self.blame(key, wanted)
+        self.blame(key, expected)
         return None
 
-    def blame(self, key: str, wanted: str) -> None:
+    def blame(self, key: str, expected: str) -> None:
         """Add the fault that a field is not what was wanted."""
-        found = reprlib.repr(self.members.get(key))
-        self.faults.append(f"{self._path}{key} is {found} instead of {wanted}")
+        actual = reprlib.repr(self.members.get(key))
+        self.faults.append(f"{self._path}{key} is {actual} instead of {expected}")
 
 
 def _is_mac(text: str) -> bool:

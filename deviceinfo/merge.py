@@ -34,44 +34,50 @@ class AllocatedDevice:
     @property
     def resource(self) -> str | None:
         """The extended resource by which it was allocated."""
-        return _first(one.resource for one in self.statements)
+        return _first(statement.resource for statement in self.statements)
 
     @property
     def network(self) -> str | None:
         """The NetworkAttachmentDefinition that asked for it."""
-        return _first(one.network for one in self.statements)
+        return _first(statement.network for statement in self.statements)
 
     @property
     def container(self) -> str | None:
         """The container that it was allocated to."""
-        return _first(one.container for one in self.statements)
+        return _first(statement.container for statement in self.statements)
 
     @property
     def interface(self) -> str | None:
         """Its interface in the pod; where it stands counts more than where it was put."""
-        standing = (one.interface for one in self.statements if one.source is Source.NAMESPACE)
-        return _first(standing) or _first(one.interface for one in self.statements)
+        in_namespace = (
+            statement.interface
+            for statement in self.statements
+            if statement.source is Source.NAMESPACE
+        )
+        return _first(in_namespace) or _first(statement.interface for statement in self.statements)
 
     @property
     def administrative_mac(self) -> str | None:
         """The MAC that its PF is known to hold it to."""
-        return _first(one.administrative_mac for one in self.statements)
+        return _first(statement.administrative_mac for statement in self.statements)
 
     @property
     def kind(self) -> Kind:
         """What it is to its user."""
-        return _first(one.kind for one in self.statements) or Kind.PCI
+        return _first(statement.kind for statement in self.statements) or Kind.PCI
 
     @property
     def is_allocated(self) -> bool:
         """True where kubelet or its checkpoint says that the pod was given it."""
-        return any(one.source in _ALLOCATING for one in self.statements)
+        return any(statement.source in _ALLOCATING for statement in self.statements)
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """Who says that the pod was given it."""
-        said = (one.source for one in self.statements if one.source not in _DESCRIBING)
-        return tuple(dict.fromkeys(said))
+        sources = (
+            statement.source for statement in self.statements if statement.source not in _DESCRIBING
+        )
+        return tuple(dict.fromkeys(sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,8 @@ class Disagreement:
     said: tuple[tuple[Source, str], ...]
 
     def __str__(self) -> str:
-        told = "; ".join(f"{value}, says {source}" for source, value in self.said)
-        return f"the sources disagree about {self.about}: {self.field} is {told}"
+        per_source = "; ".join(f"{value}, says {source}" for source, value in self.said)
+        return f"the sources disagree about {self.about}: {self.field} is {per_source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class PodDevices:
     @property
     def is_told(self) -> bool:
         """True where some source says what the pod was given."""
-        return any(one.sources for one in self.devices)
+        return any(device.sources for device in self.devices)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -112,11 +118,11 @@ class PodDevices:
         """Tell that kubelet gave the device to other pods only, whatever others say of it."""
         if not device.claims or device.is_allocated:
             return False
-        return any(is_answered(one) for one in self.readings)
+        return any(is_answered(reading) for reading in self.readings)
 
     def get(self, address: str) -> AllocatedDevice | None:
         """Return the device at the address."""
-        return next((one for one in self.devices if one.id.address == address), None)
+        return next((device for device in self.devices if device.id.address == address), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,62 +130,78 @@ class Tied:
     """What the sources said, each statement with its device where any of them names one."""
 
     readings: tuple[Reading, ...]
-    told: tuple[Statement, ...]
+    with_device: tuple[Statement, ...]
     loose: tuple[Statement, ...]
 
     @property
     def allocated(self) -> list[tuple[str, str]]:
         """Resource and device id of each allocation."""
-        given = {(one.resource, str(one.device)) for one in self.told if one.resource}
-        return sorted((resource, device) for resource, device in given if resource)
+        allocations = {
+            (statement.resource, str(statement.device))
+            for statement in self.with_device
+            if statement.resource
+        }
+        return sorted((resource, device) for resource, device in allocations if resource)
 
     @property
     def lacks_devices(self) -> bool:
         """True where a network has a resource, and nobody names its device."""
-        return any(one.resource and not one.kind for one in self.loose)
+        return any(statement.resource and not statement.kind for statement in self.loose)
 
     @property
     def has_strangers(self) -> bool:
         """True where there is a device of which kubelet says neither that it is ours nor whose."""
-        known = {one.device for one in self.told if one.source in _ALLOCATING}
-        known |= {claim.device for reading in self.readings for claim in reading.claims}
-        return any(one.device not in known for one in self.told)
+        known_devices = {
+            statement.device for statement in self.with_device if statement.source in _ALLOCATING
+        }
+        known_devices |= {claim.device for reading in self.readings for claim in reading.claims}
+        return any(statement.device not in known_devices for statement in self.with_device)
 
 
 def tie(readings: Sequence[Reading]) -> Tied:
     """Bring together who speaks of a device and who of a network or an interface."""
-    settled = _settled(readings)
-    told, loose = _joined([one for reading in settled for one in reading.statements])
-    return Tied(tuple(settled), tuple(told), tuple(loose))
+    settled = _settle_owners(readings)
+    with_device, loose = _join_devices(
+        [statement for reading in settled for statement in reading.statements]
+    )
+    return Tied(tuple(settled), tuple(with_device), tuple(loose))
 
 
 def merge(
     pod: PodRef, tied: Tied, described: Reading, look: Callable[[DeviceId], Device | None]
 ) -> PodDevices:
     """Return the devices; `described` says more of those that are tied, `look` asks sysfs."""
-    told = [*tied.told, *(one for one in described.statements if one.device)]
+    statements = [
+        *tied.with_device,
+        *(statement for statement in described.statements if statement.device),
+    ]
     claims = [claim for reading in tied.readings for claim in reading.claims]
     devices = tuple(
-        _device(id_, look(id_), [one for one in told if one.device == id_], claims)
-        for id_ in sorted({one.device for one in told if one.device})
+        _device(
+            id_,
+            look(id_),
+            [statement for statement in statements if statement.device == id_],
+            claims,
+        )
+        for id_ in sorted({statement.device for statement in statements if statement.device})
     )
     return PodDevices(
         pod=pod,
         devices=devices,
         loose=tied.loose,
-        networks=next((one.networks for one in tied.readings if one.networks), ()),
+        networks=next((reading.networks for reading in tied.readings if reading.networks), ()),
         disagreements=tuple(_disagreements(devices, tied.readings)),
         readings=(*tied.readings, described),
     )
 
 
 def _device(
-    id_: DeviceId, device: Device | None, told: Sequence[Statement], claims: Sequence[Claim]
+    id_: DeviceId, device: Device | None, by_sources: Sequence[Statement], claims: Sequence[Claim]
 ) -> AllocatedDevice:
-    statements = [*told, *([_of_sysfs(device)] if device else [])]
+    statements = [*by_sources, *([_of_sysfs(device)] if device else [])]
     order = list(Source)
-    statements.sort(key=lambda one: order.index(one.source))
-    own_claims = tuple(one for one in claims if one.device == id_)
+    statements.sort(key=lambda statement: order.index(statement.source))
+    own_claims = tuple(claim for claim in claims if claim.device == id_)
     return AllocatedDevice(id_, device, tuple(statements), own_claims)
 
 
@@ -195,65 +217,99 @@ def _of_sysfs(device: Device) -> Statement:
     )
 
 
-def _settled(readings: Sequence[Reading]) -> list[Reading]:
+def _settle_owners(readings: Sequence[Reading]) -> list[Reading]:
     """Leave out what the kubelet says of another pod of this name, where the checkpoint can tell.
 
     Pods of one name are told apart by the UID, which only the checkpoint has.
     """
-    kept = next(
-        (one for one in readings if one.source is Source.CHECKPOINT and one.statements), None
+    checkpoint = next(
+        (
+            reading
+            for reading in readings
+            if reading.source is Source.CHECKPOINT and reading.statements
+        ),
+        None,
     )
-    if kept is None:
+    if checkpoint is None:
         return list(readings)
-    ours = {one.device for one in kept.statements}
-    theirs = {claim.device for claim in kept.claims} - ours
+    ours = {statement.device for statement in checkpoint.statements}
+    theirs = {claim.device for claim in checkpoint.claims} - ours
     return [
-        replace(one, statements=tuple(said for said in one.statements if said.device not in theirs))
-        if one.is_ambiguous
-        else one
-        for one in readings
+        replace(
+            reading,
+            statements=tuple(
+                statement for statement in reading.statements if statement.device not in theirs
+            ),
+        )
+        if reading.is_ambiguous
+        else reading
+        for reading in readings
     ]
 
 
-def _joined(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
+def _join_devices(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
     """Give statements on an interface or a network their device; return also the loose ones."""
-    told = [one for one in statements if one.device]
+    with_device = [statement for statement in statements if statement.device]
     loose = []
-    for one in statements:
-        if one.device:
+    for statement in statements:
+        if statement.device:
             continue
         device = _only(
-            {other.device for other in told if one.interface and other.interface == one.interface}
-        ) or _only({other.device for other in told if one.network and other.network == one.network})
+            {
+                other.device
+                for other in with_device
+                if statement.interface and other.interface == statement.interface
+            }
+        ) or _only(
+            {
+                other.device
+                for other in with_device
+                if statement.network and other.network == statement.network
+            }
+        )
         if device:
-            told.append(replace(one, device=device))
+            with_device.append(replace(statement, device=device))
         else:
-            loose.append(one)
-    return _by_order(told, loose)
+            loose.append(statement)
+    return _by_order(with_device, loose)
 
 
 def _by_order(
-    told: list[Statement], loose: list[Statement]
+    with_device: list[Statement], loose: list[Statement]
 ) -> tuple[list[Statement], list[Statement]]:
     """Tie a network that names only its resource to its device, as Multus would.
 
     Multus gives the networks of one resource its devices in the order of the ids' texts
     (SortDeviceIDs, pkg/types/types.go).
     """
-    for resource in {one.resource for one in loose if one.resource}:
-        given = {one.device for one in told if one.resource == resource and one.device}
-        taken = {one.device for one in told if one.network and one.device in given}
-        free = sorted(given - taken, key=str)
-        networks = [one for one in loose if one.resource == resource]
+    for resource in {statement.resource for statement in loose if statement.resource}:
+        of_resource = {
+            statement.device
+            for statement in with_device
+            if statement.resource == resource and statement.device
+        }
+        in_use = {
+            statement.device
+            for statement in with_device
+            if statement.network and statement.device in of_resource
+        }
+        free = sorted(of_resource - in_use, key=str)
+        networks = [statement for statement in loose if statement.resource == resource]
         if len(free) == len(networks):
-            told += [replace(one, device=to) for one, to in zip(networks, free, strict=True)]
-    tied = {(one.source, one.network, one.interface) for one in told}
-    rest = [one for one in loose if (one.source, one.network, one.interface) not in tied]
-    return told, rest
+            with_device += [
+                replace(statement, device=to) for statement, to in zip(networks, free, strict=True)
+            ]
+    tied = {(statement.source, statement.network, statement.interface) for statement in with_device}
+    rest = [
+        statement
+        for statement in loose
+        if (statement.source, statement.network, statement.interface) not in tied
+    ]
+    return with_device, rest
 
 
-def _only(found: set[DeviceId | None]) -> DeviceId | None:
-    return next(iter(found)) if len(found) == 1 else None
+def _only(devices: set[DeviceId | None]) -> DeviceId | None:
+    return next(iter(devices)) if len(devices) == 1 else None
 
 
 def _disagreements(
@@ -265,37 +321,39 @@ def _disagreements(
         yield from _unknown_to(device, readings)
     by_interface: dict[str, list[tuple[Source, str]]] = {}
     for device in devices:
-        for one in device.statements:
-            if one.interface:
-                by_interface.setdefault(one.interface, []).append((one.source, str(device.id)))
-    for interface, said in by_interface.items():
-        yield from _contradictions(interface, "its device", said)
+        for statement in device.statements:
+            if statement.interface:
+                by_interface.setdefault(statement.interface, []).append(
+                    (statement.source, str(device.id))
+                )
+    for interface, answers in by_interface.items():
+        yield from _contradictions(interface, "its device", answers)
 
 
 def _values(statements: Sequence[Statement], field: str) -> list[tuple[Source, str]]:
     """Return what each source says, without what it says in another way of the same thing."""
-    said = [(one.source, getattr(one, field)) for one in statements]
-    given = [(source, str(value)) for source, value in said if value is not None]
+    values = [(statement.source, getattr(statement, field)) for statement in statements]
+    answers = [(source, str(value)) for source, value in values if value is not None]
     if field == "resource":  # a device of DRA has a claim, and the driver's resource name
-        return [one for one in given if not one[1].startswith(_CLAIM_OF_DRA)]
-    if field == "network" and any("/" in value for _, value in given):
+        return [answer for answer in answers if not answer[1].startswith(_CLAIM_OF_DRA)]
+    if field == "network" and any("/" in value for _, value in answers):
         # libcni's results know a network by the name in its configuration, which may be any
-        return [one for one in given if "/" in one[1]]
-    return given
+        return [answer for answer in answers if "/" in answer[1]]
+    return answers
 
 
 def _contradictions(
-    about: object, field: str, said: Sequence[tuple[Source, str]]
+    about: object, field: str, answers: Sequence[tuple[Source, str]]
 ) -> Iterator[Disagreement]:
-    if len(said) < 2:  # noqa: PLR2004 - it takes two
+    if len(answers) < 2:  # noqa: PLR2004 - it takes two
         return
-    told = tuple(dict.fromkeys(said))
+    distinct = tuple(dict.fromkeys(answers))
     by_source: dict[Source, set[str]] = {}
-    for source, value in told:
+    for source, value in distinct:
         by_source.setdefault(source, set()).add(value)
     # one source may name several: the containers of a pod, the ports of a device
-    if any(not one & other for one, other in combinations(by_source.values(), 2)):
-        yield Disagreement(str(about), field, told)
+    if any(not values & other for values, other in combinations(by_source.values(), 2)):
+        yield Disagreement(str(about), field, distinct)
 
 
 def is_answered(reading: Reading) -> bool:
@@ -314,8 +372,8 @@ def _unknown_to(device: AllocatedDevice, readings: Sequence[Reading]) -> Iterato
         knows_all = reading.source in _ALLOCATING and is_answered(reading)
         if not knows_all or reading.source in sources:
             continue
-        said = ((sources[0], "the pod's"), (reading.source, "not the pod's"))
-        yield Disagreement(str(device.id), "it", said)
+        answers = ((sources[0], "the pod's"), (reading.source, "not the pod's"))
+        yield Disagreement(str(device.id), "it", answers)
 
 
 def _first(values: Iterable[T | None]) -> T | None:

@@ -27,14 +27,14 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     require_container_id(container_id, folder)
     file = folder / container_id
     try:
-        whole = parse_list(read_path(file, _FILE_BYTES), "delegates")
+        scratch = parse_list(read_path(file, _FILE_BYTES), "delegates")
     except FileNotFoundError:
         return Reading(Source.MULTUS, is_absent=True)
     except UnreadableError as error:
         return Reading(Source.MULTUS, problems=(f"cannot read {file}: {error}",))
-    delegates = whole.objects("delegates")
+    delegates = scratch.objects("delegates")
     requests = [_parse_delegate(delegate) for delegate in delegates]
-    faults = [fault for fields in (whole, *delegates) for fault in fields.faults]
+    faults = [fault for fields in (scratch, *delegates) for fault in fields.faults]
     return Reading(
         Source.MULTUS,
         statements=tuple(
@@ -47,10 +47,10 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     )
 
 
-def given_device(config: Fields) -> DeviceId | None:
+def parse_given_device(config: Fields) -> DeviceId | None:
     """Return the device that Multus, or the author, wrote into a plugin's configuration."""
-    given = (config.members.get(key) for key in ("deviceID", "pciBusID"))
-    devices = (parse_device_id(text) for text in given if isinstance(text, str))
+    device_ids = (config.members.get(key) for key in ("deviceID", "pciBusID"))
+    devices = (parse_device_id(text) for text in device_ids if isinstance(text, str))
     return next(filter(None, devices), None)
 
 
@@ -62,16 +62,16 @@ def first_plugin(config: Fields) -> Fields:
 
 def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
     """Parse one network; None, and faults, where a part of it is wrong."""
-    whole = delegate.packed("Bytes")
-    config = first_plugin(whole)
+    net_config = delegate.packed("Bytes")
+    config = first_plugin(net_config)
     network = delegate.plain("Name")
     request = NetworkRequest(
         network=network or "",
         interface=delegate.ifname("ifnameRequest") or "",
         plugin=config.plain("type") or "",
         resource=delegate.plain("resourceName"),
-        device=parse_device_id(delegate.text("deviceID") or "") or given_device(config),
-        config=dict(whole.members),
+        device=parse_device_id(delegate.text("deviceID") or "") or parse_given_device(config),
+        config=dict(net_config.members),
     )
     if config.faults is not delegate.faults:
         delegate.faults += config.faults
@@ -82,11 +82,11 @@ def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
 
 def _statement(request: NetworkRequest, index: int) -> Statement:
     """State the device of the network at this place among all, which gives the interface."""
-    given = f"net{index}" if index else None
+    default_name = f"net{index}" if index else None
     return Statement(
         Source.MULTUS,
         device=request.device,
         resource=request.resource,
         network=request.network,
-        interface=request.interface or given,
+        interface=request.interface or default_name,
     )

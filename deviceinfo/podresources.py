@@ -81,13 +81,13 @@ def read_pod(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading:
     """
 
     def answer(kubelet: _Kubelet) -> Reading:
-        ours, others = kubelet.find(pod)
+        ours, other_entries = kubelet.find(pod)
         if not ours:
             raise _UnansweredError("it knows no such pod")
         reader = _Reader(kubelet.deadline)
         statements = reader.statements(ours)
         devices = {statement.device for statement in statements}
-        claims = _Reader(kubelet.deadline).claims(others)
+        claims = _Reader(kubelet.deadline).claims(other_entries)
         return Reading(
             Source.KUBELET,
             statements=statements,
@@ -109,11 +109,11 @@ def read_claims(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading
     """
 
     def answer(kubelet: _Kubelet) -> Reading:
-        ours, others = kubelet.list_by_owner(pod)
+        ours, other_entries = kubelet.list_by_owner(pod)
         reader = _Reader(kubelet.deadline)
         return Reading(
             Source.KUBELET,
-            claims=reader.claims(others),
+            claims=reader.claims(other_entries),
             problems=tuple(reader.faults),
             is_ambiguous=len(ours) > 1,
         )
@@ -130,10 +130,10 @@ def read_allocatable(socket: Path, *, timeout_s: float = 2.0) -> Reading:
 
     def answer(kubelet: _Kubelet) -> Reading:
         reader = _Reader(kubelet.deadline)
-        statements = reader.statements([kubelet.offered()])
+        statements = reader.statements([kubelet.list_offered()])
         return Reading(Source.KUBELET, statements=statements, problems=tuple(reader.faults))
 
-    return _answered(socket, "its device plugins", timeout_s, answer)
+    return _call_kubelet(socket, "its device plugins", timeout_s, answer)
 
 
 class _UnansweredError(Exception):
@@ -144,7 +144,7 @@ class _CallError(_UnansweredError):
     """A call ended with another code than OK."""
 
     def __init__(self, code: str, details: str) -> None:
-        super().__init__(f"{code}, {_quoted(details)}")
+        super().__init__(f"{code}, {_quote(details)}")
         self.code = code
 
 
@@ -153,16 +153,16 @@ def _ask(
 ) -> Reading:
     about = f"pod {_printable(str(pod))}"
     if not (_is_name(pod.name) and _is_name(pod.namespace)):
-        found = "kubelet knows pods by name and namespace, and one of these is missing or no name"
-        return Reading(Source.KUBELET, problems=(f"{_asking(socket, about)}: {found}",))
-    return _answered(socket, about, timeout_s, answer)
+        fault = "kubelet knows pods by name and namespace, and one of these is missing or no name"
+        return Reading(Source.KUBELET, problems=(f"{_describe_question(socket, about)}: {fault}",))
+    return _call_kubelet(socket, about, timeout_s, answer)
 
 
-def _asking(socket: Path, about: str) -> str:
-    return f"cannot ask kubelet on {_quoted(str(socket))} about {about}"
+def _describe_question(socket: Path, about: str) -> str:
+    return f"cannot ask kubelet on {_quote(str(socket))} about {about}"
 
 
-def _answered(
+def _call_kubelet(
     socket: Path, about: str, timeout_s: float, answer: "Callable[[_Kubelet], Reading]"
 ) -> Reading:
     try:
@@ -171,7 +171,7 @@ def _answered(
     except FileNotFoundError:
         return Reading(Source.KUBELET, is_absent=True)
     except _UnansweredError as error:
-        return Reading(Source.KUBELET, problems=(f"{_asking(socket, about)}: {error}",))
+        return Reading(Source.KUBELET, problems=(f"{_describe_question(socket, about)}: {error}",))
 
 
 @contextmanager
@@ -188,12 +188,12 @@ def _held(socket: Path) -> Iterator[int]:
     except (OSError, ValueError) as error:
         raise _UnansweredError(getattr(error, "strerror", None) or str(error)) from error
     try:
-        found = os.fstat(socket_fd)
-        if not stat.S_ISSOCK(found.st_mode):
+        status = os.fstat(socket_fd)
+        if not stat.S_ISSOCK(status.st_mode):
             raise _UnansweredError("it is not a socket")
-        if found.st_uid not in {0, os.geteuid()}:
+        if status.st_uid not in {0, os.geteuid()}:
             raise _UnansweredError(
-                f"it belongs to user {found.st_uid}, and kubelet's to root; look who made it"
+                f"it belongs to user {status.st_uid}, and kubelet's to root; look who made it"
             )
         yield socket_fd
     finally:
@@ -234,7 +234,7 @@ class _Deadline:
         self._timeout_s = timeout_s
         self._end_s = time.monotonic() + timeout_s
 
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         return max(0.0, self._end_s - time.monotonic())
 
     def during(self, items: "Iterable[_Item]") -> "Iterator[_Item]":
@@ -269,12 +269,12 @@ class _Kubelet:
         response = messages.ListPodResourcesResponse()
         self._call("List", messages.ListPodResourcesRequest(), response)
         ours: _Entries = []
-        others: _Entries = []
+        other_entries: _Entries = []
         for entry in self.deadline.during(response.pod_resources):
-            (ours if _is_of(entry, pod) else others).append(entry)
-        return ours, others
+            (ours if _is_of(entry, pod) else other_entries).append(entry)
+        return ours, other_entries
 
-    def offered(self) -> "messages.PodResources":
+    def list_offered(self) -> "messages.PodResources":
         """Return what device plugins offer, as if it were one pod's."""
         from deviceinfo import podresources_pb2 as messages
 
@@ -302,7 +302,7 @@ class _Kubelet:
         path = f"/v1.PodResourcesLister/{method}"
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
-            content = call(request.SerializeToString(), timeout=self.deadline.left_s())
+            content = call(request.SerializeToString(), timeout=self.deadline.remaining_s())
             response.ParseFromString(content)
         except grpc.RpcError as error:
             details = (error.details() or "").replace(self._target, "it")
@@ -322,7 +322,7 @@ class _Reader:
         """Make one for each device: the containers of a pod may share a claim."""
         statements: dict[DeviceId, Statement] = {}
         for entry in entries:
-            for device, statement in self._given(entry):
+            for device, statement in self._read_given(entry):
                 statements.setdefault(device, statement)
         return tuple(statements.values())
 
@@ -331,11 +331,11 @@ class _Reader:
         claims = (
             Claim(Source.KUBELET, device, _owner(entry))
             for entry in entries
-            for device, _ in self._given(entry)
+            for device, _ in self._read_given(entry)
         )
         return tuple(dict.fromkeys(claims))
 
-    def _given(self, entry: "messages.PodResources") -> Iterator[tuple[DeviceId, Statement]]:
+    def _read_given(self, entry: "messages.PodResources") -> Iterator[tuple[DeviceId, Statement]]:
         during = self._deadline.during
         for container in during(entry.containers):
             name = _printable(container.name) or None
@@ -344,12 +344,14 @@ class _Reader:
                 node = _numa_node(allotted.topology)
                 for device_id in during(allotted.device_ids):
                     if device := self._device(device_id):
-                        said = Statement(Source.KUBELET, device, resource, name, numa_node=node)
-                        yield device, said
+                        statement = Statement(
+                            Source.KUBELET, device, resource, name, numa_node=node
+                        )
+                        yield device, statement
             for claim in during(container.dynamic_resources):
                 resource = _printable(f"claim {claim.claim_namespace}/{claim.claim_name}")
                 for claimed in during(claim.claim_resources):
-                    if device := self._claimed_device(claimed):
+                    if device := self._parse_claimed(claimed):
                         yield device, Statement(Source.KUBELET, device, resource, name)
 
     def _device(self, device_id: str) -> DeviceId | None:
@@ -359,7 +361,7 @@ class _Reader:
         self._blame(device_id, "is no id of a device")
         return None
 
-    def _claimed_device(self, claimed: "messages.ClaimResource") -> DeviceId | None:
+    def _parse_claimed(self, claimed: "messages.ClaimResource") -> DeviceId | None:
         """Return what a DRA driver's name means; each driver makes its own names."""
         name = claimed.device_name
         device = parse_dra_name(name) or parse_device_id(name)
@@ -367,9 +369,9 @@ class _Reader:
             self._blame(name, f"of {_SRIOV_DRIVER} is no PCI address")
         return device
 
-    def _blame(self, text: str, found: str) -> None:
+    def _blame(self, text: str, fault: str) -> None:
         if len(self.faults) < _FAULTS:
-            self.faults.append(f"kubelet's answer: device {_quoted(text)} {found}")
+            self.faults.append(f"kubelet's answer: device {_quote(text)} {fault}")
 
 
 def _is_of(entry: "messages.PodResources", pod: PodRef) -> bool:
@@ -392,8 +394,8 @@ def _is_name(text: str) -> bool:
 
 def _printable(text: str) -> str:
     """Return the text, quoted where it may spoil a line."""
-    return text if text.isprintable() and len(text) <= _TEXT_CHARS else _quoted(text)
+    return text if text.isprintable() and len(text) <= _TEXT_CHARS else _quote(text)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}...")

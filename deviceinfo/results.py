@@ -19,7 +19,7 @@ from deviceinfo.jsonfile import (
     read_bounded,
     some_of,
 )
-from deviceinfo.multus import first_plugin, given_device
+from deviceinfo.multus import first_plugin, parse_given_device
 from deviceinfo.statement import PodRef, Reading, Source, Statement
 
 _FILE_BYTES: Final = 4 << 20  # containerd keeps the pod's annotations in it: up to 256 KiB, escaped
@@ -60,13 +60,15 @@ def read_results(folders: Sequence[Path], container_id: str) -> Reading:
         require_container_id(container_id, folder)
         earlier = {attachment.own.interface for attachment in attachments}
         try:
-            told = list(_read_folder(folder, container_id))
+            entries = list(_read_folder(folder, container_id))
         except FileNotFoundError:
             continue
         is_absent = False
-        problems += [one for one in told if isinstance(one, str)]
+        problems += [entry for entry in entries if isinstance(entry, str)]
         attachments += [
-            one for one in told if isinstance(one, _Attachment) and one.own.interface not in earlier
+            entry
+            for entry in entries
+            if isinstance(entry, _Attachment) and entry.own.interface not in earlier
         ]
     return Reading(
         Source.RESULTS,
@@ -82,15 +84,15 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
     A cache outlives its container where DEL was lost, so a namespace may be gone. What cannot be
     read is passed over: it answers no question.
     """
-    found: dict[str, _Dated] = {}
+    sandboxes: dict[str, _Dated] = {}
     for folder in folders:
         try:
             with opened_folder(folder) as folder_fd:
-                for dated in _read_sandboxes(folder_fd, found.keys()):
-                    found.setdefault(dated.pod.container_id, dated)
+                for dated in _read_sandboxes(folder_fd, sandboxes.keys()):
+                    sandboxes.setdefault(dated.pod.container_id, dated)
         except OSError:
             continue
-    newest = sorted(found.values(), key=attrgetter("written_ns"), reverse=True)
+    newest = sorted(sandboxes.values(), key=attrgetter("written_ns"), reverse=True)
     return tuple(Sandbox(dated.pod) for dated in newest[:_SANDBOXES])
 
 
@@ -105,8 +107,8 @@ class _Attachment:
 def _statements(attachments: Sequence[_Attachment]) -> Iterator[Statement]:
     named = {attachment.own.interface for attachment in attachments}
     yield from (attachment.own for attachment in attachments)
-    others = (other for attachment in attachments for other in attachment.others)
-    yield from dict.fromkeys(other for other in others if other.interface not in named)
+    other_statements = (other for attachment in attachments for other in attachment.others)
+    yield from dict.fromkeys(other for other in other_statements if other.interface not in named)
 
 
 def _read_folder(folder: Path, container_id: str) -> Iterator[_Attachment | str]:
@@ -153,11 +155,11 @@ def _parse_attachment(fields: Fields) -> _Attachment:
     ifname, network = fields.ifname("ifName"), _network(fields)
     if not (ifname and network) and not fields.faults:
         fields.faults.append("ifName or networkName is missing")
-    given = given_device(fields.section("capabilityArgs")) or given_device(
+    configured_device = parse_given_device(fields.section("capabilityArgs")) or parse_given_device(
         first_plugin(fields.packed("config"))
     )
-    own = Statement(Source.RESULTS, device=given, network=network, interface=ifname)
-    others = []
+    own = Statement(Source.RESULTS, device=configured_device, network=network, interface=ifname)
+    other_statements = []
     for interface in fields.section("result").objects("interfaces"):
         is_on_host = not interface.text("sandbox")
         if is_on_host and not interface.faults:
@@ -166,10 +168,10 @@ def _parse_attachment(fields: Fields) -> _Attachment:
         name, mac = interface.ifname("name"), interface.mac("mac")
         fields.faults += interface.faults
         if name == ifname:
-            own = replace(own, mac=mac, device=given or device)
+            own = replace(own, mac=mac, device=configured_device or device)
         elif name:
-            others.append(replace(own, device=device, interface=name, mac=mac))
-    return _Attachment(own, tuple(others))
+            other_statements.append(replace(own, device=device, interface=name, mac=mac))
+    return _Attachment(own, tuple(other_statements))
 
 
 def _network(fields: Fields) -> str | None:
@@ -188,13 +190,13 @@ def _network(fields: Fields) -> str | None:
 
 def _cni_args(fields: Fields) -> dict[str, str]:
     """Read CNI_ARGS; of a key that is there twice, the last value counts, as in plugins."""
-    found = {}
+    args = {}
     pairs = fields.members.get("cniArgs")
     for pair in pairs if isinstance(pairs, list) else ():
         match pair:
             case [str(key), str(value)] if value and value.isprintable():
-                found[key] = value
-    return found
+                args[key] = value
+    return args
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class _Dated:
     written_ns: int
 
 
-def _read_sandboxes(folder_fd: int, known: Container[str]) -> Iterator[_Dated]:
+def _read_sandboxes(folder_fd: int, known_ids: Container[str]) -> Iterator[_Dated]:
     """Read one file of each container that is not known yet, of the newest ones only."""
     names_of: dict[str, list[str]] = {}
     for name in _names_with("-", folder_fd):
@@ -212,7 +214,7 @@ def _read_sandboxes(folder_fd: int, known: Container[str]) -> Iterator[_Dated]:
     groups = [
         (written_ns, names)
         for container_id, names in names_of.items()
-        if container_id not in known and (written_ns := _written_ns(folder_fd, names[0]))
+        if container_id not in known_ids and (written_ns := _read_mtime_ns(folder_fd, names[0]))
     ]
     for written_ns, names in sorted(groups, reverse=True)[:_SANDBOXES]:
         pods = (_read_pod(folder_fd, name) for name in names)
@@ -221,7 +223,7 @@ def _read_sandboxes(folder_fd: int, known: Container[str]) -> Iterator[_Dated]:
             yield _Dated(pod, written_ns)
 
 
-def _written_ns(folder_fd: int, name: str) -> int:
+def _read_mtime_ns(folder_fd: int, name: str) -> int:
     """Return when the file was written last, 0 if it is gone."""
     try:
         return os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mtime_ns

@@ -110,27 +110,27 @@ class _Search:
             except FileNotFoundError:
                 continue  # a DEL at the same moment
             except UnreadableError as error:
-                self._problems.append(f"cannot read {self._shown(name)}: {error}")
+                self._problems.append(f"cannot read {self._show_path(name)}: {error}")
             else:
                 (self._sure if len(ifname_of) == 1 else self._doubtful).append(entry)
 
     def conclude(self, netns: str | None) -> CacheReading:
-        ours = netns or self._undoubted_netns()
-        found = list(self._sure)
+        ours = netns or self._find_netns()
+        entries = list(self._sure)
         for entry in self._doubtful:
             if ours is None or entry.netns is None:
                 self._problems.append(self._doubt(entry))
             elif entry.netns == ours:
-                found.append(entry)
-        found.sort(key=lambda entry: entry.ifname)
-        return CacheReading(tuple(found), tuple(self._problems))
+                entries.append(entry)
+        entries.sort(key=lambda entry: entry.ifname)
+        return CacheReading(tuple(entries), tuple(self._problems))
 
-    def _undoubted_netns(self) -> str | None:
+    def _find_netns(self) -> str | None:
         """All of a container's devices are in one namespace; two mean that an entry is stale."""
         seen = {entry.netns for entry in self._sure if entry.netns}
         return seen.pop() if len(seen) == 1 else None
 
-    def _shown(self, name: str) -> str:
+    def _show_path(self, name: str) -> str:
         """Show a path in plain characters: a file name may be any bytes."""
         return ascii(str(self._folder / name))
 
@@ -138,8 +138,9 @@ class _Search:
         name = f"{self._container_id}-{entry.ifname}"
         owners = " or ".join(repr(owner) for owner in _ifname_by_owner(name))
         return (
-            f"cannot tell whose {self._shown(name)} is: it fits container {owners}, and the network"
-            f" namespace that holds {entry.device_id} does not decide it (found: {entry.netns!r})"
+            f"cannot tell whose {self._show_path(name)} is: it fits container {owners}, and the "
+            f"network namespace that holds {entry.device_id} does not decide it "
+            f"(found: {entry.netns!r})"
         )
 
 

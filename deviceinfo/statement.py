@@ -104,10 +104,10 @@ class NetworkRequest:
     @property
     def plugins(self) -> tuple[dict[str, object], ...]:
         """The configuration of each of its plugins."""
-        listed = self.config.get("plugins")
-        if not isinstance(listed, list):
+        plugins = self.config.get("plugins")
+        if not isinstance(plugins, list):
             return (self.config,)
-        return tuple(one for one in listed if isinstance(one, dict))
+        return tuple(plugin for plugin in plugins if isinstance(plugin, dict))
 
 
 @dataclass(frozen=True, slots=True)

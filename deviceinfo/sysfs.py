@@ -24,20 +24,20 @@ _SUB_FUNCTION: Final = re.compile(r"[A-Za-z0-9_\-]+\.sf\.[0-9]+")  # drivers/net
 _VDPA: Final = re.compile(r"vdpa[0-9]+")  # vdpa_alloc_device, drivers/vdpa/vdpa.c
 
 
-def read_device(sysfs: Path, wanted: DeviceId) -> Device | None:
+def read_device(sysfs: Path, device_id: DeviceId) -> Device | None:
     """Read what sysfs says of the device; None if there is none.
 
     A device that is unplugged meanwhile lacks what was gone when it was asked for.
     Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/driver-api/auxiliary_bus.rst
     of Linux.
     """
-    match wanted.bus:
+    match device_id.bus:
         case Bus.PCI:
-            return _read_pci(sysfs, parse_address(wanted.address))
+            return _read_pci(sysfs, parse_address(device_id.address))
         case Bus.AUXILIARY:
-            return _read_auxiliary(sysfs, wanted)
+            return _read_auxiliary(sysfs, device_id)
         case Bus.NETDEVSIM:
-            return _read_netdevsim(sysfs, wanted)
+            return _read_netdevsim(sysfs, device_id)
 
 
 def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
@@ -45,15 +45,15 @@ def _read_pci(sysfs: Path, address: PciAddress) -> Device | None:
     names = _names(folder)
     if not names:
         return None
-    pf = _linked_address(f"{folder}/physfn") if "physfn" in names else None
+    pf = _read_linked_address(f"{folder}/physfn") if "physfn" in names else None
     return Device(
         id=DeviceId(Bus.PCI, address),
-        driver=_linked_name(f"{folder}/driver") if "driver" in names else None,
+        driver=_read_linked_name(f"{folder}/driver") if "driver" in names else None,
         pf=None if pf is None else DeviceId(Bus.PCI, pf),
         pf_netdevs=() if pf is None else _names(f"{folder}/physfn/net"),
         vf_number=None if pf is None else _vf_number(f"{folder}/physfn", address),
         numa_node=_numa_node(folder),
-        iommu_group=_number(_linked_name(f"{folder}/iommu_group")),
+        iommu_group=_number(_read_linked_name(f"{folder}/iommu_group")),
         netdevs=_names(f"{folder}/net") if "net" in names else (),
         vdpa=tuple(name for name in names if _VDPA.fullmatch(name)),
         rdma=_names(f"{folder}/infiniband") if "infiniband" in names else (),
@@ -66,17 +66,17 @@ def _has_functions(names: tuple[str, ...]) -> bool:
     return "virtfn0" in names or any(_SUB_FUNCTION.fullmatch(name) for name in names)
 
 
-def _read_auxiliary(sysfs: Path, wanted: DeviceId) -> Device | None:
+def _read_auxiliary(sysfs: Path, device_id: DeviceId) -> Device | None:
     """Read a sub-function: its folder stands in that of the PCI function that it was made on."""
-    link = sysfs / "bus" / "auxiliary" / "devices" / wanted.address
+    link = sysfs / "bus" / "auxiliary" / "devices" / device_id.address
     try:
         folder = link.resolve(strict=True)
     except (OSError, RuntimeError):
         return None
     parent = _as_address(folder.parent.name)
     return Device(
-        id=wanted,
-        driver=_linked_name(f"{folder}/driver"),
+        id=device_id,
+        driver=_read_linked_name(f"{folder}/driver"),
         pf=None if parent is None else DeviceId(Bus.PCI, parent),
         numa_node=_numa_node(str(folder.parent)),
         netdevs=_names(f"{folder}/net"),
@@ -85,25 +85,25 @@ def _read_auxiliary(sysfs: Path, wanted: DeviceId) -> Device | None:
     )
 
 
-def _read_netdevsim(sysfs: Path, wanted: DeviceId) -> Device | None:
+def _read_netdevsim(sysfs: Path, device_id: DeviceId) -> Device | None:
     """Read a port of a simulated device: only the device itself is in sysfs."""
-    port = netdevsim_vf(wanted.address)
+    port = netdevsim_vf(device_id.address)
     if port is None or not (sysfs / "bus" / "netdevsim" / "devices" / port[0]).is_dir():
         return None
     parent, vf_number = port
     if vf_number is not None:
         pf = DeviceId(Bus.NETDEVSIM, f"{parent}/p1")
-        return Device(id=wanted, driver="netdevsim", pf=pf, vf_number=vf_number)
-    made = _number(_text(f"{sysfs}/bus/netdevsim/devices/{parent}/sriov_numvfs"))
-    return Device(id=wanted, driver="netdevsim", has_functions=bool(made))
+        return Device(id=device_id, driver="netdevsim", pf=pf, vf_number=vf_number)
+    vf_count = _number(_text(f"{sysfs}/bus/netdevsim/devices/{parent}/sriov_numvfs"))
+    return Device(id=device_id, driver="netdevsim", has_functions=bool(vf_count))
 
 
 def _vf_number(pf_folder: str, vf_address: PciAddress) -> int | None:
     """Return the VF's number: the PF has a link for each, and there is no gap between them."""
     for number in itertools.count():
-        found = _linked_name(f"{pf_folder}/virtfn{number}")
-        if found is None or found == vf_address:
-            return number if found else None
+        linked = _read_linked_name(f"{pf_folder}/virtfn{number}")
+        if linked is None or linked == vf_address:
+            return number if linked else None
     return None
 
 
@@ -113,8 +113,8 @@ def _numa_node(folder: str) -> int | None:
     return None if node is None or node < 0 else node
 
 
-def _linked_address(link: str) -> PciAddress | None:
-    name = _linked_name(link)
+def _read_linked_address(link: str) -> PciAddress | None:
+    name = _read_linked_name(link)
     return None if name is None else _as_address(name)
 
 
@@ -125,7 +125,7 @@ def _as_address(name: str) -> PciAddress | None:
         return None
 
 
-def _linked_name(link: str) -> str | None:
+def _read_linked_name(link: str) -> str | None:
     """Read where a link points without going there, so a link to nowhere still has a name."""
     try:
         return os.path.basename(os.readlink(link)) or None  # noqa: PTH115, PTH119 - a Path costs more

@@ -60,11 +60,11 @@ def _faults_of(folder: Path) -> Iterator[str]:
         yield f"{str(folder)!r} cannot be written, and the records go there: make it writable"
         return
     room = os.statvfs(folder)
-    left = room.f_bfree * room.f_frsize
-    if left < _LEAST_ROOM_BYTES or (room.f_files and not room.f_ffree):
+    free_bytes = room.f_bfree * room.f_frsize
+    if free_bytes < _LEAST_ROOM_BYTES or (room.f_files and not room.f_ffree):
         yield (
-            f"{str(folder)!r} has room for {left // 1024} KiB and {room.f_ffree} files, and the "
-            "records go there: make room on its disk"
+            f"{str(folder)!r} has room for {free_bytes // 1024} KiB and {room.f_ffree} files, and "
+            "the records go there: make room on its disk"
         )
 
 

@@ -153,13 +153,13 @@ def _find_program(request: CniRequest, host: Host, lock: int | None = None) -> _
     name = _program_name(request.config)
     folders = os.pathsep.join(map(str, request.path))
     search = partial(shutil.which, name, path=folders)
-    found = hostroot.run_below(host.root, search) if folders else None
-    if found is None:
+    program = hostroot.run_below(host.root, search) if folders else None
+    if program is None:
         raise MachineError(
             f"cannot find the IPAM plugin {name!r} as an executable file in CNI_PATH: searched "
             f"{folders or 'nothing, since it is empty'}; install the plugin there or mend ipam.type"
         )
-    return _Program(name, Path(found), host, lock)
+    return _Program(name, Path(program), host, lock)
 
 
 def _program_name(config: Mapping[str, object]) -> str:
@@ -212,16 +212,16 @@ def _environment(request: CniRequest, command: Command) -> dict[str, str]:
 def _failure(program: _Program, command: Command, outcome: _Outcome) -> IpamError:
     """Return the plugin's own error if its stdout holds one (SPEC section 5, Error)."""
     with contextlib.suppress(CniError):
-        said = JsonObject(decode_object(outcome.output, "stdout"), "stdout")
-        code = said.number("code")
+        fields = JsonObject(decode_object(outcome.output, "stdout"), "stdout")
+        code = fields.number("code")
         if code is not None:
-            msg = said.text("msg") or f"it answered code {code} without a message"
-            return IpamError(program.name, command, msg, code, said.text("details"))
-    reason = f"{_ending(outcome.status)} without a CNI error; {_stdout_tail(outcome.output)}"
+            msg = fields.text("msg") or f"it answered code {code} without a message"
+            return IpamError(program.name, command, msg, code, fields.text("details"))
+    reason = f"{_describe_end(outcome.status)} without a CNI error; {_stdout_tail(outcome.output)}"
     return IpamError(program.name, command, reason)
 
 
-def _ending(status: int) -> str:
+def _describe_end(status: int) -> str:
     if status >= 0:
         return f"it ended with exit status {status}"
     try:

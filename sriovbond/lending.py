@@ -42,32 +42,34 @@ def _content(file: Path) -> bytes:
     return rootfile.read(file, _FILE_BYTES)
 
 
-def _parse(given: Mapping[str, object]) -> HostLinks:
-    unknown = sorted(given.keys() - {KEY})
+def _parse(settings: Mapping[str, object]) -> HostLinks:
+    unknown = sorted(settings.keys() - {KEY})
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no setting; the only one is {KEY}")
-    return hostlinks.parse_host_links(given[KEY]) if KEY in given else HostLinks()
+    return hostlinks.parse_host_links(settings[KEY]) if KEY in settings else HostLinks()
 
 
 class Lender:
     """Speaks for the node on the links that one pod's bond would take; asks what it needs once."""
 
-    def __init__(self, host: Host, home: Namespace, found: PodDevices) -> None:
+    def __init__(self, host: Host, home: Namespace, devices: PodDevices) -> None:
         self._host = host
         self._home = home
-        self._found = found
+        self._devices = devices
 
-    def refusal(self, wanted: Sequence[Member]) -> str:
+    def refusal(self, members: Sequence[Member]) -> str:
         """Say which of these links of the host are kept, and why; empty where all are lent."""
-        upon = elsewhere.standing_on(self._home, {one.link.index for one in wanted})
-        judged = (hostlinks.kept(self._lent, one, self._usage(one, upon)) for one in wanted)
-        those: list[Kept] = [one for one in judged if one]
+        upon = elsewhere.find_uppers(self._home, {member.link.index for member in members})
+        judged = (
+            hostlinks.kept(self._lent, member, self._usage(member, upon)) for member in members
+        )
+        those: list[Kept] = [kept for kept in judged if kept]
         return hostlinks.refusal(self._lent, those) if those else ""
 
-    def refuse_what_changed(self, wanted: Sequence[Member]) -> None:
+    def refuse_what_changed(self, members: Sequence[Member]) -> None:
         """Judge again, just before they are moved. Raises RefusedError, MachineError."""
-        standing = {link.index: link for link in links.snapshot(self._home.netlink)}
-        words = self.refusal([replace(one, link=_now(one, standing)) for one in wanted])
+        host_links = {link.index: link for link in links.snapshot(self._home.netlink)}
+        words = self.refusal([replace(member, link=_now(member, host_links)) for member in members])
         if words:
             raise RefusedError(words)
 
@@ -80,27 +82,31 @@ class Lender:
         """The resource of each device that device plugins offer; None where nobody tells."""
         timeout_s = self._host.kubelet_timeout_s
         readings = deviceinfo.find_offered(self._host.places, kubelet_timeout_s=timeout_s)
-        told = [one for one in readings if not (one.is_absent or one.problems)]
-        said = [statement for reading in readings for statement in reading.statements]
-        offered = {str(one.device): one.resource or "a resource" for one in said if one.device}
-        return offered if told or offered else None
+        answered = [reading for reading in readings if not (reading.is_absent or reading.problems)]
+        statements = [statement for reading in readings for statement in reading.statements]
+        offered = {
+            str(statement.device): statement.resource or "a resource"
+            for statement in statements
+            if statement.device
+        }
+        return offered if answered or offered else None
 
     def _usage(self, member: Member, upon: Mapping[int, str]) -> Usage:
         device = deviceinfo.parse_device_id(member.device)
         in_sysfs = deviceinfo.read_device(self._host.places.sysfs, device) if device else None
-        given = self._found.get(member.device)
+        allocation = self._devices.get(member.device)
         offered = self._offered if device else {}
         return Usage(
             has_functions=bool(in_sysfs and in_sysfs.has_functions),
             resource=(offered or {}).get(member.device, ""),
-            is_given=bool(given and given.is_allocated),
-            is_unknown=offered is None and member.is_vf and bool(self._found.pod.name),
+            is_given=bool(allocation and allocation.is_allocated),
+            is_unknown=offered is None and member.is_vf and bool(self._devices.pod.name),
             elsewhere=upon.get(member.link.index, ""),
         )
 
 
-def _now(member: Member, standing: Mapping[int, Link]) -> Link:
-    link = standing.get(member.link.index)
+def _now(member: Member, host_links: Mapping[int, Link]) -> Link:
+    link = host_links.get(member.link.index)
     if link is None:
         raise MachineError(f"cannot move {member} into the pod: it has left the host meanwhile")
     return link

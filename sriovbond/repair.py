@@ -69,11 +69,13 @@ class Repair:
 
     def bring_back(self, state: BondState) -> Iterator[Finding]:
         """Put members that are back on the host into the bond again; tell of each."""
-        lost = [each for each in self.plan.members if each.device and not is_in(each, state)]
+        lost = [
+            member for member in self.plan.members if member.device and not is_in(member, state)
+        ]
         if not lost:
             return
         in_pod = links.dump(self.pod.netlink)
-        at_home = links.related(self.home.netlink)
+        at_home = links.read_related(self.home.netlink)
         for member in lost:
             stranded = links.find_again(in_pod, member.link)
             back = links.find_again(at_home, member.link)
@@ -86,8 +88,8 @@ class Repair:
     def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> Finding:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
         try:
-            known = self._require_ours(member, back)
-            seen = self._judge(member, back, known, is_in_pod=is_in_pod)
+            devices = self._require_ours(member, back)
+            seen = self._judge(member, back, devices, is_in_pod=is_in_pod)
             against = self._rejoin(member, seen, is_in_pod=is_in_pod)
             sent_home = member.device if against else ""
         except SriovbondError as error:
@@ -102,7 +104,7 @@ class Repair:
         return Finding(Kind.REPAIRED, text, member.name)
 
     def _find(self, member: Member) -> Member:
-        return next(each for each in self.plan.members if each.device == member.device)
+        return next(planned for planned in self.plan.members if planned.device == member.device)
 
     def note_refusals(self, findings: Iterable[Finding], state: BondState) -> None:
         """Have the record say of each member that is not in the bond why it was refused last."""
@@ -111,7 +113,7 @@ class Repair:
             for finding in findings
             if finding.kind is Kind.REPAIR_REFUSED
         }
-        lost = [each.name for each in self.plan.members if not is_in(each, state)]
+        lost = [member.name for member in self.plan.members if not is_in(member, state)]
         reasons = {**self.record.refused, **new}
         refused = {name: reasons[name] for name in lost if name in reasons}
         if refused != self.record.refused:
@@ -128,45 +130,49 @@ class Repair:
             raise RefusedError(f"on the host {back.name} is in another interface")
         for other in records.every(self.host):
             theirs = other.plan.members if other.plan else ()
-            if other.key != self.record.key and member.device in {each.device for each in theirs}:
+            if other.key != self.record.key and member.device in {
+                other_member.device for other_member in theirs
+            }:
                 owner = f"{other.ifname}'s of container {other.container_id}"
                 raise RefusedError(f"it is {owner} now")
         namespace, name, uid = self.record.pod
         pod = PodRef(namespace, name, uid, self.record.container_id, self.record.netns)
-        known = deviceinfo.find_devices(pod, self.host.places, candidates.lying([back]))
-        device = known.get(member.device)
+        devices = deviceinfo.find_devices(pod, self.host.places, candidates.lying([back]))
+        device = devices.get(member.device)
         if device and device.claims and not device.is_allocated:
             claim = device.claims[0]
             raise RefusedError(f"{claim.pod} was given it ({claim.source})")
         if device and device.device and device.device.vdpa:
             raise RefusedError("it is used as a vDPA device now")
-        return known
+        return devices
 
-    def _judge(self, member: Member, back: Link, known: PodDevices, *, is_in_pod: bool) -> "_Seen":
+    def _judge(
+        self, member: Member, back: Link, devices: PodDevices, *, is_in_pod: bool
+    ) -> "_Seen":
         """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
 
         Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
         """
-        seen = self._look_at(member, back, known)
+        seen = self._look_at(member, back, devices)
         if member.place is Place.HOST and not is_in_pod:  # the node may use it since it came back
-            Lender(self.host, self.home, known).refuse_what_changed([seen.now])
+            Lender(self.host, self.home, devices).refuse_what_changed([seen.now])
         if member.settings:
             if self.repairs.settings_of_pf and self._tell_pf(member, seen):
-                seen = self._look_at(member, back, known)
+                seen = self._look_at(member, back, devices)
             lacks = "; ".join(returned.lacking(member.settings, seen.now.settings))
             if lacks:
                 pf = (member.pf.name if member.pf else None) or "its PF"
                 raise RefusedError(
                     f"{pf} has it with {lacks}; set it as it was, or restart the pod"
                 )
-        members = [seen.now if each is member else each for each in self.plan.members]
+        members = [seen.now if planned is member else planned for planned in self.plan.members]
         for warning in planning.judge_again(self.plan, members):
             log.event(logging.WARNING, warning.words, rule=warning.rule, pci=member.device)
         return seen
 
-    def _look_at(self, member: Member, back: Link, known: PodDevices) -> "_Seen":
+    def _look_at(self, member: Member, back: Link, devices: PodDevices) -> "_Seen":
         """Return the member as link and PF are now, with the MAC that it will have."""
-        sources = Sources(self.home.netlink, known, Lender(self.host, self.home, known))
+        sources = Sources(self.home.netlink, devices, Lender(self.host, self.home, devices))
         now = returned.as_it_is(member, sources.as_member(back, member.place))
         pf = sources.pf(now.pf.device) if now.pf else None
         return _Seen(
@@ -175,10 +181,10 @@ class Repair:
 
     def _tell_pf(self, member: Member, seen: "_Seen") -> bool:
         """Have the PF treat the VF as at ADD where its reset has undone that; tell of a change."""
-        was, now = member.settings, seen.now.settings
-        if not (was and now and seen.pf):
+        before, now = member.settings, seen.now.settings
+        if not (before and now and seen.pf):
             return False
-        repaired = returned.to_write(was, now, seen.now.driver)
+        repaired = returned.to_write(before, now, seen.now.driver)
         for fault in vfs.restore(self.home.netlink, seen.pf, now, repaired):
             log.event(logging.WARNING, fault.message, pci=member.device)
         return repaired != now
@@ -192,10 +198,10 @@ class Repair:
         if self.plan.shared_mac:
             return self._find_administrative_mac(member, now) or now.link.mac
         bond = bonding.observe(self.pod.netlink, self.plan.name)
-        taken = {NO_MAC} | {each.mac for each in (bond.members if bond else ())}
+        macs_in_use = {NO_MAC} | {in_bond.mac for in_bond in (bond.members if bond else ())}
         # under follow the bond's own MAC is another member's by now
-        own = [now.link.mac, member.link.mac, *(each.link.mac for each in self.plan.members)]
-        free = next((mac for mac in own if mac not in taken), None)
+        own = [now.link.mac, member.link.mac, *(planned.link.mac for planned in self.plan.members)]
+        free = next((mac for mac in own if mac not in macs_in_use), None)
         if free is None:
             raise RefusedError(
                 f"its MAC {now.link.mac} is another member's; give it one of its own"
@@ -227,10 +233,10 @@ class Repair:
                 links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
             self._join(member, seen, bond)
         except SriovbondError as error:
-            here = self._in_pod(member)
-            if here is None:
+            link = self._in_pod(member)
+            if link is None:
                 raise
-            release.send_link_home(self.pod, here, seen.back)
+            release.send_link_home(self.pod, link, seen.back)
             return error.message
         return ""
 
@@ -242,42 +248,44 @@ class Repair:
             links.set_mac(self.home.netlink, seen.back, seen.now.link.mac)
         settings = seen.now.settings
         if settings and seen.pf and self.plan.shared_mac:
-            held = self._find_administrative_mac(member, seen.now)
-            restored = replace(settings, mac=held or settings.mac)
+            administrative_mac = self._find_administrative_mac(member, seen.now)
+            restored = replace(settings, mac=administrative_mac or settings.mac)
             for fault in vfs.restore(self.home.netlink, seen.pf, settings, restored):
                 raise fault
 
     def _join(self, member: Member, seen: "_Seen", bond: BondState) -> None:
-        here = self._in_pod(member)
-        if here is None:
+        link = self._in_pod(member)
+        if link is None:
             raise DriftError(f"{member} has vanished from the pod meanwhile")
-        if here.name != member.name:
-            links.rename(self.pod.netlink, here, member.name)
-        self._note(member, seen, replace(here, name=member.name))
+        if link.name != member.name:
+            links.rename(self.pod.netlink, link, member.name)
+        self._note(member, seen, replace(link, name=member.name))
         self._restore_mac(bond)
-        bonding.add_member(self.pod.netlink, member, here.index, bond)
+        bonding.add_member(self.pod.netlink, member, link.index, bond)
         if self.plan.value("primary") == member.name:
-            bonding.set_primary(self.pod.netlink, bond, member.name, here.index)
+            bonding.set_primary(self.pod.netlink, bond, member.name, link.index)
 
-    def _note(self, member: Member, seen: "_Seen", here: Link) -> None:
+    def _note(self, member: Member, seen: "_Seen", link_in_pod: Link) -> None:
         """Write into the record what the member is now: this is what a DEL leaves behind.
 
         What the PF was told is kept as ADD saw it but for the MAC, which nobody sets back.
         """
-        was, now = member.settings, seen.now.settings
-        settings = replace(was, mac=now.mac) if was and now else was
-        link = replace(member.link, mac=here.mac, mtu=here.mtu)
-        again = replace(member, link=here if member.place is Place.POD else link, settings=settings)
-        members = tuple(again if each is member else each for each in self.plan.members)
+        before, now = member.settings, seen.now.settings
+        settings = replace(before, mac=now.mac) if before and now else before
+        link = replace(member.link, mac=link_in_pod.mac, mtu=link_in_pod.mtu)
+        again = replace(
+            member, link=link_in_pod if member.place is Place.POD else link, settings=settings
+        )
+        members = tuple(again if planned is member else planned for planned in self.plan.members)
         shared = self.plan.mac or self.plan.shared_mac  # no longer told by the first member
         self.plan = replace(self.plan, members=members, mac=shared)
         self.record = replace(self.record, plan=self.plan)
         records.write(self.host, self.record)
 
     def _in_pod(self, member: Member) -> Link | None:
-        standing = links.dump(self.pod.netlink)
-        here = links.find_again(standing, member.link)
-        return here if here and here.device == member.device else None
+        pod_links = links.dump(self.pod.netlink)
+        link = links.find_again(pod_links, member.link)
+        return link if link and link.device == member.device else None
 
     def _restore_mac(self, bond: BondState) -> None:
         """Give a bond the MAC that it shares with its members: without any it gets another one."""
@@ -299,6 +307,6 @@ class _Seen:
 def is_in(member: Member, state: BondState) -> bool:
     """Tell whether a member is in the bond; before 5.14 the kernel tells no devices."""
     return any(
-        each.device == member.device if each.device else each.name == member.name
-        for each in state.members
+        in_bond.device == member.device if in_bond.device else in_bond.name == member.name
+        for in_bond in state.members
     )

@@ -55,7 +55,7 @@ def examine(
             return Examined()  # IPAM's part is the keeper's
         why = _why_left(host, record)
         if why or record.plan is None:
-            return _released(host, record, why, repairs.keeper)
+            return _release(host, record, why, repairs.keeper)
         paths = host.seen_at(record.netns)
         with netns.identified(paths, record.namespace) as pod, netns.own() as home:
             if pod:
@@ -64,7 +64,7 @@ def examine(
         if why:
             text = f"its namespace {record.netns} is not to be found, and it may live yet: {why}"
             return Examined(drift=(text,))
-        return _released(host, record, "its pod went without a DEL", repairs.keeper)
+        return _release(host, record, "its pod went without a DEL", repairs.keeper)
 
 
 def announce(host: Host, container_id: str, ifname: str) -> None:
@@ -87,11 +87,11 @@ def _why_left(host: Host, record: Record) -> str:
     return "" if record.boot_id == host.boot_id() else "it is of an earlier boot of this node"
 
 
-def _released(host: Host, record: Record, why: str, keeper: Keeper | None) -> Examined:
+def _release(host: Host, record: Record, why: str, keeper: Keeper | None) -> Examined:
     outcome = release.release(host, record, keeper=keeper)
     outcome.tell()
     if outcome.problems:
-        return Examined(drift=tuple(one.message for one in outcome.problems))
+        return Examined(drift=tuple(problem.message for problem in outcome.problems))
     text = f"{record.ifname}: {why}: what was left of it is put back"
     return Examined((Finding(Kind.RELEASED, text),))
 
@@ -112,12 +112,16 @@ def _look_after(repair: Repair) -> Examined:
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:
     """Yield what stands otherwise; of members that are nowhere in the pod is told elsewhere."""
     netlink, plan = repair.pod.netlink, repair.plan
-    standing = links.dump(netlink)
-    here = tuple(one for one in plan.members if links.find_again(standing, one.link))
-    lost = {one.name for one in plan.members} - {one.name for one in here}
-    settings = [one for one in plan.settings if one.name != "primary" or one.value not in lost]
+    pod_links = links.dump(netlink)
+    present = tuple(member for member in plan.members if links.find_again(pod_links, member.link))
+    lost = {member.name for member in plan.members} - {member.name for member in present}
+    settings = [
+        setting
+        for setting in plan.settings
+        if setting.name != "primary" or setting.value not in lost
+    ]
     mac = plan.mac or plan.shared_mac  # of all members, not of those that are here
-    expected = replace(plan, members=here, settings=tuple(settings), mac=mac)
+    expected = replace(plan, members=present, settings=tuple(settings), mac=mac)
     yield from planning.differences(expected, state)
     yield from addresses.differences(
         netlink, state.name, state.index, repair.record.lease, may_change=True

@@ -167,7 +167,7 @@ class Calls:
         log.event(logging.WARNING, f"a request is not taken: {why}")
         with suppress(OSError), call.connection, call.opened:
             answer = _busy(why, call.command)
-            self.metrics.called("", 0.0, {}, answer.failure)
+            self.metrics.count_call("", 0.0, {}, answer.failure)
             self._send(call, answer)
 
     def _answer_in_lane(self, call: Call, network: str | None) -> None:
@@ -196,7 +196,7 @@ class Calls:
             except OSError as error:
                 log.event(logging.WARNING, f"the answer could not be sent: {error}")
         # the pod need not wait for this
-        self.metrics.called(call.command, took_s, steps, answer.failure)
+        self.metrics.count_call(call.command, took_s, steps, answer.failure)
 
     def _send(self, call: Call, answer: Answer) -> None:
         stdout = answer.stdout.encode("utf-8", "surrogateescape")

@@ -20,7 +20,7 @@ from deviceinfo.jsonfile import (
     parse_object,
     some_of,
 )
-from deviceinfo.multus import first_plugin, given_device
+from deviceinfo.multus import first_plugin, parse_given_device
 
 MOST_NETWORKS: Final = 32
 _MOST_STATUSES: Final = 256
@@ -79,19 +79,19 @@ def are_names(namespace: str, name: str) -> bool:
     return bool(_LABEL.fullmatch(namespace) and _NAME.fullmatch(name))
 
 
-def read_pod(pod: Fields, asked: PodRef) -> PodFacts:
+def read_pod(pod: Fields, pod_ref: PodRef) -> PodFacts:
     """Read a pod's annotations; one that is malformed is a problem and says nothing.
 
     Raises UnreadableError where it is another pod than the one asked for.
     """
     metadata = pod.section("metadata")
     annotations = metadata.section("annotations")
-    _check_uid(metadata.text("uid"), annotations.text(_STATIC_UID), asked)
+    _check_uid(metadata.text("uid"), annotations.text(_STATIC_UID), pod_ref)
     problems = []
     selections: tuple[Selection, ...] = ()
     statuses: tuple[Statement, ...] = ()
     try:
-        selections = parse_networks(annotations.text(_NETWORKS) or "", asked.namespace)
+        selections = parse_networks(annotations.text(_NETWORKS) or "", pod_ref.namespace)
     except UnreadableError as error:
         problems.append(f"annotation {_NETWORKS}: {error}")
     try:
@@ -101,9 +101,9 @@ def read_pod(pod: Fields, asked: PodRef) -> PodFacts:
     return PodFacts(selections, statuses, (*problems, *pod.faults))
 
 
-def _check_uid(uid: str | None, static_uid: str | None, asked: PodRef) -> None:
-    if uid and asked.uid and asked.uid not in (uid, static_uid):
-        raise UnreadableError(f"it is another pod of this name, {uid!a}, not {asked.uid!r}")
+def _check_uid(uid: str | None, static_uid: str | None, pod_ref: PodRef) -> None:
+    if uid and pod_ref.uid and pod_ref.uid not in (uid, static_uid):
+        raise UnreadableError(f"it is another pod of this name, {uid!a}, not {pod_ref.uid!r}")
 
 
 def parse_networks(annotation: str, namespace: str) -> tuple[Selection, ...]:
@@ -130,20 +130,20 @@ def _from_json(fields: Fields, namespace: str) -> Selection:
         device=parse_device_id(fields.text("deviceID") or ""),
     )
     _refuse(fields.faults)
-    return _checked(selection)
+    return _check(selection)
 
 
 def _from_text(text: str, namespace: str) -> Selection:
     """Take `namespace/name@interface` apart."""
     before, slash, rest = text.rpartition("/")
     name, at, interface = rest.partition("@")
-    found = Selection(before.strip() if slash else namespace, name.strip(), interface.strip())
-    if at and not is_ifname(found.interface):
+    selection = Selection(before.strip() if slash else namespace, name.strip(), interface.strip())
+    if at and not is_ifname(selection.interface):
         raise UnreadableError(f"{reprlib.repr(text)} does not end in the name of an interface")
-    return _checked(found)
+    return _check(selection)
 
 
-def _checked(selection: Selection) -> Selection:
+def _check(selection: Selection) -> Selection:
     if not are_names(selection.namespace, selection.name):
         raise UnreadableError(f"{reprlib.repr(selection.network)} is not the name of a network")
     return selection
@@ -162,10 +162,10 @@ def parse_status(annotation: str) -> tuple[Statement, ...]:
 
 def _statement(fields: Fields) -> Statement:
     info = fields.section("device-info")
-    told = parse_info(info) if info.members else Statement(Source.API)
+    device_info = parse_info(info) if info.members else Statement(Source.API)
     namespace, _, name = (fields.text("name") or "").partition("/")
     statement = replace(
-        told,
+        device_info,
         source=Source.API,
         # the default network has no NetworkAttachmentDefinition, but a name all the same
         network=f"{namespace}/{name}" if are_names(namespace, name) else None,
@@ -191,20 +191,20 @@ def read_definition(definition: Fields) -> Definition:
 
 
 def _parse_config(text: str) -> Definition:
-    whole = parse_object(_bytes(text))
-    config = first_plugin(whole)
+    net_config = parse_object(_bytes(text))
+    config = first_plugin(net_config)
     plugin = config.plain("type") or ""
-    _refuse([*whole.faults, *([] if config is whole else config.faults)])
-    return Definition(plugin, device=given_device(config), config=dict(whole.members))
+    _refuse([*net_config.faults, *([] if config is net_config else config.faults)])
+    return Definition(plugin, device=parse_given_device(config), config=dict(net_config.members))
 
 
 def _items(annotation: str, most: int) -> list[Fields]:
     """Step into the objects of a JSON list."""
-    whole = parse_list(_bytes(annotation), "entry")
-    items = whole.objects("entry")
+    fields = parse_list(_bytes(annotation), "entry")
+    items = fields.objects("entry")
     if len(items) > most:
         raise UnreadableError(f"it has more than {most} entries")
-    _refuse(whole.faults)
+    _refuse(fields.faults)
     return items
 
 

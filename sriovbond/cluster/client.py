@@ -72,17 +72,17 @@ class Client:
     def get(self, resource: Resource, namespace: str, name: str) -> Fields:
         """Get one object."""
         names = {"namespace": namespace, "name": name}
-        status, content = self._answered("GET", resource.path, names)
+        status, content = self._request("GET", resource.path, names)
         if status != _OK:
             raise RefusedError(_refusal(status, "get", resource, namespace), status)
         if len(content) > _ANSWER_BYTES:
             raise UnreadableError(f"the answer is larger than {_ANSWER_BYTES} bytes")
         return parse_object(content)
 
-    def create(self, resource: Resource, namespace: str, thing: Mapping[str, object]) -> None:
+    def create(self, resource: Resource, namespace: str, body: Mapping[str, object]) -> None:
         """Create an object. One of its name that is there is it: an answer was lost."""
         path = resource.path.removesuffix("/{name}")
-        status, _ = self._answered("POST", path, {"namespace": namespace}, thing)
+        status, _ = self._request("POST", path, {"namespace": namespace}, body)
         if status not in {_OK, _CREATED, _CONFLICT}:
             raise RefusedError(_refusal(status, "create", resource, namespace), status)
 
@@ -91,11 +91,11 @@ class Client:
     ) -> None:
         """Change some fields of an object (RFC 7386)."""
         names = {"namespace": namespace, "name": name}
-        status, _ = self._answered("PATCH", resource.path, names, change)
+        status, _ = self._request("PATCH", resource.path, names, change)
         if status != _OK:
             raise RefusedError(_refusal(status, "patch", resource, namespace), status)
 
-    def _answered(
+    def _request(
         self,
         method: str,
         path: str,
@@ -161,24 +161,24 @@ def connected(kubeconfig: bytes, folder: Path, deadline: float) -> Iterator[Clie
         configuration.retries.deadline = deadline
         with ApiClient(configuration) as api:
             api.user_agent = f"sriovbond/{__version__}"
-            api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _verifying(api)
+            api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _make_ssl_context(api)
             try:
                 yield Client(api, deadline)
             finally:
                 _close(api.rest_client.pool_manager)
 
 
-def _verifying(api: ApiClient) -> ssl.SSLContext:
+def _make_ssl_context(api: ApiClient) -> ssl.SSLContext:
     """Make what verifies the server, with an authority of the form that Go takes.
 
     From 3.13 on Python wants key usage and key identifiers, which those of many clusters lack
     (kubernetes-client/python#2394).
     """
-    given = api.configuration
-    needed = ssl.CERT_REQUIRED if given.verify_ssl else ssl.CERT_NONE
+    configuration = api.configuration
+    needed = ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE
     context = create_urllib3_context(cert_reqs=needed)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not given.ssl_ca_cert:
+    if not configuration.ssl_ca_cert:
         context.load_default_certs()
     return context
 

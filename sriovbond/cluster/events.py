@@ -98,12 +98,12 @@ class Events:
             return
         key, now = eventapi.key_of(happening), time.monotonic()
         with self._changed:
-            found = self._all.get(key)
-            if found and (found.is_new or now - found.seen_at < self._limits.open_s):
-                if not found.is_new:
-                    found.wanted_since = now
-                found.series.count += 1
-                found.series.last_at, found.seen_at = happening.at, now
+            waiting = self._all.get(key)
+            if waiting and (waiting.is_new or now - waiting.seen_at < self._limits.open_s):
+                if not waiting.is_new:
+                    waiting.wanted_since = now
+                waiting.series.count += 1
+                waiting.series.last_at, waiting.seen_at = happening.at, now
             elif self._has_room(happening):
                 series = Series(happening, happening.at)
                 self._forget_one(key)  # what was over
@@ -144,10 +144,10 @@ class Events:
             while True:
                 now = time.monotonic()
                 self._forget(now)
-                new = [one for one in self._all.values() if one.is_new]
+                new = [waiting for waiting in self._all.values() if waiting.is_new]
                 if self._is_closing:
                     return new[: self._limits.burst]
-                due = [one for one in new if one.due <= now]
+                due = [waiting for waiting in new if waiting.due <= now]
                 allowed = self._allowance(now)
                 if due and allowed and now >= self._paused_until:
                     self._allowed -= min(len(due), allowed)
@@ -156,17 +156,17 @@ class Events:
 
     def _forget(self, now: float) -> None:
         """Forget what is written and over, and what was tried for too long."""
-        for key, one in list(self._all.items()):
-            is_late = one.is_new and now - one.wanted_since > self._limits.give_up_s
+        for key, waiting in list(self._all.items()):
+            is_late = waiting.is_new and now - waiting.wanted_since > self._limits.give_up_s
             self.lost += is_late
-            if is_late or (not one.is_new and now - one.seen_at > self._limits.open_s):
+            if is_late or (not waiting.is_new and now - waiting.seen_at > self._limits.open_s):
                 self._forget_one(key)
 
     def _forget_one(self, key: tuple[object, ...]) -> bool:
-        found = self._all.pop(key, None)
-        if found is None:
+        waiting = self._all.pop(key, None)
+        if waiting is None:
             return False
-        subject = found.series.first.subject
+        subject = waiting.series.first.subject
         self._of_bond[subject] -= 1
         if not self._of_bond[subject]:
             del self._of_bond[subject]
@@ -181,7 +181,7 @@ class Events:
     def _wait_s(self, new: Sequence[_Waiting], now: float) -> float | None:
         if not new:
             return None
-        first = max(min(one.due for one in new), self._paused_until)
+        first = max(min(waiting.due for waiting in new), self._paused_until)
         return max(first - now, 1 / self._limits.per_s)
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
@@ -192,51 +192,51 @@ class Events:
         try:
             content = kubeconfig.read(self._host)  # each time: tokens are renewed
         except FileNotFoundError:
-            self._failed("there is no such file")
+            self._note_failure("there is no such file")
             return
         except UnreadableError as error:
-            self._failed(str(error))
+            self._note_failure(str(error))
             return
         try:
             deadline = started + self._limits.write_s
             with client.connected(content, self._host.kubeconfig.parent, deadline) as connection:
-                for one in batch:
+                for waiting in batch:
                     if time.monotonic() > started + self._limits.write_s / 2:
                         return
-                    self._write_one(one, connection)
+                    self._write_one(waiting, connection)
         except (UnreadableError, OSError) as error:
-            self._failed(str(error))
+            self._note_failure(str(error))
 
-    def _write_one(self, one: _Waiting, connection: "Client") -> None:
+    def _write_one(self, waiting: _Waiting, connection: "Client") -> None:
         try:
-            eventapi.write(one.series, self._node, connection)
+            eventapi.write(waiting.series, self._node, connection)
         except RefusedError as error:
             if error.status not in _REFUSALS or error.status in _NOT_NOW:
                 raise
-            self._drop([one])
+            self._drop([waiting])
             self._tell(str(error))
         else:
-            one.due = time.monotonic() + self._limits.again_s
+            waiting.due = time.monotonic() + self._limits.again_s
             self._pause_s = self._limits.pause_s
             self._told = ""
 
-    def _failed(self, why: str) -> None:
+    def _note_failure(self, why: str) -> None:
         """Let the API server rest, each time longer; at the end give up."""
         self._tell(why)
         self._paused_until = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if self._is_closing:
             with self._changed:
-                self._drop([one for one in self._all.values() if one.is_new])
+                self._drop([waiting for waiting in self._all.values() if waiting.is_new])
 
     def _drop(self, batch: Sequence[_Waiting]) -> None:
         with self._changed:
-            for one in batch:
-                self.lost += self._forget_one(one.series.key)
+            for waiting in batch:
+                self.lost += self._forget_one(waiting.series.key)
 
     def _tell(self, why: str) -> None:
         """Tell a fault once, until something is written or there is another."""
         if why != self._told:
             self._told = why
-            named = kubeconfig.named(self._host)
+            named = kubeconfig.describe_access(self._host)
             log.event(logging.WARNING, f"cannot write Events with {named}: {why}")

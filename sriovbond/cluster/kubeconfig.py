@@ -23,7 +23,7 @@ def is_there(host: Host) -> bool:
     return host.service_account is not None or _has_file(host)
 
 
-def named(host: Host) -> str:
+def describe_access(host: Host) -> str:
     """Name what the API is asked with, for who reads the log."""
     if host.service_account is None or _has_file(host):
         return str(host.kubeconfig)

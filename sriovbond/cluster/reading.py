@@ -15,7 +15,9 @@ def read(client: Client, pod: PodRef) -> Reading:
         return Reading(Source.API, problems=(f"cannot read pod {pod}: {error}",))
 
     definitions, problems = _definitions(client, facts.selections)
-    networks = tuple(_request(one, definitions[one.network]) for one in facts.selections)
+    networks = tuple(
+        _request(selection, definitions[selection.network]) for selection in facts.selections
+    )
     return Reading(
         Source.API,
         statements=(*_wishes(networks), *facts.statuses),
@@ -28,21 +30,23 @@ def _definitions(
     client: Client, selections: tuple[Selection, ...]
 ) -> tuple[dict[str, Definition], tuple[str, ...]]:
     """Get them by network; those that cannot be had for the same reason are one problem."""
-    found: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = {}
     failed: dict[str, list[str]] = {}
-    for one in selections:
-        if one.network in found:
+    for selection in selections:
+        if selection.network in definitions:
             continue
-        found[one.network] = Definition()
+        definitions[selection.network] = Definition()
         try:
-            found[one.network] = read_definition(client.get(NETWORKS, one.namespace, one.name))
+            definitions[selection.network] = read_definition(
+                client.get(NETWORKS, selection.namespace, selection.name)
+            )
         except UnreadableError as error:
-            failed.setdefault(str(error), []).append(one.network)
+            failed.setdefault(str(error), []).append(selection.network)
     problems = (
         f"cannot read the NetworkAttachmentDefinition of {', '.join(names)}: {reason}"
         for reason, names in failed.items()
     )
-    return found, tuple(problems)
+    return definitions, tuple(problems)
 
 
 def _request(selection: Selection, definition: Definition) -> NetworkRequest:
@@ -65,11 +69,11 @@ def _wishes(networks: tuple[NetworkRequest, ...]) -> list[Statement]:
     return [
         Statement(
             Source.API,
-            device=one.device,
-            resource=one.resource,
-            network=one.network,
-            interface=one.interface or f"net{place}",
+            device=network.device,
+            resource=network.resource,
+            network=network.network,
+            interface=network.interface or f"net{place}",
         )
-        for place, one in enumerate(networks, start=1)
-        if one.resource or one.device
+        for place, network in enumerate(networks, start=1)
+        if network.resource or network.device
     ]

@@ -35,7 +35,7 @@ def ask_api(host: Host, *, timeout_s: float = 3.0) -> Ask:
         except FileNotFoundError:
             return Reading(Source.API, is_absent=True)
         except UnreadableError as error:
-            return _problem(f"cannot use {kubeconfig.named(host)}: {error}")
+            return _problem(f"cannot use {kubeconfig.describe_access(host)}: {error}")
         if not are_names(pod.namespace, pod.name):
             return _problem(f"cannot ask the Kubernetes API: {str(pod)!r} is not a pod's name")
         return _ask(content, host, pod, timeout_s)
@@ -53,7 +53,7 @@ def _ask(content: bytes, host: Host, pod: PodRef, timeout_s: float) -> Reading:
             with client.connected(content, host.kubeconfig.parent, deadline) as connection:
                 return reading.read(connection, pod)
         except (UnreadableError, OSError) as error:
-            return _problem(f"cannot use {kubeconfig.named(host)}: {error}")
+            return _problem(f"cannot use {kubeconfig.describe_access(host)}: {error}")
 
     return within(timeout_s, work) or _problem(f"cannot read pod {pod}: {client.LATE}")
 
@@ -78,12 +78,12 @@ def within(timeout_s: float, work: Callable[[], T]) -> T | None:
 
     Thread(target=run, name="kubernetes-api", daemon=True).start()
     try:
-        found = answers.get(timeout=timeout_s)
+        answer = answers.get(timeout=timeout_s)
     except Empty:
         return None
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _problem(text: str) -> Reading:

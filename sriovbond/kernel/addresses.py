@@ -141,25 +141,25 @@ def differences(
     have moved routes that were asked for without a table, Multus the default route to another
     network.
     """
-    told = []
+    lacking = []
     if result.ips:
-        standing = dict(_standing_addresses(netlink, index))
-        told += [
+        flags_of = dict(_read_addresses(netlink, index))
+        lacking += [
             words
             for ip in result.ips
-            if (words := _address_difference(ifname, ip.address, standing.get(ip.address)))
+            if (words := _address_difference(ifname, ip.address, flags_of.get(ip.address)))
         ]
     if result.routes:
         standing_routes = carried.unicast_routes(netlink)
         routes = set(_routes_of(index, standing_routes))
-        for asked in result.routes:
-            route = with_gateway(asked, result.ips)
+        for expected in result.routes:
+            route = with_gateway(expected, result.ips)
             table = route.table or (None if may_change else _RT_TABLE_MAIN)
-            if any(_satisfies(found, replace(route, table=table)) for found in routes):
+            if any(_satisfies(current, replace(route, table=table)) for current in routes):
                 continue
             if not (may_change and _is_moved(route, index, standing_routes)):
-                told.append(f"{ifname} lacks the {_words(route)}")
-    return tuple(told)
+                lacking.append(f"{ifname} lacks the {_words(route)}")
+    return tuple(lacking)
 
 
 def _address_difference(
@@ -175,13 +175,13 @@ def _address_difference(
     return ""
 
 
-def _is_moved(asked: Route, index: int, standing: Sequence[RouteMessage]) -> bool:
+def _is_moved(expected: Route, index: int, routes: Sequence[RouteMessage]) -> bool:
     """Tell whether the default route goes by another link now, as Multus' default-route has it."""
-    family = _FAMILY[asked.dst.version]
-    return not asked.dst.prefixlen and any(
-        (one.family, one.prefix) == (family, 0)
-        and any(hop.index != index for hop in carried.next_hops(one))
-        for one in standing
+    family = _FAMILY[expected.dst.version]
+    return not expected.dst.prefixlen and any(
+        (message.family, message.prefix) == (family, 0)
+        and any(hop.index != index for hop in carried.next_hops(message))
+        for message in routes
     )
 
 
@@ -196,16 +196,16 @@ def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> Non
 
 
 def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
-    told = [(RTA_OIF, index), (RTA_TABLE, route.table or _RT_TABLE_MAIN)]
-    told += [(RTA_PRIORITY, route.priority)] if route.priority else []
-    parts = [messages.word(number, value) for number, value in told]
+    fields = [(RTA_OIF, index), (RTA_TABLE, route.table or _RT_TABLE_MAIN)]
+    fields += [(RTA_PRIORITY, route.priority)] if route.priority else []
+    parts = [messages.word(number, value) for number, value in fields]
     if route.dst.prefixlen:
         parts.append(messages.attribute(RTA_DST, route.dst.network_address.packed))
     if route.gw is not None:
         parts.append(messages.attribute(RTA_GATEWAY, route.gw.packed))
     metrics = [(RTAX_MTU, route.mtu), (RTAX_ADVMSS, route.advmss)]
-    if given := b"".join(messages.word(number, value) for number, value in metrics if value):
-        parts.append(messages.attribute(RTA_METRICS, given))
+    if packed := b"".join(messages.word(number, value) for number, value in metrics if value):
+        parts.append(messages.attribute(RTA_METRICS, packed))
     kind = {"protocol": _RTPROT_BOOT, "scope": _scope(route), "type": _RTN_UNICAST}
     body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
@@ -234,46 +234,46 @@ def _words(route: Route) -> str:
     return words
 
 
-def _standing_addresses(
+def _read_addresses(
     netlink: Netlink, index: int
 ) -> Iterator[tuple[IPv4Interface | IPv6Interface, int]]:
     """Yield the link's addresses, each with its IFA_F_*."""
-    for one in carried.all_addresses(netlink):
-        if one.index == index:
-            flags = messages.whole(one.attributes.get(IFA_FLAGS, b""))
-            yield ip_interface(f"{one.address}/{one.prefix}"), flags
+    for address in carried.all_addresses(netlink):
+        if address.index == index:
+            flags = messages.whole(address.attributes.get(IFA_FLAGS, b""))
+            yield ip_interface(f"{address.address}/{address.prefix}"), flags
 
 
-def _routes_of(index: int, standing: Sequence[RouteMessage]) -> Iterator[Route]:
-    for one in standing:
-        for hop in carried.next_hops(one):
+def _routes_of(index: int, routes: Sequence[RouteMessage]) -> Iterator[Route]:
+    for message in routes:
+        for hop in carried.next_hops(message):
             if hop.index == index:
-                yield _route(one, hop.gateway)
+                yield _route(message, hop.gateway)
 
 
-def _route(found: RouteMessage, gateway: str | None) -> Route:
-    any_address = "0.0.0.0" if found.family == socket.AF_INET else "::"  # noqa: S104 - no bind
-    metrics = attributes.by_number(found.attributes.get(RTA_METRICS, b""))
+def _route(message: RouteMessage, gateway: str | None) -> Route:
+    any_address = "0.0.0.0" if message.family == socket.AF_INET else "::"  # noqa: S104 - no bind
+    metrics = attributes.by_number(message.attributes.get(RTA_METRICS, b""))
     return Route(
-        dst=ip_network(f"{found.address(RTA_DST) or any_address}/{found.prefix}"),
+        dst=ip_network(f"{message.address(RTA_DST) or any_address}/{message.prefix}"),
         gw=ip_interface(gateway).ip if gateway else None,
         mtu=messages.whole(metrics.get(RTAX_MTU, b"")) or None,
         advmss=messages.whole(metrics.get(RTAX_ADVMSS, b"")) or None,
-        priority=found.number(RTA_PRIORITY) or None,
-        table=found.number(RTA_TABLE) or found.table,
-        scope=found.scope,
+        priority=message.number(RTA_PRIORITY) or None,
+        table=message.number(RTA_TABLE) or message.table,
+        scope=message.scope,
     )
 
 
-def _satisfies(found: Route, asked: Route) -> bool:
+def _satisfies(current: Route, expected: Route) -> bool:
     """Tell whether a standing route is the asked one; what was not asked may be anything."""
-    same = found.dst == asked.dst and found.gw == asked.gw
-    if asked.dst.version == _IPV4 and asked.scope is not None:  # IPv6 routes have no scope
-        same = same and found.scope == asked.scope
+    same = current.dst == expected.dst and current.gw == expected.gw
+    if expected.dst.version == _IPV4 and expected.scope is not None:  # IPv6 routes have no scope
+        same = same and current.scope == expected.scope
     pairs = (
-        (asked.mtu, found.mtu),
-        (asked.advmss, found.advmss),
-        (asked.priority, found.priority),
-        (asked.table, found.table),
+        (expected.mtu, current.mtu),
+        (expected.advmss, current.advmss),
+        (expected.priority, current.priority),
+        (expected.table, current.table),
     )
-    return same and all(not wanted or wanted == got for wanted, got in pairs)
+    return same and all(not setting or setting == got for setting, got in pairs)

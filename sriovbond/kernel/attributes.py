@@ -14,7 +14,7 @@ _read_head: Final = HEADER.unpack_from
 
 def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     """Return the attributes that stand from `offset` on, a multiple of 4, by their numbers."""
-    found = {}
+    payloads = {}
     head, end = HEADER.size, len(payload)
     last = end - head
     while offset <= last:
@@ -22,9 +22,9 @@ def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
         after = offset + length
         if length < head or after > end:
             break
-        found[number & 0x3FFF] = payload[offset + head : after]  # NLA_TYPE_MASK
+        payloads[number & 0x3FFF] = payload[offset + head : after]  # NLA_TYPE_MASK
         offset = (after + 3) & ~3
-    return found
+    return payloads
 
 
 def walk(payload: bytes, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
@@ -51,6 +51,6 @@ def are_whole(payload: bytes, offset: int = 0) -> bool:
     return offset >= end
 
 
-def bytes_of(found: Mapping[int, bytes]) -> int:
+def bytes_of(payloads: Mapping[int, bytes]) -> int:
     """Return the room that these attributes take: all that was read, if none was there twice."""
-    return sum((HEADER.size + len(payload) + 3) & ~3 for payload in found.values())
+    return sum((HEADER.size + len(payload) + 3) & ~3 for payload in payloads.values())

@@ -54,8 +54,8 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     Raises KernelError where the kernel refuses, RefusedError naming the options that it dropped
     without a word, which an older kernel does with those it does not know.
     """
-    settings = [one for one in plan.settings if one.name not in _NEEDS_MEMBERS]
-    data = {one.name: one.value for one in settings}
+    settings = [setting for setting in plan.settings if setting.name not in _NEEDS_MEMBERS]
+    data = {setting.name: setting.value for setting in settings}
     parts = [messages.name(IFLA_IFNAME, plan.name), messages.word(IFLA_MTU, plan.mtu)]
     if plan.mac:
         octets = bytes.fromhex(plan.mac.replace(":", ""))
@@ -65,10 +65,10 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     _send_first(netlink, Request(nl.RTM_NEWLINK, doing, body, _NEW))
     gone = KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
     if not known_to_kernel.issuperset(data):
-        made = links.read(netlink, plan.name)
-        if made is None:
+        bond = links.read(netlink, plan.name)
+        if bond is None:
             raise gone
-        _refuse_dropped(settings, _state(made, [made]))
+        _refuse_dropped(settings, _state(bond, [bond]))
         known_to_kernel.update(data)
     index = ioctls.index(netlink, plan.name)
     if not index:
@@ -91,9 +91,11 @@ def _send_first(netlink: Netlink, request: Request) -> None:
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
-    dropped = setting_differences([one for one in settings if one.name != "mode"], state)
+    dropped = setting_differences(
+        [setting for setting in settings if setting.name != "mode"], state
+    )
     if dropped:
-        since = {one.name: one.option.since for one in settings}
+        since = {setting.name: setting.option.since for setting in settings}
         named = [f"{words} (known since Linux {since[words.split()[0]]})" for words in dropped]
         raise RefusedError(
             f"cannot make the bond {state.name} as asked: this kernel did not take "
@@ -109,12 +111,12 @@ def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | Bond
     """
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
     nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
-    asked = ((row.name, getattr(member, row.name)) for row in MEMBER_OPTIONS)
-    data = {name: value for name, value in asked if value is not None}
+    options = ((row.name, getattr(member, row.name)) for row in MEMBER_OPTIONS)
+    data = {name: value for name, value in options if value is not None}
     if data:
-        told = ", ".join(f"{name} {value}" for name, value in data.items())
+        settings = ", ".join(f"{name} {value}" for name, value in data.items())
         info = _info(IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, data)
-        doing = f"set {told} of {member} in {bond.name}"
+        doing = f"set {settings} of {member} in {bond.name}"
         netlink.send(Request(nl.RTM_NEWLINK, doing, messages.link(index, info)))
 
 
@@ -155,9 +157,9 @@ def delete(netlink: Netlink, bond: Handle | Link) -> None:
 
 def observe(netlink: Netlink, name: str) -> BondState | None:
     """Return the bond and its members as the kernel tells them; None where no bond is."""
-    told = links.read_others(netlink, f"look at {name}")
-    found = next((one for one in told if one.name == name), None)
-    return _state(found, told) if found and found.kind == _BOND else None
+    link_messages = links.read_others(netlink, f"look at {name}")
+    bond = next((message for message in link_messages if message.name == name), None)
+    return _state(bond, link_messages) if bond and bond.kind == _BOND else None
 
 
 def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
@@ -173,10 +175,10 @@ def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
     return state
 
 
-def _state(bond: LinkMessage, told: Iterable[LinkMessage]) -> BondState:
+def _state(bond: LinkMessage, link_messages: Iterable[LinkMessage]) -> BondState:
     data = attributes.by_number(bond.info.get(IFLA_INFO_DATA, b""))
     active = messages.whole(data.get(IFLA_BOND_ACTIVE_SLAVE, b""))
-    members = [one for one in told if one.number(IFLA_MASTER) == bond.index]
+    members = [message for message in link_messages if message.number(IFLA_MASTER) == bond.index]
     return BondState(
         index=bond.index,
         name=bond.name,
@@ -184,8 +186,8 @@ def _state(bond: LinkMessage, told: Iterable[LinkMessage]) -> BondState:
         mtu=bond.number(IFLA_MTU),
         is_up=bond.is_up,
         has_carrier=bond.has_carrier,
-        settings=_settings(data, {one.index: one.name for one in members}),
-        members=tuple(_member(one, active) for one in members),
+        settings=_settings(data, {member.index: member.name for member in members}),
+        members=tuple(_member(member, active) for member in members),
     )
 
 
@@ -201,23 +203,23 @@ def _settings(data: Mapping[int, bytes], names: Mapping[int, str]) -> dict[str, 
     return settings
 
 
-def _member(told: LinkMessage, active: int) -> MemberState:
-    data = attributes.by_number(told.info.get(IFLA_INFO_SLAVE_DATA, b""))
+def _member(message: LinkMessage, active: int) -> MemberState:
+    data = attributes.by_number(message.info.get(IFLA_INFO_SLAVE_DATA, b""))
     prio, port_prio = option("prio").decode(data), option("actor_port_prio").decode(data)
 
     def number(place: int) -> int:
         return messages.whole(data.get(place, b""))
 
     return MemberState(
-        index=told.index,
-        name=told.name,
-        mac=told.mac,
-        mtu=told.number(IFLA_MTU),
-        is_up=told.is_up,
-        has_carrier=told.has_carrier,
-        device=told.device,
+        index=message.index,
+        name=message.name,
+        mac=message.mac,
+        mtu=message.number(IFLA_MTU),
+        is_up=message.is_up,
+        has_carrier=message.has_carrier,
+        device=message.device,
         mii_up=number(IFLA_BOND_SLAVE_MII_STATUS) == 0,
-        is_active=told.index == active,
+        is_active=message.index == active,
         failures=number(IFLA_BOND_SLAVE_FAILURES),
         queue_id=number(option("queue_id").number),
         prio=prio if isinstance(prio, int) else None,

@@ -24,7 +24,7 @@ from sriovbond.kernel.messages import (
 from sriovbond.kernel.netlink import Netlink, Request
 
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
-_FAMILY_BYTES: Final = tuple(bytes([one]) for one in FAMILIES)
+_FAMILY_BYTES: Final = tuple(bytes([family]) for family in FAMILIES)
 
 _SCOPE_LINK: Final = 253
 _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
@@ -53,57 +53,57 @@ def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carri
 
     Not those of fe80::/10 that the kernel makes itself, when the link comes up.
     """
-    standing = all_addresses(netlink)
-    tells_origin = any(IFA_PROTO in one.attributes for one in standing)
-    found: dict[int, list[Carried]] = {}
-    for one in standing:
+    present = all_addresses(netlink)
+    tells_origin = any(IFA_PROTO in address.attributes for address in present)
+    by_link: dict[int, list[Carried]] = {}
+    for address in present:
         own = _origin_is_kernel if tells_origin else _looks_like_kernels
-        if not _is_link_local(one) or not own(one, macs.get(one.index, "")):
-            text = f"{one.address}/{one.prefix}"
-            found.setdefault(one.index, []).append(Carried(text, one.body.hex()))
-    return found
+        if not _is_link_local(address) or not own(address, macs.get(address.index, "")):
+            text = f"{address.address}/{address.prefix}"
+            by_link.setdefault(address.index, []).append(Carried(text, address.body.hex()))
+    return by_link
 
 
 def all_addresses(netlink: Netlink) -> list[AddressMessage]:
     """Return every address of the namespace, of both families."""
     request = Request(nl.RTM_GETADDR, "list the addresses", messages.address(0))
-    standing = (messages.read_address(body) for body in netlink.dump(request))
-    return [one for one in standing if one.family in FAMILIES and one.address]
+    parsed = (messages.read_address(body) for body in netlink.dump(request))
+    return [address for address in parsed if address.family in FAMILIES and address.address]
 
 
-def _is_link_local(one: AddressMessage) -> bool:
-    return (one.family, one.scope) == (socket.AF_INET6, _SCOPE_LINK)
+def _is_link_local(address: AddressMessage) -> bool:
+    return (address.family, address.scope) == (socket.AF_INET6, _SCOPE_LINK)
 
 
-def _origin_is_kernel(one: AddressMessage, _: str) -> bool:
-    return one.attributes.get(IFA_PROTO) == bytes([_IFAPROT_KERNEL_LL])
+def _origin_is_kernel(address: AddressMessage, _: str) -> bool:
+    return address.attributes.get(IFA_PROTO) == bytes([_IFAPROT_KERNEL_LL])
 
 
-def _looks_like_kernels(one: AddressMessage, mac: str) -> bool:
+def _looks_like_kernels(address: AddressMessage, mac: str) -> bool:
     """Tell by what the kernel would make of the MAC, or by the flag of other ways (RFC 7217)."""
-    if messages.whole(one.attributes.get(IFA_FLAGS, b"")) & _IFA_F_STABLE_PRIVACY:
+    if messages.whole(address.attributes.get(IFA_FLAGS, b"")) & _IFA_F_STABLE_PRIVACY:
         return True
     octets = bytes.fromhex(mac.replace(":", ""))
     if len(octets) != _MAC_BYTES:
         return False
     eui64 = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return one.attributes.get(IFA_ADDRESS) == b"\xfe\x80" + bytes(6) + eui64
+    return address.attributes.get(IFA_ADDRESS) == b"\xfe\x80" + bytes(6) + eui64
 
 
-def routes(standing: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
+def routes(present: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
     """Return, by the link's index, the routes that somebody set; the kernel's come back alone.
 
     Those by a gateway come last: it may be reached by one of the others. One over several links
     (ECMP) is each link's; of an IPv6 one each has its own part, for these the kernel takes singly.
     """
-    found: dict[int, list[Carried]] = {}
-    for one in sorted(standing, key=lambda one: any(hop.gateway for hop in next_hops(one))):
-        if one.protocol != _RTPROT_KERNEL:
-            target = one.address(RTA_DST)
-            text = f"{target}/{one.prefix}" if target else "default"
-            for index, body in _shares(one):
-                found.setdefault(index, []).append(Carried(f"route {text}", body.hex()))
-    return found
+    by_link: dict[int, list[Carried]] = {}
+    for route in sorted(present, key=lambda route: any(hop.gateway for hop in next_hops(route))):
+        if route.protocol != _RTPROT_KERNEL:
+            target = route.address(RTA_DST)
+            text = f"{target}/{route.prefix}" if target else "default"
+            for index, body in _shares(route):
+                by_link.setdefault(index, []).append(Carried(f"route {text}", body.hex()))
+    return by_link
 
 
 def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
@@ -114,11 +114,14 @@ def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
         if number == RTA_MULTIPATH:
             hops = [(hop.index, payload[hop.start : hop.end]) for hop in _hops(payload)]
             if route.family == socket.AF_INET:
-                yield from ((one, route.body) for one in dict.fromkeys(one for one, _ in hops))
+                yield from (
+                    (link_index, route.body)
+                    for link_index in dict.fromkeys(link_index for link_index, _ in hops)
+                )
             else:
                 before = route.body[: start - attributes.HEADER.size]
-                others = before + route.body[start + _aligned(len(payload)) :]
-                yield from ((one, others + _multipath(hop)) for one, hop in hops)
+                around = before + route.body[start + _align(len(payload)) :]
+                yield from ((link_index, around + _multipath(hop)) for link_index, hop in hops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +140,14 @@ def _hops(payload: bytes) -> Iterator[_Hop]:
         if not _HOP.size <= length <= len(payload) - start:
             return
         yield _Hop(start, start + length, index)
-        start += _aligned(length)
+        start += _align(length)
 
 
 def _multipath(hop: bytes) -> bytes:
     return messages.attribute(RTA_MULTIPATH, hop)
 
 
-def _aligned(length: int) -> int:
+def _align(length: int) -> int:
     return (length + 3) & ~3
 
 
@@ -190,9 +193,9 @@ def _create(netlink: Netlink, request: Request) -> None:
         netlink.send(request)
 
 
-def default_route_carriers(standing: Iterable[RouteMessage]) -> set[int]:
+def default_route_carriers(routes: Iterable[RouteMessage]) -> set[int]:
     """Return the indices of the links that a default route leads over."""
-    return {hop.index for one in standing if one.prefix == 0 for hop in next_hops(one)}
+    return {hop.index for route in routes if route.prefix == 0 for hop in next_hops(route)}
 
 
 def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
@@ -201,7 +204,7 @@ def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
     bodies = (
         body for body in netlink.dump(request) if body[:1] in _FAMILY_BYTES
     )  # not of CAN, MPLS
-    return [one for one in map(messages.read_route, bodies) if one.type == _RTN_UNICAST]
+    return [route for route in map(messages.read_route, bodies) if route.type == _RTN_UNICAST]
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:
@@ -210,5 +213,5 @@ def next_hops(route: RouteMessage) -> Iterator[NextHop]:
         yield NextHop(index, route.address(RTA_GATEWAY))
     payload = route.attributes.get(RTA_MULTIPATH, b"")
     for hop in _hops(payload):
-        told = attributes.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
-        yield NextHop(hop.index, messages.ip(route.family, told) if told else None)
+        gateway = attributes.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
+        yield NextHop(hop.index, messages.ip(route.family, gateway) if gateway else None)

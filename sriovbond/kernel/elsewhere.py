@@ -27,28 +27,28 @@ _GENERIC: Final = bytes(4)  # struct rtgenmsg, aligned
 _INT: Final = struct.Struct("=i")
 
 
-def standing_on(home: Namespace, indices: Collection[int]) -> dict[int, str]:
+def find_uppers(home: Namespace, indices: Collection[int]) -> dict[int, str]:
     """Return, by the index of a link of the host, what stands on it in another namespace.
 
     Raises KernelError where a namespace cannot be read: then nobody knows what stands there.
     """
-    found: dict[int, str] = {}
+    uppers: dict[int, str] = {}
     for nsid in _nsids(home.netlink):
         with nl.passing_over(errno.EINVAL):  # the namespace is gone meanwhile
-            found |= _in_namespace(home, nsid, indices)
-    return found
+            uppers |= _in_namespace(home, nsid, indices)
+    return uppers
 
 
 def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[int, str]:
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
     request = Request(nl.RTM_GETLINK, "list the links of another namespace", body)
-    found = {}
+    uppers = {}
     for link in map(messages.read_link, home.netlink.dump(request)):
-        lower, told = link.number(IFLA_LINK), link.attributes.get(IFLA_LINK_NETNSID, b"")
-        if told and lower in indices and _whole(told) == _own_number(home):
-            found[lower] = f"{link.kind} {link.name}"
-    return found
+        lower, netnsid = link.number(IFLA_LINK), link.attributes.get(IFLA_LINK_NETNSID, b"")
+        if netnsid and lower in indices and _whole(netnsid) == _own_number(home):
+            uppers[lower] = f"{link.kind} {link.name}"
+    return uppers
 
 
 def _own_number(home: Namespace) -> int:

@@ -27,27 +27,27 @@ _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 def index(netlink: Netlink, name: str) -> int:
     """Return the index of the link of that name or altname, 0 where none is."""
-    return int(_asked(netlink, _SIOCGIFINDEX, _NUMBER, name.encode())[1])
+    return int(_ask(netlink, _SIOCGIFINDEX, _NUMBER, name.encode())[1])
 
 
 def name(netlink: Netlink, index: int) -> str:
     """Return the name of the link of that index, empty where none is."""
-    return _text(_asked(netlink, _SIOCGIFNAME, _NUMBER, b"", index)[0])
+    return _text(_ask(netlink, _SIOCGIFNAME, _NUMBER, b"", index)[0])
 
 
 def flags(netlink: Netlink, name: str) -> int:
     """Return the IFF_* of the link of that name, 0 where none is."""
-    return int(_asked(netlink, _SIOCGIFFLAGS, _FLAGS, name.encode())[1])
+    return int(_ask(netlink, _SIOCGIFFLAGS, _FLAGS, name.encode())[1])
 
 
 def mtu(netlink: Netlink, name: str) -> int:
     """Return the MTU of the link of that name in bytes, 0 where none is."""
-    return int(_asked(netlink, _SIOCGIFMTU, _NUMBER, name.encode())[1])
+    return int(_ask(netlink, _SIOCGIFMTU, _NUMBER, name.encode())[1])
 
 
 def mac(netlink: Netlink, name: str) -> str:
     """Return the hardware address of the Ethernet link of that name."""
-    return bytes(_asked(netlink, _SIOCGIFHWADDR, _HARDWARE, name.encode(), b"")[1]).hex(":")
+    return bytes(_ask(netlink, _SIOCGIFHWADDR, _HARDWARE, name.encode(), b"")[1]).hex(":")
 
 
 def driver(netlink: Netlink, name: str) -> str:
@@ -60,12 +60,12 @@ def bus_info(netlink: Netlink, name: str) -> str:
     return _text(_driver_info(netlink, name)[_BUS_INFO])
 
 
-def _asked(
-    netlink: Netlink, what: int, shape: struct.Struct, name: bytes, given: int | bytes = 0
+def _ask(
+    netlink: Netlink, what: int, shape: struct.Struct, name: bytes, argument: int | bytes = 0
 ) -> tuple[Any, ...]:
     """Return what the kernel makes of a struct ifreq, nothing in it where there is no such link."""
     try:
-        return shape.unpack(fcntl.ioctl(netlink.fileno(), what, shape.pack(name, given)))
+        return shape.unpack(fcntl.ioctl(netlink.fileno(), what, shape.pack(name, argument)))
     except OSError:
         return shape.unpack(bytes(shape.size))
 

@@ -39,27 +39,37 @@ _NESTED: Final = 0x8000  # NLA_F_NESTED
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     """Return every link of the socket's namespace but the loopback, each by itself.
 
-    What is on it, and what it is in, is for `related` to say; what a PF says of its VFs, if asked.
+    What is on it, and what it is in, is for `read_related` to say; what a PF says of its VFs,
+    if asked.
     """
-    told = _all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
-    told = [one for one in told if one.type != messages.ARPHRD_LOOPBACK]
-    return _with_bus_addresses(netlink, [_link(one) for one in told])
+    link_messages = _all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
+    link_messages = [
+        message for message in link_messages if message.type != messages.ARPHRD_LOOPBACK
+    ]
+    return _with_bus_addresses(netlink, [_link(message) for message in link_messages])
 
 
-def related(netlink: Netlink) -> list[Link]:
+def read_related(netlink: Netlink) -> list[Link]:
     """Return every link of the socket's namespace, with what it has to do with others."""
-    return _related(netlink, read_all(netlink, "list the links"))
+    return _relate(netlink, read_all(netlink, "list the links"))
 
 
-def _related(
-    netlink: Netlink, told: Sequence[LinkMessage], vfs_wanted: Collection[int] | None = None
+def _relate(
+    netlink: Netlink,
+    link_messages: Sequence[LinkMessage],
+    vfs_wanted: Collection[int] | None = None,
 ) -> list[Link]:
-    uppers, masters = _uppers(told), ports.masters(told)
-    found = []
-    for one in told:
-        upon, within = tuple(uppers.get(one.index, ())), masters.get(one.number(IFLA_MASTER))
-        found.append(_link(one, upon, within, vfs_wanted))
-    return _with_representors(_with_bus_addresses(netlink, found), ports.representors(told))
+    uppers, masters = _uppers(link_messages), ports.masters(link_messages)
+    links = []
+    for message in link_messages:
+        upon, within = (
+            tuple(uppers.get(message.index, ())),
+            masters.get(message.number(IFLA_MASTER)),
+        )
+        links.append(_link(message, upon, within, vfs_wanted))
+    return _with_representors(
+        _with_bus_addresses(netlink, links), ports.representors(link_messages)
+    )
 
 
 def of_devices(
@@ -70,35 +80,41 @@ def of_devices(
     `names` are those of each device's links, if known: a node has hundreds of others, of which
     nothing is asked unless it matters who else is in a bond, or which link is a representor.
     """
-    asked = [name for found in names.values() for name in found]
-    told = [one for name in asked if (one := _with_vfs(netlink, name))]
-    if any(len(found) != 1 for found in names.values()) or any(map(_is_lower, told)):
-        told = _all_with_vfs(netlink)
-    found = _related(netlink, _pfs_last(told), vfs_wanted)
-    return {link.device: link for link in found if link.device in names}
+    all_names = [name for link_names in names.values() for name in link_names]
+    link_messages = [message for name in all_names if (message := _with_vfs(netlink, name))]
+    if any(len(link_names) != 1 for link_names in names.values()) or any(
+        map(_is_lower, link_messages)
+    ):
+        link_messages = _all_with_vfs(netlink)
+    links = _relate(netlink, _pfs_last(link_messages), vfs_wanted)
+    return {link.device: link for link in links if link.device in names}
 
 
-def _pfs_last(told: Sequence[LinkMessage]) -> list[LinkMessage]:
+def _pfs_last(link_messages: Sequence[LinkMessage]) -> list[LinkMessage]:
     """Put what tells of VFs behind the others, and representors first: they have a PF's address."""
-    representors = ports.representors(told)
+    representors = ports.representors(link_messages)
     return sorted(
-        told, key=lambda one: (one.index not in representors, IFLA_VFINFO_LIST in one.attributes)
+        link_messages,
+        key=lambda message: (
+            message.index not in representors,
+            IFLA_VFINFO_LIST in message.attributes,
+        ),
     )
 
 
-def _is_lower(told: LinkMessage) -> bool:
-    return IFLA_MASTER in told.attributes
+def _is_lower(message: LinkMessage) -> bool:
+    return IFLA_MASTER in message.attributes
 
 
 def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     """Return what the kernel says of every link, but its statistics."""
-    return [messages.read_link(one) for one in _told(netlink, doing, mask)]
+    return [messages.read_link(body) for body in _dump_bodies(netlink, doing, mask)]
 
 
 def read_others(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     """Return what the kernel says of every link but the loopback, which is in no bond."""
-    told = _told(netlink, doing, mask)
-    return [messages.read_link(one) for one in told if not messages.is_loopback(one)]
+    bodies = _dump_bodies(netlink, doing, mask)
+    return [messages.read_link(body) for body in bodies if not messages.is_loopback(body)]
 
 
 def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
@@ -112,32 +128,40 @@ def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
         if error.errno != errno.EMSGSIZE:
             raise
         return read(netlink, name)
-    told = messages.read_link(body) if body else None
-    return told if told is None or messages.are_vfs_whole(told, body) else read(netlink, name)
+    message = messages.read_link(body) if body else None
+    return (
+        message if message is None or messages.are_vfs_whole(message, body) else read(netlink, name)
+    )
 
 
 def _all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
     """Read all links as `_with_vfs` does one."""
     doing = "list the links"
     try:
-        bodies = _told(netlink, doing, RTEXT_FILTER_VF)
+        bodies = _dump_bodies(netlink, doing, RTEXT_FILTER_VF)
     except KernelError as error:
         if error.errno != errno.EMSGSIZE:
             raise
         return read_all(netlink, doing)
-    told = [messages.read_link(body) for body in bodies]
+    link_messages = [messages.read_link(body) for body in bodies]
     torn = {
-        one.index
-        for one, body in zip(told, bodies, strict=True)
-        if not messages.are_vfs_whole(one, body)
+        message.index
+        for message, body in zip(link_messages, bodies, strict=True)
+        if not messages.are_vfs_whole(message, body)
     }
     if not torn:
-        return told
-    whole = {one.index: one for one in read_all(netlink, doing) if one.index in torn}
-    return [whole.get(one.index, one) for one in told if one.index not in torn - whole.keys()]
+        return link_messages
+    reread = {
+        message.index: message for message in read_all(netlink, doing) if message.index in torn
+    }
+    return [
+        reread.get(message.index, message)
+        for message in link_messages
+        if message.index not in torn - reread.keys()
+    ]
 
 
-def _told(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
+def _dump_bodies(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     return netlink.dump(Request(nl.RTM_GETLINK, doing, body))
 
@@ -165,11 +189,11 @@ def _body(netlink: Netlink, name: str, mask: int) -> bytes:
 
 def snapshot(netlink: Netlink) -> list[Link]:
     """Return every link with the addresses and routes that it carries."""
-    found = related(netlink)
-    addresses = carried.addresses(netlink, {link.index: link.mac for link in found})
-    standing = carried.unicast_routes(netlink)
-    routes = carried.routes(standing)
-    default = carried.default_route_carriers(standing)
+    links = read_related(netlink)
+    addresses = carried.addresses(netlink, {link.index: link.mac for link in links})
+    present_routes = carried.unicast_routes(netlink)
+    routes = carried.routes(present_routes)
+    default = carried.default_route_carriers(present_routes)
     return [
         replace(
             link,
@@ -179,23 +203,23 @@ def snapshot(netlink: Netlink) -> list[Link]:
         )
         if link.index in addresses or link.index in routes or link.index in default
         else link
-        for link in found
+        for link in links
     ]
 
 
 def find(netlink: Netlink, name: str) -> Link | None:
     """Return the link of that name or altname, None where there is none."""
-    told = read(netlink, name)
-    return _link(told) if told else None
+    message = read(netlink, name)
+    return _link(message) if message else None
 
 
-def find_again(links: Sequence[Link], wanted: Link) -> Link | None:
-    """Return what `wanted` is now: the same device on its bus, else the same name and kind."""
-    alike = [one for one in links if (one.device, one.kind) == (wanted.device, wanted.kind)]
-    by_name = [one for one in alike if one.name == wanted.name]
+def find_again(links: Sequence[Link], before: Link) -> Link | None:
+    """Return what `before` is now: the same device on its bus, else the same name and kind."""
+    alike = [link for link in links if (link.device, link.kind) == (before.device, before.kind)]
+    by_name = [link for link in alike if link.name == before.name]
     # a device may have several netdevs, such as representors or ports
-    renamed = alike if wanted.device and len(alike) == 1 else []
-    by_mac = [one for one in alike if wanted.device and one.mac == wanted.mac]
+    renamed = alike if before.device and len(alike) == 1 else []
+    by_mac = [link for link in alike if before.device and link.mac == before.mac]
     return next(iter((*by_name, *by_mac, *renamed)), None)
 
 
@@ -251,8 +275,8 @@ def free_names(netlink: Netlink, link: Link, needed: Collection[str]) -> None:
 
 
 def _altname(link: Link, name: str) -> bytes:
-    listed = messages.attribute(IFLA_PROP_LIST | _NESTED, messages.name(IFLA_ALT_IFNAME, name))
-    return messages.link(link.index, listed)
+    prop_list = messages.attribute(IFLA_PROP_LIST | _NESTED, messages.name(IFLA_ALT_IFNAME, name))
+    return messages.link(link.index, prop_list)
 
 
 def leave(netlink: Netlink, link: Link) -> None:
@@ -279,41 +303,41 @@ def flush(netlink: Netlink, link: Link) -> None:
             netlink.send(Request(nl.RTM_DELADDR, doing, body))
 
 
-def restore(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
-    """Make `found` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
+def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
+    """Make `link` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
 
     Returns what the kernel refused, after all has been tried. Idempotent. Routes that need other
     links too are left to `restore_spanning`.
     """
-    own = _steps_back(netlink, found, wanted, is_wanted_up=wanted.is_up)
-    return _tried((*own, *_carried_back(netlink, found, wanted)))
+    own = _steps_back(netlink, link, before, is_wanted_up=before.is_up)
+    return _try_all((*own, *_put_carried_back(netlink, link, before)))
 
 
 def restore_itself(
-    netlink: Netlink, found: Link, wanted: Link, *, is_wanted_up: bool = False
+    netlink: Netlink, link: Link, before: Link, *, is_wanted_up: bool = False
 ) -> list[KernelError]:
-    """Make `found` what the snapshot shows, but without what it carried, and down; as `restore`."""
-    return _tried(_steps_back(netlink, found, wanted, is_wanted_up=is_wanted_up))
+    """Make `link` what the snapshot shows, but without what it carried, and down; as `restore`."""
+    return _try_all(_steps_back(netlink, link, before, is_wanted_up=is_wanted_up))
 
 
-def is_restored(netlink: Netlink, wanted: Link) -> bool:
+def is_restored(netlink: Netlink, before: Link) -> bool:
     """Tell whether this very link is what `restore_itself` makes of it, and in no bond."""
-    name = wanted.name
+    name = before.name
     return (
-        ioctls.name(netlink, wanted.index) == name
+        ioctls.name(netlink, before.index) == name
         and not ioctls.flags(netlink, name) & (IFF_UP | IFF_SLAVE)
-        and ioctls.mac(netlink, name) == wanted.mac
-        and ioctls.mtu(netlink, name) == wanted.mtu
+        and ioctls.mac(netlink, name) == before.mac
+        and ioctls.mtu(netlink, name) == before.mtu
     )
 
 
-def restore_altnames(netlink: Netlink, found: Link, wanted: Link) -> list[KernelError]:
-    """Give `found` the altnames that the snapshot shows, and take others away; as `restore`."""
-    more = [one for one in found.altnames if one not in wanted.altnames]
-    less = [one for one in wanted.altnames if one not in found.altnames]
-    away = [partial(remove_altname, netlink, found, name) for name in more]
-    back = [partial(add_altname, netlink, replace(found, name=wanted.name), name) for name in less]
-    return _tried([*away, *back])
+def restore_altnames(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
+    """Give `link` the altnames that the snapshot shows, and take others away; as `restore`."""
+    more = [altname for altname in link.altnames if altname not in before.altnames]
+    less = [altname for altname in before.altnames if altname not in link.altnames]
+    away = [partial(remove_altname, netlink, link, name) for name in more]
+    back = [partial(add_altname, netlink, replace(link, name=before.name), name) for name in less]
+    return _try_all([*away, *back])
 
 
 def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:
@@ -321,20 +345,20 @@ def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> li
 
     A pair is a link as it was found, and its snapshot.
     """
-    indices = {wanted.index: found.index for found, wanted in pairs}
+    indices = {before.index: link.index for link, before in pairs}
     spanning = {
-        route: found.name
-        for found, wanted in pairs
-        for route in wanted.routes
+        route: link.name
+        for link, before in pairs
+        for route in before.routes
         if carried.spans_links(route)
     }
-    return _tried(
+    return _try_all(
         partial(carried.put_route_back, netlink, name, indices, route)
         for route, name in spanning.items()
     )
 
 
-def _tried(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
+def _try_all(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
     failures = []
     for step in steps:
         try:
@@ -345,29 +369,29 @@ def _tried(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
 
 
 def _steps_back(
-    netlink: Netlink, found: Link, wanted: Link, *, is_wanted_up: bool
+    netlink: Netlink, link: Link, before: Link, *, is_wanted_up: bool
 ) -> Iterator[Callable[[], None]]:
-    is_up = found.is_up
-    if found.name != wanted.name:
+    is_up = link.is_up
+    if link.name != before.name:
         if is_up:
-            yield partial(set_down, netlink, found)
+            yield partial(set_down, netlink, link)
             is_up = False
-        yield partial(rename, netlink, found, wanted.name)
-    if found.mac != wanted.mac:
-        yield partial(set_mac, netlink, found, wanted.mac)
-    if found.mtu != wanted.mtu:
-        yield partial(set_mtu, netlink, found, wanted.mtu)
+        yield partial(rename, netlink, link, before.name)
+    if link.mac != before.mac:
+        yield partial(set_mac, netlink, link, before.mac)
+    if link.mtu != before.mtu:
+        yield partial(set_mtu, netlink, link, before.mtu)
     if is_up != is_wanted_up:
-        yield partial(set_up if is_wanted_up else set_down, netlink, found)
+        yield partial(set_up if is_wanted_up else set_down, netlink, link)
 
 
-def _carried_back(netlink: Netlink, found: Link, wanted: Link) -> Iterator[Callable[[], None]]:
-    for address in wanted.addresses:
-        yield partial(carried.put_address_back, netlink, wanted.name, found.index, address)
-    indices = {wanted.index: found.index}
-    for route in wanted.routes:
+def _put_carried_back(netlink: Netlink, link: Link, before: Link) -> Iterator[Callable[[], None]]:
+    for address in before.addresses:
+        yield partial(carried.put_address_back, netlink, before.name, link.index, address)
+    indices = {before.index: link.index}
+    for route in before.routes:
         if not carried.spans_links(route):
-            yield partial(carried.put_route_back, netlink, wanted.name, indices, route)
+            yield partial(carried.put_route_back, netlink, before.name, indices, route)
 
 
 def _change(
@@ -380,43 +404,43 @@ def _change(
 
 
 def _link(
-    told: LinkMessage,
+    message: LinkMessage,
     uppers: tuple[str, ...] = (),
     within: Master | None = None,
     vfs_wanted: Collection[int] | None = None,
 ) -> Link:
     """Make a link of what the kernel says; of its VFs those of these numbers, all where None."""
-    listed = told.attributes.get(IFLA_VFINFO_LIST)
+    vf_list = message.attributes.get(IFLA_VFINFO_LIST)
     return Link(
-        index=told.index,
-        name=told.name,
-        mac=told.mac,
-        mtu=told.number(IFLA_MTU),
-        is_up=told.is_up,
-        has_carrier=told.has_carrier,
-        type=told.type,
-        kind=told.kind,
-        master=told.number(IFLA_MASTER),
+        index=message.index,
+        name=message.name,
+        mac=message.mac,
+        mtu=message.number(IFLA_MTU),
+        is_up=message.is_up,
+        has_carrier=message.has_carrier,
+        type=message.type,
+        kind=message.kind,
+        master=message.number(IFLA_MASTER),
         within=within,
-        min_mtu=told.number(IFLA_MIN_MTU),
-        max_mtu=told.number(IFLA_MAX_MTU),
-        device=told.device,
-        alias=told.text(IFLA_IFALIAS),
+        min_mtu=message.number(IFLA_MIN_MTU),
+        max_mtu=message.number(IFLA_MAX_MTU),
+        device=message.device,
+        alias=message.text(IFLA_IFALIAS),
         uppers=uppers,
-        vfs=tuple(vfs.read(listed, vfs_wanted)) if listed else (),
-        altnames=told.altnames,
+        vfs=tuple(vfs.read(vf_list, vfs_wanted)) if vf_list else (),
+        altnames=message.altnames,
     )
 
 
-def _uppers(told: Sequence[LinkMessage]) -> dict[int, list[str]]:
+def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
     """Return, by the lower link's index, the names of links upon it in the same namespace."""
     uppers: dict[int, list[str]] = {}
-    for one in told:
-        if IFLA_LINK not in one.attributes or IFLA_LINK_NETNSID in one.attributes:
+    for message in link_messages:
+        if IFLA_LINK not in message.attributes or IFLA_LINK_NETNSID in message.attributes:
             continue
-        lower = one.number(IFLA_LINK)
-        if lower not in (0, one.index) and one.kind != "veth":
-            uppers.setdefault(lower, []).append(one.name)
+        lower = message.number(IFLA_LINK)
+        if lower not in (0, message.index) and message.kind != "veth":
+            uppers.setdefault(lower, []).append(message.name)
     return uppers
 
 

@@ -53,9 +53,9 @@ def word(number: int, value: int) -> bytes:
     return _U32.pack(_U32.size, number, value)
 
 
-def name(number: int, told: str) -> bytes:
+def name(number: int, text: str) -> bytes:
     """Return an attribute of a text, with the NUL that ends it."""
-    return attribute(number, told.encode() + b"\0")
+    return attribute(number, text.encode() + b"\0")
 
 
 def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> bytes:
@@ -154,8 +154,10 @@ class LinkMessage:
     @property
     def altnames(self) -> tuple[str, ...]:
         """Its further names."""
-        listed = nla.walk(self.attributes.get(IFLA_PROP_LIST, b""))
-        return tuple(text(payload) for number, _, payload in listed if number == IFLA_ALT_IFNAME)
+        properties = nla.walk(self.attributes.get(IFLA_PROP_LIST, b""))
+        return tuple(
+            text(payload) for number, _, payload in properties if number == IFLA_ALT_IFNAME
+        )
 
 
 def is_loopback(body: bytes) -> bool:
@@ -171,19 +173,19 @@ def read_link(body: bytes) -> LinkMessage:
     return LinkMessage(type_, index, flags, attributes, by_number(info) if info else {})
 
 
-def are_vfs_whole(told: LinkMessage, body: bytes) -> bool:
+def are_vfs_whole(message: LinkMessage, body: bytes) -> bool:
     """Tell whether a message with what a PF says of its VFs can be believed.
 
     The length of a list has 16 bits: with hundreds of VFs it may wrap round, and what was meant for
     a VF stands among the PF's own attributes.
     """
-    if IFLA_NUM_VF not in told.attributes:
+    if IFLA_NUM_VF not in message.attributes:
         return True
     if len(body) > _LONGEST_ATTRIBUTE:
-        is_all = nla.bytes_of(told.attributes) >= len(body) - _LINK.size
+        is_all = nla.bytes_of(message.attributes) >= len(body) - _LINK.size
     else:
         is_all = nla.are_whole(body, _LINK.size)
-    return is_all and nla.are_whole(told.attributes.get(IFLA_VFINFO_LIST, b""))
+    return is_all and nla.are_whole(message.attributes.get(IFLA_VFINFO_LIST, b""))
 
 
 def mac(payload: bytes) -> str:
@@ -244,9 +246,9 @@ class RouteMessage:
         return whole(self.attributes.get(number, b""))
 
 
-def route(family: int, prefix: int = 0, *attributes: bytes, **told: int) -> bytes:
-    """Return the body of a message about a route; `told` are its protocol, scope and type."""
-    protocol, scope, type_ = (told.get(key, 0) for key in ("protocol", "scope", "type"))
+def route(family: int, prefix: int = 0, *attributes: bytes, **header: int) -> bytes:
+    """Return the body of a message about a route; `header` are its protocol, scope and type."""
+    protocol, scope, type_ = (header.get(key, 0) for key in ("protocol", "scope", "type"))
     return _ROUTE.pack(family, prefix, 0, protocol, scope, type_) + b"".join(attributes)
 
 

@@ -267,6 +267,6 @@ def _extack(type_: int, flags: int, body: bytes) -> str:
 
 def _kernel_error(request: Request, code: int, words: str = "") -> KernelError:
     name = errno.errorcode.get(code, str(code))
-    said = f": {words}" if words else ""
-    message = f"cannot {request.doing}: {name} ({os.strerror(code)}){said}"
+    detail = f": {words}" if words else ""
+    message = f"cannot {request.doing}: {name} ({os.strerror(code)}){detail}"
     return KernelError(message, code, said=words)

@@ -68,7 +68,7 @@ class Namespace:
 
         Raises MachineError for a name by which they are all links'.
         """
-        values = {f"{one.family}/conf/{name}/{one.key}": one.value for one in sysctls}
+        values = {f"{sysctl.family}/conf/{name}/{sysctl.key}": sysctl.value for sysctl in sysctls}
         if values and name in NAMES_OF_ALL:
             raise MachineError(
                 f"cannot write the sysctls of the link {name!r}: those of that name are the "
@@ -99,9 +99,9 @@ def identified(paths: Iterable[str], identity: tuple[int, int, int]) -> Iterator
     Raises MachineError.
     """
     for path in paths:
-        with suppress(NamespaceGoneError), opened(path) as found:
-            if found.identity == identity:
-                yield found
+        with suppress(NamespaceGoneError), opened(path) as namespace:
+            if namespace.identity == identity:
+                yield namespace
                 return
     yield None
 
@@ -123,12 +123,12 @@ def _namespace(path: str, descriptor: int, netlink: Netlink) -> Namespace:
     return Namespace(path, descriptor, identity, netlink)
 
 
-def _open(path: str, given: int | None) -> int:
+def _open(path: str, open_fd: int | None) -> int:
     try:
-        if given is None:
+        if open_fd is None:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         else:
-            descriptor = os.dup(given)
+            descriptor = os.dup(open_fd)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NamespaceGoneError(
             f"cannot open the namespace {path!r}: it is not there; is the pod gone already?"

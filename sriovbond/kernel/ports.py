@@ -18,34 +18,41 @@ from sriovbond.kernel.messages import (
 _REPRESENTOR: Final = re.compile(r"(c[0-9]+)?pf[0-9]+[vs]f[0-9]+")
 
 
-def masters(found: Sequence[LinkMessage]) -> dict[int, Master]:
+def masters(link_messages: Sequence[LinkMessage]) -> dict[int, Master]:
     """Return, by index, the links that have others in them."""
     inside: dict[int, list[str]] = {}
-    for one in found:
-        if IFLA_MASTER in one.attributes:
-            inside.setdefault(one.number(IFLA_MASTER), []).append(one.name)
+    for message in link_messages:
+        if IFLA_MASTER in message.attributes:
+            inside.setdefault(message.number(IFLA_MASTER), []).append(message.name)
     return {
-        one.index: Master(
-            name=one.name, kind=one.kind, mode=_bond_mode(one), ports=tuple(inside[one.index])
+        message.index: Master(
+            name=message.name,
+            kind=message.kind,
+            mode=_bond_mode(message),
+            ports=tuple(inside[message.index]),
         )
-        for one in found
-        if one.index in inside
+        for message in link_messages
+        if message.index in inside
     }
 
 
-def representors(found: Sequence[LinkMessage]) -> set[int]:
+def representors(link_messages: Sequence[LinkMessage]) -> set[int]:
     """Return the indexes of links that are the host's end of a VF (switchdev mode).
 
     A guess by their port names: devlink's proof would cost an ADD pyroute2. `explain` asks it, and
     tells where it says otherwise.
     """
-    named = [one for one in found if IFLA_PHYS_PORT_NAME in one.attributes]
-    return {one.index for one in named if _REPRESENTOR.fullmatch(one.text(IFLA_PHYS_PORT_NAME))}
+    named = [message for message in link_messages if IFLA_PHYS_PORT_NAME in message.attributes]
+    return {
+        message.index
+        for message in named
+        if _REPRESENTOR.fullmatch(message.text(IFLA_PHYS_PORT_NAME))
+    }
 
 
-def _bond_mode(one: LinkMessage) -> str:
+def _bond_mode(message: LinkMessage) -> str:
     """Return a bond's mode, empty for other links."""
-    if one.kind != "bond":
+    if message.kind != "bond":
         return ""
-    mode = option("mode").decode(by_number(one.info.get(IFLA_INFO_DATA, b"")))
+    mode = option("mode").decode(by_number(message.info.get(IFLA_INFO_DATA, b"")))
     return "" if mode is None else str(mode)

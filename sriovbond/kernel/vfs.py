@@ -30,54 +30,54 @@ _VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/l
 _ETH_P_8021AD: Final = b"\x88\xa8\0\0"  # big-endian, and the structure's padding
 
 
-def read(listed: bytes, wanted: Collection[int] | None) -> Iterator[VfSettings]:
+def read(vf_list: bytes, numbers: Collection[int] | None) -> Iterator[VfSettings]:
     """Yield what IFLA_VFINFO_LIST says of the VFs of these numbers, of all where None.
 
     Not of one whose MAC or VLAN is not told.
     """
-    for _, _, info in attributes.walk(listed):
+    for _, _, info in attributes.walk(vf_list):
         # its first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
         if len(info) < _LEAST:
             continue
-        if wanted is not None and _first_number(info)[0] not in wanted:
+        if numbers is not None and _first_number(info)[0] not in numbers:
             continue
-        told = attributes.by_number(info)
-        entry, tag = told.get(_IFLA_VF_MAC, b""), told.get(_IFLA_VF_VLAN, b"")
+        payloads = attributes.by_number(info)
+        entry, tag = payloads.get(_IFLA_VF_MAC, b""), payloads.get(_IFLA_VF_VLAN, b"")
         if len(entry) < _MAC_END or len(tag) < _VLAN.size:
             continue
         number, vlan, qos = _VLAN.unpack_from(tag)
-        state = _value(told, _IFLA_VF_LINK_STATE)
-        rate = told.get(_IFLA_VF_RATE, b"")
+        state = _value(payloads, _IFLA_VF_LINK_STATE)
+        rate = payloads.get(_IFLA_VF_RATE, b"")
         _, least, most = _RATE.unpack_from(rate) if len(rate) >= _RATE.size else (0, None, None)
         yield VfSettings(
             number=number,
             mac=messages.mac(entry[_MAC_START:_MAC_END]),
-            trust=_switch(told, _IFLA_VF_TRUST),
-            spoofchk=_switch(told, _IFLA_VF_SPOOFCHK),
+            trust=_switch(payloads, _IFLA_VF_TRUST),
+            spoofchk=_switch(payloads, _IFLA_VF_SPOOFCHK),
             link_state=None if state is None else _LINK_STATES.get(state),
             vlan=vlan,
             qos=qos,
-            vlan_proto=_VLAN_PROTOCOLS.get(_protocol(told)),
+            vlan_proto=_VLAN_PROTOCOLS.get(_protocol(payloads)),
             min_tx_rate=least,
             max_tx_rate=most,
         )
 
 
-def _value(told: dict[int, bytes], number: int) -> int | None:
-    payload = told.get(number, b"")
+def _value(payloads: dict[int, bytes], number: int) -> int | None:
+    payload = payloads.get(number, b"")
     if len(payload) < _VALUE.size:
         return None
     value: int = _VALUE.unpack_from(payload)[1]
     return None if value == _UNKNOWN else value
 
 
-def _protocol(told: dict[int, bytes]) -> int:
-    tags = attributes.by_number(told.get(_IFLA_VF_VLAN_LIST, b""))
+def _protocol(payloads: dict[int, bytes]) -> int:
+    tags = attributes.by_number(payloads.get(_IFLA_VF_VLAN_LIST, b""))
     return int.from_bytes(tags.get(_IFLA_VF_VLAN_INFO, b"")[_PROTOCOL], "big")
 
 
-def _switch(told: dict[int, bytes], number: int) -> bool | None:
-    value = _value(told, number)
+def _switch(payloads: dict[int, bytes], number: int) -> bool | None:
+    value = _value(payloads, number)
     return None if value is None else bool(value)
 
 
@@ -89,16 +89,16 @@ class _Step:
     told: str
 
 
-def restore(netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings) -> list[KernelError]:
+def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> list[KernelError]:
     """Write MAC, VLAN, trust, spoof check and rates where they differ; `netlink` is the host's.
 
     Waits a bounded time for a VF that is still being reset (i40e: EAGAIN, ice: EBUSY). Returns what
     was refused, after all has been tried. Idempotent.
     """
     failures = []
-    for step in _steps(now, wanted):
-        listed = messages.attribute(_IFLA_VF_INFO, step.attribute)
-        body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, listed))
+    for step in _steps(now, before):
+        vf_info = messages.attribute(_IFLA_VF_INFO, step.attribute)
+        body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, vf_info))
         doing = f"have {pf.name} give its VF {now.number} {step.told}"
         try:
             nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, doing, body))
@@ -107,28 +107,28 @@ def restore(netlink: Netlink, pf: Link, now: VfSettings, wanted: VfSettings) -> 
     return failures
 
 
-def _steps(now: VfSettings, wanted: VfSettings) -> Iterator[_Step]:
+def _steps(now: VfSettings, before: VfSettings) -> Iterator[_Step]:
     vf = now.number
-    if now.mac != wanted.mac:
-        payload = _MAC.pack(vf, bytes.fromhex(wanted.mac.replace(":", "")))
-        yield _Step(messages.attribute(_IFLA_VF_MAC, payload), f"the MAC {wanted.mac}")
-    if now.tagging != wanted.tagging:
-        yield _Step(_vlan(vf, wanted), wanted.tagging)
-    if wanted.trust is not None and wanted.trust != now.trust:
-        payload = _VALUE.pack(vf, wanted.trust)
-        yield _Step(messages.attribute(_IFLA_VF_TRUST, payload), f"trust {wanted.trust}")
-    if wanted.spoofchk is not None and wanted.spoofchk != now.spoofchk:
-        payload = _VALUE.pack(vf, wanted.spoofchk)
-        yield _Step(messages.attribute(_IFLA_VF_SPOOFCHK, payload), f"spoofchk {wanted.spoofchk}")
-    if wanted.rates != now.rates:
-        payload = _RATE.pack(vf, wanted.min_tx_rate or 0, wanted.max_tx_rate or 0)
-        yield _Step(messages.attribute(_IFLA_VF_RATE, payload), wanted.rates)
+    if now.mac != before.mac:
+        payload = _MAC.pack(vf, bytes.fromhex(before.mac.replace(":", "")))
+        yield _Step(messages.attribute(_IFLA_VF_MAC, payload), f"the MAC {before.mac}")
+    if now.tagging != before.tagging:
+        yield _Step(_vlan(vf, before), before.tagging)
+    if before.trust is not None and before.trust != now.trust:
+        payload = _VALUE.pack(vf, before.trust)
+        yield _Step(messages.attribute(_IFLA_VF_TRUST, payload), f"trust {before.trust}")
+    if before.spoofchk is not None and before.spoofchk != now.spoofchk:
+        payload = _VALUE.pack(vf, before.spoofchk)
+        yield _Step(messages.attribute(_IFLA_VF_SPOOFCHK, payload), f"spoofchk {before.spoofchk}")
+    if before.rates != now.rates:
+        payload = _RATE.pack(vf, before.min_tx_rate or 0, before.max_tx_rate or 0)
+        yield _Step(messages.attribute(_IFLA_VF_RATE, payload), before.rates)
 
 
-def _vlan(vf: int, wanted: VfSettings) -> bytes:
+def _vlan(vf: int, before: VfSettings) -> bytes:
     """Return the attribute that sets the VLAN; old drivers know the short one only."""
-    payload = _VLAN.pack(vf, wanted.vlan, wanted.qos)
-    if wanted.vlan_proto != "802.1ad":
+    payload = _VLAN.pack(vf, before.vlan, before.qos)
+    if before.vlan_proto != "802.1ad":
         return messages.attribute(_IFLA_VF_VLAN, payload)
     info = messages.attribute(_IFLA_VF_VLAN_INFO, payload + _ETH_P_8021AD)
     return messages.attribute(_IFLA_VF_VLAN_LIST, info)

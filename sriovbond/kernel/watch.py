@@ -122,14 +122,14 @@ class _Listening:
         A process of a pod may send to the group, and nobody but the kernel may tell us of links.
         """
         try:
-            data, told, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
+            data, ancillary, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:
             if error.errno == errno.ENOBUFS:
                 raise OverrunError from error
             raise
-        return b"" if sender else data, _nsid(told)
+        return b"" if sender else data, _nsid(ancillary)
 
 
 class Watch(_Listening):
@@ -170,7 +170,7 @@ class Ends(_Listening):
     def __init__(self) -> None:
         super().__init__(_RTNLGRP_NSID, _ENDS_BUFFER_BYTES, of_all=False)
 
-    def gone(self) -> Iterator[int]:
+    def receive(self) -> Iterator[int]:
         """Yield the nsids that are gone; another namespace may get the number.
 
         Raises OverrunError where something was lost.
@@ -186,16 +186,16 @@ class Ends(_Listening):
 
 def number(home: Netlink, descriptor: int) -> int:
     """Return the nsid of the namespace open at `descriptor`; it gets one where it has none."""
-    found = _number(home, descriptor)
-    if found == _NO_NUMBER:
+    nsid = _number(home, descriptor)
+    if nsid == _NO_NUMBER:
         body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
         doing = "number a pod's namespace"
         with nl.passing_over(errno.EEXIST):  # somebody else was quicker
             home.send(Request(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor)))
-        found = _number(home, descriptor)
-    if found == _NO_NUMBER:
+        nsid = _number(home, descriptor)
+    if nsid == _NO_NUMBER:
         raise KernelError("cannot number a pod's namespace: the kernel gave none", errno.EPROTO)
-    return found
+    return nsid
 
 
 def read(
@@ -228,7 +228,8 @@ def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:
         nl.RTM_GETLINK, "list the links of a pod", messages.link(0, target, mask, only)
     )
     return [
-        _heard(messages.read_link(answer)) for answer in netlink.dump_at_most(request, MOST_LINKS)
+        _to_heard(messages.read_link(answer))
+        for answer in netlink.dump_at_most(request, MOST_LINKS)
     ]
 
 
@@ -256,11 +257,11 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _link_event(nsid: int | None, link: LinkMessage, *, is_gone: bool) -> LinkEvent:
     is_moved = is_gone and _IFLA_NEW_NETNSID in link.attributes
-    return LinkEvent(nsid, _heard(link), is_gone=is_gone, is_moved=is_moved)
+    return LinkEvent(nsid, _to_heard(link), is_gone=is_gone, is_moved=is_moved)
 
 
-def _nsid(told: list[tuple[int, int, bytes]]) -> int | None:
-    for level, kind, payload in told:
+def _nsid(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, payload in ancillary:
         if (level, kind) == (nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID):
             return int(_INT.unpack_from(payload)[0])
     return None
@@ -271,7 +272,7 @@ def _nsid_in(body: bytes) -> int:
     return int(_INT.unpack(payload)[0]) if len(payload) == _INT.size else _NO_NUMBER
 
 
-def _heard(link: LinkMessage) -> Heard:
+def _to_heard(link: LinkMessage) -> Heard:
     bond = attributes.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
     member = attributes.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
     status = member.get(IFLA_BOND_SLAVE_MII_STATUS)

@@ -14,7 +14,7 @@ PORTS = ("net1", "net2")
 
 def seen(path: str | None = None) -> dict[str, Link]:
     with netns.own() if path is None else netns.opened(path) as namespace:
-        return {link.name: link for link in links.related(namespace.netlink)}
+        return {link.name: link for link in links.read_related(namespace.netlink)}
 
 
 @pytest.mark.parametrize("mode", BondMode)

@@ -27,7 +27,7 @@ each = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["ale
 def exposed() -> Mapping[str, list[Mapping[str, str]]]:
     """Return the labels of each series, by its name."""
     metrics = Metrics(lambda: [a_watched_bond()], lambda: 0, kept=lambda: {"net": 1})
-    metrics.called("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
+    metrics.count_call("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
     found: dict[str, list[Mapping[str, str]]] = {"up": [{"job": "sriovbond"}]}
     for family in text_string_to_metric_families(metrics.page().content.decode()):
         for sample in family.samples:

@@ -43,10 +43,10 @@ class Address:
 
 
 def _parts(text: str) -> tuple[str, int]:
-    found = _IP_PORT.fullmatch(text)
-    if not found or not 0 < int(found[2]) <= _MAX_PORT:
+    match = _IP_PORT.fullmatch(text)
+    if not match or not 0 < int(match[2]) <= _MAX_PORT:
         raise ValueError(text)
-    host = ipaddress.ip_address(found[1].strip("[]"))
-    if (host.version == 6) != found[1].startswith("["):  # noqa: PLR2004 - the protocol's version
+    host = ipaddress.ip_address(match[1].strip("[]"))
+    if (host.version == 6) != match[1].startswith("["):  # noqa: PLR2004 - the protocol's version
         raise ValueError(text)
-    return str(host), int(found[2])
+    return str(host), int(match[2])

@@ -44,14 +44,14 @@ class Metrics:
         bonds: Callable[[], Sequence[WatchedBond]],
         queued: Callable[[], int],
         events_lost: Callable[[], int] = lambda: 0,
-        others: Mapping[Row, Callable[[], int]] = MappingProxyType({}),
+        gauges: Mapping[Row, Callable[[], int]] = MappingProxyType({}),
         kept: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self.registry.register(_Bonds(bonds))
         none = dict.fromkeys((series.LOUD, series.LINES_LOST, series.DAMAGED), lambda: 0)
-        asked = {series.QUEUE: queued, series.EVENTS_LOST: events_lost, **none, **others}
-        self.registry.register(_Agent(asked, kept))
+        readers = {series.QUEUE: queued, series.EVENTS_LOST: events_lost, **none, **gauges}
+        self.registry.register(_Agent(readers, kept))
         self._durations = self._histogram(series.DURATION)
         self._step_durations = self._histogram(series.STEP_DURATION)
         self._errors = self._counter(series.ERRORS)
@@ -70,7 +70,7 @@ class Metrics:
         if outcome := _OUTCOMES.get(happening.kind):
             self._repairs.labels(outcome).inc()
 
-    def called(
+    def count_call(
         self,
         command: str,
         seconds: float,
@@ -134,19 +134,19 @@ class _Bonds(Collector):
 
 class _Agent(Collector):
     def __init__(
-        self, asked: Mapping[Row, Callable[[], int]], kept: Callable[[], Mapping[str, int]]
+        self, readers: Mapping[Row, Callable[[], int]], kept: Callable[[], Mapping[str, int]]
     ) -> None:
-        self._asked = asked
+        self._readers = readers
         self._kept = kept
 
     def collect(self) -> Iterator[Metric]:
-        for row, ask in self._asked.items():
+        for row, ask in self._readers.items():
             values: dict[tuple[str, ...], float] = {}
             with suppress(SriovbondError):  # what cannot be looked at now must not hide the others
                 values = {(): ask()}
             yield _family(row, values)
-        kept = {_texts(network): count for network, count in self._kept().items()}
-        yield _family(series.KEPT, kept)
+        counts = {_texts(network): count for network, count in self._kept().items()}
+        yield _family(series.KEPT, counts)
         yield _family(series.BUILD, {(__version__,): 1})
 
 
@@ -168,8 +168,8 @@ _OF_MEMBERS: Final[Mapping[Row, Callable[[WatchedMember], float]]] = {
 
 
 def _family(row: Row, values: Mapping[tuple[str, ...], float]) -> Metric:
-    made = CounterMetricFamily if row.kind is series.Kind.COUNTER else GaugeMetricFamily
-    family = made(row.name, row.help, labels=row.labels)
+    family_type = CounterMetricFamily if row.kind is series.Kind.COUNTER else GaugeMetricFamily
+    family = family_type(row.name, row.help, labels=row.labels)
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family
@@ -181,6 +181,6 @@ def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
     return _texts(of.pod_namespace, of.pod_name or of.container_id, of.ifname, of.network)
 
 
-def _texts(*given: str) -> tuple[str, ...]:
+def _texts(*texts: str) -> tuple[str, ...]:
     """Return them as what UTF-8 can write: one that it cannot would hide all metrics."""
-    return tuple(text.encode("utf-8", "replace").decode() for text in given)
+    return tuple(text.encode("utf-8", "replace").decode() for text in texts)

@@ -157,8 +157,8 @@ class Pages:
             self._end(asker)
 
     def _answer(self, request: bytes) -> bytes:
-        asked = _REQUEST.match(request)
-        page = self._page(asked[2].decode("ascii", "replace")) if asked else _refused(request)
+        match = _REQUEST.match(request)
+        page = self._page(match[2].decode("ascii", "replace")) if match else _refuse(request)
         head = (
             f"HTTP/1.1 {page.status} {_REASONS[page.status]}\r\n"
             f"Content-Type: {page.content_type}\r\n"
@@ -166,7 +166,7 @@ class Pages:
             "X-Content-Type-Options: nosniff\r\n"
             "Connection: close\r\n\r\n"
         )
-        is_head = asked is not None and asked[1] == b"HEAD"
+        is_head = match is not None and match[1] == b"HEAD"
         return head.encode() + (b"" if is_head else page.content)
 
     def _page(self, path: str) -> Page:
@@ -181,7 +181,7 @@ class Pages:
 
     def _hang_up_on_late(self) -> None:
         now = time.monotonic()
-        for asker in [one for one in self._askers if one.deadline <= now]:
+        for asker in [asker for asker in self._askers if asker.deadline <= now]:
             self._end(asker)
 
     def _end(self, asker: _Asker) -> None:
@@ -191,7 +191,7 @@ class Pages:
         asker.connection.close()
 
 
-def _refused(request: bytes) -> Page:
+def _refuse(request: bytes) -> Page:
     is_http = _METHOD.match(request) is not None
     return Page(b"only GET and HEAD\n", status=405) if is_http else Page(b"no HTTP\n", status=400)
 

@@ -65,10 +65,10 @@ class Probes:
     """Listens as soon as it can: the port may be another program's for now."""
 
     def __init__(
-        self, address: Address, asked: Mapping[str, Callable[[], Page]], owner: int
+        self, address: Address, pages: Mapping[str, Callable[[], Page]], owner: int
     ) -> None:
         self._address: Final = address
-        self._asked: Final = asked
+        self._page_of: Final = pages
         self._owner: Final = owner
         self._pages: Pages | None = None
         self._told = ""
@@ -84,7 +84,7 @@ class Probes:
                 self._told = error.message
                 log.event(logging.ERROR, f"{error.message}; kubelet takes the agent for dead")
             return
-        self._pages = Pages(listening, self._asked, _TIMEOUT_S, _CONNECTIONS)
+        self._pages = Pages(listening, self._page_of, _TIMEOUT_S, _CONNECTIONS)
         if self._told:
             log.event(logging.INFO, f"probes are answered at {self._address}")
 

@@ -52,7 +52,9 @@ class Log:
             began, count = now, 0
         if len(self._told) >= _KEPT:
             self._told = {
-                one: (at, n) for one, (at, n) in self._told.items() if now - at < _WINDOW_S
+                bond_key: (at, n)
+                for bond_key, (at, n) in self._told.items()
+                if now - at < _WINDOW_S
             }
         self._told[whose] = (began, count + 1)
         if count < _MOST:

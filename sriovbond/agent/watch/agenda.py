@@ -26,15 +26,15 @@ class Agenda:
 
     def forget(self, key: str) -> None:
         """Have nothing done for the key."""
-        for one in [one for one in self._due if one[1] == key]:
-            del self._due[one]
+        for task in [task for task in self._due if task[1] == key]:
+            del self._due[task]
 
     def due(self) -> Iterator[tuple[str, str]]:
         """Yield what is to be done now and take it out; what is forgotten meanwhile is not."""
         now = self._clock()
-        for one in [one for one, due in self._due.items() if due <= now]:
-            if self._due.pop(one, None) is not None:
-                yield one
+        for task in [task for task, due in self._due.items() if due <= now]:
+            if self._due.pop(task, None) is not None:
+                yield task
 
     def pause_s(self, most_s: float) -> float:
         """Return how long there is nothing to do, `most_s` at most."""

@@ -58,7 +58,7 @@ class Care:
 
         def work() -> None:
             doubt = upkeep.no_doubt if is_namespace_gone else self._ended.doubt
-            then(self._examined(subject, repairs, doubt))
+            then(self._examine(subject, repairs, doubt))
 
         self._put(("gone" if is_namespace_gone else "examine", subject), work)
 
@@ -76,8 +76,8 @@ class Care:
 
     def go_on(self) -> None:
         """Begin with what waits, as far as there is room."""
-        while (taken := self._take()) is not None:
-            (key, work) = taken
+        while (pending := self._take()) is not None:
+            (key, work) = pending
             if not self._do_after_others(key[1], partial(self._run, work)):
                 with self._lock:
                     self._running -= 1
@@ -105,7 +105,7 @@ class Care:
                 self._running -= 1
             self.go_on()
 
-    def _examined(self, subject: Subject, repairs: Repairs, doubt: Doubt) -> Examined | None:
+    def _examine(self, subject: Subject, repairs: Repairs, doubt: Doubt) -> Examined | None:
         container_id, ifname = subject.container_id, subject.ifname
         with log.logged_to(None, self._host.logs, **subject.fields):
             try:

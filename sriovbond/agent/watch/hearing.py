@@ -74,10 +74,10 @@ class Hearing:
             "hear": lambda _: self._hear_again(),
         }
 
-    def open(self, buffer_bytes: int, held: ExitStack, waiting: selectors.BaseSelector) -> None:
-        """Listen until `held` is closed; `waiting` tells when there is something to hear."""
-        self._links = held.enter_context(Links(buffer_bytes))
-        self._ends = held.enter_context(Ends())
+    def open(self, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector) -> None:
+        """Listen until `stack` is closed; `waiting` tells when there is something to hear."""
+        self._links = stack.enter_context(Links(buffer_bytes))
+        self._ends = stack.enter_context(Ends())
         self._waiting = waiting
         for source in (self._links, self._ends):
             waiting.register(source, selectors.EVENT_READ)
@@ -95,7 +95,7 @@ class Hearing:
     def hear(self) -> None:
         """Hear what waits, the ends of namespaces first; not for long."""
         try:
-            for nsid in self._ends.gone():
+            for nsid in self._ends.receive():
                 self._forget(nsid)
                 self._ears.gone(nsid)
         except OverrunError:
@@ -168,8 +168,8 @@ class Hearing:
         if not self.hear_out():
             self._distrust(nsid)
         try:
-            known = self._spaces.links(nsid) if self._is_brief else None
-            links = kernel.read(nsid, self._spaces.names(nsid), known or {})
+            known_links = self._spaces.links(nsid) if self._is_brief else None
+            links = kernel.read(nsid, self._spaces.names(nsid), known_links or {})
         except KernelError as error:
             self._ears.unreadable(nsid, error)
             return

@@ -87,7 +87,7 @@ class Watch:
             is_host_wanted=lambda: bool(self._lacking),
             reread=self._reread,
             unreadable=self._unreadable,
-            gone=self._gone,
+            gone=self._note_gone,
             overrun=self._overrun,
             lost_ends=self._identify_all,
         )
@@ -149,7 +149,7 @@ class Watch:
 
     def bonds(self) -> Sequence[WatchedBond]:
         """Return the bonds as they were last seen; any thread may ask."""
-        return [one.bond for one in list(self._attachments.values())]
+        return [attachment.bond for attachment in list(self._attachments.values())]
 
     def loud(self) -> int:
         """Return how many namespaces are read, not heard; any thread may ask."""
@@ -166,18 +166,18 @@ class Watch:
                 pause_s = 0 if self._hearing.is_behind else self._agenda.pause_s(_BEAT_S)
                 ready = [key.fileobj for key, _ in self._waiting.select(pause_s)]
                 self._hands.beat()
-                with self._told_faults():
+                with self._logging_faults():
                     self._turn(ready)
 
     @contextmanager
-    def _told_faults(self) -> Iterator[None]:
+    def _logging_faults(self) -> Iterator[None]:
         """Go on with the other bonds whatever happens to one."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - see above
-            known = isinstance(error, SriovbondError)
+            is_ours = isinstance(error, SriovbondError)
             fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
-            log.event(logging.ERROR, str(error) if known else fault)
+            log.event(logging.ERROR, str(error) if is_ours else fault)
 
     def _turn(self, ready: Sequence[object]) -> None:
         if ready:
@@ -186,7 +186,7 @@ class Watch:
         if self._folder in ready:
             self._waiting.unregister(self._folder)
             self._agenda.later("listen", "", _LULL_S)
-            self._changed(self._folder.changed())
+            self._look_at_records(self._folder.changed())
         if self._woken in ready:
             self._woken.recv(64)
         with suppress(Empty):
@@ -202,7 +202,7 @@ class Watch:
         for what, key in self._agenda.due():
             self._hands.beat()
             is_done = False
-            with self._told_faults():
+            with self._logging_faults():
                 self._actions[what](key)
                 is_done = True
             if not is_done:
@@ -219,7 +219,7 @@ class Watch:
     def _listen(self, _: str) -> None:
         self._waiting.register(self._folder, selectors.EVENT_READ)
 
-    def _changed(self, names: set[str] | None) -> None:
+    def _look_at_records(self, names: set[str] | None) -> None:
         """Look at the records that came, changed or went; at all where the kernel lost some."""
         keys = {name.removesuffix(".json") for name in names or () if name.endswith(".json")}
         if names is None:
@@ -231,20 +231,20 @@ class Watch:
 
     def _adopt_others(self, _: str) -> None:
         """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
-        others = [key for key in records.keys(self._host) if not self._is_watched(key)]
-        for place, key in enumerate(others):
+        unwatched = [key for key in records.keys(self._host) if not self._is_watched(key)]
+        for place, key in enumerate(unwatched):
             self._agenda.later("adopt", key, place * _APART_S)
 
     def _take_back(self, _: str) -> None:
         """Try the records again that were set aside; what is left of their pods is released."""
-        for kept in aside.files(self._host):
+        for file in aside.files(self._host):
             with suppress(SriovbondError, OSError):
-                if aside.take_back(self._host, kept):
-                    log.event(logging.WARNING, f"{str(kept)!r} can be read again, and is a record")
+                if aside.take_back(self._host, file):
+                    log.event(logging.WARNING, f"{str(file)!r} can be read again, and is a record")
 
     def _is_watched(self, key: str) -> bool:
-        one = self._attachments.get(key)
-        return one is not None and self._spaces.has(key, one.nsid)
+        attachment = self._attachments.get(key)
+        return attachment is not None and self._spaces.has(key, attachment.nsid)
 
     def _adopt(self, key: str) -> None:
         """Begin to watch what the record says, or cease where it is gone."""
@@ -290,13 +290,13 @@ class Watch:
             return kernel.number(self._home.netlink, pod.descriptor) if pod else None
 
     def _follow(self, key: str, subject: Subject, plan: BondPlan, nsid: int) -> None:
-        known = self._attachments.get(key)
-        if known and known.nsid != nsid:
-            self._spaces.leave(key, known.nsid)
+        attachment = self._attachments.get(key)
+        if attachment and attachment.nsid != nsid:
+            self._spaces.leave(key, attachment.nsid)
         self._hearing.read(nsid, key)
         links = self._spaces.links(nsid) or {}
-        if known:
-            known.plan, known.nsid = plan, nsid
+        if attachment:
+            attachment.plan, attachment.nsid = plan, nsid
             self._judge(key, is_reread=True)
             return
         self._left.pop(key, None)
@@ -307,15 +307,15 @@ class Watch:
         if not all(member.is_in_bond for member in bond.members):
             self._agenda.later("examine", key, COMING_BACK_S)
 
-    def _begin(self, key: str, one: Attachment) -> None:
+    def _begin(self, key: str, attachment: Attachment) -> None:
         """Give a new bond its time to come up."""
-        one.is_settled = one.bond.working == len(one.bond.members)
+        attachment.is_settled = attachment.bond.working == len(attachment.bond.members)
         self._agenda.put_off("settle", key, _COMING_UP_S)
 
     def _forget(self, key: str) -> None:
-        one = self._attachments.pop(key, None)
-        if one:
-            self._spaces.leave(key, one.nsid)
+        attachment = self._attachments.pop(key, None)
+        if attachment:
+            self._spaces.leave(key, attachment.nsid)
             self._note_lack(key)
         self._agenda.forget(key)
 
@@ -330,9 +330,9 @@ class Watch:
                 if not self._agenda.has("judge", key):  # then a DEL takes it away, piece by piece
                     self._judge(key)
         elif not event.is_gone:
-            self._came_back(event.link, self._lost())
+            self._came_back(event.link, self._find_lacking())
 
-    def _gone(self, nsid: int) -> None:
+    def _note_gone(self, nsid: int) -> None:
         for key in self._spaces.forget(nsid):
             self._agenda.later("gone", key, self._settings.gone_after_s)
 
@@ -349,10 +349,10 @@ class Watch:
 
     def _overrun(self) -> None:
         self._hands.overrun()
-        for key, one in self._attachments.items():
-            one.sent_home = frozenset()  # it may never be told
+        for key, attachment in self._attachments.items():
+            attachment.sent_home = frozenset()  # it may never be told
             if key in self._lacking:  # nor that a device has come back
-                self._agenda.later("examine", key, one.wait_s)
+                self._agenda.later("examine", key, attachment.wait_s)
 
     def _identify_all(self) -> None:
         """Look for every namespace anew: the numbers of those gone may be others' by now."""
@@ -360,15 +360,15 @@ class Watch:
         for key in self._attachments:
             self._agenda.later("adopt", key, 0)
 
-    def _lost(self) -> dict[str, str]:
+    def _find_lacking(self) -> dict[str, str]:
         """Return who lacks which device: attachments, by the address of a lost member's device."""
         return {device: key for key in self._lacking for device in self._attachments[key].lost}
 
     def _note_lack(self, key: str) -> None:
-        one = self._attachments.get(key)
-        if one:
-            one.note_lost(time.monotonic())
-        if one and one.lost:
+        attachment = self._attachments.get(key)
+        if attachment:
+            attachment.note_lost(time.monotonic())
+        if attachment and attachment.lost:
             self._lacking.setdefault(key)
         else:
             self._lacking.pop(key, None)
@@ -383,20 +383,20 @@ class Watch:
         if not (link.device or link.kind):  # before 5.14 the kernel tells no devices
             keys = set(lost.values())
         for place, key in enumerate(sorted(keys & self._attachments.keys())):
-            one = self._attachments[key]
-            one.note_stirred(link.device, time.monotonic())
-            wait_s = max(one.wait_s, self._settings.rest_s)
+            attachment = self._attachments[key]
+            attachment.note_stirred(link.device, time.monotonic())
+            wait_s = max(attachment.wait_s, self._settings.rest_s)
             self._agenda.put_off("rested", key, wait_s + place * _APART_S)
 
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
         """Tell what happened to the bond since it was last told of."""
-        one = self._attachments.get(key)
-        links = self._spaces.links(one.nsid) if one else None
-        if one is None or links is None:
+        attachment = self._attachments.get(key)
+        links = self._spaces.links(attachment.nsid) if attachment else None
+        if attachment is None or links is None:
             return
-        now = watching.observe(one.subject, one.plan, links)
-        after, told = watching.follow(one.bond, now, time.time(), is_reread=is_reread)
-        if after == one.bond:
+        now = watching.observe(attachment.subject, attachment.plan, links)
+        after, happenings = watching.follow(attachment.bond, now, time.time(), is_reread=is_reread)
+        if after == attachment.bond:
             return
         if records.is_locked(self._host, key):  # a DEL takes the bond away piece by piece
             self._agenda.later("judge", key, _SETTLING_S)
@@ -405,12 +405,12 @@ class Watch:
             self._forget(key)
             self._agenda.later("adopt", key, _SETTLING_S)  # IPAM's part of it may be left
             return
-        before, one.bond = one.bond, after
+        before, attachment.bond = attachment.bond, after
         if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
-            self._begin(key, one)
-        self._tell(told if one.is_settled else watching.lasting(told))
-        one.is_settled = one.is_settled or after.working == len(after.members)
-        self._look_after(key, one, before, told)
+            self._begin(key, attachment)
+        self._tell(happenings if attachment.is_settled else watching.lasting(happenings))
+        attachment.is_settled = attachment.is_settled or after.working == len(after.members)
+        self._look_after(key, attachment, before, happenings)
 
     def _is_over(self, key: str, bond: WatchedBond) -> bool:
         """Tell whether a DEL has been there, which may have left only IPAM's part to be done."""
@@ -422,31 +422,33 @@ class Watch:
         return False
 
     def _look_after(
-        self, key: str, one: Attachment, before: WatchedBond, told: Iterable[Happening]
+        self, key: str, attachment: Attachment, before: WatchedBond, happenings: Iterable[Happening]
     ) -> None:
-        one.taken -= {member.device for member in one.bond.members if member.is_in_bond}
+        attachment.taken -= {
+            member.device for member in attachment.bond.members if member.is_in_bond
+        }
         self._note_lack(key)
-        if any(happening.kind is Kind.MEMBER_GONE for happening in told):
-            self._agenda.later("examine", key, one.wait_s)
+        if any(happening.kind is Kind.MEMBER_GONE for happening in happenings):
+            self._agenda.later("examine", key, attachment.wait_s)
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
-        if one.bond.has_carrier and one.bond.working and was_cut_off:
-            one.announcements = _ANNOUNCEMENTS
+        if attachment.bond.has_carrier and attachment.bond.working and was_cut_off:
+            attachment.announcements = _ANNOUNCEMENTS
             self._agenda.later("announce", key, 0)
 
     def _announce(self, key: str) -> None:
-        one = self._attachments.get(key)
-        if one and one.announcements:
-            self._care.announce(one.subject)
-            one.announcements -= 1
+        attachment = self._attachments.get(key)
+        if attachment and attachment.announcements:
+            self._care.announce(attachment.subject)
+            attachment.announcements -= 1
             self._agenda.later("announce", key, _ANNOUNCED_AGAIN_S)
 
     def _settle(self, key: str) -> None:
         """Take a bond for up by now, and tell where it is not."""
-        one = self._attachments.get(key)
-        if one and not one.is_settled:
-            one.is_settled = True
-            self._tell(watching.standing(one.bond, time.time()))
+        attachment = self._attachments.get(key)
+        if attachment and not attachment.is_settled:
+            attachment.is_settled = True
+            self._tell(watching.standing(attachment.bond, time.time()))
 
     # who looks after it
 
@@ -459,72 +461,82 @@ class Watch:
         self._agenda.later("adopt others", "", 0)
 
     def _examine(self, key: str, *, is_namespace_gone: bool = False) -> None:
-        one = self._attachments.get(key)
-        if one:
-            self._hand_over(key, one.subject, is_namespace_gone=is_namespace_gone)
+        attachment = self._attachments.get(key)
+        if attachment:
+            self._hand_over(key, attachment.subject, is_namespace_gone=is_namespace_gone)
 
     def _hand_over(self, key: str, subject: Subject, *, is_namespace_gone: bool = False) -> None:
         again = "gone" if is_namespace_gone else "examine" if key in self._attachments else "adopt"
 
         def then(examined: Examined | None) -> None:
-            self._results.put(partial(self._examined, key, subject, examined, again))
+            self._results.put(partial(self._take_findings, key, subject, examined, again))
             self._wake()
 
         if self._hands.is_leaving(subject):
             self._agenda.later(again, key, _AGAIN_S)
             return
-        known = self._attachments.get(key)
+        attachment = self._attachments.get(key)
         passing_over = frozenset[str]()
-        if known:
-            unrest_s = known.unrest_s(time.monotonic(), self._settings.rest_s)
-            passing_over = known.taken | unrest_s.keys()
+        if attachment:
+            unrest_s = attachment.unrest_s(time.monotonic(), self._settings.rest_s)
+            passing_over = attachment.taken | unrest_s.keys()
             if unrest_s:
                 self._agenda.later("rested", key, max(unrest_s.values()))
         self._care.examine(
             subject, then, is_namespace_gone=is_namespace_gone, passing_over=passing_over
         )
 
-    def _examined(self, key: str, subject: Subject, examined: Examined | None, again: str) -> None:
+    def _take_findings(
+        self, key: str, subject: Subject, examined: Examined | None, again: str
+    ) -> None:
         if examined is None:
             self._agenda.later(again, key, _AGAIN_S)
             return
-        one = self._attachments.get(key)
-        members = {member.name: member for member in one.bond.members} if one else {}
+        attachment = self._attachments.get(key)
+        members = {member.name: member for member in attachment.bond.members} if attachment else {}
         happenings = [
             Happening(finding.kind, subject, finding.text, time.time(), members.get(finding.member))
             for finding in examined.findings
         ]
-        if one is None:
+        if attachment is None:
             self._tell(happenings)
             self._look_again(key, subject, examined.drift)
             return
-        one.note_sent_home(frozenset(one.sent_home for one in examined.findings) - {""})
+        attachment.note_sent_home(
+            frozenset(finding.sent_home for finding in examined.findings) - {""}
+        )
         self._note_lack(key)
-        known = one.refused
-        unrest_s = one.unrest_s(time.monotonic(), self._settings.rest_s)
+        refused_before = attachment.refused
+        unrest_s = attachment.unrest_s(time.monotonic(), self._settings.rest_s)
         if happenings or not unrest_s:  # what was refused is looked at again when it has rested
-            one.refused = _refusals(happenings)
+            attachment.refused = _refusals(happenings)
             longest_s = self._settings.check_interval_s
-            one.wait_s = min(2 * one.wait_s, longest_s) if one.refused else COMING_BACK_S
-        if one.refused:  # what was sent home stirred there, of which nothing more may be heard
-            self._agenda.later("examine", key, max(one.wait_s, *unrest_s.values()))
+            attachment.wait_s = (
+                min(2 * attachment.wait_s, longest_s) if attachment.refused else COMING_BACK_S
+            )
+        if (
+            attachment.refused
+        ):  # what was sent home stirred there, of which nothing more may be heard
+            self._agenda.later("examine", key, max(attachment.wait_s, *unrest_s.values()))
         if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
-        self._tell(happening for happening in happenings if happening.text not in known)
-        if examined.drift and examined.drift != one.bond.drift:
+        self._tell(happening for happening in happenings if happening.text not in refused_before)
+        if examined.drift and examined.drift != attachment.bond.drift:
             text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"
             self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
-        one.bond = replace(one.bond, drift=examined.drift, refused=tuple(sorted(one.refused)))
+        attachment.bond = replace(
+            attachment.bond, drift=examined.drift, refused=tuple(sorted(attachment.refused))
+        )
 
     def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
         """Have what can be neither watched nor put back be looked at again, and tell it once."""
-        known = self._left.pop(key, None)
+        before = self._left.pop(key, None)
         if not drift:
             return
-        wait_s = min(2 * known.wait_s, self._settings.check_interval_s) if known else _AGAIN_S
+        wait_s = min(2 * before.wait_s, self._settings.check_interval_s) if before else _AGAIN_S
         self._left[key] = _Left(wait_s, drift)
         self._agenda.later("adopt", key, wait_s)
-        if known is None or known.drift != drift:
+        if before is None or before.drift != drift:
             text = f"{subject.ifname}: what is left of it cannot be put back: {'; '.join(drift)}"
             self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
 
@@ -534,4 +546,6 @@ class Watch:
 
 
 def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:
-    return frozenset(one.text for one in happenings if one.kind is Kind.REPAIR_REFUSED)
+    return frozenset(
+        happening.text for happening in happenings if happening.kind is Kind.REPAIR_REFUSED
+    )

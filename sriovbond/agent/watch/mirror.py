@@ -37,7 +37,7 @@ class Attachment:
     @property
     def lost(self) -> frozenset[str]:
         """The devices of members that are gone, and that nobody took out."""
-        gone = {one.device for one in self.bond.members if not one.is_in_bond}
+        gone = {member.device for member in self.bond.members if not member.is_in_bond}
         return frozenset(gone - self.taken - {""})
 
     def note_lost(self, at: float) -> None:
@@ -50,8 +50,8 @@ class Attachment:
 
     def unrest_s(self, at: float, rest_s: float) -> dict[str, float]:
         """Return the lost devices that are not at rest yet, and for how long each is not."""
-        left = {device: since + rest_s - at for device, since in self.stirred.items()}
-        return {device: wait_s for device, wait_s in left.items() if wait_s > 0}
+        waits_s = {device: since + rest_s - at for device, since in self.stirred.items()}
+        return {device: wait_s for device, wait_s in waits_s.items() if wait_s > 0}
 
     def note_moved(self, device: str) -> None:
         """Take it that the device was taken out of the pod, unless a repair sent it home."""

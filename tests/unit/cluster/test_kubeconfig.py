@@ -124,7 +124,7 @@ def test_a_kubeconfig_goes_before_a_service_account(account: Host, kubeconfig: P
     account = Host(kubeconfig=kubeconfig, service_account=account.service_account)
 
     assert kubeconfigs.read(account) == b"kind: Config"
-    assert kubeconfigs.named(account) == str(kubeconfig)
+    assert kubeconfigs.describe_access(account) == str(kubeconfig)
 
 
 def test_the_plugin_and_an_agent_without_the_setting_have_no_service_account(

@@ -126,7 +126,7 @@ def test_labels_may_hold_any_bytes() -> None:
 def test_a_command_is_timed_as_a_whole_and_by_step() -> None:
     metrics = some_metrics()
 
-    metrics.called("ADD", 0.12, {"look": 0.02, "build": 0.08})
+    metrics.count_call("ADD", 0.12, {"look": 0.02, "build": 0.08})
 
     found = told(metrics)
     whole, step = "sriovbond_command_duration_seconds", "sriovbond_command_step_duration_seconds"
@@ -152,7 +152,7 @@ def test_an_error_is_counted_by_the_code_where_it_is_known_and_by_the_rule(
 ) -> None:
     metrics = some_metrics()
 
-    metrics.called("ADD", 0.1, {}, failure)
+    metrics.count_call("ADD", 0.1, {}, failure)
 
     labels = {"command": "ADD", "code": code, "rule": rule}
     assert value(metrics, "sriovbond_command_errors_total", labels) == 1
@@ -162,7 +162,7 @@ def test_commands_that_are_none_share_one_label() -> None:
     metrics = some_metrics()
 
     for command in ("FROB", "", "\udcff"):
-        metrics.called(command, 0.1, {}, Failure(11, "later"))
+        metrics.count_call(command, 0.1, {}, Failure(11, "later"))
 
     labels = {"command": "other", "code": "11", "rule": ""}
     assert value(metrics, "sriovbond_command_errors_total", labels) == 3
@@ -195,7 +195,7 @@ def test_queue_lost_events_version_and_process_are_told() -> None:
 def test_what_cannot_be_looked_at_now_hides_no_other_series(tmp_path: Path) -> None:
     (tmp_path / "records").symlink_to("records")  # ELOOP
     host = Host(state=tmp_path)
-    metrics = Metrics(list, lambda: 3, others={series.DAMAGED: lambda: len(aside.files(host))})
+    metrics = Metrics(list, lambda: 3, gauges={series.DAMAGED: lambda: len(aside.files(host))})
 
     assert value(metrics, "sriovbond_queue_length") == 3
     assert (series.DAMAGED.name, frozenset()) not in told(metrics)
@@ -211,7 +211,7 @@ def test_two_agents_count_each_for_itself() -> None:
 
 def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
     metrics = some_metrics([a_watched_bond()])
-    metrics.called("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
+    metrics.count_call("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
 
     exposed = {
         # the parser's counters lack the ending
