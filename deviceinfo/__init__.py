@@ -20,7 +20,7 @@ from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import (
     Ask,
     Claim,
-    Kind,
+    DeviceKind,
     Listing,
     NetworkRequest,
     PodRef,
@@ -40,8 +40,8 @@ __all__ = [
     "Device",
     "DeviceId",
     "DeviceInfoError",
+    "DeviceKind",
     "Disagreement",
-    "Kind",
     "Listing",
     "NetworkRequest",
     "PciAddress",

@@ -19,7 +19,7 @@ from deviceinfo.jsonfile import (
     parse_object,
     read_bounded,
 )
-from deviceinfo.statement import Kind, Reading, Source, Statement
+from deviceinfo.statement import DeviceKind, Reading, Source, Statement
 
 _FILE_BYTES: Final = 1 << 20
 _NAME_BYTES: Final = 255  # NAME_MAX, linux/limits.h
@@ -30,12 +30,12 @@ _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMESPACE: Final = re.compile(_LABEL)
 _OBJECT: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
-_DETAILS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+_DETAILS: Final[Mapping[DeviceKind, tuple[str, ...]]] = MappingProxyType(
     {  # type: the keys that are told as they are, sections 3.1.3 to 3.1.6
-        Kind.PCI: ("vhost-net", "representor-device"),
-        Kind.VDPA: ("parent-device", "driver", "path", "representor-device"),
-        Kind.VHOST_USER: ("mode", "path"),
-        Kind.MEMIF: ("role", "mode", "path"),
+        DeviceKind.PCI: ("vhost-net", "representor-device"),
+        DeviceKind.VDPA: ("parent-device", "driver", "path", "representor-device"),
+        DeviceKind.VHOST_USER: ("mode", "path"),
+        DeviceKind.MEMIF: ("role", "mode", "path"),
     }
 )
 
@@ -87,9 +87,11 @@ def parse_info(fields: Fields) -> Statement:
     version, kind = fields.text("version"), fields.text("type")
     if version is None or not _VERSION.fullmatch(version):
         raise UnreadableError(f"its version is {reprlib.repr(version)}, and only 1.x.y is known")
-    if kind not in set(Kind):
-        raise UnreadableError(f"its type is {reprlib.repr(kind)}, not one of {', '.join(Kind)}")
-    return _parse_kind(Kind(kind), fields)
+    if kind not in set(DeviceKind):
+        raise UnreadableError(
+            f"its type is {reprlib.repr(kind)}, not one of {', '.join(DeviceKind)}"
+        )
+    return _parse_kind(DeviceKind(kind), fields)
 
 
 def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
@@ -109,7 +111,7 @@ def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attachment:
+class _FileOwner:
     networks: tuple[str, ...]
     ifname: str
 
@@ -134,7 +136,7 @@ def _cni_files(folder: Path, folder_fd: int, container_id: str) -> Iterator[Told
                 yield answer
 
 
-def _attachment_by_owner(file_name: str) -> dict[str, _Attachment]:
+def _attachment_by_owner(file_name: str) -> dict[str, _FileOwner]:
     """Split `<namespace>-<NAD>-<container id>_<ifname>` in every way that it may be meant."""
     attachments = {}
     for end in (at for at, char in enumerate(file_name) if char == "_"):
@@ -143,7 +145,7 @@ def _attachment_by_owner(file_name: str) -> dict[str, _Attachment]:
         for start in (at for at, char in enumerate(file_name[:end]) if char == "-"):
             owner, networks = file_name[start + 1 : end], possible_networks(file_name[:start])
             if networks and is_container_id(owner):
-                attachments[owner] = _Attachment(tuple(networks), file_name[end + 1 :])
+                attachments[owner] = _FileOwner(tuple(networks), file_name[end + 1 :])
     return settle(attachments)
 
 
@@ -180,7 +182,7 @@ def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
         yield f"cannot read {_show_path(folder, name)}: {error}"
 
 
-def _parse_kind(kind: Kind, fields: Fields) -> Statement:
+def _parse_kind(kind: DeviceKind, fields: Fields) -> Statement:
     keys = fields.section(kind)
     address, pf = keys.pci_address("pci-address"), keys.pci_address("pf-pci-address")
     details = ((key, keys.plain(key)) for key in _DETAILS[kind])
@@ -192,7 +194,7 @@ def _parse_kind(kind: Kind, fields: Fields) -> Statement:
         rdma=keys.plain("rdma-device"),
         details=", ".join(f"{key} {value}" for key, value in details if value) or None,
     )
-    if kind is Kind.PCI and address is None and not keys.faults:
+    if kind is DeviceKind.PCI and address is None and not keys.faults:
         raise UnreadableError("pci.pci-address is missing")
     if keys.faults:
         raise UnreadableError("; ".join(keys.faults))

@@ -6,7 +6,15 @@ from itertools import combinations
 from typing import Final, TypeVar
 
 from deviceinfo.device import Device, DeviceId
-from deviceinfo.statement import Claim, Kind, NetworkRequest, PodRef, Reading, Source, Statement
+from deviceinfo.statement import (
+    Claim,
+    DeviceKind,
+    NetworkRequest,
+    PodRef,
+    Reading,
+    Source,
+    Statement,
+)
 
 # They tell what a device is or where it stands, not to whom it was given.
 _DESCRIBING: Final = frozenset({Source.SYSFS, Source.NAMESPACE})
@@ -62,9 +70,9 @@ class AllocatedDevice:
         return _first(statement.administrative_mac for statement in self.statements)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> DeviceKind:
         """What it is to its user."""
-        return _first(statement.kind for statement in self.statements) or Kind.PCI
+        return _first(statement.kind for statement in self.statements) or DeviceKind.PCI
 
     @property
     def is_allocated(self) -> bool:
@@ -209,7 +217,7 @@ def _of_sysfs(device: Device) -> Statement:
     return Statement(
         Source.SYSFS,
         device=device.id,
-        kind=Kind.VDPA if device.vdpa else None,
+        kind=DeviceKind.VDPA if device.vdpa else None,
         pf=device.pf,
         driver=device.driver,
         numa_node=device.numa_node,

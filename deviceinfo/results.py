@@ -53,7 +53,7 @@ def read_results(folders: Sequence[Path], container_id: str) -> Reading:
     Raises DeviceInfoError if CNI allows no such container id.
     Source: cacheAdd in libcni/api.go of containernetworking/cni; section 5 of its SPEC.md.
     """
-    attachments: list[_Attachment] = []
+    attachments: list[_CachedResult] = []
     problems: list[str] = []
     is_absent = True
     for folder in folders:
@@ -68,7 +68,7 @@ def read_results(folders: Sequence[Path], container_id: str) -> Reading:
         attachments += [
             entry
             for entry in entries
-            if isinstance(entry, _Attachment) and entry.own.interface not in earlier
+            if isinstance(entry, _CachedResult) and entry.own.interface not in earlier
         ]
     return Reading(
         Source.RESULTS,
@@ -97,21 +97,21 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attachment:
+class _CachedResult:
     own: Statement
     """Of the interface that the ADD was called for."""
     others: tuple[Statement, ...]
     """Of all others in the container that its result has."""
 
 
-def _statements(attachments: Sequence[_Attachment]) -> Iterator[Statement]:
+def _statements(attachments: Sequence[_CachedResult]) -> Iterator[Statement]:
     named = {attachment.own.interface for attachment in attachments}
     yield from (attachment.own for attachment in attachments)
     other_statements = (other for attachment in attachments for other in attachment.others)
     yield from dict.fromkeys(other for other in other_statements if other.interface not in named)
 
 
-def _read_folder(folder: Path, container_id: str) -> Iterator[_Attachment | str]:
+def _read_folder(folder: Path, container_id: str) -> Iterator[_CachedResult | str]:
     """Yield attachments, and problems in words; raises FileNotFoundError without the folder."""
     try:
         with opened_folder(folder) as folder_fd:
@@ -130,7 +130,7 @@ def _names_with(part: str, folder_fd: int) -> list[str]:
     return sorted(name for name in os.listdir(folder_fd) if part in name)
 
 
-def _read_attachment(folder_fd: int, name: str, container_id: str) -> Iterator[_Attachment]:
+def _read_attachment(folder_fd: int, name: str, container_id: str) -> Iterator[_CachedResult]:
     """Read one file; nothing if it is another container's or of the loopback interface."""
     try:
         fields = _read_cache(folder_fd, name)
@@ -151,7 +151,7 @@ def _read_cache(folder_fd: int, name: str) -> Fields:
     return fields
 
 
-def _parse_attachment(fields: Fields) -> _Attachment:
+def _parse_attachment(fields: Fields) -> _CachedResult:
     ifname, network = fields.ifname("ifName"), _network(fields)
     if not (ifname and network) and not fields.faults:
         fields.faults.append("ifName or networkName is missing")
@@ -171,7 +171,7 @@ def _parse_attachment(fields: Fields) -> _Attachment:
             own = replace(own, mac=mac, device=configured_device or device)
         elif name:
             other_statements.append(replace(own, device=device, interface=name, mac=mac))
-    return _Attachment(own, tuple(other_statements))
+    return _CachedResult(own, tuple(other_statements))
 
 
 def _network(fields: Fields) -> str | None:

@@ -21,7 +21,7 @@ class Source(StrEnum):
     NAMESPACE = "the pod's namespace"
 
 
-class Kind(StrEnum):
+class DeviceKind(StrEnum):
     """What a device is to its user (`type` of the NPWG device-info specification 1.1)."""
 
     PCI = "pci"
@@ -65,7 +65,7 @@ class Statement:
     """The NetworkAttachmentDefinition, `namespace/name`."""
     interface: str | None = None
     """Its name in the pod."""
-    kind: Kind | None = None
+    kind: DeviceKind | None = None
     pf: DeviceId | None = None
     driver: str | None = None
     numa_node: int | None = None

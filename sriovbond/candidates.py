@@ -10,7 +10,7 @@ from deviceinfo import (
     Ask,
     Device,
     DeviceId,
-    Kind,
+    DeviceKind,
     NetworkRequest,
     PodDevices,
     PodRef,
@@ -90,7 +90,7 @@ class Sources:
             if given.sources and not is_linked and not is_other:
                 yield self._unlinked(given)
         for loose in self.found.loose:
-            if loose.kind in (Kind.VDPA, Kind.VHOST_USER, Kind.MEMIF):
+            if loose.kind in (DeviceKind.VDPA, DeviceKind.VHOST_USER, DeviceKind.MEMIF):
                 told = Allocation(loose.resource or "", loose.network or "", "", (loose.source,))
                 yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=told)
 

@@ -13,7 +13,7 @@ from deviceinfo import PodDevices, PodRef
 from sriovbond import candidates, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import returned
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.bond.links import NO_MAC, Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.candidates import Sources
@@ -44,13 +44,13 @@ class Repairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class UpkeepNote:
     """Something that was found or done, in words; `member` names whom it is about.
 
     `sent_home` is the device that a failed repair moved to the pod and back.
     """
 
-    kind: Kind
+    kind: HappeningKind
     text: str
     member: str = ""
     sent_home: str = ""
@@ -67,7 +67,7 @@ class Repair:
     plan: BondPlan
     repairs: Repairs
 
-    def bring_back(self, state: BondState) -> Iterator[Finding]:
+    def bring_back(self, state: BondState) -> Iterator[UpkeepNote]:
         """Put members that are back on the host into the bond again; tell of each."""
         lost = [
             member for member in self.plan.members if member.device and not is_in(member, state)
@@ -85,7 +85,7 @@ class Repair:
             elif stranded and not stranded.is_up and stranded.name != member.name:
                 yield self._take_back(member, stranded, is_in_pod=True)
 
-    def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> Finding:
+    def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> UpkeepNote:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
         try:
             devices = self._require_ours(member, back)
@@ -96,22 +96,20 @@ class Repair:
             against = error.message
         if against:
             text = f"{words} is back, and cannot be in the bond again: {against}"
-            return Finding(Kind.REPAIR_REFUSED, text, member.name, sent_home)
+            return UpkeepNote(HappeningKind.REPAIR_REFUSED, text, member.name, sent_home)
         text = f"{words} was gone, came back, and is in the bond again"
         mac = self._find(member).link.mac
         if mac != member.link.mac:
             text += f", with the MAC {mac} where it had {member.link.mac}"
-        return Finding(Kind.REPAIRED, text, member.name)
+        return UpkeepNote(HappeningKind.REPAIRED, text, member.name)
 
     def _find(self, member: Member) -> Member:
         return next(planned for planned in self.plan.members if planned.device == member.device)
 
-    def note_refusals(self, findings: Iterable[Finding], state: BondState) -> None:
+    def note_refusals(self, notes: Iterable[UpkeepNote], state: BondState) -> None:
         """Have the record say of each member that is not in the bond why it was refused last."""
         new = {
-            finding.member: finding.text
-            for finding in findings
-            if finding.kind is Kind.REPAIR_REFUSED
+            note.member: note.text for note in notes if note.kind is HappeningKind.REPAIR_REFUSED
         }
         lost = [member.name for member in self.plan.members if not is_in(member, state)]
         reasons = {**self.record.refused, **new}
@@ -148,7 +146,7 @@ class Repair:
 
     def _judge(
         self, member: Member, back: Link, devices: PodDevices, *, is_in_pod: bool
-    ) -> "_Seen":
+    ) -> "_Returned":
         """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
 
         Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
@@ -170,16 +168,16 @@ class Repair:
             log.event(logging.WARNING, warning.words, rule=warning.rule, pci=member.device)
         return seen
 
-    def _look_at(self, member: Member, back: Link, devices: PodDevices) -> "_Seen":
+    def _look_at(self, member: Member, back: Link, devices: PodDevices) -> "_Returned":
         """Return the member as link and PF are now, with the MAC that it will have."""
         sources = Sources(self.home.netlink, devices, Lender(self.host, self.home, devices))
         now = returned.as_it_is(member, sources.as_member(back, member.place))
         pf = sources.pf(now.pf.device) if now.pf else None
-        return _Seen(
+        return _Returned(
             replace(now, link=replace(now.link, mac=self._choose_mac(member, now))), back, pf
         )
 
-    def _tell_pf(self, member: Member, seen: "_Seen") -> bool:
+    def _tell_pf(self, member: Member, seen: "_Returned") -> bool:
         """Have the PF treat the VF as at ADD where its reset has undone that; tell of a change."""
         before, now = member.settings, seen.now.settings
         if not (before and now and seen.pf):
@@ -215,7 +213,7 @@ class Repair:
 
     # how it comes back
 
-    def _rejoin(self, member: Member, seen: "_Seen", *, is_in_pod: bool) -> str:
+    def _rejoin(self, member: Member, seen: "_Returned", *, is_in_pod: bool) -> str:
         """Put the link into the bond; return why it is sent home again.
 
         It is found by its device each time: in the pod others may give and take names.
@@ -240,7 +238,7 @@ class Repair:
             return error.message
         return ""
 
-    def _prepare(self, member: Member, seen: "_Seen") -> None:
+    def _prepare(self, member: Member, seen: "_Returned") -> None:
         """Take the link down on the host, as some drivers want it, and give it its MAC there."""
         if seen.back.is_up:
             links.set_down(self.home.netlink, seen.back)
@@ -253,7 +251,7 @@ class Repair:
             for fault in vfs.restore(self.home.netlink, seen.pf, settings, restored):
                 raise fault
 
-    def _join(self, member: Member, seen: "_Seen", bond: BondState) -> None:
+    def _join(self, member: Member, seen: "_Returned", bond: BondState) -> None:
         link = self._in_pod(member)
         if link is None:
             raise DriftError(f"{member} has vanished from the pod meanwhile")
@@ -265,7 +263,7 @@ class Repair:
         if self.plan.value("primary") == member.name:
             bonding.set_primary(self.pod.netlink, bond, member.name, link.index)
 
-    def _note(self, member: Member, seen: "_Seen", link_in_pod: Link) -> None:
+    def _note(self, member: Member, seen: "_Returned", link_in_pod: Link) -> None:
         """Write into the record what the member is now: this is what a DEL leaves behind.
 
         What the PF was told is kept as ADD saw it but for the MAC, which nobody sets back.
@@ -296,7 +294,7 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Returned:
     """A member as it is now, the link as it came back, and its PF's."""
 
     now: Member

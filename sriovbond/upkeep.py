@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 
 from sriovbond import records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.bond.plan import BondState
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.records import Record
 from sriovbond.release import Keeper
-from sriovbond.repair import Finding, Repair, Repairs
+from sriovbond.repair import Repair, Repairs, UpkeepNote
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What an examination found and did; `drift` is what still stands otherwise than ADD had it."""
 
-    findings: tuple[Finding, ...] = ()
+    notes: tuple[UpkeepNote, ...] = ()
     drift: tuple[str, ...] = ()
 
 
@@ -93,20 +93,20 @@ def _release(host: Host, record: Record, why: str, keeper: Keeper | None) -> Exa
     if outcome.problems:
         return Examined(drift=tuple(problem.message for problem in outcome.problems))
     text = f"{record.ifname}: {why}: what was left of it is put back"
-    return Examined((Finding(Kind.RELEASED, text),))
+    return Examined((UpkeepNote(HappeningKind.RELEASED, text),))
 
 
 def _look_after(repair: Repair) -> Examined:
     """Bring lost members back where that is allowed, and compare what stands."""
-    findings: list[Finding] = []
+    notes: list[UpkeepNote] = []
     state = bonding.observe(repair.pod.netlink, repair.plan.name)
     if state and repair.repairs.members:
-        findings += repair.bring_back(state)
-        state = bonding.observe_settled(repair.pod.netlink, repair.plan) if findings else state
+        notes += repair.bring_back(state)
+        state = bonding.observe_settled(repair.pod.netlink, repair.plan) if notes else state
     if state is None:
-        return Examined(tuple(findings), (f"{repair.plan.name} is gone, or is no bond",))
-    repair.note_refusals(findings, state)
-    return Examined(tuple(findings), tuple(_drift(repair, state)))
+        return Examined(tuple(notes), (f"{repair.plan.name} is gone, or is no bond",))
+    repair.note_refusals(notes, state)
+    return Examined(tuple(notes), tuple(_drift(repair, state)))
 
 
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:

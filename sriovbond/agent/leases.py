@@ -16,7 +16,7 @@ from typing import Final
 from sriovbond import log, records, release
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.settings import Settings
-from sriovbond.bond.happenings import Happening, Kind
+from sriovbond.bond.happenings import Happening, HappeningKind
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
 from sriovbond.records import Record
@@ -236,7 +236,7 @@ class Leases:
             if records.read_by_key(self._host, key) == standing:
                 records.remove(self._host, standing)
         if key in self._told:
-            self._say(Kind.ADDRESSES_RETURNED, record, "IPAM has taken its addresses back")
+            self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has taken its addresses back")
         self._forget(key)
 
     def _is_given_up(self, record: Record) -> bool:
@@ -264,9 +264,11 @@ class Leases:
     def _tell_kept(self, record: Record, why: str) -> None:
         if record.key not in self._told:
             self._told.add(record.key)
-            self._say(Kind.ADDRESSES_KEPT, record, f"its addresses are given back later: {why}")
+            self._say(
+                HappeningKind.ADDRESSES_KEPT, record, f"its addresses are given back later: {why}"
+            )
 
-    def _say(self, kind: Kind, record: Record, text: str) -> None:
+    def _say(self, kind: HappeningKind, record: Record, text: str) -> None:
         self._tell(Happening(kind, record.subject, f"{record.ifname}: {text}", time.time()))
 
 

@@ -36,7 +36,7 @@ from sriovbond.agent.report.pages import serve as serve_pages
 from sriovbond.agent.report.pages import verdict
 from sriovbond.agent.report.probes import ALIVE, READY, Probes, Readiness
 from sriovbond.agent.report.teller import Sink, Teller
-from sriovbond.agent.report.writer import Writer
+from sriovbond.agent.report.writer import LogWriter
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch.loop import Hands, Watch
@@ -67,7 +67,7 @@ def serve(
     log and the metrics, and `events_lost` counts what they had to drop.
     """
     with log.logged_to(None, settings.host.logs), ExitStack() as held:
-        writer = Writer(sys.stderr.fileno())
+        writer = LogWriter(sys.stderr.fileno())
         held.enter_context(log.written_by(writer))
         held.enter_context(_alone(settings.run, owner))
         agent = _Agent(settings, owner, sinks, events_lost, lambda: writer.lost)

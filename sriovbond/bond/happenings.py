@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class HappeningKind(StrEnum):
     """What happened; the name is also the reason of a Kubernetes Event."""
 
     FAILOVER = "BondFailover"
@@ -33,14 +33,14 @@ class Kind(StrEnum):
 
 WARNINGS = frozenset(
     {
-        Kind.FAILOVER,
-        Kind.DEGRADED,
-        Kind.MEMBER_DOWN,
-        Kind.MEMBER_GONE,
-        Kind.REPAIR_REFUSED,
-        Kind.DRIFT,
-        Kind.RELEASED,
-        Kind.ADDRESSES_KEPT,
+        HappeningKind.FAILOVER,
+        HappeningKind.DEGRADED,
+        HappeningKind.MEMBER_DOWN,
+        HappeningKind.MEMBER_GONE,
+        HappeningKind.REPAIR_REFUSED,
+        HappeningKind.DRIFT,
+        HappeningKind.RELEASED,
+        HappeningKind.ADDRESSES_KEPT,
     }
 )
 """What an operator should look at; the others tell that it is well again."""
@@ -134,7 +134,7 @@ class Happening:
     `member` is whom it is about, where it is about one: of a failover the member that failed.
     """
 
-    kind: Kind
+    kind: HappeningKind
     subject: Subject
     text: str
     at: float

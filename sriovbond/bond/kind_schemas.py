@@ -4,7 +4,15 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from sriovbond.bond import patterns
-from sriovbond.bond.kinds import MAX_TARGETS, Addresses, Choice, Kind, Mac, MemberReference, Number
+from sriovbond.bond.kinds import (
+    MAX_TARGETS,
+    Addresses,
+    Choice,
+    Mac,
+    MemberReference,
+    Number,
+    ValueKind,
+)
 
 _HOSTS = "|".join(patterns.digits(*span) for span in ((1, 126), (128, 223), (240, 255)))
 _OCTETS = rf"(?:\.(?:{patterns.digits(0, 255)})){{3}}"
@@ -13,7 +21,7 @@ _IPV6 = "[0-9a-fA-F:]{2,39}(?:[0-9.]{7,15})?"  # its form only parsing tells
 _UNICAST = "(?!00(:00){5})[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}"
 
 
-def schema_of(kind: Kind) -> dict[str, Any]:
+def schema_of(kind: ValueKind) -> dict[str, Any]:
     """Return the JSON schema of a kind."""
     match kind:
         case Number():

@@ -43,7 +43,7 @@ def in_words(fault: Any, wanted: str = "") -> str:  # noqa: ANN401 - pydantic's 
     return words if "was found" in words else f"{words}, {fault['input']!r} was found"
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What every kind can do; `parse` raises ValueError with words for the operator."""
 
     def parse(self, given: object) -> OptionValue:

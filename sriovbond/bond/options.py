@@ -14,11 +14,11 @@ from sriovbond.bond.kinds import (
     INT_MAX,
     Addresses,
     Choice,
-    Kind,
     Mac,
     MemberReference,
     Number,
     OptionValue,
+    ValueKind,
     switch,
 )
 
@@ -60,7 +60,7 @@ class Option:
 
     name: str
     number: int
-    kind: Kind
+    kind: ValueKind
     modes: frozenset[BondMode]
     effective: frozenset[BondMode]
     since: str

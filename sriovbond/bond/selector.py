@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sriovbond.bond.kinds import Kind
+from sriovbond.bond.kinds import ValueKind
 from sriovbond.bond.links import ALTNAME_MAX, Member
 from sriovbond.bond.options import MEMBER_OPTIONS, Setting, option
 
@@ -18,7 +18,7 @@ _PATTERN = re.compile(r"[*?\[]")
 _PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 characters
 
 
-def parsed_by(kind: Kind) -> BeforeValidator:
+def parsed_by(kind: ValueKind) -> BeforeValidator:
     """Have pydantic take what the kind of an option takes."""
     return BeforeValidator(lambda given: None if given is None else kind.parse(given))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
+from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond, WatchedMember
 from sriovbond.bond.links import Member
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import BondPlan
@@ -97,7 +97,7 @@ def follow(
     # else a DEL and an ADD came between
     is_same = now.index in (0, before.index) and _names(now) == _names(before)
     told = list(_told(before, now, at, is_reread=is_reread)) if is_same else []
-    times = [one for one in told if one.kind is Kind.FAILOVER]
+    times = [one for one in told if one.kind is HappeningKind.FAILOVER]
     now = replace(
         now,
         failovers=before.failovers + len(times),
@@ -111,20 +111,22 @@ def follow(
 
 def lasting(told: Iterable[Happening]) -> tuple[Happening, ...]:
     """Leave out what only tells that a new bond comes up."""
-    return tuple(one for one in told if one.kind in (Kind.FAILOVER, Kind.MEMBER_GONE))
+    return tuple(
+        one for one in told if one.kind in (HappeningKind.FAILOVER, HappeningKind.MEMBER_GONE)
+    )
 
 
 def standing(now: WatchedBond, at: float) -> tuple[Happening, ...]:
     """Return what is wrong with a bond that has had the time to come up."""
     told = _teller(now, at)
-    return (told(Kind.DEGRADED, _degraded(now)),) if _is_degraded(now) else ()
+    return (told(HappeningKind.DEGRADED, _degraded(now)),) if _is_degraded(now) else ()
 
 
 Told = Callable[..., Happening]
 
 
 def _teller(now: WatchedBond, at: float) -> Told:
-    def told(kind: Kind, text: str, member: WatchedMember | None = None) -> Happening:
+    def told(kind: HappeningKind, text: str, member: WatchedMember | None = None) -> Happening:
         return Happening(kind, now.subject, f"{now.subject.ifname}: {text}", at, member)
 
     return told
@@ -138,9 +140,9 @@ def _told(
     for was, member in zip(before.members, now.members, strict=True):
         yield from _member(was, member, told)
     if now.working < before.working and _is_degraded(now):
-        yield told(Kind.DEGRADED, _degraded(now))
+        yield told(HappeningKind.DEGRADED, _degraded(now))
     if before.working < now.working == len(now.members):
-        yield told(Kind.RESTORED, f"all {now.working} members work again")
+        yield told(HappeningKind.RESTORED, f"all {now.working} members work again")
 
 
 def _failover(
@@ -153,30 +155,32 @@ def _failover(
     then = next(one for one in now.members if one.name == was.name)
     if was.name == active.name:
         if is_reread and active.failures > was.failures:
-            yield told(Kind.FAILOVER, f"{active} failed and is the active member again", active)
+            yield told(
+                HappeningKind.FAILOVER, f"{active} failed and is the active member again", active
+            )
         return
     if then.works and then.failures == was.failures:
         why = f"{then} works: it was moved by hand, or the other one is preferred"
     else:
         why = f"{then} has failed; look at {then.pf or then.name}, its cable and its switch port"
-    yield told(Kind.FAILOVER, f"{active} is the active member now; {why}", then)
+    yield told(HappeningKind.FAILOVER, f"{active} is the active member now; {why}", then)
 
 
 def _member(was: WatchedMember, now: WatchedMember, told: Told) -> Iterator[Happening]:
     if was.is_in_bond and not now.is_in_bond:
         words = f"{now} is not in the bond any more; look at {now.pf or now.name}: was it reset?"
-        yield told(Kind.MEMBER_GONE, words, now)
+        yield told(HappeningKind.MEMBER_GONE, words, now)
     elif was.is_up and not now.is_up:
         words = f"{now} is down; look at {now.pf or now.name}, its cable and its switch port"
-        yield told(Kind.MEMBER_DOWN, words, now)
+        yield told(HappeningKind.MEMBER_DOWN, words, now)
     elif was.works and not now.works:
         words = (
             f"{now} is up and carries nothing: LACP has it outside the active aggregator; look at "
             f"the switch port of {now.pf or now.name}: is it in one LAG with the others?"
         )
-        yield told(Kind.MEMBER_DOWN, words, now)
+        yield told(HappeningKind.MEMBER_DOWN, words, now)
     elif now.works and not was.works:
-        yield told(Kind.MEMBER_UP, f"{now} is up", now)
+        yield told(HappeningKind.MEMBER_UP, f"{now} is up", now)
 
 
 def _names(bond: WatchedBond) -> list[str]:

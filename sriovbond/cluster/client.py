@@ -22,7 +22,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from deviceinfo.jsonfile import Fields, UnreadableError, parse_object
 from sriovbond import __version__
-from sriovbond.cluster.resources import RefusedError, Resource
+from sriovbond.cluster.resources import ApiRefusedError, Resource
 
 # etcd refuses objects above 1.5 MiB, and JSON says a little more than what is stored.
 _ANSWER_BYTES: Final = 4 << 20
@@ -61,7 +61,7 @@ class _Retry(Retry):
 class Client:
     """Gets and writes objects until a deadline of the monotonic clock.
 
-    Names must have been checked. Raises RefusedError with what was answered, UnreadableError
+    Names must have been checked. Raises ApiRefusedError with what was answered, UnreadableError
     with why nothing was.
     """
 
@@ -74,7 +74,7 @@ class Client:
         names = {"namespace": namespace, "name": name}
         status, content = self._request("GET", resource.path, names)
         if status != _OK:
-            raise RefusedError(_refusal(status, "get", resource, namespace), status)
+            raise ApiRefusedError(_refusal(status, "get", resource, namespace), status)
         if len(content) > _ANSWER_BYTES:
             raise UnreadableError(f"the answer is larger than {_ANSWER_BYTES} bytes")
         return parse_object(content)
@@ -84,7 +84,7 @@ class Client:
         path = resource.path.removesuffix("/{name}")
         status, _ = self._request("POST", path, {"namespace": namespace}, body)
         if status not in {_OK, _CREATED, _CONFLICT}:
-            raise RefusedError(_refusal(status, "create", resource, namespace), status)
+            raise ApiRefusedError(_refusal(status, "create", resource, namespace), status)
 
     def merge(
         self, resource: Resource, namespace: str, name: str, change: Mapping[str, object]
@@ -93,7 +93,7 @@ class Client:
         names = {"namespace": namespace, "name": name}
         status, _ = self._request("PATCH", resource.path, names, change)
         if status != _OK:
-            raise RefusedError(_refusal(status, "patch", resource, namespace), status)
+            raise ApiRefusedError(_refusal(status, "patch", resource, namespace), status)
 
     def _request(
         self,

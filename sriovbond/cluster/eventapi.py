@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from sriovbond.bond.happenings import Happening, Kind, Subject
-from sriovbond.cluster.resources import EVENTS, PODS, RefusedError
+from sriovbond.bond.happenings import Happening, HappeningKind, Subject
+from sriovbond.cluster.resources import EVENTS, PODS, ApiRefusedError
 
 if TYPE_CHECKING:  # it loads kubernetes
     from sriovbond.cluster.client import Client
@@ -21,9 +21,9 @@ _NOTE_BYTES: Final = 1024
 _POD_CHARACTERS: Final = 200  # an Event's name has 253
 _GONE: Final = 404
 _ACTIONS: Final = {
-    Kind.REPAIRED: "Repair",
-    Kind.REPAIR_REFUSED: "Repair",
-    Kind.RELEASED: "Release",
+    HappeningKind.REPAIRED: "Repair",
+    HappeningKind.REPAIR_REFUSED: "Repair",
+    HappeningKind.RELEASED: "Release",
 }
 """What the agent was doing, where it was more than to watch."""
 
@@ -54,7 +54,7 @@ def key_of(happening: Happening) -> tuple[object, ...]:
 
 
 def write(series: Series, node: str, client: "Client") -> None:
-    """Have the API know the series as it is now. Raises RefusedError, UnreadableError."""
+    """Have the API know the series as it is now. Raises ApiRefusedError, UnreadableError."""
     namespace, count = series.first.subject.pod_namespace, series.count
     if series.uid is None:
         series.uid = _uid(series.first.subject, client)
@@ -63,7 +63,7 @@ def write(series: Series, node: str, client: "Client") -> None:
         try:
             change = {"series": event["series"]}
             client.merge(EVENTS, namespace, _name(series.first), change)
-        except RefusedError as error:
+        except ApiRefusedError as error:
             if error.status != _GONE:
                 raise
             series.written = 0  # the API forgets Events, by default after an hour
@@ -112,7 +112,7 @@ def _uid(subject: Subject, client: "Client") -> str:
     """
     if "-" in subject.pod_uid:
         return subject.pod_uid
-    with suppress(RefusedError):
+    with suppress(ApiRefusedError):
         pod = client.get(PODS, subject.pod_namespace, subject.pod_name)
         return pod.section("metadata").text("uid") or ""
     return ""

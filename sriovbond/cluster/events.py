@@ -18,7 +18,7 @@ from sriovbond.bond.happenings import Happening, Subject
 from sriovbond.cluster import eventapi, kubeconfig
 from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.eventapi import Series
-from sriovbond.cluster.resources import RefusedError
+from sriovbond.cluster.resources import ApiRefusedError
 from sriovbond.host import Host
 
 if TYPE_CHECKING:  # it loads kubernetes
@@ -210,7 +210,7 @@ class Events:
     def _write_one(self, waiting: _Waiting, connection: "Client") -> None:
         try:
             eventapi.write(waiting.series, self._node, connection)
-        except RefusedError as error:
+        except ApiRefusedError as error:
             if error.status not in _REFUSALS or error.status in _NOT_NOW:
                 raise
             self._drop([waiting])

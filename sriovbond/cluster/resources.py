@@ -28,7 +28,7 @@ NODE_STATES: Final = Resource(
 )
 
 
-class RefusedError(UnreadableError):
+class ApiRefusedError(UnreadableError):
     """The API server answered, and not with what was asked for; `status` is HTTP's."""
 
     def __init__(self, text: str, status: int) -> None:

@@ -27,7 +27,7 @@ from sriovbond.kernel.messages import (
     RTAX_MTU,
     RouteMessage,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 
 _IPV4, _IPV6 = 4, 6
@@ -192,7 +192,7 @@ def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> Non
         parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
     body = messages.address(_FAMILY[ip.address.version], network.prefixlen, index, *parts)
     doing = f"put the address {ip.address} on {ifname}"
-    netlink.send(Request(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
+    netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
 
 
 def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
@@ -210,7 +210,7 @@ def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
     body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
     # beside one of another interface, such as the pod's own default route
-    netlink.send(Request(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
+    netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
 
 
 def _scope(route: Route) -> int:

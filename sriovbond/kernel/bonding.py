@@ -26,7 +26,7 @@ from sriovbond.kernel.messages import (
     IFLA_MTU,
     LinkMessage,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 IFLA_BOND_ACTIVE_SLAVE: Final = 2
 IFLA_BOND_SLAVE_STATE, IFLA_BOND_SLAVE_MII_STATUS, IFLA_BOND_SLAVE_FAILURES = 1, 2, 3
@@ -62,7 +62,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
         parts.append(messages.attribute(IFLA_ADDRESS, octets))
     body = messages.link(0, *parts, _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data))
     doing = f"make the bond {plan.name} with {', '.join(map(str, settings))}"
-    _send_first(netlink, Request(nl.RTM_NEWLINK, doing, body, _NEW))
+    _send_first(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body, _NEW))
     gone = KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
     if not known_to_kernel.issuperset(data):
         bond = links.read(netlink, plan.name)
@@ -76,7 +76,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     return Handle(index, plan.name)
 
 
-def _send_first(netlink: Netlink, request: Request) -> None:
+def _send_first(netlink: Netlink, request: NetlinkRequest) -> None:
     """Send what needs the bonding driver, which the kernel loads if it can."""
     try:
         netlink.send(request)
@@ -110,27 +110,29 @@ def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | Bond
     just before.
     """
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
-    nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body))
+    nl.send_patiently(
+        netlink, NetlinkRequest(nl.RTM_NEWLINK, f"put {member} into {bond.name}", body)
+    )
     options = ((row.name, getattr(member, row.name)) for row in MEMBER_OPTIONS)
     data = {name: value for name, value in options if value is not None}
     if data:
         settings = ", ".join(f"{name} {value}" for name, value in data.items())
         info = _info(IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, data)
         doing = f"set {settings} of {member} in {bond.name}"
-        netlink.send(Request(nl.RTM_NEWLINK, doing, messages.link(index, info)))
+        netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(index, info)))
 
 
 def set_primary(netlink: Netlink, bond: Handle | BondState, name: str, index: int) -> None:
     """Make the member of that index the primary."""
     info = _info(IFLA_INFO_KIND, IFLA_INFO_DATA, {"primary": index})
     doing = f"make {name} the primary of {bond.name}"
-    netlink.send(Request(nl.RTM_NEWLINK, doing, messages.link(bond.index, info)))
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(bond.index, info)))
 
 
 def set_up(netlink: Netlink, bond: Handle) -> None:
     """Bring the bond up."""
     body = messages.link(bond.index, flags=IFF_UP, change=IFF_UP)
-    netlink.send(Request(nl.RTM_NEWLINK, f"bring {bond.name} up", body))
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, f"bring {bond.name} up", body))
 
 
 def _info(kind: int, place: int, values: Mapping[str, OptionValue]) -> bytes:
@@ -152,7 +154,7 @@ def delete(netlink: Netlink, bond: Handle | Link) -> None:
     """Take the bond away; the kernel closes its members and gives MAC and MTU back to them."""
     doing = f"delete the bond {bond.name}"
     with nl.passing_over(errno.ENODEV):
-        netlink.send(Request(nl.RTM_DELLINK, doing, messages.link(bond.index)))
+        netlink.send(NetlinkRequest(nl.RTM_DELLINK, doing, messages.link(bond.index)))
 
 
 def observe(netlink: Netlink, name: str) -> BondState | None:

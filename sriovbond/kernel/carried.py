@@ -21,7 +21,7 @@ from sriovbond.kernel.messages import (
     AddressMessage,
     RouteMessage,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _FAMILY_BYTES: Final = tuple(bytes([family]) for family in FAMILIES)
@@ -66,7 +66,7 @@ def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carri
 
 def all_addresses(netlink: Netlink) -> list[AddressMessage]:
     """Return every address of the namespace, of both families."""
-    request = Request(nl.RTM_GETADDR, "list the addresses", messages.address(0))
+    request = NetlinkRequest(nl.RTM_GETADDR, "list the addresses", messages.address(0))
     parsed = (messages.read_address(body) for body in netlink.dump(request))
     return [address for address in parsed if address.family in FAMILIES and address.address]
 
@@ -163,7 +163,7 @@ def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) 
     body = bytearray.fromhex(address.message)
     _INDEX.pack_into(body, 4, index)
     doing = f"put {address.text} back on {name}"
-    _create(netlink, Request(nl.RTM_NEWADDR, doing, bytes(body), _NEW))
+    _create(netlink, NetlinkRequest(nl.RTM_NEWADDR, doing, bytes(body), _NEW))
 
 
 def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], route: Carried) -> None:
@@ -180,7 +180,7 @@ def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], rout
     # each IPv6 way is a route of its own, and EXCL would refuse it beside another's
     flags = _BESIDE if body[0] == socket.AF_INET6 else _NEW
     doing = f"put {route.text} back on {name}"
-    _create(netlink, Request(nl.RTM_NEWROUTE, doing, bytes(body), flags))
+    _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
 
 
 def _renumber(body: bytearray, place: int, indices: Mapping[int, int]) -> None:
@@ -188,7 +188,7 @@ def _renumber(body: bytearray, place: int, indices: Mapping[int, int]) -> None:
     _INDEX.pack_into(body, place, indices.get(index, index))
 
 
-def _create(netlink: Netlink, request: Request) -> None:
+def _create(netlink: Netlink, request: NetlinkRequest) -> None:
     with nl.passing_over(errno.EEXIST):
         netlink.send(request)
 
@@ -200,7 +200,7 @@ def default_route_carriers(routes: Iterable[RouteMessage]) -> set[int]:
 
 def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
     """Return the unicast routes of every table, of both families."""
-    request = Request(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
+    request = NetlinkRequest(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
     bodies = (
         body for body in netlink.dump(request) if body[:1] in _FAMILY_BYTES
     )  # not of CAN, MPLS

@@ -17,7 +17,7 @@ from sriovbond.kernel.messages import (
     IFLA_LINK_NETNSID,
     RTEXT_FILTER_SKIP_STATS,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 
 _NETNSA_NSID, _NETNSA_FD = 1, 3  # include/uapi/linux/net_namespace.h
@@ -42,7 +42,7 @@ def find_uppers(home: Namespace, indices: Collection[int]) -> dict[int, str]:
 def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[int, str]:
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
-    request = Request(nl.RTM_GETLINK, "list the links of another namespace", body)
+    request = NetlinkRequest(nl.RTM_GETLINK, "list the links of another namespace", body)
     uppers = {}
     for link in map(messages.read_link, home.netlink.dump(request)):
         lower, netnsid = link.number(IFLA_LINK), link.attributes.get(IFLA_LINK_NETNSID, b"")
@@ -55,11 +55,11 @@ def _own_number(home: Namespace) -> int:
     """Return the host's number of itself, which the kernel makes when it tells of such a link."""
     body = _GENERIC + messages.word(_NETNSA_FD, home.descriptor)
     doing = "look at the number of the host's namespace"
-    return _number(home.netlink.get(Request(nl.RTM_GETNSID, doing, body)))
+    return _number(home.netlink.get(NetlinkRequest(nl.RTM_GETNSID, doing, body)))
 
 
 def _nsids(netlink: Netlink) -> list[int]:
-    request = Request(nl.RTM_GETNSID, "list the numbers of namespaces", _GENERIC)
+    request = NetlinkRequest(nl.RTM_GETNSID, "list the numbers of namespaces", _GENERIC)
     return [_number(body) for body in netlink.dump(request)]
 
 

@@ -31,7 +31,7 @@ from sriovbond.kernel.messages import (
     RTEXT_FILTER_VF,
     LinkMessage,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 _NESTED: Final = 0x8000  # NLA_F_NESTED
 
@@ -163,7 +163,7 @@ def _all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
 
 def _dump_bodies(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
-    return netlink.dump(Request(nl.RTM_GETLINK, doing, body))
+    return netlink.dump(NetlinkRequest(nl.RTM_GETLINK, doing, body))
 
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
@@ -180,7 +180,7 @@ def _body(netlink: Netlink, name: str, mask: int) -> bytes:
     key = messages.name(IFLA_IFNAME if size <= NAME_MAX else IFLA_ALT_IFNAME, name)
     body = messages.link(0, key, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
     try:
-        return netlink.get(Request(nl.RTM_GETLINK, f"look at {name}", body))
+        return netlink.get(NetlinkRequest(nl.RTM_GETLINK, f"look at {name}", body))
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return b""
@@ -253,13 +253,13 @@ def rename(netlink: Netlink, link: Link, name: str) -> None:
 def add_altname(netlink: Netlink, link: Link, name: str) -> None:
     """Give the link a further name."""
     doing = f"give {link.name} the altname {name}"
-    netlink.send(Request(nl.RTM_NEWLINKPROP, doing, _altname(link, name)))
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINKPROP, doing, _altname(link, name)))
 
 
 def remove_altname(netlink: Netlink, link: Link, name: str) -> None:
     """Take a further name from the link."""
     doing = f"take the altname {name} from {link.name}"
-    netlink.send(Request(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
+    netlink.send(NetlinkRequest(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
 
 
 def names(netlink: Netlink) -> set[str]:
@@ -300,7 +300,7 @@ def flush(netlink: Netlink, link: Link) -> None:
         body = bytes.fromhex(address.message)
         doing = f"remove {address.text} from {link.name}"
         with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
-            netlink.send(Request(nl.RTM_DELADDR, doing, body))
+            netlink.send(NetlinkRequest(nl.RTM_DELADDR, doing, body))
 
 
 def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
@@ -400,7 +400,7 @@ def _change(
     """Change the link; a device that is busy with an earlier change is waited for."""
     change = 0 if flags is None else IFF_UP
     body = messages.link(link.index, *attributes, flags=flags or 0, change=change)
-    nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, doing, body))
+    nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
 
 
 def _link(

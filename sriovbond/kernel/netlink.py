@@ -59,7 +59,7 @@ class _ChangedMeanwhileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class NetlinkRequest:
     """One request: `doing` says in words what for, as in "cannot <doing>: EBUSY"."""
 
     type: int
@@ -76,7 +76,7 @@ class Request:
         return f"{_NAMES.get(self.type, self.type)}: {self.doing}"
 
 
-taps: list[Callable[[Request], None]] = []
+taps: list[Callable[[NetlinkRequest], None]] = []
 """Called with each request before it is sent: for a log, or to cut the wire by raising."""
 
 
@@ -127,25 +127,25 @@ class Netlink:
             return 0
         return int(_COOKIE.unpack(cookie)[0])
 
-    def send(self, request: Request) -> None:
+    def send(self, request: NetlinkRequest) -> None:
         """Send a request that changes something and wait for the kernel's word.
 
         Raises KernelError with the errno and the kernel's own text (extack).
         """
         self._talk(request, request.flags | NLM_F_ACK)
 
-    def get(self, request: Request) -> bytes:
+    def get(self, request: NetlinkRequest) -> bytes:
         """Return the one object asked for; KernelError ENODEV where a link is not there."""
         bodies = self._talk(request, 0)
         if not bodies:
             raise KernelError(f"cannot {request.doing}: the kernel told nothing", errno.EPROTO)
         return bodies[0]
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: NetlinkRequest) -> list[bytes]:
         """Return all objects that the request describes; asks again if they changed meanwhile."""
         return self.dump_at_most(request, None)
 
-    def dump_at_most(self, request: Request, most: int | None) -> list[bytes]:
+    def dump_at_most(self, request: NetlinkRequest, most: int | None) -> list[bytes]:
         """Dump, and raise KernelError E2BIG for more objects: then the socket is of no more use."""
         for _ in range(_DUMP_TRIES):
             with suppress(_ChangedMeanwhileError):
@@ -154,7 +154,7 @@ class Netlink:
             f"cannot {request.doing}: it changed faster than it could be read", errno.EINTR
         )
 
-    def _talk(self, request: Request, flags: int, most: int | None = None) -> list[bytes]:
+    def _talk(self, request: NetlinkRequest, flags: int, most: int | None = None) -> list[bytes]:
         for tap in taps:
             tap(request)
         self._sequence += 1
@@ -176,7 +176,7 @@ class Netlink:
             raise _kernel_error(request, error.errno or errno.EIO) from error
 
     def _answers(
-        self, request: Request, *, is_one_all: bool, most: int | None = None
+        self, request: NetlinkRequest, *, is_one_all: bool, most: int | None = None
     ) -> list[bytes]:
         bodies: list[bytes] = []
         seen_flags = 0
@@ -203,7 +203,7 @@ class Netlink:
                 return bodies
         raise KernelError(f"cannot {request.doing}: there are more than {most}", errno.E2BIG)
 
-    def _from_kernel(self, request: Request) -> bytes:
+    def _from_kernel(self, request: NetlinkRequest) -> bytes:
         """Return what the kernel sent; a process of the pod may write to our socket there, too."""
         for _ in range(_MOST_STRANGERS):
             data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
@@ -215,7 +215,7 @@ class Netlink:
         )
 
 
-def send_patiently(netlink: Netlink, request: Request) -> None:
+def send_patiently(netlink: Netlink, request: NetlinkRequest) -> None:
     """Send a request again for as long as the device is busy, some 3 s at most; as `send`.
 
     Drivers of VFs ask their PF for much of what they do, and answer EAGAIN or EBUSY meanwhile: iavf
@@ -244,7 +244,7 @@ def passing_over(code: int) -> Iterator[None]:
             raise
 
 
-def _raise_for(request: Request, type_: int, flags: int, body: bytes) -> None:
+def _raise_for(request: NetlinkRequest, type_: int, flags: int, body: bytes) -> None:
     code = _INT.unpack_from(body)[0] if body else 0  # the end of a dump may have none
     if code:
         raise _kernel_error(request, -code, _extack(type_, flags, body))
@@ -265,7 +265,7 @@ def _extack(type_: int, flags: int, body: bytes) -> str:
     return words.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _kernel_error(request: Request, code: int, words: str = "") -> KernelError:
+def _kernel_error(request: NetlinkRequest, code: int, words: str = "") -> KernelError:
     name = errno.errorcode.get(code, str(code))
     detail = f": {words}" if words else ""
     message = f"cannot {request.doing}: {name} ({os.strerror(code)}){detail}"

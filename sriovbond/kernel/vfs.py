@@ -10,7 +10,7 @@ from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import IFLA_VFINFO_LIST
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 # include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
 _IFLA_VF_INFO: Final = 1
@@ -101,7 +101,7 @@ def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> 
         body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, vf_info))
         doing = f"have {pf.name} give its VF {now.number} {step.told}"
         try:
-            nl.send_patiently(netlink, Request(nl.RTM_NEWLINK, doing, body))
+            nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
         except KernelError as error:
             failures.append(error)
     return failures

@@ -33,7 +33,7 @@ from sriovbond.kernel.messages import (
     RTEXT_FILTER_SKIP_STATS,
     LinkMessage,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 # include/uapi/linux/netlink.h, rtnetlink.h, net_namespace.h, if_link.h
 _NETLINK_ADD_MEMBERSHIP: Final = 1
@@ -132,7 +132,7 @@ class _Listening:
         return b"" if sender else data, _nsid(ancillary)
 
 
-class Watch(_Listening):
+class LinkEvents(_Listening):
     """Hears of the links of all namespaces that have a number here.
 
     `was_emptied` tells that the last hearing came to the end of what waited.
@@ -191,7 +191,9 @@ def number(home: Netlink, descriptor: int) -> int:
         body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
         doing = "number a pod's namespace"
         with nl.passing_over(errno.EEXIST):  # somebody else was quicker
-            home.send(Request(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor)))
+            home.send(
+                NetlinkRequest(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor))
+            )
         nsid = _number(home, descriptor)
     if nsid == _NO_NUMBER:
         raise KernelError("cannot number a pod's namespace: the kernel gave none", errno.EPROTO)
@@ -224,7 +226,7 @@ def read(
 
 def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    request = Request(
+    request = NetlinkRequest(
         nl.RTM_GETLINK, "list the links of a pod", messages.link(0, target, mask, only)
     )
     return [
@@ -235,7 +237,7 @@ def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:
 
 def _number(home: Netlink, descriptor: int) -> int:
     body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_FD, descriptor)
-    request = Request(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
+    request = NetlinkRequest(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
     return _nsid_in(home.get(request))
 
 

@@ -19,7 +19,7 @@ from sriovbond.bond import plan as planning
 from sriovbond.cni.result import CniResult, Interface
 from sriovbond.cni.versions import CURRENT_VERSION
 from sriovbond.host import Host
-from sriovbond.kernel.netlink import Request
+from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.records import Record
 from tests.bench.attach import CONFIG, MEMBERS
 from tests.support.builders import a_plan, a_state
@@ -67,7 +67,7 @@ def _time_until_first_change(pod: Pod, host: Host) -> float:
     """Return what an ADD takes, in ms, until it sends what would change something: that is cut."""
     cut_at: list[float] = []
 
-    def cut(request: Request) -> None:
+    def cut(request: NetlinkRequest) -> None:
         if request.changes:
             cut_at.append(time.perf_counter())
             fail()

@@ -145,7 +145,7 @@ def _side() -> Iterator[Side]:
 def _losses(pod: Pod) -> Iterator[list[float]]:
     """Yield a list that gets the time, since the epoch, of each loss of a carrier in the pod."""
     heard: list[float] = []
-    with netns.own() as home, kernel.Watch(1 << 20) as events:
+    with netns.own() as home, kernel.LinkEvents(1 << 20) as events:
         with netns.opened(pod.path) as opened:
             nsid = kernel.number(home.netlink, opened.descriptor)
         ending = threading.Event()

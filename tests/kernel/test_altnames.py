@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import upkeep
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.dispatch import REFUSED
 from sriovbond.host import Host
 from sriovbond.kernel import links, netns
@@ -45,7 +45,7 @@ def test_a_vf_that_came_back_with_its_names_of_before_as_altnames_is_repaired(
 
     found = upkeep.examine(host, vf_pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
 
-    assert [one.kind for one in found.findings] == [Kind.REPAIRED], found
+    assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED], found
     assert {one.name for one in vf_pod.the_bond().members} == {"net1", "net2"}
     runtime.delete(a_config()).ok()
 

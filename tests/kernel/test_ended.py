@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import records, upkeep
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.ended import Ended
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
@@ -64,7 +64,7 @@ def test_a_pod_that_died_while_no_agent_ran_is_released_when_kubelet_has_missed_
 
     for early in (first, second):
         assert "kubelet does not list its pod: it is asked again" in early.drift[0]
-    assert [one.kind for one in third.findings] == [Kind.RELEASED]
+    assert [one.kind for one in third.notes] == [HappeningKind.RELEASED]
     assert kubelet.methods() == ["List"] * 3
     assert not records.keys(host)
 
@@ -139,7 +139,7 @@ def test_a_dead_pod_is_released_though_its_vfs_are_in_another_bond_of_its_name(
         ended = Ended(runtime.host, apart_s=0)
         found = looked_at(runtime.host, bonded, ended)
 
-        assert [one.kind for one in found.findings] == [Kind.RELEASED], found
+        assert [one.kind for one in found.notes] == [HappeningKind.RELEASED], found
         assert records.keys(runtime.host) == [records.key(following.container_id, "bond0")]
         assert len(members(following)) == 2
         again.delete(config).ok()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from deviceinfo import PodRef
 from sriovbond import upkeep
 from sriovbond.bond.config import parse_config
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.cli import explanation, sriovbond
 from sriovbond.dispatch import REFUSED
 from sriovbond.repair import Repairs
@@ -418,12 +418,12 @@ def test_a_link_that_came_back_and_that_the_node_uses_now_is_not_taken_again(
     ip(f"addr flush dev {name}")
     again = upkeep.examine(runtime.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
 
-    assert [one.kind for one in found.findings] == [Kind.REPAIR_REFUSED], found
-    assert f"{name} " in found.findings[0].text
-    assert "it has 203.0.113.1/28" in found.findings[0].text
-    assert "[host-links-not-allowed]" in found.findings[0].text
+    assert [one.kind for one in found.notes] == [HappeningKind.REPAIR_REFUSED], found
+    assert f"{name} " in found.notes[0].text
+    assert "it has 203.0.113.1/28" in found.notes[0].text
+    assert "[host-links-not-allowed]" in found.notes[0].text
     assert left[0]["addr_info"][0]["local"] == "203.0.113.1"
-    assert [one.kind for one in again.findings] == [Kind.REPAIRED], again
+    assert [one.kind for one in again.notes] == [HappeningKind.REPAIRED], again
     assert len(pod.the_bond().members) == 2
     runtime.delete(a_config(**vf_keys(vfs))).ok()
 

@@ -23,7 +23,7 @@ from sriovbond.dispatch import REFUSED
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import bonding, links, netns
 from sriovbond.kernel.bonding import Handle
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from tests.kernel.conftest import Wires
 from tests.support import wire
 from tests.support.calls import Runtime, a_config
@@ -265,9 +265,9 @@ def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
     """Where the kernel knows all of them, a second socket forgets one for it."""
     # an earlier test's bond has proven the option in this process
     monkeypatch.setattr(bonding, "known_to_kernel", set[str]())
-    seen: list[Request] = []
+    seen: list[NetlinkRequest] = []
 
-    def forget(request: Request) -> None:
+    def forget(request: NetlinkRequest) -> None:
         if request.doing == "look at bond0" and not forgotten(seen):
             wires.pod.ip("link set bond0 type bond resend_igmp 1")
         seen.append(request)
@@ -282,7 +282,7 @@ def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
     assert wires.pod.bond() is None
 
 
-def forgotten(seen: list[Request]) -> bool:
+def forgotten(seen: list[NetlinkRequest]) -> bool:
     return any(request.doing == "look at bond0" for request in seen)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import records, upkeep
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.ended import Ended
 from sriovbond.host import Host
 from sriovbond.kernel import netns
@@ -132,9 +132,9 @@ def test_a_vf_that_another_pod_was_given_is_not_touched(
 
     found = examined(host, bonded)
 
-    (finding,) = found.findings
-    assert finding.kind is Kind.REPAIR_REFUSED
-    assert "was given it" in finding.text
+    (note,) = found.notes
+    assert note.kind is HappeningKind.REPAIR_REFUSED
+    assert "was given it" in note.text
     assert any((DEVICES / vf.pci / "net").iterdir())
 
 
@@ -159,9 +159,9 @@ def test_a_vf_that_another_record_names_is_not_touched(
     records.write(host, replace(record, container_id="other"))
     pfs.rebind(vfs.pfs[0].vfs[0])
 
-    (finding,) = examined(host, bonded).findings
+    (note,) = examined(host, bonded).notes
 
-    assert "bond0's of container other" in finding.text
+    assert "bond0's of container other" in note.text
 
 
 def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
@@ -171,10 +171,10 @@ def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
     bonded.batch(*(f"link add {name} type dummy" for name in names))
 
     name = pfs.rebind(vfs.pfs[0].vfs[0])
-    (finding,) = examined(host, bonded).findings
+    (note,) = examined(host, bonded).notes
 
     assert name in names
-    assert finding.kind is Kind.REPAIRED, finding.text
+    assert note.kind is HappeningKind.REPAIRED, note.text
     assert mtus(bonded) == {"net1": MTU, "net2": MTU}
 
 
@@ -186,8 +186,8 @@ def test_what_stands_in_another_interface_is_not_touched(
     ip("link add brtest type bridge")
     try:
         ip(f"link set {name} master brtest")
-        (finding,) = examined(host, bonded).findings
-        assert f"{name} is in another interface" in finding.text
+        (note,) = examined(host, bonded).notes
+        assert f"{name} is in another interface" in note.text
     finally:
         ip("link del brtest")
 
@@ -199,10 +199,10 @@ def test_a_repair_that_fails_leaves_the_vf_on_the_host(
     pfs.rebind(vf)
     bonded.batch("link add net1 type dummy")
 
-    (finding,) = examined(host, bonded).findings
+    (note,) = examined(host, bonded).notes
 
-    assert finding.kind is Kind.REPAIR_REFUSED
-    assert "EEXIST" in finding.text
+    assert note.kind is HappeningKind.REPAIR_REFUSED
+    assert "EEXIST" in note.text
     assert any((DEVICES / vf.pci / "net").iterdir())
 
 
@@ -238,7 +238,7 @@ def test_what_a_reset_of_the_pf_has_undone_is_set_again_before_the_vf_is_in_the_
     with wire.before("put net1", lambda: at_join.append(settings_of(vfs))):
         found = examined(runtime.host, vf_pod)
 
-    assert [one.kind for one in found.findings] == [Kind.REPAIRED], found
+    assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED], found
     assert at_join == [(7, True)]
     assert found.drift == ()
 
@@ -252,10 +252,10 @@ def test_a_rate_that_a_reset_has_taken_is_set_again(
     pfs.tell(pf, vf, "max_tx_rate 0")
     pfs.rebind(vf)
 
-    (finding,) = examined(runtime.host, vf_pod).findings
+    (note,) = examined(runtime.host, vf_pod).notes
 
     (link,) = ip(f"-d -j link show {pf.name}")
-    assert finding.kind is Kind.REPAIRED, finding.text
+    assert note.kind is HappeningKind.REPAIRED, note.text
     assert link["vfinfo_list"][vf.index]["rate"]["max_tx"] == 100
 
 
@@ -265,15 +265,15 @@ def test_a_vf_whose_settings_may_not_be_set_again_is_refused_with_what_it_lacks(
     tagged(runtime, vfs)
     reset(vfs)
 
-    (finding,) = examined(runtime.host, vf_pod, Repairs(settings_of_pf=False)).findings
+    (note,) = examined(runtime.host, vf_pod, Repairs(settings_of_pf=False)).notes
 
-    assert finding.kind is Kind.REPAIR_REFUSED
-    assert "no VLAN where ADD found VLAN 7" in finding.text
-    assert "trust off where ADD found trust on" in finding.text
+    assert note.kind is HappeningKind.REPAIR_REFUSED
+    assert "no VLAN where ADD found VLAN 7" in note.text
+    assert "trust off where ADD found trust on" in note.text
     assert list(members(vf_pod)) == ["net2"]
     assert settings_of(vfs) == (0, False)
     with netns.opened(vf_pod.path) as pod:
-        assert records.missing(runtime.host, pod.identity, vf_pod.the_bond()) == [finding.text]
+        assert records.missing(runtime.host, pod.identity, vf_pod.the_bond()) == [note.text]
     assert any((DEVICES / vfs.pfs[0].vfs[0].pci / "net").iterdir())
 
 
@@ -283,9 +283,9 @@ def test_what_an_administrator_has_changed_since_stays_and_the_vf_is_refused(
     tagged(runtime, vfs)
     pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], "vlan 8")
 
-    (finding,) = examined(runtime.host, vf_pod).findings
+    (note,) = examined(runtime.host, vf_pod).notes
 
-    assert "VLAN 8, qos 0, 802.1Q where ADD found VLAN 7" in finding.text
+    assert "VLAN 8, qos 0, 802.1Q where ADD found VLAN 7" in note.text
     assert settings_of(vfs) == (8, True)
     assert list(members(vf_pod)) == ["net2"]
 
@@ -298,10 +298,10 @@ def test_a_vf_that_an_add_would_refuse_now_is_refused_with_its_words(
     pfs.rebind(vf)
     pfs.tell(pf, vf, "mac 06:00:00:00:00:09")
 
-    (finding,) = examined(runtime.host, vf_pod).findings
+    (note,) = examined(runtime.host, vf_pod).notes
 
-    assert finding.kind is Kind.REPAIR_REFUSED
-    assert "[vf-mac-held-by-pf]" in finding.text
+    assert note.kind is HappeningKind.REPAIR_REFUSED
+    assert "[vf-mac-held-by-pf]" in note.text
     assert list(members(vf_pod)) == ["net1"]
 
 
@@ -315,7 +315,7 @@ def test_a_vf_that_came_back_with_another_mac_keeps_it_where_each_member_has_its
     found = examined(runtime.host, bonded)
     again = examined(runtime.host, bonded)
 
-    assert f"with the MAC {mac} where it had {before}" in found.findings[0].text
+    assert f"with the MAC {mac} where it had {before}" in found.notes[0].text
     assert members(bonded)["net1"] == (mac, MTU)
     assert (found.drift, again) == ((), Examined())
     runtime.delete(config).ok()
@@ -330,9 +330,9 @@ def test_a_vf_that_came_back_with_another_members_mac_gets_its_own_again(
     name = pfs.rebind(vf)
     ip(f"link set {name} address {before['net2'][0]}")
 
-    (finding,) = examined(runtime.host, bonded).findings
+    (note,) = examined(runtime.host, bonded).notes
 
-    assert finding.kind is Kind.REPAIRED, finding.text
+    assert note.kind is HappeningKind.REPAIRED, note.text
     assert members(bonded) == before
 
 
@@ -390,9 +390,9 @@ def test_a_bond_that_lost_all_its_members_has_its_mac_again(
     for pf in vfs.pfs[1::-1]:
         pfs.rebind(pf.vfs[0])
 
-    findings = examined(runtime.host, vf_pod).findings
+    notes = examined(runtime.host, vf_pod).notes
 
-    assert [one.kind for one in findings] == [Kind.REPAIRED] * 2
+    assert [one.kind for one in notes] == [HappeningKind.REPAIRED] * 2
     assert vf_pod.the_bond().mac == before
     assert examined(runtime.host, vf_pod) == Examined()
 
@@ -405,7 +405,7 @@ def test_a_vf_that_a_killed_repair_left_in_the_pod_is_taken_from_there(
     name = pfs.rebind(vf)
     bonded.give(name, name, is_up=False)
 
-    (finding,) = examined(host, bonded).findings
+    (note,) = examined(host, bonded).notes
 
-    assert finding.kind is Kind.REPAIRED
+    assert note.kind is HappeningKind.REPAIRED
     assert members(bonded).keys() == before.keys()

@@ -8,7 +8,7 @@ import pytest
 
 from deviceinfo import Places
 from sriovbond import upkeep
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
 from tests.support.agents import wait_for
@@ -96,7 +96,7 @@ def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succ
     reset(*vfs.pfs[:count])
     found = upkeep.examine(caller.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
 
-    assert [one.kind for one in found.findings] == [Kind.REPAIRED] * count, found
+    assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED] * count, found
     assert found.drift == ()
     await_both(pod)
     assert answers_over(pod, "net1")
@@ -115,10 +115,10 @@ def test_where_the_settings_may_not_be_written_the_vf_stays_out_and_the_reason_i
     repairs = Repairs(settings_of_pf=False)
     found = upkeep.examine(caller.host, caller.pod.container_id, "bond0", repairs, upkeep.no_doubt)
 
-    (finding,) = found.findings
-    assert finding.kind is Kind.REPAIR_REFUSED
+    (note,) = found.notes
+    assert note.kind is HappeningKind.REPAIR_REFUSED
     for words in ("no VLAN where ADD found VLAN 7", "trust off where ADD found trust on"):
-        assert words in finding.text
+        assert words in note.text
     assert [one.name for one in caller.pod.the_bond().members] == ["net2"]
     assert ip(f"-j link show {vfs.pfs[0].name}")
     caller.delete(a_config()).ok()

@@ -62,7 +62,7 @@ class Fuse:
             if self._left.value and self._is_step(event, arguments):
                 burn(f"{event} {arguments[0]}")
 
-        def tap(request: nl.Request) -> None:
+        def tap(request: nl.NetlinkRequest) -> None:
             if self.reads or request.changes:
                 burn(str(request))
 

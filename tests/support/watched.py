@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond, WatchedMember
+from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond, WatchedMember
 
 UID = "a7a12eba-d958-461a-bb10-d6271ffea285"
 NOON = 1_790_000_000.25
@@ -43,7 +43,11 @@ def a_watched_bond(pod: str = "nf1", **facts: Any) -> WatchedBond:  # noqa: ANN4
     return WatchedBond(a_subject(pod), **given)
 
 
-def a_happening(kind: Kind = Kind.FAILOVER, pod: str = "nf1", **facts: Any) -> Happening:  # noqa: ANN401 - its fields
+def a_happening(
+    kind: HappeningKind = HappeningKind.FAILOVER,
+    pod: str = "nf1",
+    **facts: Any,  # noqa: ANN401 - its fields
+) -> Happening:
     given: dict[str, Any] = {
         "text": "bond0: net1 failed, net2 is the active member now",
         "at": NOON,

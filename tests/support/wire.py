@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from sriovbond.errors import KernelError
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Request
+from sriovbond.kernel.netlink import NetlinkRequest
 
 CUT = "cannot send: the wire was cut by the test"
-Tap = Callable[[Request], None]
+Tap = Callable[[NetlinkRequest], None]
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def tapped(tap: Tap) -> Iterator[None]:
 
 
 @contextmanager
-def watched() -> Iterator[list[Request]]:
+def watched() -> Iterator[list[NetlinkRequest]]:
     """Give the requests that are sent."""
-    seen: list[Request] = []
+    seen: list[NetlinkRequest] = []
     with tapped(seen.append):
         yield seen
 
@@ -39,7 +39,7 @@ def at(place: int, act: Callable[[], None]) -> Iterator[None]:
     """Do `act` instead of, or before, the request of that place, counted from 1."""
     count = 0
 
-    def tap(_: Request) -> None:
+    def tap(_: NetlinkRequest) -> None:
         nonlocal count
         count += 1
         if count == place:
@@ -54,7 +54,7 @@ def cut_from(place: int) -> Iterator[None]:
     """Have every request fail from that place on, counted from 1."""
     count = 0
 
-    def tap(_: Request) -> None:
+    def tap(_: NetlinkRequest) -> None:
         nonlocal count
         count += 1
         if count >= place:
@@ -69,7 +69,7 @@ def before(doing: str, act: Callable[[], object]) -> Iterator[None]:
     """Do `act` once, before the first request whose words begin so."""
     is_done = False
 
-    def tap(request: Request) -> None:
+    def tap(request: NetlinkRequest) -> None:
         nonlocal is_done
         if not is_done and request.doing.startswith(doing):
             is_done = True
@@ -88,7 +88,7 @@ def before_proof(act: Callable[[], object], last: str = "bring bond0 up") -> Ite
     """
     changes: list[str] = []
 
-    def tap(request: Request) -> None:
+    def tap(request: NetlinkRequest) -> None:
         if request.changes:
             changes.append(request.doing)
         elif changes and changes[-1].startswith(last):
@@ -125,7 +125,7 @@ def busy(doing: str, code: int, times: int) -> Iterator[list[float]]:
     """
     came: list[float] = []
 
-    def tap(request: Request) -> None:
+    def tap(request: NetlinkRequest) -> None:
         if request.doing.startswith(doing):
             came.append(time.monotonic())
             if len(came) <= times:

@@ -15,7 +15,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from sriovbond.kernel import attributes, netns
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 World = dict[str, object]
 Names = dict[int, str]
@@ -118,7 +118,7 @@ def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
 def _dump(netlink: Netlink, message: nlmsg, type_: int) -> Iterator[Answer]:
     message.reset()
     message.encode()
-    request = Request(type_, "look at the world", bytes(message.data[_HEADER.size :]))
+    request = NetlinkRequest(type_, "look at the world", bytes(message.data[_HEADER.size :]))
     for body in netlink.dump(request):
         header = _HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0)
         told = type(message)(header + body)

@@ -11,7 +11,7 @@ from deviceinfo import (
     Bus,
     Claim,
     DeviceId,
-    Kind,
+    DeviceKind,
     NetworkRequest,
     PodRef,
     Reading,
@@ -24,7 +24,7 @@ from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSett
 from sriovbond.candidates import Sources, standing, uses_beside
 from sriovbond.errors import KernelError
 from sriovbond.host import Host
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
 from tests.support.builders import a_link, a_plan
@@ -121,10 +121,10 @@ class Deaf(Netlink):
 
     def __init__(self) -> None: ...
 
-    def get(self, request: Request) -> bytes:
+    def get(self, request: NetlinkRequest) -> bytes:
         raise KernelError(f"cannot {request.doing}: EIO", errno.EIO)
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: NetlinkRequest) -> list[bytes]:
         raise KernelError(f"cannot {request.doing}: EIO", errno.EIO)
 
 
@@ -250,7 +250,9 @@ def test_an_accelerator_on_vfio_is_no_concern_of_a_bond(tmp_path: Path) -> None:
 
 
 def test_a_socket_is_told_by_its_network(tmp_path: Path) -> None:
-    said = Statement(Source.DEVICE_INFO, kind=Kind.MEMIF, network="default/fast", interface="net9")
+    said = Statement(
+        Source.DEVICE_INFO, kind=DeviceKind.MEMIF, network="default/fast", interface="net9"
+    )
 
     (device,) = sources_of(tmp_path, said).unlinked()
 

@@ -16,7 +16,7 @@ import yaml
 
 from sriovbond import cli, dispatch
 from sriovbond.bond.config import parse_config
-from sriovbond.bond.happenings import WARNINGS, Kind
+from sriovbond.bond.happenings import WARNINGS, HappeningKind
 from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
@@ -260,8 +260,8 @@ def test_no_page_names_what_only_the_authors_have(path: Path) -> None:
     assert [name for name in OURS_ALONE if name in text] == []
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_of_happening_is_in_the_docs_with_its_type(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", HappeningKind)
+def test_every_kind_of_happening_is_in_the_docs_with_its_type(kind: HappeningKind) -> None:
     rows = [line for line in USERS_READ.splitlines() if f"`{kind}`" in line]
 
     [row] = [line for line in rows if line.startswith("| `Bond")]

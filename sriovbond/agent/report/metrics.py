@@ -14,7 +14,7 @@ from sriovbond import __version__, dispatch
 from sriovbond.agent.report import series
 from sriovbond.agent.report.pages import Page
 from sriovbond.agent.report.series import Row
-from sriovbond.bond.happenings import Happening, Kind, WatchedBond, WatchedMember
+from sriovbond.bond.happenings import Happening, HappeningKind, WatchedBond, WatchedMember
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import ErrorCode
 from sriovbond.dispatch import Failure
@@ -26,7 +26,7 @@ _CODES: Final = frozenset(
     {*ErrorCode, *(code for _, code in dispatch.CODES), dispatch.IPAM, dispatch.INTERNAL}
     | {_GO_DEFAULT}
 )
-_OUTCOMES: Final = {Kind.REPAIRED: "repaired", Kind.REPAIR_REFUSED: "refused"}
+_OUTCOMES: Final = {HappeningKind.REPAIRED: "repaired", HappeningKind.REPAIR_REFUSED: "refused"}
 _COMMANDS: Final = frozenset(Command)
 
 prometheus_client.disable_created_metrics()  # a second series for each, that nobody asks for
@@ -65,7 +65,7 @@ class Metrics:
     def tell(self, happening: Happening) -> None:
         """Count what happened to a bond."""
         self._happenings.labels(happening.kind).inc()
-        if happening.kind is Kind.RELEASED:
+        if happening.kind is HappeningKind.RELEASED:
             self._leaks.inc()
         if outcome := _OUTCOMES.get(happening.kind):
             self._repairs.labels(outcome).inc()
@@ -107,7 +107,7 @@ class Metrics:
         """Make the series whose labels are known: the first increase must be seen as one."""
         for command in _COMMANDS - {Command.VERSION}:  # that one the shim answers
             self._durations.labels(command)
-        for kind in Kind:
+        for kind in HappeningKind:
             self._happenings.labels(kind)
         for outcome in _OUTCOMES.values():
             self._repairs.labels(outcome)
@@ -168,7 +168,9 @@ _OF_MEMBERS: Final[Mapping[Row, Callable[[WatchedMember], float]]] = {
 
 
 def _family(row: Row, values: Mapping[tuple[str, ...], float]) -> Metric:
-    family_type = CounterMetricFamily if row.kind is series.Kind.COUNTER else GaugeMetricFamily
+    family_type = (
+        CounterMetricFamily if row.kind is series.SeriesKind.COUNTER else GaugeMetricFamily
+    )
     family = family_type(row.name, row.help, labels=row.labels)
     for labels, value in values.items():
         family.add_metric(labels, value)

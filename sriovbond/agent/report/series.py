@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Kind(StrEnum):
+class SeriesKind(StrEnum):
     """The types of metrics that are used."""
 
     GAUGE = "gauge"
@@ -18,7 +18,7 @@ class Row:
     """One metric; a counter's name ends in _total, units are base units."""
 
     name: str
-    kind: Kind
+    kind: SeriesKind
     labels: tuple[str, ...]
     help: str
 
@@ -34,32 +34,32 @@ BUCKETS: Final = (
 """Seconds: close together where an ADD over VFs is, up to the shim's deadline."""
 
 # fmt: off
-BONDS = Row("sriovbond_bonds", Kind.GAUGE, (), "Bonds that the agent watches on this node.")
-CARRIER = Row("sriovbond_bond_carrier", Kind.GAUGE, BOND, "1 while the bond has its carrier.")
-MEMBERS = Row("sriovbond_bond_members", Kind.GAUGE, BOND, "Members that ADD put into the bond.")
-WORKING = Row("sriovbond_bond_members_working", Kind.GAUGE, BOND, "Members that are in the bond and up, in 802.3ad in its active aggregator too; fewer than sriovbond_bond_members is a degraded bond.")
-FAILOVERS = Row("sriovbond_bond_failovers_total", Kind.COUNTER, BOND, "Times that another member became the active one, since the agent watches the bond.")
-FAILED_OVER = Row("sriovbond_bond_last_failover_timestamp_seconds", Kind.GAUGE, BOND, "Time of the last failover; 0 if none was seen.")
-DRIFT = Row("sriovbond_bond_drift", Kind.GAUGE, BOND, "Options and addresses that stand otherwise than ADD had them.")
-REFUSED = Row("sriovbond_bond_members_refused", Kind.GAUGE, BOND, "Members that came back and must not or cannot be in the bond again; the bond stays degraded.")
-MEMBER_UP = Row("sriovbond_member_up", Kind.GAUGE, MEMBER, "1 while the bond takes the member's link for up, by MII or ARP monitor, and in 802.3ad has it in the active aggregator.")
-MEMBER_ACTIVE = Row("sriovbond_member_active", Kind.GAUGE, MEMBER, "1 for the member that carries the traffic, in the modes that have an active one.")
-MEMBER_IN_BOND = Row("sriovbond_member_in_bond", Kind.GAUGE, MEMBER, "1 while the member is in the bond; 0 after its PF was reset or its driver unbound.")
-LINK_FAILURES = Row("sriovbond_member_link_failures_total", Kind.COUNTER, MEMBER, "Times that the kernel saw the member's link fail.")
-QUEUE = Row("sriovbond_queue_length", Kind.GAUGE, (), "DELs that were kept and are not done yet.")
-KEPT = Row("sriovbond_addresses_kept", Kind.GAUGE, ("network",), "Attachments that are gone and whose addresses IPAM has not taken back yet.")
-DURATION = Row("sriovbond_command_duration_seconds", Kind.HISTOGRAM, ("command",), "Time from a request to its answer, without the wait for its turn.")
-STEP_DURATION = Row("sriovbond_command_step_duration_seconds", Kind.HISTOGRAM, ("command", "step"), "Time that a step of a command took.")
-ERRORS = Row("sriovbond_command_errors_total", Kind.COUNTER, ("command", "code", "rule"), "Commands answered with an error, by CNI code and by the rule that was broken; code is other where an IPAM plugin has its own.")
-LEAKS = Row("sriovbond_leaks_repaired_total", Kind.COUNTER, (), "Attachments whose pod went without a DEL, or whose ADD was killed, and that the agent released.")
-REPAIRS = Row("sriovbond_repairs_total", Kind.COUNTER, ("outcome",), "Members that came back: repaired are in their bond again, refused are not.")
-HAPPENINGS = Row("sriovbond_happenings_total", Kind.COUNTER, ("kind",), "What happened to bonds, by the reason that Kubernetes Events have.")
-OVERRUNS = Row("sriovbond_watch_overruns_total", Kind.COUNTER, (), "Times that the kernel's events came too fast, so that all links were read again.")
-LOUD = Row("sriovbond_watch_loud_namespaces", Kind.GAUGE, (), "Namespaces of pods whose links change too often: they are read every few seconds, so failovers there are told late.")
-LINES_LOST = Row("sriovbond_log_lines_lost_total", Kind.COUNTER, (), "Lines of the log that were lost because nobody read it, or it could not be written.")
-DAMAGED = Row("sriovbond_damaged_records", Kind.GAUGE, (), "Records that are damaged, or of a newer version, and were set aside: what they tell of was not put back.")
-EVENTS_LOST = Row("sriovbond_kubernetes_events_lost_total", Kind.COUNTER, (), "Kubernetes Events that could not be written.")
-BUILD = Row("sriovbond_build_info", Kind.GAUGE, ("version",), "1, labelled with the agent's version.")
+BONDS = Row("sriovbond_bonds", SeriesKind.GAUGE, (), "Bonds that the agent watches on this node.")
+CARRIER = Row("sriovbond_bond_carrier", SeriesKind.GAUGE, BOND, "1 while the bond has its carrier.")
+MEMBERS = Row("sriovbond_bond_members", SeriesKind.GAUGE, BOND, "Members that ADD put into the bond.")
+WORKING = Row("sriovbond_bond_members_working", SeriesKind.GAUGE, BOND, "Members that are in the bond and up, in 802.3ad in its active aggregator too; fewer than sriovbond_bond_members is a degraded bond.")
+FAILOVERS = Row("sriovbond_bond_failovers_total", SeriesKind.COUNTER, BOND, "Times that another member became the active one, since the agent watches the bond.")
+FAILED_OVER = Row("sriovbond_bond_last_failover_timestamp_seconds", SeriesKind.GAUGE, BOND, "Time of the last failover; 0 if none was seen.")
+DRIFT = Row("sriovbond_bond_drift", SeriesKind.GAUGE, BOND, "Options and addresses that stand otherwise than ADD had them.")
+REFUSED = Row("sriovbond_bond_members_refused", SeriesKind.GAUGE, BOND, "Members that came back and must not or cannot be in the bond again; the bond stays degraded.")
+MEMBER_UP = Row("sriovbond_member_up", SeriesKind.GAUGE, MEMBER, "1 while the bond takes the member's link for up, by MII or ARP monitor, and in 802.3ad has it in the active aggregator.")
+MEMBER_ACTIVE = Row("sriovbond_member_active", SeriesKind.GAUGE, MEMBER, "1 for the member that carries the traffic, in the modes that have an active one.")
+MEMBER_IN_BOND = Row("sriovbond_member_in_bond", SeriesKind.GAUGE, MEMBER, "1 while the member is in the bond; 0 after its PF was reset or its driver unbound.")
+LINK_FAILURES = Row("sriovbond_member_link_failures_total", SeriesKind.COUNTER, MEMBER, "Times that the kernel saw the member's link fail.")
+QUEUE = Row("sriovbond_queue_length", SeriesKind.GAUGE, (), "DELs that were kept and are not done yet.")
+KEPT = Row("sriovbond_addresses_kept", SeriesKind.GAUGE, ("network",), "Attachments that are gone and whose addresses IPAM has not taken back yet.")
+DURATION = Row("sriovbond_command_duration_seconds", SeriesKind.HISTOGRAM, ("command",), "Time from a request to its answer, without the wait for its turn.")
+STEP_DURATION = Row("sriovbond_command_step_duration_seconds", SeriesKind.HISTOGRAM, ("command", "step"), "Time that a step of a command took.")
+ERRORS = Row("sriovbond_command_errors_total", SeriesKind.COUNTER, ("command", "code", "rule"), "Commands answered with an error, by CNI code and by the rule that was broken; code is other where an IPAM plugin has its own.")
+LEAKS = Row("sriovbond_leaks_repaired_total", SeriesKind.COUNTER, (), "Attachments whose pod went without a DEL, or whose ADD was killed, and that the agent released.")
+REPAIRS = Row("sriovbond_repairs_total", SeriesKind.COUNTER, ("outcome",), "Members that came back: repaired are in their bond again, refused are not.")
+HAPPENINGS = Row("sriovbond_happenings_total", SeriesKind.COUNTER, ("kind",), "What happened to bonds, by the reason that Kubernetes Events have.")
+OVERRUNS = Row("sriovbond_watch_overruns_total", SeriesKind.COUNTER, (), "Times that the kernel's events came too fast, so that all links were read again.")
+LOUD = Row("sriovbond_watch_loud_namespaces", SeriesKind.GAUGE, (), "Namespaces of pods whose links change too often: they are read every few seconds, so failovers there are told late.")
+LINES_LOST = Row("sriovbond_log_lines_lost_total", SeriesKind.COUNTER, (), "Lines of the log that were lost because nobody read it, or it could not be written.")
+DAMAGED = Row("sriovbond_damaged_records", SeriesKind.GAUGE, (), "Records that are damaged, or of a newer version, and were set aside: what they tell of was not put back.")
+EVENTS_LOST = Row("sriovbond_kubernetes_events_lost_total", SeriesKind.COUNTER, (), "Kubernetes Events that could not be written.")
+BUILD = Row("sriovbond_build_info", SeriesKind.GAUGE, ("version",), "1, labelled with the agent's version.")
 # fmt: on
 
 ROWS: Final = (

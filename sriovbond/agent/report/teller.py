@@ -19,7 +19,7 @@ class Teller:
     """Gives each happening to the log and then to every sink, which must not block."""
 
     def __init__(self, *sinks: Sink, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sinks: Final[Sequence[Sink]] = (Log(clock), *sinks)
+        self._sinks: Final[Sequence[Sink]] = (BoundedLog(clock), *sinks)
 
     def __call__(self, happening: Happening) -> None:
         """Tell them all; a fault of one hinders neither the others nor who calls."""
@@ -31,7 +31,7 @@ class Teller:
                 log.event(logging.ERROR, f"cannot tell of a {happening.kind}: {why}")
 
 
-class Log:
+class BoundedLog:
     """Writes 30 lines a minute for each bond, and no more: a pod may flap its links at will.
 
     Its length is how many bonds it keeps in mind for that.

@@ -15,7 +15,7 @@ _FLUSHED_S: Final = 2.0
 _PAUSE_MS: Final = 1000
 
 
-class Writer:
+class LogWriter:
     """Takes lines from any thread at once, and writes them to a descriptor in their order.
 
     The descriptor's flags stay as they are: IPAM plugins inherit it.

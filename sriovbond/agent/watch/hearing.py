@@ -17,8 +17,7 @@ from sriovbond.agent.watch.agenda import Agenda
 from sriovbond.agent.watch.mirror import Spaces
 from sriovbond.errors import KernelError
 from sriovbond.kernel import watch as kernel
-from sriovbond.kernel.watch import Ends, LinkEvent, OverrunError
-from sriovbond.kernel.watch import Watch as Links
+from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, OverrunError
 
 MOST_EVENTS: Final = 2000
 """Events of one namespace in a window: some hundred VLANs on a bond that fails over make fewer."""
@@ -76,7 +75,7 @@ class Hearing:
 
     def open(self, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector) -> None:
         """Listen until `stack` is closed; `waiting` tells when there is something to hear."""
-        self._links = stack.enter_context(Links(buffer_bytes))
+        self._links = stack.enter_context(LinkEvents(buffer_bytes))
         self._ends = stack.enter_context(Ends())
         self._waiting = waiting
         for source in (self._links, self._ends):

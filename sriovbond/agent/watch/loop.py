@@ -18,9 +18,9 @@ from sriovbond.agent.settings import Settings
 from sriovbond.agent.watch.agenda import Agenda
 from sriovbond.agent.watch.care import Care, Do
 from sriovbond.agent.watch.hearing import Ears, Hearing
-from sriovbond.agent.watch.mirror import COMING_BACK_S, Attachment, Spaces
+from sriovbond.agent.watch.mirror import COMING_BACK_S, Spaces, WatchedAttachment
 from sriovbond.bond import watching
-from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
+from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.watching import Heard
 from sriovbond.errors import KernelError, SriovbondError
@@ -77,7 +77,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._host = settings.host
-        self._attachments: dict[str, Attachment] = {}
+        self._attachments: dict[str, WatchedAttachment] = {}
         self._left: dict[str, _Left] = {}
         self._lacking: dict[str, None] = {}  # of hundreds: those that lack a member, in order
         self._spaces = Spaces()
@@ -301,13 +301,13 @@ class Watch:
             return
         self._left.pop(key, None)
         bond = watching.observe(subject, plan, links)
-        self._attachments[key] = Attachment(subject, plan, nsid, bond)
+        self._attachments[key] = WatchedAttachment(subject, plan, nsid, bond)
         self._note_lack(key)
         self._begin(key, self._attachments[key])
         if not all(member.is_in_bond for member in bond.members):
             self._agenda.later("examine", key, COMING_BACK_S)
 
-    def _begin(self, key: str, attachment: Attachment) -> None:
+    def _begin(self, key: str, attachment: WatchedAttachment) -> None:
         """Give a new bond its time to come up."""
         attachment.is_settled = attachment.bond.working == len(attachment.bond.members)
         self._agenda.put_off("settle", key, _COMING_UP_S)
@@ -422,13 +422,17 @@ class Watch:
         return False
 
     def _look_after(
-        self, key: str, attachment: Attachment, before: WatchedBond, happenings: Iterable[Happening]
+        self,
+        key: str,
+        attachment: WatchedAttachment,
+        before: WatchedBond,
+        happenings: Iterable[Happening],
     ) -> None:
         attachment.taken -= {
             member.device for member in attachment.bond.members if member.is_in_bond
         }
         self._note_lack(key)
-        if any(happening.kind is Kind.MEMBER_GONE for happening in happenings):
+        if any(happening.kind is HappeningKind.MEMBER_GONE for happening in happenings):
             self._agenda.later("examine", key, attachment.wait_s)
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
@@ -469,7 +473,7 @@ class Watch:
         again = "gone" if is_namespace_gone else "examine" if key in self._attachments else "adopt"
 
         def then(examined: Examined | None) -> None:
-            self._results.put(partial(self._take_findings, key, subject, examined, again))
+            self._results.put(partial(self._take_notes, key, subject, examined, again))
             self._wake()
 
         if self._hands.is_leaving(subject):
@@ -486,7 +490,7 @@ class Watch:
             subject, then, is_namespace_gone=is_namespace_gone, passing_over=passing_over
         )
 
-    def _take_findings(
+    def _take_notes(
         self, key: str, subject: Subject, examined: Examined | None, again: str
     ) -> None:
         if examined is None:
@@ -495,16 +499,14 @@ class Watch:
         attachment = self._attachments.get(key)
         members = {member.name: member for member in attachment.bond.members} if attachment else {}
         happenings = [
-            Happening(finding.kind, subject, finding.text, time.time(), members.get(finding.member))
-            for finding in examined.findings
+            Happening(note.kind, subject, note.text, time.time(), members.get(note.member))
+            for note in examined.notes
         ]
         if attachment is None:
             self._tell(happenings)
             self._look_again(key, subject, examined.drift)
             return
-        attachment.note_sent_home(
-            frozenset(finding.sent_home for finding in examined.findings) - {""}
-        )
+        attachment.note_sent_home(frozenset(note.sent_home for note in examined.notes) - {""})
         self._note_lack(key)
         refused_before = attachment.refused
         unrest_s = attachment.unrest_s(time.monotonic(), self._settings.rest_s)
@@ -523,7 +525,7 @@ class Watch:
         self._tell(happening for happening in happenings if happening.text not in refused_before)
         if examined.drift and examined.drift != attachment.bond.drift:
             text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"
-            self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
+            self._tell([Happening(HappeningKind.DRIFT, subject, text, time.time())])
         attachment.bond = replace(
             attachment.bond, drift=examined.drift, refused=tuple(sorted(attachment.refused))
         )
@@ -538,7 +540,7 @@ class Watch:
         self._agenda.later("adopt", key, wait_s)
         if before is None or before.drift != drift:
             text = f"{subject.ifname}: what is left of it cannot be put back: {'; '.join(drift)}"
-            self._tell([Happening(Kind.DRIFT, subject, text, time.time())])
+            self._tell([Happening(HappeningKind.DRIFT, subject, text, time.time())])
 
     def _tell(self, happenings: Iterable[Happening]) -> None:
         for happening in happenings:
@@ -547,5 +549,5 @@ class Watch:
 
 def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:
     return frozenset(
-        happening.text for happening in happenings if happening.kind is Kind.REPAIR_REFUSED
+        happening.text for happening in happenings if happening.kind is HappeningKind.REPAIR_REFUSED
     )

@@ -13,7 +13,7 @@ COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 
 
 @dataclass(slots=True)
-class Attachment:
+class WatchedAttachment:
     """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
 
     `announcements` are those still to be made, `taken` the devices that somebody took out of the

@@ -8,10 +8,10 @@ from sriovbond.bond.kinds import (
     INT_MAX,
     Addresses,
     Choice,
-    Kind,
     Mac,
     MemberReference,
     Number,
+    ValueKind,
     switch,
     whole_number,
 )
@@ -50,7 +50,7 @@ TARGETS, NS_TARGETS = Addresses(IPv4Address), Addresses(IPv6Address)
     ],
 )
 def test_every_form_that_an_operator_writes_is_taken(
-    kind: Kind, given_value: object, value: object
+    kind: ValueKind, given_value: object, value: object
 ) -> None:
     assert kind.parse(given_value) == value
 
@@ -90,7 +90,7 @@ def test_every_form_that_an_operator_writes_is_taken(
     ],
 )
 def test_what_is_refused_is_told_with_what_was_found_and_what_is_wanted(
-    kind: Kind, given_value: object, wanted: str
+    kind: ValueKind, given_value: object, wanted: str
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words are looked at below
         kind.parse(given_value)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from sriovbond.bond import watching
-from sriovbond.bond.happenings import Happening, Kind, Subject, WatchedBond
+from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond
 from sriovbond.bond.watching import Heard
 from tests.support.builders import a_member, a_plan, a_vf, two_vfs
 
@@ -77,7 +77,7 @@ def test_members_without_a_device_are_told_apart_by_name() -> None:
 def test_a_failover_names_the_member_that_failed_and_its_pf() -> None:
     after, (failover,) = watching.follow(bond(links()), bond(links(active=NET2)), 7.0)
 
-    assert failover.kind is Kind.FAILOVER
+    assert failover.kind is HappeningKind.FAILOVER
     assert failover.member is not None
     assert failover.member.name == "net1"
     assert "net2 (0000:02:10.0 of pf1) is the active member now" in failover.text
@@ -88,7 +88,11 @@ def test_a_failover_names_the_member_that_failed_and_its_pf() -> None:
 def test_a_failover_of_a_dead_member_says_where_to_look() -> None:
     happenings = told(links(), links(active=NET2, net1=DOWN))
 
-    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_DOWN, Kind.DEGRADED]
+    assert [one.kind for one in happenings] == [
+        HappeningKind.FAILOVER,
+        HappeningKind.MEMBER_DOWN,
+        HappeningKind.DEGRADED,
+    ]
     assert "look at pf0, its cable and its switch port" in happenings[0].text
     assert "only net2 (0000:02:10.0 of pf1) is left" in happenings[2].text
     assert all(one.is_warning for one in happenings)
@@ -97,14 +101,14 @@ def test_a_failover_of_a_dead_member_says_where_to_look() -> None:
 def test_a_bond_without_a_member_that_works_is_told_so() -> None:
     happenings = told(links(net1=DOWN), links(net1=DOWN, net2=DOWN))
 
-    assert happenings[-1].kind is Kind.DEGRADED
+    assert happenings[-1].kind is HappeningKind.DEGRADED
     assert "the pod has no network here" in happenings[-1].text
 
 
 def test_a_bond_that_is_whole_again_is_told_so() -> None:
     happenings = told(links(active=NET2, net1=DOWN), links(active=NET2, net1={"failures": 1}))
 
-    assert [one.kind for one in happenings] == [Kind.MEMBER_UP, Kind.RESTORED]
+    assert [one.kind for one in happenings] == [HappeningKind.MEMBER_UP, HappeningKind.RESTORED]
     assert not any(one.is_warning for one in happenings)
 
 
@@ -114,14 +118,18 @@ def test_a_member_that_vanished_is_gone_and_not_merely_down() -> None:
 
     happenings = told(links(), now)
 
-    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_GONE, Kind.DEGRADED]
+    assert [one.kind for one in happenings] == [
+        HappeningKind.FAILOVER,
+        HappeningKind.MEMBER_GONE,
+        HappeningKind.DEGRADED,
+    ]
     assert "has failed" in happenings[0].text
 
 
 def test_a_member_that_was_taken_out_is_gone_too() -> None:
     happenings = told(links(), links(net2={"master": 0}))
 
-    assert [one.kind for one in happenings] == [Kind.MEMBER_GONE, Kind.DEGRADED]
+    assert [one.kind for one in happenings] == [HappeningKind.MEMBER_GONE, HappeningKind.DEGRADED]
 
 
 @pytest.mark.parametrize(("is_reread", "count"), [(True, 1), (False, 0)])
@@ -131,7 +139,7 @@ def test_a_failover_there_and_back_is_known_by_the_count_of_failures(
 ) -> None:
     happenings = told(links(), links(net1={"failures": 1}), is_reread=is_reread)
 
-    assert [one.kind for one in happenings] == [Kind.FAILOVER] * count
+    assert [one.kind for one in happenings] == [HappeningKind.FAILOVER] * count
 
 
 def test_a_failover_by_way_of_none_is_one() -> None:
@@ -140,7 +148,7 @@ def test_a_failover_by_way_of_none_is_one() -> None:
 
     after, happenings = watching.follow(dead, bond(links(active=NET2, net1=DOWN)), 2.0)
 
-    assert [one.kind for one in happenings] == [Kind.FAILOVER, Kind.MEMBER_UP]
+    assert [one.kind for one in happenings] == [HappeningKind.FAILOVER, HappeningKind.MEMBER_UP]
     assert (after.failovers, after.last_active) == (1, "net2")
 
 
@@ -169,7 +177,7 @@ def test_one_of_three_members_less_is_not_yet_degraded() -> None:
 
     happenings = watching.follow(before, now, 1.0)[1]
 
-    assert [one.kind for one in happenings] == [Kind.MEMBER_DOWN]
+    assert [one.kind for one in happenings] == [HappeningKind.MEMBER_DOWN]
 
 
 def test_another_bond_of_the_same_name_is_no_news() -> None:
@@ -185,7 +193,7 @@ def test_a_bond_that_is_gone_has_lost_its_members() -> None:
 
     kinds = [one.kind for one in told(links(), now)]
 
-    assert kinds == [Kind.MEMBER_GONE, Kind.MEMBER_GONE, Kind.DEGRADED]
+    assert kinds == [HappeningKind.MEMBER_GONE, HappeningKind.MEMBER_GONE, HappeningKind.DEGRADED]
 
 
 def test_what_is_carried_on() -> None:
@@ -206,7 +214,7 @@ def test_a_member_outside_the_active_aggregator_does_not_work() -> None:
     now, happenings = watching.follow(of_lacp(links(active=0)), of_lacp(out), 1.0)
 
     assert now.working == 1
-    assert [one.kind for one in happenings] == [Kind.MEMBER_DOWN, Kind.DEGRADED]
+    assert [one.kind for one in happenings] == [HappeningKind.MEMBER_DOWN, HappeningKind.DEGRADED]
     assert "LACP has it outside the active aggregator" in happenings[0].text
     assert "the switch port of pf1" in happenings[0].text
 
@@ -217,7 +225,7 @@ def test_a_member_works_again_only_within_the_aggregator() -> None:
 
     assert watching.follow(down, outside, 1.0)[1] == ()
     back = watching.follow(outside, of_lacp(links(active=0)), 2.0)[1]
-    assert [one.kind for one in back] == [Kind.MEMBER_UP, Kind.RESTORED]
+    assert [one.kind for one in back] == [HappeningKind.MEMBER_UP, HappeningKind.RESTORED]
 
 
 def test_a_backup_of_another_mode_works() -> None:
@@ -227,7 +235,7 @@ def test_a_backup_of_another_mode_works() -> None:
 def test_a_bond_that_never_came_up_is_told_of() -> None:
     (happening,) = watching.standing(bond(links(net2=DOWN)), 1.0)
 
-    assert happening.kind is Kind.DEGRADED
+    assert happening.kind is HappeningKind.DEGRADED
     assert watching.standing(bond(links()), 1.0) == ()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deviceinfo import Bus, DeviceId, Kind, PodRef, Source, Statement
+from deviceinfo import Bus, DeviceId, DeviceKind, PodRef, Source, Statement
 from deviceinfo.jsonfile import Fields, UnreadableError
 from sriovbond.cluster.annotations import (
     MOST_NETWORKS,
@@ -58,7 +58,7 @@ def test_a_recorded_pod_says_what_it_asks_for_and_what_it_got() -> None:
         device=VF,
         network="default/sriov-a",
         interface="net1",
-        kind=Kind.PCI,
+        kind=DeviceKind.PCI,
         mac="86:b1:e2:16:8c:d9",
     )
     assert (of_eth0.network, of_eth0.interface) == (None, "eth0")
@@ -153,7 +153,7 @@ def test_as_many_networks_as_are_allowed_are_read_in_order() -> None:
                 },
             },
             {
-                "kind": Kind.PCI,
+                "kind": DeviceKind.PCI,
                 "device": VF,
                 "pf": PF,
                 "rdma": "mlx5_2",
@@ -165,15 +165,15 @@ def test_as_many_networks_as_are_allowed_are_read_in_order() -> None:
                 "type": "vdpa",
                 "vdpa": {"driver": "vhost", "path": "/dev/v0", "pci-address": "0000:01:10.0"},
             },
-            {"kind": Kind.VDPA, "device": VF, "details": "driver vhost, path /dev/v0"},
+            {"kind": DeviceKind.VDPA, "device": VF, "details": "driver vhost, path /dev/v0"},
         ),
         (
             {"type": "vhost-user", "vhost-user": {"mode": "client", "path": "/s"}},
-            {"kind": Kind.VHOST_USER, "details": "mode client, path /s"},
+            {"kind": DeviceKind.VHOST_USER, "details": "mode client, path /s"},
         ),
         (
             {"type": "memif", "memif": {"role": "master", "path": "/s", "mode": "ip"}},
-            {"kind": Kind.MEMIF, "details": "role master, mode ip, path /s"},
+            {"kind": DeviceKind.MEMIF, "details": "role master, mode ip, path /s"},
         ),
         ({}, {}),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.happenings import Happening, Kind
+from sriovbond.bond.happenings import Happening, HappeningKind
 from sriovbond.cluster import eventapi
 from sriovbond.cluster.eventapi import Series
 from tests.support import event_rules
@@ -34,8 +34,8 @@ def test_an_event_is_on_the_pod_and_says_who_reports_it() -> None:
     assert "series" not in event
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_is_an_event(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", HappeningKind)
+def test_every_kind_is_an_event(kind: HappeningKind) -> None:
     happening = a_happening(kind)
 
     event = built(happening)
@@ -55,7 +55,7 @@ def test_a_warning_says_which_pf_to_look_at() -> None:
 @pytest.mark.parametrize(
     "happening",
     [
-        a_happening(Kind.RESTORED),
+        a_happening(HappeningKind.RESTORED),
         a_happening(member=None),
         a_happening(member=a_watched_member(pf="")),
     ],
@@ -81,7 +81,7 @@ def test_a_name_is_the_same_at_a_second_try_and_another_for_another_happening() 
     one = a_happening()
     others = [
         a_happening(at=NOON + 1e-3),
-        a_happening(Kind.DEGRADED),
+        a_happening(HappeningKind.DEGRADED),
         a_happening(subject=a_subject(ifname="bond1")),
         a_happening(text="net2 failed"),
     ]

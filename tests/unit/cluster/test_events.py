@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import cluster
-from sriovbond.bond.happenings import Kind
+from sriovbond.bond.happenings import HappeningKind
 from sriovbond.cluster.events import LIMITS, Events, Limits
 from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
@@ -128,7 +128,7 @@ def test_a_uid_that_is_not_known_is_asked_for_once(api: ClusterApi, make: Make, 
 def test_of_a_pod_that_has_gone_an_event_is_written_all_the_same(
     api: ClusterApi, make: Make
 ) -> None:
-    make()(a_happening(Kind.RELEASED, subject=a_subject("nf2", pod_uid="")))
+    make()(a_happening(HappeningKind.RELEASED, subject=a_subject("nf2", pod_uid="")))
 
     until(api.events)
     assert "uid" not in api.events()[0]["regarding"]
@@ -159,7 +159,7 @@ def test_what_fails_is_tried_again(api: ClusterApi, make: Make, answer: cluster_
 
     sink = make()
     sink(a_happening())
-    sink(a_happening(Kind.DEGRADED))
+    sink(a_happening(HappeningKind.DEGRADED))
 
     until(lambda: len(api.events()) == 2)
     assert sink.lost == 0
@@ -186,7 +186,7 @@ def test_what_is_refused_is_lost_and_told_once(
 ) -> None:
     api.fail(cluster_api.status(403), times=2)
     sink = make()
-    for kind in (Kind.FAILOVER, Kind.DEGRADED, Kind.MEMBER_DOWN):
+    for kind in (HappeningKind.FAILOVER, HappeningKind.DEGRADED, HappeningKind.MEMBER_DOWN):
         sink(a_happening(kind))
     until(api.events)
 

@@ -10,7 +10,7 @@ from deviceinfo import (
     Bus,
     Claim,
     DeviceId,
-    Kind,
+    DeviceKind,
     NetworkRequest,
     PodDevices,
     PodRef,
@@ -143,7 +143,7 @@ def test_the_last_sources_are_asked_only_where_a_network_lacks_its_device(tmp_pa
         return said(Source.API, on(network="default/a", interface="net1"))
 
     loose = said(Source.MULTUS, on(None, network="default/a", resource="rig.io/pf0"))
-    socket = said(Source.DEVICE_INFO, on(None, network="default/fast", kind=Kind.MEMIF))
+    socket = said(Source.DEVICE_INFO, on(None, network="default/fast", kind=DeviceKind.MEMIF))
     places = replace(Node(tmp_path).places, sysfs=tmp_path)
 
     Search(POD, places).conclude(socket, if_networks_lack_devices=[api])
@@ -194,7 +194,7 @@ SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
     Source.DEVICE_INFO: {
         "network": ("ns/a", "ns/b"),
         "interface": ("net1", "net2"),
-        "kind": (Kind.PCI, Kind.VDPA),
+        "kind": (DeviceKind.PCI, DeviceKind.VDPA),
         "pf": (ONE, TWO),
     },
     Source.MULTUS: {
@@ -207,10 +207,14 @@ SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
         "network": ("ns/a", "ns/b"),
         "interface": ("net1", "net2"),
         "resource": ("a/x", "a/y"),
-        "kind": (Kind.PCI, Kind.VDPA),
+        "kind": (DeviceKind.PCI, DeviceKind.VDPA),
         "pf": (ONE, TWO),
     },
-    Source.SYSFS: {"kind": (Kind.PCI, Kind.VDPA), "pf": (ONE, TWO), "numa_node": (0, 1)},
+    Source.SYSFS: {
+        "kind": (DeviceKind.PCI, DeviceKind.VDPA),
+        "pf": (ONE, TWO),
+        "numa_node": (0, 1),
+    },
     Source.NAMESPACE: {"interface": ("net1", "net2")},
 }
 PAIRS = [

@@ -11,7 +11,7 @@ from deviceinfo import (
     Bus,
     DeviceId,
     DeviceInfoError,
-    Kind,
+    DeviceKind,
     Reading,
     Source,
     Statement,
@@ -51,10 +51,16 @@ def test_the_files_of_a_real_pod_are_read() -> None:
         Source.DEVICE_INFO,
         statements=(
             Statement(
-                Source.DEVICE_INFO, device=pci("0000:01:10.0"), interface="net1", kind=Kind.PCI
+                Source.DEVICE_INFO,
+                device=pci("0000:01:10.0"),
+                interface="net1",
+                kind=DeviceKind.PCI,
             ),
             Statement(
-                Source.DEVICE_INFO, device=pci("0000:02:10.0"), interface="net2", kind=Kind.PCI
+                Source.DEVICE_INFO,
+                device=pci("0000:02:10.0"),
+                interface="net2",
+                kind=DeviceKind.PCI,
             ),
         ),
     )
@@ -72,7 +78,7 @@ def test_the_files_of_a_real_device_plugin_are_read() -> None:
                 Source.DEVICE_INFO,
                 device=pci("0000:02:10.0"),
                 resource="rig.io/pf1",
-                kind=Kind.PCI,
+                kind=DeviceKind.PCI,
             ),
         ),
     )
@@ -176,7 +182,7 @@ def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, contain
             Statement(
                 Source.DEVICE_INFO,
                 device=pci(),
-                kind=Kind.PCI,
+                kind=DeviceKind.PCI,
                 rdma="mlx5_2",
                 pf=pci("0000:01:00.0"),
                 details="vhost-net /dev/vhost-net, representor-device eth3",
@@ -197,7 +203,7 @@ def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, contain
             Statement(
                 Source.DEVICE_INFO,
                 device=pci(),
-                kind=Kind.VDPA,
+                kind=DeviceKind.VDPA,
                 pf=pci("0000:01:00.0"),
                 details="parent-device vdpa3, driver vhost, path /dev/vhost-vdpa0",
             ),
@@ -210,7 +216,7 @@ def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, contain
             },
             Statement(
                 Source.DEVICE_INFO,
-                kind=Kind.VHOST_USER,
+                kind=DeviceKind.VHOST_USER,
                 details="mode client, path /run/vhost.sock",
             ),
         ),
@@ -222,7 +228,7 @@ def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, contain
             },
             Statement(
                 Source.DEVICE_INFO,
-                kind=Kind.MEMIF,
+                kind=DeviceKind.MEMIF,
                 details="role slave, mode ip, path /run/memif.sock",
             ),
         ),

@@ -15,10 +15,10 @@ from sriovbond.bond.kinds import OptionValue
 from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, bonding, carried, links, messages, vfs
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from tests.unit.kernel.test_links import LISTED, a_vf
 
-ASKING = Request(nl.RTM_GETLINK, "look at lo", messages.link(1))
+ASKING = NetlinkRequest(nl.RTM_GETLINK, "look at lo", messages.link(1))
 
 
 def a_bond() -> bytes:

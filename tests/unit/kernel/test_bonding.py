@@ -6,7 +6,7 @@ import pytest
 
 from sriovbond.errors import KernelError
 from sriovbond.kernel import bonding
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from tests.support.builders import a_plan
 
 
@@ -17,7 +17,7 @@ class Refusing(Netlink):
         self._words = words
         self._code = code
 
-    def send(self, request: Request) -> None:
+    def send(self, request: NetlinkRequest) -> None:
         message = f"cannot {request.doing}: {self._words}"
         raise KernelError(message, self._code, said=self._words.rpartition(": ")[2])
 

@@ -18,7 +18,7 @@ from sriovbond.kernel.messages import (
     IFLA_VFINFO_LIST,
     RTEXT_FILTER_VF,
 )
-from sriovbond.kernel.netlink import Netlink, Request
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 PF = "0000:01:00.0"
 
@@ -29,11 +29,11 @@ class Told(Netlink):
     def __init__(self, *bodies: bytes) -> None:
         self._bodies = list(bodies)
 
-    def get(self, request: Request) -> bytes:
+    def get(self, request: NetlinkRequest) -> bytes:
         assert request.type == nl.RTM_GETLINK
         return self._bodies[0]
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: NetlinkRequest) -> list[bytes]:
         assert request.type == nl.RTM_GETLINK
         return self._bodies
 
@@ -84,7 +84,7 @@ class Crowded(Netlink):
         self._with_vfs, self._without = with_vfs, without
         self.asked: list[bool] = []
 
-    def get(self, request: Request) -> bytes:
+    def get(self, request: NetlinkRequest) -> bytes:
         mask = messages.read_link(request.body).number(IFLA_EXT_MASK)
         self.asked.append(bool(mask & RTEXT_FILTER_VF))
         if not self.asked[-1]:
@@ -93,7 +93,7 @@ class Crowded(Netlink):
             raise KernelError(f"cannot {request.doing}: EMSGSIZE", errno.EMSGSIZE)
         return self._with_vfs
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: NetlinkRequest) -> list[bytes]:
         return [self.get(request)]
 
 
@@ -139,7 +139,7 @@ def test_a_pf_with_many_vfs_tells_of_each(count: int) -> None:
 
 def test_another_fault_of_the_kernel_is_not_passed_over() -> None:
     class Broken(Crowded):
-        def get(self, request: Request) -> bytes:
+        def get(self, request: NetlinkRequest) -> bytes:
             raise KernelError(f"cannot {request.doing}: EPERM", errno.EPERM)
 
     with pytest.raises(KernelError, match="EPERM"):

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sriovbond.kernel.watch import Watch
+from sriovbond.kernel.watch import LinkEvents
 
 RTNLGRP_LINK = 1
 NOOP = struct.pack("=IHHII", 16, 1, 0, 0, 0)
@@ -24,7 +24,7 @@ def test_what_others_than_the_kernel_send_is_heard_no_longer_than_what_it_sends(
         return True
 
     with (
-        Watch(8 << 20) as watch,
+        LinkEvents(8 << 20) as watch,
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as stranger,
     ):
         stranger.bind((0, 0))

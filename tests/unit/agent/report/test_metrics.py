@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sriovbond import __version__, aside
 from sriovbond.agent.report import series
 from sriovbond.agent.report.metrics import Metrics
-from sriovbond.bond.happenings import Kind, WatchedBond
+from sriovbond.bond.happenings import HappeningKind, WatchedBond
 from sriovbond.cni.wire import ErrorCode
 from sriovbond.dispatch import Failure
 from sriovbond.host import Host
@@ -171,7 +171,13 @@ def test_commands_that_are_none_share_one_label() -> None:
 def test_happenings_are_counted_by_kind_and_repairs_by_outcome() -> None:
     metrics = some_metrics()
 
-    for kind in (Kind.FAILOVER, Kind.REPAIRED, Kind.REPAIR_REFUSED, Kind.REPAIRED, Kind.RELEASED):
+    for kind in (
+        HappeningKind.FAILOVER,
+        HappeningKind.REPAIRED,
+        HappeningKind.REPAIR_REFUSED,
+        HappeningKind.REPAIRED,
+        HappeningKind.RELEASED,
+    ):
         metrics.tell(a_happening(kind))
     metrics.overrun()
 
@@ -230,8 +236,8 @@ def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
 @pytest.mark.parametrize("row", series.ROWS, ids=lambda row: row.name)
 def test_names_keep_to_the_conventions(row: series.Row) -> None:
     assert row.name.startswith("sriovbond_")
-    assert (row.kind is series.Kind.COUNTER) == row.name.endswith("_total")
-    assert (row.kind is series.Kind.HISTOGRAM) <= row.name.endswith("_seconds")
+    assert (row.kind is series.SeriesKind.COUNTER) == row.name.endswith("_total")
+    assert (row.kind is series.SeriesKind.HISTOGRAM) <= row.name.endswith("_seconds")
     assert row.help.endswith(".")
     assert not {"pod", "namespace", "instance", "job"} & set(row.labels)
 

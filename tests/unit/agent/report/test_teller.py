@@ -7,7 +7,7 @@ import pytest
 from sriovbond import log
 from sriovbond.agent.report import teller as tell
 from sriovbond.agent.report.teller import Teller
-from sriovbond.bond.happenings import Happening, Kind
+from sriovbond.bond.happenings import Happening, HappeningKind
 from tests.support.watched import a_happening, a_subject
 
 
@@ -38,8 +38,8 @@ def test_the_log_line_has_pod_member_and_pf(lines: Lines) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_what_is_no_warning_is_info(lines: Lines, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", HappeningKind)
+def test_what_is_no_warning_is_info(lines: Lines, kind: HappeningKind) -> None:
     happening = a_happening(kind, member=None)
 
     [line] = lines.of(Teller(), happening)
@@ -66,7 +66,7 @@ def test_of_a_bond_that_flaps_so_many_lines_are_written_a_minute(lines: Lines) -
 
 def test_bonds_that_are_gone_are_not_kept_in_mind_for_ever() -> None:
     now = 1000.0
-    written = tell.Log(lambda: now)
+    written = tell.BoundedLog(lambda: now)
 
     for number in range(1100):
         written(a_happening(subject=a_subject(f"nf{number}")))

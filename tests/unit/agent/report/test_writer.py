@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond import log
-from sriovbond.agent.report.writer import Writer
+from sriovbond.agent.report.writer import LogWriter
 from tests.support.agents import wait_for
 
 PIPE_BYTES = 1 << 16
@@ -43,7 +43,7 @@ def write_100(number: int) -> None:
 
 def test_lines_of_all_threads_are_written_whole(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
-        writer = Writer(file.fileno())
+        writer = LogWriter(file.fileno())
         with log.written_by(writer):
             threads = [threading.Thread(target=write_100, args=(number,)) for number in range(4)]
             for thread in threads:
@@ -64,7 +64,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up_and_what_was_lost_is_told(
 ) -> None:
     fill(pipe)
     flags = fcntl.fcntl(pipe[1], fcntl.F_GETFL)
-    writer = Writer(pipe[1], most_bytes=1000)
+    writer = LogWriter(pipe[1], most_bytes=1000)
     started = time.monotonic()
 
     for _ in range(50):
@@ -86,7 +86,7 @@ def test_a_flush_of_a_log_that_nobody_reads_ends(pipe: tuple[int, int]) -> None:
     fill(pipe)
     started = time.monotonic()
 
-    with log.written_by(Writer(pipe[1])):
+    with log.written_by(LogWriter(pipe[1])):
         log.event(logging.WARNING, "never read")
 
     assert 1 < time.monotonic() - started < 5
@@ -94,7 +94,7 @@ def test_a_flush_of_a_log_that_nobody_reads_ends(pipe: tuple[int, int]) -> None:
 
 
 def test_a_line_that_cannot_be_written_is_counted() -> None:
-    writer = Writer(os.open("/dev/full", os.O_WRONLY))
+    writer = LogWriter(os.open("/dev/full", os.O_WRONLY))
 
     writer.write("one\n")
     writer.write("two\n")
@@ -107,7 +107,7 @@ def test_a_descriptor_that_somebody_else_made_nonblocking_is_waited_for(
 ) -> None:
     fill(pipe)
     os.set_blocking(pipe[1], False)
-    writer = Writer(pipe[1])
+    writer = LogWriter(pipe[1])
 
     writer.write("here\n")
     time.sleep(0.1)

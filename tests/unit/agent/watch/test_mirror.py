@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from sriovbond.agent.watch.mirror import Attachment, Spaces
+from sriovbond.agent.watch.mirror import Spaces, WatchedAttachment
 from sriovbond.bond import watching
 from sriovbond.bond.happenings import Subject
 from sriovbond.bond.watching import Heard
@@ -14,10 +14,10 @@ def event(nsid: int, link: Heard, *, is_gone: bool = False) -> LinkEvent:
     return LinkEvent(nsid, link, is_gone=is_gone, is_moved=False)
 
 
-def an_attachment() -> Attachment:
+def an_attachment() -> WatchedAttachment:
     """Return one without its members."""
     plan, subject = a_plan(), Subject("c1", "bond0", "net")
-    return Attachment(subject, plan, 7, watching.observe(subject, plan, {}))
+    return WatchedAttachment(subject, plan, 7, watching.observe(subject, plan, {}))
 
 
 def test_a_mirror_follows_events_and_tells_whose_they_are() -> None:
