@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 BOOT_DEADLINE_S = 180
 STATUS_OF_A_BROKEN_RIG = 125
+STALL = b"Kernel panic - not syncing: RCU Stall"
 PASSED_ON = ("KERNEL", "NETDEVSIM", "PYTEST_ADDOPTS", "TERM", "COLUMNS", "CI", "LANG")
 # What the guest may write to, and what vanishes with it. /usr stays read-only.
 VANISHING = ("etc", "var", "opt", "root", "home", "srv", "mnt", "tmp")
@@ -35,6 +36,10 @@ class BootError(Exception):
 
 class VmLostError(Exception):
     """The VM went away while the command ran, which is not run again for that."""
+
+
+class VmStalledError(VmLostError):
+    """The emulator lost the timer of a virtual CPU: no fault of the command, which runs again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def _order(environment: Mapping[str, str], cache: Path) -> Order:
 def _run_with_retry(order: Order) -> int:
     try:
         return _run(order)
-    except BootError as error:
+    except (BootError, VmStalledError) as error:
         sys.stderr.write(f"rig: {error}\nrig: trying once more\n")
     return _run(order)
 
@@ -197,7 +202,14 @@ def _follow(talk: socket.socket, folder: Path) -> int:
                     return int(body)
     except TimeoutError as error:
         raise BootError(_last_words(f"no answer for {BOOT_DEADLINE_S} s", folder)) from error
-    raise kind_of_loss(_last_words("it ended", folder))
+    raise _stall(folder) or kind_of_loss(_last_words("it ended", folder))
+
+
+def _stall(folder: Path) -> VmStalledError | None:
+    is_stalled = STALL in (folder / "log").read_bytes()
+    return (
+        VmStalledError("cannot use the VM: a virtual CPU's timer stopped") if is_stalled else None
+    )
 
 
 def _frames(talk: socket.socket) -> Iterator[tuple[bytes, bytes]]:

@@ -20,6 +20,7 @@ KERNEL_OPTIONS = (
     "no_timer_check",  # it panics when the host is too busy to emulate the timer in time
     "nokaslr",  # choosing a place was seen to hang under emulation
     "cryptomgr.notests=1",
+    "sysctl.kernel.panic_on_rcu_stall=1",  # QEMU may lose a CPU's timer: else all waits for ever
     "rcupdate.rcu_expedited=1",  # a namespace's end waits for RCU many times over
 )
 
