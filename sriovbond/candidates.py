@@ -20,11 +20,13 @@ from deviceinfo import (
     Statement,
 )
 from sriovbond import log
+from sriovbond.bond import rules
 from sriovbond.bond.config import AUTO, NetConf, Policy
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.naming import means_pod
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
 from sriovbond.errors import KernelError
@@ -276,7 +278,7 @@ def _words(one: NetworkRequest) -> str:
     return f"{one.network}@{one.interface}" if one.interface else one.network
 
 
-def uses_beside(found: PodDevices, plan: BondPlan) -> list[str]:
+def uses_beside(found: PodDevices, plan: BondPlan) -> list[Finding]:
     """Say which members a process may use past the kernel, as device-info tells.
 
     As of all warnings nothing is said under `policy: warn`.
@@ -293,12 +295,11 @@ def uses_beside(found: PodDevices, plan: BondPlan) -> list[str]:
     ]
 
 
-def _use_beside(member: Member, said: Statement) -> str:
+def _use_beside(member: Member, said: Statement) -> Finding:
     use = f"the RDMA device {said.rdma}" if said.rdma else said.details
-    return (
+    return rules.MEMBER_USED_PAST_KERNEL.finding(
         f"{member} was given with {use}: a process that uses the device by it does not see the "
-        "bond, and has no other leg at a failover; give the bond VFs of a resource without it, or "
-        "select its members with `links`"
+        "bond, and has no other leg at a failover"
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sriovbond.bond import rules
+from sriovbond.bond.rules import Finding, Rule
 from sriovbond.host import Host
 
 _LEAST_ROOM_BYTES = 256 * 1024  # a record mostly has 10 KiB
@@ -18,13 +20,13 @@ _LEAST_LIMIT_BYTES = 64 * _MIB  # one ADD beside a Multus daemon of 20 to 30 MiB
 class Probe:
     """One thing that must hold; `reasons` yields why it does not."""
 
-    id: str
+    rule: Rule
     reasons: Callable[[Host], Iterator[str]]
 
 
-def reasons_against_add(host: Host) -> list[str]:
+def reasons_against_add(host: Host) -> list[Finding]:
     """Return every reason why an ADD would fail now; reads only."""
-    return [f"{reason} [{probe.id}]" for probe in PROBES for reason in probe.reasons(host)]
+    return [probe.rule.finding(reason) for probe in PROBES for reason in probe.reasons(host)]
 
 
 def _bonding_driver(host: Host) -> Iterator[str]:
@@ -37,10 +39,7 @@ def _bonding_driver(host: Host) -> Iterator[str]:
                 return
         except OSError:
             continue
-    yield (
-        "the kernel has no bonding driver, loaded or to be loaded from "
-        f"{str(folder)!r}: install the kernel's modules package"
-    )
+    yield (f"the kernel has no bonding driver, loaded or to be loaded from {str(folder)!r}")
 
 
 def _state_folder(host: Host) -> Iterator[str]:
@@ -48,8 +47,7 @@ def _state_folder(host: Host) -> Iterator[str]:
         yield from _faults_of(host.state)
     except OSError as error:
         yield (
-            f"{str(host.state)!r} cannot be looked at: {error.strerror}, and the records go there: "
-            "look at its disk"
+            f"{str(host.state)!r} cannot be looked at: {error.strerror}, and the records go there"
         )
 
 
@@ -57,20 +55,20 @@ def _faults_of(folder: Path) -> Iterator[str]:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield f"{str(folder)!r} cannot be written, and the records go there: make it writable"
+        yield f"{str(folder)!r} cannot be written, and the records go there"
         return
     room = os.statvfs(folder)
     free_bytes = room.f_bfree * room.f_frsize
     if free_bytes < _LEAST_ROOM_BYTES or (room.f_files and not room.f_ffree):
         yield (
             f"{str(folder)!r} has room for {free_bytes // 1024} KiB and {room.f_ffree} files, and "
-            "the records go there: make room on its disk"
+            "the records go there"
         )
 
 
 def _privilege(_: Host) -> Iterator[str]:
     if os.geteuid():
-        yield f"the plugin runs as user {os.geteuid()}: the runtime must run it as root"
+        yield f"the plugin runs as user {os.geteuid()}"
 
 
 def _memory_limit(host: Host) -> Iterator[str]:
@@ -79,8 +77,7 @@ def _memory_limit(host: Host) -> Iterator[str]:
     if limit is not None and limit < _LEAST_LIMIT_BYTES:
         yield (
             f"an ADD takes {_THIN_ADD_BYTES // _MIB} MiB, and whoever calls the plugin may have "
-            f"{limit // _MIB} MiB in all, so the kernel would kill one of them: use thick mode, or "
-            "give the caller (Multus) more"
+            f"{limit // _MIB} MiB in all, so the kernel would kill one of them"
         )
 
 
@@ -114,8 +111,8 @@ def _limit(file: Path) -> Iterator[int]:
 
 
 PROBES = (
-    Probe("runs-as-root", _privilege),
-    Probe("bonding-driver", _bonding_driver),
-    Probe("state-folder", _state_folder),
-    Probe("memory-limit", _memory_limit),
+    Probe(rules.RUNS_AS_ROOT, _privilege),
+    Probe(rules.BONDING_DRIVER, _bonding_driver),
+    Probe(rules.STATE_FOLDER, _state_folder),
+    Probe(rules.MEMORY_LIMIT, _memory_limit),
 )

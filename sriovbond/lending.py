@@ -13,6 +13,7 @@ from sriovbond import rootfile
 from sriovbond.bond import hostlinks
 from sriovbond.bond.hostlinks import KEY, NODE_FILE, HostLinks, Kept, Usage
 from sriovbond.bond.links import Link, Member
+from sriovbond.bond.rules import Finding
 from sriovbond.errors import MachineError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import elsewhere, links
@@ -57,21 +58,22 @@ class Lender:
         self._home = home
         self._devices = devices
 
-    def refusal(self, members: Sequence[Member]) -> str:
-        """Say which of these links of the host are kept, and why; empty where all are lent."""
+    def refusal(self, members: Sequence[Member]) -> Finding | None:
+        """Say which of these links of the host are kept, and why; None where all are lent."""
         upon = elsewhere.find_uppers(self._home, {member.link.index for member in members})
         judged = (
             hostlinks.kept(self._lent, member, self._usage(member, upon)) for member in members
         )
         those: list[Kept] = [kept for kept in judged if kept]
-        return hostlinks.refusal(self._lent, those) if those else ""
+        return hostlinks.refusal(self._lent, those) if those else None
 
     def refuse_what_changed(self, members: Sequence[Member]) -> None:
         """Judge again, just before they are moved. Raises RefusedError, MachineError."""
         host_links = {link.index: link for link in links.snapshot(self._home.netlink)}
-        words = self.refusal([replace(member, link=_now(member, host_links)) for member in members])
-        if words:
-            raise RefusedError(words)
+        now = [replace(member, link=_now(member, host_links)) for member in members]
+        refusal = self.refusal(now)
+        if refusal:
+            raise RefusedError(refusal)
 
     @cached_property
     def _lent(self) -> HostLinks:

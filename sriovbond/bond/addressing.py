@@ -6,7 +6,8 @@ from ipaddress import IPv6Interface, ip_interface
 from itertools import chain, islice
 from typing import Any
 
-from sriovbond.bond.rules import Finding, Level
+from sriovbond.bond import rules
+from sriovbond.bond.rules import Finding
 
 _MOST_READ = 256  # addresses and ranges: an IPAM plugin gives one of each family
 _NOT_IN_FILE_NAMES = frozenset("/\\\0")
@@ -44,8 +45,7 @@ def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
         return
     rest = ", ".join(sorted(ipam.keys() - {"type"}))
     if rest:
-        text = f"ipam has {rest} and no type; name an IPAM plugin in ipam.type, or leave ipam out"
-        yield Finding(text, rule="ipam-without-type", level=Level.WARNING)
+        yield rules.IPAM_WITHOUT_TYPE.finding(f"ipam has {rest} and no type")
 
 
 def asked_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from sriovbond.bond.addressing import asked_ipv6, asked_mac, ipam_plugin, unread_ipam
+from sriovbond.bond.checks import judge
 from sriovbond.bond.keys import (
     IGNORED,
     KEYS_OF_IPAM,
@@ -35,7 +36,7 @@ from sriovbond.bond.options import (
     by_key,
     normal_key,
 )
-from sriovbond.bond.rules import Finding, Level, judge
+from sriovbond.bond.rules import Finding, Level
 from sriovbond.bond.selector import (
     SELECTORS,
     LinkSelector,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from sriovbond.bond import rules
 from sriovbond.bond.links import ALTNAME_MAX, Member
+from sriovbond.bond.rules import Finding
 
-RULE = "host-links-not-allowed"
 NODE_FILE = "/etc/sriovbond/node.toml"
 KEY = "host_links"
 _UNUSED, _NONE = "unused", "none"
@@ -120,7 +121,7 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
     return [words for holds, words in told if holds]
 
 
-def refusal(lent: HostLinks, those: Sequence[Kept]) -> str:
+def refusal(lent: HostLinks, those: Sequence[Kept]) -> Finding:
     """Say what is kept and why, with the line by which the node would lend it."""
     told = "; ".join(f"{one.member}: {one.why}" for one in those[:_MOST_TOLD])
     told += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
@@ -133,4 +134,6 @@ def refusal(lent: HostLinks, those: Sequence[Kept]) -> str:
             "name interfaces that the node does not use, or have it lend these: write "
             f"{line} into {NODE_FILE} on the node"
         )
-    return f"cannot take interfaces of the host, {told}; {remedy} [{RULE}]"
+    return rules.HOST_LINKS_NOT_ALLOWED.finding(
+        f"cannot take interfaces of the host, {told}", remedy
+    )

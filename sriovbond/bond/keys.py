@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from sriovbond.bond import rules
 from sriovbond.bond.kinds import whole_number
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.rules import Finding, Level
@@ -74,9 +75,8 @@ def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
     is_surely_unread = not ipam_type or ipam_type in KEYS_OF_IPAM
     level = Level.WARNING if is_surely_unread else Level.NOTICE
     for place in places:
-        words = "is not known and is passed over; remove it if it was meant for us"
-        text = f"the key {place[:_MOST_CHARACTERS]!r} {words}"
-        yield Finding(text, rule="unknown-key", level=level)
+        text = f"the key {place[:_MOST_CHARACTERS]!r} is not known and is passed over"
+        yield rules.UNKNOWN_KEY.finding(text, level=level)
 
 
 def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
@@ -86,17 +86,16 @@ def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
     more = len(places) - _MOST_TOLD
     names = [repr(place[:_MOST_CHARACTERS]) for place in places[:_MOST_TOLD]]
     names += [f"{more} more"] if more > 0 else []
-    return (Fault(f"not known and passed over: {', '.join(names)}", rule="unknown-key"),)
+    return (Fault(f"not known and passed over: {', '.join(names)}", rule=rules.UNKNOWN_KEY.id),)
 
 
 def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
     """Yield a warning where the configuration has no cniVersion."""
     if not raw.get("cniVersion"):
-        text = (
+        yield rules.CNI_VERSION_MISSING.finding(
             "cniVersion is missing, which means 0.1.0: its results have no interface and no MAC, "
-            'so network-status lacks them; write "cniVersion": "1.0.0"'
+            "so network-status lacks them"
         )
-        yield Finding(text, rule="cni-version-missing", level=Level.WARNING)
 
 
 def contradiction(

@@ -1,12 +1,15 @@
 """Members by their names, on the host or in the pod, as bond-cni has them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member, Place
+from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, matches, may_mean
 from sriovbond.bond.selector import LinkSelector
-from sriovbond.errors import ConfigError, RefusedError
+from sriovbond.errors import ConfigError, Fault, RefusedError
 
 _MOST_LISTED = 20
 _REMEDIES = {
@@ -29,9 +32,9 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
     if missing:
         raise ConfigError(_missing(config, missing, place, seen))
     members = [_asked(member, link) for link, those in found for member in those]
-    kept = seen.keeping(members) if place is Place.HOST else ""
+    kept = seen.keeping(members) if place is Place.HOST else None
     if kept:
-        raise RefusedError(f"{kept}{_pod_hint(config, seen)}")
+        raise RefusedError(replace(kept, remedy=f"{kept.remedy}{_pod_hint(config, seen)}"))
     return members
 
 
@@ -81,7 +84,7 @@ def _names(links: Sequence[Link]) -> set[str]:
     return {name for link in links for name in link.names}
 
 
-def _scattered(names: Sequence[str], seen: Seen) -> str:
+def _scattered(names: Sequence[str], seen: Seen) -> Finding:
     pod, host = (_names(links) for links in (seen.pod, seen.host))
     told = []
     for name in names:
@@ -89,20 +92,21 @@ def _scattered(names: Sequence[str], seen: Seen) -> str:
         told.append(
             f"{name!r} is in the {' and the '.join(places)}" if places else f"{name!r} is nowhere"
         )
-    return (
+    return rules.NO_SUCH_LINK.finding(
         f"cannot find all `links` in one place: {'; '.join(told)}; {seen.whose} has "
-        f"{_listed(seen.pod)}{_userspace_hint(names, seen)}{seen.after_bond}; name interfaces of "
-        "the pod or of the host, or leave `links` out [no-such-link]"
+        f"{_listed(seen.pod)}{_userspace_hint(names, seen)}{seen.after_bond}",
+        "name interfaces of the pod or of the host, or leave `links` out",
     )
 
 
-def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) -> str:
+def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) -> Finding:
     standing = seen.pod if place is Place.POD else seen.host
     is_said = config.links_in_container is not None
-    return (
+    return rules.NO_SUCH_LINK.finding(
         f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
         f"it has {_listed(standing)}{_elsewhere(missing, place, seen, is_said=is_said)}"
-        f"{_userspace_hint(missing, seen)}{seen.after_bond}; {_REMEDIES[place]} [no-such-link]"
+        f"{_userspace_hint(missing, seen)}{seen.after_bond}",
+        _REMEDIES[place],
     )
 
 
@@ -117,7 +121,7 @@ def _elsewhere(missing: Sequence[str], place: Place, seen: Seen, *, is_said: boo
 
 def _userspace_hint(names: Sequence[str], seen: Seen) -> str:
     return "".join(
-        f"; {device}: the kernel cannot bond it [{device.rule}]"
+        f"; {Fault(f'{device}: the kernel cannot bond it', rule=device.rule.id)}"
         for device in seen.unlinked
         if device.ifname in names
     )

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sriovbond.bond import rules
 from sriovbond.bond.links import Member
 from sriovbond.bond.options import BondMode
-from sriovbond.bond.switching import MIXED, SPREADING
+from sriovbond.bond.rules import Finding
+from sriovbond.bond.switching import SPREADING
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Neighbour:
 
 def mixed_with(
     mode: BondMode, members: Sequence[Member], others: Iterable[Neighbour]
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """Yield the bonds on the same PFs that need a LAG where this one must have none, or otherwise.
 
     Not for ADD, which would read the record of every bond of the node.
@@ -28,9 +30,9 @@ def mixed_with(
     for other in others:
         shared = pfs & {member.pf_address for member in other.members}
         if shared and _is_spreading(mode) is not _is_spreading(other.mode):
-            yield (
+            yield rules.BONDS_OF_BOTH_KINDS.finding(
                 f"{other.whose} has mode {other.mode} over {', '.join(sorted(shared))}, "
-                f"this bond would have mode {mode} [{MIXED}]"
+                f"this bond would have mode {mode}"
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from sriovbond.bond.checks import MIN_MTU
 from sriovbond.bond.config import AUTO, MOST_LINKS, OWN_FIELDS, REFUSED_KEYS, NetConf
 from sriovbond.bond.keys import KEYS_OF_IPAM
 from sriovbond.bond.kind_schemas import schema_of
@@ -10,7 +11,6 @@ from sriovbond.bond.kinds import INT_MAX, Mac, Number
 from sriovbond.bond.links import ALTNAME_MAX
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option, normal_key
 from sriovbond.bond.patterns import number, spaced, spelled
-from sriovbond.bond.rules import MIN_MTU
 from sriovbond.bond.selector import SELECTORS
 
 _ABOUT = ("default", "description", "title")

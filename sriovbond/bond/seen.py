@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from sriovbond.bond import rules
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
+from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.selector import LinkSelector
 
-NOT_IN_POD = "not-in-pod"
-SOCKET = "socket-device"
 _SOCKETS = ("vhost-user", "memif")
 
 
@@ -45,15 +45,15 @@ class Unlinked:
         return f"{self._found()}{self._told_by()}"
 
     @property
-    def rule(self) -> str:
-        """The id of the rule that it breaks."""
+    def rule(self) -> Rule:
+        """The rule that it breaks."""
         if self.vdpa or self.kind == "vdpa":
-            return "vdpa-device"
+            return rules.VDPA_DEVICE
         if self.kind in _SOCKETS:
-            return SOCKET
+            return rules.SOCKET_DEVICE
         if self.is_userspace:
-            return "userspace-driver"
-        return NOT_IN_POD if self.driver or self.is_gone else "no-driver"
+            return rules.USERSPACE_DRIVER
+        return rules.NOT_IN_POD if self.driver or self.is_gone else rules.NO_DRIVER
 
     def _given_by(self) -> str:
         given = self.allocation
@@ -67,16 +67,13 @@ class Unlinked:
         return f" ({words})" if words else ""
 
     def _found(self) -> str:
-        match self.rule:
-            case "vdpa-device":
-                return f"is used as {self.vdpa or 'vDPA'} by {self.driver or 'no driver'}"
-            case "socket-device":
-                return "is a socket between processes"
-            case "no-driver":
-                return "is bound to no driver"
-            case "not-in-pod":
-                return f"has no interface in the pod ({self.driver or 'no such device'})"
-        return f"is bound to {self.driver}"
+        states = {
+            rules.VDPA_DEVICE: f"is used as {self.vdpa or 'vDPA'} by {self.driver or 'no driver'}",
+            rules.SOCKET_DEVICE: "is a socket between processes",
+            rules.NO_DRIVER: "is bound to no driver",
+            rules.NOT_IN_POD: f"has no interface in the pod ({self.driver or 'no such device'})",
+        }
+        return states.get(self.rule, f"is bound to {self.driver}")
 
     def _told_by(self) -> str:
         *others, last = self.allocation.sources or ("",)
@@ -93,14 +90,14 @@ class Seen:
     networks with a device that Multus adds after the bond, `upon` those that stand on it,
     `auto_bonds` those bonds of the pod whose configuration leaves the choice to us, `with_ipam` the
     networks that ask for addresses. `keeping` says which links of the host the node keeps, and
-    why; empty where it lends them all.
+    why; None where it lends them all.
     """
 
     pod: Sequence[Link]
     host: Sequence[Link]
     unlinked: Sequence[Unlinked]
     as_member: Callable[[Link, Place], Member]
-    keeping: Callable[[Sequence[Member]], str]
+    keeping: Callable[[Sequence[Member]], Finding | None]
     pod_name: str = ""
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()

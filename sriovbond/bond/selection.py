@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
 from sriovbond.bond.naming import named
-from sriovbond.bond.seen import NOT_IN_POD, SOCKET, Seen, Unlinked, matches
+from sriovbond.bond.rules import Finding, Rule
+from sriovbond.bond.seen import Seen, Unlinked, matches
 from sriovbond.bond.selector import LinkSelector
-from sriovbond.errors import RefusedError
+from sriovbond.errors import Fault, RefusedError
 
-_IN_USERSPACE = (
-    "the kernel cannot bond it: bond it in the guest or in DPDK, or bind it to its kernel driver, "
-    "or select the others with `links`"
-)
-_FOREIGN = "vf-of-another-pod"
+_NO_INTERFACE = "the kernel cannot bond it"
 _IN_BOND = "already in a bond or bridge"
 _PAIR = 2  # over one link there is no failover, whatever minMembers bears
 DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
@@ -26,7 +24,7 @@ class Verdict:
 
     subject: Member | Unlinked
     why_not: str = ""
-    rule: str = ""
+    rule: Rule | None = None
 
     @property
     def is_taken(self) -> bool:
@@ -36,14 +34,15 @@ class Verdict:
     @property
     def forbids_bond(self) -> bool:
         """True where a bond of the others would be half of what was asked for."""
-        return self.rule not in ("", NOT_IN_POD)
+        return self.rule not in (None, rules.NOT_IN_POD)
 
     def __str__(self) -> str:
-        rule = f" [{self.rule}]" if self.rule else ""
-        words = f"not taken, {self.why_not}{rule}" if self.why_not else "taken"
+        words = f"not taken, {self.why_not}" if self.why_not else "taken"
         if isinstance(self.subject, Unlinked):
-            return f"{self.subject.title}: {self.subject.state}; {words}"
-        return f"{self.subject}: {words}"
+            words = f"{self.subject.title}: {self.subject.state}; {words}"
+        else:
+            words = f"{self.subject}: {words}"
+        return str(Fault(words, rule=self.rule.id if self.rule else ""))
 
 
 def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
@@ -54,9 +53,10 @@ def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
     """
     if config.links is None and len(seen.auto_bonds) > 1:
         raise RefusedError(
-            f"cannot choose the members: the bonds {' and '.join(seen.auto_bonds)} of this pod "
-            "both take all of its VFs; say in each with `links` which ones it takes (by name, "
-            "network, resource, pci or pf) [auto-twice]"
+            rules.AUTO_TWICE.finding(
+                f"cannot choose the members: the bonds {' and '.join(seen.auto_bonds)} of this "
+                "pod both take all of its VFs"
+            )
         )
     if config.links is not None and _is_by_names(config):
         members = named(config, config.links, seen)
@@ -130,13 +130,13 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
     others = ", ".join(member.allocation.others)
     kind = member.driver or link.kind or "no device"
     reasons = (
-        (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", ""),
-        (link.has_default_route, "carries a default route", ""),
-        (bool(link.uppers), f"carries {', '.join(link.uppers)}", ""),
-        (link.kind == "bond", "a bond itself", ""),
-        (bool(link.master), _IN_BOND, ""),
-        (must_be_vf and not member.is_vf, f"no VF ({kind})", ""),
-        (member.allocation.is_foreign, f"given to {others}", _FOREIGN),
+        (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", None),
+        (link.has_default_route, "carries a default route", None),
+        (bool(link.uppers), f"carries {', '.join(link.uppers)}", None),
+        (link.kind == "bond", "a bond itself", None),
+        (bool(link.master), _IN_BOND, None),
+        (must_be_vf and not member.is_vf, f"no VF ({kind})", None),
+        (member.allocation.is_foreign, f"given to {others}", rules.VF_OF_ANOTHER_POD),
     )
     for holds, words, rule in reasons:
         if holds:
@@ -145,28 +145,26 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
 
 
 def _unlinked(one: Unlinked, *, is_selected: bool) -> Verdict:
-    if one.rule == NOT_IN_POD:
+    if one.rule == rules.NOT_IN_POD:
         return Verdict(one, "its network must come before the bond's", one.rule)
-    is_no_vf = one.rule == SOCKET and not is_selected
-    return Verdict(one, _IN_USERSPACE, "" if is_no_vf else one.rule)
+    is_no_vf = one.rule == rules.SOCKET_DEVICE and not is_selected
+    return Verdict(one, _NO_INTERFACE, None if is_no_vf else one.rule)
 
 
 def _refuse_forbidden(told: Sequence[Verdict], seen: Seen) -> None:
-    forbidden = [one for one in told if one.forbids_bond]
-    if forbidden:
-        raise RefusedError(
-            f"cannot bond the VFs of {seen.whose}: "
-            + "; ".join(_forbidden_words(one) for one in forbidden)
-        )
+    faults = [
+        verdict.rule.finding(_forbidden_words(verdict))
+        for verdict in told
+        if verdict.forbids_bond and verdict.rule
+    ]
+    if faults:
+        raise RefusedError.of(f"cannot bond the VFs of {seen.whose}", faults)
 
 
 def _forbidden_words(verdict: Verdict) -> str:
-    if verdict.rule == _FOREIGN:
-        return (
-            f"{verdict.subject} stands in this pod but was {verdict.why_not}; look who put it "
-            f"here, and delete that pod or this one [{verdict.rule}]"
-        )
-    return f"{verdict.subject}; {verdict.why_not} [{verdict.rule}]"
+    if verdict.rule == rules.VF_OF_ANOTHER_POD:
+        return f"{verdict.subject} is in this pod but was {verdict.why_not}"
+    return f"{verdict.subject}; {verdict.why_not}"
 
 
 def _refuse_unmatched(
@@ -179,17 +177,17 @@ def _refuse_unmatched(
             taken = any(matches(link, member) for member in members)
             why = " as earlier entries take all that it selects," if taken else ""
             raise RefusedError(
-                f"cannot find what `links`.{place} asks for, {link},{why} in {_listed(told, seen)} "
-                "[no-such-link]"
+                rules.NO_SUCH_LINK.finding(
+                    f"cannot find what `links`.{place} asks for, {link},{why} in "
+                    f"{_listed(told, seen)}"
+                )
             )
         rest = [member for member in rest if member not in own]
 
 
-def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> str:
-    return (
-        f"cannot bond {len(members)} of at least {least} members of {_listed(told, seen)}; "
-        "ask for a VF on each of two PFs in networks that the pod lists before the bond, "
-        "or set minMembers to 1 [too-few-members]"
+def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> Finding:
+    return rules.TOO_FEW_MEMBERS.finding(
+        f"cannot bond {len(members)} of at least {least} members of {_listed(told, seen)}"
     )
 
 

@@ -5,15 +5,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from sriovbond.bond import rules
 from sriovbond.bond.links import Master, Member
 from sriovbond.bond.options import ADAPTIVE, BACKUP, LACP, BondMode
+from sriovbond.bond.rules import Rule
 from sriovbond.bond.situation import Situation
-
-NEEDED: Final = "switch-lag-needed"
-UNWANTED: Final = "switch-lag-unwanted"
-IN_HOST_LAG: Final = "pf-in-host-lag"
-MIXED: Final = "bonds-of-both-kinds"
-LACP_OVER_VF: Final = "lacp-over-vf"
 
 # Those for which the switch must group its ports (bonding.rst, "Switch Configuration"); under the
 # others it sends a MAC's frames to the port where it has learned that MAC, which is the VF's.
@@ -34,7 +30,7 @@ class Lag(StrEnum):
 class Cell(NamedTuple):  # a dataclass would cost each ADD of thin mode a millisecond
     """The warnings of a mode over such a LAG, none where it is fine; and who says so."""
 
-    rules: tuple[str, ...]
+    rules: tuple[Rule, ...]
     source: str
 
 
@@ -46,24 +42,24 @@ _ACTORS: Final = "bond-cni issue 149"
 
 _ONE_PORT: Final = {
     Lag.NONE: Cell((), _RST),
-    Lag.EXACT: Cell((IN_HOST_LAG,), f"{_FLOWS}; {_ALL_PFS}"),
-    Lag.OTHERS: Cell((IN_HOST_LAG,), _FLOWS),
+    Lag.EXACT: Cell((rules.PF_IN_HOST_LAG,), f"{_FLOWS}; {_ALL_PFS}"),
+    Lag.OTHERS: Cell((rules.PF_IN_HOST_LAG,), _FLOWS),
     Lag.SINGLE: Cell((), _RELAY),
-    Lag.SAID: Cell((UNWANTED,), _ALL_PFS),
+    Lag.SAID: Cell((rules.SWITCH_LAG_UNWANTED,), _ALL_PFS),
 }
 _SPREAD: Final = {
-    Lag.NONE: Cell((NEEDED,), f"{_RST}; {_ALL_PFS}"),
+    Lag.NONE: Cell((rules.SWITCH_LAG_NEEDED,), f"{_RST}; {_ALL_PFS}"),
     Lag.EXACT: Cell((), f"{_ALL_PFS}; {_ACTORS}"),
-    Lag.OTHERS: Cell((IN_HOST_LAG,), _ALL_PFS),
-    Lag.SINGLE: Cell((NEEDED,), _ALL_PFS),
+    Lag.OTHERS: Cell((rules.PF_IN_HOST_LAG,), _ALL_PFS),
+    Lag.SINGLE: Cell((rules.SWITCH_LAG_NEEDED,), _ALL_PFS),
     Lag.SAID: Cell((), _ALL_PFS),
 }
 _LACP: Final = {
-    Lag.NONE: Cell((LACP_OVER_VF,), _ACTORS),
-    Lag.EXACT: Cell((LACP_OVER_VF, IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
-    Lag.OTHERS: Cell((LACP_OVER_VF, IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
-    Lag.SINGLE: Cell((LACP_OVER_VF,), _ACTORS),
-    Lag.SAID: Cell((LACP_OVER_VF,), _ACTORS),
+    Lag.NONE: Cell((rules.LACP_OVER_VF,), _ACTORS),
+    Lag.EXACT: Cell((rules.LACP_OVER_VF, rules.PF_IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
+    Lag.OTHERS: Cell((rules.LACP_OVER_VF, rules.PF_IN_HOST_LAG), f"{_ACTORS}; {_FLOWS}"),
+    Lag.SINGLE: Cell((rules.LACP_OVER_VF,), _ACTORS),
+    Lag.SAID: Cell((rules.LACP_OVER_VF,), _ACTORS),
 }
 TABLE: Final[Mapping[BondMode, Mapping[Lag, Cell]]] = MappingProxyType(
     {
@@ -96,7 +92,7 @@ def _is_exact(members: Sequence[Member], lags: Sequence[Master | None]) -> bool:
     return len(names) > 1 and len(ports) == 1 and set(next(iter(ports))) == names
 
 
-def _asks(seen: Situation, rule: str) -> bool:
+def _asks(seen: Situation, rule: Rule) -> bool:
     return rule in TABLE[seen.mode][lag_of(seen)].rules
 
 
@@ -106,7 +102,7 @@ def host_lag(seen: Situation) -> Iterator[str]:
     Not where VFs have representors: their traffic goes the host's way then, or the NIC has a LAG
     for its VFs.
     """
-    if not _asks(seen, IN_HOST_LAG):
+    if not _asks(seen, rules.PF_IN_HOST_LAG):
         return
     for member in seen.members:
         lag = _lag(member)
@@ -122,14 +118,18 @@ def needed_lag(seen: Situation) -> Iterator[str]:
         return
     spread = [member for member in seen.members if member.is_vf]
     ports = {member.pf_address for member in spread}
-    if (len(ports) > 1 or ports == {""}) and len(spread) > 1 and _asks(seen, NEEDED):
+    if (
+        (len(ports) > 1 or ports == {""})
+        and len(spread) > 1
+        and _asks(seen, rules.SWITCH_LAG_NEEDED)
+    ):
         told = ", ".join(map(str, spread))
         yield f"mode {seen.mode} sends one MAC from {told}; no LAG over exactly their PFs is seen"
 
 
 def unwanted_lag(seen: Situation) -> Iterator[str]:
     """Yield a LAG of the switch that was told of and does not suit the mode."""
-    if seen.switch_lag and _asks(seen, UNWANTED):
+    if seen.switch_lag and _asks(seen, rules.SWITCH_LAG_UNWANTED):
         yield f"switchLag is true, and in mode {seen.mode} each VF has its own switch port"
 
 

@@ -19,6 +19,7 @@ SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
         "explain": "Show which of a pod's devices a bond would take, and why not the others.",
         "reference": "Print a table of the reference as Markdown.",
         "release": "Release an attachment, as DEL does, or list the records.",
+        "rule": "Print a rule: what breaks it, why, and what to do.",
         "schema": "Print the JSON schema of a network configuration.",
         "show": "Show the bond IFNAME of a pod, as the kernel and its NICs report it.",
         "validate": "Check the network configuration in FILE.",

@@ -16,6 +16,7 @@ from sriovbond.bond.selection import Verdict
 from sriovbond.cli import configurations, explanation, nics, tables
 from sriovbond.cli.configurations import OURS, Configuration
 from sriovbond.cli.explanation import Explanation
+from sriovbond.errors import Fault
 
 _FIELDS = (
     "resource",
@@ -112,8 +113,8 @@ def _interface_of(verdict: Verdict) -> str:
 
 
 def _describe(verdict: Verdict) -> str:
-    rule = f" [{verdict.rule}]" if verdict.rule else ""
-    return ("taken" if verdict.is_taken else f"not: {verdict.why_not}") + rule
+    words = "taken" if verdict.is_taken else f"not: {verdict.why_not}"
+    return str(Fault(words, rule=verdict.rule.id if verdict.rule else ""))
 
 
 def _statements(devices: PodDevices) -> Table:
@@ -166,5 +167,5 @@ def _as_object(verdict: Verdict) -> dict[str, object]:
         "interface": _interface_of(verdict),
         "taken": verdict.is_taken,
         "why_not": verdict.why_not,
-        "rule": verdict.rule,
+        "rule": verdict.rule.id if verdict.rule else "",
     }

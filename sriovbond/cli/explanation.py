@@ -146,7 +146,7 @@ def _predict(
         return
     yield f"a bond would take {', '.join(map(str, members))}"
     warnings = (
-        *map(str, plan.warnings),
+        *plan.warnings,
         *mixed_with(plan.mode, members, neighbours),
         *candidates.uses_beside(devices, plan),
     )

@@ -13,16 +13,20 @@ from sriovbond.agent.report.series import ROWS
 from sriovbond.agent.settings import Settings
 from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
-from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES, Level
+from sriovbond.bond.rules import RULES, Level, Rule
 from sriovbond.bond.schema import camel_case
 from sriovbond.bond.switching import TABLE, Lag
+from sriovbond.cli.rule import OUTCOMES
 
-_OUTCOMES: Final = {
-    Level.CONFIG: "error 7",
-    Level.REFUSED: "error 101",
-    Level.WARNING: "warning",
-    Level.NOTICE: "warning, also under strict",
-}
+_LEVELS: Final[Mapping[Level, str]] = MappingProxyType(
+    {
+        Level.CONFIG: "Faults of the configuration",
+        Level.REFUSED: "What cannot work on these devices",
+        Level.WARNING: "What is doubtful",
+        Level.NOTICE: "What is doubtful, and never refused",
+        Level.NODE: "What the node lacks",
+    }
+)
 
 
 def keys() -> str:
@@ -64,17 +68,20 @@ def _modes(row: Option) -> str:
 
 
 def rules() -> str:
-    """Return the table of the rules."""
-    return "\n".join(_rules())
+    """Return the rules by their levels, each below a heading that is its anchor."""
+    return "\n".join(_rules()).strip()
 
 
 def _rules() -> Iterator[str]:
-    yield "| rule | what happens | why | what to do |"
-    yield "|---|---|---|---|"
-    for rule in (*RULES, *FOUND_ELSEWHERE):
-        remedy = rule.remedy[0].upper() + rule.remedy[1:]
-        name = f'<a id="{rule.id}"></a>`{rule.id}`'
-        yield f"| {name} | {_OUTCOMES[rule.level]} | {rule.why} | {remedy}. |"
+    for level, title in _LEVELS.items():
+        yield f"## {title}: {OUTCOMES[level]}\n"
+        for row in RULES:
+            if row.level is level:
+                yield f"### {row.id}\n"
+                yield f"{row.what}\n"
+                yield f"- why: {row.why}"
+                yield f"- what to do: {row.remedy}"
+                yield f"- found by: {', '.join(row.where)}\n"
 
 
 def switching() -> str:
@@ -91,8 +98,9 @@ def _switching() -> Iterator[str]:
         yield f"| `{mode}` | {' | '.join(verdicts)} |"
 
 
-def _verdict(rules: Sequence[str]) -> str:
-    return f"warning {', '.join(f'`{rule}`' for rule in rules)}" if rules else "fine"
+def _verdict(broken: Sequence[Rule]) -> str:
+    links = ", ".join(f"[`{row.id}`](rules.md#{row.id})" for row in broken)
+    return f"warning {links}" if links else "fine"
 
 
 def metrics() -> str:

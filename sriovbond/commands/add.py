@@ -11,10 +11,11 @@ from typing import Final
 from deviceinfo import Ask, PodDevices
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond import redundancy, selection
+from sriovbond.bond import redundancy, rules, selection
 from sriovbond.bond.config import MemberAddresses, NetConf
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen
 from sriovbond.candidates import Lookup
 from sriovbond.cni.request import CniRequest
@@ -115,19 +116,18 @@ def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -
     members = selection.choose(config, seen)
     plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
-    for warning in plan.warnings:
+    for warning in (*plan.warnings, *candidates.uses_beside(found, plan)):
         log.event(logging.WARNING, warning.words, rule=warning.rule)
-    for use in candidates.uses_beside(found, plan):
-        log.event(logging.WARNING, use, rule="member-used-past-kernel")
     return plan
 
 
-def _altname_taken(request: CniRequest, standing: Member) -> str:
+def _altname_taken(request: CniRequest, holder: Member) -> Finding:
     name = request.ifname
-    return (
-        f"cannot make {name!r} in {request.netns!r}: it is an altname of {standing} there, perhaps "
-        f"of the device's former pod; take it off (`ip link property del dev {standing.name} "
-        f"altname {name}`), or ask for another name [name-taken]"
+    return rules.NAME_TAKEN.finding(
+        f"cannot make {name!r} in {request.netns!r}: it is an altname of {holder} there, perhaps "
+        "of the device's former pod",
+        f"take it off (`ip link property del dev {holder.name} altname {name}`), or ask for "
+        "another name",
     )
 
 
@@ -136,10 +136,9 @@ def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
     for member in plan.members:
         # altnames are taken off for as long as it is in the pod
         if member.place is Place.HOST and member.name in names:
-            raise RefusedError(
-                f"cannot move {member} from the host into the pod: an interface of that name is "
-                "there already; name another, or set linksInContainer true [name-taken]"
-            )
+            taken = f"cannot move {member} from the host into the pod: its name exists there"
+            remedy = "name another, or set linksInContainer true"
+            raise RefusedError(rules.NAME_TAKEN.finding(taken, remedy))
 
 
 def _record(

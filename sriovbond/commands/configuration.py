@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from sriovbond.bond import plan as planning
+from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf, parse_config
 from sriovbond.cni.decoding import decode_object, given_twice
 from sriovbond.cni.memory import remembered
@@ -52,12 +53,15 @@ def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> No
     made = {one.name for one in before.interfaces if one.sandbox} if before else set()
     # results before 0.3.0 name no interface
     if name in made or (before and not before.interfaces and name in standing):
-        found = f"an earlier plugin of this list made {name}; give the bond a network of its own"
+        why = f"an earlier plugin of this list made {name}"
+        remedy = "give the bond a network of its own"
     elif name in standing:
-        found = "an interface of that name is there already; delete it, or ask for another name"
+        why = "an interface of that name exists already"
+        remedy = "delete it, or ask for another name"
     else:
         return
-    raise RefusedError(f"cannot make {name!r} in {request.netns!r}: {found} [name-taken]")
+    refusal = rules.NAME_TAKEN.finding(f"cannot make {name!r} in {request.netns!r}: {why}", remedy)
+    raise RefusedError(refusal)
 
 
 @contextmanager
@@ -66,6 +70,6 @@ def naming_what_was_passed_over(config: NetConf) -> Iterator[None]:
     try:
         yield
     except SriovbondError as error:
-        if all(fault.rule != "unknown-key" for fault in (*error.faults, *error.hints)):
+        if all(fault.rule != rules.UNKNOWN_KEY.id for fault in (*error.faults, *error.hints)):
             error.hints += config.passed_over
         raise

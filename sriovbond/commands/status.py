@@ -12,6 +12,6 @@ def status(request: CniRequest, host: Host) -> None:
     accept(request, configuration(request))
     reasons = health.reasons_against_add(host)
     if reasons:
-        raise UnavailableError(f"cannot serve ADD: {'; '.join(reasons)}")
+        raise UnavailableError.of("cannot serve ADD", reasons)
     if ipam.is_asked_for(request.config):
         ipam.status(request, host)

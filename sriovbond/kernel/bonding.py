@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sriovbond.bond import rules
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Link, Member, MemberState
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Setting, option
@@ -83,11 +84,8 @@ def _send_first(netlink: Netlink, request: NetlinkRequest) -> None:
     except KernelError as error:
         if _NO_DRIVER not in error.said:
             raise
-        raise KernelError(
-            f"{error.message}; the kernel has no bonding driver: install the kernel's modules "
-            "package [bonding-driver]",
-            error.errno,
-        ) from error
+        cause = rules.BONDING_DRIVER.finding(f"{error.message}; the kernel has no bonding driver")
+        raise KernelError(cause, error.errno, said=error.said) from error
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
@@ -98,8 +96,10 @@ def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
         since = {setting.name: setting.option.since for setting in settings}
         named = [f"{words} (known since Linux {since[words.split()[0]]})" for words in dropped]
         raise RefusedError(
-            f"cannot make the bond {state.name} as asked: this kernel did not take "
-            f"{'; '.join(named)}; leave it out or use a newer kernel [option-not-taken]"
+            rules.OPTION_NOT_TAKEN.finding(
+                f"cannot make the bond {state.name} as asked: this kernel did not take "
+                f"{'; '.join(named)}"
+            )
         )
 
 

@@ -290,7 +290,7 @@ def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_p
 
     words = refusal(given, tmp_path)
 
-    assert f"net3 (VF 0 of pf2, {theirs[0].address}) stands in this pod but was given to" in words
+    assert f"net3 (VF 0 of pf2, {theirs[0].address}) is in this pod but was given to" in words
     assert "other/nf2 (kubelet)" in words
     assert given.kubelet.methods() == ["Get", "List"]
 

@@ -112,7 +112,7 @@ def seen(
 ) -> Seen:
     """Make what there is to choose from, of members whose facts are known."""
     known = {member.link.index: member for member in (*pod, *host)}
-    facts.setdefault("keeping", lambda _: "")
+    facts.setdefault("keeping", lambda _: None)
     return Seen(
         pod=[member.link for member in pod],
         host=[member.link for member in host],

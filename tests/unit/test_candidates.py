@@ -214,11 +214,11 @@ def test_a_device_without_a_link_is_told_with_its_state(tmp_path: Path) -> None:
     folder = a_vf(tmp_path, VF, driver="mlx5_core", netdevs=())
 
     (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
-    assert (device.rule, device.pf and device.pf.name) == ("not-in-pod", "pf0")
+    assert (device.rule.id, device.pf and device.pf.name) == ("not-in-pod", "pf0")
 
     (folder / "vdpa0").mkdir()
     (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
-    assert device.rule == "vdpa-device"
+    assert device.rule.id == "vdpa-device"
     assert str(device).startswith(f"{VF} (asked for as net1) is used as vdpa0 by mlx5_core")
 
 
@@ -233,13 +233,13 @@ def test_the_driver_tells_why_a_device_has_no_link(
 
     (device,) = sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()
 
-    assert device.rule == rule
+    assert device.rule.id == rule
 
 
 def test_a_device_that_is_gone_from_the_bus_is_only_not_there(tmp_path: Path) -> None:
     (device,) = sources_of(tmp_path, given()).unlinked()
 
-    assert device.rule == "not-in-pod"
+    assert device.rule.id == "not-in-pod"
     assert "no such device" in str(device)
 
 
@@ -256,7 +256,7 @@ def test_a_socket_is_told_by_its_network(tmp_path: Path) -> None:
 
     (device,) = sources_of(tmp_path, said).unlinked()
 
-    assert device.rule == "socket-device"
+    assert device.rule.id == "socket-device"
     assert str(device).startswith("memif (network default/fast, asked for as net9) is a socket")
 
 
@@ -311,9 +311,8 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
 
     told = uses_beside(sources.found, a_plan([member]))
 
-    assert [one.startswith(f"net1 (VF 1 of pf0, {VF}) {words}") for one in told] == [True] * bool(
-        words
-    )
+    start = f"net1 (VF 1 of pf0, {VF}) {words}"
+    assert [use.text.startswith(start) for use in told] == [True] * bool(words)
     plain = replace(member, link=a_link("net2"))
     assert uses_beside(sources.found, a_plan([plain])) == []
     assert uses_beside(sources.found, a_plan([member], policy="warn")) == []

@@ -17,11 +17,10 @@ import yaml
 from sriovbond import cli, dispatch
 from sriovbond.bond.config import parse_config
 from sriovbond.bond.happenings import WARNINGS, HappeningKind
-from sriovbond.bond.rules import FOUND_ELSEWHERE, RULES
+from sriovbond.bond.rules import RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
-from sriovbond.health import PROBES
 from tests import docs_tables
 from tests.docs_tables import CHECKOUT, README
 
@@ -33,7 +32,6 @@ USERS_READ = "".join(path.read_text(encoding="utf-8") for path in docs_tables.PA
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-RULE = re.compile(r"`\[([a-z0-9-]+)\]`")
 OURS_ALONE = ("/work", "shared/", "/tmp/dev", "RIG.md", "FACTS", "STYLE.md")  # noqa: S108
 
 
@@ -102,14 +100,6 @@ def _anchors(page: Path) -> set[str]:
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {docs_tables.anchor_of(heading) for heading in headings}
-
-
-def _ids_in_code() -> set[str]:
-    """Return every id that a message of the plugin may end with."""
-    sources = [path.read_text() for path in (CHECKOUT / "sriovbond").rglob("*.py")]
-    written = re.compile(r'\[([a-z0-9]+(?:-[a-z0-9]+)+)\]"|Finding\("([a-z0-9-]+)"')
-    found = {one or other for text in sources for one, other in written.findall(text)}
-    return found | {rule.id for rule in RULES} | {probe.id for probe in PROBES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -237,12 +227,15 @@ def _leads_somewhere(page: Path, link: str) -> bool:
     return target.exists() and (not anchor or anchor in _anchors(target))
 
 
-def test_every_id_of_a_message_is_in_the_docs_and_no_other() -> None:
-    told = set(RULE.findall(USERS_READ))
+@pytest.mark.parametrize("page", docs_tables.PAGES, ids=lambda path: path.name)
+def test_every_id_of_a_rule_leads_to_its_section(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    linked = re.findall(r"\[`([a-z-]+)`\]\((?:docs/)?rules\.md#([a-z-]+)\)", prose)
 
-    rules = {rule.id for rule in (*RULES, *FOUND_ELSEWHERE)}
-    assert _ids_in_code() <= told | rules
-    assert told <= rules | {probe.id for probe in PROBES}
+    ids = {rule.id for rule in RULES}
+    named = {name for name in ids if f"`{name}`" in prose or f"`[{name}]`" in prose}
+    assert named == {name for name, _ in linked}
+    assert [link for link in linked if link[0] != link[1]] == []
 
 
 def test_every_error_code_of_ours_is_in_the_docs() -> None:

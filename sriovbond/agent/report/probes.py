@@ -53,7 +53,7 @@ class Readiness:
 
     def _look(self) -> None:
         try:
-            reasons = "; ".join(health.reasons_against_add(self._host))
+            reasons = "; ".join(map(str, health.reasons_against_add(self._host)))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             reasons = f"a fault of sriovbond: {type(error).__name__}: {error}"
         with self._changed:

@@ -115,7 +115,7 @@ def test_the_refusal_has_the_line_to_write() -> None:
     lent = HostLinks(("ens9",))
     those = [kept(lent, NIC, Usage()), kept(lent, VF, Usage(resource="intel.com/pf0"))]
 
-    assert refusal(lent, [one for one in those if one]) == (
+    assert str(refusal(lent, [one for one in those if one])) == (
         "cannot take interfaces of the host, ens3f2 (0000:3b:00.2): the node lends ens9; "
         "ens3f2v0 (VF 0 of pf0, 0000:01:10.0): the device plugin of intel.com/pf0 has it, and "
         "kubelet did not give it this pod; name interfaces that the node does not use, or have it "
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_used_lends_nothing() -> None:
     those = kept(broken, NIC, Usage())
 
     assert those is not None
-    assert refusal(broken, [those]) == (
+    assert str(refusal(broken, [those])) == (
         f"cannot take interfaces of the host, {NIC}: {broken.fault}; mend "
         "/etc/sriovbond/node.toml on the node [host-links-not-allowed]"
     )
@@ -139,7 +139,7 @@ def test_of_a_crowd_the_first_are_told_and_the_line_has_all() -> None:
     nics = [a_member(f"ens{number}", Place.HOST) for number in range(9)]
     lent = HostLinks(())
 
-    words = refusal(lent, [one for nic in nics if (one := kept(lent, nic, Usage()))])
+    words = str(refusal(lent, [one for nic in nics if (one := kept(lent, nic, Usage()))]))
 
     assert words.count("the node lends none") == 5
     assert "; and 4 more; name interfaces" in words

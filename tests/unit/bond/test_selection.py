@@ -1,9 +1,12 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sriovbond.bond import rules
 from sriovbond.bond.links import Allocation, Carried, Link, Member, Place
+from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, Unlinked
 from sriovbond.bond.selection import choose, verdicts
 from sriovbond.errors import ConfigError, RefusedError
@@ -178,11 +181,16 @@ def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
 
 
 def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant() -> None:
-    there = seen(pod=[ETH0], host=[ENS1, ENS2], keeping=lambda those: f"kept: {len(those)}")
+    def keeping(members: Sequence[Member]) -> Finding:
+        return rules.HOST_LINKS_NOT_ALLOWED.finding(f"kept: {len(members)}", "ask")
 
-    with pytest.raises(RefusedError, match=r"^kept: 2; if interfaces of the pod are meant, it has"):
+    there = seen(pod=[ETH0], host=[ENS1, ENS2], keeping=keeping)
+
+    with pytest.raises(
+        RefusedError, match=r"^kept: 2; ask; if interfaces of the pod are meant, it has"
+    ):
         choose(a_netconf(links=links("ens1f0v0", "ens2f0v0")), there)
-    with pytest.raises(RefusedError, match=r"^kept: 2$"):
+    with pytest.raises(RefusedError, match=r"^kept: 2; ask \[host-links-not-allowed\]$"):
         choose(a_netconf(links=[{"name": "ens*"}], linksInContainer=False), there)
 
 

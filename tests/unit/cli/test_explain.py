@@ -12,6 +12,7 @@ from rich.console import Console
 from deviceinfo import Bus, Claim, DeviceId, PodRef, Reading, Source, Statement, find_devices
 from deviceinfo.checkpoint import read_checkpoint
 from sriovbond import records
+from sriovbond.bond import rules
 from sriovbond.bond.links import Allocation
 from sriovbond.bond.seen import Unlinked
 from sriovbond.bond.selection import Verdict
@@ -163,7 +164,7 @@ def told(tmp_path: Path) -> Explanation:
     )
     given = Allocation("rig.io/dpdk", "default/dpdk", "app", ("kubelet",))
     refused = Unlinked(str(other), "vfio-pci", is_userspace=True, ifname="net2", allocation=given)
-    verdicts = (Verdict(a_vf("net1")), Verdict(refused, "cannot", "userspace-driver"))
+    verdicts = (Verdict(a_vf("net1")), Verdict(refused, "cannot", rules.USERSPACE_DRIVER))
     return Explanation(found, verdicts, ("cannot bond [that]",))
 
 

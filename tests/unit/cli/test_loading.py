@@ -48,6 +48,7 @@ def test_the_list_of_commands_loads_nothing_heavy(words: str) -> None:
     ("line", "packages"),
     [
         ("schema", "pydantic"),
+        ("rule name-taken", ""),
         ("reference keys", "pydantic"),
         ("agent --alive", "pydantic"),
         ("validate manifests/standalone-flannel.conf", "pydantic"),

@@ -31,7 +31,7 @@ def test_a_kernel_without_the_bonding_driver_is_told_as_status_does() -> None:
     assert caught.value.errno == errno.EOPNOTSUPP
     assert caught.value.message.startswith("cannot make the bond bond0 with mode")
     assert caught.value.message.endswith(
-        "Unknown device type; the kernel has no bonding driver: install the kernel's modules "
+        "Unknown device type; the kernel has no bonding driver; install the kernel's modules "
         "package [bonding-driver]"
     )
 

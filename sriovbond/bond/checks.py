@@ -1,0 +1,323 @@
+"""What each rule looks at in a situation, and what it finds: one function a rule.
+
+What works on VFs with and without trust was measured on igb VFs (the rules' `why`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sriovbond.bond import carrying, redundancy, rules, switching, views
+from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
+from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction
+from sriovbond.bond.options import BACKUP, PROBING, BondMode
+from sriovbond.bond.rules import Finding, Rule
+from sriovbond.bond.situation import Situation
+
+MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
+MIN_IPV6_MTU = 1280  # RFC 8200; IPV6_MIN_MTU: below it the kernel takes IPv6 off the link
+
+
+def judge(situation: Situation) -> tuple[Finding, ...]:
+    """Return every finding of every check, in the table's order."""
+    return tuple(
+        rule.finding(violation) for rule, check in CHECKS for violation in check(situation)
+    )
+
+
+def _without_effect(seen: Situation) -> Iterator[str]:
+    for setting in seen.settings.values():
+        option = setting.option
+        if not setting.is_default and seen.mode in option.modes - option.effective:
+            yield f"{setting} does nothing in mode {seen.mode}"
+
+
+def _not_in_mode(seen: Situation) -> Iterator[str]:
+    for setting in dict.fromkeys((*seen.settings.values(), *seen.wanted_settings)):
+        option = setting.option
+        if seen.mode not in option.modes:
+            modes = ", ".join(sorted(option.modes))
+            yield f"the kernel takes {setting} only in {modes}, the mode is {seen.mode}"
+
+
+def _two_monitors(seen: Situation) -> Iterator[str]:
+    if seen.number("miimon") and seen.number("arp_interval"):
+        yield f"both miimon {seen.number('miimon')} and arp_interval {seen.number('arp_interval')}"
+
+
+def _no_targets(seen: Situation) -> Iterator[str]:
+    targets = {"arp_ip_target", "ns_ip6_target"} & seen.settings.keys()
+    if seen.number("arp_interval") and seen.mode in PROBING and not targets:
+        yield f"arp_interval {seen.number('arp_interval')} without arp_ip_target or ns_ip6_target"
+
+
+def _no_probes(seen: Situation) -> Iterator[str]:
+    if seen.number("arp_interval") or seen.mode not in PROBING:
+        return
+    for name in ("arp_ip_target", "ns_ip6_target", "arp_all_targets", "arp_missed_max"):
+        if name in seen.settings and seen.mode in seen.settings[name].option.effective:
+            yield f"{name} without arp_interval"
+
+
+def _validate_without_probes(seen: Situation) -> Iterator[str]:
+    asked = seen.value("arp_validate", "none")
+    if asked != "none" and not seen.number("arp_interval"):
+        yield f"arp_validate {asked} without arp_interval"
+
+
+def _uneven_delay(seen: Situation) -> Iterator[str]:
+    miimon = seen.number("miimon")
+    for name in ("updelay", "downdelay", "peer_notif_delay"):
+        delay = seen.number(name)
+        if name in seen.settings and not miimon:
+            yield f"{name} {delay} without miimon"
+        elif delay % (miimon or 1):
+            yield f"{name} {delay} is no multiple of miimon {miimon}"
+
+
+def _unmonitored(seen: Situation) -> Iterator[str]:
+    if not seen.number("miimon") and not seen.number("arp_interval"):
+        yield "miimon 0 and no arp_interval: nobody watches the members' links"
+
+
+def _mac_with_active(seen: Situation) -> Iterator[str]:
+    if seen.mac and seen.mode is BondMode.ACTIVE_BACKUP and seen.fail_over_mac == "active":
+        yield f"the MAC {seen.mac} is asked for, and fail_over_mac active changes it at a failover"
+
+
+def _held_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        is_refused = member.holds_own_mac and member.driver in HOLDING
+        if is_refused and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and its PF holds it to its own: {member.view_of_pf()}"
+
+
+def _unclear_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        is_refused = member.holds_own_mac and member.driver in HOLDING
+        is_doubtful = member.holds_own_mac or member.may_hold_own_mac
+        if is_doubtful and not is_refused and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and its PF may hold it to its own: {member.view_of_pf()}"
+
+
+def _foreign_mac(seen: Situation, member: Member) -> str | None:
+    """Return the MAC that the member must take and that is not its own, if there is one."""
+    shared = seen.shared_mac
+    if shared is None or shared != member.link.mac:
+        return shared
+    if seen.mode not in BACKUP or seen.fail_over_mac != "follow":
+        return None
+    # at a failover the member that was active takes the MAC of the one that now is
+    others = (other.link.mac for other in seen.members)
+    return next((mac for mac in others if mac != shared), None)
+
+
+def _wish(seen: Situation, member: Member) -> str:
+    how = f"mode {seen.mode}"
+    how += f" with fail_over_mac {seen.fail_over_mac}" if seen.mode in BACKUP else ""
+    return f"in {how} the VF {member.name} must take the MAC {_foreign_mac(seen, member)}"
+
+
+def _spoofed_mac(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        found = member.settings
+        clear = not member.holds_own_mac and not member.may_hold_own_mac
+        checked = found and found.spoofchk and not found.trust
+        if checked and clear and _foreign_mac(seen, member):
+            yield f"{_wish(seen, member)}, and is not trusted: {member.view_of_pf()}"
+
+
+def _duplicate_macs(seen: Situation) -> Iterator[str]:
+    if seen.mode not in {BondMode.BALANCE_TLB, BondMode.BALANCE_ALB}:
+        return
+    for place, member in enumerate(seen.members):
+        for other in seen.members[:place]:
+            if other.link.mac == member.link.mac:
+                yield f"{other} and {member} both have the MAC {member.link.mac}"
+
+
+def _infiniband_mode(seen: Situation) -> Iterator[str]:
+    for member in _infiniband(seen):
+        if seen.mode is not BondMode.ACTIVE_BACKUP:
+            yield f"{member} is an IPoIB interface, the mode is {seen.mode}"
+
+
+def _infiniband_mac(seen: Situation) -> Iterator[str]:
+    if seen.mode in BACKUP and seen.fail_over_mac != "active":
+        for member in _infiniband(seen):
+            yield f"{member} is an IPoIB interface, fail_over_mac is {seen.fail_over_mac}"
+
+
+def _infiniband(seen: Situation) -> list[Member]:
+    return [member for member in seen.members if member.link.type == ARPHRD_INFINIBAND]
+
+
+def _mixed_types(seen: Situation) -> Iterator[str]:
+    types = {member.link.type for member in seen.members}
+    if len(types) > 1:
+        told = ", ".join(f"{member} type {member.link.type}" for member in seen.members)
+        yield f"the members are of different link types (ARPHRD): {told}"
+
+
+def _in_use(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.link.master:
+            yield f"{member} is already in a bond or bridge (master index {member.link.master})"
+        if member.link.uppers:
+            yield f"{member} carries {', '.join(member.link.uppers)}"
+
+
+def _mtu_too_large(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        limit, whose = member.link.max_mtu, f"{member} takes at most"
+        if member.pf and member.pf.mtu and (not limit or member.pf.mtu < limit):
+            limit, whose = member.pf.mtu, f"{member} is on {member.pf.name}, whose MTU is"
+        if seen.mtu and limit and seen.mtu > limit:
+            yield f"the bond's MTU would be {seen.mtu}, and {whose} {limit}"
+
+
+def _mtu_too_small(seen: Situation) -> Iterator[str]:
+    if seen.mtu and seen.mtu < MIN_MTU:
+        yield f"an MTU of {seen.mtu} is asked for, and the least is {MIN_MTU}"
+        return
+    for member in seen.members:
+        if seen.mtu and seen.mtu < member.link.min_mtu:
+            yield f"an MTU of {seen.mtu} is asked for, and {member} takes {member.link.min_mtu}"
+
+
+def _mtu_below_ipv6(seen: Situation) -> Iterator[str]:
+    if seen.ipv6 and seen.mtu and MIN_MTU <= seen.mtu < MIN_IPV6_MTU:
+        asked = f"the MTU would be {seen.mtu}, and {seen.ipv6} is asked for"
+        yield f"{asked}; IPv6 needs {MIN_IPV6_MTU}"
+
+
+def _too_few_links(seen: Situation) -> Iterator[str]:
+    if seen.most_members is not None and seen.most_members < seen.min_members:
+        yield f"`links` names {seen.most_members} and minMembers is {seen.min_members}"
+
+
+def _lacp_over_vf(seen: Situation) -> Iterator[str]:
+    if seen.mode is BondMode.LACP:
+        for member in seen.members:
+            if member.is_vf:
+                yield f"mode 802.3ad over {member}"
+
+
+def _follow_over_vf(seen: Situation) -> Iterator[str]:
+    if seen.mode in BACKUP and seen.fail_over_mac == "follow":
+        for member in seen.members:
+            if member.is_vf:
+                yield f"fail_over_mac follow over {member}"
+
+
+def _forced_link_state(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        state = member.settings.link_state if member.settings else None
+        if state == "enable" and seen.number("miimon"):
+            yield f"{member} has link state enable: it keeps its carrier when the PF loses its own"
+        if state == "disable" and not switching.is_relayed(member):
+            yield f"{member} has link state disable: it never has a carrier"
+
+
+def _no_visible_pf(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.is_vf and member.settings is None:
+            yield f"{member}: {_hidden(member.pf)}, so trust, spoofchk and its MAC cannot be read"
+
+
+def _hidden(pf: PhysicalFunction | None) -> str:
+    if pf is None:
+        return "no PF is seen"
+    return f"{pf.name} tells nothing of it" if pf.name else f"its PF {pf.device} has no netdev here"
+
+
+def _pf_without_carrier(seen: Situation) -> Iterator[str]:
+    for member in seen.members:
+        if member.pf and member.pf.name and not member.pf.has_carrier:
+            yield f"{member}: {member.pf.name} has no carrier"
+
+
+def _member_twice(seen: Situation) -> Iterator[str]:
+    for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
+        yield f"links ask for {name} {seen.wanted.count(name)} times"
+    for later, earlier in seen.left_nothing:
+        if seen.wanted[later] != seen.wanted[earlier]:
+            yield (
+                f"links.{later} asks for {seen.wanted[later]}, all of which links.{earlier}, "
+                f"{seen.wanted[earlier]}, takes before it"
+            )
+    names = [member.name for member in seen.members]  # which two different altnames may mean
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"links ask for {name!r} {names.count(name)} times, by different names"
+
+
+def _queue_twice(seen: Situation) -> Iterator[str]:
+    queues = [one.value for one in seen.wanted_settings if one.name == "queue_id" and one.value]
+    for queue in dict.fromkeys(queues):
+        if queues.count(queue) > 1:
+            yield f"queue_id {queue} is asked for {queues.count(queue)} members"
+
+
+def _listed_after(seen: Situation) -> Iterator[str]:
+    if seen.later and not seen.wanted:
+        yield f"the pod lists {', '.join(seen.later)} after the bond, which cannot take their VFs"
+
+
+def _few_mac_filters(seen: Situation) -> Iterator[str]:
+    is_macvlan = any("macvlan" in words for words in seen.upon)
+    for member in seen.members:
+        most = MAC_FILTERS.get(member.driver)
+        is_untrusted = member.settings is not None and member.settings.trust is False
+        # each has one MAC or group at least that the bond itself has not
+        if most and is_untrusted and (is_macvlan or len(seen.upon) > most // 3):
+            limit = f"{member} ({member.driver}, trust off) takes {most} MACs"
+            yield f"{limit}, and on it stand {', '.join(seen.upon)}"
+
+
+CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (
+    (rules.OPTION_NOT_IN_MODE, _not_in_mode),
+    (rules.TWO_MONITORS, _two_monitors),
+    (rules.PROBES_WITHOUT_TARGET, _no_targets),
+    (rules.VALIDATE_WITHOUT_PROBES, _validate_without_probes),
+    (rules.DELAY_NO_MULTIPLE, _uneven_delay),
+    (rules.MAC_WITH_ACTIVE, _mac_with_active),
+    (rules.MTU_TOO_SMALL, _mtu_too_small),
+    (rules.ADDRESS_NEEDS_LARGER_MTU, _mtu_below_ipv6),
+    (rules.TOO_FEW_LINKS, _too_few_links),
+    (rules.MEMBER_TWICE, _member_twice),
+    (rules.QUEUE_ID_TWICE, _queue_twice),
+    (rules.VF_MAC_HELD_BY_PF, _held_mac),
+    (rules.DUPLICATE_MAC, _duplicate_macs),
+    (rules.IPOIB_MODE, _infiniband_mode),
+    (rules.IPOIB_MAC, _infiniband_mac),
+    (rules.MIXED_LINK_TYPES, _mixed_types),
+    (rules.MEMBER_IN_USE, _in_use),
+    (rules.MEMBER_CARRIES_ADDRESSES, carrying.refused_addresses),
+    (rules.MTU_ABOVE_DEVICE, _mtu_too_large),
+    (rules.REDUNDANCY_REQUIRED, redundancy.required_and_lacking),
+    (rules.OPTION_WITHOUT_EFFECT, _without_effect),
+    (rules.TARGETS_WITHOUT_PROBES, _no_probes),
+    (rules.NO_LINK_MONITORING, _unmonitored),
+    (rules.VF_MAC_UNCLEAR, _unclear_mac),
+    (rules.VF_MAC_SPOOFED, _spoofed_mac),
+    (rules.LACP_OVER_VF, _lacp_over_vf),
+    (rules.FOLLOW_OVER_VF, _follow_over_vf),
+    (rules.VF_LINK_STATE_FORCED, _forced_link_state),
+    (rules.PF_NOT_VISIBLE, _no_visible_pf),
+    (rules.NODE_ROUTE_ON_MEMBER, carrying.node_route),
+    (rules.NO_REDUNDANCY, redundancy.preferred_and_lacking),
+    (rules.REDUNDANCY_UNPROVED, redundancy.required_and_unproved),
+    (rules.SWITCH_LAG_NEEDED, switching.needed_lag),
+    (rules.SWITCH_LAG_UNWANTED, switching.unwanted_lag),
+    (rules.ONE_MAC_TWICE, switching.one_mac_twice),
+    (rules.VF_DISABLED_BY_RELAY, switching.disabled_by_relay),
+    (rules.FEW_MAC_FILTERS, _few_mac_filters),
+    (rules.PF_IN_HOST_LAG, switching.host_lag),
+    (rules.MEMBERS_DIFFER_VLAN, views.differing_vlan),
+    (rules.MEMBERS_DIFFER_TRUST, views.differing_trust),
+    (rules.MEMBERS_DIFFER_MTU, views.differing_mtu),
+    (rules.PF_WITHOUT_CARRIER, _pf_without_carrier),
+    (rules.MEMBER_ADDRESS_TAKEN_OFF, carrying.flushed_addresses),
+    (rules.HOST_LINKS_ASKED_FOR, carrying.host_asked),
+    (rules.BOND_BEFORE_MEMBERS, _listed_after),
+)
+"""In the order in which findings are told."""
