@@ -30,8 +30,8 @@ def _serve() -> int:
     from sriovbond.host import Host  # noqa: PLC0415
 
     host = Host()
-    given = _read(MAX_JSON_BYTES + 1)
-    return _hand_over(dispatch.answer(os.environ, given, host, cluster.asks(host)))
+    stdin = _read(MAX_JSON_BYTES + 1)
+    return _hand_over(dispatch.answer(os.environ, stdin, host, cluster.asks(host)))
 
 
 def _read(most: int) -> bytes:
@@ -44,12 +44,12 @@ def _read(most: int) -> bytes:
 
 def _hand_over(answer: "Answer") -> int:
     """Write the answer, and return its status; an error where nobody took what there was to say."""
-    left = answer.stdout.encode()
-    if left and not sys.stdout:
+    rest = answer.stdout.encode()
+    if rest and not sys.stdout:
         return _unheard("stdout is closed")
     try:
-        while left:  # not through sys.stdout, which would try once more when the process ends
-            left = left[os.write(sys.stdout.fileno(), left) :]
+        while rest:  # not through sys.stdout, which would try once more when the process ends
+            rest = rest[os.write(sys.stdout.fileno(), rest) :]
     except OSError as error:
         return _unheard(error.strerror or "it cannot be written")
     return answer.status

@@ -17,26 +17,26 @@ def put(host: Host, container_id: str, ifname: str, error: DamagedRecordError) -
     """Keep an attachment's record out of the way, and return where it is now. Raises OSError."""
     ending = NEWER if isinstance(error, NewerRecordError) else DAMAGED
     path = host.records / f"{records.key(container_id, ifname)}.json"
-    kept = path.with_suffix(ending)
-    path.rename(kept)
-    return kept
+    aside_path = path.with_suffix(ending)
+    path.rename(aside_path)
+    return aside_path
 
 
 def files(host: Host) -> list[Path]:
     """Return the records that were set aside. Raises MachineError where they cannot be listed."""
-    standing = records.listed(host)
-    return [path for path in standing if "@" in path.name and path.suffix in (DAMAGED, NEWER)]
+    paths = records.listed(host)
+    return [path for path in paths if "@" in path.name and path.suffix in (DAMAGED, NEWER)]
 
 
-def take_back(host: Host, kept: Path) -> bool:
+def take_back(host: Host, path: Path) -> bool:
     """Have a record that was set aside be one again if it can be read by now, and tell whether.
 
     Raises UnreadableRecordError, DamagedRecordError where it cannot, TryLaterError while a call has
     the attachment, OSError.
     """
-    container_id, _, ifname = kept.stem.partition("@")
+    container_id, _, ifname = path.stem.partition("@")
     with records.locked(replace(host, lock_timeout_s=0), container_id, ifname):
-        if records.read_file(str(kept)) is None or records.exists(host, kept.stem):
+        if records.read_file(str(path)) is None or records.exists(host, path.stem):
             return False
-        kept.rename(kept.with_suffix(".json"))
+        path.rename(path.with_suffix(".json"))
     return True

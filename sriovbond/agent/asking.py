@@ -37,13 +37,13 @@ def ask_alive(settings: Settings) -> tuple[str, int]:
     if address is None:
         return ask_status(settings)[0], 0
     try:
-        with _connected(address, settings.read_timeout_s) as connection:
+        with _connecting(address, settings.read_timeout_s) as connection:
             connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
             answer = _answer(connection)
     except OSError as error:
         raise MachineError(f"no agent answers at {str(address)!r}: {error}") from error
-    head, _, said = answer.partition(b"\r\n\r\n")
-    return said.decode(errors="replace"), int(b" 200 " not in head)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body.decode(errors="replace"), int(b" 200 " not in head)
 
 
 def _answer(connection: socket.socket) -> bytes:
@@ -56,7 +56,7 @@ def _answer(connection: socket.socket) -> bytes:
     return answer
 
 
-def _connected(address: Address, timeout_s: float) -> socket.socket:
+def _connecting(address: Address, timeout_s: float) -> socket.socket:
     if address.host:
         return socket.create_connection((address.host, address.port), timeout_s)
     connection = socket.socket(socket.AF_UNIX)

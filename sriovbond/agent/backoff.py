@@ -38,11 +38,11 @@ class Backoff:
         with self._changed:
             for key in self._failures.keys() - set(waiting):
                 del self._failures[key]
-            put_off = {key for key, one in self._failures.items() if one.until > now}
+            put_off = {key for key, failure in self._failures.items() if failure.until > now}
         return [key for key in waiting if key not in put_off]
 
     def pause_s(self) -> float | None:
         """Return when the next may be tried; None where none is put off."""
         with self._changed:
-            first = min((one.until for one in self._failures.values()), default=None)
+            first = min((failure.until for failure in self._failures.values()), default=None)
         return None if first is None else max(0.0, first - self._clock())

@@ -12,10 +12,10 @@ def make_own(path: Path, owner: int) -> None:
     """Make the folder where it is not there. Raises MachineError for one that others can write."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
+        status = path.lstat()
     except OSError as error:
         raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o022:
         raise MachineError(
             f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
             "write; look who made it"
@@ -25,10 +25,10 @@ def make_own(path: Path, owner: int) -> None:
 def identity(path: Path) -> tuple[int, int] | None:
     """Return which folder stands there, None where none does."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 class Mounted:
@@ -38,7 +38,7 @@ class Mounted:
     """
 
     def __init__(self, root: Path, *folders: Path) -> None:
-        pairs = {one: root / one.relative_to("/") for one in folders if root != Path("/")}
+        pairs = {folder: root / folder.relative_to("/") for folder in folders if root != Path("/")}
         self._pairs: Final = {
             own: there for own, there in pairs.items() if identity(own) == identity(there)
         }

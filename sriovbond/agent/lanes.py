@@ -81,7 +81,7 @@ class Lanes:
             self._held[network] -= 1
             if not self._held[network]:
                 del self._held[network]
-            called = list(self._called())
+            called = list(self._call_next())
         for waiting in called:
             self._give(waiting.go_on)
 
@@ -99,45 +99,49 @@ class Lanes:
         """Have those answered that have waited for as long as they would."""
         now = self._clock()
         with self._changed:
-            late = [one for line in self._lines.values() for one in line if one.until <= now]
+            late = [
+                waiting for line in self._lines.values() for waiting in line if waiting.until <= now
+            ]
             for network, line in list(self._lines.items()):
-                self._keep(network, deque(one for one in line if one.until > now))
+                self._keep(network, deque(waiting for waiting in line if waiting.until > now))
         for waiting in late:
             self._give(waiting.give_up)
 
     def close(self) -> None:
         """Hang up on all that stand in line."""
         with self._changed:
-            left = [one for line in self._lines.values() for one in line]
+            remaining = [waiting for line in self._lines.values() for waiting in line]
             self._lines.clear()
-        for waiting in left:
+        for waiting in remaining:
             waiting.hang_up()
 
     def pause_s(self) -> float | None:
         """Return when the next will have waited long enough; None where nobody waits."""
         with self._changed:
-            first = min((one.until for line in self._lines.values() for one in line), default=None)
+            first = min(
+                (waiting.until for line in self._lines.values() for waiting in line), default=None
+            )
         return None if first is None else max(0.0, first - self._clock())
 
     def _is_free(self, network: str) -> bool:
         own = self._held.get(network, 0)
-        left = self._total - (sum(self._held.values()) - own)
-        return own < left and own < max(1, left // 2)
+        free = self._total - (sum(self._held.values()) - own)
+        return own < free and own < max(1, free // 2)
 
     def _has_room(self, network: str, waiting: Waiting) -> bool:
         if network not in self._lines:
             return True
-        taken = {name: sum(one.places for one in line) for name, line in self._lines.items()}
-        is_crowded = sum(taken.values()) >= 4 * self._most
-        return not is_crowded and taken[network] + waiting.places <= self._most
+        places = {name: sum(entry.places for entry in line) for name, line in self._lines.items()}
+        is_crowded = sum(places.values()) >= 4 * self._most
+        return not is_crowded and places[network] + waiting.places <= self._most
 
     def _take(self, network: str) -> None:
         self._held[network] = self._held.get(network, 0) + 1
 
-    def _called(self) -> Iterator[Waiting]:
+    def _call_next(self) -> Iterator[Waiting]:
         """Yield who has a lane now: a network that has fewer comes first, of equal ones in turn."""
         while free := [network for network in self._lines if self._is_free(network)]:
-            network = min(free, key=lambda one: self._held.get(one, 0))
+            network = min(free, key=lambda name: self._held.get(name, 0))
             self._take(network)
             line = self._lines.pop(network)  # to be the last of them
             yield line.popleft()

@@ -78,8 +78,8 @@ class Leases:
 
     def has_room(self, network: str) -> bool:
         """Tell whether one more of the network is kept."""
-        known = self._networks.get(network)
-        return known is None or len(known.keys) < self._room
+        leases = self._networks.get(network)
+        return leases is None or len(leases.keys) < self._room
 
     def _takes(self, record: Record) -> bool:
         return record.key in self._kept or self.has_room(record.network)
@@ -87,19 +87,19 @@ class Leases:
     def counts(self) -> Mapping[str, int]:
         """Return how many there are, by network."""
         with self._changed:
-            return {name: len(one.keys) for name, one in self._networks.items()}
+            return {name: len(leases.keys) for name, leases in self._networks.items()}
 
     def keep(self, record: Record, why: str) -> None:
         """Take a record; `why` IPAM has just not taken its addresses back, empty if not asked."""
         with self._changed:
             if self._is_stopping or not record.ipam:
                 return
-            known = self._kept.get(record.key)
-            if known and known.network != record.network:
-                self._leave_line(known)
-                known = None
+            earlier = self._kept.get(record.key)
+            if earlier and earlier.network != record.network:
+                self._leave_line(earlier)
+                earlier = None
             network = self._networks.setdefault(record.network, _Network())
-            if known is None:
+            if earlier is None:
                 network.keys.append(record.key)
             self._kept[record.key] = record
             if why and network.until <= time.monotonic():
@@ -122,23 +122,25 @@ class Leases:
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
         """
 
-        def concerned() -> list[Record]:
-            return [one for one in self._kept.values() if _concerns(one, network, pod, key)]
+        def list_concerned() -> list[Record]:
+            return [
+                record for record in self._kept.values() if _concerns(record, network, pod, key)
+            ]
 
         def is_free() -> bool:
-            return self._given_back.isdisjoint(one.key for one in concerned())
+            return self._given_back.isdisjoint(record.key for record in list_concerned())
 
         with self._changed:
             if not self._changed.wait_for(is_free, _SETTLED_S):
                 return "IPAM is being asked to take them back"
-            keys = [one.key for one in concerned()]
+            keys = [record.key for record in list_concerned()]
             self._given_back.update(keys)
-        return self._given_back_in_turn(keys)
+        return self._give_back_in_turn(keys)
 
-    def _given_back_in_turn(self, keys: list[str]) -> str:
+    def _give_back_in_turn(self, keys: list[str]) -> str:
         """Have IPAM take back what is marked so; where it does not, leave the rest and say why."""
         while keys:
-            fault = self._given_back_now(keys.pop(0))
+            fault = self._give_back_now(keys.pop(0))
             if fault:
                 with self._changed:
                     self._given_back.difference_update(keys)
@@ -169,8 +171,10 @@ class Leases:
         """Wait for a network that may be asked, and have it; None at the end."""
         with self._changed:
             while not self._is_stopping:
-                idle = {name: one for name, one in self._networks.items() if not one.is_busy}
-                name = min(idle, key=lambda one: idle[one].until, default=None)
+                idle = {
+                    name: network for name, network in self._networks.items() if not network.is_busy
+                }
+                name = min(idle, key=lambda candidate: idle[candidate].until, default=None)
                 pause_s = idle[name].until - time.monotonic() if name is not None else None
                 if name is not None and pause_s is not None and pause_s <= 0:
                     idle[name].is_busy = True
@@ -182,7 +186,7 @@ class Leases:
         """Have IPAM take the first of a network back."""
         with self._lanes.entered(name) as is_entered:
             key = self._first(name) if is_entered else ""
-            fault = self._given_back_now(key) if key else ""
+            fault = self._give_back_now(key) if key else ""
         with self._changed:
             network = self._networks.get(name, _Network())
             network.is_busy = False
@@ -199,11 +203,11 @@ class Leases:
         """Mark the first of a network that nobody else has, and return it."""
         with self._changed:
             keys = self._networks.get(name, _Network()).keys
-            key = next((one for one in keys if one not in self._given_back), "")
+            key = next((candidate for candidate in keys if candidate not in self._given_back), "")
             self._given_back.update({key} - {""})
             return key
 
-    def _given_back_now(self, key: str) -> str:
+    def _give_back_now(self, key: str) -> str:
         """Have IPAM take one back that is marked so; return why it does not."""
         record = self._kept.get(key)
         try:
@@ -221,20 +225,20 @@ class Leases:
         return ""
 
     def _give_back(self, key: str, record: Record) -> None:
-        standing = records.read_by_key(self._host, key)
-        if standing is None or standing.plan or not standing.ipam:
+        current = records.read_by_key(self._host, key)
+        if current is None or current.plan or not current.ipam:
             self._forget(key)
             return
         with log.logged_to(None, self._host.logs, **record.subject.fields):
             try:
-                release.release_ipam(self._host, standing.ipam)
+                release.release_ipam(self._host, current.ipam)
             except SriovbondError as error:
-                if not self._is_given_up(standing):
+                if not self._is_given_up(current):
                     raise
                 log.event(logging.ERROR, f"given up, it may never have been: {error.message}")
         with records.locked(self._host, record.container_id, record.ifname):
-            if records.read_by_key(self._host, key) == standing:
-                records.remove(self._host, standing)
+            if records.read_by_key(self._host, key) == current:
+                records.remove(self._host, current)
         if key in self._told:
             self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has taken its addresses back")
         self._forget(key)

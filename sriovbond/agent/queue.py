@@ -54,13 +54,13 @@ class Queue:
 
         None of them where it cannot be read now: it is looked at again and again.
         """
-        found = []
+        dated = []
         with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 with suppress(OSError):
                     if "@" in entry.name and not entry.name.startswith("."):
-                        found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
-        return [name for _, name in sorted(found)]
+                        dated.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
+        return [name for _, name in sorted(dated)]
 
     def has(self, key: str) -> bool:
         """Tell whether a DEL of the attachment waits."""
@@ -134,25 +134,27 @@ def _read(path: Path) -> Request:
         request = wire.decode_frame(content)
     except FrameError as error:
         raise DamagedError(str(error)) from error
-    given = request.environment
-    if given.get("CNI_COMMAND") != Command.DEL or key_of(given) != path.name:
+    environment = request.environment
+    if environment.get("CNI_COMMAND") != Command.DEL or key_of(environment) != path.name:
         raise DamagedError("it is no DEL of the attachment that it is named after")
     try:
-        check_variables(Command.DEL, given)
+        check_variables(Command.DEL, environment)
     except CniError as error:
         raise DamagedError(error.msg) from error
     return request
 
 
-def without_unproven_netns(given: Mapping[str, str], host: Host) -> Mapping[str, str]:
+def without_unproven_netns(environment: Mapping[str, str], host: Host) -> Mapping[str, str]:
     """Return the variables, without CNI_NETNS where no record can prove which namespace it was.
 
     By now the path may be another pod's, with a bond of its own.
     """
     with suppress(MachineError):
-        if records.read(host, given.get("CNI_CONTAINERID", ""), given.get("CNI_IFNAME", "")):
-            return given
-    return {name: text for name, text in given.items() if name != "CNI_NETNS"}
+        if records.read(
+            host, environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
+        ):
+            return environment
+    return {name: text for name, text in environment.items() if name != "CNI_NETNS"}
 
 
 def key_of(environment: Mapping[str, str]) -> str:

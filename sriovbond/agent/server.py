@@ -66,16 +66,16 @@ def serve(
     are taken, and whose the folders must be; `sinks` are told what happens to bonds, beside the
     log and the metrics, and `events_lost` counts what they had to drop.
     """
-    with log.logged_to(None, settings.host.logs), ExitStack() as held:
+    with log.logged_to(None, settings.host.logs), ExitStack() as stack:
         writer = LogWriter(sys.stderr.fileno())
-        held.enter_context(log.written_by(writer))
-        held.enter_context(_alone(settings.run, owner))
+        stack.enter_context(log.written_by(writer))
+        stack.enter_context(_alone(settings.run, owner))
         agent = _Agent(settings, owner, sinks, events_lost, lambda: writer.lost)
         agent.queue.make()
-        listening = held.enter_context(_listening(settings.socket, owner, settings.waiting))
-        has_ended = agent.run(listening, held)
-        told = "the agent has stopped" if has_ended else "stopping while some requests still run"
-        log.event(logging.INFO if has_ended else logging.ERROR, told)
+        listening = stack.enter_context(_listening(settings.socket, owner, settings.waiting))
+        has_ended = agent.run(listening, stack)
+        text = "the agent has stopped" if has_ended else "stopping while some requests still run"
+        log.event(logging.INFO if has_ended else logging.ERROR, text)
         return has_ended
 
 
@@ -136,17 +136,17 @@ class _Agent:
             self._wake,
         )
 
-    def run(self, listening: socket.socket, held: ExitStack) -> bool:
+    def run(self, listening: socket.socket, stack: ExitStack) -> bool:
         """Serve until a signal comes; then finish what runs, and tell whether it ended in time."""
-        waiting = held.enter_context(selectors.DefaultSelector())
-        probes = self._probes(held)
+        waiting = stack.enter_context(selectors.DefaultSelector())
+        probes = self._probes(stack)
         mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
         news = _News(self.queue, waiting)
-        held.callback(news.close)
-        held.enter_context(_signals(self._told))
+        stack.callback(news.close)
+        stack.enter_context(_signals(self._told))
         _warm_up()
         waiting.register(self._heard, selectors.EVENT_READ)
-        self._show_pages(held)
+        self._show_pages(stack)
         if self.settings.watch:
             beat = partial(self.pulse.beat, _WATCH)
             hands = Hands(
@@ -158,9 +158,9 @@ class _Agent:
                 keeper=self.leases.keeper("", asks_first=False),
             )
             self.watch.start(hands)
-            held.callback(self.watch.stop)
+            stack.callback(self.watch.stop)
         self.leases.start()
-        held.callback(self.leases.stop)
+        stack.callback(self.leases.stop)
         self.replay_some()
         for _ in range(self.settings.workers):
             take = partial(copy_context().run, self._take_requests, listening)
@@ -193,23 +193,23 @@ class _Agent:
             raise MachineError(f"cannot serve on: {self._stale}; start this container anew")
         return has_ended
 
-    def _probes(self, held: ExitStack) -> Probes | None:
+    def _probes(self, stack: ExitStack) -> Probes | None:
         """Answer kubelet from the start, where that is wanted."""
         address = self.settings.probes_address
         if address is None:
             return None
         pages = {ALIVE: lambda: verdict(self.pulse.fault()), READY: self.ready.page}
         probes = Probes(address, pages, self.owner)
-        held.callback(probes.close)
+        stack.callback(probes.close)
         probes.listen()
         return probes
 
     def _remarks(self) -> str:
         counts = self.leases.counts().items()
-        kept = (f"{count} of network {network!r}\n" for network, count in counts)
-        return "".join(f"addresses that IPAM has not taken back: {one}" for one in kept)
+        lines = (f"{count} of network {network!r}\n" for network, count in counts)
+        return "".join(f"addresses that IPAM has not taken back: {line}" for line in lines)
 
-    def _show_pages(self, held: ExitStack) -> None:
+    def _show_pages(self, stack: ExitStack) -> None:
         """Tell metrics and probes to who asks for them, where that is wanted."""
         address = self.settings.metrics_address
         if address:
@@ -220,7 +220,7 @@ class _Agent:
             }
             served = serve_pages(address, pages, self.owner)
             if served:
-                held.callback(served.close)
+                stack.callback(served.close)
 
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
         if self.is_stopping:
@@ -250,7 +250,7 @@ class _Agent:
         for key in batch:
             work = partial(self.turns.after_others, key, partial(self._replay, key))
             if not self.turns.take(work):
-                self._ended(key)
+                self._finish_replay(key)
 
     def _replay(self, key: str) -> None:
         try:
@@ -261,9 +261,9 @@ class _Agent:
             if fault:
                 log.event(logging.ERROR, f"a queued DEL must wait: {fault}", queued=key)
         finally:
-            self._ended(key)
+            self._finish_replay(key)
 
-    def _ended(self, key: str) -> None:
+    def _finish_replay(self, key: str) -> None:
         if self.queue.has(key):  # this one, or another that came meanwhile
             self._backoff.failed(key)
         self._replaying.discard(key)
@@ -283,7 +283,7 @@ class _Agent:
         # the last worker of these replays will wake us
         replays_s = None if self._replaying else self._backoff.pause_s()
         pauses = (_BEAT_S, self._watchdog_s, replays_s, self.lanes.pause_s())
-        return min(one for one in pauses if one is not None)
+        return min(pause_s for pause_s in pauses if pause_s is not None)
 
 
 class _News:
@@ -356,9 +356,9 @@ def _close(listening: socket.socket, path: Path) -> None:
 
 
 @contextmanager
-def _signals(told: socket.socket) -> Iterator[None]:
+def _signals(wake_socket: socket.socket) -> Iterator[None]:
     """Have SIGTERM and SIGINT written into a socket."""
-    signal.set_wakeup_fd(told.fileno())
+    signal.set_wakeup_fd(wake_socket.fileno())
     before = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
     try:
         yield

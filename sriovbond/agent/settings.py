@@ -37,16 +37,16 @@ _WANTED: Final = {
 """Words for what pydantic finds."""
 
 
-def _seconds(given: object) -> float:
+def _seconds(setting: object) -> float:
     with suppress(ValueError):
-        seconds = float(str(given))
+        seconds = float(str(setting))
         if 0 < seconds <= _MOST_S:
             return seconds
     raise ValueError(f"a number above 0, and at most {_MOST_S}, is wanted")
 
 
-def _absolute_if_any(given: object) -> object:
-    return None if given == "" else absolute(given)
+def _absolute_if_any(setting: object) -> object:
+    return None if setting == "" else absolute(setting)
 
 
 def _listenable(text: str) -> str:
@@ -203,15 +203,16 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         return Settings.model_validate({**_read(file), **variables})
     except ValidationError as error:
         faults = "; ".join(
-            _fault_words(one, variables, file or FILE) for one in error.errors(include_url=False)
+            _fault_words(fault, variables, file or FILE)
+            for fault in error.errors(include_url=False)
         )
         raise ConfigError(f"cannot use the agent's settings: {faults}") from error
 
 
 def _is_of_service(name: str, environ: Mapping[str, str]) -> bool:
     """Claim that kubelet has set the variable for a Service, whose address is then there too."""
-    found = _OF_SERVICE.fullmatch(name)
-    return found is not None and f"{found[1]}{_SERVICE}" in environ
+    match = _OF_SERVICE.fullmatch(name)
+    return match is not None and f"{match[1]}{_SERVICE}" in environ
 
 
 def _fault_words(fault: "ErrorDetails", variables: Collection[str], file: Path) -> str:
@@ -221,8 +222,10 @@ def _fault_words(fault: "ErrorDetails", variables: Collection[str], file: Path) 
     where = f"{PREFIX}{name.upper()}" if is_variable else f"{name} in {file}"
     if fault["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        meant = [f"{PREFIX}{one.upper()}" if is_variable else one for one in close]
-        return f"{where}: no such setting{''.join(f'; did you mean {one}?' for one in meant)}"
+        meant = [f"{PREFIX}{field.upper()}" if is_variable else field for field in close]
+        return (
+            f"{where}: no such setting{''.join(f'; did you mean {setting}?' for setting in meant)}"
+        )
     return f"{where}: {in_words(fault, _WANTED.get(fault['type'], ''))}"
 
 

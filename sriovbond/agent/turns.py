@@ -61,8 +61,8 @@ class Turns:
         self._room = spare + waiting
         self._taken = self._open = 0
         threads = [("spare", self._given)] * spare + [("resuming", self._resumed)] * resuming
-        for name, given in threads:  # all at once, so that their number tells of no leak
-            threading.Thread(target=_work, args=(given,), name=name, daemon=True).start()
+        for name, queue in threads:  # all at once, so that their number tells of no leak
+            threading.Thread(target=_work, args=(queue,), name=name, daemon=True).start()
 
     def do(self, work: Work) -> None:
         """Do `work` now, in this thread; a fault of it is told."""
@@ -83,7 +83,7 @@ class Turns:
             if self._taken >= self._room:
                 return False
             self._taken += 1
-        self._given.put(partial(copy_context().run, self._spared, work))
+        self._given.put(partial(copy_context().run, self._run_spare, work))
         return True
 
     def resume(self, work: Work) -> None:
@@ -123,7 +123,7 @@ class Turns:
     def _in_lines(self) -> int:
         return sum(len(line) - 1 for line in self._lines.values())
 
-    def _spared(self, work: Work) -> None:
+    def _run_spare(self, work: Work) -> None:
         try:
             self.do(work)
         finally:
@@ -133,12 +133,12 @@ class Turns:
 
     def _went_on(self, work: Work) -> None:
         try:
-            self._spared(work)
+            self._run_spare(work)
         finally:
             with self._changed:
                 self._room -= 1
 
 
-def _work(given: SimpleQueue[Work]) -> None:
+def _work(queue: SimpleQueue[Work]) -> None:
     while True:
-        given.get()()
+        queue.get()()

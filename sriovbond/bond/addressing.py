@@ -14,7 +14,7 @@ _NOT_IN_FILE_NAMES = frozenset("/\\\0")
 _OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # the later words of a runtime for `ips`
 
 
-def asked_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> dict[str, object]:
+def find_requested_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> dict[str, object]:
     """Return the MAC of this attachment, by its key: the capability's goes before that of CNI_ARGS.
 
     Without either it is empty: then the configuration's own holds.
@@ -48,19 +48,21 @@ def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
         yield rules.IPAM_WITHOUT_TYPE.finding(f"ipam has {rest} and no type")
 
 
-def asked_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:
+def find_requested_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:
     """Return an IPv6 address or range that the bond would get one of, "" where none is told.
 
     As static has it, what the runtime asks for replaces the addresses of the configuration.
     """
     if not isinstance(raw.get("ipam"), Mapping) or not raw["ipam"].get("type"):
         return ""
-    asked = [text for place in _OVERRIDES for text in _texts(_at(raw, *place), "ips")]
+    requested = [text for place in _OVERRIDES for text in _texts(_at(raw, *place), "ips")]
     own = [
-        text for one in _entries(raw["ipam"].get("addresses")) for text in _texts(one, "address")
+        text
+        for entry in _entries(raw["ipam"].get("addresses"))
+        for text in _texts(entry, "address")
     ]
-    told = chain(asked or own, cni_args.get("IP", "").split(","), _ranges(raw["ipam"]))
-    return next((text for text in islice(told, _MOST_READ) if _is_ipv6(text)), "")
+    texts = chain(requested or own, cni_args.get("IP", "").split(","), _ranges(raw["ipam"]))
+    return next((text for text in islice(texts, _MOST_READ) if _is_ipv6(text)), "")
 
 
 def _ranges(ipam: Mapping[str, Any]) -> Iterator[str]:
@@ -75,8 +77,10 @@ def _ranges(ipam: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _texts(value: object, key: str) -> list[str]:
-    told = value.get(key) if isinstance(value, Mapping) else None
-    return [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, str)]
+    texts = value.get(key) if isinstance(value, Mapping) else None
+    return [
+        text for text in (texts if isinstance(texts, list) else [texts]) if isinstance(text, str)
+    ]
 
 
 def _entries(value: object) -> list[Mapping[str, Any]]:

@@ -6,12 +6,12 @@ from sriovbond.bond.links import Place
 from sriovbond.bond.situation import Situation
 
 
-def refused_addresses(seen: Situation) -> Iterator[str]:
+def find_refused_addresses(seen: Situation) -> Iterator[str]:
     """Yield members with addresses or routes, where that is refused."""
     if seen.member_addresses != "refuse":
         return
     for member in seen.members:
-        carried = [one.text for one in (*member.link.addresses, *member.link.routes)]
+        carried = [entry.text for entry in (*member.link.addresses, *member.link.routes)]
         if carried:
             yield f"{member} carries {', '.join(carried)}"
 
@@ -23,12 +23,12 @@ def node_route(seen: Situation) -> Iterator[str]:
             yield f"{member} carries a default route of the node"
 
 
-def flushed_addresses(seen: Situation) -> Iterator[str]:
+def find_flushed_addresses(seen: Situation) -> Iterator[str]:
     """Yield members that lose an address and that nobody has named: who names one means it."""
     if seen.wanted or seen.member_addresses != "flush":
         return
     for member in seen.members:
-        own = [one.text for one in member.link.addresses if one.is_assigned]
+        own = [address.text for address in member.link.addresses if address.is_assigned]
         if own:
             yield f"{member} has {', '.join(own)}, which the bond takes off"
 

@@ -59,9 +59,9 @@ def _no_probes(seen: Situation) -> Iterator[str]:
 
 
 def _validate_without_probes(seen: Situation) -> Iterator[str]:
-    asked = seen.value("arp_validate", "none")
-    if asked != "none" and not seen.number("arp_interval"):
-        yield f"arp_validate {asked} without arp_interval"
+    validate = seen.value("arp_validate", "none")
+    if validate != "none" and not seen.number("arp_interval"):
+        yield f"arp_validate {validate} without arp_interval"
 
 
 def _uneven_delay(seen: Situation) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _mac_with_active(seen: Situation) -> Iterator[str]:
         yield f"the MAC {seen.mac} is asked for, and fail_over_mac active changes it at a failover"
 
 
-def _held_mac(seen: Situation) -> Iterator[str]:
+def _check_held_mac(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         is_refused = member.holds_own_mac and member.driver in HOLDING
         if is_refused and _foreign_mac(seen, member):
@@ -107,8 +107,8 @@ def _foreign_mac(seen: Situation, member: Member) -> str | None:
     if seen.mode not in BACKUP or seen.fail_over_mac != "follow":
         return None
     # at a failover the member that was active takes the MAC of the one that now is
-    others = (other.link.mac for other in seen.members)
-    return next((mac for mac in others if mac != shared), None)
+    macs = (other.link.mac for other in seen.members)
+    return next((mac for mac in macs if mac != shared), None)
 
 
 def _wish(seen: Situation, member: Member) -> str:
@@ -119,9 +119,9 @@ def _wish(seen: Situation, member: Member) -> str:
 
 def _spoofed_mac(seen: Situation) -> Iterator[str]:
     for member in seen.members:
-        found = member.settings
+        settings = member.settings
         clear = not member.holds_own_mac and not member.may_hold_own_mac
-        checked = found and found.spoofchk and not found.trust
+        checked = settings and settings.spoofchk and not settings.trust
         if checked and clear and _foreign_mac(seen, member):
             yield f"{_wish(seen, member)}, and is not trusted: {member.view_of_pf()}"
 
@@ -154,8 +154,8 @@ def _infiniband(seen: Situation) -> list[Member]:
 def _mixed_types(seen: Situation) -> Iterator[str]:
     types = {member.link.type for member in seen.members}
     if len(types) > 1:
-        told = ", ".join(f"{member} type {member.link.type}" for member in seen.members)
-        yield f"the members are of different link types (ARPHRD): {told}"
+        per_member = ", ".join(f"{member} type {member.link.type}" for member in seen.members)
+        yield f"the members are of different link types (ARPHRD): {per_member}"
 
 
 def _in_use(seen: Situation) -> Iterator[str]:
@@ -186,8 +186,8 @@ def _mtu_too_small(seen: Situation) -> Iterator[str]:
 
 def _mtu_below_ipv6(seen: Situation) -> Iterator[str]:
     if seen.ipv6 and seen.mtu and MIN_MTU <= seen.mtu < MIN_IPV6_MTU:
-        asked = f"the MTU would be {seen.mtu}, and {seen.ipv6} is asked for"
-        yield f"{asked}; IPv6 needs {MIN_IPV6_MTU}"
+        mtu_words = f"the MTU would be {seen.mtu}, and {seen.ipv6} is asked for"
+        yield f"{mtu_words}; IPv6 needs {MIN_IPV6_MTU}"
 
 
 def _too_few_links(seen: Situation) -> Iterator[str]:
@@ -251,13 +251,17 @@ def _member_twice(seen: Situation) -> Iterator[str]:
 
 
 def _queue_twice(seen: Situation) -> Iterator[str]:
-    queues = [one.value for one in seen.wanted_settings if one.name == "queue_id" and one.value]
+    queues = [
+        setting.value
+        for setting in seen.wanted_settings
+        if setting.name == "queue_id" and setting.value
+    ]
     for queue in dict.fromkeys(queues):
         if queues.count(queue) > 1:
             yield f"queue_id {queue} is asked for {queues.count(queue)} members"
 
 
-def _listed_after(seen: Situation) -> Iterator[str]:
+def _check_listed_after(seen: Situation) -> Iterator[str]:
     if seen.later and not seen.wanted:
         yield f"the pod lists {', '.join(seen.later)} after the bond, which cannot take their VFs"
 
@@ -285,13 +289,13 @@ CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (
     (rules.TOO_FEW_LINKS, _too_few_links),
     (rules.MEMBER_TWICE, _member_twice),
     (rules.QUEUE_ID_TWICE, _queue_twice),
-    (rules.VF_MAC_HELD_BY_PF, _held_mac),
+    (rules.VF_MAC_HELD_BY_PF, _check_held_mac),
     (rules.DUPLICATE_MAC, _duplicate_macs),
     (rules.IPOIB_MODE, _infiniband_mode),
     (rules.IPOIB_MAC, _infiniband_mac),
     (rules.MIXED_LINK_TYPES, _mixed_types),
     (rules.MEMBER_IN_USE, _in_use),
-    (rules.MEMBER_CARRIES_ADDRESSES, carrying.refused_addresses),
+    (rules.MEMBER_CARRIES_ADDRESSES, carrying.find_refused_addresses),
     (rules.MTU_ABOVE_DEVICE, _mtu_too_large),
     (rules.REDUNDANCY_REQUIRED, redundancy.required_and_lacking),
     (rules.OPTION_WITHOUT_EFFECT, _without_effect),
@@ -316,8 +320,8 @@ CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (
     (rules.MEMBERS_DIFFER_TRUST, views.differing_trust),
     (rules.MEMBERS_DIFFER_MTU, views.differing_mtu),
     (rules.PF_WITHOUT_CARRIER, _pf_without_carrier),
-    (rules.MEMBER_ADDRESS_TAKEN_OFF, carrying.flushed_addresses),
+    (rules.MEMBER_ADDRESS_TAKEN_OFF, carrying.find_flushed_addresses),
     (rules.HOST_LINKS_ASKED_FOR, carrying.host_asked),
-    (rules.BOND_BEFORE_MEMBERS, _listed_after),
+    (rules.BOND_BEFORE_MEMBERS, _check_listed_after),
 )
 """In the order in which findings are told."""

@@ -14,15 +14,20 @@ from pydantic import (
     ValidationError,
 )
 
-from sriovbond.bond.addressing import asked_ipv6, asked_mac, ipam_plugin, unread_ipam
+from sriovbond.bond.addressing import (
+    find_requested_ipv6,
+    find_requested_mac,
+    ipam_plugin,
+    unread_ipam,
+)
 from sriovbond.bond.checks import judge
 from sriovbond.bond.keys import (
     IGNORED,
     KEYS_OF_IPAM,
     WORDS_OF_OTHERS,
     contradiction,
-    meant,
-    missing_version,
+    find_meant_key,
+    find_missing_version,
     passed_over,
     unknown_keys,
 )
@@ -43,7 +48,7 @@ from sriovbond.bond.selector import (
     host_faults,
     left_nothing,
     most_members,
-    parsed_by,
+    parse_by,
 )
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError, Fault
@@ -113,7 +118,7 @@ class NetConf(BaseModel):
     ] = None
     min_members: Annotated[
         int,
-        parsed_by(Number(1, INT_MAX)),
+        parse_by(Number(1, INT_MAX)),
         Field(alias="minMembers", description="The fewest members that will do"),
     ] = 2
     mtu: Annotated[
@@ -123,7 +128,7 @@ class NetConf(BaseModel):
     ] = None
     mac: Annotated[
         str | None,
-        parsed_by(Mac()),
+        parse_by(Mac()),
         Field(description="The bond's MAC, also by runtimeConfig.mac or CNI_ARGS MAC"),
     ] = None
     member_addresses: Annotated[
@@ -260,9 +265,9 @@ def parse_config(
     _read_keys(reading, raw, ipam_type)
     is_understood = not reading.faults
     reading.faults += [*faults, *ipam_faults]
-    reading.fields.update(asked_mac(raw, cni_args or {}))
+    reading.fields.update(find_requested_mac(raw, cni_args or {}))
     _fill_defaults(reading)
-    config = _config(reading, ipam_type, asked_ipv6(raw, cni_args or {}))
+    config = _config(reading, ipam_type, find_requested_ipv6(raw, cni_args or {}))
     findings = judge(config.situation) if is_understood else ()
     broken = [finding for finding in findings if finding.level is Level.CONFIG]
     if reading.faults or broken:
@@ -281,7 +286,7 @@ def _read_keys(reading: _Reading, raw: Mapping[str, Any], ipam_type: str) -> Non
         if value is not None:  # as good as absent, as in Go's JSON
             _read_key(reading, key, value)
     reading.warnings += unknown_keys(reading.unknown, ipam_type)
-    reading.warnings += missing_version(raw)
+    reading.warnings += find_missing_version(raw)
 
 
 def _read_key(reading: _Reading, key: str, value: object) -> None:
@@ -352,7 +357,7 @@ def _read_option(reading: _Reading, key: str, row: Option, given: object) -> Non
 def _unknown_key(reading: _Reading, where: str, key: str, known: Mapping[str, str]) -> None:
     normal = normal_key(key)
     ours = WORDS_OF_OTHERS.get(normal) if known is _KNOWN_KEYS else None
-    ours = ours or meant(normal, known)
+    ours = ours or find_meant_key(normal, known)
     if ours:
         reading.faults.append(f"{where!r} is no key of ours; did you mean {ours!r}?")
     else:

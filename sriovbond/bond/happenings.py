@@ -97,8 +97,8 @@ class WatchedMember:
 
     def __str__(self) -> str:
         """Tell which one is meant: net1 (0000:01:10.0 of pf0)."""
-        known = " of ".join(filter(None, (self.device, self.pf)))
-        return f"{self.name} ({known})" if known else self.name
+        details = " of ".join(filter(None, (self.device, self.pf)))
+        return f"{self.name} ({details})" if details else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class WatchedBond:
     @property
     def working(self) -> int:
         """How many members could carry traffic."""
-        return sum(one.works for one in self.members)
+        return sum(member.works for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)

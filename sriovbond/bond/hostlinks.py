@@ -59,23 +59,23 @@ class Kept:
         return self.member.device if self.is_of_plugin else self.member.name
 
 
-def parse_host_links(given: object) -> HostLinks:
+def parse_host_links(setting: object) -> HostLinks:
     """Return what the node lends. Raises ValueError with words for the operator."""
-    if given == _UNUSED:
+    if setting == _UNUSED:
         return HostLinks()
-    if given == _NONE:
+    if setting == _NONE:
         return HostLinks(names=())
-    is_list = isinstance(given, list) and len(given) <= _MOST_NAMES
-    if isinstance(given, list) and is_list and all(_is_name(one) for one in given):
-        return HostLinks(names=tuple(given))
+    is_list = isinstance(setting, list) and len(setting) <= _MOST_NAMES
+    if isinstance(setting, list) and is_list and all(_is_name(name) for name in setting):
+        return HostLinks(names=tuple(setting))
     raise ValueError(
         f'{KEY}: "{_UNUSED}", "{_NONE}", or a list of at most {_MOST_NAMES} names, patterns or '
-        f"PCI addresses is wanted, {given!r} was found"
+        f"PCI addresses is wanted, {setting!r} was found"
     )
 
 
-def _is_name(given: object) -> bool:
-    return isinstance(given, str) and 0 < len(given) <= ALTNAME_MAX and given.isprintable()
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= ALTNAME_MAX and name.isprintable()
 
 
 def kept(lent: HostLinks, member: Member, usage: Usage) -> Kept | None:
@@ -93,8 +93,8 @@ def kept(lent: HostLinks, member: Member, usage: Usage) -> Kept | None:
     # not an altname, nor what a plugin has: a pod that had the link before may have named it
     if any(fnmatchcase(member.name, name) for name in lent.names):
         return None
-    listed = ", ".join(lent.names[:_MOST_TOLD]) or "none"
-    return Kept(member, f"the node lends {listed}")
+    lent_names = ", ".join(lent.names[:_MOST_TOLD]) or "none"
+    return Kept(member, f"the node lends {lent_names}")
 
 
 def _is_address(name: str, member: Member) -> bool:
@@ -104,12 +104,12 @@ def _is_address(name: str, member: Member) -> bool:
 
 def _uses(member: Member, usage: Usage) -> Sequence[str]:
     link = member.link
-    carried = [one.text for one in (*link.addresses, *link.routes)]
+    carried = [entry.text for entry in (*link.addresses, *link.routes)]
     if link.has_default_route and "route default" not in carried:
         carried.append("route default")
     more = f" and {len(carried) - _MOST_TOLD} more" if len(carried) > _MOST_TOLD else ""
     kind = "an interface of kind"
-    told = (
+    uses = (
         (bool(carried), f"it has {', '.join(carried[:_MOST_TOLD])}{more}"),
         (bool(link.uppers), f"it carries {', '.join(link.uppers)}"),
         (bool(link.master), f"it is in {link.within.name if link.within else 'a bond or bridge'}"),
@@ -118,22 +118,22 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
         (link.kind not in _KINDS, f"it is {kind} {link.kind}"),
         (usage.is_unknown, "it is a VF, and neither kubelet nor its checkpoint tells whose"),
     )
-    return [words for holds, words in told if holds]
+    return [words for holds, words in uses if holds]
 
 
 def refusal(lent: HostLinks, those: Sequence[Kept]) -> Finding:
     """Say what is kept and why, with the line by which the node would lend it."""
-    told = "; ".join(f"{one.member}: {one.why}" for one in those[:_MOST_TOLD])
-    told += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
+    refusals = "; ".join(f"{kept_link.member}: {kept_link.why}" for kept_link in those[:_MOST_TOLD])
+    refusals += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
     if lent.fault:
         remedy = f"mend {NODE_FILE} on the node"
     else:
-        names = dict.fromkeys((*(lent.names or ()), *(one.key for one in those)))
+        names = dict.fromkeys((*(lent.names or ()), *(kept_link.key for kept_link in those)))
         line = f"{KEY} = {json.dumps(list(names), ensure_ascii=False)}"
         remedy = (
             "name interfaces that the node does not use, or have it lend these: write "
             f"{line} into {NODE_FILE} on the node"
         )
     return rules.HOST_LINKS_NOT_ALLOWED.finding(
-        f"cannot take interfaces of the host, {told}", remedy
+        f"cannot take interfaces of the host, {refusals}", remedy
     )

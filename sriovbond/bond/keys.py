@@ -60,9 +60,9 @@ _MOST_TOLD = 10
 _MOST_CHARACTERS = 80
 
 
-def meant(normal: str, known: Mapping[str, str]) -> str:
+def find_meant_key(normal: str, known: Mapping[str, str]) -> str:
     """Return the known key that a wrong spelling stands for, "" where none is near."""
-    alike = [one for one in known if abs(len(one) - len(normal)) <= _NEAR_LETTERS]
+    alike = [key for key in known if abs(len(key) - len(normal)) <= _NEAR_LETTERS]
     close = difflib.get_close_matches(normal, alike, n=1, cutoff=_NEAR)
     return known[close[0]] if close else ""
 
@@ -89,7 +89,7 @@ def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
     return (Fault(f"not known and passed over: {', '.join(names)}", rule=rules.UNKNOWN_KEY.id),)
 
 
-def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
+def find_missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
     """Yield a warning where the configuration has no cniVersion."""
     if not raw.get("cniVersion"):
         yield rules.CNI_VERSION_MISSING.finding(
@@ -99,10 +99,10 @@ def missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
 
 
 def contradiction(
-    given: dict[str, tuple[str, object]], known: str, key: str, value: object
+    first_values: dict[str, tuple[str, object]], known_key: str, key: str, value: object
 ) -> list[str]:
     """Note what a key says; tell where another spelling of it has said something else."""
-    first_key, first = given.setdefault(known, (key, value))
+    first_key, first = first_values.setdefault(known_key, (key, value))
     number = whole_number(value)
     if first == value or (number is not None and number == whole_number(first)):
         return []

@@ -31,7 +31,7 @@ def schema_of(kind: ValueKind) -> dict[str, Any]:
         case Addresses():
             return _of_addresses(_IPV4 if kind.family is IPv4Address else _IPV6)
         case Mac():
-            return {"type": "string", "pattern": patterns.spaced(_UNICAST)}
+            return {"type": "string", "pattern": patterns.allow_spaces(_UNICAST)}
         case MemberReference():
             return {"type": "string", "pattern": r"\S"}
     raise TypeError(kind)
@@ -39,7 +39,7 @@ def schema_of(kind: ValueKind) -> dict[str, Any]:
 
 def _of_numbers(kind: Number) -> dict[str, Any]:
     number = {"type": "integer", "minimum": kind.least, "maximum": kind.most}
-    text = patterns.spaced(patterns.number(kind.least, kind.most))
+    text = patterns.allow_spaces(patterns.number(kind.least, kind.most))
     return {"anyOf": [number, {"type": "string", "pattern": text}]}
 
 
@@ -47,7 +47,7 @@ def _of_names(kind: Choice) -> dict[str, Any]:
     names = (*kind.ours, *kind.numbers, *kind.aliases)
     switch = [False, True] if {"off", "on"} == set(kind.numbers) else []
     ranges = (patterns.number(number, number) for number in kind.numbers.values())
-    text = patterns.spaced(patterns.in_any_case(names), *ranges)
+    text = patterns.allow_spaces(patterns.in_any_case(names), *ranges)
     return {
         "anyOf": [
             {"enum": [*names, *kind.numbers.values(), *switch]},
@@ -58,9 +58,9 @@ def _of_names(kind: Choice) -> dict[str, Any]:
 
 def _of_addresses(address: str) -> dict[str, Any]:
     """Take a list and a text; that no address is there twice only parsing tells of a text."""
-    items = {"type": "string", "pattern": patterns.spaced(address)}
+    items = {"type": "string", "pattern": patterns.allow_spaces(address)}
     bounds = {"minItems": 1, "maxItems": MAX_TARGETS, "uniqueItems": True}
     many = {"type": "array", "items": items, **bounds}
-    one = rf"\s*(?:{address})\s*"
-    text = f"^{one}(?:,{one}){{0,{MAX_TARGETS - 1}}}$"
+    single = rf"\s*(?:{address})\s*"
+    text = f"^{single}(?:,{single}){{0,{MAX_TARGETS - 1}}}$"
     return {"anyOf": [many, {"type": "string", "pattern": text}]}

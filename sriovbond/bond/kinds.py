@@ -30,24 +30,24 @@ _MAC_BYTES = 6
 _SIGNED_32 = struct.Struct("=i")
 
 
-def absolute(given: object) -> object:
+def absolute(json_value: object) -> object:
     """Return what is an absolute path. Raises ValueError with words for the operator."""
-    if isinstance(given, str) and given.startswith("/"):
-        return given
-    raise ValueError(f"an absolute path is wanted, {given!r} was found")
+    if isinstance(json_value, str) and json_value.startswith("/"):
+        return json_value
+    raise ValueError(f"an absolute path is wanted, {json_value!r} was found")
 
 
-def in_words(fault: Any, wanted: str = "") -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    """Say what pydantic found, as `parse` does; `wanted` goes before pydantic's own words."""
-    words = wanted or str(fault["msg"]).removeprefix("Value error, ")
+def in_words(fault: Any, expected: str = "") -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Say what pydantic found, as `parse` does; `expected` goes before pydantic's own words."""
+    words = expected or str(fault["msg"]).removeprefix("Value error, ")
     return words if "was found" in words else f"{words}, {fault['input']!r} was found"
 
 
 class ValueKind(Protocol):
     """What every kind can do; `parse` raises ValueError with words for the operator."""
 
-    def parse(self, given: object) -> OptionValue:
-        """Return the value that the JSON value `given` stands for."""
+    def parse(self, json_value: object) -> OptionValue:
+        """Return the value that the JSON value `json_value` stands for."""
         ...
 
     def encode(self, value: OptionValue) -> bytes:
@@ -71,11 +71,11 @@ class Number:
     most: int
     width: int = 4
 
-    def parse(self, given: object) -> OptionValue:
+    def parse(self, json_value: object) -> OptionValue:
         """Take 100 or "100"."""
-        number = whole_number(given)
+        number = whole_number(json_value)
         if number is None or not self.least <= number <= self.most:
-            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
+            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
         return number
 
     def encode(self, value: OptionValue) -> bytes:
@@ -106,19 +106,19 @@ class Choice:
     width: int = 1
     ours: tuple[str, ...] = ()
 
-    def parse(self, given: object) -> OptionValue:
+    def parse(self, json_value: object) -> OptionValue:
         """Take a name, an alias or a number."""
-        if isinstance(given, bool) and {"off", "on"} == set(self.numbers):
-            return "on" if given else "off"
-        name = given.strip().lower() if isinstance(given, str) else ""
+        if isinstance(json_value, bool) and {"off", "on"} == set(self.numbers):
+            return "on" if json_value else "off"
+        name = json_value.strip().lower() if isinstance(json_value, str) else ""
         name = self.aliases.get(name, name)
         if name in self.numbers or name in self.ours:
             return name
-        number = whole_number(given)
-        for known, value in self.numbers.items():
+        number = whole_number(json_value)
+        for value_name, value in self.numbers.items():
             if number == value:
-                return known
-        raise ValueError(f"{self.words()} is wanted, {given!r} was found{self._hint(name)}")
+                return value_name
+        raise ValueError(f"{self.words()} is wanted, {json_value!r} was found{self._hint(name)}")
 
     def encode(self, value: OptionValue) -> bytes:
         """Pack the name's number."""
@@ -134,7 +134,7 @@ class Choice:
         names = {_letters(name): name for name in (*self.numbers, *self.ours)}
         letters = _letters(spelling)
         near = difflib.get_close_matches(letters, names, n=1, cutoff=_NEAR)
-        ending = [one for one in names.values() if one.endswith(f"-{spelling}")]
+        ending = [name for name in names.values() if name.endswith(f"-{spelling}")]
         meant = ending[0] if len(ending) == 1 else names[near[0]] if near else ""
         return f"; did you mean {meant!r}?" if meant else ""
 
@@ -155,14 +155,14 @@ class Addresses:
 
     family: type[IPv4Address] | type[IPv6Address]
 
-    def parse(self, given: object) -> OptionValue:
+    def parse(self, json_value: object) -> OptionValue:
         """Take ["192.0.2.1"] or "192.0.2.1,192.0.2.2"."""
-        texts = given.split(",") if isinstance(given, str) else given
+        texts = json_value.split(",") if isinstance(json_value, str) else json_value
         if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TARGETS:
-            raise ValueError(f"{self.words()} are wanted, {given!r} was found")
+            raise ValueError(f"{self.words()} are wanted, {json_value!r} was found")
         addresses = tuple(self._address(text) for text in texts)
         if len(set(addresses)) < len(addresses):
-            raise ValueError(f"{given!r} names an address twice")
+            raise ValueError(f"{json_value!r} names an address twice")
         return addresses
 
     def encode(self, value: OptionValue) -> bytes:
@@ -205,14 +205,14 @@ class Addresses:
 class Mac:
     """A unicast MAC address, six bytes."""
 
-    def parse(self, given: object) -> OptionValue:
+    def parse(self, json_value: object) -> OptionValue:
         """Take 02:00:00:00:00:01; groups and zeros are no address of a system."""
-        if not isinstance(given, str) or not _MAC.fullmatch(given.strip()):
-            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
-        mac = given.strip().lower()
+        if not isinstance(json_value, str) or not _MAC.fullmatch(json_value.strip()):
+            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
+        mac = json_value.strip().lower()
         if int(mac[:2], 16) & 1 or set(mac) == {"0", ":"}:
             raise ValueError(
-                f"{self.words()} is wanted, {given!r} was found, a group's or all zero"
+                f"{self.words()} is wanted, {json_value!r} was found, a group's or all zero"
             )
         return mac
 
@@ -235,11 +235,11 @@ class Mac:
 class MemberReference:
     """A member by interface name, altname or PCI address; the kernel knows it by index."""
 
-    def parse(self, given: object) -> OptionValue:
+    def parse(self, json_value: object) -> OptionValue:
         """Take a name; which member it means is known only beside the pod's links."""
-        if not isinstance(given, str) or not given.strip():
-            raise ValueError(f"{self.words()} is wanted, {given!r} was found")
-        return given.strip()
+        if not isinstance(json_value, str) or not json_value.strip():
+            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
+        return json_value.strip()
 
     def encode(self, value: OptionValue) -> bytes:
         """Pack the interface index."""
@@ -271,13 +271,13 @@ def _letters(name: str) -> str:
     return _NO_LETTER.sub("", name[:_MOST_LETTERS])
 
 
-def whole_number(given: object) -> int | None:
+def whole_number(json_value: object) -> int | None:
     """Return what 5, 5.0 or "5" says; None for anything else (true is no number)."""
-    if isinstance(given, bool):
+    if isinstance(json_value, bool):
         return None
-    if isinstance(given, float) and given.is_integer():
-        return int(given)
-    if isinstance(given, int):
-        return given
-    text = given.strip() if isinstance(given, str) else ""
+    if isinstance(json_value, float) and json_value.is_integer():
+        return int(json_value)
+    if isinstance(json_value, int):
+        return json_value
+    text = json_value.strip() if isinstance(json_value, str) else ""
     return int(text) if _WHOLE.fullmatch(text) else None

@@ -198,9 +198,9 @@ class Member:
 
     def __str__(self) -> str:
         """Tell which one is meant: net1 (VF 0 of pf0, 0000:01:10.0)."""
-        known = [f"VF {self.vf_number} of {self.pf.name or self.pf.device}"] if self.pf else []
-        known += [self.device] if self.device else []
-        return f"{self.name} ({', '.join(known)})" if known else self.name
+        details = [f"VF {self.vf_number} of {self.pf.name or self.pf.device}"] if self.pf else []
+        details += [self.device] if self.device else []
+        return f"{self.name} ({', '.join(details)})" if details else self.name
 
     @property
     def pf_address(self) -> str:
@@ -228,8 +228,8 @@ class Member:
         An administrative one that was set on a bound VF is taken over when the VF is brought up.
         """
         is_held = self.holds_own_mac or self.may_hold_own_mac
-        held = {self.settings.mac} if self.settings and is_held else set()
-        return frozenset({self.link.mac, *held} - {NO_MAC})
+        pf_mac = {self.settings.mac} if self.settings and is_held else set()
+        return frozenset({self.link.mac, *pf_mac} - {NO_MAC})
 
     @property
     def may_hold_own_mac(self) -> bool:
@@ -251,13 +251,13 @@ class Member:
         """Put in words what the PF says of this VF."""
         if self.settings is None:
             return f"{self}: no PF is visible"
-        told = {True: "on", False: "off", None: "not told"}
-        found = self.settings
-        words = f"{self}: trust {told[found.trust]}, spoofchk {told[found.spoofchk]}"
-        words += f", MAC {self.link.mac}, the PF's entry {found.mac}"
+        states = {True: "on", False: "off", None: "not told"}
+        settings = self.settings
+        words = f"{self}: trust {states[settings.trust]}, spoofchk {states[settings.spoofchk]}"
+        words += f", MAC {self.link.mac}, the PF's entry {settings.mac}"
         if self.administrative_mac:
             words += f", administrative MAC {self.administrative_mac} (SR-IOV CNI's cache)"
-        words += f", {found.tagging}, link state {found.link_state or 'not told'}"
+        words += f", {settings.tagging}, link state {settings.link_state or 'not told'}"
         if self.pf and self.pf.name:
             carrier = "carrier" if self.pf.has_carrier else "no carrier"
             words += f"; {self.pf.name} has MTU {self.pf.mtu} and {carrier}"
@@ -266,8 +266,8 @@ class Member:
 
 def nic_of(address: str) -> str:
     """Return the NIC of a PF: its PCI slot, or the simulated device; empty for other addresses."""
-    found = _NIC.fullmatch(address)
-    return (found[1] or found[2]) if found else ""
+    match = _NIC.fullmatch(address)
+    return (match[1] or match[2]) if match else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,15 @@ class Neighbour:
     members: Sequence[Member]
 
 
-def mixed_with(
-    mode: BondMode, members: Sequence[Member], others: Iterable[Neighbour]
+def find_mixed(
+    mode: BondMode, members: Sequence[Member], neighbours: Iterable[Neighbour]
 ) -> Iterator[Finding]:
     """Yield the bonds on the same PFs that need a LAG where this one must have none, or otherwise.
 
     Not for ADD, which would read the record of every bond of the node.
     """
     pfs = {member.pf_address for member in members} - {""}
-    for other in others:
+    for other in neighbours:
         shared = pfs & {member.pf_address for member in other.members}
         if shared and _is_spreading(mode) is not _is_spreading(other.mode):
             yield rules.BONDS_OF_BOTH_KINDS.finding(

@@ -68,12 +68,12 @@ class Option:
     about: str
     aliases: tuple[str, ...] = ()
 
-    def decode(self, told: Mapping[int, bytes]) -> OptionValue | None:
+    def decode(self, payloads: Mapping[int, bytes]) -> OptionValue | None:
         """Return what the kernel's attributes say of it; None where they say nothing readable."""
-        if self.number not in told:
+        if self.number not in payloads:
             return None
         try:
-            return self.kind.decode(told[self.number])
+            return self.kind.decode(payloads[self.number])
         except (ValueError, struct.error):
             return None
 

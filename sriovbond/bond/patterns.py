@@ -6,7 +6,7 @@ MOST_ZEROS = 20
 """Zeros that a number may have before its first digit: its text is bounded so."""
 
 
-def spaced(*patterns: str) -> str:
+def allow_spaces(*patterns: str) -> str:
     """Return the pattern of a text that is one of these, with white space around it or not."""
     return rf"^\s*(?:{'|'.join(patterns)})\s*$"
 
@@ -33,17 +33,17 @@ def number(least: int, most: int) -> str:
 
 def digits(least: int, most: int) -> str:
     """Return the pattern of the numbers of a range without sign and zeros before them."""
-    told = ["0"] if least == 0 else []
-    whole = []  # lengths of which all numbers belong to it
+    alternatives = ["0"] if least == 0 else []
+    full_lengths = []  # lengths of which all numbers belong to it
     for length in range(len(str(max(least, 1))), len(str(most)) + 1):
         first, last = max(least, 10 ** (length - 1)), min(most, 10**length - 1)
         if last - first + 1 == 9 * 10 ** (length - 1):
-            whole.append(length - 1)
+            full_lengths.append(length - 1)
         elif first <= last:
-            told.append(_of_length(str(first), str(last)))
-    if whole:
-        told.append(f"[1-9][0-9]{{{whole[0]},{whole[-1]}}}")
-    return "|".join(told)
+            alternatives.append(_of_length(str(first), str(last)))
+    if full_lengths:
+        alternatives.append(f"[1-9][0-9]{{{full_lengths[0]},{full_lengths[-1]}}}")
+    return "|".join(alternatives)
 
 
 def _letter(letter: str) -> str:

@@ -46,7 +46,7 @@ class BondPlan:
 
     def value(self, name: str) -> OptionValue | None:
         """Return what is asked for the option; None where nothing is."""
-        return next((one.value for one in self.settings if one.name == name), None)
+        return next((setting.value for setting in self.settings if setting.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def plan_bond(
     refuse(findings, config.policy)
     return BondPlan(
         name=name,
-        settings=tuple(_resolved(setting, members) for setting in config.settings),
+        settings=tuple(_resolve(setting, members) for setting in config.settings),
         members=tuple(members),
         mtu=mtu,
         mac=config.mac,
@@ -109,76 +109,85 @@ def judge_again(plan: BondPlan, members: Sequence[Member]) -> tuple[Finding, ...
         member_addresses=plan.member_addresses,
         redundancy=Redundancy.OFF,  # no PF of a VF ever changes
     )
-    before = {one.rule for one in judge(replace(situation, members=plan.members))}
+    before = {finding.rule for finding in judge(replace(situation, members=plan.members))}
     findings = judge(replace(situation, members=members))
-    new = tuple(one for one in findings if one.rule not in before or one.level is Level.REFUSED)
+    new = tuple(
+        finding
+        for finding in findings
+        if finding.rule not in before or finding.level is Level.REFUSED
+    )
     refuse(new, plan.policy)
     return () if plan.policy is Policy.WARN else new
 
 
 def refuse(findings: Sequence[Finding], policy: Policy) -> None:
     """Raise what findings are under a policy, worst first; see `plan_bond`."""
-    by_level = {level: [one for one in findings if one.level is level] for level in Level}
+    by_level = {
+        level: [finding for finding in findings if finding.level is level] for level in Level
+    }
     for level, error in ((Level.CONFIG, ConfigError), (Level.REFUSED, RefusedError)):
         if by_level[level]:
             raise error.of("cannot build the bond", by_level[level])
     warnings = by_level[Level.WARNING] if policy is Policy.STRICT else []
-    passing = [one for one in warnings if one.rule in PASSING]
+    passing = [finding for finding in warnings if finding.rule in PASSING]
     if len(passing) < len(warnings):
         raise RefusedError.of("cannot build the bond under `policy: strict`", warnings)
     if passing:
         raise TryLaterError.of("cannot build the bond under `policy: strict` now", passing)
 
 
-def _resolved(setting: Setting, members: Sequence[Member]) -> Setting:
+def _resolve(setting: Setting, members: Sequence[Member]) -> Setting:
     """Turn a primary given by PCI address or altname into the interface's name."""
     if setting.name != "primary":
         return setting
     for member in members:
         device = member.device.lower()
-        asked = str(setting.value)
-        if asked in member.link.names or asked.lower() in (device, device.removeprefix("0000:")):
+        primary = str(setting.value)
+        if primary in member.link.names or primary.lower() in (
+            device,
+            device.removeprefix("0000:"),
+        ):
             return replace(setting, value=member.name)
-    known = ", ".join(str(member) for member in members)
-    raise ConfigError(f"cannot make {setting.value!r} the primary: the members are {known}")
+    choices = ", ".join(str(member) for member in members)
+    raise ConfigError(f"cannot make {setting.value!r} the primary: the members are {choices}")
 
 
-def differences(plan: BondPlan, found: BondState) -> tuple[str, ...]:
+def differences(plan: BondPlan, bond: BondState) -> tuple[str, ...]:
     """Name what stands otherwise than planned; nothing that changes by itself at run time."""
-    told = [*_bond_differences(plan, found), *setting_differences(plan.settings, found)]
-    states = {state.name: state for state in found.members}
+    drift = [*_bond_differences(plan, bond), *setting_differences(plan.settings, bond)]
+    states = {state.name: state for state in bond.members}
     for member in plan.members:
         state = states.pop(member.name, None)
-        told += [f"{member} is not in {plan.name}"] if not state else _member(plan, member, state)
-    told += [f"{name} is in {plan.name} and was not asked for" for name in states]
-    return tuple(told)
+        drift += [f"{member} is not in {plan.name}"] if not state else _member(plan, member, state)
+    drift += [f"{name} is in {plan.name} and was not asked for" for name in states]
+    return tuple(drift)
 
 
-def setting_differences(settings: Sequence[Setting], found: BondState) -> tuple[str, ...]:
+def setting_differences(settings: Sequence[Setting], bond: BondState) -> tuple[str, ...]:
     """Name the options that the kernel reports otherwise, or not at all."""
-    told = []
+    drift = []
     for setting in settings:
-        value = found.settings.get(setting.name)
+        value = bond.settings.get(setting.name)
         if value != setting.value:
             words = "nothing" if value is None else repr(value)
-            told.append(f"{setting.name} is {words} where {setting.value!r} was asked for")
-    return tuple(told)
+            drift.append(f"{setting.name} is {words} where {setting.value!r} was asked for")
+    return tuple(drift)
 
 
-def _bond_differences(plan: BondPlan, found: BondState) -> list[str]:
-    told = []
-    if not found.is_up:
-        told.append(f"{found.name} is down")
-    if found.mtu != plan.mtu:
-        told.append(f"the MTU of {found.name} is {found.mtu} where {plan.mtu} was asked for")
-    if plan.shared_mac and found.mac != plan.shared_mac:
-        told.append(f"the MAC of {found.name} is {found.mac} where {plan.shared_mac} was asked for")
-    return told
+def _bond_differences(plan: BondPlan, bond: BondState) -> list[str]:
+    drift = []
+    if not bond.is_up:
+        drift.append(f"{bond.name} is down")
+    if bond.mtu != plan.mtu:
+        drift.append(f"the MTU of {bond.name} is {bond.mtu} where {plan.mtu} was asked for")
+    if plan.shared_mac and bond.mac != plan.shared_mac:
+        drift.append(f"the MAC of {bond.name} is {bond.mac} where {plan.shared_mac} was asked for")
+    return drift
 
 
-def has_late_macs(plan: BondPlan, found: BondState) -> bool:
+def has_late_macs(plan: BondPlan, bond: BondState) -> bool:
     """Tell whether a member has not the MAC that is planned: its driver may have yet to set it."""
-    states = {state.name: state for state in found.members}
+    states = {state.name: state for state in bond.members}
     pairs = [(member, states.get(member.name)) for member in plan.members]
     return any(state and _lacks_mac(plan, member, state) for member, state in pairs)
 
@@ -193,20 +202,20 @@ def _lacks_mac(plan: BondPlan, member: Member, state: MemberState) -> frozenset[
 
 
 def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
-    told = []
+    drift = []
     if expected := _lacks_mac(plan, member, state):
-        wanted = " or ".join(sorted(expected))
-        told.append(f"the MAC of {member} is {state.mac} where {wanted} was asked for")
+        macs = " or ".join(sorted(expected))
+        drift.append(f"the MAC of {member} is {state.mac} where {macs} was asked for")
     if state.mtu != plan.mtu:
-        told.append(f"the MTU of {member} is {state.mtu} where {plan.mtu} was asked for")
+        drift.append(f"the MTU of {member} is {state.mtu} where {plan.mtu} was asked for")
     if not state.is_up:
-        told.append(f"{member} is down")
-    for name, asked, got in (
+        drift.append(f"{member} is down")
+    for name, planned, got in (
         ("prio", member.prio, state.prio),
         ("queue_id", member.queue_id, state.queue_id),
         ("actor_port_prio", member.actor_port_prio, state.actor_port_prio),
     ):
-        if asked is not None and asked != got:
+        if planned is not None and planned != got:
             words = "nothing" if got is None else got
-            told.append(f"{name} of {member} is {words} where {asked} was asked for")
-    return told
+            drift.append(f"{name} of {member} is {words} where {planned} was asked for")
+    return drift

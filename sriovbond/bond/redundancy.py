@@ -26,7 +26,7 @@ def required_and_unproved(seen: Situation) -> Iterator[str]:
     unknown = [member for member in seen.members if not member.pf_address]
     is_open = len(seen.members) > 1 and len(_parts(seen) - {""}) < 2  # noqa: PLR2004 - redundancy
     if seen.redundancy is Redundancy.REQUIRE and is_open and unknown:
-        yield f"nobody told the PF of {_listed(unknown)}"
+        yield f"nobody told the PF of {_list_members(unknown)}"
 
 
 def numa_nodes(members: Sequence[Member]) -> str:
@@ -43,9 +43,11 @@ def _lacking(seen: Situation) -> Iterator[str]:
     if len(seen.members) == 1:
         yield f"{seen.members[0]} is the only member"
     elif len(parts) == 1 and "" not in parts:
-        told = f"{_listed(seen.members)} are all on the {_kind(seen)} {_told(seen, *parts)}"
-        vfs = [one for one in seen.members if one.is_vf and one.place is Place.POD]
-        yield f"{told}; {_pools(vfs, _kind(seen))}" if vfs else told
+        shared = (
+            f"{_list_members(seen.members)} are all on the {_kind(seen)} {_name_part(seen, *parts)}"
+        )
+        vfs = [member for member in seen.members if member.is_vf and member.place is Place.POD]
+        yield f"{shared}; {_pools(vfs, _kind(seen))}" if vfs else shared
 
 
 def _parts(seen: Situation) -> set[str]:
@@ -58,17 +60,17 @@ def _kind(seen: Situation) -> str:
     return seen.redundancy_level.upper()
 
 
-def _told(seen: Situation, part: str) -> str:
-    names = dict.fromkeys(one.pf.name for one in seen.members if one.pf and one.pf.name)
+def _name_part(seen: Situation, part: str) -> str:
+    names = dict.fromkeys(member.pf.name for member in seen.members if member.pf and member.pf.name)
     return f"{part} ({', '.join(names)})" if names else part
 
 
 def _pools(vfs: Sequence[Member], kind: str) -> str:
     """Say which resource pools of the SR-IOV device plugin have to be told apart."""
-    resources = list(dict.fromkeys(one.allocation.resource for one in vfs))
-    silent = [_by_network(one) for one in vfs if not one.allocation.resource]
+    resources = list(dict.fromkeys(member.allocation.resource for member in vfs))
+    silent = [_by_network(member) for member in vfs if not member.allocation.resource]
     if silent:
-        told = (
+        advice = (
             f"nobody told the resource of {', '.join(silent)}: make the pools that they came from"
         )
     elif len(resources) == 1:
@@ -76,8 +78,8 @@ def _pools(vfs: Sequence[Member], kind: str) -> str:
             f"make of the pool {resources[0]}, which gave them all, one for each {kind} (pfNames)"
         )
     else:
-        told = f"make the pools {', '.join(resources)}"
-    return f"{told} select VFs of different {kind}s (pfNames)"
+        advice = f"make the pools {', '.join(resources)}"
+    return f"{advice} select VFs of different {kind}s (pfNames)"
 
 
 def _by_network(member: Member) -> str:
@@ -85,5 +87,5 @@ def _by_network(member: Member) -> str:
     return f"{member.name} (network {network})" if network else member.name
 
 
-def _listed(members: Sequence[Member]) -> str:
+def _list_members(members: Sequence[Member]) -> str:
     return ", ".join(map(str, members))

@@ -21,25 +21,25 @@ _SPOOF_CHECK_AFTER_RESET: Final[Mapping[str, bool]] = {
 }
 
 
-def to_write(was: VfSettings, now: VfSettings, driver: str) -> VfSettings:
+def to_write(before: VfSettings, now: VfSettings, driver: str) -> VfSettings:
     """Return `now` with what ADD saw wherever the PF shows what its driver's reset leaves.
 
     What differs from both is somebody's later change, and stays; link state and MAC always stay.
     """
     repaired = now
-    if was.tagging != now.tagging and not (now.vlan or now.qos):
-        repaired = replace(repaired, vlan=was.vlan, qos=was.qos, vlan_proto=was.vlan_proto)
-    if was.trust and now.trust is False:
+    if before.tagging != now.tagging and not (now.vlan or now.qos):
+        repaired = replace(repaired, vlan=before.vlan, qos=before.qos, vlan_proto=before.vlan_proto)
+    if before.trust and now.trust is False:
         repaired = replace(repaired, trust=True)
     after_reset = _SPOOF_CHECK_AFTER_RESET.get(driver)
-    if None not in (was.spoofchk, after_reset) and now.spoofchk is after_reset:
-        repaired = replace(repaired, spoofchk=was.spoofchk)
-    if was.rates and not (now.min_tx_rate or now.max_tx_rate):
-        repaired = replace(repaired, min_tx_rate=was.min_tx_rate, max_tx_rate=was.max_tx_rate)
+    if None not in (before.spoofchk, after_reset) and now.spoofchk is after_reset:
+        repaired = replace(repaired, spoofchk=before.spoofchk)
+    if before.rates and not (now.min_tx_rate or now.max_tx_rate):
+        repaired = replace(repaired, min_tx_rate=before.min_tx_rate, max_tx_rate=before.max_tx_rate)
     return repaired
 
 
-def lacking(was: VfSettings, now: VfSettings | None) -> Iterator[str]:
+def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
     """Yield what the VF had at ADD and has not now, so that it cannot stand in for what it was.
 
     More than it had (trust, no spoof check, a higher rate) is no lack.
@@ -47,14 +47,14 @@ def lacking(was: VfSettings, now: VfSettings | None) -> Iterator[str]:
     if now is None:
         yield "settings that are not told"
         return
-    if was.tagging != now.tagging:
-        yield f"{now.tagging} where ADD found {was.tagging}"
-    if was.trust and not now.trust:
+    if before.tagging != now.tagging:
+        yield f"{now.tagging} where ADD found {before.tagging}"
+    if before.trust and not now.trust:
         yield "trust off where ADD found trust on"
-    if was.spoofchk is False and now.spoofchk:
+    if before.spoofchk is False and now.spoofchk:
         yield "spoofchk on where ADD found spoofchk off"
-    if was.rates and was.rates != now.rates:
-        yield f"{now.rates or 'no rates'} where ADD found {was.rates}"
+    if before.rates and before.rates != now.rates:
+        yield f"{now.rates or 'no rates'} where ADD found {before.rates}"
 
 
 def as_it_is(member: Member, now: Member) -> Member:
@@ -63,12 +63,12 @@ def as_it_is(member: Member, now: Member) -> Member:
     SR-IOV CNI's cache tells of an administrative MAC that a reset may have taken from the PF.
     """
     entry = now.settings.mac if now.settings else NO_MAC
-    held = now.administrative_mac if now.administrative_mac == entry else None
+    administrative_mac = now.administrative_mac if now.administrative_mac == entry else None
     return replace(
         member,
         link=replace(now.link, name=member.name),
         driver=now.driver,
         pf=now.pf,
         settings=now.settings,
-        administrative_mac=held,
+        administrative_mac=administrative_mac,
     )

@@ -10,11 +10,11 @@ from sriovbond.bond.kind_schemas import schema_of
 from sriovbond.bond.kinds import INT_MAX, Mac, Number
 from sriovbond.bond.links import ALTNAME_MAX
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option, normal_key
-from sriovbond.bond.patterns import number, spaced, spelled
+from sriovbond.bond.patterns import allow_spaces, number, spelled
 from sriovbond.bond.selector import SELECTORS
 
 _ABOUT = ("default", "description", "title")
-_ZERO_TEXT = {"type": "string", "pattern": spaced(number(0, 0))}
+_ZERO_TEXT = {"type": "string", "pattern": allow_spaces(number(0, 0))}
 _VALUES = {
     "minMembers": schema_of(Number(1, INT_MAX)),
     "mtu": {"anyOf": [{"const": 0}, *schema_of(Number(MIN_MTU, INT_MAX))["anyOf"], _ZERO_TEXT]},
@@ -46,7 +46,7 @@ def json_schema() -> dict[str, object]:
     links[0].update({"minItems": 1, "maxItems": MOST_LINKS})
     links.append({"const": AUTO})
     own[_POLICY]["anyOf"].append({"type": "object"})
-    keys = dict(sorted({**own, **_described(OPTIONS)}.items()))
+    keys = dict(sorted({**own, **_describe(OPTIONS)}.items()))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sriovbond network configuration",
@@ -59,16 +59,16 @@ def json_schema() -> dict[str, object]:
     }
 
 
-def _selector(made: dict[str, Any]) -> dict[str, object]:
+def _selector(model_schema: dict[str, Any]) -> dict[str, object]:
     """Return the schema of an entry of `links`, one key of which at least must select."""
-    keys = made["properties"]
+    keys = model_schema["properties"]
     names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
     keys["name"]["anyOf"][0].update(names)
-    keys.update(_described(MEMBER_OPTIONS))
+    keys.update(_describe(MEMBER_OPTIONS))
     selects_nothing = {spelled(key): {"type": "null"} for key in SELECTORS}
     return {
         "type": "object",
-        "description": made["description"],
+        "description": model_schema["description"],
         "properties": keys,
         "patternProperties": _spellings(keys, "#/$defs/LinkSelector/properties"),
         "not": {"patternProperties": selects_nothing},
@@ -85,7 +85,7 @@ def _never(normal_keys: Iterable[str]) -> dict[str, object]:
     return {spelled(key): {"type": "null"} for key in sorted(normal_keys)}
 
 
-def _described(options: Iterable[Option]) -> dict[str, Any]:
+def _describe(options: Iterable[Option]) -> dict[str, Any]:
     return {
         key: _nullable({**schema_of(row.kind), "description": row.about})
         for row in options
@@ -95,11 +95,11 @@ def _described(options: Iterable[Option]) -> dict[str, Any]:
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """Take null, too, which is as good as absent."""
-    told = {key: schema[key] for key in _ABOUT if key in schema}
+    annotations = {key: schema[key] for key in _ABOUT if key in schema}
     values = {key: value for key, value in schema.items() if key not in _ABOUT}
     options = values.get("anyOf", [values])
     null = {"type": "null"}
-    return {"anyOf": [*options, *([] if null in options else [null])], **told}
+    return {"anyOf": [*options, *([] if null in options else [null])], **annotations}
 
 
 def camel_case(name: str) -> str:

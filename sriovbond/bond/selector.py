@@ -18,9 +18,11 @@ _PATTERN = re.compile(r"[*?\[]")
 _PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 characters
 
 
-def parsed_by(kind: ValueKind) -> BeforeValidator:
+def parse_by(kind: ValueKind) -> BeforeValidator:
     """Have pydantic take what the kind of an option takes."""
-    return BeforeValidator(lambda given: None if given is None else kind.parse(given))
+    return BeforeValidator(
+        lambda json_value: None if json_value is None else kind.parse(json_value)
+    )
 
 
 _Pattern = Annotated[str | None, Field(min_length=1, max_length=_PATTERN_LENGTH)]
@@ -46,9 +48,9 @@ class LinkSelector(BaseModel):
     ] = None
     pci: Annotated[_Pattern, Field(description="The address of the device.")] = None
     pf: Annotated[_Pattern, Field(description="The PF of a VF, by name or address.")] = None
-    prio: Annotated[int | None, parsed_by(option("prio").kind)] = None
-    queue_id: Annotated[int | None, parsed_by(option("queue_id").kind)] = None
-    actor_port_prio: Annotated[int | None, parsed_by(option("actor_port_prio").kind)] = None
+    prio: Annotated[int | None, parse_by(option("prio").kind)] = None
+    queue_id: Annotated[int | None, parse_by(option("queue_id").kind)] = None
+    actor_port_prio: Annotated[int | None, parse_by(option("actor_port_prio").kind)] = None
 
     @model_validator(mode="after")
     def _selects(self) -> Self:
@@ -62,8 +64,8 @@ class LinkSelector(BaseModel):
     @cached_property
     def wanted(self) -> dict[str, str]:
         """What it asks for, by selector."""
-        asked = {key: getattr(self, key) for key in SELECTORS}
-        return {key: value for key, value in asked.items() if value}
+        texts = {key: getattr(self, key) for key in SELECTORS}
+        return {key: value for key, value in texts.items() if value}
 
     @cached_property
     def is_exact(self) -> bool:
@@ -73,8 +75,8 @@ class LinkSelector(BaseModel):
     def takes_all_of(self, later: Self) -> bool:
         """Say whether whatever `later` means is surely meant by this one, too."""
         return all(
-            _is_within(later.wanted[key], wanted) if key in later.wanted else False
-            for key, wanted in self.wanted.items()
+            _is_within(later.wanted[key], text) if key in later.wanted else False
+            for key, text in self.wanted.items()
         )
 
     def __str__(self) -> str:
@@ -83,8 +85,8 @@ class LinkSelector(BaseModel):
     @property
     def settings(self) -> tuple[Setting, ...]:
         """The options asked for."""
-        asked = ((row.name, getattr(self, row.name)) for row in MEMBER_OPTIONS)
-        return tuple(Setting(name, value) for name, value in asked if value is not None)
+        options = ((row.name, getattr(self, row.name)) for row in MEMBER_OPTIONS)
+        return tuple(Setting(name, value) for name, value in options if value is not None)
 
     def asked_of(self, member: Member) -> Member:
         """Return the member with the options asked for."""
@@ -93,17 +95,17 @@ class LinkSelector(BaseModel):
         )
 
 
-def _is_within(value: str, wanted: str) -> bool:
+def _is_within(value: str, pattern: str) -> bool:
     """Say whether all that one text of a selector means is surely meant by another one.
 
     Of two patterns this is told by their text only where they have no brackets, and the wider one
     no question mark: then its stars alone can stand for the wildcards of the other.
     """
-    if _plain(value) == _plain(wanted):
+    if _plain(value) == _plain(pattern):
         return True
-    if _PATTERN.search(value) and ("[" in value or "[" in wanted or "?" in wanted):
+    if _PATTERN.search(value) and ("[" in value or "[" in pattern or "?" in pattern):
         return False
-    return fnmatchcase(value, wanted)
+    return fnmatchcase(value, pattern)
 
 
 def _plain(text: str) -> str:

@@ -107,9 +107,9 @@ def host_lag(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         lag = _lag(member)
         if member.pf and lag and len(lag.ports) > 1 and not member.pf.has_representors:
-            others = ", ".join(port for port in lag.ports if port != member.pf.name)
-            found = f"the host's {lag.name} (mode {lag.mode}) with {others}"
-            yield f"in mode {seen.mode}: {member}: {member.pf.name} is in {found}"
+            other_ports = ", ".join(port for port in lag.ports if port != member.pf.name)
+            lag_words = f"the host's {lag.name} (mode {lag.mode}) with {other_ports}"
+            yield f"in mode {seen.mode}: {member}: {member.pf.name} is in {lag_words}"
 
 
 def needed_lag(seen: Situation) -> Iterator[str]:
@@ -123,8 +123,9 @@ def needed_lag(seen: Situation) -> Iterator[str]:
         and len(spread) > 1
         and _asks(seen, rules.SWITCH_LAG_NEEDED)
     ):
-        told = ", ".join(map(str, spread))
-        yield f"mode {seen.mode} sends one MAC from {told}; no LAG over exactly their PFs is seen"
+        senders = ", ".join(map(str, spread))
+        why = "no LAG over exactly their PFs is seen"
+        yield f"mode {seen.mode} sends one MAC from {senders}; {why}"
 
 
 def unwanted_lag(seen: Situation) -> Iterator[str]:
@@ -152,9 +153,9 @@ def disabled_by_relay(seen: Situation) -> Iterator[str]:
     for member in seen.members:
         lag = _lag(member)
         if is_disabled(member) and member.pf and lag and lag.mode in LACP:
-            found = f"{member.pf.name} is in the host's {lag.name} (802.3ad)"
+            place = f"{member.pf.name} is in the host's {lag.name} (802.3ad)"
             why = "as PF Status Relay leaves them while LACP is down"
-            yield f"{member} has link state disable, and {found}, {why}"
+            yield f"{member} has link state disable, and {place}, {why}"
 
 
 def is_disabled(member: Member) -> bool:

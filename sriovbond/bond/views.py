@@ -8,11 +8,13 @@ from sriovbond.bond.situation import Situation
 
 def differing_vlan(seen: Situation) -> Iterator[str]:
     """Yield the VLANs (number, priority, protocol) where they differ."""
-    told = [(member, member.settings) for member in seen.members if member.settings]
-    tags = {(one.vlan, one.qos) for _, one in told}
-    protocols = {one.vlan_proto for _, one in told if one.vlan or one.qos} - {None}
+    views = [(member, member.settings) for member in seen.members if member.settings]
+    tags = {(settings.vlan, settings.qos) for _, settings in views}
+    protocols = {settings.vlan_proto for _, settings in views if settings.vlan or settings.qos} - {
+        None
+    }
     if len(tags) > 1 or len(protocols) > 1:
-        yield ", ".join(f"{member} has {one.tagging}" for member, one in told)
+        yield ", ".join(f"{member} has {settings.tagging}" for member, settings in views)
 
 
 def differing_trust(seen: Situation) -> Iterator[str]:
@@ -37,7 +39,7 @@ def differing_mtu(seen: Situation) -> Iterator[str]:
     )
 
 
-def _differing(told: Iterable[tuple[Member, str]]) -> Iterator[str]:
-    values = list(told)
+def _differing(views: Iterable[tuple[Member, str]]) -> Iterator[str]:
+    values = list(views)
     if len({value for _, value in values}) > 1:
         yield ", ".join(f"{member} has {value}" for member, value in values)

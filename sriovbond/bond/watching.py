@@ -40,16 +40,16 @@ class Heard:
 def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> WatchedBond:
     """Return the bond as these links of its namespace tell it."""
     bonds = [link for link in links.values() if link.kind == "bond"]
-    bond = next((one for one in bonds if one.name == plan.name), None)
-    found = [(member, _find(member, list(links.values()))) for member in plan.members]
-    members = tuple(_watched(member, link, bond, plan.mode) for member, link in found)
+    bond = next((link for link in bonds if link.name == plan.name), None)
+    pairs = [(member, _find(member, list(links.values()))) for member in plan.members]
+    members = tuple(_watch_member(member, link, bond, plan.mode) for member, link in pairs)
     return WatchedBond(
         subject=subject,
         mode=str(plan.mode),
         has_carrier=bool(bond and bond.has_carrier),
         members=members,
         index=bond.index if bond else 0,
-        last_active=next((one.name for one in members if one.is_active), ""),
+        last_active=next((member.name for member in members if member.is_active), ""),
     )
 
 
@@ -59,25 +59,25 @@ def _find(member: Member, links: Sequence[Heard]) -> Heard | None:
     Before 5.14 the kernel tells no devices.
     """
     if member.device and any(link.device for link in links):
-        links = [one for one in links if one.device == member.device]
-        named = [one for one in links if one.name == member.name]
+        links = [link for link in links if link.device == member.device]
+        named = [link for link in links if link.name == member.name]
         return next(iter((*named, *links)), None)
-    return next((one for one in links if one.name == member.name and not one.device), None)
+    return next((link for link in links if link.name == member.name and not link.device), None)
 
 
-def _watched(
+def _watch_member(
     member: Member, link: Heard | None, bond: Heard | None, mode: BondMode
 ) -> WatchedMember:
-    told = WatchedMember(
+    absent = WatchedMember(
         name=member.name,
         device=member.device,
         pf=(member.pf.name or member.pf.device) if member.pf else "",
         is_in_bond=False,
     )
     if link is None or bond is None or link.master != bond.index:
-        return told
+        return absent
     return replace(
-        told,
+        absent,
         is_in_bond=True,
         is_up=link.mii_up,
         is_in_aggregator=mode is not BondMode.LACP or not link.is_backup,
@@ -96,8 +96,8 @@ def follow(
     """
     # else a DEL and an ADD came between
     is_same = now.index in (0, before.index) and _names(now) == _names(before)
-    told = list(_told(before, now, at, is_reread=is_reread)) if is_same else []
-    times = [one for one in told if one.kind is HappeningKind.FAILOVER]
+    happenings = list(_compare(before, now, at, is_reread=is_reread)) if is_same else []
+    times = [happening for happening in happenings if happening.kind is HappeningKind.FAILOVER]
     now = replace(
         now,
         failovers=before.failovers + len(times),
@@ -106,94 +106,96 @@ def follow(
         drift=before.drift,
         refused=before.refused if now.working < len(now.members) else (),
     )
-    return now, tuple(told)
+    return now, tuple(happenings)
 
 
-def lasting(told: Iterable[Happening]) -> tuple[Happening, ...]:
+def keep_lasting(happenings: Iterable[Happening]) -> tuple[Happening, ...]:
     """Leave out what only tells that a new bond comes up."""
     return tuple(
-        one for one in told if one.kind in (HappeningKind.FAILOVER, HappeningKind.MEMBER_GONE)
+        happening
+        for happening in happenings
+        if happening.kind in (HappeningKind.FAILOVER, HappeningKind.MEMBER_GONE)
     )
 
 
-def standing(now: WatchedBond, at: float) -> tuple[Happening, ...]:
+def judge_settled(now: WatchedBond, at: float) -> tuple[Happening, ...]:
     """Return what is wrong with a bond that has had the time to come up."""
-    told = _teller(now, at)
-    return (told(HappeningKind.DEGRADED, _degraded(now)),) if _is_degraded(now) else ()
+    tell = _teller(now, at)
+    return (tell(HappeningKind.DEGRADED, _describe_degraded(now)),) if _is_degraded(now) else ()
 
 
-Told = Callable[..., Happening]
+Tell = Callable[..., Happening]
 
 
-def _teller(now: WatchedBond, at: float) -> Told:
-    def told(kind: HappeningKind, text: str, member: WatchedMember | None = None) -> Happening:
+def _teller(now: WatchedBond, at: float) -> Tell:
+    def tell(kind: HappeningKind, text: str, member: WatchedMember | None = None) -> Happening:
         return Happening(kind, now.subject, f"{now.subject.ifname}: {text}", at, member)
 
-    return told
+    return tell
 
 
-def _told(
+def _compare(
     before: WatchedBond, now: WatchedBond, at: float, *, is_reread: bool
 ) -> Iterator[Happening]:
-    told = _teller(now, at)
-    yield from _failover(before, now, told, is_reread=is_reread)
-    for was, member in zip(before.members, now.members, strict=True):
-        yield from _member(was, member, told)
+    tell = _teller(now, at)
+    yield from _failover(before, now, tell, is_reread=is_reread)
+    for earlier, member in zip(before.members, now.members, strict=True):
+        yield from _member(earlier, member, tell)
     if now.working < before.working and _is_degraded(now):
-        yield told(HappeningKind.DEGRADED, _degraded(now))
+        yield tell(HappeningKind.DEGRADED, _describe_degraded(now))
     if before.working < now.working == len(now.members):
-        yield told(HappeningKind.RESTORED, f"all {now.working} members work again")
+        yield tell(HappeningKind.RESTORED, f"all {now.working} members work again")
 
 
 def _failover(
-    before: WatchedBond, now: WatchedBond, told: Told, *, is_reread: bool
+    before: WatchedBond, now: WatchedBond, tell: Tell, *, is_reread: bool
 ) -> Iterator[Happening]:
-    was = next((one for one in before.members if one.name == before.last_active), None)
-    active = next((one for one in now.members if one.is_active), None)
-    if was is None or active is None:
+    former = next((member for member in before.members if member.name == before.last_active), None)
+    active = next((member for member in now.members if member.is_active), None)
+    if former is None or active is None:
         return
-    then = next(one for one in now.members if one.name == was.name)
-    if was.name == active.name:
-        if is_reread and active.failures > was.failures:
-            yield told(
+    then = next(member for member in now.members if member.name == former.name)
+    if former.name == active.name:
+        if is_reread and active.failures > former.failures:
+            yield tell(
                 HappeningKind.FAILOVER, f"{active} failed and is the active member again", active
             )
         return
-    if then.works and then.failures == was.failures:
+    if then.works and then.failures == former.failures:
         why = f"{then} works: it was moved by hand, or the other one is preferred"
     else:
         why = f"{then} has failed; look at {then.pf or then.name}, its cable and its switch port"
-    yield told(HappeningKind.FAILOVER, f"{active} is the active member now; {why}", then)
+    yield tell(HappeningKind.FAILOVER, f"{active} is the active member now; {why}", then)
 
 
-def _member(was: WatchedMember, now: WatchedMember, told: Told) -> Iterator[Happening]:
-    if was.is_in_bond and not now.is_in_bond:
+def _member(before: WatchedMember, now: WatchedMember, tell: Tell) -> Iterator[Happening]:
+    if before.is_in_bond and not now.is_in_bond:
         words = f"{now} is not in the bond any more; look at {now.pf or now.name}: was it reset?"
-        yield told(HappeningKind.MEMBER_GONE, words, now)
-    elif was.is_up and not now.is_up:
+        yield tell(HappeningKind.MEMBER_GONE, words, now)
+    elif before.is_up and not now.is_up:
         words = f"{now} is down; look at {now.pf or now.name}, its cable and its switch port"
-        yield told(HappeningKind.MEMBER_DOWN, words, now)
-    elif was.works and not now.works:
+        yield tell(HappeningKind.MEMBER_DOWN, words, now)
+    elif before.works and not now.works:
         words = (
             f"{now} is up and carries nothing: LACP has it outside the active aggregator; look at "
             f"the switch port of {now.pf or now.name}: is it in one LAG with the others?"
         )
-        yield told(HappeningKind.MEMBER_DOWN, words, now)
-    elif now.works and not was.works:
-        yield told(HappeningKind.MEMBER_UP, f"{now} is up", now)
+        yield tell(HappeningKind.MEMBER_DOWN, words, now)
+    elif now.works and not before.works:
+        yield tell(HappeningKind.MEMBER_UP, f"{now} is up", now)
 
 
 def _names(bond: WatchedBond) -> list[str]:
-    return [one.name for one in bond.members]
+    return [member.name for member in bond.members]
 
 
 def _is_degraded(now: WatchedBond) -> bool:
     return now.working <= FEW < len(now.members) or not now.working
 
 
-def _degraded(now: WatchedBond) -> str:
-    lost = ", ".join(str(one) for one in now.members if not one.works)
-    left = ", ".join(str(one) for one in now.members if one.works)
-    if not left:
+def _describe_degraded(now: WatchedBond) -> str:
+    lost = ", ".join(str(member) for member in now.members if not member.works)
+    working = ", ".join(str(member) for member in now.members if member.works)
+    if not working:
         return f"no member works, so the pod has no network here: {lost}"
-    return f"only {left} is left, the next failure cuts the pod off; mend {lost}"
+    return f"only {working} is left, the next failure cuts the pod off; mend {lost}"

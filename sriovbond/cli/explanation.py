@@ -11,7 +11,7 @@ from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Link, Member, Place
-from sriovbond.bond.neighbours import Neighbour, mixed_with
+from sriovbond.bond.neighbours import Neighbour, find_mixed
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.seen import Seen
 from sriovbond.bond.selection import Verdict
@@ -147,7 +147,7 @@ def _predict(
     yield f"a bond would take {', '.join(map(str, members))}"
     warnings = (
         *plan.warnings,
-        *mixed_with(plan.mode, members, neighbours),
+        *find_mixed(plan.mode, members, neighbours),
         *candidates.uses_beside(devices, plan),
     )
     for warning in warnings:

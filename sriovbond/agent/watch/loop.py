@@ -408,7 +408,7 @@ class Watch:
         before, attachment.bond = attachment.bond, after
         if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
             self._begin(key, attachment)
-        self._tell(happenings if attachment.is_settled else watching.lasting(happenings))
+        self._tell(happenings if attachment.is_settled else watching.keep_lasting(happenings))
         attachment.is_settled = attachment.is_settled or after.working == len(after.members)
         self._look_after(key, attachment, before, happenings)
 
@@ -452,7 +452,7 @@ class Watch:
         attachment = self._attachments.get(key)
         if attachment and not attachment.is_settled:
             attachment.is_settled = True
-            self._tell(watching.standing(attachment.bond, time.time()))
+            self._tell(watching.judge_settled(attachment.bond, time.time()))
 
     # who looks after it
 

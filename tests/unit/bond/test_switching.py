@@ -7,7 +7,7 @@ import pytest
 
 from sriovbond.bond.checks import judge
 from sriovbond.bond.links import Master, Member
-from sriovbond.bond.neighbours import Neighbour, mixed_with
+from sriovbond.bond.neighbours import Neighbour, find_mixed
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.switching import TABLE, Lag
@@ -141,13 +141,13 @@ def test_bonds_of_both_kinds_on_one_pf_are_told(
 ) -> None:
     members = over(None, None)
 
-    told = list(mixed_with(mode, members, [Neighbour("bond0 of default/nf2", other, members[1:])]))
+    told = list(find_mixed(mode, members, [Neighbour("bond0 of default/nf2", other, members[1:])]))
 
     words = f"bond0 of default/nf2 has mode {other} over 0000:02:00.0, this bond would have mode"
     assert [(one.text, one.rule) for one in told] == (
         [(f"{words} {mode}", "bonds-of-both-kinds")] if is_told else []
     )
-    assert list(mixed_with(mode, members[:1], [Neighbour("x", other, members[1:])])) == []
+    assert list(find_mixed(mode, members[:1], [Neighbour("x", other, members[1:])])) == []
 
 
 def test_the_readme_table_has_every_mode_and_its_sources() -> None:

@@ -233,10 +233,10 @@ def test_a_backup_of_another_mode_works() -> None:
 
 
 def test_a_bond_that_never_came_up_is_told_of() -> None:
-    (happening,) = watching.standing(bond(links(net2=DOWN)), 1.0)
+    (happening,) = watching.judge_settled(bond(links(net2=DOWN)), 1.0)
 
     assert happening.kind is HappeningKind.DEGRADED
-    assert watching.standing(bond(links()), 1.0) == ()
+    assert watching.judge_settled(bond(links()), 1.0) == ()
 
 
 def test_what_was_refused_of_members_is_kept_until_all_work() -> None:
