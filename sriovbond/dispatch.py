@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deviceinfo import Ask
 from sriovbond import log
@@ -51,8 +51,7 @@ _RECEIVED: Final = {
 _MOST: Final = 80  # characters; a container's id has 64
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):  # see bond/rules.Rule
     """An error as the runtime gets it; `rule` is the id of the rule that was broken, if one was."""
 
     code: int

@@ -13,7 +13,6 @@ from sriovbond.bond.selector import LinkSelector
 from sriovbond.errors import Fault, RefusedError
 
 _NO_INTERFACE = "the kernel cannot bond it"
-_IN_BOND = "already in a bond or bridge"
 _PAIR = 2  # over one link there is no failover, whatever minMembers bears
 DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
 
@@ -134,7 +133,7 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
         (link.has_default_route, "carries a default route", None),
         (bool(link.uppers), f"carries {', '.join(link.uppers)}", None),
         (link.kind == "bond", "a bond itself", None),
-        (bool(link.master), _IN_BOND, None),
+        (bool(link.master), "already in a bond or bridge", None),
         (must_be_vf and not member.is_vf, f"no VF ({kind})", None),
         (member.allocation.is_foreign, f"given to {others}", rules.VF_OF_ANOTHER_POD),
     )
@@ -193,6 +192,7 @@ def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], see
 
 def _listed(told: Sequence[Verdict], seen: Seen) -> str:
     words = f"{seen.whose}: {'; '.join(str(one) for one in told) or 'no interface'}"
-    if any(one.why_not == _IN_BOND for one in told):
+    subjects = [verdict.subject for verdict in told]
+    if any(isinstance(subject, Member) and subject.link.master for subject in subjects):
         words += "; two bonds in one pod need `links` that select different VFs"
     return words + seen.after_bond

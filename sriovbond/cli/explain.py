@@ -50,7 +50,7 @@ def explain(file: Path | None, *, as_json: bool, **names: str) -> None:
     """Show which of a pod's devices a bond would take, and why not the others.
 
     It looks as an ADD would, at what kubelet, files and sysfs say of the pod's devices, and changes
-    nothing.
+    nothing. `sriovbond rule ID` has more on an id in brackets.
     """
     named = _parse_names(**names)
     configuration = _only_configuration(file) if file else Configuration("", {"type": OURS})

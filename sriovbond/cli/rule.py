@@ -1,6 +1,5 @@
 """`sriovbond rule`: what the id at the end of a message or a log line means."""
 
-import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
@@ -58,7 +57,7 @@ def _find(rule_id: str) -> Rule:
 
 
 def _as_object(row: Rule) -> dict[str, object]:
-    return {**dataclasses.asdict(row), "outcome": OUTCOMES[row.level]}
+    return {**row._asdict(), "outcome": OUTCOMES[row.level]}
 
 
 def _describe(row: Rule) -> str:

@@ -18,7 +18,7 @@ def validate(file: Path) -> None:
 
     FILE is JSON, of one plugin or a list, or YAML with NetworkAttachmentDefinitions; - is standard
     input. The status is 1 where an ADD would be refused, 2 where FILE has no configuration of
-    sriovbond.
+    sriovbond. `sriovbond rule ID` has more on an id in brackets.
     """
     is_valid = True
     for configuration in configurations.find_ours(file):

@@ -89,16 +89,17 @@ def _send_first(netlink: Netlink, request: NetlinkRequest) -> None:
 
 
 def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
-    dropped = setting_differences(
-        [setting for setting in settings if setting.name != "mode"], state
-    )
+    dropped = [
+        f"{difference} (known since Linux {setting.option.since})"
+        for setting in settings
+        if setting.name != "mode"
+        for difference in setting_differences([setting], state)
+    ]
     if dropped:
-        since = {setting.name: setting.option.since for setting in settings}
-        named = [f"{words} (known since Linux {since[words.split()[0]]})" for words in dropped]
         raise RefusedError(
             rules.OPTION_NOT_TAKEN.finding(
                 f"cannot make the bond {state.name} as asked: this kernel did not take "
-                f"{'; '.join(named)}"
+                f"{'; '.join(dropped)}"
             )
         )
 
