@@ -29,6 +29,7 @@ help:  ## this list
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL
+#:   NMSTATE=DIR      folder with nmstate's cases: policy, diff, revert, examples, nncp
 #:   CYCLES=1000      ADDs and DELs in `make soak`
 #:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
 #:   PYTHON=python3   Python of .venv and of the rig (default /usr/bin/python3, Debian's)
@@ -81,6 +82,10 @@ bench: rig .venv/done  ## how long ADD and DEL take, in the VM, beside the kerne
 .PHONY: bench-lookup
 bench-lookup: .venv/done  ## how long a look-up of a pod's devices takes, on this machine
 	@.venv/bin/python -m tests.bench.lookup
+
+.PHONY: conformance
+conformance: .venv/done  ## nmstate's own cases and documents, in NMSTATE=DIR: equal, or why not
+	@.venv/bin/python -m tests.conformance $(NMSTATE)
 
 .PHONY: vm
 vm: rig .venv/done  ## run a command in a VM with SR-IOV NICs, or a shell

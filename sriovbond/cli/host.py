@@ -1,0 +1,126 @@
+"""`sriovbond host`: the node's own bonds, bridges and addresses, as a document of nmstate."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from sriovbond.nodenet import difference, document, steps
+from sriovbond.nodenet.document import Document, DocumentError
+from sriovbond.nodenet.joined import Joined, join
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.source import MOST_BYTES
+from sriovbond.nodenet.writer import to_yaml
+
+_STDIN: Final = "-"
+_FILE: Final = click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
+_STATE: Final = click.option(
+    "--state",
+    "state",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The node's state, as `nmstatectl show` prints it.",
+)
+
+
+class FailedError(click.ClickException):
+    """There is no answer: the file or the state cannot be read, or what is asked cannot be."""
+
+    exit_code = 2
+
+
+@click.group()
+def host() -> None:
+    """Compare the node's own network with a document.
+
+    FILE is a document of nmstate, or has NodeNetworkConfigurationPolicies (v1, v1beta1), in YAML or
+    JSON; - is standard input.
+    """
+
+
+@host.command()
+@_FILE
+@_STATE
+def plan(file: Path, state: Path) -> None:
+    """Print the steps that would bring about what FILE asks for.
+
+    Nothing is changed. The status is 0 where there is nothing to do, 1 where there would be
+    changes, 2 where it cannot be.
+    """
+    wish, joined = _join(file, state)
+    if wish.unset:
+        raise FailedError(_lines(file, [str(problem) for problem in wish.unset]))
+    planned = steps.plan(joined)
+    for number, step in enumerate(planned, start=1):
+        click.echo(f"{number}. {step}")
+    if planned:
+        sys.exit(1)
+    click.echo("nothing to do")
+
+
+@host.command()
+@_FILE
+@_STATE
+def diff(file: Path, state: Path) -> None:
+    """Print the document with what of FILE is not there yet."""
+    _, joined = _join(file, state)
+    click.echo(to_yaml(difference.difference(joined)), nl=False)
+
+
+@host.command()
+@_FILE
+@_STATE
+def revert(file: Path, state: Path) -> None:
+    """Print the document that would take back what FILE changes."""
+    _, joined = _join(file, state)
+    click.echo(to_yaml(difference.revert(joined)), nl=False)
+
+
+def _join(file: Path, state: Path) -> tuple[Document, Joined]:
+    """Return what a file asks for, beside the state."""
+    current = _read_state(state)
+    try:
+        wish = document.unite(
+            document.read(_text(file), current) or [Document("", NetState(), (), {})]
+        )
+    except DocumentError as error:
+        raise FailedError(_lines(file, error.lines)) from error
+    joined = join(wish.state, current)
+    if joined.complaints:
+        faults = [f"{wish.spot(row.path)}: {row.text}" for row in joined.complaints]
+        raise FailedError(_lines(file, faults))
+    return wish, joined
+
+
+def _read_state(path: Path) -> NetState:
+    try:
+        return document.read_state(_text(path))
+    except DocumentError as error:
+        raise FailedError(_lines(path, error.lines)) from error
+
+
+def _text(path: Path) -> str:
+    name = click.format_filename(path)
+    try:
+        content = sys.stdin.buffer.read(MOST_BYTES + 1) if str(path) == _STDIN else _head(path)
+        if len(content) > MOST_BYTES:
+            raise FailedError(f"cannot read {name}: it has more than {MOST_BYTES} bytes")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise FailedError(f"cannot read {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FailedError(f"cannot read {name}: it is not UTF-8") from error
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as source:
+        return source.read(MOST_BYTES + 1)
+
+
+def _lines(path: Path, faults: list[str]) -> str:
+    """Return one line for each fault, with the file's name as compilers write it."""
+    name = "standard input" if str(path) == _STDIN else click.format_filename(path)
+    return "\n".join(f"{name}: {fault}" for fault in faults)

@@ -1,0 +1,249 @@
+"""Captures of nmpolicy: parts of the node's state, found by an expression and put into a document.
+
+An expression is a path (`dns-resolver.running`), a search (`interfaces.type == "ethernet"`), or a
+change (`capture.nics | interfaces.state := "down"`). A document has
+`{{ capture.nics.interfaces }}`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.source import Branch, Items, Leaf, Node, Problem, Spot, Twig, plant
+from sriovbond.nodenet.writer import plain
+
+_TOKEN: Final = re.compile(r'\s*(?:(==|:=|\|)|"([^"]*)"|((?:(?!==|:=|\||")\S)+))')
+_REFERENCE: Final = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
+_LISTS: Final = (
+    ("interfaces",),
+    ("routes", "running"),
+    ("routes", "config"),
+    ("route-rules", "config"),
+)
+"""Where a state has lists that can be searched."""
+
+_HEADS: Final = frozenset({"interfaces", "routes", "route-rules", "dns-resolver"})
+State = Mapping[str, Any]
+
+
+class CaptureError(Exception):
+    """An expression or reference has no meaning, or nothing matches it.
+
+    `is_meant` where nmstate would take it: for the whole state of the node.
+    """
+
+    def __init__(self, problem: Problem, *, is_meant: bool = False) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.is_meant = is_meant
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A path, or a value that was written."""
+
+    keys: tuple[str, ...] = ()
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression: of which capture, the path, what to do there with what."""
+
+    spot: Spot
+    text: str
+    source: str
+    keys: tuple[str, ...]
+    operator: str = ""
+    operand: Operand = Operand()
+
+    def needs(self) -> set[str]:
+        """Return the captures that must be there before it."""
+        keys = self.operand.keys
+        from_operand = {keys[1]} if len(keys) > 1 and keys[0] == "capture" else set()
+        return ({self.source} if self.source else set()) | from_operand
+
+    def error(self, text: str) -> CaptureError:
+        """Return the error that says what is wrong with it."""
+        return CaptureError(Problem(self.spot, f"capture {self.text!r}: {text}"))
+
+
+def fill(desired: Node, capture: Node | None, current: NetState | None) -> Node:
+    """Return the desired state with the captured parts in it. Raises CaptureError."""
+    if capture is None or (isinstance(capture, Leaf) and capture.is_null):
+        return _fill(desired, {})
+    if not isinstance(capture, Branch):
+        raise CaptureError(Problem(capture.spot, "capture must be an object"))
+    if current is None:
+        raise CaptureError(Problem(capture.spot, "captures need the node's state"))
+    expressions = {entry.key: _parse(entry) for entry in capture.entries}
+    return _fill(desired, _execute(expressions, plain(current)))
+
+
+def _parse(entry: Twig) -> Expression:
+    if not isinstance(entry.value, Leaf):
+        raise CaptureError(Problem(entry.spot, f"capture {entry.key!r} must be a text"))
+    text, spot = entry.value.text, entry.value.spot
+    tokens = list(_tokens(text.replace("\xa0", " "), spot))
+    source = ""
+    if "|" in [token.value for token in tokens if not token.keys]:
+        keys = tokens[0].keys
+        if len(keys) != 2 or keys[0] != "capture" or tokens[1].value != "|":  # noqa: PLR2004 - its form
+            raise CaptureError(Problem(spot, f"{text!r}: capture.NAME is expected before |"))
+        source, tokens = keys[1], tokens[2:]
+    return _expression(spot, text, source, tokens)
+
+
+def _expression(spot: Spot, text: str, source: str, tokens: list[Operand]) -> Expression:
+    keys = tokens[0].keys if tokens else ()
+    if not keys:
+        problem = Problem(spot, f"{text!r}: a path such as interfaces.name is expected")
+        raise CaptureError(problem, is_meant=not source)
+    if keys[0] == "capture" and not source:
+        source, keys = (*keys[1:], "")[0], keys[2:]
+    if len(tokens) == 1:
+        return Expression(spot, text, source, keys)
+    if len(tokens) != 3 or tokens[1].value not in {"==", ":="}:  # noqa: PLR2004 - path, operator, value
+        raise CaptureError(Problem(spot, f"{text!r}: PATH == VALUE or PATH := VALUE is expected"))
+    return Expression(spot, text, source, keys, tokens[1].value or "", tokens[2])
+
+
+def _tokens(text: str, spot: Spot) -> Iterator[Operand]:
+    """Yield operators and values as values, and words with a dot as paths."""
+    at = 0
+    while at < len(text.rstrip()):
+        match = _TOKEN.match(text, at)
+        if not match:
+            raise CaptureError(Problem(spot, f"{text!r}: a quote is not closed"))
+        operator, quoted, word = match.groups()
+        at = match.end()
+        if word and ("." in word or word in _HEADS):
+            yield Operand(keys=tuple(word.split(".")))
+        else:
+            plain_word = None if word and word.lower() == "null" else word
+            yield Operand(value=operator or (quoted if quoted is not None else plain_word))
+
+
+def _execute(expressions: Mapping[str, Expression], current: State) -> Mapping[str, State]:
+    """Return the captures, each after those that it needs."""
+    states: dict[str, State] = {}
+    waiting = dict(expressions)
+    while waiting:
+        ready = [name for name, row in waiting.items() if row.needs() <= set(states)]
+        for name in ready:
+            states[name] = _capture(waiting.pop(name), current, states)
+        if not ready:
+            name, row = next(iter(waiting.items()))
+            missing = ", ".join(sorted(row.needs() - set(states)))
+            raise row.error(f"{name} needs {missing}, which is missing or needs {name}")
+    return states
+
+
+def _capture(row: Expression, current: State, states: Mapping[str, State]) -> State:
+    state = states[row.source] if row.source else current
+    if not row.operator:
+        return _only(state, row.keys) if row.keys else state
+    head = next((path for path in _LISTS if row.keys[: len(path)] == path), None)
+    keys = row.keys[len(head) :] if head else ()
+    if head is None or not keys:
+        raise row.error("interfaces, routes.running, routes.config or route-rules can be searched")
+    parts = _at(state, head) or []
+    value = _value(row, current, states)
+    if row.operator == "==":
+        chosen = [part for part in parts if _is_same(_at(part, keys), value, keys)]
+        if not chosen:
+            raise row.error(f"nothing has {'.'.join(keys)} {value!r}")
+    else:
+        chosen = [_with_value(part, keys, value) for part in parts]
+    return _nest(head, chosen)
+
+
+def _value(row: Expression, current: State, states: Mapping[str, State]) -> object:
+    keys = row.operand.keys
+    if not keys:
+        return row.operand.value
+    value = _reference(keys, states) if keys[0] == "capture" else _at(current, keys)
+    if value is None:
+        raise row.error(f"{'.'.join(keys)} is missing")
+    return value
+
+
+def _reference(keys: tuple[str, ...], states: Mapping[str, State]) -> object:
+    """Return what capture.NAME.PATH stands for; None where it is missing."""
+    name, path = (*keys[1:2], "")[0], keys[2:]
+    return _at(states[name], path) if name in states and path else None
+
+
+def _at(value: object, keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - any part of a state
+    for key in keys:
+        if isinstance(value, list):
+            is_there = key.isdecimal() and int(key) < len(value)
+            value = value[int(key)] if is_there else None
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _is_same(value: object, expected: object, keys: tuple[str, ...]) -> bool:
+    """Compare as texts; MAC addresses in any case."""
+    texts = [
+        str(part).lower() if isinstance(part, bool) else str(part) for part in (value, expected)
+    ]
+    if keys[-1].endswith("mac-address"):
+        texts = [text.upper() for text in texts]
+    return value is not None and texts[0] == texts[1]
+
+
+def _only(state: State, keys: tuple[str, ...]) -> State:
+    value = _at(state, keys)
+    return {} if value is None else _nest(keys, value)
+
+
+def _nest(keys: tuple[str, ...], value: object) -> State:
+    for key in reversed(keys):
+        value = {key: value}
+    return value if isinstance(value, dict) else {}
+
+
+def _with_value(part: State, keys: tuple[str, ...], value: object) -> State:
+    """Return a copy with another value at a path, which is made where it is missing."""
+    if len(keys) == 1:
+        return {**part, keys[0]: value}
+    below = part.get(keys[0])
+    return {**part, keys[0]: _with_value(below if isinstance(below, dict) else {}, keys[1:], value)}
+
+
+def _fill(node: Node, states: Mapping[str, State]) -> Node:
+    if isinstance(node, Items):
+        return Items(node.spot, tuple(_fill(part, states) for part in node.nodes))
+    if isinstance(node, Branch):
+        entries = (Twig(row.spot, row.key, _fill(row.value, states)) for row in node.entries)
+        return Branch(node.spot, tuple(entries))
+    return _fill_leaf(node, states) if "{{" in node.text else node
+
+
+def _fill_leaf(leaf: Leaf, states: Mapping[str, State]) -> Node:
+    """Return the tree for one text with references; a text around one needs a text in it."""
+    whole = _REFERENCE.fullmatch(leaf.text.strip())
+    if whole:
+        return plant(_resolve(leaf, whole[1], states), leaf.spot)
+
+    def insert(match: re.Match[str]) -> str:
+        value = _resolve(leaf, match[1], states)
+        if isinstance(value, (dict, list)):
+            raise CaptureError(
+                Problem(leaf.spot, f"{match[1]} is no text: let nothing be around it")
+            )
+        return str(value)
+
+    return Leaf(leaf.spot, _REFERENCE.sub(insert, leaf.text))
+
+
+def _resolve(leaf: Leaf, path: str, states: Mapping[str, State]) -> object:
+    keys = tuple(path.split("."))
+    value = _reference(keys, states) if keys[0] == "capture" else None
+    if value is None:
+        raise CaptureError(Problem(leaf.spot, f"{path} is missing in what was captured"))
+    return value

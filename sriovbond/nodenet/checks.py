@@ -1,0 +1,229 @@
+"""What is wrong with a document by itself, whatever the node has."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from sriovbond.bond.options import BondMode
+from sriovbond.nodenet.model import (
+    VRF,
+    BondOptions,
+    BondPort,
+    LinkAggregation,
+    NetState,
+    NodeLink,
+    PortVlan,
+    VirtualFunction,
+)
+from sriovbond.nodenet.routing import ABSENT, NodeRoute, RouteRule
+from sriovbond.nodenet.values import family_of
+
+Path = tuple[str | int, ...]
+_IPV6_MTU: Final = 1280  # RFC 8200
+_LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong, and the path of the part that it is about."""
+
+    path: Path
+    text: str
+
+
+def judge(state: NetState) -> Iterator[Complaint]:
+    """Yield what keeps the document from having a meaning."""
+    interfaces = state.interfaces or ()
+    for number, interface in enumerate(interfaces):
+        if interface.state not in _LEFT_OUT:
+            yield from _below(("interfaces", number), _interface(interface))
+    yield from _controllers(interfaces)
+    yield from _ports_with_addresses(interfaces)
+    for number, route in enumerate((state.routes.config if state.routes else None) or ()):
+        yield from _below(("routes", "config", number), _route(route))
+    rules = (state.route_rules.config if state.route_rules else None) or ()
+    for number, rule in enumerate(rules):
+        yield from _below(("route-rules", "config", number), _rule(rule))
+
+
+def ports_of(interface: NodeLink) -> tuple[str, ...] | None:
+    """Return the names of its ports; None where the document does not mention them."""
+    if interface.bridge and interface.bridge.port is not None:
+        return tuple(port.name or "" for port in interface.bridge.port)
+    if interface.vrf and interface.vrf.port is not None:
+        return interface.vrf.port
+    bond = interface.link_aggregation
+    if bond and bond.port is None and bond.ports_config is not None:
+        return tuple(port.name or "" for port in bond.ports_config)
+    return bond.port if bond else None
+
+
+def _below(path: Path, complaints: Iterable[Complaint]) -> Iterator[Complaint]:
+    for complaint in complaints:
+        yield Complaint((*path, *complaint.path), complaint.text)
+
+
+def _interface(interface: NodeLink) -> Iterator[Complaint]:
+    if interface.link_aggregation:
+        yield from _below(("link-aggregation",), _bond(interface.link_aggregation))
+    if interface.bridge:
+        yield from _bridge(interface)
+    if interface.ethernet and interface.ethernet.sr_iov:
+        for number, vf in enumerate(interface.ethernet.sr_iov.vfs or ()):
+            yield from _below(("ethernet", "sr-iov", "vfs", number), _vf(vf))
+    ipv6 = interface.ipv6
+    if ipv6 and ipv6.enabled and interface.mtu is not None and interface.mtu < _IPV6_MTU:
+        yield Complaint(("mtu",), f"IPv6 needs an MTU of at least {_IPV6_MTU}")
+    yield from _addresses(interface)
+    if interface.identifier == "mac-address" and not interface.mac_address:
+        yield Complaint(("identifier",), "identifier mac-address needs mac-address")
+
+
+def _addresses(interface: NodeLink) -> Iterator[Complaint]:
+    addresses4 = (interface.ipv4.address if interface.ipv4 else None) or ()
+    addresses6 = (interface.ipv6.address if interface.ipv6 else None) or ()
+    for family, addresses in (("ipv4", addresses4), ("ipv6", addresses6)):
+        for number, address in enumerate((*addresses,)):
+            if address.ip is None or address.prefix_length is None:
+                yield Complaint((family, "address", number), "needs ip and prefix-length")
+
+
+def _bond(bond: LinkAggregation) -> Iterator[Complaint]:
+    names = sorted(port.name or "" for port in bond.ports_config or ())
+    if bond.port is not None and bond.ports_config is not None and sorted(bond.port) != names:
+        yield Complaint(("ports-config",), "port and ports-config must name the same interfaces")
+    if bond.port is not None and len(set(bond.port)) < len(bond.port):
+        yield Complaint(("port",), "a port is named twice")
+    yield from _queues(bond.ports_config or ())
+    if bond.options:
+        yield from _below(("options",), _bond_options(bond.options, bond.mode))
+
+
+def _queues(ports: Iterable[BondPort]) -> Iterator[Complaint]:
+    """Judge as bond_option_queue_id_set() does: a queue is one port's, but for 0."""
+    for port, other in combinations([row for row in ports if row.queue_id], 2):
+        if port.queue_id == other.queue_id:
+            text = f"{port.name} and {other.name} have the same queue-id {port.queue_id}"
+            yield Complaint(("ports-config",), text)
+
+
+def _bond_options(options: BondOptions, mode: str | None) -> Iterator[Complaint]:
+    if options.value("miimon") and options.value("arp_interval"):
+        yield Complaint(("arp_interval",), "miimon and arp_interval exclude each other")
+    for setting in options.settings:
+        if mode and BondMode(mode) not in setting.option.modes and setting.value not in ((), "off"):
+            yield Complaint((setting.name,), f"{setting.name} is not for mode {mode}")
+
+
+def _bridge(interface: NodeLink) -> Iterator[Complaint]:
+    ports = (interface.bridge.port if interface.bridge else None) or ()
+    for number, port in enumerate(ports):
+        if port.vlan:
+            yield from _below(("bridge", "port", number, "vlan"), _port_vlan(port.vlan))
+    options = interface.bridge.options if interface.bridge else None
+    is_filtering = any(port.vlan and port.vlan != PortVlan() for port in ports)
+    if options and options.vlan_default_pvid not in (None, 1) and ports and not is_filtering:
+        text = "vlan-default-pvid other than 1 needs a port with vlan"
+        yield Complaint(("bridge", "options", "vlan-default-pvid"), text)
+
+
+def _port_vlan(vlan: PortVlan) -> Iterator[Complaint]:
+    is_trunk = vlan.mode == "trunk"
+    if is_trunk and vlan.tag and not vlan.enable_native:
+        yield Complaint(("tag",), "tag in a trunk needs enable-native: true")
+    if is_trunk and not vlan.trunk_tags:
+        yield Complaint(("mode",), "a trunk needs trunk-tags")
+    if vlan.mode == "access" and (vlan.enable_native or vlan.trunk_tags):
+        yield Complaint(("mode",), "enable-native and trunk-tags are for a trunk")
+    taken: set[int] = set()
+    for number, tag in enumerate(vlan.trunk_tags or ()):
+        tags = _tags(tag.id, tag.id_range.min if tag.id_range else None,
+                     tag.id_range.max if tag.id_range else None)  # fmt: skip
+        if not tags:
+            yield Complaint(("trunk-tags", number), "an id, or an id-range with min and max")
+        if taken & tags:
+            yield Complaint(("trunk-tags", number), "overlaps another entry")
+        taken |= tags
+
+
+def _tags(number: int | None, least: int | None, most: int | None) -> set[int]:
+    if number is not None:
+        return {number}
+    return set(range(least, most + 1)) if least is not None and most is not None else set()
+
+
+def _vf(vf: VirtualFunction) -> Iterator[Complaint]:
+    if vf.vlan_proto == "802.1ad" and not vf.vlan_id and not vf.qos:
+        yield Complaint(("vlan-proto",), "802.1ad needs vlan-id or qos")
+
+
+def _controllers(interfaces: tuple[NodeLink, ...]) -> Iterator[Complaint]:
+    """Judge who is whose port: one controller each, and both sides say the same."""
+    controllers: dict[str, str] = {}
+    listing = {}
+    for number, interface in enumerate(interfaces):
+        ports = None if interface.state in _LEFT_OUT else ports_of(interface)
+        listing[interface.label] = ports
+        for port in ports or ():
+            if controllers.setdefault(port, interface.label) != interface.label:
+                text = f"{port} is a port of {controllers[port]} already"
+                yield Complaint(("interfaces", number), text)
+    for number, interface in enumerate(interfaces):
+        owner, listed = interface.controller, controllers.get(interface.label)
+        path = ("interfaces", number, "controller")
+        if owner is not None and listed is not None and owner != listed:
+            yield Complaint(path, f"{interface.label} is listed as a port of {listed}")
+        elif owner and not listed and listing.get(owner) is not None:
+            yield Complaint(path, f"{owner} does not list {interface.label} as a port")
+
+
+def _ports_with_addresses(interfaces: tuple[NodeLink, ...]) -> Iterator[Complaint]:
+    routed = {item.label for item in interfaces if item.type == VRF}
+    owners = {
+        port: item.label
+        for item in interfaces
+        if item.type != VRF and item.state not in _LEFT_OUT
+        for port in ports_of(item) or ()
+    }
+    for number, interface in enumerate(interfaces):
+        owner = owners.get(interface.label) or interface.controller
+        if not owner or owner in routed or interface.state in _LEFT_OUT:
+            continue
+        for family, ip in (("ipv4", interface.ipv4), ("ipv6", interface.ipv6)):
+            if ip and ip.enabled:
+                text = f"{interface.label} is a port of {owner}, which has the addresses"
+                yield Complaint(("interfaces", number, family), text)
+
+
+def _route(route: NodeRoute) -> Iterator[Complaint]:
+    if route.state == ABSENT:
+        return
+    if not route.destination:
+        yield Complaint(("destination",), "a route needs a destination")
+    if route.route_type and (
+        route.next_hop_address or route.next_hop_interface not in (None, "lo")
+    ):
+        yield Complaint(("route-type",), f"a {route.route_type} route has no next hop")
+    if not route.route_type and not route.next_hop_interface:
+        yield Complaint(("next-hop-interface",), "a route needs next-hop-interface")
+    families = {
+        family_of(text)
+        for text in (route.destination, route.next_hop_address, route.source)
+        if text
+    }
+    if len(families) > 1:
+        yield Complaint(("destination",), "destination, next hop and source are of two families")
+    if route.weight and 6 in families:  # noqa: PLR2004 - IPv6
+        yield Complaint(("weight",), "weight is for IPv4 only")
+
+
+def _rule(rule: RouteRule) -> Iterator[Complaint]:
+    if rule.fwmask and not rule.fwmark:
+        yield Complaint(("fwmask",), "fwmask needs fwmark")
+    families = {f"ipv{family_of(text)}" for text in (rule.ip_from, rule.ip_to) if text}
+    families |= {rule.family} if rule.family else set()
+    if rule.state != ABSENT and not families:
+        yield Complaint((), "a rule needs ip-from, ip-to or family")
+    if len(families) > 1:
+        yield Complaint(("family",), "ip-from, ip-to and family are of two families")

@@ -1,0 +1,132 @@
+"""Section beside section: what of one is not in the other, and what the other has in its place."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from sriovbond.bond import options
+from sriovbond.bond.kinds import OptionValue
+from sriovbond.bond.options import Setting
+from sriovbond.nodenet.model import BondOptions, LinkAggregation, PortVlan
+from sriovbond.nodenet.sections import Free, Many, Section, keys_of
+
+Part = TypeVar("Part")
+_OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
+    "miimon": 0,
+    "fail_over_mac": "none",
+    "num_grat_arp": 1,
+}
+"""Where the kernel's default is not that of a pod's bond (bond_main.c, bond_check_params())."""
+_ANY_TIME: Final = frozenset({"reorder_headers"})
+"""Fields whose true is the same as not being mentioned in a state."""
+
+
+def differ(desired: Part, current: Part | None) -> Part | None:
+    """Return what of `desired` is not in `current`; None where all of it is."""
+    if current is None:
+        return desired
+    changes = {}
+    for row in keys_of(type(desired)):
+        change = _change(row.kind, getattr(desired, row.field), getattr(current, row.field))
+        is_as_assumed = row.field in _ANY_TIME and getattr(current, row.field) is None
+        if change is not None and not (is_as_assumed and change is True):
+            changes[row.field] = change
+    return type(desired)(**changes) if changes else None
+
+
+def restore(desired: Part, current: Part) -> Part:
+    """Return what `current` has for all that `desired` mentions."""
+    former = {}
+    for row in keys_of(type(desired)):
+        mentioned, value = getattr(desired, row.field), getattr(current, row.field)
+        if mentioned is None:
+            continue
+        if isinstance(row.kind, Section):
+            former[row.field] = None if value is None else restore(mentioned, value)
+        elif isinstance(row.kind, Free):
+            former[row.field] = _former_options(mentioned, value or BondOptions())
+        else:
+            former[row.field] = value
+    section = type(desired)(**former)
+    return _with_all_options(desired, current, section)
+
+
+def kernel_default(name: str) -> OptionValue:
+    """Return the value that an option has in a new bond of the kernel's."""
+    row = options.option(name)
+    default: OptionValue = _OF_THE_KERNEL.get(name, row.default)
+    return row.kind.parse(default) if default != "" else ()
+
+
+def is_at_default(setting: Setting) -> bool:
+    """Return whether an option has what a new bond has."""
+    return setting.value == kernel_default(setting.name)
+
+
+def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - values of that kind
+    if desired is None or desired == current:
+        return None
+    if isinstance(kind, Section):
+        if isinstance(desired, PortVlan):
+            return None if _is_vlan_met(desired, current) else desired
+        return differ(desired, current)
+    if isinstance(kind, Free):
+        return _differ_options(desired, current or BondOptions())
+    if isinstance(kind, Many) and kind.identity and current is not None:
+        return None if _are_met(kind, desired, current) else desired
+    return desired
+
+
+def _are_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
+    """Say whether the same parts are there, and each has what is wishes of it."""
+    present = {getattr(part, kind.identity): part for part in current}
+    wishes = {getattr(part, kind.identity): part for part in desired}
+    is_part = kind.identity == "id"
+    if not (set(wishes) <= set(present) if is_part else set(wishes) == set(present)):
+        return False
+    return all(differ(part, present[name]) is None for name, part in wishes.items())
+
+
+def _is_vlan_met(desired: PortVlan, current: PortVlan | None) -> bool:
+    if desired == PortVlan():
+        return current in (None, PortVlan())
+    return current is not None and differ(desired, current) is None
+
+
+def _differ_options(desired: BondOptions, current: BondOptions) -> BondOptions | None:
+    """Return the settings that differ; an empty object asks for the defaults."""
+    if not desired.settings:
+        return None if all(map(is_at_default, current.settings)) else desired
+    changed = [row for row in desired.settings if _value_now(row.name, current) != row.value]
+    return BondOptions(tuple(changed)) if changed else None
+
+
+def _value_now(name: str, current: BondOptions) -> object:
+    """Return what an option has; what a state does not mention has its default."""
+    value = current.value(name)
+    return kernel_default(name) if value is None else value
+
+
+def _former_options(desired: BondOptions, current: BondOptions) -> BondOptions:
+    if not desired.settings:
+        return current
+    former = (Setting(row.name, _former(row.name, current)) for row in desired.settings)
+    return BondOptions(tuple(former))
+
+
+def _former(name: str, current: BondOptions) -> OptionValue:
+    now = next((row.value for row in current.settings if row.name == name), None)
+    return kernel_default(name) if now is None else now
+
+
+def _with_all_options(desired: Part, current: Part, former: Part) -> Part:
+    """Return a bond whose mode changes with all of its options: the new mode drops them."""
+    if (
+        isinstance(desired, LinkAggregation)
+        and isinstance(current, LinkAggregation)
+        and isinstance(former, LinkAggregation)
+        and desired.mode not in (None, current.mode)
+        and current.options
+    ):
+        return replace(former, options=current.options)
+    return former

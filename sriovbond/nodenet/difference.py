@@ -1,0 +1,181 @@
+"""The two documents that come of two states: what is not there yet, and what takes it back."""
+
+from dataclasses import replace
+from typing import Final
+
+from sriovbond.nodenet import routes
+from sriovbond.nodenet.comparing import differ, restore
+from sriovbond.nodenet.joined import Joined, Pair, stays
+from sriovbond.nodenet.model import (
+    UP,
+    Ethernet,
+    NetState,
+    NodeLink,
+    SrIov,
+)
+from sriovbond.nodenet.normal import normal_ipv4, normal_ipv6
+from sriovbond.nodenet.routing import ABSENT, NodeDns, NodeRoute, Resolver, RouteRule
+
+_NO_RESOLVER: Final = Resolver()
+
+
+def difference(joined: Joined) -> NetState:
+    """Return the document with what of the desired state is not there yet."""
+    links = [link_difference(pair, joined) for pair in joined.pairs]
+    lacking, leaving = routes.lacking_routes(joined), _leaving_by_name(joined)
+    rules = (*routes.absent_rules(routes.leaving_rules(joined)), *routes.lacking_rules(joined))
+    return NetState(
+        hostname=joined.desired.hostname if _is_name_new(joined) else None,
+        dns_resolver=joined.desired.dns_resolver if is_resolver_new(joined) else None,
+        route_rules=routes.rules_of(rules),
+        routes=routes.routes_of((*routes.absent_routes(leaving), *lacking)),
+        interfaces=tuple(link for link in links if link) or None,
+    )
+
+
+def revert(joined: Joined) -> NetState:
+    """Return the document that takes the change back, and nothing else."""
+    links = [_former_link(pair, joined) for pair in joined.pairs]
+    added, gone = routes.lacking_routes(joined), routes.leaving_routes(joined)
+    rules = (*routes.absent_rules(_added_rules(joined)), *routes.leaving_rules(joined))
+    dns = joined.current.dns_resolver or NodeDns()
+    return NetState(
+        hostname=joined.current.hostname if _is_name_new(joined) else None,
+        dns_resolver=_former_resolver(dns) if is_resolver_new(joined) else None,
+        route_rules=routes.rules_of(sorted(rules, key=routes.rule_order)),
+        routes=routes.routes_of((*routes.absent_routes(added), *gone)),
+        interfaces=tuple(link for link in links if link) or None,
+    )
+
+
+def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:
+    """Return what of an interface is not there yet; None for one that only follows."""
+    if pair.desired is None:
+        return None
+    if pair.current is None:
+        return None if pair.target.state == ABSENT else pair.desired
+    identity = NodeLink(name=pair.name, type=pair.target.type, state=pair.target.state)
+    if pair.target.state == ABSENT:
+        return identity
+    change = _change(pair, joined)
+    if change is None and pair.target.state == (pair.current.state or UP):
+        return None
+    change = replace(change or NodeLink(), name=pair.name, type=identity.type)
+    if change.identifier == "mac-address" or pair.target.identifier == "mac-address":
+        change = replace(change, mac_address=pair.current.mac_address)
+    return replace(change, state=identity.state)
+
+
+def is_resolver_new(joined: Joined) -> bool:
+    """Return whether the resolver is to have something else than it has."""
+    wish = (joined.desired.dns_resolver or NodeDns()).config
+    if wish is None:
+        return False
+    dns = joined.current.dns_resolver or NodeDns()
+    present = dns.config or _NO_RESOLVER
+    if wish == _NO_RESOLVER:
+        return any((present.server, present.search, present.options))
+    return any(
+        value is not None and value != (now or ())
+        for value, now in (
+            (wish.server, present.server),
+            (wish.search, present.search),
+            (wish.options, present.options),
+        )
+    )
+
+
+def _change(pair: Pair, joined: Joined) -> NodeLink | None:
+    """Return what differs but for name, type and state; ports that others made are kept."""
+    target = replace(pair.target, name=None, type=None, state=None)
+    current = pair.current or NodeLink()
+    if pair.desired and pair.desired.controller is None:
+        target = replace(target, controller=None)
+    if target.bridge and target.bridge.port is not None and current.bridge:
+        ports = tuple(
+            port
+            for port in current.bridge.port or ()
+            if not stays(current, port.name or "", joined.links)
+            or port.name in {row.name for row in target.bridge.port}
+        )
+        current = replace(current, bridge=replace(current.bridge, port=ports))
+    return differ(target, current)
+
+
+def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
+    if pair.current is None:
+        if pair.target.state == ABSENT:
+            return None
+        return NodeLink(name=pair.name, type=pair.target.type, state=ABSENT)
+    if pair.target.state != (pair.current.state or UP):
+        return replace(pair.current, state=pair.current.state or UP)
+    if pair.desired and _change(pair, joined) is None and not _moves(pair):
+        return None
+    former = restore(pair.target, pair.current)
+    return _with_what_was_lost(pair, former)
+
+
+def _moves(pair: Pair) -> bool:
+    """Return whether its controller changes."""
+    before = pair.current.controller if pair.current else None
+    return (pair.target.controller or "") != (before or "") and pair.target.controller is not None
+
+
+def _with_what_was_lost(pair: Pair, former: NodeLink) -> NodeLink:
+    """Return it with what the change takes away without a word: addresses, VFs, a description."""
+    current, target = pair.current or NodeLink(), pair.target
+    former = replace(former, name=current.name, type=current.type, state=current.state or UP)
+    is_bound = pair.is_bound and not current.controller
+    if is_bound or _turns_auto(target.ipv4, current.ipv4):
+        former = replace(former, ipv4=current.ipv4)
+    if is_bound or _turns_auto(target.ipv6, current.ipv6):
+        former = replace(former, ipv6=current.ipv6)
+    if target.description and current.description is None:
+        former = replace(former, description="")
+    former = replace(
+        former,
+        ipv4=former.ipv4 and normal_ipv4(former.ipv4),
+        ipv6=former.ipv6 and normal_ipv6(former.ipv6),
+    )
+    return _with_no_vfs(former, target, current)
+
+
+def _turns_auto(target: object, current: object) -> bool:
+    """Return whether DHCP or SLAAC comes where addresses were static."""
+    is_auto = [bool(getattr(ip, "is_auto", False)) for ip in (target, current)]
+    return current is not None and is_auto == [True, False]
+
+
+def _with_no_vfs(former: NodeLink, target: NodeLink, current: NodeLink) -> NodeLink:
+    if _total_vfs(target) and _total_vfs(current) is None:
+        ethernet = former.ethernet or Ethernet()
+        return replace(former, ethernet=replace(ethernet, sr_iov=SrIov(total_vfs=0)))
+    return former
+
+
+def _total_vfs(link: NodeLink) -> int | None:
+    return link.ethernet.sr_iov.total_vfs if link.ethernet and link.ethernet.sr_iov else None
+
+
+def _leaving_by_name(joined: Joined) -> tuple[NodeRoute, ...]:
+    """Return the routes that are to go and would not go with their interface."""
+    return tuple(
+        row for row in routes.leaving_routes(joined) if not routes.goes_with_link(row, joined)
+    )
+
+
+def _added_rules(joined: Joined) -> tuple[RouteRule, ...]:
+    """Return the new rules as the document has them: the priority of one that has none is ours."""
+    lacking = routes.lacking_rules(joined)
+    rules = (joined.desired.route_rules and joined.desired.route_rules.config) or ()
+    wishes = [row for row in rules if row.state != ABSENT]
+    return tuple(row for row in wishes if any(routes.matches(row, new) for new in lacking))
+
+
+def _former_resolver(dns: NodeDns) -> NodeDns:
+    return dns if dns.config is not None else replace(dns, config=_NO_RESOLVER)
+
+
+def _is_name_new(joined: Joined) -> bool:
+    wish = joined.desired.hostname
+    return wish is not None and differ(wish, joined.current.hostname) is not None

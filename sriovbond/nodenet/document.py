@@ -1,0 +1,217 @@
+"""The entrance: a file of people, bare or as a NodeNetworkConfigurationPolicy, as documents."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sriovbond.nodenet import captures, checks, source
+from sriovbond.nodenet.checks import Path
+from sriovbond.nodenet.model import (
+    BRIDGE,
+    BridgePort,
+    NetState,
+    NodeLink,
+    PortVlan,
+    TagRange,
+    TrunkTag,
+)
+from sriovbond.nodenet.reader import Reader
+from sriovbond.nodenet.routing import ABSENT, NodeRoutes, RouteRules
+from sriovbond.nodenet.source import START, Branch, Items, Leaf, Node, Problem, Spot
+
+_KIND: Final = "NodeNetworkConfigurationPolicy"
+_VERSIONS: Final = ("nmstate.io/v1", "nmstate.io/v1beta1")
+_SPEC: Final = frozenset({"nodeSelector", "maxUnavailable", "capture", "desiredState"})
+_OBJECT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_POLICY: Final = frozenset({"capture", "desiredState", "desired"})
+_EVERY_VLAN: Final = PortVlan(
+    mode="trunk", trunk_tags=(TrunkTag(id_range=TagRange(min=2, max=4094)),)
+)
+"""What kubernetes-nmstate gives a bridge's port that says nothing of VLANs (its pkg/bridge)."""
+
+
+class DocumentError(Exception):
+    """What is wrong with a file; `refused` is what nmstate does and sriovbond does not."""
+
+    def __init__(self, problems: list[Problem], refused: list[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        self.refused = tuple(sorted(set(refused)))
+        super().__init__("; ".join(map(str, sorted({*problems, *refused}))))
+
+    @property
+    def lines(self) -> list[str]:
+        """One text for each, in the order of the file."""
+        return [str(problem) for problem in sorted({*self.problems, *self.refused})]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What one document asks for; `name` is its policy's, empty for a bare one.
+
+    `unset` is what cannot be brought about; `spots` tell where each part is.
+    """
+
+    name: str
+    state: NetState
+    unset: tuple[Problem, ...]
+    spots: Mapping[Path, Spot]
+
+    def spot(self, path: Path) -> Spot:
+        """Return where a part is, or the nearest part around it."""
+        while path and path not in self.spots:
+            path = path[:-1]
+        return self.spots.get(path, START)
+
+
+def read(text: str, current: NetState | None = None) -> list[Document]:
+    """Return the documents of a file; captures are taken from `current`. Raises DocumentError."""
+    try:
+        nodes = list(_objects(source.parse(text)))
+    except source.SourceError as error:
+        raise DocumentError([error.problem], []) from error
+    reader = Reader()
+    for node in nodes:
+        reader.faults += source.doubles(node)
+    documents = [_document(node, current, reader) for node in nodes]
+    if reader.faults or reader.refused:
+        raise DocumentError(reader.faults, reader.refused)
+    return documents
+
+
+def read_state(text: str) -> NetState:
+    """Return a recorded state of a node: what is not ours in it is passed over."""
+    try:
+        nodes = source.parse(text)
+    except source.SourceError as error:
+        raise DocumentError([error.problem], []) from error
+    reader = Reader(is_lenient=True)
+    state: NetState = reader.section(NetState, nodes[0], ()) if nodes else NetState()
+    if reader.faults:
+        raise DocumentError(reader.faults, [])
+    return state
+
+
+def _objects(nodes: list[Node]) -> Iterator[Node]:
+    """Yield each object, those of a List of Kubernetes among them."""
+    for node in nodes:
+        items = node.at("items") if isinstance(node, Branch) else None
+        yield from items.nodes if isinstance(items, Items) else (node,)
+
+
+def _document(node: Node, current: NetState | None, reader: Reader) -> Document:
+    """Return the document of one object; its own spots, and the faults of all in `reader`."""
+    reader.spots = {}
+    reader.unset = []
+    if isinstance(node, Branch) and (node.at("kind") or node.at("apiVersion")):
+        return _of_object(node, current, reader)
+    if isinstance(node, Branch) and any(node.at(key) for key in _POLICY):
+        return _of_policy("", node, current, reader)
+    return _finish("", reader.section(NetState, node, ()), reader)
+
+
+def _of_object(node: Branch, current: NetState | None, reader: Reader) -> Document:
+    _judge_keys(node, _OBJECT, reader)
+    kind, version = _text(node.at("kind")), _text(node.at("apiVersion"))
+    if kind != _KIND or version not in _VERSIONS:
+        expected = f"{_KIND} of {' or '.join(_VERSIONS)}"
+        reader.fault(node.spot, f"{kind or 'an object'} of {version!r} is not {expected}")
+    metadata, spec = node.at("metadata"), node.at("spec")
+    name = _text(metadata.at("name")) if isinstance(metadata, Branch) else ""
+    if not isinstance(spec, Branch):
+        reader.fault(node.spot, "a policy needs spec")
+        return _finish(name, NetState(), reader)
+    _judge_keys(spec, _SPEC, reader)
+    document = _of_policy(name, spec, current, reader)
+    return replace(document, state=_with_every_vlan(document.state))
+
+
+def _of_policy(name: str, node: Branch, current: NetState | None, reader: Reader) -> Document:
+    desired = node.at("desiredState") or node.at("desired")
+    if desired is None or (isinstance(desired, Leaf) and desired.is_null):
+        return _finish(name, NetState(), reader)
+    try:
+        filled = captures.fill(desired, node.at("capture"), current)
+    except captures.CaptureError as error:
+        (reader.refused if error.is_meant else reader.faults).append(error.problem)
+        return _finish(name, NetState(), reader)
+    return _finish(name, reader.section(NetState, filled, ()), reader)
+
+
+def _finish(name: str, state: NetState, reader: Reader) -> Document:
+    document = Document(name, state, tuple(reader.unset), dict(reader.spots))
+    for complaint in checks.judge(state):
+        reader.fault(document.spot(complaint.path), complaint.text)
+    return document
+
+
+def _judge_keys(node: Branch, known: frozenset[str], reader: Reader) -> None:
+    for entry in node.entries:
+        if entry.key not in known:
+            reader.fault(entry.spot, f"{entry.key!r} is unknown in a policy")
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Leaf) else ""
+
+
+def _with_every_vlan(state: NetState) -> NetState:
+    if state.interfaces is None:
+        return state
+    return replace(state, interfaces=tuple(map(_with_trunks, state.interfaces)))
+
+
+def _with_trunks(interface: NodeLink) -> NodeLink:
+    bridge = interface.bridge
+    if interface.type != BRIDGE or interface.state == ABSENT or not bridge or not bridge.port:
+        return interface
+    return replace(interface, bridge=replace(bridge, port=tuple(map(_with_trunk, bridge.port))))
+
+
+def _with_trunk(port: BridgePort) -> BridgePort:
+    return port if port.vlan is not None else replace(port, vlan=_EVERY_VLAN)
+
+
+def unite(documents: list[Document]) -> Document:
+    """Return one document with what all of them ask for. Raises DocumentError where two differ."""
+    if len(documents) == 1:
+        return documents[0]
+    states = [document.state for document in documents]
+    links = [link for state in states for link in state.interfaces or ()]
+    problems = list(_named_twice(documents))
+    if sum(state.dns_resolver is not None for state in states) > 1:
+        problems.append(Problem(START, "two documents have dns-resolver"))
+    if problems:
+        raise DocumentError(problems, [])
+    routes = [row for state in states for row in (state.routes and state.routes.config) or ()]
+    rules = [row for s in states for row in (s.route_rules and s.route_rules.config) or ()]
+    return Document(
+        ", ".join(document.name for document in documents),
+        NetState(
+            dns_resolver=next((s.dns_resolver for s in states if s.dns_resolver), None),
+            hostname=next((s.hostname for s in states if s.hostname), None),
+            route_rules=RouteRules(config=tuple(rules)) if rules else None,
+            routes=NodeRoutes(config=tuple(routes)) if routes else None,
+            interfaces=tuple(links),
+        ),
+        tuple(problem for document in documents for problem in document.unset),
+        dict(_spots_of_links(documents)),
+    )
+
+
+def _named_twice(documents: list[Document]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for document in documents:
+        for number, link in enumerate(document.state.interfaces or ()):
+            if link.label in seen:
+                text = f"{link.label} is in two documents"
+                yield Problem(document.spot(("interfaces", number)), text)
+            seen.add(link.label)
+
+
+def _spots_of_links(documents: list[Document]) -> Iterator[tuple[Path, Spot]]:
+    """Yield where each interface is, numbered through all documents."""
+    number = 0
+    for document in documents:
+        for place in range(len(document.state.interfaces or ())):
+            yield ("interfaces", number), document.spot(("interfaces", place))
+            number += 1

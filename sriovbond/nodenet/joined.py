@@ -1,0 +1,265 @@
+"""What a document asks for beside what the node has: each interface with its present self.
+
+As nmstate merges: what is not mentioned stays as it is; lists are given whole.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.model import (
+    BOND,
+    BRIDGE,
+    ETHERNET,
+    IGNORE,
+    TYPES,
+    UP,
+    VETH,
+    VLAN,
+    VRF,
+    Ipv4,
+    Ipv6,
+    NetState,
+    NodeLink,
+)
+from sriovbond.nodenet.normal import is_dynamic, normal
+from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.values import is_link_local
+
+_IP = TypeVar("_IP", Ipv4, Ipv6)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An interface that is wishes for, or changes because its controller does.
+
+    `desired` is what the document says of it, None where it only follows; `target` the same in one
+    form, with what the present decides; `current` is the present in that form, None where it is
+    missing. `is_bound` where it is to be a port that can have no addresses.
+    """
+
+    name: str
+    desired: NodeLink | None
+    target: NodeLink
+    current: NodeLink | None
+    is_bound: bool = False
+
+    @property
+    def is_to_go(self) -> bool:
+        """Whether it is to be removed, and is there."""
+        return self.target.state == ABSENT and self.current is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A document and a state, side by side; `complaints` say what of it cannot be."""
+
+    desired: NetState
+    current: NetState
+    pairs: tuple[Pair, ...]
+    complaints: tuple[Complaint, ...] = ()
+    links: Mapping[str, NodeLink] = field(default_factory=dict)
+    """The interfaces of the present by name, those that are ignored among them."""
+
+    def pair(self, name: str) -> Pair | None:
+        """Return the pair of an interface, None where nothing asks for it."""
+        return next((pair for pair in self.pairs if pair.name == name), None)
+
+
+def join(desired: NetState, current: NetState) -> Joined:
+    """Return both side by side."""
+    present = {link.label: link for link in current.interfaces or ()}
+    resolved = [_resolve(link, present) for link in desired.interfaces or ()]
+    complaints = list(_complaints(resolved, present))
+    wishes = {link.label: link for link in resolved if link.state != IGNORE}
+    pairs = [_pair(link, present) for link in wishes.values()]
+    pairs = [pair for pair in pairs if pair.current is None or pair.current.state != IGNORE]
+    pairs = list(_with_controllers(pairs, wishes, present))
+    kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
+    pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
+    return Joined(desired, current, tuple(pairs), tuple(complaints), present)
+
+
+def is_same_type(first: str | None, second: str | None) -> bool:
+    """Return whether two types are one: nmstate calls a veth an ethernet, too."""
+    both = {first, second}
+    return None in both or len(both) == 1 or both == {ETHERNET, VETH}
+
+
+def _resolve(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink:
+    """Return the interface by the name and type that it has on this node."""
+    link = _with_vfs_named(link, present)
+    now = _find(link, present)
+    if now and now.label != link.name:
+        link = replace(link, profile_name=link.profile_name or link.name, name=now.name)
+    elif now and link.identifier == "mac-address":
+        link = replace(link, profile_name=link.profile_name or link.name)
+    return replace(link, type=now.type) if now and link.type is None else link
+
+
+def _find(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink | None:
+    """Return what is meant: by name, by the permanent MAC and then the MAC, or by PCI address."""
+    candidates = [row for row in present.values() if is_same_type(row.type, link.type)]
+    if link.identifier == "mac-address":
+        permanent = [row for row in candidates if row.permanent_mac_address == link.mac_address]
+        usual = [row for row in candidates if row.mac_address == link.mac_address]
+        return (*permanent, *usual, None)[0]
+    if link.identifier == "pci-address":
+        return next((row for row in candidates if row.pci_address == link.pci_address), None)
+    return present.get(link.label) or next(
+        (row for row in candidates if link.name in [alt.name for alt in row.alt_names or ()]), None
+    )
+
+
+def _with_vfs_named(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink:
+    """Return it with the names that its VFs, written sriov:PF:NUMBER, have on this node."""
+    link = replace(link, name=_vf_name(link.label, present))
+    bond, bridge = link.link_aggregation, link.bridge
+    if bond and bond.port is not None:
+        ports = tuple(_vf_name(port, present) for port in bond.port)
+        link = replace(link, link_aggregation=replace(bond, port=ports))
+    if bridge and bridge.port is not None:
+        named = (replace(port, name=_vf_name(port.name or "", present)) for port in bridge.port)
+        link = replace(link, bridge=replace(bridge, port=tuple(named)))
+    return link
+
+
+def _vf_name(name: str, present: Mapping[str, NodeLink]) -> str:
+    if not name.startswith("sriov:"):
+        return name
+    _, pf, number = name.split(":")
+    ethernet = present[pf].ethernet if pf in present else None
+    vfs = (ethernet.sr_iov.vfs if ethernet and ethernet.sr_iov else None) or ()
+    return next((vf.iface_name or name for vf in vfs if str(vf.id) == number), name)
+
+
+def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
+    now = present.get(link.label)
+    current = normal(now) if now else None
+    target = replace(link, state=link.state or UP)
+    if link.copy_mac_from in present:
+        target = replace(target, mac_address=present[link.copy_mac_from or ""].mac_address)
+    if current and now and target.state != ABSENT:
+        target = replace(
+            target,
+            ipv4=_with_present(target.ipv4, now.ipv4),
+            ipv6=_with_present(target.ipv6, now.ipv6),
+        )
+    return Pair(link.label, link, normal(target), current)
+
+
+def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:
+    """Return it with what the present decides; without DHCP its addresses become static."""
+    if target is None or current is None:
+        return target
+    enabled = current.enabled if target.enabled is None else target.enabled
+    target = replace(target, enabled=enabled)
+    if enabled and target.dhcp is None:
+        target = replace(target, dhcp=current.dhcp)
+    if isinstance(target, Ipv6) and isinstance(current, Ipv6) and enabled:
+        autoconf = current.autoconf if target.autoconf is None else target.autoconf
+        target = replace(target, autoconf=autoconf)
+    if current.is_auto and enabled and not target.is_auto and _has_none_of_its_own(target):
+        return _with_addresses_of(target, current)
+    return target
+
+
+def _has_none_of_its_own(ip: Ipv4 | Ipv6) -> bool:
+    return all(is_dynamic(part) or is_link_local(part.ip or "::") for part in ip.address or ())
+
+
+def _with_addresses_of(ip: _IP, current: _IP) -> _IP:
+    kept = [
+        replace(part, valid_life_time=None, preferred_life_time=None)
+        for part in current.address or ()
+    ]
+    return ip if current.address is None else replace(ip, address=tuple(kept))
+
+
+def _with_controllers(
+    pairs: Iterable[Pair], wishes: Mapping[str, NodeLink], present: Mapping[str, NodeLink]
+) -> Iterator[Pair]:
+    """Yield the pairs with the controllers that port lists give them, and the ports that follow."""
+    pairs = list(pairs)
+    owners = _owners(pairs, present)
+    for pair in pairs:
+        if pair.name in owners and pair.target.state != ABSENT:
+            yield replace(pair, target=replace(pair.target, controller=owners[pair.name]))
+        else:
+            yield pair
+    for name, owner in owners.items():
+        if name not in wishes and name in present:
+            current = normal(present[name])
+            target = NodeLink(name=name, type=current.type, state=UP, controller=owner)
+            yield Pair(name, None, target, current)
+
+
+def _is_bound(pair: Pair, kinds: Mapping[str, str | None]) -> bool:
+    """Return whether its controller, the new or the one that it keeps, takes its addresses."""
+    now = pair.current.controller if pair.current else None
+    owner = now if pair.target.controller is None else pair.target.controller
+    return bool(owner) and kinds.get(owner or "") != VRF
+
+
+def _owners(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> dict[str, str]:
+    """Return who owns each port that changes its owner; the empty name where nobody does."""
+    owners: dict[str, str] = {}
+    for pair in pairs:
+        before = set((pair.current and ports_of(pair.current)) or ())
+        after = () if pair.target.state == ABSENT else ports_of(pair.target)
+        if after is None:
+            continue
+        for port in sorted(set(after) - before):
+            owners[port] = pair.name
+        for port in sorted(before - set(after)):
+            if pair.target.state == ABSENT or not stays(pair.target, port, present):
+                owners.setdefault(port, "")
+    return owners
+
+
+def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
+    """Return whether a port that is not mentioned stays: a bridge's that others made, as vnet0."""
+    link = present.get(port)
+    is_ours = link is not None and link.type in TYPES and link.state != IGNORE
+    return bridge.type == BRIDGE and not is_ours
+
+
+def _complaints(links: list[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
+    names = {*present, *(link.label for link in links)}
+    for number, link in enumerate(links):
+        now = present.get(link.label)
+        for text in _faults(link, now, names):
+            yield Complaint(("interfaces", number), f"{link.label}: {text}")
+
+
+def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
+    if link.state in {ABSENT, IGNORE}:
+        return
+    if now and not is_same_type(link.type, now.type):
+        yield f"it is of type {now.type}; remove it before it becomes {link.type}"
+    if now and now.type and now.type not in TYPES:
+        yield f"type {now.type} is not ours"
+    missing = sorted({*(ports_of(link) or ())} - names)
+    if missing:
+        yield f"its ports {', '.join(missing)} are missing"
+    if link.mtu and now and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu):
+        yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
+    if now is None:
+        yield from _faults_of_new(link, names)
+
+
+def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
+    if link.type is None:
+        yield "it is missing, and has no type to make it by"
+    if link.type == ETHERNET and not link.veth:
+        yield "it is missing, and a NIC cannot be made"
+    if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):
+        yield "a new bond needs link-aggregation.mode"
+    if link.type == VRF and not (link.vrf and link.vrf.route_table_id):
+        yield "a new VRF needs vrf.route-table-id"
+    if link.type == VLAN and not (link.vlan and link.vlan.base_iface and link.vlan.id is not None):
+        yield "a new VLAN needs vlan.base-iface and vlan.id"
+    base = link.vlan or link.mac_vlan
+    if base and base.base_iface and base.base_iface not in names:
+        yield f"its base-iface {base.base_iface} is missing"

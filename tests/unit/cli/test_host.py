@@ -1,0 +1,90 @@
+"""`sriovbond host` answers by text and status, and faults have file, line and column."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sriovbond.cli import sriovbond
+from tests.docs_tables import CHECKOUT
+
+STATE = "interfaces:\n- {name: eth1, type: ethernet, state: up, mtu: 1500}\n"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    path = tmp_path / "state.yml"
+    path.write_text(STATE, encoding="utf-8")
+    return path
+
+
+def _run(command: str, state: Path, document: str) -> Result:
+    arguments = ["host", command, "-", "--state", str(state)]
+    return CliRunner().invoke(sriovbond, arguments, input=document)
+
+
+def test_a_plan_that_would_change_something_ends_with_1(state: Path) -> None:
+    result = _run("plan", state, "interfaces: [{name: eth1, mtu: 9000}]")
+
+    assert result.stdout == "1. eth1: set mtu 9000, now 1500\n"
+    assert result.exit_code == 1
+
+
+def test_a_plan_with_nothing_to_do_ends_with_0(state: Path) -> None:
+    result = _run("plan", state, STATE)
+
+    assert result.stdout == "nothing to do\n"
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        (
+            "interfaces:\n- {name: eth1, mtu: x}",
+            "standard input: line 2, column 21: interfaces[0].mt",
+        ),
+        (
+            "interfaces:\n- {name: eth9, type: ethernet}",
+            "standard input: line 2, column 3: eth9: it",
+        ),
+        ("hostname: {config: x}", "standard input: line 1, column 20: hostname.config cannot be"),
+        ("ovn: {}", "standard input: line 1, column 1: 'ovn' is not supported"),
+    ],
+)
+def test_what_cannot_be_ends_with_2_and_its_place(state: Path, document: str, fault: str) -> None:
+    result = _run("plan", state, document)
+
+    assert fault in result.stderr
+    assert result.exit_code == 2
+
+
+def test_a_difference_and_the_way_back_are_documents(state: Path) -> None:
+    document = "interfaces: [{name: eth1, mtu: 9000}, {name: d0, type: dummy}]"
+    head = "interfaces:\n- name: eth1\n  type: ethernet\n  state: up\n"
+
+    assert _run("diff", state, document).stdout == f"{head}  mtu: 9000\n- name: d0\n  type: dummy\n"
+    assert _run("revert", state, document).stdout == (
+        f"{head}  mtu: 1500\n- name: d0\n  type: dummy\n  state: absent\n"
+    )
+
+
+def test_the_page_shows_what_a_plan_prints(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs" / "host.md").read_text(encoding="utf-8")
+    state, bond, printed = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "state.yml"
+    path.write_text(state, encoding="utf-8")
+
+    assert _run("plan", path, bond).stdout == printed
+    assert "state: absent" in _run("revert", path, bond).stdout
+
+
+def test_a_file_that_is_no_text_ends_with_2(state: Path, tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    result = CliRunner().invoke(sriovbond, ["host", "plan", str(binary), "--state", str(state)])
+
+    assert "it is not UTF-8" in result.stderr
+    assert result.exit_code == 2

@@ -1,0 +1,111 @@
+"""Captures of nmpolicy find parts of the state and put them into the document."""
+
+import pytest
+
+from sriovbond.nodenet.document import DocumentError, read, read_state
+from sriovbond.nodenet.writer import plain
+
+STATE = read_state(
+    "interfaces:\n"
+    "- {name: eth1, type: ethernet, state: up, mac-address: '02:00:00:00:00:0a',"
+    " ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}}\n"
+    "- {name: eth2, type: ethernet, state: down}\n"
+    "routes:\n"
+    "  running:\n"
+    "  - {destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1}\n"
+    "dns-resolver: {running: {server: [192.0.2.53]}}\n"
+)
+
+
+def _filled(text: str) -> dict[str, object]:
+    (document,) = read(text, STATE)
+    return plain(document.state)
+
+
+def test_a_value_a_part_and_a_text_around_it_are_put_in() -> None:
+    assert _filled(
+        "capture:\n"
+        "  nic: interfaces.name == capture.gw.routes.running.0.next-hop-interface\n"
+        '  gw: routes.running.destination == "0.0.0.0/0"\n'
+        "desiredState:\n"
+        "  interfaces:\n"
+        "  - name: '{{ capture.nic.interfaces.0.name }}.7'\n"
+        "    type: vlan\n"
+        "    vlan: {base-iface: '{{ capture.nic.interfaces.0.name }}', id: 7}\n"
+        "    ipv4: '{{ capture.nic.interfaces.0.ipv4 }}'\n"
+    ) == {
+        "interfaces": [
+            {
+                "name": "eth1.7",
+                "type": "vlan",
+                "ipv4": {
+                    "enabled": True,
+                    "dhcp": False,
+                    "address": [{"ip": "192.0.2.9", "prefix-length": 24}],
+                },
+                "vlan": {"base-iface": "eth1", "id": 7},
+            }
+        ]
+    }
+
+
+def test_a_change_is_made_to_each_part() -> None:
+    assert _filled(
+        "capture:\n"
+        '  down: capture.nics | interfaces.lldp.enabled := "false"\n'
+        '  nics: interfaces.type=="ethernet"\n'
+        "desiredState: {interfaces: '{{ capture.down.interfaces }}'}\n"
+    )["interfaces"] == [{**link, "lldp": {"enabled": False}} for link in plain(STATE)["interfaces"]]
+
+
+def test_a_mac_address_is_found_in_any_case() -> None:
+    assert _filled(
+        "capture: {nic: interfaces.mac-address == '02:00:00:00:00:0A'}\n".replace("'", '"')
+        .replace("nic: ", "nic: '")
+        .replace("}\n", "'}\n")
+        + "desiredState: {interfaces: [{name: '{{ capture.nic.interfaces.0.name }}'}]}\n"
+    ) == {"interfaces": [{"name": "eth1"}]}
+
+
+def test_a_path_alone_takes_that_part() -> None:
+    assert _filled(
+        "capture: {dns: dns-resolver.running}\n"
+        "desiredState: {dns-resolver: {config: '{{ capture.dns.dns-resolver.running }}'}}\n"
+    ) == {"dns-resolver": {"config": {"server": ["192.0.2.53"]}}}
+
+
+@pytest.mark.parametrize(
+    ("capture", "fault"),
+    [
+        ("interfaces.type == 'bond'", "nothing has type"),
+        ("interfaces.name == ", "PATH == VALUE"),
+        ('interfaces.name == "eth1', "a quote is not closed"),
+        ("capture.other | interfaces.name := x", "which is missing"),
+        ("capture.x | interfaces.name := y", "which is missing or needs x"),
+        ("interfaces.x | interfaces.name := y", "capture.NAME is expected before |"),
+        ("dns-resolver.running.server == 1", "can be searched"),
+        ("some words", "a path such as interfaces.name is expected"),
+    ],
+)
+def test_an_expression_without_meaning_is_refused_at_its_place(capture: str, fault: str) -> None:
+    text = f"capture:\n  x: >-\n    {capture}\ndesiredState: {{interfaces: []}}\n"
+
+    with pytest.raises(DocumentError) as caught:
+        read(text, STATE)
+
+    assert caught.value.lines[0].startswith("line 2, column 6: ")
+    assert fault in caught.value.lines[0]
+
+
+def test_a_reference_to_nothing_is_refused_at_its_place() -> None:
+    text = "capture: {}\ndesiredState:\n  interfaces: '{{ capture.x.interfaces }}'\n"
+
+    with pytest.raises(
+        DocumentError, match=r"line 3, column 15: capture\.x\.interfaces is missing"
+    ):
+        read(text, STATE)
+
+
+def test_captures_need_a_state() -> None:
+    with pytest.raises(DocumentError, match="captures need the node's state"):
+        read("capture: {x: interfaces.name}\ndesiredState: {interfaces: []}\n")

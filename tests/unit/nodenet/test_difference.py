@@ -1,0 +1,298 @@
+"""What of a document is not there yet, and what takes it back: no more, and no less."""
+
+import pytest
+import yaml
+
+from tests.unit.nodenet.states import changes, joined, way_back
+
+NODE = """\
+interfaces:
+- name: bond0
+  type: bond
+  state: up
+  mac-address: 02:00:00:00:00:01
+  mtu: 1500
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+  ipv6: {enabled: true, address: [{ip: 'fe80::1', prefix-length: 64}]}
+  link-aggregation:
+    mode: active-backup
+    options: {miimon: 100, primary: eth1, fail_over_mac: none, updelay: 0}
+    port: [eth1, eth2]
+- {name: eth1, type: ethernet, state: up, mtu: 1500, min-mtu: 68, max-mtu: 9000, controller: bond0}
+- {name: eth2, type: ethernet, state: up, mtu: 1500, controller: bond0}
+- name: eth3
+  type: ethernet
+  state: up
+  ipv4: {enabled: true, dhcp: true, address: [
+    {ip: 198.51.100.7, prefix-length: 24, valid-life-time: 100sec, preferred-life-time: 50sec}]}
+- name: br0
+  type: linux-bridge
+  state: up
+  bridge:
+    options: {stp: {enabled: false}}
+    port: [{name: eth4, stp-path-cost: 100}, {name: vnet0}]
+- {name: eth4, type: ethernet, state: up, controller: br0}
+- {name: vnet0, type: tun, state: ignore, controller: br0}
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: bond0, next-hop-address: 192.0.2.1, metric: 100}
+  - {destination: 203.0.113.0/24, next-hop-interface: bond0, next-hop-address: 192.0.2.2}
+route-rules:
+  config:
+  - {family: ipv4, ip-from: 192.0.2.9/32, route-table: 200, priority: 30000}
+dns-resolver: {config: {server: [192.0.2.53], search: [example.com]}}
+"""
+BOND = "interfaces: [{{name: bond0, type: bond, {}}}]"
+
+
+def _changes(desired: str) -> object:
+    return yaml.safe_load(changes(desired, NODE))
+
+
+def _way_back(desired: str) -> object:
+    return yaml.safe_load(way_back(desired, NODE))
+
+
+def _of_bond(**section: object) -> object:
+    return {"interfaces": [{"name": "bond0", "type": "bond", "state": "up", **section}]}
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        NODE,
+        "{}",
+        "interfaces: [{name: eth1}]",
+        "interfaces: [{name: gone, state: absent}, {name: gone2, type: bond, state: absent}]",
+        "interfaces: [{name: vnet0, type: tun, state: ignore}]",
+        BOND.format("link-aggregation: {port: [eth2, eth1]}"),
+        BOND.format("link-aggregation: {mode: 1, options: {miimon: '100', downdelay: 0}}"),
+        BOND.format("link-aggregation: {options: {arp_ip_target: '', fail_over_mac: 0}}"),
+        BOND.format("mac-address: 02:00:00:00:00:01, ipv6: {enabled: true, address: []}"),
+        "interfaces: [{name: br0, type: linux-bridge, bridge: {port: [{name: eth4}]}}]",
+        (
+            "routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: bond0,"
+            " next-hop-address: 192.0.2.1}]}"
+        ),
+        "routes: {config: [{next-hop-interface: eth1, state: absent}]}",
+        "route-rules: {config: [{ip-from: 192.0.2.9, route-table: 200}]}",
+        "dns-resolver: {config: {search: [example.com]}}",
+    ],
+)
+def test_what_is_there_is_no_difference_and_needs_no_way_back(desired: str) -> None:
+    assert changes(desired, NODE) == "{}\n"
+    assert way_back(desired, NODE) == "{}\n"
+
+
+def test_an_option_of_a_bond_is_changed_alone_and_taken_back_alone() -> None:
+    desired = BOND.format("link-aggregation: {mode: 1, options: {miimon: 50, updelay: 0}}")
+
+    assert _changes(desired) == _of_bond(**{"link-aggregation": {"options": {"miimon": 50}}})
+    assert _way_back(desired) == _of_bond(
+        **{
+            "link-aggregation": {
+                "mode": "active-backup",
+                "options": {"miimon": 100, "updelay": 0},
+            }
+        }
+    )
+
+
+def test_an_option_that_the_state_does_not_mention_goes_back_to_the_kernels_default() -> None:
+    desired = BOND.format("link-aggregation: {options: {num_grat_arp: 5}}")
+
+    assert _way_back(desired) == _of_bond(**{"link-aggregation": {"options": {"num_grat_arp": 1}}})
+
+
+def test_a_mode_is_taken_back_with_all_options_that_it_drops() -> None:
+    desired = BOND.format("link-aggregation: {mode: 802.3ad, options: {lacp_rate: fast}}")
+
+    assert _changes(desired) == _of_bond(
+        **{"link-aggregation": {"mode": "802.3ad", "options": {"lacp_rate": "fast"}}}
+    )
+    assert _way_back(desired) == _of_bond(
+        **{
+            "link-aggregation": {
+                "mode": "active-backup",
+                "options": {
+                    "miimon": 100,
+                    "primary": "eth1",
+                    "fail_over_mac": "none",
+                    "updelay": 0,
+                },
+            }
+        }
+    )
+
+
+def test_empty_options_ask_for_the_defaults() -> None:
+    desired = BOND.format("link-aggregation: {options: {}}")
+
+    assert _changes(desired) == _of_bond(**{"link-aggregation": {"options": {}}})
+
+
+def test_a_bond_that_is_removed_comes_back_whole() -> None:
+    way = _way_back("interfaces: [{name: bond0, state: absent}]")
+
+    assert isinstance(way, dict)
+    bond = next(link for link in way["interfaces"] if link["name"] == "bond0")
+    assert bond["link-aggregation"]["options"]["primary"] == "eth1"
+    assert bond["ipv4"]["address"] == [{"ip": "192.0.2.9", "prefix-length": 24}]
+    assert [route["destination"] for route in way["routes"]["config"]] == [
+        "0.0.0.0/0",
+        "203.0.113.0/24",
+    ]
+
+
+def test_addresses_of_a_nic_that_becomes_a_port_come_back() -> None:
+    state = (
+        "interfaces: [{name: eth5, type: ethernet, state: up,"
+        " ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.5, prefix-length: 24}]}}]"
+    )
+    desired = "interfaces: [{name: bond9, type: bond, bond: {mode: 1, port: [eth5]}}]"
+
+    assert yaml.safe_load(way_back(desired, state)) == {
+        "interfaces": [
+            {"name": "bond9", "type": "bond", "state": "absent"},
+            {
+                "name": "eth5",
+                "type": "ethernet",
+                "state": "up",
+                "ipv4": {
+                    "enabled": True,
+                    "dhcp": False,
+                    "address": [{"ip": "192.0.2.5", "prefix-length": 24}],
+                },
+            },
+        ]
+    }
+
+
+def test_without_dhcp_the_addresses_that_it_gave_stay() -> None:
+    desired = "interfaces: [{name: eth3, ipv4: {enabled: true, dhcp: false}}]"
+
+    assert _changes(desired) == {
+        "interfaces": [
+            {
+                "name": "eth3",
+                "type": "ethernet",
+                "state": "up",
+                "ipv4": {
+                    "dhcp": False,
+                    "address": [{"ip": "198.51.100.7", "prefix-length": 24}],
+                },
+            }
+        ]
+    }
+
+
+def test_a_bridges_port_that_is_not_mentioned_leaves_but_a_guests_stays() -> None:
+    desired = "interfaces: [{name: br0, type: linux-bridge, bridge: {port: []}}]"
+
+    assert _changes(desired) == {
+        "interfaces": [
+            {"name": "br0", "type": "linux-bridge", "state": "up", "bridge": {"port": []}}
+        ]
+    }
+    assert [pair.name for pair in joined(desired, NODE).pairs] == ["br0", "eth4"]
+
+
+def test_a_route_that_was_there_before_is_not_taken_back() -> None:
+    desired = (
+        "routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: bond0,"
+        " next-hop-address: 192.0.2.2}, {destination: 203.0.113.128/25,"
+        " next-hop-interface: bond0, next-hop-address: 192.0.2.2}]}"
+    )
+    added = {
+        "destination": "203.0.113.128/25",
+        "next-hop-interface": "bond0",
+        "next-hop-address": "192.0.2.2",
+    }
+
+    assert _changes(desired) == {"routes": {"config": [added]}}
+    assert _way_back(desired) == {"routes": {"config": [{"state": "absent", **added}]}}
+
+
+def test_a_route_to_be_removed_is_in_the_difference_and_comes_back() -> None:
+    desired = "routes: {config: [{next-hop-address: 192.0.2.2, state: absent}]}"
+    route = {
+        "destination": "203.0.113.0/24",
+        "next-hop-interface": "bond0",
+        "next-hop-address": "192.0.2.2",
+    }
+
+    assert _changes(desired) == {"routes": {"config": [{"state": "absent", **route}]}}
+    assert _way_back(desired) == {"routes": {"config": [route]}}
+
+
+def test_another_metric_is_another_route() -> None:
+    desired = (
+        "routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: bond0,"
+        " next-hop-address: 192.0.2.1, metric: 50}]}"
+    )
+
+    assert "metric: 50" in changes(desired, NODE)
+
+
+def test_a_new_rule_has_a_priority_after_those_that_are_there() -> None:
+    desired = "route-rules: {config: [{ip-to: 203.0.113.0/24, route-table: 200, fwmark: 0x30}]}"
+
+    assert _changes(desired) == {
+        "route-rules": {
+            "config": [
+                {
+                    "family": "ipv4",
+                    "ip-to": "203.0.113.0/24",
+                    "priority": 30001,
+                    "route-table": 200,
+                    "fwmark": "0x30",
+                }
+            ]
+        }
+    }
+
+
+def test_a_resolver_is_cleared_and_comes_back() -> None:
+    desired = "dns-resolver: {config: {}}"
+
+    assert _changes(desired) == {"dns-resolver": {"config": {}}}
+    assert _way_back(desired) == {
+        "dns-resolver": {"config": {"server": ["192.0.2.53"], "search": ["example.com"]}}
+    }
+
+
+def test_an_interface_is_known_by_its_mac_address() -> None:
+    desired = (
+        "interfaces: [{name: uplink, identifier: mac-address, mac-address: 02:00:00:00:00:01,"
+        " mtu: 9000}]"
+    )
+
+    changed = _changes(desired)
+    assert isinstance(changed, dict)
+    (link,) = changed["interfaces"]
+    assert (link["name"], link["profile-name"], link["mtu"]) == ("bond0", "uplink", 9000)
+
+
+@pytest.mark.parametrize(
+    ("desired", "complaint"),
+    [
+        ("interfaces: [{name: eth9, type: ethernet}]", "eth9: it is missing, and a NIC cannot"),
+        ("interfaces: [{name: x}]", "x: it is missing, and has no type to make it by"),
+        ("interfaces: [{name: b, type: bond, bond: {port: []}}]", "needs link-aggregation.mode"),
+        ("interfaces: [{name: v, type: vlan, vlan: {id: 1}}]", "needs vlan.base-iface and vlan.id"),
+        (
+            "interfaces: [{name: v, type: vlan, vlan: {id: 1, base-iface: x}}]",
+            "base-iface x is missing",
+        ),
+        ("interfaces: [{name: v, type: vrf, vrf: {port: []}}]", "needs vrf.route-table-id"),
+        (BOND.format("bond: {port: [eth1, eth9]}"), "bond0: its ports eth9 are missing"),
+        ("interfaces: [{name: bond0, type: dummy}]", "bond0: it is of type bond; remove it before"),
+        ("interfaces: [{name: eth1, mtu: 9001}]", "eth1: the MTU must be from 68 to 9000"),
+        ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
+    ],
+)
+def test_what_cannot_be_on_this_node_is_told(desired: str, complaint: str) -> None:
+    (row,) = joined(desired, NODE).complaints
+
+    assert complaint in row.text
+    assert row.path == ("interfaces", 0)

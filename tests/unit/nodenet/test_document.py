@@ -1,0 +1,370 @@
+"""What people write is read, or refused with all faults at once, each with its place."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sriovbond.bond.options import Setting
+from sriovbond.nodenet.document import DocumentError, read, read_state, unite
+from sriovbond.nodenet.model import NodeLink, PortVlan
+from sriovbond.nodenet.writer import plain, to_yaml
+
+LACP = """\
+apiVersion: nmstate.io/v1
+kind: NodeNetworkConfigurationPolicy
+metadata:
+  name: worker-bond-lacp
+spec:
+  nodeSelector:
+    node-role.kubernetes.io/worker: ""
+  desiredState:
+    interfaces:
+      - name: bond0
+        type: bond
+        state: up
+        ipv4:
+          enabled: true
+          dhcp: false
+          address:
+            - ip: 192.168.100.10
+              prefix-length: 24
+        ipv6:
+          enabled: false
+        link-aggregation:
+          mode: 802.3ad
+          options:
+            miimon: "100"
+            lacp_rate: "fast"
+            xmit_hash_policy: "layer3+4"
+          port:
+            - ens224
+            - ens256
+      - name: ens224
+        type: ethernet
+        state: up
+        ipv4:
+          enabled: false
+"""
+
+
+def _link(text: str) -> NodeLink:
+    (document,) = read(text)
+    (link,) = document.state.interfaces or ()
+    return link
+
+
+def _bond(section: str) -> NodeLink:
+    return _link(f"interfaces: [{{name: bond0, type: bond, {section}}}]")
+
+
+def _faults(text: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+    return caught.value.lines
+
+
+def test_a_policy_of_a_cluster_is_read() -> None:
+    (document,) = read(LACP)
+
+    bond, port = document.state.interfaces or ()
+    assert document.name == "worker-bond-lacp"
+    assert bond.link_aggregation is not None
+    assert bond.link_aggregation.mode == "802.3ad"
+    assert bond.link_aggregation.port == ("ens224", "ens256")
+    assert bond.link_aggregation.options is not None
+    assert bond.link_aggregation.options.settings == (
+        Setting("lacp_rate", "fast"),
+        Setting("miimon", 100),
+        Setting("xmit_hash_policy", "layer3+4"),
+    )
+    assert port.name == "ens224"
+
+
+def test_yaml_and_json_and_both_versions_say_the_same() -> None:
+    as_json = json.dumps(yaml.safe_load(LACP), indent="\t")
+
+    assert read(as_json)[0].state == read(LACP)[0].state
+    assert read(LACP.replace("/v1", "/v1beta1"))[0].state == read(LACP)[0].state
+
+
+@pytest.mark.parametrize("mode", ["802.3ad", "4", '"4"', "lacp", "LACP"])
+def test_a_mode_is_a_name_a_number_or_lacp(mode: str) -> None:
+    bond = _bond(f"link-aggregation: {{mode: {mode}}}").link_aggregation
+
+    assert bond is not None
+    assert bond.mode == "802.3ad"
+
+
+def test_other_spellings_of_a_bond_say_the_same() -> None:
+    usual = _bond("link-aggregation: {mode: 1, port: [eth1]}")
+
+    assert _bond("bond: {mode: active-backup, ports: [eth1]}") == usual
+
+
+def test_both_spellings_at_once_are_refused() -> None:
+    (fault,) = _faults("interfaces: [{name: b, bond: {mode: 1}, link-aggregation: {mode: 1}}]")
+
+    assert fault == "line 1, column 41: 'link-aggregation' is the same as 'bond'"
+
+
+def test_words_of_nmstate_for_options_are_those_of_the_table() -> None:
+    bond = _bond(
+        "bond: {mode: 5, options: {all_slaves_active: delivered, tlb_dynamic_lb: false, "
+        "num_unsol_na: '3', primary: '', arp_all_targets: 1}}"
+    ).link_aggregation
+
+    assert bond is not None
+    assert bond.options is not None
+    assert bond.options.settings == (
+        Setting("all_slaves_active", "on"),
+        Setting("arp_all_targets", "all"),
+        Setting("num_grat_arp", 3),
+        Setting("primary", ()),
+        Setting("tlb_dynamic_lb", "off"),
+    )
+    assert plain(bond)["options"] == {
+        "all_slaves_active": "delivered",
+        "arp_all_targets": "all",
+        "num_grat_arp": 3,
+        "primary": "",
+        "tlb_dynamic_lb": False,
+    }
+
+
+def test_numbers_and_truths_may_be_texts() -> None:
+    link = _link(
+        "interfaces: [{name: v, type: vlan, mtu: '9000', accept-all-mac-addresses: 'yes', "
+        "vlan: {base-iface: eth1, id: '0x65'}, ipv4: {enabled: 'true', dhcp: n}}]"
+    )
+
+    assert link.mtu == 9000
+    assert link.accept_all_mac_addresses is True
+    assert link.vlan is not None
+    assert link.vlan.id == 101
+    assert link.ipv4 is not None
+    assert (link.ipv4.enabled, link.ipv4.dhcp) == (True, False)
+
+
+def test_all_faults_are_told_at_once_each_with_its_place() -> None:
+    assert _faults(
+        "interfaces:\n"
+        "- name: bond0\n"
+        "  type: bond\n"
+        "  mtu: much\n"
+        "  ovs-db: {}\n"
+        "  link-aggregation:\n"
+        "    mode: active-backup\n"
+        "    options: {miimon: -1, lacp_rate: fast, fooo: 1}\n"
+        "    prot: [eth1]\n"
+        "- type: dummy\n"
+        "- {name: br-ex, type: ovs-bridge, bridge: {options: {fail-mode: x}}}\n"
+        "ovn: {}\n"
+    ) == [
+        (
+            "line 4, column 8: interfaces[0].mtu: a number from 0 to 2147483647 is expected, "
+            "'much' was found"
+        ),
+        "line 5, column 3: 'ovs-db' is not supported: Open vSwitch is configured by its own tools",
+        (
+            "line 8, column 23: interfaces[0].link-aggregation.options.miimon: a number from 0 to "
+            "2147483647 is wanted, '-1' was found"
+        ),
+        "line 8, column 38: lacp_rate is not for mode active-backup",
+        "line 8, column 44: 'fooo' is unknown in interfaces[0].link-aggregation.options",
+        (
+            "line 9, column 5: 'prot' is unknown in interfaces[0].link-aggregation; "
+            "did you mean 'port'?"
+        ),
+        "line 10, column 3: interfaces[1] needs 'name'",
+        (
+            "line 11, column 23: type 'ovs-bridge' is not supported: "
+            "Open vSwitch is configured by its own tools"
+        ),
+        "line 12, column 1: 'ovn' is not supported: Open vSwitch is configured by its own tools",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("interfaces: {}", "interfaces must be a list"),
+        ("interfaces: [x]", "interfaces[0] must be an object"),
+        ("interfaces: [{name: a-name-of-17-bytes}]", "1 to 15 bytes"),
+        ("interfaces: [{name: a, type: dummy}, {name: a}]", "interfaces has 'a' twice"),
+        ("interfaces: [{name: a, type: foo}]", "type 'foo' is unknown; ours are bond"),
+        ("interfaces: [{name: a, type: dummy, vlan: {id: 1}}]", "'vlan' is for type vlan, not for"),
+        ("interfaces: [{name: a, mtu: 1000, ipv6: {enabled: true}}]", "MTU of at least 1280"),
+        ("interfaces: [{name: a, ipv4: {address: [{ip: '::1', prefix-length: 64}]}}]", "IPv4"),
+        ("interfaces: [{name: a, ipv4: {address: [{ip: 192.0.2.1}]}}]", "ip and prefix-length"),
+        ("interfaces: [{name: a, bond: {port: [x], ports-config: [{name: y}]}}]", "the same inter"),
+        ("interfaces: [{name: a, bond: {port: [x, x]}}]", "a port is named twice"),
+        (
+            (
+                "interfaces: [{name: a, bond: {ports-config: [{name: x, queue-id: 1}, "
+                "{name: y, queue-id: 1}]}}]"
+            ),
+            "x and y have the same queue-id 1",
+        ),
+        (
+            "interfaces: [{name: a, bond: {options: {miimon: 1, arp_interval: 1}}}]",
+            "exclude each other",
+        ),
+        ("interfaces: [{name: a, bond: {options: {fail_over_mac: auto}}}]", "'auto' is for pods"),
+        ("interfaces: [{name: a, bond: {options: {ad_actor_system: '01:00:5E:0:0:1'}}}]", "MAC"),
+        ("interfaces: [{name: a, bond: {options: {balance-slb: 1}}}]", "no option of the kernel"),
+        ("interfaces: [{name: a, bond: {port: [x]}}, {name: b, bond: {port: [x]}}]", "port of a"),
+        (
+            "interfaces: [{name: a, bond: {port: [x]}}, {name: x, ipv4: {enabled: true}}]",
+            "x is a port of a, which has the addresses",
+        ),
+        (
+            "interfaces: [{name: a, bond: {port: [x]}}, {name: x, controller: ''}]",
+            "x is listed as a port of a",
+        ),
+        (
+            "interfaces: [{name: a, bond: {port: [x]}}, {name: y, controller: a}]",
+            "a does not list y as a port",
+        ),
+        (
+            "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: trunk}}]}}]",
+            "a trunk needs trunk-tags",
+        ),
+        (
+            (
+                "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: trunk, tag: 3, "
+                "trunk-tags: [{id: 1}, {id-range: {min: 1, max: 2}}]}}]}}]"
+            ),
+            "overlaps another entry",
+        ),
+        ("routes: {config: [{destination: 192.0.2.0/24}]}", "a route needs next-hop-interface"),
+        ("routes: {config: [{next-hop-interface: a}]}", "a route needs a destination"),
+        (
+            (
+                "routes: {config: [{destination: '::/0', next-hop-interface: a, "
+                "next-hop-address: 192.0.2.1}]}"
+            ),
+            "of two families",
+        ),
+        ("route-rules: {config: [{route-table: 1}]}", "a rule needs ip-from, ip-to or family"),
+        ("dns-resolver: {config: {server: [x]}}", "address of a DNS server"),
+        ("dns-resolver: {config: {options: [ndots]}}", "ndots:N"),
+        ("apiVersion: v1\nkind: Pod\n", "is not NodeNetworkConfigurationPolicy of nmstate.io/v1"),
+        ("a: 1\na: 2", "'a' is given twice"),
+        ("{", "line 1, column 2"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(text: str, fault: str) -> None:
+    assert any(fault in line for line in _faults(text)), _faults(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "interfaces: [{name: lo, type: loopback, state: ignore}]",
+        "interfaces: [{name: br-ex, state: absent}]",
+        "interfaces: [{name: b, bond: {port: [x], ports-config: [{name: x, queue-id: 0}]}}]",
+        "interfaces: [{name: 'sriov:pf0:1', mtu: 1500}]",
+        "interfaces: [{name: a, mtu: null, ipv4: ~}]",
+        "routes: {config: [{destination: 198.51.200.0/24, route-type: blackhole}]}",
+        "",
+    ],
+)
+def test_what_has_a_meaning_is_read(text: str) -> None:
+    for document in read(text):
+        assert read(to_yaml(document.state))[0].state == document.state
+
+
+def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> None:
+    bridge = "{name: br1, type: linux-bridge, bridge: {port: [{name: a}, {name: b, vlan: {}}]}}"
+    bare = f"interfaces: [{bridge}]"
+    policy = (
+        "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
+        f"metadata: {{name: x}}\nspec: {{desiredState: {{interfaces: [{bridge}]}}}}"
+    )
+
+    section = _link(policy).bridge
+    assert section is not None
+    ports = section.port or ()
+    assert [plain(port) for port in ports] == [
+        {
+            "name": "a",
+            "vlan": {"mode": "trunk", "trunk-tags": [{"id-range": {"min": 2, "max": 4094}}]},
+        },
+        {"name": "b", "vlan": {}},
+    ]
+    assert ports[1].vlan == PortVlan()
+    assert "vlan" not in to_yaml(read(bare)[0].state).replace("vlan: {}", "")
+
+
+def test_what_cannot_be_brought_about_is_named_with_its_place() -> None:
+    (document,) = read(
+        "interfaces:\n- name: a\n  lldp: {enabled: true}\n  ipv6: {enabled: true, dhcp: true}\n"
+        "hostname: {config: x}\n"
+    )
+
+    assert [str(problem) for problem in document.unset] == [
+        (
+            "line 3, column 19: interfaces[0].lldp.enabled cannot be set: "
+            "LLDP needs a daemon such as lldpd"
+        ),
+        (
+            "line 4, column 31: interfaces[0].ipv6.dhcp cannot be set: "
+            "DHCPv6 has no client here; SLAAC is `autoconf: true`"
+        ),
+        "line 5, column 20: hostname.config cannot be set: the name of the host is its operator's",
+    ]
+
+
+def test_what_is_off_already_is_no_refusal() -> None:
+    (document,) = read("interfaces: [{name: a, lldp: {enabled: false}, ipv6: {dhcp: false}}]")
+
+    assert document.unset == ()
+
+
+def test_a_recorded_state_may_have_what_is_not_ours() -> None:
+    state = read_state(
+        "ovs-db: {}\ninterfaces:\n"
+        "- {name: br-ex, type: ovs-bridge, state: up, bridge: {options: {fail-mode: x}}}\n"
+        "- {name: eth1, type: ethernet, ethtool: {ring: {}}, mtu: 1500}\n"
+    )
+
+    assert state.interfaces == (
+        NodeLink(name="br-ex", type="ovs-bridge", state="up"),
+        NodeLink(name="eth1", type="ethernet", mtu=1500),
+    )
+
+
+def test_policies_of_one_file_are_one_document() -> None:
+    both = unite(read("interfaces: [{name: a, mtu: 1500}]\n---\ninterfaces: [{name: b}]"))
+
+    assert [link.name for link in both.state.interfaces or ()] == ["a", "b"]
+    assert str(both.spot(("interfaces", 1, "mtu"))) == "line 3, column 14"
+
+
+def test_an_interface_of_two_policies_is_refused() -> None:
+    with pytest.raises(DocumentError, match="line 3, column 14: a is in two documents"):
+        unite(read("interfaces: [{name: a}]\n---\ninterfaces: [{name: a}]"))
+
+
+def _plain_values() -> st.SearchStrategy[Any]:
+    words = ["interfaces", "name", "type", "bond", "port", "options", "vlan", "id", "routes"]
+    scalars = st.none() | st.booleans() | st.integers(-5, 5000) | st.sampled_from([*words, "x", ""])
+    return st.recursive(
+        scalars,
+        lambda part: (
+            st.lists(part, max_size=3) | st.dictionaries(st.sampled_from(words), part, max_size=3)
+        ),
+        max_leaves=12,
+    )
+
+
+@given(_plain_values())
+def test_any_tree_is_read_or_refused_in_words(value: object) -> None:
+    with suppress(DocumentError):
+        for document in read(json.dumps(value)):
+            assert read(to_yaml(document.state))[0].state == document.state

@@ -1,0 +1,74 @@
+"""The steps of a plan are in the order that keeps links up longest."""
+
+from tests.unit.nodenet.states import steps
+from tests.unit.nodenet.test_difference import BOND, NODE
+
+UPLINK = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, mac-address: 02:00:00:00:00:01,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+- {name: eth2, type: ethernet, state: up, mac-address: 02:00:00:00:00:02}
+"""
+
+
+def test_an_uplink_moves_onto_a_bond_with_a_bridge_over_it() -> None:
+    assert steps(
+        "interfaces:\n"
+        "- {name: br0, type: linux-bridge, bridge: {port: [{name: bond0}]}, ipv4: {enabled: true,"
+        " address: [{ip: 192.0.2.9, prefix-length: 24}]}}\n"
+        "- {name: bond0, type: bond, bond: {mode: 1, options: {miimon: 100}, port: [eth2, eth1]}}\n"
+        "routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: br0,"
+        " next-hop-address: 192.0.2.1}]}\n"
+        "dns-resolver: {config: {server: [192.0.2.53]}}\n",
+        UPLINK,
+    ) == [
+        "bond0: make it, type bond, mac-address that of eth1",
+        "br0: make it, type linux-bridge",
+        "bond0: set link-aggregation.mode active-backup",
+        "bond0: set link-aggregation.options.miimon 100",
+        "bond0: add port eth1, its addresses taken off",
+        "bond0: add port eth2",
+        "br0: add port bond0",
+        "bond0: set it up",
+        "br0: set it up",
+        "br0: set ipv4 enabled true, address 192.0.2.9/24",
+        "add route destination 0.0.0.0/0, next-hop-interface br0, next-hop-address 192.0.2.1",
+        "set DNS server 192.0.2.53",
+    ]
+
+
+def test_an_option_is_changed_in_place_and_a_mode_needs_an_empty_bond() -> None:
+    assert steps(BOND.format("bond: {options: {miimon: 50}}"), NODE) == [
+        "bond0: set link-aggregation.options.miimon 50, now 100"
+    ]
+    assert steps(BOND.format("bond: {options: {fail_over_mac: active}}"), NODE) == [
+        (
+            "bond0: set link-aggregation.options.fail_over_mac active, now none; "
+            "its ports leave for it and come back"
+        )
+    ]
+
+
+def test_what_is_removed_goes_last_and_from_the_top() -> None:
+    state = (
+        f"{UPLINK}- {{name: bond0, type: bond, state: up,"
+        " bond: {mode: active-backup, port: [eth1, eth2]}}\n"
+        "- {name: bond0.7, type: vlan, state: up, vlan: {base-iface: bond0, id: 7}}\n"
+    )
+
+    assert steps(
+        "interfaces: [{name: bond0, state: absent}, {name: bond0.7, state: absent}]", state
+    ) == [
+        "bond0.7: remove it",
+        "bond0: remove it; its ports eth1, eth2 stay, without addresses",
+    ]
+
+
+def test_a_guests_port_stays_and_another_is_released() -> None:
+    assert steps("interfaces: [{name: br0, type: linux-bridge, bridge: {port: []}}]", NODE) == [
+        "br0: release port eth4"
+    ]
+
+
+def test_nothing_to_do_is_no_step() -> None:
+    assert steps(NODE, NODE) == []
