@@ -59,7 +59,7 @@ def _unheard(why: str) -> int:
     from sriovbond import log  # noqa: PLC0415 - see above
 
     command = os.environ["CNI_COMMAND"]
-    log.event(logging.ERROR, f"nobody took the answer: {why}", command=command)
+    log.event(logging.ERROR, f"the answer could not be written: {why}", command=command)
     return _UNHEARD
 
 

@@ -44,7 +44,7 @@ class Ended:
             since = self._missed_since.setdefault(record.key, self._clock())
             left_s = since + self._apart_s - self._clock()
         if left_s > 0:
-            return f"kubelet does not list its pod: it is asked again in {left_s:.0f} s"
+            return f"kubelet does not list its pod: next check in {left_s:.0f} s"
         holder = holders.find(self._host.proc, record.namespace)
         if not holder:
             with self._lock:

@@ -42,7 +42,7 @@ def _enter(root: Path) -> None:
     except OSError as error:
         raise MachineError(
             f"cannot enter the host's root {str(root)!r}: {error.strerror}; mount it there, or "
-            "mend the agent's setting host_root"
+            "correct the agent's setting host_root"
         ) from error
 
 

@@ -36,7 +36,7 @@ _KILLED_S = 2.0
 
 _PURPOSES = {
     Command.ADD: "get addresses from",
-    Command.DEL: "give addresses back to",
+    Command.DEL: "release addresses through",
     Command.CHECK: "have addresses checked by",
     Command.GC: "have stale addresses collected by",
     Command.STATUS: "learn the status of",
@@ -157,7 +157,8 @@ def _find_program(request: CniRequest, host: Host, lock: int | None = None) -> _
     if program is None:
         raise MachineError(
             f"cannot find the IPAM plugin {name!r} as an executable file in CNI_PATH: searched "
-            f"{folders or 'nothing, since it is empty'}; install the plugin there or mend ipam.type"
+            f"{folders or 'nothing, since it is empty'}; install the plugin there or "
+            "correct ipam.type"
         )
     return _Program(name, Path(program), host, lock)
 

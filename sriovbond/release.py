@@ -162,7 +162,7 @@ def _fault_of_ipam(
 ) -> SriovbondError | None:
     """Give the addresses back; return why IPAM has not taken them."""
     if keeper and not keeper.asks_first:
-        return TryLaterError("cannot give addresses back now: IPAM is asked later")
+        return TryLaterError("cannot release addresses now: IPAM is asked later")
     with log.step("ipam"):
         try:
             release_ipam(host, call)
@@ -179,7 +179,7 @@ def _keep_or_tell(
         outcome.problems.append(fault)
         return
     keeper.keep(record, fault.message if keeper.asks_first else "")
-    outcome.notes.append(f"the addresses of {record.ifname} are given back later: {fault.message}")
+    outcome.notes.append(f"the addresses of {record.ifname} are released later: {fault.message}")
 
 
 def release_ipam(host: Host, call: records.IpamCall) -> None:

@@ -254,7 +254,7 @@ class Repair:
     def _join(self, member: Member, seen: "_Returned", bond: BondState) -> None:
         link = self._in_pod(member)
         if link is None:
-            raise DriftError(f"{member} has vanished from the pod meanwhile")
+            raise DriftError(f"{member} has disappeared from the pod meanwhile")
         if link.name != member.name:
             links.rename(self.pod.netlink, link, member.name)
         self._note(member, seen, replace(link, name=member.name))

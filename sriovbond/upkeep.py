@@ -81,7 +81,7 @@ def announce(host: Host, container_id: str, ifname: str) -> None:
 def _why_left(host: Host, record: Record) -> str:
     """Say why what the record tells of is nobody's any more; empty where it may be somebody's."""
     if record.plan is None:
-        return "its addresses were not given back"
+        return "its addresses were not released"
     if not record.is_complete:
         return "its ADD was cut short"
     return "" if record.boot_id == host.boot_id() else "it is of an earlier boot of this node"

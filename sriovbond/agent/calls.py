@@ -114,7 +114,7 @@ class Calls:
     def _read(self, connection: socket.socket) -> Call | None:
         uid = channel.peer_uid(connection)
         if uid != self.owner:
-            log.event(logging.ERROR, f"a request of user {uid} is not taken")
+            log.event(logging.ERROR, f"a request of user {uid} is refused")
             connection.close()
             return None
         opened = ExitStack()
@@ -164,7 +164,7 @@ class Calls:
                 self.lanes.leave(network)
 
     def _turn_away(self, call: Call, why: str) -> None:
-        log.event(logging.WARNING, f"a request is not taken: {why}")
+        log.event(logging.WARNING, f"a request is refused: {why}")
         with suppress(OSError), call.connection, call.opened:
             answer = _busy(why, call.command)
             self.metrics.count_call("", 0.0, {}, answer.failure)
@@ -250,9 +250,7 @@ class Calls:
         if call.command == Command.ADD:
             left = self.leases.settle(network, call.pod, call.attachment)
             if left:
-                return (
-                    f"the addresses of an earlier pod of this name are not given back yet: {left}"
-                )
+                return f"the addresses of an earlier pod of this name are not released yet: {left}"
         return ""
 
 

@@ -132,7 +132,7 @@ class Leases:
 
         with self._changed:
             if not self._changed.wait_for(is_free, _SETTLED_S):
-                return "IPAM is being asked to take them back"
+                return "IPAM is being asked to release them"
             keys = [record.key for record in list_concerned()]
             self._given_back.update(keys)
         return self._give_back_in_turn(keys)
@@ -240,7 +240,7 @@ class Leases:
             if records.read_by_key(self._host, key) == current:
                 records.remove(self._host, current)
         if key in self._told:
-            self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has taken its addresses back")
+            self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has released its addresses")
         self._forget(key)
 
     def _is_given_up(self, record: Record) -> bool:
@@ -269,7 +269,7 @@ class Leases:
         if record.key not in self._told:
             self._told.add(record.key)
             self._say(
-                HappeningKind.ADDRESSES_KEPT, record, f"its addresses are given back later: {why}"
+                HappeningKind.ADDRESSES_KEPT, record, f"its addresses are released later: {why}"
             )
 
     def _say(self, kind: HappeningKind, record: Record, text: str) -> None:

@@ -28,7 +28,7 @@ class Pulse:
         """Return which loops are late, in words, or nothing."""
         now = self._clock()
         return "; ".join(
-            f"{loop} has not turned for {now - at:.0f} s"
+            f"{loop} has been stuck for {now - at:.0f} s"
             for loop, at in self._turned_at.items()
             if now - at > self._limit_s
         )

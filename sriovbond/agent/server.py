@@ -180,7 +180,7 @@ class _Agent:
             news.look(ready)
             self.replay_some()
             if stale := mounted.stale():
-                self._stale = f"another folder stands at {str(stale[0])!r} on the host by now"
+                self._stale = f"the host has replaced the folder {str(stale[0])!r}"
                 self.is_stopping = True
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
@@ -190,7 +190,7 @@ class _Agent:
         self.watch.stop()
         has_ended = self.turns.finish(self.settings.stop_timeout_s)
         if self._stale:
-            raise MachineError(f"cannot serve on: {self._stale}; start this container anew")
+            raise MachineError(f"cannot serve on: {self._stale}; restart this container")
         return has_ended
 
     def _probes(self, stack: ExitStack) -> Probes | None:
@@ -207,7 +207,7 @@ class _Agent:
     def _remarks(self) -> str:
         counts = self.leases.counts().items()
         lines = (f"{count} of network {network!r}\n" for network, count in counts)
-        return "".join(f"addresses that IPAM has not taken back: {line}" for line in lines)
+        return "".join(f"addresses that IPAM has not released: {line}" for line in lines)
 
     def _show_pages(self, stack: ExitStack) -> None:
         """Tell metrics and probes to who asks for them, where that is wanted."""

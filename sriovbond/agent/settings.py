@@ -30,9 +30,9 @@ _OF_SERVICE: Final = re.compile(
     rf"(.+?_)({_SERVICE}|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
 _WANTED: Final = {
-    "bool_parsing": "true or false is wanted",
-    "bool_type": "true or false is wanted",
-    "string_type": "a text is wanted",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected a text",
 }
 """Words for what pydantic finds."""
 
@@ -42,7 +42,7 @@ def _seconds(setting: object) -> float:
         seconds = float(str(setting))
         if 0 < seconds <= _MOST_S:
             return seconds
-    raise ValueError(f"a number above 0, and at most {_MOST_S}, is wanted")
+    raise ValueError(f"expected a number above 0, and at most {_MOST_S}")
 
 
 def _absolute_if_any(setting: object) -> object:
@@ -57,7 +57,7 @@ def _node_name(text: str) -> str:
     if _NODE_NAME.fullmatch(text):
         return text
     raise ValueError(
-        "a node's name is wanted: small letters, digits, '-' and '.', the first and the last a "
+        "expected a node's name: small letters, digits, '-' and '.', the first and the last a "
         "letter or digit, at most 128 in all"
     )
 

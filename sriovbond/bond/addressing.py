@@ -29,12 +29,12 @@ def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the name of the IPAM plugin, "" for none, and what is wrong with it."""
     ipam = {} if raw.get("ipam") is None else raw["ipam"]
     if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
-        return "", [f"ipam: an object with a type is wanted, {ipam!r} was found"]
+        return "", [f"ipam: expected an object with a type, found {ipam!r}"]
     name = ipam.get("type") or ""
     if name and name == raw.get("type"):
         return name, [f"ipam.type: {name!r} is this plugin itself; name an IPAM plugin"]
     if name in {".", ".."} or not _NOT_IN_FILE_NAMES.isdisjoint(name):
-        return name, [f"ipam.type: the file name of an IPAM plugin is wanted, {name!r} was found"]
+        return name, [f"ipam.type: expected the file name of an IPAM plugin, found {name!r}"]
     return name, []
 
 

@@ -227,7 +227,7 @@ def _no_visible_pf(seen: Situation) -> Iterator[str]:
 def _hidden(pf: PhysicalFunction | None) -> str:
     if pf is None:
         return "no PF is seen"
-    return f"{pf.name} tells nothing of it" if pf.name else f"its PF {pf.device} has no netdev here"
+    return f"{pf.name} does not report it" if pf.name else f"its PF {pf.device} has no netdev here"
 
 
 def _pf_without_carrier(seen: Situation) -> Iterator[str]:

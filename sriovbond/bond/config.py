@@ -69,7 +69,7 @@ _MTU = Number(1, INT_MAX)
 
 
 class Policy(StrEnum):
-    """What becomes of warnings: refused, logged, or passed over."""
+    """What happens to warnings: refused, logged, or ignored."""
 
     STRICT = "strict"
     DEFAULT = "default"
@@ -77,7 +77,7 @@ class Policy(StrEnum):
 
 
 class MemberAddresses(StrEnum):
-    """What becomes of addresses and routes that members carry."""
+    """What happens to addresses and routes that members carry."""
 
     FLUSH = "flush"
     REFUSE = "refuse"
@@ -92,7 +92,7 @@ def _mtu(given: object) -> object:
 def _truth(given: object) -> object:
     if given is None or isinstance(given, bool):
         return given
-    raise ValueError(f"true or false is wanted, {given!r} was found")
+    raise ValueError(f"expected true or false, found {given!r}")
 
 
 class NetConf(BaseModel):
@@ -112,7 +112,7 @@ class NetConf(BaseModel):
         BeforeValidator(_truth),
         Field(
             alias="linksInContainer",
-            description="true: `links` stand in the pod; false: on the host; absent: in the pod "
+            description="true: `links` are in the pod; false: on the host; absent: in the pod "
             "if it has any of them, else on the host",
         ),
     ] = None
@@ -135,7 +135,7 @@ class NetConf(BaseModel):
         MemberAddresses,
         Field(
             alias="memberAddresses",
-            description="What becomes of addresses that members carry: flush, refuse or keep",
+            description="What happens to addresses that members carry: flush, refuse or keep",
         ),
     ] = MemberAddresses.FLUSH
     redundancy: Annotated[
@@ -162,7 +162,7 @@ class NetConf(BaseModel):
     ] = None
     policy: Annotated[
         Policy,
-        Field(description="What becomes of warnings: strict refuses, default logs, warn is silent"),
+        Field(description="What happens to warnings: strict refuses, default logs, warn is silent"),
     ] = Policy.DEFAULT
     log_file: Annotated[
         str | None,
@@ -185,7 +185,7 @@ class NetConf(BaseModel):
 
     @property
     def passed_over(self) -> tuple[Fault, ...]:
-        """The keys that nobody here reads, for whoever looks why an ADD was refused."""
+        """The keys that sriovbond does not know, for whoever looks why an ADD was refused."""
         return passed_over(self.unknown_keys)
 
     @property
@@ -279,7 +279,7 @@ def parse_config(
 
 def _read_keys(reading: _Reading, raw: Mapping[str, Any], ipam_type: str) -> None:
     if len(raw) > _MOST_KEYS:
-        reading.faults.append(f"at most {_MOST_KEYS} keys are wanted, {len(raw)} were found")
+        reading.faults.append(f"expected at most {_MOST_KEYS} keys, found {len(raw)}")
         return
     reading.keys_of_ipam = KEYS_OF_IPAM.get(ipam_type, frozenset())
     for key, value in raw.items():
@@ -314,11 +314,11 @@ def _read_links(reading: _Reading, key: str, given: object) -> None:
     if given == AUTO:
         return
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        wanted = '"auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}] is wanted'
-        reading.faults.append(f"{key}: {wanted}, {given!r} was found")
+        wanted = 'expected "auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}]'
+        reading.faults.append(f"{key}: {wanted}, found {given!r}")
         return
     if len(given) > MOST_LINKS:
-        reading.faults.append(f"{key}: at most {MOST_LINKS} are wanted, {len(given)} were found")
+        reading.faults.append(f"{key}: expected at most {MOST_LINKS}, found {len(given)}")
         return
     reading.fields["links"] = [
         _link(reading, f"{key}.{place}", entry) for place, entry in enumerate(given)
@@ -329,8 +329,8 @@ def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[st
     read: dict[str, object] = {}
     given: dict[str, tuple[str, object]] = {}
     if len(entry) > _MOST_KEYS:
-        most = f"at most {_MOST_KEYS} keys are wanted"
-        reading.faults.append(f"{where}: {most}, {len(entry)} were found")
+        most = f"expected at most {_MOST_KEYS} keys"
+        reading.faults.append(f"{where}: {most}, found {len(entry)}")
         return read
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))
@@ -359,7 +359,7 @@ def _unknown_key(reading: _Reading, where: str, key: str, known: Mapping[str, st
     ours = WORDS_OF_OTHERS.get(normal) if known is _KNOWN_KEYS else None
     ours = ours or find_meant_key(normal, known)
     if ours:
-        reading.faults.append(f"{where!r} is no key of ours; did you mean {ours!r}?")
+        reading.faults.append(f"{where!r} is unknown; did you mean {ours!r}?")
     else:
         reading.unknown.append(where)
 

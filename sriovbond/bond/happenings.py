@@ -26,9 +26,9 @@ class HappeningKind(StrEnum):
     RELEASED = "BondReleased"
     """The pod went without a DEL, or an ADD was killed: what was left has been put back."""
     ADDRESSES_KEPT = "BondAddressesKept"
-    """The bond is gone, and IPAM has not taken its addresses back yet."""
+    """The bond is gone, and IPAM has not released its addresses yet."""
     ADDRESSES_RETURNED = "BondAddressesReturned"
-    """IPAM has taken them back."""
+    """IPAM has released them."""
 
 
 WARNINGS = frozenset(

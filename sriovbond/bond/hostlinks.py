@@ -69,8 +69,8 @@ def parse_host_links(setting: object) -> HostLinks:
     if isinstance(setting, list) and is_list and all(_is_name(name) for name in setting):
         return HostLinks(names=tuple(setting))
     raise ValueError(
-        f'{KEY}: "{_UNUSED}", "{_NONE}", or a list of at most {_MOST_NAMES} names, patterns or '
-        f"PCI addresses is wanted, {setting!r} was found"
+        f'{KEY}: expected "{_UNUSED}", "{_NONE}", or a list of at most {_MOST_NAMES} names, '
+        f"patterns or PCI addresses, found {setting!r}"
     )
 
 
@@ -114,7 +114,7 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
         (bool(link.uppers), f"it carries {', '.join(link.uppers)}"),
         (bool(link.master), f"it is in {link.within.name if link.within else 'a bond or bridge'}"),
         (usage.has_functions, "VFs or sub-functions are made of it"),
-        (bool(usage.elsewhere), f"{usage.elsewhere} in another namespace stands on it"),
+        (bool(usage.elsewhere), f"{usage.elsewhere} in another namespace is on top of it"),
         (link.kind not in _KINDS, f"it is {kind} {link.kind}"),
         (usage.is_unknown, "it is a VF, and neither kubelet nor its checkpoint tells whose"),
     )
@@ -126,7 +126,7 @@ def refusal(lent: HostLinks, those: Sequence[Kept]) -> Finding:
     refusals = "; ".join(f"{kept_link.member}: {kept_link.why}" for kept_link in those[:_MOST_TOLD])
     refusals += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
     if lent.fault:
-        remedy = f"mend {NODE_FILE} on the node"
+        remedy = f"correct {NODE_FILE} on the node"
     else:
         names = dict.fromkeys((*(lent.names or ()), *(kept_link.key for kept_link in those)))
         line = f"{KEY} = {json.dumps(list(names), ensure_ascii=False)}"

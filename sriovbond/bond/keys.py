@@ -75,7 +75,7 @@ def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
     is_surely_unread = not ipam_type or ipam_type in KEYS_OF_IPAM
     level = Level.WARNING if is_surely_unread else Level.NOTICE
     for place in places:
-        text = f"the key {place[:_MOST_CHARACTERS]!r} is not known and is passed over"
+        text = f"the key {place[:_MOST_CHARACTERS]!r} is unknown and ignored"
         yield rules.UNKNOWN_KEY.finding(text, level=level)
 
 
@@ -86,7 +86,7 @@ def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
     more = len(places) - _MOST_TOLD
     names = [repr(place[:_MOST_CHARACTERS]) for place in places[:_MOST_TOLD]]
     names += [f"{more} more"] if more > 0 else []
-    return (Fault(f"not known and passed over: {', '.join(names)}", rule=rules.UNKNOWN_KEY.id),)
+    return (Fault(f"unknown and ignored: {', '.join(names)}", rule=rules.UNKNOWN_KEY.id),)
 
 
 def find_missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def find_missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
     if not raw.get("cniVersion"):
         yield rules.CNI_VERSION_MISSING.finding(
             "cniVersion is missing, which means 0.1.0: its results have no interface and no MAC, "
-            "so network-status lacks them"
+            "so network-status has neither"
         )
 
 

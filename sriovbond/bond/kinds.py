@@ -34,13 +34,13 @@ def absolute(json_value: object) -> object:
     """Return what is an absolute path. Raises ValueError with words for the operator."""
     if isinstance(json_value, str) and json_value.startswith("/"):
         return json_value
-    raise ValueError(f"an absolute path is wanted, {json_value!r} was found")
+    raise ValueError(f"expected an absolute path, found {json_value!r}")
 
 
 def in_words(fault: Any, expected: str = "") -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """Say what pydantic found, as `parse` does; `expected` goes before pydantic's own words."""
     words = expected or str(fault["msg"]).removeprefix("Value error, ")
-    return words if "was found" in words else f"{words}, {fault['input']!r} was found"
+    return words if ", found " in words else f"{words}, found {fault['input']!r}"
 
 
 class ValueKind(Protocol):
@@ -75,7 +75,7 @@ class Number:
         """Take 100 or "100"."""
         number = whole_number(json_value)
         if number is None or not self.least <= number <= self.most:
-            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
+            raise ValueError(f"expected {self.words()}, found {json_value!r}")
         return number
 
     def encode(self, value: OptionValue) -> bytes:
@@ -118,7 +118,7 @@ class Choice:
         for value_name, value in self.numbers.items():
             if number == value:
                 return value_name
-        raise ValueError(f"{self.words()} is wanted, {json_value!r} was found{self._hint(name)}")
+        raise ValueError(f"expected {self.words()}, found {json_value!r}{self._hint(name)}")
 
     def encode(self, value: OptionValue) -> bytes:
         """Pack the name's number."""
@@ -159,7 +159,7 @@ class Addresses:
         """Take ["192.0.2.1"] or "192.0.2.1,192.0.2.2"."""
         texts = json_value.split(",") if isinstance(json_value, str) else json_value
         if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TARGETS:
-            raise ValueError(f"{self.words()} are wanted, {json_value!r} was found")
+            raise ValueError(f"expected {self.words()}, found {json_value!r}")
         addresses = tuple(self._address(text) for text in texts)
         if len(set(addresses)) < len(addresses):
             raise ValueError(f"{json_value!r} names an address twice")
@@ -191,7 +191,7 @@ class Addresses:
 
     def _address(self, text: object) -> str:
         if not isinstance(text, str):
-            raise ValueError(f"{self.words()} are wanted, {text!r} was found")  # noqa: TRY004 - one type
+            raise ValueError(f"expected {self.words()}, found {text!r}")  # noqa: TRY004 - one type
         try:
             address = self.family(text.strip())
         except AddressValueError as cause:
@@ -208,11 +208,11 @@ class Mac:
     def parse(self, json_value: object) -> OptionValue:
         """Take 02:00:00:00:00:01; groups and zeros are no address of a system."""
         if not isinstance(json_value, str) or not _MAC.fullmatch(json_value.strip()):
-            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
+            raise ValueError(f"expected {self.words()}, found {json_value!r}")
         mac = json_value.strip().lower()
         if int(mac[:2], 16) & 1 or set(mac) == {"0", ":"}:
             raise ValueError(
-                f"{self.words()} is wanted, {json_value!r} was found, a group's or all zero"
+                f"expected {self.words()}, found {json_value!r}, a group's or all zero"
             )
         return mac
 
@@ -238,7 +238,7 @@ class MemberReference:
     def parse(self, json_value: object) -> OptionValue:
         """Take a name; which member it means is known only beside the pod's links."""
         if not isinstance(json_value, str) or not json_value.strip():
-            raise ValueError(f"{self.words()} is wanted, {json_value!r} was found")
+            raise ValueError(f"expected {self.words()}, found {json_value!r}")
         return json_value.strip()
 
     def encode(self, value: OptionValue) -> bytes:

@@ -251,13 +251,13 @@ class Member:
         """Put in words what the PF says of this VF."""
         if self.settings is None:
             return f"{self}: no PF is visible"
-        states = {True: "on", False: "off", None: "not told"}
+        states = {True: "on", False: "off", None: "not reported"}
         settings = self.settings
         words = f"{self}: trust {states[settings.trust]}, spoofchk {states[settings.spoofchk]}"
         words += f", MAC {self.link.mac}, the PF's entry {settings.mac}"
         if self.administrative_mac:
             words += f", administrative MAC {self.administrative_mac} (SR-IOV CNI's cache)"
-        words += f", {settings.tagging}, link state {settings.link_state or 'not told'}"
+        words += f", {settings.tagging}, link state {settings.link_state or 'not reported'}"
         if self.pf and self.pf.name:
             carrier = "carrier" if self.pf.has_carrier else "no carrier"
             words += f"; {self.pf.name} has MTU {self.pf.mtu} and {carrier}"

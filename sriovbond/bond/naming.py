@@ -90,7 +90,9 @@ def _scattered(names: Sequence[str], seen: Seen) -> Finding:
     for name in names:
         places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]
         told.append(
-            f"{name!r} is in the {' and the '.join(places)}" if places else f"{name!r} is nowhere"
+            f"{name!r} is in the {' and the '.join(places)}"
+            if places
+            else f"{name!r} does not exist"
         )
     return rules.NO_SUCH_LINK.finding(
         f"cannot find all `links` in one place: {'; '.join(told)}; {seen.whose} has "

@@ -95,7 +95,7 @@ _MODE = Choice(MODE_NUMBERS, aliases={"lacp": "802.3ad"})
 OPTIONS: tuple[Option, ...] = (
     Option("mode",              1, _MODE,                            ALL,         ALL,         "2.4",  "active-backup", "How the members share the work; `lacp` means 802.3ad."),
     Option("miimon",            3, _INTERVAL,                        ALL,         ALL,         "2.4",  "100",           "Milliseconds between looks at each member's carrier; 0 never looks. Our default is 0 with arp_interval."),
-    Option("updelay",           4, _INTERVAL,                        ALL,         ALL,         "2.4",  "0",             "Milliseconds that a carrier must stand before the member is used; a multiple of miimon."),
+    Option("updelay",           4, _INTERVAL,                        ALL,         ALL,         "2.4",  "0",             "Milliseconds that a carrier must last before the member is used; a multiple of miimon."),
     Option("downdelay",         5, _INTERVAL,                        ALL,         ALL,         "2.4",  "0",             "Milliseconds that a carrier must be gone before the member is left; a multiple of miimon."),
     Option("peer_notif_delay", 28, Number(0, 300_000),               ALL,         ANNOUNCING,  "5.3",  "0",             "Milliseconds between two announcements after a failover; a multiple of miimon. In 802.3ad with broadcast_neighbor."),
     Option("use_carrier",       6, switch(),                         ALL,         ALL,         "2.6",  "on",            "Ask the driver's carrier rather than MII registers; kernels since 6.18 know only on."),

@@ -170,7 +170,7 @@ def setting_differences(settings: Sequence[Setting], bond: BondState) -> tuple[s
         value = bond.settings.get(setting.name)
         if value != setting.value:
             words = "nothing" if value is None else repr(value)
-            drift.append(f"{setting.name} is {words} where {setting.value!r} was asked for")
+            drift.append(f"{setting.name} is {words} instead of {setting.value!r}")
     return tuple(drift)
 
 
@@ -179,9 +179,9 @@ def _bond_differences(plan: BondPlan, bond: BondState) -> list[str]:
     if not bond.is_up:
         drift.append(f"{bond.name} is down")
     if bond.mtu != plan.mtu:
-        drift.append(f"the MTU of {bond.name} is {bond.mtu} where {plan.mtu} was asked for")
+        drift.append(f"the MTU of {bond.name} is {bond.mtu} instead of {plan.mtu}")
     if plan.shared_mac and bond.mac != plan.shared_mac:
-        drift.append(f"the MAC of {bond.name} is {bond.mac} where {plan.shared_mac} was asked for")
+        drift.append(f"the MAC of {bond.name} is {bond.mac} instead of {plan.shared_mac}")
     return drift
 
 
@@ -205,9 +205,9 @@ def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
     drift = []
     if expected := _lacks_mac(plan, member, state):
         macs = " or ".join(sorted(expected))
-        drift.append(f"the MAC of {member} is {state.mac} where {macs} was asked for")
+        drift.append(f"the MAC of {member} is {state.mac} instead of {macs}")
     if state.mtu != plan.mtu:
-        drift.append(f"the MTU of {member} is {state.mtu} where {plan.mtu} was asked for")
+        drift.append(f"the MTU of {member} is {state.mtu} instead of {plan.mtu}")
     if not state.is_up:
         drift.append(f"{member} is down")
     for name, planned, got in (
@@ -217,5 +217,5 @@ def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
     ):
         if planned is not None and planned != got:
             words = "nothing" if got is None else got
-            drift.append(f"{name} of {member} is {words} where {planned} was asked for")
+            drift.append(f"{name} of {member} is {words} instead of {planned}")
     return drift

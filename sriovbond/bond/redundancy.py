@@ -26,7 +26,7 @@ def required_and_unproved(seen: Situation) -> Iterator[str]:
     unknown = [member for member in seen.members if not member.pf_address]
     is_open = len(seen.members) > 1 and len(_parts(seen) - {""}) < 2  # noqa: PLR2004 - redundancy
     if seen.redundancy is Redundancy.REQUIRE and is_open and unknown:
-        yield f"nobody told the PF of {_list_members(unknown)}"
+        yield f"the PF of {_list_members(unknown)} is unknown"
 
 
 def numa_nodes(members: Sequence[Member]) -> str:
@@ -71,7 +71,7 @@ def _pools(vfs: Sequence[Member], kind: str) -> str:
     silent = [_by_network(member) for member in vfs if not member.allocation.resource]
     if silent:
         advice = (
-            f"nobody told the resource of {', '.join(silent)}: make the pools that they came from"
+            f"the resource of {', '.join(silent)} is unknown: make the pools that they came from"
         )
     elif len(resources) == 1:
         return (

@@ -45,7 +45,7 @@ def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
     More than it had (trust, no spoof check, a higher rate) is no lack.
     """
     if now is None:
-        yield "settings that are not told"
+        yield "settings that the PF does not report"
         return
     if before.tagging != now.tagging:
         yield f"{now.tagging} where ADD found {before.tagging}"

@@ -55,7 +55,7 @@ class LinkSelector(BaseModel):
     @model_validator(mode="after")
     def _selects(self) -> Self:
         if not self.wanted:
-            raise ValueError(f"one of {', '.join(SELECTORS)} is wanted, none was found")
+            raise ValueError(f"expected one of {', '.join(SELECTORS)}, found none")
         name = self.name or ""
         if not _PATTERN.search(name) and len(name) > ALTNAME_MAX:
             raise ValueError(f"an interface's name has at most {ALTNAME_MAX} characters")

@@ -10,7 +10,7 @@ from sriovbond.bond.options import BondMode, Setting
 
 
 class Redundancy(StrEnum):
-    """What becomes of members that fail together: refused, told as a warning, or passed over."""
+    """What happens to members that fail together: refused, warned of, or ignored."""
 
     REQUIRE = "require"
     PREFER = "prefer"

@@ -198,4 +198,4 @@ def _describe_degraded(now: WatchedBond) -> str:
     working = ", ".join(str(member) for member in now.members if member.works)
     if not working:
         return f"no member works, so the pod has no network here: {lost}"
-    return f"only {working} is left, the next failure cuts the pod off; mend {lost}"
+    return f"only {working} is left, the next failure cuts the pod off; repair {lost}"

@@ -55,7 +55,9 @@ def _install_shim(folder: Path) -> None:
     except MachineError as error:
         if not install.is_installed(folder):
             raise
-        kept = "the shim that is there is used; mend this and restart the agent to have the new one"
+        kept = (
+            "the shim that is there is used; correct this and restart the agent to have the new one"
+        )
         log.event(logging.ERROR, f"{error.message}; {kept}")
 
 

@@ -132,7 +132,7 @@ def _child(node: yaml.Node, key: str) -> yaml.Node | None:
 
 
 def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
-    """Name each key that stands twice in a mapping, and where; aliases may lead round."""
+    """Name each key that is duplicated in a mapping, and where; aliases may lead round."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -152,7 +152,7 @@ def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
 def _twice_words(first: yaml.Node, then: yaml.Node) -> str:
     lines = [one.start_mark.line + 1 for one in (first, then)]
     return (
-        f"the key {shorten(then.value)} stands twice, in lines {lines[0]} and {lines[1]}; "
+        f"the key {shorten(then.value)} is duplicated, in lines {lines[0]} and {lines[1]}; "
         "remove one of them"
     )
 

@@ -75,7 +75,7 @@ class Doubled(dict[str, object]):
 
 
 def given_twice(value: object) -> tuple[str, ...]:
-    """Say for each key that stands twice in an object of `value` what it is given as."""
+    """Say for each key that is duplicated in an object of `value` what it is given as."""
     told: list[str] = []
     rest: list[tuple[object, _Path]] = [(value, None)]
     while rest and len(told) < _MOST_TOLD:
@@ -95,7 +95,7 @@ def _items(value: object) -> list[object]:
 def _twice_words(value: Doubled, path: "_Path") -> Iterator[str]:
     for key, first, then in value.twice():
         yield (
-            f"the key {_in_words((path, key))!r} stands twice, as {shorten(first)} and as "
+            f"the key {_in_words((path, key))!r} is duplicated, as {shorten(first)} and as "
             f"{shorten(then)}; remove one of them"
         )
 

@@ -200,7 +200,7 @@ def _brought(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequ
 def _reindexed(member: Member, indices: Mapping[str, int]) -> Member:
     index = indices.get(member.name)
     if index is None:
-        raise MachineError(f"cannot bond {member}: it vanished from the pod meanwhile")
+        raise MachineError(f"cannot bond {member}: it disappeared from the pod meanwhile")
     return replace(member, link=replace(member.link, index=index))
 
 
@@ -230,7 +230,7 @@ def _addresses(
     leased = lease()
     link = links.find(pod.netlink, plan.name)
     if link is None:
-        raise DriftError(f"cannot put addresses on {plan.name}: it vanished meanwhile")
+        raise DriftError(f"cannot put addresses on {plan.name}: it disappeared meanwhile")
     addresses.prepare(pod, plan.name, leased)
     addresses.apply(pod.netlink, plan.name, link.index, leased)
     return leased

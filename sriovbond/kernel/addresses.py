@@ -158,7 +158,7 @@ def differences(
             if any(_satisfies(current, replace(route, table=table)) for current in routes):
                 continue
             if not (may_change and _is_moved(route, index, standing_routes)):
-                lacking.append(f"{ifname} lacks the {_words(route)}")
+                lacking.append(f"{ifname} is missing the {_words(route)}")
     return tuple(lacking)
 
 
@@ -166,7 +166,7 @@ def _address_difference(
     ifname: str, address: IPv4Interface | IPv6Interface, flags: int | None
 ) -> str:
     if flags is None:
-        return f"{ifname} lacks the address {address}"
+        return f"{ifname} is missing the address {address}"
     if flags & _IFA_F_DADFAILED:
         return (
             f"{ifname} cannot use the address {address}: another host has it (duplicate address "

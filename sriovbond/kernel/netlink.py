@@ -138,7 +138,7 @@ class Netlink:
         """Return the one object asked for; KernelError ENODEV where a link is not there."""
         bodies = self._talk(request, 0)
         if not bodies:
-            raise KernelError(f"cannot {request.doing}: the kernel told nothing", errno.EPROTO)
+            raise KernelError(f"cannot {request.doing}: the kernel did not answer", errno.EPROTO)
         return bodies[0]
 
     def dump(self, request: NetlinkRequest) -> list[bytes]:

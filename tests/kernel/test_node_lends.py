@@ -131,19 +131,19 @@ USED: dict[str, tuple[Arrange, str]] = {
             "link add hostside type veth peer name eth0 netns {other}",  # as each pod has one
             f"link add link {NIC} name mv0 netns {{other}} type macvlan",
         ),
-        "macvlan mv0 in another namespace stands on it",
+        "macvlan mv0 in another namespace is on top of it",
     ),
     "VLAN of a pod": (
         in_another_namespace(
             f"link add link {NIC} name v7 type vlan id 7", "link set v7 netns {other}"
         ),
-        "vlan v7 in another namespace stands on it",
+        "vlan v7 in another namespace is on top of it",
     ),
     "veth of a pod": (
         in_another_namespace(
             f"link del {NIC}", f"link add {NIC} type veth peer name eth0 netns {{other}}"
         ),
-        "veth eth0 in another namespace stands on it",
+        "veth eth0 in another namespace is on top of it",
     ),
     "tunnel": (
         lines(f"link del {NIC}", f"link add {NIC} type vxlan id 7 dstport 4789 dev {OTHER}"),
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read_lends_nothing(
     words = against(runtime, tmp_path, links=LINKS)
 
     assert "/etc/sriovbond/node.toml cannot be used: " in words
-    assert "mend /etc/sriovbond/node.toml on the node" in words
+    assert "correct /etc/sriovbond/node.toml on the node" in words
 
 
 def test_a_link_that_the_node_comes_to_use_in_the_last_moment_is_kept(

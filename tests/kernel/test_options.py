@@ -276,7 +276,7 @@ def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
         reply = runtime.add(a_config(links=wires.links, resend_igmp=9))
 
     assert reply.code == REFUSED
-    assert "resend_igmp is 1 where 9 was asked for (known since Linux 2.6)" in reply.msg
+    assert "resend_igmp is 1 instead of 9 (known since Linux 2.6)" in reply.msg
     assert "[option-not-taken]" in reply.msg
     assert not [one for one in seen if one.changes and "net1" in one.doing]
     assert wires.pod.bond() is None
@@ -340,7 +340,7 @@ def test_add_gives_each_member_its_port_priority(runtime: Runtime, wires: Wires)
     reply = runtime.add(a_config(links=links_, mode="802.3ad"))
 
     if not is_known:
-        assert "actor_port_prio of net1 is nothing where 7 was asked for" in reply.msg
+        assert "actor_port_prio of net1 is nothing instead of 7" in reply.msg
         return
     reply.ok()
     state = wires.pod.bond()
@@ -392,7 +392,7 @@ def test_add_gives_each_member_what_its_entry_of_links_asks_for(
     reply = runtime.add(a_config(links=links_, primary="net2"))
 
     if version(option("prio").since) > RUNNING:
-        assert "prio of net1 is nothing where -5 was asked for" in reply.msg
+        assert "prio of net1 is nothing instead of -5" in reply.msg
         return
     reply.ok()
     state = wires.pod.bond()

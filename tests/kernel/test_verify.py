@@ -23,7 +23,7 @@ def config(wires: Wires, tmp_path: Path) -> Config:
 
 
 TAMPERINGS = {
-    "an option": ("link set bond0 type bond miimon 200", "miimon is 200 where 100 was asked for"),
+    "an option": ("link set bond0 type bond miimon 200", "miimon is 200 instead of 100"),
     "a member": ("link set net2 nomaster", "net2 is not in bond0"),
     "the bond's MTU": ("link set bond0 mtu 1300", "the MTU of bond0 is 1300 where 1500"),
     "the bond's MAC": ("link set bond0 address 02:00:00:00:77:77", "the MAC of bond0 is"),
@@ -32,12 +32,15 @@ TAMPERINGS = {
     "a member's MAC": ("link set net2 address 02:00:00:00:66:66", "the MAC of net2 is"),
 }
 LATER = {
-    "an address": ("addr del {ipv4} dev bond0", "bond0 lacks the address {ipv4}"),
-    "an IPv6 address": ("addr del {ipv6} dev bond0", "bond0 lacks the address {ipv6}"),
-    "a route": ("route del 203.0.113.0/24 dev bond0", "bond0 lacks the route to 203.0.113.0/24"),
+    "an address": ("addr del {ipv4} dev bond0", "bond0 is missing the address {ipv4}"),
+    "an IPv6 address": ("addr del {ipv6} dev bond0", "bond0 is missing the address {ipv6}"),
+    "a route": (
+        "route del 203.0.113.0/24 dev bond0",
+        "bond0 is missing the route to 203.0.113.0/24",
+    ),
     "an IPv6 route": (
         "route del 2001:db8:52::/64 dev bond0",
-        "bond0 lacks the route to 2001:db8:52::/64",
+        "bond0 is missing the route to 2001:db8:52::/64",
     ),
     "a foreign member": ("link set net3 master bond0", "net3 is in bond0 and was not asked for"),
     "the bond": ("link del bond0", "bond0 is gone"),
@@ -271,6 +274,6 @@ def test_a_default_route_that_multus_gave_to_another_network_is_no_drift(
         reply.ok()
         assert drift == ()
     else:
-        for words in ("lacks the route to 0.0.0.0/0", "lacks the route to ::/0"):
+        for words in ("is missing the route to 0.0.0.0/0", "is missing the route to ::/0"):
             assert words in reply.msg
             assert any(words in one for one in drift)

@@ -260,7 +260,7 @@ def test_drift_is_told_once_and_ends(running: Running, runtime: Runtime, wires: 
     line = told(agent, "BondDrift")
     time.sleep(1.5)
 
-    assert "miimon is 70 where 50 was asked for" in line
+    assert "miimon is 70 instead of 50" in line
     assert kinds(agent) == ["BondDrift"]
 
 

@@ -136,7 +136,7 @@ def _named(prefix: str) -> Pod:
 
 
 def ip(arguments: str, *, check: bool = True) -> Any:  # noqa: ANN401 - what ip's JSON holds
-    """Run `ip` on the host; return its JSON where it was asked for any (-j)."""
+    """Run `ip` on the host; return its JSON instead of it any (-j)."""
     done = subprocess.run(["ip", *arguments.split()], check=False, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"ip {arguments}: {done.stderr}"
     return json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else done.stdout

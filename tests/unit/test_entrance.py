@@ -40,7 +40,7 @@ def test_an_answer_that_finds_a_closed_stdout_is_an_error() -> None:
     done = call("VERSION", *WITH_STDOUT_CLOSED)
 
     assert done.returncode == 1
-    assert b'level=error msg="nobody took the answer: stdout is closed"' in done.stderr
+    assert b'level=error msg="the answer could not be written: stdout is closed"' in done.stderr
     assert b"Traceback" not in done.stderr
 
 
@@ -49,7 +49,7 @@ def test_an_answer_that_finds_no_room_is_an_error() -> None:
         done = call("VERSION", stdout=full.fileno())
 
     assert done.returncode == 1
-    assert b"nobody took the answer: No space left on device" in done.stderr
+    assert b"the answer could not be written: No space left on device" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -61,7 +61,7 @@ def test_an_answer_that_nobody_reads_is_an_error() -> None:
 
     os.close(writing)
     assert done.returncode == 1
-    assert b"nobody took the answer: Broken pipe" in done.stderr
+    assert b"the answer could not be written: Broken pipe" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

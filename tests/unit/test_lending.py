@@ -45,7 +45,7 @@ def test_so_does_an_empty_file(file: Path) -> None:
     ("content", "words"),
     [
         (b"host_link = 'none'", "'host_link' is no setting; the only one is host_links"),
-        (b"host_links = 'all'", 'host_links: "unused", "none", or a list'),
+        (b"host_links = 'all'", 'host_links: expected "unused", "none", or a list'),
         (b"host_links =", "Invalid value"),
         (b"host_links = " + b"[" * 50_000, "recursion"),
         (b"host_links = '\xff'", "utf-8"),

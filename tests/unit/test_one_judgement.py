@@ -193,7 +193,7 @@ def with_a_member_as_primary(config: Any, member: str) -> Any:  # noqa: ANN401 -
         ({"policy": "strict", "vlan": 7}, "[unknown-key]"),
         ({"policy": "strict", "cniVersion": ""}, "[cni-version-missing]"),
         ({"dns": {"search": 7}}, "cannot read stdin.dns.search"),
-        ({"ipam": {"type": ".."}}, "the file name of an IPAM plugin is wanted"),
+        ({"ipam": {"type": ".."}}, "expected the file name of an IPAM plugin"),
     ],
 )
 def test_what_no_node_could_take_is_refused_by_both(keys: dict[str, Any], words: str) -> None:
@@ -224,14 +224,14 @@ def test_a_key_that_stands_twice_is_refused_by_add() -> None:
 
     error = json.loads(answer.stdout)
     assert error["code"] == 7
-    assert "the key 'mode' stands twice, as 0 and as 1; remove one of them" in error["msg"]
+    assert "the key 'mode' is duplicated, as 0 and as 1; remove one of them" in error["msg"]
 
 
 def test_every_refusal_of_an_add_names_the_keys_that_were_passed_over() -> None:
     message = added({**BASE, "vlan": 7})["msg"]
 
     assert message.startswith("cannot open the namespace")
-    assert message.endswith("; not known and passed over: 'vlan' [unknown-key]")
+    assert message.endswith("; unknown and ignored: 'vlan' [unknown-key]")
 
 
 def test_a_strict_refusal_names_an_unknown_key_once() -> None:

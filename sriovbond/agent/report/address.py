@@ -31,7 +31,7 @@ class Address:
             host, port = _parts(text)
         except ValueError:
             raise ValueError(
-                "IP:PORT is wanted, such as 127.0.0.1:9750, or [IPv6]:PORT, or unix:/PATH of at "
+                "expected IP:PORT, such as 127.0.0.1:9750, or [IPv6]:PORT, or unix:/PATH of at "
                 f"most {_PATH_BYTES} bytes, or nothing where nobody shall listen"
             ) from None
         return cls(host, port)

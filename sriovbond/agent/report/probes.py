@@ -82,7 +82,7 @@ class Probes:
         except MachineError as error:
             if error.message != self._told:
                 self._told = error.message
-                log.event(logging.ERROR, f"{error.message}; kubelet takes the agent for dead")
+                log.event(logging.ERROR, f"{error.message}; kubelet will restart the agent")
             return
         self._pages = Pages(listening, self._page_of, _TIMEOUT_S, _CONNECTIONS)
         if self._told:

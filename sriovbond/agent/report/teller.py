@@ -28,7 +28,7 @@ class Teller:
                 sink(happening)
             except Exception as error:  # noqa: BLE001 - see there
                 why = f"{type(error).__name__}: {error}"
-                log.event(logging.ERROR, f"cannot tell of a {happening.kind}: {why}")
+                log.event(logging.ERROR, f"cannot report a {happening.kind}: {why}")
 
 
 class BoundedLog:
@@ -60,7 +60,7 @@ class BoundedLog:
         if count < _MOST:
             _write(happening)
         elif count == _MOST:
-            rest = "more happens to this bond than is told here: the metrics count the rest"
+            rest = "more happens to this bond than is logged: the metrics count the rest"
             log.event(logging.WARNING, rest, **happening.subject.fields)
 
 

@@ -202,7 +202,9 @@ class Hearing:
         count = self._counts[nsid] = self._counts.get(nsid, 0) + 1
         if count == MOST_EVENTS:
             whose = ", ".join(sorted(self._spaces.keys(nsid)))
-            self._warn(f"links in the pod of {whose} change too often: they are read, not heard")
+            self._warn(
+                f"links in the pod of {whose} change too often: they are polled, not watched"
+            )
             self._do_not_hear(nsid)
         if len(self._counts) == 1:
             self._agenda.later("weigh", "", WINDOW_S)
@@ -264,7 +266,7 @@ class Hearing:
 
     def _tell_overrun(self) -> None:
         self._ears.overrun()
-        self._warn("the kernel told more than was heard: all is read again")
+        self._warn("the kernel reported more than was read: all is read again")
 
     def _warn(self, text: str) -> None:
         if time.monotonic() > self._warned_at + _WARNINGS_APART_S:

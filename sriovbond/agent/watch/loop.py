@@ -143,7 +143,7 @@ class Watch:
             self._wake()
             self._thread.join(_STOPPING_S)
         if self._thread.is_alive():
-            log.event(logging.ERROR, "the watch is held up, and is not waited for")
+            log.event(logging.ERROR, "the watch does not end in time, and is left running")
         else:
             self._opened.close()
 

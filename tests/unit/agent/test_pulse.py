@@ -12,7 +12,7 @@ def test_a_loop_that_has_not_turned_for_too_long_is_named() -> None:
     pulse.beat("main loop")
     now[0] += 2
 
-    assert pulse.fault() == "watch has not turned for 31 s"
+    assert pulse.fault() == "watch has been stuck for 31 s"
 
 
 def test_a_loop_that_was_not_announced_is_a_fault_of_ours() -> None:

@@ -151,7 +151,7 @@ def test_what_is_too_much_for_one_attachment_is_answered_at_once(
             refused = shim.run("ADD", stdin(), CNI_CONTAINERID="first")
             assert ipam.delete(shim, "second", "other").returncode == 0
         assert [one.result().stderr for one in served] == [b"", b""]
-        agent.says("a request is not taken: too many requests wait")
+        agent.says("a request is refused: too many requests wait")
 
     assert code_of(refused) == 11
     assert "too many requests wait on this node" in refused.stdout.decode()
@@ -321,8 +321,8 @@ def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(sh
     shutil.rmtree(root)
 
     assert status == 1
-    agent.says("another folder stands at")
-    agent.says("start this container anew")
+    agent.says("the host has replaced the folder")
+    agent.says("restart this container")
 
 
 def test_addresses_of_a_queued_del_that_fails_are_given_back_later_and_hold_its_add_up(
@@ -339,7 +339,7 @@ def test_addresses_of_a_queued_del_that_fails_are_given_back_later_and_hold_its_
         wait_for(lambda: "kind=BondAddressesReturned" in agent.said)
 
     assert code_of(added) == 11
-    assert "are not given back yet: cannot give addresses back to" in added.stdout.decode()
+    assert "are not released yet: cannot release addresses through" in added.stdout.decode()
     assert code_of(other) == 5
     assert agent.said.count("kind=BondAddressesKept") == 1
     assert shim.queued() == []
@@ -577,7 +577,7 @@ def test_requests_of_other_users_are_not_taken(shim: Shim, agent: Agent) -> None
     done = subprocess.run(command, check=False, timeout=WITHIN_S)
 
     assert done.returncode == 0
-    wait_for(lambda: "a request of user 65534 is not taken" in agent.said)
+    wait_for(lambda: "a request of user 65534 is refused" in agent.said)
 
 
 def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(

@@ -168,39 +168,48 @@ def test_a_bad_value_is_refused_with_key_finding_and_wish(row: Option) -> None:
 
     message = refused(**{key: {"no": "value"}})
 
-    assert f"{key}: {row.kind.words()} " in message
-    assert "wanted, {'no': 'value'} was found" in message
+    assert f"{key}: expected {row.kind.words()}, " in message
+    assert "found {'no': 'value'}" in message
 
 
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"mtu": "big"}, "mtu: a number from 1 to 2147483647 is wanted, 'big' was found"),
-        ({"mtu": -1}, "mtu: a number from 1 to 2147483647 is wanted, -1 was found"),
+        ({"mtu": "big"}, "mtu: expected a number from 1 to 2147483647, found 'big'"),
+        ({"mtu": -1}, "mtu: expected a number from 1 to 2147483647, found -1"),
         ({"mtu": 67}, "an MTU of 67 is asked for, and the least is 68"),
-        ({"mac": "nonsense"}, "mac: a MAC address such as 02:00:00:00:00:01 is wanted"),
-        ({"minMembers": 0}, "minMembers: a number from 1 to 2147483647 is wanted, 0 was found"),
-        ({"minMembers": True}, "minMembers: a number from 1 to 2147483647 is wanted, True was"),
-        ({"policy": "lax"}, "policy: Input should be 'strict', 'default' or 'warn', 'lax' was"),
+        ({"mac": "nonsense"}, "mac: expected a MAC address such as 02:00:00:00:00:01"),
+        ({"minMembers": 0}, "minMembers: expected a number from 1 to 2147483647, found 0"),
+        ({"minMembers": True}, "minMembers: expected a number from 1 to 2147483647, found True"),
+        ({"policy": "lax"}, "policy: Input should be 'strict', 'default' or 'warn', found 'lax'"),
         ({"memberAddresses": "drop"}, "memberAddresses: Input should be 'flush', 'refuse' or"),
-        ({"linksInContainer": "perhaps", "links": LINKS}, "linksInContainer: true or false is"),
+        ({"linksInContainer": "perhaps", "links": LINKS}, "linksInContainer: expected true or"),
         ({"linksInContainer": False}, "linksInContainer: false needs `links`"),
-        ({"logFile": "log.txt"}, "logFile: an absolute path is wanted, 'log.txt' was found"),
-        ({"links": ["net1"]}, 'links: "auto", or a list such as [{"name": "net1"}, '),
-        ({"links": {"name": "net1"}}, "is wanted, {'name': 'net1'} was found"),
-        ({"links": [{}]}, "links.0: one of name, network, resource, pci, pf is wanted"),
+        ({"logFile": "log.txt"}, "logFile: expected an absolute path, found 'log.txt'"),
+        ({"links": ["net1"]}, 'links: expected "auto", or a list such as [{"name": "net1"}, '),
+        ({"links": {"name": "net1"}}, "found {'name': 'net1'}"),
+        ({"links": [{}]}, "links.0: expected one of name, network, resource, pci, pf"),
         ({"links": [{"name": "n" * 128}]}, "links.0: an interface's name has at most 127"),
-        ({"links": [{"name": "a"}, {"name": "b", "prio": "x"}]}, "links.1.prio: a number from -"),
-        ({"links": [{"name": "a", "queueId": -1}]}, "links.0.queue_id: a number from 0 to 65535"),
+        (
+            {"links": [{"name": "a"}, {"name": "b", "prio": "x"}]},
+            "links.1.prio: expected a number from -",
+        ),
+        (
+            {"links": [{"name": "a", "queueId": -1}]},
+            "links.0.queue_id: expected a number from 0 to 65535",
+        ),
         ({"links": LINKS + LINKS}, "links ask for name 'net1' 2 times"),
-        ({"ipam": "host-local"}, "ipam: an object with a type is wanted, 'host-local' was found"),
-        ({"ipam": {"type": 5}}, "ipam: an object with a type is wanted"),
-        ({"ipam": []}, "ipam: an object with a type is wanted, [] was found"),
-        ({"ipam": ""}, "ipam: an object with a type is wanted, '' was found"),
-        ({"ipam": 0}, "ipam: an object with a type is wanted, 0 was found"),
-        ({"ipam": False}, "ipam: an object with a type is wanted, False was found"),
+        ({"ipam": "host-local"}, "ipam: expected an object with a type, found 'host-local'"),
+        ({"ipam": {"type": 5}}, "ipam: expected an object with a type"),
+        ({"ipam": []}, "ipam: expected an object with a type, found []"),
+        ({"ipam": ""}, "ipam: expected an object with a type, found ''"),
+        ({"ipam": 0}, "ipam: expected an object with a type, found 0"),
+        ({"ipam": False}, "ipam: expected an object with a type, found False"),
         ({"ipam": {"type": "sriovbond"}}, "ipam.type: 'sriovbond' is this plugin itself"),
-        ({"failOverMac": "passive"}, "failOverMac: one of auto, none (0), active (1), follow (2)"),
+        (
+            {"failOverMac": "passive"},
+            "failOverMac: expected one of auto, none (0), active (1), follow (2)",
+        ),
     ],
 )
 def test_a_bad_key_of_ours_is_refused_with_its_name(keys: dict[str, Any], words: str) -> None:
@@ -211,7 +220,7 @@ def test_a_bad_key_of_ours_is_refused_with_its_name(keys: dict[str, Any], words:
 def test_links_in_container_is_true_or_false_as_go_has_it(given: object) -> None:
     told = refused(linksInContainer=given, links=LINKS)
 
-    assert f"linksInContainer: true or false is wanted, {given!r} was found" in told
+    assert f"linksInContainer: expected true or false, found {given!r}" in told
 
 
 def test_a_mac_of_a_group_is_told_once() -> None:
@@ -342,20 +351,20 @@ LINKS_ELSEWHERE = (
     ],
 )
 def test_a_near_miss_is_refused_with_the_name_meant(key: str, meant: str) -> None:
-    assert f"{key!r} is no key of ours; did you mean {meant!r}?" in refused(**{key: 1})
+    assert f"{key!r} is unknown; did you mean {meant!r}?" in refused(**{key: 1})
 
 
 def test_a_near_miss_in_a_link_is_refused_with_the_name_meant() -> None:
     message = refused(links=[{"name": "net1", "queue_ids": 1}])
 
-    assert "'links.0.queue_ids' is no key of ours; did you mean 'queue_id'?" in message
+    assert "'links.0.queue_ids' is unknown; did you mean 'queue_id'?" in message
 
 
 def test_a_refusal_names_the_keys_that_were_passed_over() -> None:
     message = refused(mode="fast", vlan=7, links=[{"name": "net1", "comment": "left"}, *LINKS])
 
-    assert "mode: one of " in message
-    assert message.endswith("; not known and passed over: 'vlan', 'links.0.comment' [unknown-key]")
+    assert "mode: expected one of " in message
+    assert message.endswith("; unknown and ignored: 'vlan', 'links.0.comment' [unknown-key]")
 
 
 def test_of_many_unknown_keys_a_refusal_names_a_few_and_their_number() -> None:
@@ -367,11 +376,11 @@ def test_of_many_unknown_keys_a_refusal_names_a_few_and_their_number() -> None:
 
 
 def test_a_configuration_has_a_bounded_number_of_keys_and_links() -> None:
-    assert "at most 256 keys are wanted" in refused(**{f"x{one}": 1 for one in range(257)})
+    assert "expected at most 256 keys" in refused(**{f"x{one}": 1 for one in range(257)})
     names = [{"name": f"net{number}"} for number in range(65)]
-    assert "links: at most 64 are wanted, 65 were found" in refused(links=names)
+    assert "links: expected at most 64, found 65" in refused(links=names)
     keys = {"name": "net1", **{f"x{one}": 1 for one in range(256)}}
-    assert "links.0: at most 256 keys are wanted, 257 were found" in refused(links=[keys])
+    assert "links.0: expected at most 256 keys, found 257" in refused(links=[keys])
 
 
 CALICO = {
@@ -452,7 +461,7 @@ def test_a_missing_version_is_a_warning_with_what_it_costs(version: dict[str, An
 def test_a_wrong_spelling_of_a_mode_is_refused_with_the_right_one(given: str, meant: str) -> None:
     message = refused(mode=given)
 
-    assert f"{given!r} was found; did you mean {meant!r}?" in message
+    assert f"found {given!r}; did you mean {meant!r}?" in message
 
 
 @pytest.mark.parametrize("given", ["fast", "balance", "", "lb", "x" * 5000])
@@ -598,7 +607,7 @@ def test_an_entry_for_which_something_may_be_left_is_taken(
 def test_an_ipam_plugin_is_named_by_a_file_name(name: str) -> None:
     told = refused(ipam={"type": name})
 
-    assert f"ipam.type: the file name of an IPAM plugin is wanted, {name!r} was found" in told
+    assert f"ipam.type: expected the file name of an IPAM plugin, found {name!r}" in told
 
 
 OTHERS_KEYS = """
@@ -616,7 +625,7 @@ def test_a_key_of_another_plugin_is_passed_over_with_a_warning(key: str) -> None
     config = a_netconf(**{key: "1"})
 
     assert warned(config) == ["unknown-key"]
-    assert f"the key {key!r} is not known and is passed over" in config.warnings[0].text
+    assert f"the key {key!r} is unknown and ignored" in config.warnings[0].text
 
 
 @pytest.mark.parametrize("key", [*IGNORED_KEYS, "cni.dev/valid-attachments", "cni.dev/anything"])
@@ -706,7 +715,7 @@ def test_the_mac_of_the_attachment_comes_before_that_of_the_network(
 
 
 def test_a_bad_mac_of_the_runtime_is_refused() -> None:
-    with pytest.raises(ConfigError, match=re.escape("'zz' was found")):
+    with pytest.raises(ConfigError, match=re.escape("found 'zz'")):
         parse_config({"type": "sriovbond"}, {"MAC": "zz"})
 
 

@@ -42,7 +42,9 @@ def test_what_the_node_lends_is_read(given: object, lent: HostLinks) -> None:
     ids=repr,
 )
 def test_anything_else_is_a_fault(given: object) -> None:
-    with pytest.raises(ValueError, match='host_links: "unused", "none", or a list of at most 256'):
+    with pytest.raises(
+        ValueError, match='host_links: expected "unused", "none", or a list of at most 256'
+    ):
         parse_host_links(given)
 
 
@@ -74,7 +76,7 @@ def test_what_the_node_uses_is_kept(member: Member, words: str) -> None:
     ("usage", "words"),
     [
         ({"has_functions": True}, "VFs or sub-functions are made of it"),
-        ({"elsewhere": "macvlan net1"}, "macvlan net1 in another namespace stands on it"),
+        ({"elsewhere": "macvlan net1"}, "macvlan net1 in another namespace is on top of it"),
         ({"is_unknown": True}, "neither kubelet nor its checkpoint tells whose"),
         ({"resource": "intel.com/pf0"}, "the device plugin of intel.com/pf0 has it, and kubelet"),
     ],
@@ -130,7 +132,7 @@ def test_a_file_that_cannot_be_used_lends_nothing() -> None:
 
     assert those is not None
     assert str(refusal(broken, [those])) == (
-        f"cannot take interfaces of the host, {NIC}: {broken.fault}; mend "
+        f"cannot take interfaces of the host, {NIC}: {broken.fault}; correct "
         "/etc/sriovbond/node.toml on the node [host-links-not-allowed]"
     )
 

@@ -115,13 +115,28 @@ def changed_member(state: BondState, **facts: Any) -> BondState:  # noqa: ANN401
     ("keys", "bond", "member", "words"),
     [
         ({}, {"is_up": False}, {}, "bond0 is down"),
-        ({}, {"mtu": 1400}, {}, "the MTU of bond0 is 1400 where 1500 was asked for"),
-        ({"mac": FIXED}, {"mac": ELSE}, {}, f"the MAC of bond0 is {ELSE} where {FIXED} was"),
-        ({"mode": "balance-alb"}, {"mac": ELSE}, {}, f"the MAC of bond0 is {ELSE} where"),
+        ({}, {"mtu": 1400}, {}, "the MTU of bond0 is 1400 instead of 1500"),
+        ({"mac": FIXED}, {"mac": ELSE}, {}, f"the MAC of bond0 is {ELSE} instead of {FIXED}"),
+        ({"mode": "balance-alb"}, {"mac": ELSE}, {}, f"the MAC of bond0 is {ELSE} instead of"),
         ({}, {}, {"is_up": False}, "net2 (VF 0 of pf1, 0000:02:10.0) is down"),
-        ({}, {}, {"mtu": 1400}, "the MTU of net2 (VF 0 of pf1, 0000:02:10.0) is 1400 where 1500"),
-        ({}, {}, {"mac": ELSE}, f"the MAC of net2 (VF 0 of pf1, 0000:02:10.0) is {ELSE} where"),
-        ({"mode": "balance-xor"}, {}, {"mac": ELSE}, f"is {ELSE} where {two_vfs()[0].link.mac}"),
+        (
+            {},
+            {},
+            {"mtu": 1400},
+            "the MTU of net2 (VF 0 of pf1, 0000:02:10.0) is 1400 instead of 1500",
+        ),
+        (
+            {},
+            {},
+            {"mac": ELSE},
+            f"the MAC of net2 (VF 0 of pf1, 0000:02:10.0) is {ELSE} instead of",
+        ),
+        (
+            {"mode": "balance-xor"},
+            {},
+            {"mac": ELSE},
+            f"is {ELSE} instead of {two_vfs()[0].link.mac}",
+        ),
     ],
 )
 def test_each_difference_is_named(
@@ -167,8 +182,8 @@ def test_an_option_that_stands_otherwise_is_named_with_both_values() -> None:
     told = setting_differences(plan.settings, replace(state, settings=found))
 
     assert told == (
-        "arp_interval is nothing where 200 was asked for",
-        "arp_ip_target is ('192.0.2.9',) where ('192.0.2.1',) was asked for",
+        "arp_interval is nothing instead of 200",
+        "arp_ip_target is ('192.0.2.9',) instead of ('192.0.2.1',)",
     )
 
 
@@ -197,8 +212,8 @@ def test_a_members_prio_and_queue_are_compared_where_asked_for(
 
     words = "nothing" if found is None else found
     assert told == (
-        f"prio of {second} is {words} where {prio} was asked for",
-        f"queue_id of {second} is 2 where 1 was asked for",
+        f"prio of {second} is {words} instead of {prio}",
+        f"queue_id of {second} is 2 instead of 1",
     )
 
 

@@ -100,9 +100,12 @@ def test_members_are_redundant_where_two_of_their_pfs_or_nics_differ(
         ),
         (
             [Allocation("rig.io/a"), Allocation(network="default/b")],
-            "nobody told the resource of net2 (network default/b): make the pools",
+            "the resource of net2 (network default/b) is unknown: make the pools",
         ),
-        ([Allocation(), Allocation()], "nobody told the resource of net1, net2: make the pools"),
+        (
+            [Allocation(), Allocation()],
+            "the resource of net1, net2 is unknown: make the pools",
+        ),
     ],
 )
 def test_a_refusal_names_the_pools_to_mend(allocations: Sequence[Allocation], words: str) -> None:

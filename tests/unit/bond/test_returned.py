@@ -129,7 +129,7 @@ def test_more_than_it_had_is_no_lack(was: dict[str, Any], now: dict[str, Any]) -
 def test_a_pf_that_tells_nothing_is_a_lack() -> None:
     (words,) = lacking(a_view(), None)
 
-    assert words == "settings that are not told"
+    assert words == "settings that the PF does not report"
 
 
 def test_a_member_that_came_back_has_its_name_its_place_and_what_was_asked_for() -> None:

@@ -176,7 +176,9 @@ def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
     with pytest.raises(ConfigError) as caught:
         choose(a_netconf(links=links("ens1f0v0", "x")), there)
 
-    assert "'ens1f0v0' is in the host; 'x' is nowhere; the pod has net1; " in caught.value.message
+    assert (
+        "'ens1f0v0' is in the host; 'x' does not exist; the pod has net1; " in caught.value.message
+    )
     assert caught.value.message.endswith("or leave `links` out [no-such-link]")
 
 

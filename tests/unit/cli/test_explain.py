@@ -54,7 +54,7 @@ def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> N
             '{"plugins": [{"type": "sriovbond"}, {"type": "sriovbond"}]}',
             "has 2 configurations, where one is needed: plugins[0], plugins[1]",
         ),
-        ('{"type": "sriovbond", "mode": 0, "mode": 1}', "'mode' stands twice, as 0 and as 1"),
+        ('{"type": "sriovbond", "mode": 0, "mode": 1}', "'mode' is duplicated, as 0 and as 1"),
     ],
 )
 def test_a_file_without_the_one_configuration_is_told(

@@ -74,7 +74,10 @@ def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> N
         ({"cniVersion": 1}, "cannot read stdin.cniVersion: found 1; it must be a text"),
         ({"prevResult": []}, "cannot read stdin.prevResult: found []"),
         ({"dns": {"search": 7}}, "cannot read stdin.dns.search: found 7; it must be a list"),
-        ({"ipam": {"type": "../evil"}}, "the file name of an IPAM plugin is wanted, '../evil'"),
+        (
+            {"ipam": {"type": "../evil"}},
+            "expected the file name of an IPAM plugin, found '../evil'",
+        ),
         ({"plugins": {}}, "plugins: found {}; it must be a list"),
     ],
     ids=json.dumps,
@@ -302,15 +305,15 @@ def test_a_key_that_stands_twice_is_told_with_both_values(tmp_path: Path) -> Non
     answer = validate(tmp_path, TWICE)
 
     assert answer.exit_code == 1
-    assert "'mode' stands twice, as 'active-backup' and as 'balance-rr'" in answer.stderr
-    assert "'links.0.name' stands twice, as 'net1' and as 'net2'" in answer.stderr
+    assert "'mode' is duplicated, as 'active-backup' and as 'balance-rr'" in answer.stderr
+    assert "'links.0.name' is duplicated, as 'net1' and as 'net2'" in answer.stderr
 
 
 def test_a_key_that_stands_twice_in_the_text_of_a_network_is_told(tmp_path: Path) -> None:
     answer = validate(tmp_path, a_network("net", TWICE))
 
     assert answer.exit_code == 1
-    assert "'mode' stands twice" in answer.stderr
+    assert "'mode' is duplicated" in answer.stderr
 
 
 @pytest.mark.parametrize("place", ["around", "ours", "another"])
@@ -327,7 +330,7 @@ def test_in_a_list_what_stands_twice_is_told_where_it_concerns_us(
     answer = validate(tmp_path, content)
 
     assert answer.exit_code == (0 if place == "another" else 1)
-    assert ("stands twice" in answer.stderr) is (place != "another")
+    assert ("is duplicated" in answer.stderr) is (place != "another")
 
 
 IN_YAML = """kind: NetworkAttachmentDefinition
@@ -343,7 +346,7 @@ def test_a_key_that_stands_twice_in_yaml_is_told_with_its_lines(tmp_path: Path) 
     answer = validate(tmp_path, IN_YAML)
 
     assert answer.exit_code == 1
-    assert "the key 'config' stands twice, in lines 5 and 6" in answer.stderr
+    assert "the key 'config' is duplicated, in lines 5 and 6" in answer.stderr
 
 
 def test_what_stands_twice_in_another_object_is_not_ours_to_judge(tmp_path: Path) -> None:

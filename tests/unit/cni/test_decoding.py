@@ -37,8 +37,8 @@ def test_keys_given_twice_are_named_with_their_place_wherever_they_stand() -> No
     content = b'{"a": 1, "b": [{"c": {"d": [], "d": null}}], "a": "x"}'
 
     assert given_twice(decode_object(content, "stdin")) == (
-        "the key 'a' stands twice, as 1 and as 'x'; remove one of them",
-        "the key 'b.0.c.d' stands twice, as [] and as None; remove one of them",
+        "the key 'a' is duplicated, as 1 and as 'x'; remove one of them",
+        "the key 'b.0.c.d' is duplicated, as [] and as None; remove one of them",
     )
 
 
@@ -64,13 +64,13 @@ def test_long_keys_do_not_multiply_where_keys_given_twice_are_looked_for() -> No
     tracemalloc.stop()
     assert most < 10_000_000
     assert len(words) < 200
-    assert words.endswith("k.b' stands twice, as 1 and as 2; remove one of them")
+    assert words.endswith("k.b' is duplicated, as 1 and as 2; remove one of them")
 
 
 def test_deep_nesting_is_no_trouble_for_who_looks_for_keys_given_twice() -> None:
     content = b'{"a": ' * 900 + b'{"b": 1, "b": 2}' + b"}" * 900
 
-    assert "b' stands twice" in given_twice(decode_object(content, "stdin"))[0]
+    assert "b' is duplicated" in given_twice(decode_object(content, "stdin"))[0]
 
 
 def test_null_is_as_good_as_absent() -> None:

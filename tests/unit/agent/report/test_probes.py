@@ -80,7 +80,7 @@ def test_readiness_tells_of_addresses_that_are_kept_and_is_not_lost_for_them(
         status, text = ask(port, "/readyz")
 
     assert status == before
-    assert status == 503 or "addresses that IPAM has not taken back: 1 of network 'net'" in text
+    assert status == 503 or "addresses that IPAM has not released: 1 of network 'net'" in text
 
 
 def test_no_agent_is_not_alive() -> None:
@@ -112,8 +112,8 @@ def served(fault: str = "") -> Iterator[int]:
 
 
 def test_a_loop_that_does_not_turn_is_told() -> None:
-    with served("the watch has not turned for 61 s") as port:
-        assert ask(port) == (503, "the watch has not turned for 61 s\n")
+    with served("the watch has been stuck for 61 s") as port:
+        assert ask(port) == (503, "the watch has been stuck for 61 s\n")
 
 
 def test_a_neighbour_who_connects_at_full_speed_keeps_no_probe_waiting() -> None:

@@ -86,4 +86,4 @@ def test_a_sink_that_fails_hinders_neither_the_others_nor_who_tells(lines: Lines
 
     assert told == [happening]
     assert "level=error" in fault
-    assert "cannot tell of a BondFailover: RuntimeError: on purpose" in fault
+    assert "cannot report a BondFailover: RuntimeError: on purpose" in fault
