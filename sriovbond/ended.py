@@ -78,5 +78,5 @@ class Ended:
             holders.is_that(path, sibling.namespace)
             for sibling in siblings
             if sibling.plan and sibling.is_complete
-            for path in self._host.seen_at(sibling.netns)
+            for path in self._host.paths_of(sibling.netns)
         )

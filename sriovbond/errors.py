@@ -37,8 +37,8 @@ class SriovbondError(Exception):
     @classmethod
     def of(cls, what: str, faults: Sequence[Fault], hints: Iterable[Fault] = ()) -> Self:
         """Make the error that says what cannot be done for all of these, one at least."""
-        first, *others = faults
-        error = cls(replace(first, text=f"{what}: {first.text}"), others=others)
+        first, *rest = faults
+        error = cls(replace(first, text=f"{what}: {first.text}"), others=rest)
         error.hints = tuple(hints)
         return error
 

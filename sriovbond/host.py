@@ -41,7 +41,7 @@ class Host:
         """The folder with one record for each attachment that stands."""
         return _records(self.state)
 
-    def seen_at(self, path: str) -> tuple[str, ...]:
+    def paths_of(self, path: str) -> tuple[str, ...]:
         """Return where a path of the host may be seen: below its root first, for a container."""
         return (path,) if str(self.root) == "/" else (f"{self.root}{path}", path)
 

@@ -320,7 +320,7 @@ def _read_output(
         if time.monotonic() > deadline:
             raise TimeoutError
         if not is_wanted():
-            raise _KilledError("nobody waits for it any more: it")
+            raise _KilledError("its caller has gone: it")
         if os.fstat(complaints).st_size > MAX_OUTPUT_BYTES:
             raise _KilledError(f"it wrote more than {MAX_OUTPUT_BYTES} bytes to stderr")
         has_ended = process.poll() is not None

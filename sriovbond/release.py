@@ -53,10 +53,10 @@ class Outcome:
         """Take note of what the kernel refused to put back."""
         self.losses += [fault.message for fault in refused]
 
-    def restore_sysctls(self, home: Namespace, found: Link, wanted: Link) -> None:
+    def restore_sysctls(self, home: Namespace, link: Link, before: Link) -> None:
         """Give a link its sysctls again, by its name and before it comes up."""
         try:
-            home.set_link_sysctls(found.name, wanted.sysctls)
+            home.set_link_sysctls(link.name, before.sysctls)
         except MachineError as error:
             self.losses.append(error.message)
 
@@ -70,8 +70,10 @@ class Outcome:
         """Raise the first problem with the others in its details, and log the rest."""
         self._tell_rest()
         if self.problems:
-            first, *others = self.problems
-            first.details = "; ".join([first.details, *(one.message for one in others)]).strip("; ")
+            first, *rest = self.problems
+            first.details = "; ".join(
+                [first.details, *(problem.message for problem in rest)]
+            ).strip("; ")
             raise first
 
     def _tell_rest(self) -> None:
@@ -114,7 +116,7 @@ def on_failure(
         later = keeper.after(cause) if keeper else None
         outcome = release(host, record, record.netns, descriptor, later)
         if isinstance(cause, SriovbondError | CniError):
-            faults = [*(one.message for one in outcome.problems), *outcome.losses]
+            faults = [*(problem.message for problem in outcome.problems), *outcome.losses]
             left = [f"and the way back failed: {fault}" for fault in faults]
             cause.details = "; ".join([*filter(None, [cause.details]), *left])
         else:
@@ -137,7 +139,7 @@ def release(
     outcome, before = Outcome(), record
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
-        seen = [(path, None) for path in host.seen_at(record.netns)]
+        seen = [(path, None) for path in host.paths_of(record.netns)]
         places = dict.fromkeys([(netns_now, descriptor), *seen])
         with log.step("release"):
             outcome.attempt(partial(_release_links, record, plan, outcome, places))
@@ -212,15 +214,15 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         return
     standing = links.dump(pod.netlink)
     for member in plan.members:
-        found = _in_pod(standing, member)
-        if found and found.master and member.place is Place.POD:
-            outcome.losses.append(_elsewhere(member, found, standing))
-        elif found:
-            outcome.attempt(partial(_release_member, pod, record, member, found, outcome))
+        link = _in_pod(standing, member)
+        if link and link.master and member.place is Place.POD:
+            outcome.losses.append(_elsewhere(member, link, standing))
+        elif link:
+            outcome.attempt(partial(_release_member, pod, record, member, link, outcome))
     if not record.is_complete:
         in_pod = [member for member in plan.members if member.place is Place.POD]
         pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
-        came = [(found, was) for found, was in pairs if found]
+        came = [(link, was) for link, was in pairs if link]
         outcome.lose(links.restore_spanning(pod.netlink, came))
     _restore_at_home(plan, outcome)
 
@@ -247,91 +249,91 @@ def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Ha
     bonds = [link for link in standing if link.kind == "bond"]
     if record.is_complete:
         masters = {link.master for link in ours}
-        return [one for one in bonds if one.index in masters]
+        return [bond for bond in bonds if bond.index in masters]
     foreign = {link.master for link in standing if link not in ours}
-    return [one for one in bonds if one.name == record.ifname and one.index not in foreign]
+    return [bond for bond in bonds if bond.name == record.ifname and bond.index not in foreign]
 
 
 def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
     """Find a member in the pod; one without a device by its index, if it was born there."""
     if member.link.device or member.place is Place.HOST:
         return links.find_again(standing, member.link)
-    wanted = (member.link.index, member.link.kind)
-    return next((one for one in standing if (one.index, one.kind) == wanted), None)
+    identity = (member.link.index, member.link.kind)
+    return next((link for link in standing if (link.index, link.kind) == identity), None)
 
 
-def _elsewhere(member: Member, found: Link, standing: Sequence[Link]) -> str:
+def _elsewhere(member: Member, link: Link, standing: Sequence[Link]) -> str:
     """Say where a member of the pod is that somebody has put into something else since."""
-    masters = (one.name for one in standing if one.index == found.master)
+    masters = (upper.name for upper in standing if upper.index == link.master)
     where = next(masters, "another interface")
     return f"{member} is in {where}, which is none of ours: name, MAC and MTU are not put back"
 
 
 def _release_member(
-    pod: Namespace, record: Record, member: Member, found: Link, outcome: Outcome
+    pod: Namespace, record: Record, member: Member, link: Link, outcome: Outcome
 ) -> None:
     if member.place is Place.HOST:
         if not member.device:
-            _make_known(pod, member, found, outcome)
-        send_link_home(pod, found, member.link)
+            _make_known(pod, member, link, outcome)
+        send_link_home(pod, link, member.link)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
-        outcome.lose(links.restore_itself(pod.netlink, found, member.link))
+        outcome.lose(links.restore_itself(pod.netlink, link, member.link))
     else:
-        outcome.lose(links.restore(pod.netlink, found, member.link))
+        outcome.lose(links.restore(pod.netlink, link, member.link))
 
 
-def _make_known(pod: Namespace, member: Member, found: Link, outcome: Outcome) -> None:
+def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) -> None:
     """Give a link without a device its MAC, by which it will be known at home."""
-    if found.master:  # a bond would change the MAC again when the move takes the link out
+    if link.master:  # a bond would change the MAC again when the move takes the link out
         with suppress(KernelError):
-            links.leave(pod.netlink, found)
-        found = links.find(pod.netlink, found.name) or found
-    outcome.lose(links.restore_itself(pod.netlink, found, member.link))
+            links.leave(pod.netlink, link)
+        link = links.find(pod.netlink, link.name) or link
+    outcome.lose(links.restore_itself(pod.netlink, link, member.link))
 
 
 def send_home(pod: Namespace, name: str) -> None:
     """Move a link of the pod to the host, where it stays down; nothing if it is not there."""
-    found = links.find(pod.netlink, name)
-    if found:
-        send_link_home(pod, found)
+    link = links.find(pod.netlink, name)
+    if link:
+        send_link_home(pod, link)
 
 
-def send_link_home(pod: Namespace, found: Link, was: Link | None = None) -> None:
+def send_link_home(pod: Namespace, link: Link, was: Link | None = None) -> None:
     """Move this link of the pod to the host, under another name where its own is taken.
 
     `was` is what it was there, where that is known: the pod may have named it like any other.
     """
     with netns.own() as home:
-        if found.is_up:
-            links.set_down(pod.netlink, found)
-        _take_altnames_off(pod, home, found, was or found)
-        if found.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
+        if link.is_up:
+            links.set_down(pod.netlink, link)
+        _take_altnames_off(pod, home, link, was or link)
+        if link.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
             name = a_substitute()
-            links.rename(pod.netlink, found, name)
-            found = replace(found, name=name)
-        _move_home(pod, home, found, (was or found).name)
+            links.rename(pod.netlink, link, name)
+            link = replace(link, name=name)
+        _move_home(pod, home, link, (was or link).name)
 
 
-def _take_altnames_off(pod: Namespace, home: Namespace, found: Link, was: Link) -> None:
+def _take_altnames_off(pod: Namespace, home: Namespace, link: Link, was: Link) -> None:
     """Take from the link what it was not called, and what another of the host is called by now.
 
     The kernel would refuse the move; where it refuses this, the move tells.
     """
-    for name in found.altnames:
+    for name in link.altnames:
         if name not in was.altnames or links.find(home.netlink, name):
             with suppress(KernelError):
-                links.remove_altname(pod.netlink, found, name)
+                links.remove_altname(pod.netlink, link, name)
 
 
-def _move_home(pod: Namespace, home: Namespace, found: Link, name: str) -> None:
+def _move_home(pod: Namespace, home: Namespace, link: Link, name: str) -> None:
     """Move the link home by that name, or by another where it is taken, or was meanwhile."""
     first = a_substitute() if links.find(home.netlink, name) else name
-    for one in (first, a_substitute()):
+    for candidate in (first, a_substitute()):
         with nl.passing_over(errno.EEXIST):
-            links.move(pod.netlink, found, home.descriptor, "host", one)
+            links.move(pod.netlink, link, home.descriptor, "host", candidate)
             return
-    links.move(pod.netlink, found, home.descriptor, "host", a_substitute())
+    links.move(pod.netlink, link, home.descriptor, "host", a_substitute())
 
 
 def a_substitute() -> str:
@@ -344,16 +346,16 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
     if not at_home:
         return
     with netns.own() as home:
-        for found, was in _came(home, at_home):
-            up = found.is_up
-            outcome.lose(links.restore_altnames(home.netlink, found, was))
-            outcome.lose(links.restore_itself(home.netlink, found, was, is_wanted_up=up))
+        for link, was in _came(home, at_home):
+            up = link.is_up
+            outcome.lose(links.restore_altnames(home.netlink, link, was))
+            outcome.lose(links.restore_itself(home.netlink, link, was, is_wanted_up=up))
         came = _came(home, at_home)
-        for found, was in came:
-            outcome.restore_sysctls(home, found, was)
+        for link, was in came:
+            outcome.restore_sysctls(home, link, was)
             # what was refused would be refused, and told, again
-            left = replace(was, name=found.name, mac=found.mac, mtu=found.mtu)
-            outcome.lose(links.restore(home.netlink, found, left))
+            left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
+            outcome.lose(links.restore(home.netlink, link, left))
         outcome.lose(links.restore_spanning(home.netlink, came))
 
 
@@ -361,16 +363,16 @@ def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:
     """Return those of the host's links that are there, as they are, with what they were."""
     standing = links.dump(home.netlink)
     pairs = [(_at_home(standing, was), was) for was in at_home]
-    return [(found, was) for found, was in pairs if found]
+    return [(link, was) for link, was in pairs if link]
 
 
-def _at_home(standing: Sequence[Link], wanted: Link) -> Link | None:
+def _at_home(standing: Sequence[Link], snapshot: Link) -> Link | None:
     """Find a link at home; one without a device by its MAC too: its name may be another's now."""
-    if wanted.device:
-        return links.find_again(standing, wanted)
-    alike = [one for one in standing if (one.kind, one.mac) == (wanted.kind, wanted.mac)]
-    by_name = [one for one in alike if one.name == wanted.name]
-    renamed = [one for one in alike if one.name.startswith(_SUBSTITUTE)]
+    if snapshot.device:
+        return links.find_again(standing, snapshot)
+    alike = [link for link in standing if (link.kind, link.mac) == (snapshot.kind, snapshot.mac)]
+    by_name = [link for link in alike if link.name == snapshot.name]
+    renamed = [link for link in alike if link.name.startswith(_SUBSTITUTE)]
     return next(iter((*by_name, *renamed)), None)
 
 

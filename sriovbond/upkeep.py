@@ -56,13 +56,13 @@ def examine(
         why = _why_left(host, record)
         if why or record.plan is None:
             return _release(host, record, why, repairs.keeper)
-        paths = host.seen_at(record.netns)
+        paths = host.paths_of(record.netns)
         with netns.identified(paths, record.namespace) as pod, netns.own() as home:
             if pod:
                 return _look_after(Repair(host, pod, home, record, record.plan, repairs))
         why = doubt(record)
         if why:
-            text = f"its namespace {record.netns} is not to be found, and it may live yet: {why}"
+            text = f"its namespace {record.netns} is missing, and it may still run: {why}"
             return Examined(drift=(text,))
         return _release(host, record, "its pod went without a DEL", repairs.keeper)
 
@@ -72,7 +72,7 @@ def announce(host: Host, container_id: str, ifname: str) -> None:
     record = records.read(host, container_id, ifname)
     if record is None or record.plan is None or not record.is_complete:
         return
-    with netns.identified(host.seen_at(record.netns), record.namespace) as pod:
+    with netns.identified(host.paths_of(record.netns), record.namespace) as pod:
         link = links.find(pod.netlink, ifname) if pod else None
         if pod and link:
             addresses.announce(pod, ifname, link.mac, record.lease)

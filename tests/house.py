@@ -68,7 +68,7 @@ def count(roots: Iterable[Path]) -> House:
         participle_share=_share(
             function.name.strip("_").split("_")[0] in PARTICIPLES
             for function in functions
-            if not _is_property(function)
+            if not _is_noun(function)
         ),
         homonyms=tuple(sorted(name for name, number in classes.items() if number > 1)),
     )
@@ -87,10 +87,11 @@ def bound_names(function: Function) -> Iterator[str]:
             yield node.id
 
 
-def _is_property(function: Function) -> bool:
-    return any(
-        isinstance(decorator, ast.Name) and decorator.id == "property"
-        for decorator in function.decorator_list
+def _is_noun(function: Function) -> bool:
+    """Tell whether it reads as a value: a property, or `with opened(path) as namespace`."""
+    names = {ast.unparse(decorator) for decorator in function.decorator_list}
+    return not names.isdisjoint(
+        ("property", "cached_property", "contextmanager", "contextlib.contextmanager")
     )
 
 

@@ -18,8 +18,8 @@ class Entry(Enum):
     """What became of who wanted a lane."""
 
     ENTERED = "it has one, and must leave it"
-    WAITS = "it stands in line, and will be called"
-    FULL = "neither: too many stand in line"
+    WAITS = "it waits, and will be called"
+    FULL = "neither: too many wait"
 
 
 @dataclass(frozen=True, slots=True)

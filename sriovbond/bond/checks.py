@@ -76,7 +76,7 @@ def _uneven_delay(seen: Situation) -> Iterator[str]:
 
 def _unmonitored(seen: Situation) -> Iterator[str]:
     if not seen.number("miimon") and not seen.number("arp_interval"):
-        yield "miimon 0 and no arp_interval: nobody watches the members' links"
+        yield "miimon 0 and no arp_interval: the members' links are not monitored"
 
 
 def _mac_with_active(seen: Situation) -> Iterator[str]:
@@ -274,7 +274,7 @@ def _few_mac_filters(seen: Situation) -> Iterator[str]:
         # each has one MAC or group at least that the bond itself has not
         if most and is_untrusted and (is_macvlan or len(seen.upon) > most // 3):
             limit = f"{member} ({member.driver}, trust off) takes {most} MACs"
-            yield f"{limit}, and on it stand {', '.join(seen.upon)}"
+            yield f"{limit}, and on top of it are {', '.join(seen.upon)}"
 
 
 CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (

@@ -45,8 +45,8 @@ from sriovbond.bond.rules import Finding, Level
 from sriovbond.bond.selector import (
     SELECTORS,
     LinkSelector,
+    find_shadowed,
     host_faults,
-    left_nothing,
     most_members,
     parse_by,
 )
@@ -84,15 +84,15 @@ class MemberAddresses(StrEnum):
     KEEP = "keep"
 
 
-def _mtu(given: object) -> object:
+def _mtu(json_value: object) -> object:
     # bond-cni takes 0 for "not given"
-    return None if given is None or whole_number(given) == 0 else _MTU.parse(given)
+    return None if json_value is None or whole_number(json_value) == 0 else _MTU.parse(json_value)
 
 
-def _truth(given: object) -> object:
-    if given is None or isinstance(given, bool):
-        return given
-    raise ValueError(f"expected true or false, found {given!r}")
+def _truth(json_value: object) -> object:
+    if json_value is None or isinstance(json_value, bool):
+        return json_value
+    raise ValueError(f"expected true or false, found {json_value!r}")
 
 
 class NetConf(BaseModel):
@@ -216,8 +216,8 @@ class NetConf(BaseModel):
             min_members=self.min_members,
             most_members=most_members(self.links),
             wanted=tuple(map(str, links)),
-            left_nothing=tuple(left_nothing(links)),
-            wanted_settings=tuple(one for link in links for one in link.settings),
+            left_nothing=tuple(find_shadowed(links)),
+            wanted_settings=tuple(setting for link in links for setting in link.settings),
             is_host_asked=self.links_in_container is False,
         )
 
@@ -310,24 +310,24 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
         _unknown_key(reading, key, key, _KNOWN_KEYS)
 
 
-def _read_links(reading: _Reading, key: str, given: object) -> None:
-    if given == AUTO:
+def _read_links(reading: _Reading, key: str, json_value: object) -> None:
+    if json_value == AUTO:
         return
-    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        wanted = 'expected "auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}]'
-        reading.faults.append(f"{key}: {wanted}, found {given!r}")
+    if not isinstance(json_value, list) or not all(isinstance(entry, dict) for entry in json_value):
+        expected = 'expected "auto", or a list such as [{"name": "net1"}, {"network": "sriov-*"}]'
+        reading.faults.append(f"{key}: {expected}, found {json_value!r}")
         return
-    if len(given) > MOST_LINKS:
-        reading.faults.append(f"{key}: expected at most {MOST_LINKS}, found {len(given)}")
+    if len(json_value) > MOST_LINKS:
+        reading.faults.append(f"{key}: expected at most {MOST_LINKS}, found {len(json_value)}")
         return
     reading.fields["links"] = [
-        _link(reading, f"{key}.{place}", entry) for place, entry in enumerate(given)
+        _link(reading, f"{key}.{place}", entry) for place, entry in enumerate(json_value)
     ]
 
 
 def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[str, object]:
     read: dict[str, object] = {}
-    given: dict[str, tuple[str, object]] = {}
+    first_values: dict[str, tuple[str, object]] = {}
     if len(entry) > _MOST_KEYS:
         most = f"expected at most {_MOST_KEYS} keys"
         reading.faults.append(f"{where}: {most}, found {len(entry)}")
@@ -335,16 +335,16 @@ def _link(reading: _Reading, where: str, entry: Mapping[str, object]) -> dict[st
     for key, value in entry.items():
         known = _LINK_KEYS.get(normal_key(key))
         if known:
-            reading.faults += contradiction(given, known, f"{where}.{key}", value)
+            reading.faults += contradiction(first_values, known, f"{where}.{key}", value)
             read[known] = value
         else:
             _unknown_key(reading, f"{where}.{key}", key, _LINK_KEYS)
     return read
 
 
-def _read_option(reading: _Reading, key: str, row: Option, given: object) -> None:
+def _read_option(reading: _Reading, key: str, row: Option, json_value: object) -> None:
     try:
-        setting = Setting(row.name, row.kind.parse(given))
+        setting = Setting(row.name, row.kind.parse(json_value))
     except ValueError as fault:
         reading.faults.append(f"{key}: {fault}")
         return
@@ -377,11 +377,11 @@ def _fill_defaults(reading: _Reading) -> None:
 
 def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
     """Return what could be understood; what could not is noted in `reading`."""
-    asked = reading.settings.get(_FAIL_OVER_MAC)
+    fail_over_mac = reading.settings.get(_FAIL_OVER_MAC)
     understood = _model(reading).model_copy(
         update={
             "settings": tuple(reading.settings.values()),
-            "fail_over_mac": str(asked.value) if asked else AUTO,
+            "fail_over_mac": str(fail_over_mac.value) if fail_over_mac else AUTO,
             "ipam_type": ipam_type,
             "ipv6": ipv6,
             "unknown_keys": tuple(reading.unknown),
@@ -390,7 +390,7 @@ def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
     if understood.links_in_container is False:
         reading.faults += host_faults(understood.links)
     resolved = understood.resolved_fail_over_mac()
-    if asked or resolved != "none":
+    if fail_over_mac or resolved != "none":
         is_default = understood.fail_over_mac == AUTO
         reading.settings[_FAIL_OVER_MAC] = Setting(_FAIL_OVER_MAC, resolved, is_default=is_default)
     return understood.model_copy(update={"settings": tuple(reading.settings.values())})
@@ -401,7 +401,7 @@ def _model(reading: _Reading) -> NetConf:
         return NetConf.model_validate(reading.fields)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-    reading.faults += [f"{'.'.join(map(str, one['loc']))}: {in_words(one)}" for one in faults]
+    reading.faults += [f"{'.'.join(map(str, fault['loc']))}: {in_words(fault)}" for fault in faults]
     broken = {fault["loc"][0] for fault in faults}
     sound = {key: value for key, value in reading.fields.items() if key not in broken}
     return NetConf.model_validate(sound)

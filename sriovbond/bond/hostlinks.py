@@ -116,7 +116,7 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
         (usage.has_functions, "VFs or sub-functions are made of it"),
         (bool(usage.elsewhere), f"{usage.elsewhere} in another namespace is on top of it"),
         (link.kind not in _KINDS, f"it is {kind} {link.kind}"),
-        (usage.is_unknown, "it is a VF, and neither kubelet nor its checkpoint tells whose"),
+        (usage.is_unknown, "it is a VF, and neither kubelet nor its checkpoint reports its owner"),
     )
     return [words for holds, words in uses if holds]
 

@@ -57,7 +57,7 @@ def _pod_hint(config: NetConf, seen: Seen) -> str:
 
 
 def _asked(member: Member, link: LinkSelector) -> Member:
-    return link.asked_of(member) if link.settings else member
+    return link.apply_to(member) if link.settings else member
 
 
 def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:

@@ -120,7 +120,7 @@ def _selected(
             if isinstance(one, Unlinked):
                 yield _unlinked(one, is_selected=True)
             else:
-                yield _judged(link.asked_of(one), must_be_vf=False)
+                yield _judged(link.apply_to(one), must_be_vf=False)
     yield from (Verdict(one, "not selected by `links`") for one in rest)
 
 

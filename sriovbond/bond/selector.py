@@ -88,7 +88,7 @@ class LinkSelector(BaseModel):
         options = ((row.name, getattr(self, row.name)) for row in MEMBER_OPTIONS)
         return tuple(Setting(name, value) for name, value in options if value is not None)
 
-    def asked_of(self, member: Member) -> Member:
+    def apply_to(self, member: Member) -> Member:
         """Return the member with the options asked for."""
         return replace(
             member, prio=self.prio, queue_id=self.queue_id, actor_port_prio=self.actor_port_prio
@@ -122,7 +122,7 @@ def most_members(links: Sequence[LinkSelector] | None) -> int | None:
     return len({link.name for link in links})
 
 
-def left_nothing(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
+def find_shadowed(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
     """Yield the entries that an earlier one leaves nothing, and the earlier ones, by place."""
     for place, link in enumerate(links):
         takers = (other for other in range(place) if links[other].takes_all_of(link))

@@ -13,7 +13,13 @@ import click
 
 from sriovbond import log
 from sriovbond.bond.config import NetConf, parse_config
-from sriovbond.cni.decoding import MAX_JSON_BYTES, Doubled, decode_object, given_twice, shorten
+from sriovbond.cni.decoding import (
+    MAX_JSON_BYTES,
+    Doubled,
+    decode_object,
+    find_duplicate_keys,
+    shorten,
+)
 from sriovbond.cni.request import CniRequest, parse_request
 from sriovbond.cni.result import CniResult, Interface
 from sriovbond.cni.versions import Command
@@ -94,32 +100,34 @@ def find(file: Path) -> list[Configuration]:
     name = "standard input" if file == STDIN else str(file)
     content = _read(file, name)
     try:
-        given = decode_object(content, name)
+        config = decode_object(content, name)
     except CniError as error:
         return _of_manifests(name, _manifests(content, error.msg))
-    if "apiVersion" in given:
+    if "apiVersion" in config:
         from sriovbond.cli import manifests  # noqa: PLC0415 - it loads YAML
 
-        return _of_manifests(name, manifests.of_json(content.decode(), given))
-    found = list(_of_network(given))
-    ours = _ours(found)
-    if given.get("plugins") is None:
-        return ours or found
+        return _of_manifests(name, manifests.of_json(content.decode(), config))
+    configurations = list(_of_network(config))
+    ours = _ours(configurations)
+    if config.get("plugins") is None:
+        return ours or configurations
     if not ours:
-        types = ", ".join(shorten(one.type) for one in found) or "nothing"
+        types = (
+            ", ".join(shorten(configuration.type) for configuration in configurations) or "nothing"
+        )
         raise NothingJudgedError(f"{name} lists no plugin of type {OURS}; found: {types}")
     return ours
 
 
 def find_ours(file: Path) -> list[Configuration]:
     """Return what `find` does. Raises NothingJudgedError where it is another plugin's, too."""
-    found = find(file)
-    if not _ours(found):
-        types = ", ".join(shorten(one.type) for one in found)
+    configurations = find(file)
+    if not _ours(configurations):
+        types = ", ".join(shorten(configuration.type) for configuration in configurations)
         raise NothingJudgedError(
             f'type is {types}: the runtime would call that plugin; write "type": "{OURS}"'
         )
-    return found
+    return configurations
 
 
 def _read(file: Path, name: str) -> bytes:
@@ -133,37 +141,37 @@ def _read(file: Path, name: str) -> bytes:
     return content
 
 
-def judge(given: Configuration, logs: Path) -> Judgement:
+def judge(configuration: Configuration, logs: Path) -> Judgement:
     """Say what an ADD would, by the functions that it calls; `logs` is the folder of log files."""
-    if given.fault:
-        return Judgement((given.fault,))
+    if configuration.fault:
+        return Judgement((configuration.fault,))
     try:
-        return _judged(given, logs)
+        return _judge_configuration(configuration, logs)
     except RecursionError:
         return Judgement(("cannot read it: it is nested too deeply",))
 
 
-def _judged(given: Configuration, logs: Path) -> Judgement:
+def _judge_configuration(configuration: Configuration, logs: Path) -> Judgement:
     faults: list[str] = []
-    values = given.values
+    values = configuration.values
     request = CniRequest(Command.ADD, config=values)
     try:
-        request = _as_called(given)
+        request = _as_called(configuration)
         values = request.config
     except CniError as error:
         faults.append(error.msg)
     try:
-        config = parse_config(values, faults=given.twice)
+        config = parse_config(values, faults=configuration.twice)
     except ConfigError as error:
         return Judgement((*faults, error.message))
     faults += _refusals(request, config)
     return Judgement(tuple(faults), tuple(_warnings(config, logs)))
 
 
-def _as_called(given: Configuration) -> CniRequest:
+def _as_called(configuration: Configuration) -> CniRequest:
     """Return the request that an ADD would get, in a list after the plugins before it."""
-    request = parse_request(_ADD, json.dumps(given.values).encode())
-    if not given.is_taken or request.prev_result:
+    request = parse_request(_ADD, json.dumps(configuration.values).encode())
+    if not configuration.is_taken or request.prev_result:
         return request
     made = Interface(name=request.ifname, sandbox=request.netns)
     before = CniResult(cni_version=request.cni_version, interfaces=(made,))
@@ -186,64 +194,68 @@ def _warnings(config: NetConf, logs: Path) -> Iterator[str]:
         yield fault
 
 
-def _of_network(given: Mapping[str, object]) -> Iterator[Configuration]:
+def _of_network(config: Mapping[str, object]) -> Iterator[Configuration]:
     """Yield each plugin's configuration, with what libcni puts into it from around."""
-    plugins = given.get("plugins")
+    plugins = config.get("plugins")
     if plugins is None:
-        yield from _with_delegate(Configuration("", given, twice=given_twice(given)))
+        yield from _with_delegate(Configuration("", config, twice=find_duplicate_keys(config)))
     elif isinstance(plugins, list):
-        around = {key: given.get(key) for key in ("name", "cniVersion")}
-        twice = _twice_around(given)
+        around = {key: config.get(key) for key in ("name", "cniVersion")}
+        twice = _twice_around(config)
         is_taken = False
         for number, plugin in enumerate(plugins):
             place = f"plugins[{number}]"
             if not isinstance(plugin, dict):
                 yield Configuration(place, {}, f"found {shorten(plugin)}; it must be an object")
                 continue
-            keys_twice = (*twice, *given_twice(plugin))
-            one = Configuration(place, {**plugin, **around}, "", keys_twice, is_taken)
-            yield from _with_delegate(one)
-            is_taken = is_taken or one.type in _MAKERS
+            keys_twice = (*twice, *find_duplicate_keys(plugin))
+            configuration = Configuration(place, {**plugin, **around}, "", keys_twice, is_taken)
+            yield from _with_delegate(configuration)
+            is_taken = is_taken or configuration.type in _MAKERS
     else:
         yield Configuration("plugins", {}, f"found {shorten(plugins)}; it must be a list")
 
 
-def _twice_around(given: Mapping[str, object]) -> tuple[str, ...]:
+def _twice_around(config: Mapping[str, object]) -> tuple[str, ...]:
     """Name the keys that stand twice in a list itself, not in its plugins."""
-    if not isinstance(given, Doubled):
+    if not isinstance(config, Doubled):
         return ()
-    return given_twice(Doubled([pair for pair in given.pairs if pair[0] != "plugins"]))
+    return find_duplicate_keys(Doubled([pair for pair in config.pairs if pair[0] != "plugins"]))
 
 
-def _with_delegate(given: Configuration) -> Iterator[Configuration]:
+def _with_delegate(configuration: Configuration) -> Iterator[Configuration]:
     """Yield it and what it hands on, as flannel does: by its own name and version."""
-    yield given
-    delegate = given.values.get("delegate")
+    yield configuration
+    delegate = configuration.values.get("delegate")
     if isinstance(delegate, dict):
-        place = f"{given.place}.delegate" if given.place else "delegate"
-        version = given.values.get("cniVersion") or delegate.get("cniVersion")
-        around = {"name": given.values.get("name"), "cniVersion": version}
-        yield replace(given, place=place, values={**delegate, **around})
+        place = f"{configuration.place}.delegate" if configuration.place else "delegate"
+        version = configuration.values.get("cniVersion") or delegate.get("cniVersion")
+        around = {"name": configuration.values.get("name"), "cniVersion": version}
+        yield replace(configuration, place=place, values={**delegate, **around})
 
 
-def _ours(found: Iterable[Configuration]) -> list[Configuration]:
-    return [one for one in found if one.fault or one.type == OURS]
+def _ours(configurations: Iterable[Configuration]) -> list[Configuration]:
+    return [
+        configuration
+        for configuration in configurations
+        if configuration.fault or configuration.type == OURS
+    ]
 
 
 def _manifests(content: bytes, fault: str) -> list["Manifest"]:
     """Return the objects of Kubernetes in YAML; `fault` is why the content is no JSON."""
     from sriovbond.cli import manifests  # noqa: PLC0415 - it loads YAML
 
-    found: list[Manifest] = []
-    told = ""
+    objects: list[Manifest] = []
+    yaml_fault = ""
     if not content.lstrip().startswith((b"{", b"[")):
         try:
-            found = manifests.of_yaml(_text(content))
+            objects = manifests.of_yaml(_text(content))
         except manifests.FormatError as error:
-            told = f" (as YAML: {error})"
-    if not found:
-        raise NothingJudgedError(f"{fault}, or YAML with {_NETWORK}s{told}")
-    return found
+            yaml_fault = f" (as YAML: {error})"
+    if not objects:
+        raise NothingJudgedError(f"{fault}, or YAML with {_NETWORK}s{yaml_fault}")
+    return objects
 
 
 def _text(content: bytes) -> str:
@@ -251,20 +263,23 @@ def _text(content: bytes) -> str:
     return content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
 
 
-def _of_manifests(name: str, given: Iterable["Manifest"]) -> list[Configuration]:
-    found: list[Configuration] = []
-    told: list[str] = []
-    for manifest in given:
+def _of_manifests(name: str, objects: Iterable["Manifest"]) -> list[Configuration]:
+    configurations: list[Configuration] = []
+    contents: list[str] = []
+    for manifest in objects:
         inside = list(_of_manifest(manifest, name))
-        found += _ours(inside)
-        told += [f"{one.place} of type {shorten(one.type)}" for one in inside]
-        told += [] if inside else [manifest.name]
-    if not found:
+        configurations += _ours(inside)
+        contents += [
+            f"{configuration.place} of type {shorten(configuration.type)}"
+            for configuration in inside
+        ]
+        contents += [] if inside else [manifest.name]
+    if not configurations:
         raise NothingJudgedError(
             f"{name} has no {_NETWORK} with a plugin of type {OURS} in its spec.config; found: "
-            f"{', '.join(told) or 'nothing'}"
+            f"{', '.join(contents) or 'nothing'}"
         )
-    return found
+    return configurations
 
 
 def _of_manifest(manifest: "Manifest", file: str) -> Iterator[Configuration]:
@@ -278,16 +293,16 @@ def _of_manifest(manifest: "Manifest", file: str) -> Iterator[Configuration]:
         yield Configuration(place, {}, fault)
         return
     try:
-        given = decode_object(text.encode(errors="surrogatepass"), "spec.config")
+        config = decode_object(text.encode(errors="surrogatepass"), "spec.config")
     except CniError as error:
         yield Configuration(place, {}, _with_place(error, manifest, file))
         return
     name = manifest.at("metadata", "name")
-    if given.get("name") in (None, "") and isinstance(name, str):
-        given["name"] = name
-    for one in _of_network(given):
-        whole = f"{place}, {one.place}" if one.place else place
-        yield replace(one, place=whole, twice=(*manifest.twice, *one.twice))
+    if config.get("name") in (None, "") and isinstance(name, str):
+        config["name"] = name
+    for configuration in _of_network(config):
+        whole = f"{place}, {configuration.place}" if configuration.place else place
+        yield replace(configuration, place=whole, twice=(*manifest.twice, *configuration.twice))
 
 
 def _with_place(error: CniError, manifest: "Manifest", file: str) -> str:

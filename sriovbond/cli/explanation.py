@@ -42,13 +42,13 @@ class Explanation:
 def find_pod(host: Host, named: PodRef) -> PodRef:
     """Complete what a person named of a pod from libcni's results, else from our own records."""
     names = {key: name for key, name in dataclasses.asdict(named).items() if name}
-    for pod in _known_pods(host):
+    for pod in _list_known_pods(host):
         if _matches(pod, names):
             return replace(pod, **names)
     return named
 
 
-def _known_pods(host: Host) -> Iterator[PodRef]:
+def _list_known_pods(host: Host) -> Iterator[PodRef]:
     for sandbox in deviceinfo.find_sandboxes(host.places.results):
         yield sandbox.pod
     for record in records.read_all(host)[0]:

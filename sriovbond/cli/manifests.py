@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from sriovbond.cni.decoding import given_twice, shorten
+from sriovbond.cni.decoding import find_duplicate_keys, shorten
 
 _MOST_TOLD: Final = 10
 _ESCAPE: Final = re.compile(
@@ -70,20 +70,20 @@ class Manifest:
         return _place(self.source, node, offset) if isinstance(node, yaml.ScalarNode) else None
 
 
-def of_json(source: str, given: Mapping[str, Any]) -> list[Manifest]:
+def of_json(source: str, parsed: Mapping[str, Any]) -> list[Manifest]:
     """Return the object that JSON was read as, or those of a list of them."""
-    items = given.get("items")
+    items = parsed.get("items")
     return [
-        Manifest(one, source, given_twice(one))
-        for one in (items if isinstance(items, list) else [given])
-        if isinstance(one, dict) and isinstance(one.get("kind"), str)
+        Manifest(item, source, find_duplicate_keys(item))
+        for item in (items if isinstance(items, list) else [parsed])
+        if isinstance(item, dict) and isinstance(item.get("kind"), str)
     ]
 
 
 def of_yaml(source: str) -> list[Manifest]:
     """Return the objects of YAML, those of lists among them. Raises FormatError."""
     try:
-        return [one for node in _documents(source) for one in _flat(source, node)]
+        return [manifest for node in _documents(source) for manifest in _flat(source, node)]
     except Exception as error:
         # the loader trusts its input: beside its own errors there are those of recursion and types
         raise FormatError(" ".join(str(error).split())) from error
@@ -110,11 +110,11 @@ def _documents(source: str) -> Iterator[yaml.Node]:
 def _flat(source: str, node: yaml.Node) -> Iterator[Manifest]:
     """Yield an object of Kubernetes, or those of a list of them."""
     items = _child(node, "items")
-    for one in items.value if isinstance(items, yaml.SequenceNode) else [node]:
-        twice = tuple(islice(_twice(one, set()), _MOST_TOLD))  # before merges (<<) are made one
-        values = _constructed(one)
+    for item in items.value if isinstance(items, yaml.SequenceNode) else [node]:
+        twice = tuple(islice(_twice(item, set()), _MOST_TOLD))  # before merges (<<) are made one
+        values = _constructed(item)
         if isinstance(values, dict) and isinstance(values.get("kind"), str):
-            yield Manifest(values, source, twice, one)
+            yield Manifest(values, source, twice, item)
 
 
 def _constructed(node: yaml.Node) -> object:
@@ -127,8 +127,8 @@ def _constructed(node: yaml.Node) -> object:
 
 def _child(node: yaml.Node, key: str) -> yaml.Node | None:
     pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    found = [value for name, value in pairs if name.value == key]
-    return found[-1] if found else None
+    values = [value for name, value in pairs if name.value == key]
+    return values[-1] if values else None
 
 
 def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
@@ -150,7 +150,7 @@ def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
 
 
 def _twice_words(first: yaml.Node, then: yaml.Node) -> str:
-    lines = [one.start_mark.line + 1 for one in (first, then)]
+    lines = [node.start_mark.line + 1 for node in (first, then)]
     return (
         f"the key {shorten(then.value)} is duplicated, in lines {lines[0]} and {lines[1]}; "
         "remove one of them"
@@ -163,7 +163,7 @@ def _place(source: str, node: yaml.ScalarNode, offset: int) -> Place | None:
     Folding and indenting change white space only, so what is none is counted.
     """
     text = "".join(node.value.split())
-    written = list(islice(_written(source, node), len(text)))
+    written = list(islice(_read_characters(source, node), len(text)))
     if not text or "".join(character for _, character in written) != text:
         return None
     number = len("".join(node.value[:offset].split()))
@@ -171,7 +171,7 @@ def _place(source: str, node: yaml.ScalarNode, offset: int) -> Place | None:
     return _mark(source, written[-1][0] + 1 if is_behind else written[number][0])
 
 
-def _written(source: str, node: yaml.ScalarNode) -> Iterator[tuple[int, str]]:
+def _read_characters(source: str, node: yaml.ScalarNode) -> Iterator[tuple[int, str]]:
     """Yield the characters that are no white space, with their places, of a text as written."""
     index, end = node.start_mark.index, node.end_mark.index
     if node.style in ("|", ">"):
@@ -193,7 +193,7 @@ def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
     if escape is None:
         return 1, source[index]
     short, *rest = reversed(escape.groups())
-    number = next((one for one in rest if one), "")
+    number = next((digits for digits in rest if digits), "")
     if number:
         return len(escape[0]), chr(int(number, 16))
     return len(escape[0]), yaml.SafeLoader.ESCAPE_REPLACEMENTS.get(short, short)
@@ -202,10 +202,10 @@ def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
 def _place_in_json(source: str, text: object, offset: int) -> Place | None:
     """Find a character of a text in the JSON that it was written as."""
     decoder = json.JSONDecoder()
-    for found in _CONFIG.finditer(source):
+    for match in _CONFIG.finditer(source):
         with suppress(ValueError):
-            if decoder.raw_decode(source, found.end())[0] == text:
-                rest = _JSON_CHARACTER.finditer(source, found.end() + 1)
+            if decoder.raw_decode(source, match.end())[0] == text:
+                rest = _JSON_CHARACTER.finditer(source, match.end() + 1)
                 return _mark(source, next(islice(rest, offset, None)).start())
     return None
 

@@ -24,7 +24,7 @@ _LEVELS: Final[Mapping[Level, str]] = MappingProxyType(
         Level.REFUSED: "What cannot work on these devices",
         Level.WARNING: "What is doubtful",
         Level.NOTICE: "What is doubtful, and never refused",
-        Level.NODE: "What the node lacks",
+        Level.NODE: "What is missing on the node",
     }
 )
 

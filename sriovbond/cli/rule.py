@@ -32,7 +32,7 @@ _MOST_NEAR: Final = 3
 def rule(rule_id: str | None, output: str) -> None:
     """Print a rule: what breaks it, why, and what to do.
 
-    ID is what stands in brackets at the end of a message; without it all rules are listed.
+    ID is what a message has in brackets at its end; without it all rules are listed.
     """
     row = _find(rule_id) if rule_id else None
     if output == "json":

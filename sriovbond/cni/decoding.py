@@ -37,7 +37,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 def decode_object(content: bytes, where: str) -> dict[str, object]:
     """Return the one JSON object in `content`; of a key given twice the last counts, as in Go.
 
-    `given_twice` names such keys. Raises CniError 6, with `where` as the name of the content.
+    `find_duplicate_keys` names them. Raises CniError 6, with `where` as the name of the content.
     """
     if len(content) > MAX_JSON_BYTES:
         _refuse(where, f"{len(content)} bytes", f"hold at most {MAX_JSON_BYTES} bytes")
@@ -74,18 +74,18 @@ class Doubled(dict[str, object]):
             known[key] = value
 
 
-def given_twice(value: object) -> tuple[str, ...]:
+def find_duplicate_keys(value: object) -> tuple[str, ...]:
     """Say for each key that is duplicated in an object of `value` what it is given as."""
-    told: list[str] = []
+    faults: list[str] = []
     rest: list[tuple[object, _Path]] = [(value, None)]
-    while rest and len(told) < _MOST_TOLD:
+    while rest and len(faults) < _MOST_TOLD:
         value, path = rest.pop()
         if isinstance(value, Doubled):
-            told += islice(_twice_words(value, path), _MOST_TOLD)
+            faults += islice(_twice_words(value, path), _MOST_TOLD)
         pairs = value.items() if isinstance(value, Mapping) else enumerate(_items(value))
         # a path is put into words only where it is told: long names would multiply
         rest += [(inner, (path, name)) for name, inner in pairs if isinstance(inner, dict | list)]
-    return tuple(told[:_MOST_TOLD])
+    return tuple(faults[:_MOST_TOLD])
 
 
 def _items(value: object) -> list[object]:
@@ -199,8 +199,8 @@ class JsonObject:
 
     def refuse(self, key: str, rule: str) -> NoReturn:
         """Raise the CniError 6 that says what `key` holds and must."""
-        found = shorten(self.values[key]) if key in self.values else "nothing"
-        _refuse(f"{self.where}.{key}", found, rule)
+        actual = shorten(self.values[key]) if key in self.values else "nothing"
+        _refuse(f"{self.where}.{key}", actual, rule)
 
     def _items(self, key: str) -> list[object]:
         value = self.values.get(key)
@@ -230,9 +230,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return values if len(values) == len(pairs) else Doubled(pairs)
 
 
-def _refuse(where: str, found: str, rule: str) -> NoReturn:
+def _refuse(where: str, actual: str, rule: str) -> NoReturn:
     raise CniError(
-        ErrorCode.DECODING_FAILURE, f"cannot read {where}: found {found}; it must {rule}"
+        ErrorCode.DECODING_FAILURE, f"cannot read {where}: found {actual}; it must {rule}"
     )
 
 

@@ -67,10 +67,10 @@ def read_command(environ: Mapping[str, str]) -> Command:
     """Return CNI_COMMAND; raises CniError 4."""
     text = environ.get("CNI_COMMAND", "")
     if text not in Command.__members__:
-        found = f"is {shorten(text)}" if text else "is not set"
+        state = f"is {shorten(text)}" if text else "is not set"
         raise CniError(
             ErrorCode.INVALID_ENVIRONMENT,
-            f"cannot run a command: CNI_COMMAND {found}; it must be one of {', '.join(Command)}",
+            f"cannot run a command: CNI_COMMAND {state}; it must be one of {', '.join(Command)}",
         )
     return Command(text)
 

@@ -249,7 +249,7 @@ class _Writer:
     keeps_extra: bool
 
     def body(self, result: CniResult) -> dict[str, object]:
-        return _said(
+        return _drop_absent(
             interfaces=[self._interface(interface) for interface in result.interfaces],
             ips=[self._ip(ip) for ip in result.ips],
             routes=[self._route(route) for route in result.routes],
@@ -262,10 +262,10 @@ class _Writer:
             for key, family in _OLD_FAMILIES.items()
             if any(ip.address.version == family for ip in result.ips)
         }
-        return _said(**families, dns=self._dns(result.dns))
+        return _drop_absent(**families, dns=self._dns(result.dns))
 
     def _interface(self, interface: Interface) -> dict[str, object]:
-        fields = _said(
+        fields = _drop_absent(
             mac=interface.mac,
             mtu=interface.mtu,
             sandbox=interface.sandbox,
@@ -276,7 +276,7 @@ class _Writer:
 
     def _ip(self, ip: IpConfig) -> dict[str, object]:
         family = {"version": str(ip.address.version)} if _says_family(self.version) else {}
-        fields = _said(
+        fields = _drop_absent(
             address=str(ip.address),
             gateway=_text(ip.gateway),
             interface=ip.interface,
@@ -285,7 +285,7 @@ class _Writer:
 
     def _old_ip(self, result: CniResult, family: int) -> dict[str, object]:
         ip = next(ip for ip in result.ips if ip.address.version == family)
-        fields = _said(
+        fields = _drop_absent(
             ip=str(ip.address),
             gateway=_text(ip.gateway),
             routes=[self._route(route) for route in result.routes if route.dst.version == family],
@@ -293,7 +293,7 @@ class _Writer:
         return self._part(fields, _OLD_IP_KEYS, ip.extra)
 
     def _route(self, route: Route) -> dict[str, object]:
-        fields = _said(
+        fields = _drop_absent(
             dst=str(route.dst),
             gw=_text(route.gw),
             mtu=route.mtu,
@@ -305,7 +305,7 @@ class _Writer:
         return self._part(fields, _ROUTE_KEYS, route.extra)
 
     def _dns(self, dns: Dns) -> dict[str, object]:
-        fields = _said(
+        fields = _drop_absent(
             nameservers=list(dns.nameservers),
             domain=dns.domain,
             search=list(dns.search),
@@ -326,7 +326,7 @@ class _Writer:
         return {**kept, **defined}
 
 
-def _said(**fields: object) -> dict[str, object]:
+def _drop_absent(**fields: object) -> dict[str, object]:
     """Leave out what is absent or empty; 0 is a value."""
     return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
 

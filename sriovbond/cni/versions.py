@@ -55,9 +55,9 @@ def check_command(command: Command, version: str) -> None:
         )
 
 
-def version_report(asked: str = CURRENT_VERSION) -> dict[str, object]:
-    """Return the answer to VERSION; `asked` is the cniVersion on stdin (SPEC section 5)."""
+def version_report(requested: str = CURRENT_VERSION) -> dict[str, object]:
+    """Return the answer to VERSION; `requested` is the cniVersion on stdin (SPEC section 5)."""
     return {
-        "cniVersion": asked if asked in SUPPORTED_VERSIONS else CURRENT_VERSION,
+        "cniVersion": requested if requested in SUPPORTED_VERSIONS else CURRENT_VERSION,
         "supportedVersions": list(SUPPORTED_VERSIONS),
     }

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sriovbond.bond import plan as planning
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf, parse_config
-from sriovbond.cni.decoding import decode_object, given_twice
+from sriovbond.cni.decoding import decode_object, find_duplicate_keys
 from sriovbond.cni.memory import remembered
 from sriovbond.cni.request import CniRequest, read_config
 from sriovbond.cni.result import CniResult, Dns
@@ -19,12 +19,12 @@ from sriovbond.errors import RefusedError, SriovbondError
 def configuration(request: CniRequest) -> NetConf:
     """Return what the configuration and CNI_ARGS describe. Raises ConfigError with every fault."""
     args = request.args
-    return _understood(request.stdin, args.get("MAC", ""), args.get("IP", ""))
+    return _understand(request.stdin, args.get("MAC", ""), args.get("IP", ""))
 
 
 @remembered
-def _understood(stdin: bytes, mac: str, ip: str) -> NetConf:
-    twice = given_twice(decode_object(stdin, "the network configuration on stdin"))
+def _understand(stdin: bytes, mac: str, ip: str) -> NetConf:
+    twice = find_duplicate_keys(decode_object(stdin, "the network configuration on stdin"))
     return parse_config(read_config(stdin), {"MAC": mac, "IP": ip}, twice)
 
 
@@ -50,7 +50,11 @@ def own_dns(config: Mapping[str, object]) -> Dns | None:
 def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> None:
     """Raise RefusedError where IFNAME is taken: in prevResult, or among the names in the pod."""
     name, before = request.ifname, request.prev_result
-    made = {one.name for one in before.interfaces if one.sandbox} if before else set()
+    made = (
+        {interface.name for interface in before.interfaces if interface.sandbox}
+        if before
+        else set()
+    )
     # results before 0.3.0 name no interface
     if name in made or (before and not before.interfaces and name in standing):
         why = f"an earlier plugin of this list made {name}"

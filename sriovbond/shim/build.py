@@ -95,8 +95,8 @@ def header() -> str:
 
 def _supported() -> str:
     """Return the part of VERSION's answer that is always the same, as `dispatch` prints it."""
-    told = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)})
-    return told.removeprefix("{").removesuffix("}")
+    answer = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)})
+    return answer.removeprefix("{").removesuffix("}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -35,9 +35,9 @@ def peer_began_at(connection: socket.socket) -> float | None:
     Rather some hundredths too early: what was written later is not known to it.
     None where that is not to be seen: it has ended, or is of another PID namespace.
     """
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     try:
-        fields = Path("/proc", str(_UCRED.unpack(told)[0]), "stat").read_bytes()
+        fields = Path("/proc", str(_UCRED.unpack(credentials)[0]), "stat").read_bytes()
     except OSError:
         return None
     # proc(5): starttime, 22nd of all, rounded down; files' times are those of the last jiffy
@@ -48,8 +48,8 @@ def peer_began_at(connection: socket.socket) -> float | None:
 
 def peer_uid(connection: socket.socket) -> int:
     """Return the user id of the process at the other end."""
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return int(_UCRED.unpack(found)[1])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[1])
 
 
 @contextmanager
@@ -132,10 +132,10 @@ def _some(connection: socket.socket, deadline: float, descriptors: list[int], so
         connection.settimeout(left_s)
         chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
         connection.settimeout(None)
-    for level, kind, told in control:
+    for level, kind, payload in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers = array.array("i")
-            numbers.frombytes(told[: len(told) - len(told) % numbers.itemsize])
+            numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
             descriptors += numbers
     if not chunk:
         raise FrameError(f"it ended after {so_far} bytes")

@@ -401,7 +401,7 @@ def test_a_vf_is_kept_from_pods_of_kubernetes_where_nobody_tells_whose_it_is(
     words = against(named, tmp_path, **vf_keys(vfs))
     runtime.add(a_config(**vf_keys(vfs))).ok()
 
-    assert "it is a VF, and neither kubelet nor its checkpoint tells whose" in words
+    assert "it is a VF, and neither kubelet nor its checkpoint reports its owner" in words
     runtime.delete(a_config(**vf_keys(vfs))).ok()
 
 
@@ -440,7 +440,7 @@ def test_the_checkpoint_tells_of_device_plugins_where_kubelet_is_not_there(
     words = against(replace(runtime, environment=KUBERNETES), tmp_path, **vf_keys(vfs))
 
     assert words.count("the device plugin of example.com/pf0 has it") == 1
-    assert "tells whose" not in words
+    assert "reports its owner" not in words
 
 
 @pytest.mark.vf

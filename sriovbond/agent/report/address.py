@@ -32,7 +32,7 @@ class Address:
         except ValueError:
             raise ValueError(
                 "expected IP:PORT, such as 127.0.0.1:9750, or [IPv6]:PORT, or unix:/PATH of at "
-                f"most {_PATH_BYTES} bytes, or nothing where nobody shall listen"
+                f"most {_PATH_BYTES} bytes, or empty to switch it off"
             ) from None
         return cls(host, port)
 

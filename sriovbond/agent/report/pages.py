@@ -176,7 +176,7 @@ class Pages:
         try:
             return make()
         except Exception as error:  # noqa: BLE001 - the next asker must be answered
-            log.event(logging.ERROR, f"cannot tell {path}: {type(error).__name__}: {error}")
+            log.event(logging.ERROR, f"cannot serve {path}: {type(error).__name__}: {error}")
             return Page(b"a fault of sriovbond; its log tells more\n", status=500)
 
     def _hang_up_on_late(self) -> None:
@@ -211,7 +211,7 @@ def serve(
 
 
 def listen(
-    address: Address, owner: int = 0, what: str = "tell metrics", backlog: int = _BACKLOG
+    address: Address, owner: int = 0, what: str = "serve metrics", backlog: int = _BACKLOG
 ) -> socket.socket:
     """Listen at the address; a unix socket is the owner's alone, as its folder must be.
 

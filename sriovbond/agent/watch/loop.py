@@ -285,7 +285,7 @@ class Watch:
 
     def _number(self, record: records.Record) -> int | None:
         """Return the nsid of the record's namespace, None where it is another one, or none."""
-        paths = self._host.seen_at(record.netns)
+        paths = self._host.paths_of(record.netns)
         with netns.identified(paths, record.namespace) as pod:
             return kernel.number(self._home.netlink, pod.descriptor) if pod else None
 

@@ -291,6 +291,6 @@ def test_an_ipam_gc_is_ended_when_its_caller_goes(shim: Shim, ipam: Ipam) -> Non
             asking.stdin.close()
             wait_for(ipam.calls)
             asking.kill()
-        wait_for(lambda: "nobody waits for it any more" in agent.said)
+        wait_for(lambda: "its caller has gone: it" in agent.said)
 
     assert not any(call.endswith("end") for call in ipam.calls())

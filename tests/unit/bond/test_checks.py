@@ -634,7 +634,7 @@ def test_what_stands_on_a_bond_over_untrusted_vfs_may_have_no_mac_filter(
     few = plan_bond("bond0", a_netconf(), members, upon=upon).warnings
 
     assert {one.rule for one in few} == {"few-mac-filters"}
-    assert f"(iavf, trust off) takes 18 MACs, and on it stand {upon[0]}" in few[0].text
+    assert f"(iavf, trust off) takes 18 MACs, and on top of it are {upon[0]}" in few[0].text
     for others in (
         driven("iavf", PLAIN),
         two_vfs(trust=False),

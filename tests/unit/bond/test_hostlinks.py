@@ -77,7 +77,7 @@ def test_what_the_node_uses_is_kept(member: Member, words: str) -> None:
     [
         ({"has_functions": True}, "VFs or sub-functions are made of it"),
         ({"elsewhere": "macvlan net1"}, "macvlan net1 in another namespace is on top of it"),
-        ({"is_unknown": True}, "neither kubelet nor its checkpoint tells whose"),
+        ({"is_unknown": True}, "neither kubelet nor its checkpoint reports its owner"),
         ({"resource": "intel.com/pf0"}, "the device plugin of intel.com/pf0 has it, and kubelet"),
     ],
     ids=str,

@@ -2,7 +2,7 @@ import tracemalloc
 
 import pytest
 
-from sriovbond.cni.decoding import MAX_JSON_BYTES, JsonObject, decode_object, given_twice
+from sriovbond.cni.decoding import MAX_JSON_BYTES, JsonObject, decode_object, find_duplicate_keys
 from sriovbond.cni.wire import CniError
 
 
@@ -36,20 +36,23 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
 def test_keys_given_twice_are_named_with_their_place_wherever_they_stand() -> None:
     content = b'{"a": 1, "b": [{"c": {"d": [], "d": null}}], "a": "x"}'
 
-    assert given_twice(decode_object(content, "stdin")) == (
+    assert find_duplicate_keys(decode_object(content, "stdin")) == (
         "the key 'a' is duplicated, as 1 and as 'x'; remove one of them",
         "the key 'b.0.c.d' is duplicated, as [] and as None; remove one of them",
     )
 
 
 def test_a_key_in_two_objects_is_not_given_twice() -> None:
-    assert given_twice(decode_object(b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}', "stdin")) == ()
+    assert (
+        find_duplicate_keys(decode_object(b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}', "stdin"))
+        == ()
+    )
 
 
 def test_of_many_keys_given_twice_a_few_are_named() -> None:
     content = "{" + ", ".join(f'"{number % 50}": 1' for number in range(100)) + "}"
 
-    assert len(given_twice(decode_object(content.encode(), "stdin"))) == 10
+    assert len(find_duplicate_keys(decode_object(content.encode(), "stdin"))) == 10
 
 
 def test_long_keys_do_not_multiply_where_keys_given_twice_are_looked_for() -> None:
@@ -58,7 +61,7 @@ def test_long_keys_do_not_multiply_where_keys_given_twice_are_looked_for() -> No
     value = decode_object(content.encode(), "stdin")
     tracemalloc.start()
 
-    [words] = given_twice(value)
+    [words] = find_duplicate_keys(value)
 
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -70,7 +73,7 @@ def test_long_keys_do_not_multiply_where_keys_given_twice_are_looked_for() -> No
 def test_deep_nesting_is_no_trouble_for_who_looks_for_keys_given_twice() -> None:
     content = b'{"a": ' * 900 + b'{"b": 1, "b": 2}' + b"}" * 900
 
-    assert "b' is duplicated" in given_twice(decode_object(content, "stdin"))[0]
+    assert "b' is duplicated" in find_duplicate_keys(decode_object(content, "stdin"))[0]
 
 
 def test_null_is_as_good_as_absent() -> None:

@@ -190,7 +190,7 @@ def test_who_cannot_listen_is_told_of_and_goes_on(capfd: pytest.CaptureFixture[s
     with served() as port:
         assert pages.serve(Address.parse(f"127.0.0.1:{port}"), WHAT) is None
 
-    assert f"cannot tell metrics at '127.0.0.1:{port}'" in capfd.readouterr().err
+    assert f"cannot serve metrics at '127.0.0.1:{port}'" in capfd.readouterr().err
 
 
 def test_no_descriptor_and_no_thread_is_left(port: int) -> None:
