@@ -75,11 +75,11 @@ def main() -> int:
 
 def _tell(layout: rig.Layout) -> None:
     mover = _install()
-    given = [pf.vfs[0] for pf in layout.pfs[:2]]
-    before = [_vf(vf.name) for vf in given]
+    vfs = [pf.vfs[0] for pf in layout.pfs[:2]]
+    before = [_vf(vf.name) for vf in vfs]
     _step(f"Linux {layout.kernel}, two PFs, a VF of each; remote is 192.0.2.1 on the same wire")
     with a_pod("demo") as pod:
-        for number, vf in enumerate(given, start=1):
+        for number, vf in enumerate(vfs, start=1):
             _move("ADD", mover, pod, f"net{number}", vf.pci)
             console.print(f"{mover}: {vf.name} ({vf.pci}) is net{number} in the pod")
         _step("sriovbond ADD, with a configuration that names no interface and no device")
@@ -96,9 +96,9 @@ def _tell(layout: rig.Layout) -> None:
         console.print("CHECK: nothing differs")
         _cni("DEL", pod, "bond0", CONFIG)
         console.print(f"DEL: the pod has {', '.join(_names(pod))}")
-        for number, vf in reversed(list(enumerate(given, start=1))):
+        for number, vf in reversed(list(enumerate(vfs, start=1))):
             _move("DEL", mover, pod, f"net{number}", vf.pci)
-    _compare(before, [_vf(vf.name) for vf in given])
+    _compare(before, [_vf(vf.name) for vf in vfs])
 
 
 def _install() -> str:
@@ -130,7 +130,7 @@ def _await_carrier(pod: Pod) -> None:
     deadline = time.monotonic() + CARRIER_WITHIN_S
     while time.monotonic() < deadline:
         state = pod.bond()
-        if state and state.has_carrier and all(one.mii_up for one in state.members):
+        if state and state.has_carrier and all(member.mii_up for member in state.members):
             return
         time.sleep(0.1)
     raise DemoError(f"the bond has no carrier on both members after {CARRIER_WITHIN_S:.0f} s")
@@ -187,7 +187,7 @@ def _await_failover(pod: Pod, active: str) -> float:
 
 def _active(pod: Pod) -> str:
     state = pod.bond()
-    active = [one.name for one in state.members if one.is_active] if state else []
+    active = [member.name for member in state.members if member.is_active] if state else []
     if not active:
         raise DemoError("the bond has no active member")
     return active[0]

@@ -36,16 +36,16 @@ def tables() -> Mapping[str, Callable[[], str]]:
 
 def decisions() -> str:
     """Return an index of the decisions, with what became of each."""
-    found = _DECISION.findall(DECISIONS.read_text(encoding="utf-8"))
+    matches = _DECISION.findall(DECISIONS.read_text(encoding="utf-8"))
     states: dict[str, list[str]] = {}
-    for number, _, _, body in found:
+    for number, _, _, body in matches:
         for verb, earlier in _OVERRULES.findall(body):
             state = "superseded" if verb.lower() == "supersedes" else "changed"
             states.setdefault(earlier, []).append(f"{state} by {number}")
     rows_of_table = (
         f"| [{number}](#{anchor_of(f'{number}. {title}')}) | {title.replace('|', ' ')} | {date} | "
         f"{', '.join(states.get(number, ['holds']))} |"
-        for number, title, date, _ in found
+        for number, title, date, _ in matches
     )
     return "\n".join(["| | decision | date | state |", "|---|---|---|---|", *rows_of_table])
 

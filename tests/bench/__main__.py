@@ -22,10 +22,10 @@ def main() -> int:
     run = "RUN=" + " && ".join(f"python -m tests.bench.{part}" for part in parts)
     if subprocess.run(["make", "--no-print-directory", "vm", run], check=False).returncode:
         return 1
-    found = rows.read(FIGURES)
-    PICTURE.write_text(picture.draw(found), encoding="utf-8")
-    verdicts = targets.judge(found)
-    _say("", "median (95th percentile) in ms:", rows.table(found), "")
+    measured = rows.read(FIGURES)
+    PICTURE.write_text(picture.draw(measured), encoding="utf-8")
+    verdicts = targets.judge(measured)
+    _say("", "median (95th percentile) in ms:", rows.table(measured), "")
     _say("aims, which hang on the machine:", *map(str, verdicts))
     failovers = failover.read()
     _say(str(failovers))
@@ -47,8 +47,8 @@ def _is_start_slow() -> bool:
     if not _has_peer():
         return False
     ours, theirs = start.measure(PEERS / "bond")
-    told = f"STATUS natively {ours:.2f} ms, the bare start of bond-cni {theirs:.2f} ms"
-    _say(f"{'SHORT' if ours > theirs else 'ok':<9} {told}")
+    verdict = f"STATUS natively {ours:.2f} ms, the bare start of bond-cni {theirs:.2f} ms"
+    _say(f"{'SHORT' if ours > theirs else 'ok':<9} {verdict}")
     return ours > theirs
 
 

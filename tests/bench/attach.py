@@ -72,7 +72,7 @@ class Bench:
         if case.ipam:
             data = {
                 "dataDir": str(self.folder / "leases"),
-                "ranges": [[{"subnet": one}] for one in SUBNETS],
+                "ranges": [[{"subnet": subnet}] for subnet in SUBNETS],
             }
             shared["ipam"] = {"type": case.ipam, **data}
         peer = PEERS / "bond"
@@ -105,9 +105,9 @@ class Bench:
         ordered = sorted(took, key=lambda case: (case.title(), rows.SUBJECTS.index(case.subject)))
         made = [rows.row(case, took[case]) for case in ordered]
         self.found += made
-        for one in made:
-            figures = f"{one.median_ms:8.1f} {one.p95_ms:8.1f}"
-            _say(f"{one.case.title():44} {one.case.subject:15} {one.case.command} {figures}")
+        for row in made:
+            figures = f"{row.median_ms:8.1f} {row.p95_ms:8.1f}"
+            _say(f"{row.case.title():44} {row.case.subject:15} {row.case.command} {figures}")
 
     @staticmethod
     def _take_turns(pods: Sequence[Pod], entries: Sequence[Entry]) -> dict[Case, list[float]]:
@@ -155,12 +155,12 @@ def put_back(pod: Pod) -> Iterator[Put]:
 
 def _states(namespace: netns.Namespace) -> tuple[tuple[str, int], ...]:
     """Bring the members up; return what must not differ from one subject to the next."""
-    found = [link for name in MEMBERS if (link := links.find(namespace.netlink, name))]
-    for link in found:
+    members = [link for name in MEMBERS if (link := links.find(namespace.netlink, name))]
+    for link in members:
         assert not link.master
         if not link.is_up:
             links.set_up(namespace.netlink, link)
-    return tuple((link.mac, link.mtu) for link in found)
+    return tuple((link.mac, link.mtu) for link in members)
 
 
 @contextmanager

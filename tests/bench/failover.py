@@ -64,13 +64,13 @@ class Figures:
         return late or median(self.lost) > median(self.lost_by_hand)
 
     def __str__(self) -> str:
-        beyond = sorted(one - MIIMON_MS for one in self.told_after_ms)
-        told = (
+        beyond = sorted(after_ms - MIIMON_MS for after_ms in self.told_after_ms)
+        text = (
             f"{len(beyond)} failovers, from the member's carrier event to the agent's: miimon and "
             f"{median(beyond):.0f} ms ({beyond[0]:.0f} to {beyond[-1]:.0f}); pings lost, one each "
             f"50 ms: {sum(self.lost)}, over bonds made by hand {sum(self.lost_by_hand)}"
         )
-        return f"{'SHORT' if self.is_short else 'ok':<9} {told}"
+        return f"{'SHORT' if self.is_short else 'ok':<9} {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ class Side:
         return sent.lost
 
     def await_whole(self) -> None:
-        wait_for(lambda: sum(one.mii_up for one in self.pod.the_bond().members) == 2)
+        wait_for(lambda: sum(member.mii_up for member in self.pod.the_bond().members) == 2)
         time.sleep(_SETTLED_S)
 
     def _active(self) -> str:
-        return next((one.name for one in self.pod.the_bond().members if one.is_active), "")
+        return next((member.name for member in self.pod.the_bond().members if member.is_active), "")
 
 
 def read() -> Figures:
@@ -107,7 +107,7 @@ def read() -> Figures:
 
 def main() -> None:
     """Measure, and write the figures."""
-    found = Figures()
+    figures = Figures()
     with ExitStack() as held:
         shim = held.enter_context(a_shim())
         page = Path(held.enter_context(tempfile.TemporaryDirectory())) / "metrics/sock"
@@ -120,12 +120,12 @@ def main() -> None:
         by_hand.await_whole()
         for _ in range(ROUNDS):
             with _losses(ours.pod) as lost_at:
-                found.lost.append(ours.fail_over())
+                figures.lost.append(ours.fail_over())
             told_at = sample(page, "sriovbond_bond_last_failover_timestamp_seconds")
-            found.told_after_ms.append((told_at - min(lost_at)) * 1000)
-            found.lost_by_hand.append(by_hand.fail_over())
+            figures.told_after_ms.append((told_at - min(lost_at)) * 1000)
+            figures.lost_by_hand.append(by_hand.fail_over())
     FIGURES.parent.mkdir(exist_ok=True)
-    FIGURES.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    FIGURES.write_text(json.dumps(asdict(figures)), encoding="utf-8")
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def _losses(pod: Pod) -> Iterator[list[float]]:
                     now = time.time()
                     heard.extend(
                         now
-                        for event in events.events(lambda one: one == nsid, float("inf"))
+                        for event in events.events(lambda number: number == nsid, float("inf"))
                         if event.link.master and not event.link.has_carrier
                     )
 

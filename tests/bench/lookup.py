@@ -47,7 +47,7 @@ def _timed(places: Places, pods: list[node.Pod]) -> tuple[str, str, str]:
     """Look up pods that have VFs, after one that pays for imports and connections."""
     _look_up(places, pods[0])
     took = []
-    for pod in islice(cycle(one for one in pods if one.vfs), LOOK_UPS):
+    for pod in islice(cycle(candidate for candidate in pods if candidate.vfs), LOOK_UPS):
         started = time.perf_counter()
         _look_up(places, pod)
         took.append((time.perf_counter() - started) * 1000)
@@ -60,9 +60,9 @@ def _look_up(places: Places, pod: node.Pod) -> None:
         Statement(Source.NAMESPACE, DeviceId(Bus.PCI, vf.address), interface=f"net{number}")
         for number, vf in enumerate(pod.vfs, 1)
     )
-    found = Search(pod.ref, places).conclude(Reading(Source.NAMESPACE, standing))
-    assert len(found.devices) == len(pod.vfs), found.problems
-    assert all(len(one.sources) >= 5 for one in found.devices), found.problems
+    pod_devices = Search(pod.ref, places).conclude(Reading(Source.NAMESPACE, standing))
+    assert len(pod_devices.devices) == len(pod.vfs), pod_devices.problems
+    assert all(len(device.sources) >= 5 for device in pod_devices.devices), pod_devices.problems
 
 
 def _print(what: str, figures: tuple[str, str, str]) -> None:

@@ -25,8 +25,8 @@ class Case:
         words += f", {self.ipam}" if self.ipam else ""
         words += ", a kubelet asked" if self.kubelet else ""
         words += f", {self.parallel} pods at once" if self.parallel > 1 else ""
-        one = "bond" if self.existing_bonds == 1 else "bonds"
-        return words + (f", {self.existing_bonds} {one} there" if self.existing_bonds else "")
+        noun = "bond" if self.existing_bonds == 1 else "bonds"
+        return words + (f", {self.existing_bonds} {noun} there" if self.existing_bonds else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,23 @@ def row(case: Case, took_ms: Sequence[float]) -> Row:
 
 def write(path: Path, rows: Iterable[Row]) -> None:
     path.parent.mkdir(exist_ok=True)
-    flat = [{**asdict(one.case), **_figures(one)} for one in rows]
+    flat = [{**asdict(row.case), **_figures(row)} for row in rows]
     path.write_text(json.dumps(flat, indent=1) + "\n", encoding="utf-8")
 
 
-def _figures(one: Row) -> dict[str, float]:
-    return {"n": one.n, "median_ms": one.median_ms, "p95_ms": one.p95_ms}
+def _figures(row: Row) -> dict[str, float]:
+    return {"n": row.n, "median_ms": row.median_ms, "p95_ms": row.p95_ms}
 
 
 def read(path: Path) -> list[Row]:
     flat = json.loads(path.read_text(encoding="utf-8"))
     keys = ("n", "median_ms", "p95_ms")
     return [
-        Row(Case(**{key: one[key] for key in one if key not in keys}), *(one[key] for key in keys))
-        for one in flat
+        Row(
+            Case(**{key: entry[key] for key in entry if key not in keys}),
+            *(entry[key] for key in keys),
+        )
+        for entry in flat
     ]
 
 
@@ -74,19 +77,19 @@ NAMES = {
 
 def table(rows: Sequence[Row]) -> str:
     """Return a Markdown table: a line for each case and command, median and p95 by subject."""
-    lines = ["| | | " + " | ".join(NAMES[one] for one in SUBJECTS) + " |"]
+    lines = ["| | | " + " | ".join(NAMES[subject] for subject in SUBJECTS) + " |"]
     lines += ["|---|---|" + "---:|" * len(SUBJECTS)]
-    for title in dict.fromkeys(one.case.title() for one in rows):
+    for title in dict.fromkeys(row.case.title() for row in rows):
         for command in ("ADD", "DEL"):
-            found = {
-                one.case.subject: one
-                for one in rows
-                if (one.case.title(), one.case.command) == (title, command)
+            by_subject = {
+                row.case.subject: row
+                for row in rows
+                if (row.case.title(), row.case.command) == (title, command)
             }
-            cells = (_cell(found.get(subject)) for subject in SUBJECTS)
+            cells = (_cell(by_subject.get(subject)) for subject in SUBJECTS)
             lines.append(f"| {title} | {command} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(one: Row | None) -> str:
-    return f"{one.median_ms:.0f} ({one.p95_ms:.0f})" if one else ""
+def _cell(row: Row | None) -> str:
+    return f"{row.median_ms:.0f} ({row.p95_ms:.0f})" if row else ""

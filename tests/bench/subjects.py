@@ -55,8 +55,8 @@ class Program:
 
     def _environment(self, command: str, pod: Pod) -> dict[str, str]:
         named = {"CNI_CONTAINERID": pod.container_id, "CNI_NETNS": pod.path}
-        given = {**named, "CNI_PATH": plugin_path(), **self.environment}
-        return variables(command, **given)
+        environment = {**named, "CNI_PATH": plugin_path(), **self.environment}
+        return variables(command, **environment)
 
     @staticmethod
     def _files(stdin: Path, output: Path) -> list[tuple[int, int, str, int, int]]:

@@ -55,16 +55,18 @@ class Verdict:
     def __str__(self) -> str:
         if self.ratio is None:
             return f"left out  {self.target.words()}"
-        told = f"{'missed' if self.is_short else 'ok':<9} {self.target.words()}: {self.ratio:.2f}"
-        return f"{told}; the kernel's limit: {self.least:.2f}" if self.least else told
+        verdict = (
+            f"{'missed' if self.is_short else 'ok':<9} {self.target.words()}: {self.ratio:.2f}"
+        )
+        return f"{verdict}; the kernel's limit: {self.least:.2f}" if self.least else verdict
 
 
 def judge(rows: Sequence[Row]) -> list[Verdict]:
     medians = {row.case: row.median_ms for row in rows}
 
     def ratio(case: Case, other: Case) -> float | None:
-        one, two = medians.get(case), medians.get(other)
-        return one / two if one and two else None
+        median_ms, two = medians.get(case), medians.get(other)
+        return median_ms / two if median_ms and two else None
 
     return [
         Verdict(

@@ -43,9 +43,9 @@ class Report:
         sys.stdout.write(f"{figure}\n")
         sys.stdout.flush()
         self.file.parent.mkdir(exist_ok=True)
-        rows = [{**asdict(one), "holds": one.holds} for one in self.figures]
+        rows = [{**asdict(figure), "holds": figure.holds} for figure in self.figures]
         self.file.write_text(json.dumps(rows, indent=2) + "\n")
 
     @property
     def broken(self) -> list[Figure]:
-        return [one for one in self.figures if not one.holds]
+        return [figure for figure in self.figures if not figure.holds]

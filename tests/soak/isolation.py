@@ -98,9 +98,9 @@ def _tell(report: Report, what: str, alone: dict[str, float], now: dict[str, flo
 
 
 def _tell_held(report: Report, pid: int) -> None:
-    found = process.held(pid)
-    report.tell("isolation", "memory of the agent (RSS)", found.rss_kib / 1024, "MiB", MOST_RSS_MIB)
-    report.tell("isolation", "its threads", found.threads, "", MOST_THREADS)
+    usage = process.held(pid)
+    report.tell("isolation", "memory of the agent (RSS)", usage.rss_kib / 1024, "MiB", MOST_RSS_MIB)
+    report.tell("isolation", "its threads", usage.threads, "", MOST_THREADS)
 
 
 def _node(shim: Shim, report: Report, pods: Sequence[Pod]) -> None:
@@ -123,7 +123,7 @@ def _node(shim: Shim, report: Report, pods: Sequence[Pod]) -> None:
             adding = [pool.submit(_add, shim, pod, config) for pod in pods[1:]]
             time.sleep(1)
             deleted_s = _delete(shim, pods[0], config)
-            added_s = [one.result() for one in adding]
+            added_s = [future.result() for future in adding]
         deleted = [_delete(shim, pod, config) for pod in pods[1:]]
         after = process.held(pid)
     report.tell("isolation", f"{AT_ONCE} ADDs, kubelet and API hang, last", max(added_s), "s", 40)

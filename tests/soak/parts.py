@@ -58,7 +58,7 @@ def _warm_up(shim: Shim, report: Report) -> None:
         crowd = Crowd(shim, pods)
         for command in ("ADD", "DEL"):
             started = time.monotonic()
-            failed = [one.stdout for one in crowd.call(command) if one.status]
+            failed = [reply.stdout for reply in crowd.call(command) if reply.status]
             took_s = time.monotonic() - started
             report.tell("cycles", f"{AT_ONCE} {command}s at once, all answered after", took_s, "s")
             report.tell("cycles", "of them failed", len(failed), "", 0)
@@ -107,16 +107,16 @@ def full(shim: Shim, report: Report) -> None:
             report.tell("full", "an ADD of a new pod meanwhile", replay.add_s, "s", replay.took_s)
             report.tell("full", "bonds that they left", waiting.bonds(), "", 0)
             _delete_all(rest, report)
-            found = process.at_rest(pid)
+            usage = process.at_rest(pid)
             report.tell(
-                "full", "foreign namespaces held at the end", found.foreign_namespaces, "", 0
+                "full", "foreign namespaces held at the end", usage.foreign_namespaces, "", 0
             )
         report.tell("full", "records and locks at the end", crowd.records() + crowd.locks(), "", 0)
 
 
 def _add_all(crowd: Crowd, report: Report) -> None:
     started = time.monotonic()
-    failed = [one.stdout for one in crowd.call("ADD", HANDS) if one.status]
+    failed = [reply.stdout for reply in crowd.call("ADD", HANDS) if reply.status]
     took_s = time.monotonic() - started
     report.tell("full", f"ADDs of {BONDS}, {HANDS} at once, that failed", len(failed), "", 0)
     report.tell("full", "an ADD among them, on average", took_s / BONDS * 1000, "ms")
@@ -124,19 +124,19 @@ def _add_all(crowd: Crowd, report: Report) -> None:
 
 
 def _delete_all(crowd: Crowd, report: Report) -> None:
-    failed = [one.stdout for one in crowd.call("DEL") if one != DONE]
-    told = f"DELs of {len(crowd.pods)}, {AT_ONCE} at once, that failed"
-    report.tell("full", told, len(failed), "", 0)
+    failed = [reply.stdout for reply in crowd.call("DEL") if reply != DONE]
+    name = f"DELs of {len(crowd.pods)}, {AT_ONCE} at once, that failed"
+    report.tell("full", name, len(failed), "", 0)
     report.tell("full", "bonds that they left", crowd.bonds(), "", 0)
 
 
 def _tell_standing(report: Report, pid: int) -> None:
-    found = process.at_rest(pid)
+    usage = process.at_rest(pid)
     name = f"memory of the agent (RSS) with {BONDS} bonds"
-    report.tell("full", name, found.rss_kib / 1024, "MiB", MOST_RSS_MIB)
-    report.tell("full", "its threads", found.threads)
-    report.tell("full", "its descriptors", found.descriptors)
-    report.tell("full", "foreign namespaces that it holds", found.foreign_namespaces, "", 0)
+    report.tell("full", name, usage.rss_kib / 1024, "MiB", MOST_RSS_MIB)
+    report.tell("full", "its threads", usage.threads)
+    report.tell("full", "its descriptors", usage.descriptors)
+    report.tell("full", "foreign namespaces that it holds", usage.foreign_namespaces, "", 0)
     least = 100.0
     for _ in range(WINDOWS):  # a timer's round may fall into one
         least = min(least, process.idle_percent(pid, IDLE_S))

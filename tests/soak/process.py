@@ -28,12 +28,12 @@ class Held:
 
 
 @contextmanager
-def an_agent_program(shim: Shim, *, stderr: int | None = None, **given: object) -> Iterator[int]:
+def an_agent_program(shim: Shim, *, stderr: int | None = None, **settings: object) -> Iterator[int]:
     """Run `sriovbond agent` for the shim's home; return its process id when it is ready.
 
     Its log goes to `stderr` where that is given, and nobody needs to read it.
     """
-    home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **given}
+    home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **settings}
     environment = {f"{PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     path = shim.home / f"program-{time.monotonic_ns()}.log"
     with path.open("wb") as log:
@@ -61,7 +61,10 @@ def held(pid: int) -> Held:
     proc = Path("/proc", str(pid))
     threads = list(proc.glob("task/*"))
     links = _links(proc.glob("fd/*"))
-    spaces = {*_links(one / "ns/net" for one in threads), *(one for one in links if "net:[" in one)}
+    spaces = {
+        *_links(thread / "ns/net" for thread in threads),
+        *(link for link in links if "net:[" in link),
+    }
     return Held(
         rss_kib=_status(proc, "VmRSS"),
         threads=len(threads),
@@ -72,14 +75,14 @@ def held(pid: int) -> Held:
 
 def at_rest(pid: int, seconds: float = 2.0) -> Held:
     """Look when nothing has changed for a while: threads end and descriptors close a bit later."""
-    found = held(pid)
+    usage = held(pid)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         time.sleep(seconds)
-        before, found = found, held(pid)
-        if before == found:
+        before, usage = usage, held(pid)
+        if before == usage:
             break
-    return found
+    return usage
 
 
 def cpu_s(pid: int) -> float:
@@ -107,8 +110,8 @@ def _status(proc: Path, name: str) -> int:
 
 
 def _links(paths: Iterable[Path]) -> list[str]:
-    found = []
+    targets = []
     for path in paths:
         with suppress(OSError):  # it is closed meanwhile
-            found.append(str(path.readlink()))
-    return found
+            targets.append(str(path.readlink()))
+    return targets

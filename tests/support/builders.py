@@ -38,7 +38,7 @@ def a_vf(
     pf = pf or a_pf()
     pci = f"{pf.device[:-4]}10.{number}"
     vf_link = a_link(name, device=pci, **(link or {}))
-    told: dict[str, Any] = {"mac": vf_link.mac, "trust": True, "spoofchk": False, **view}
+    fields: dict[str, Any] = {"mac": vf_link.mac, "trust": True, "spoofchk": False, **view}
     return Member(
         link=vf_link,
         place=Place.POD,
@@ -46,14 +46,14 @@ def a_vf(
         is_vf=True,
         pf=pf,
         vf_number=number,
-        settings=VfSettings(number, **told),
+        settings=VfSettings(number, **fields),
     )
 
 
 def a_pf(number: int = 0, **facts: Any) -> PhysicalFunction:  # noqa: ANN401 - PhysicalFunction's fields
     """Make a PF with carrier."""
-    given: dict[str, Any] = {"name": f"pf{number}", "mtu": 9000, "has_carrier": True, **facts}
-    return PhysicalFunction(f"0000:{number + 1:02x}:00.0", **given)
+    fields: dict[str, Any] = {"name": f"pf{number}", "mtu": 9000, "has_carrier": True, **facts}
+    return PhysicalFunction(f"0000:{number + 1:02x}:00.0", **fields)
 
 
 def a_member(name: str = "net1", place: Place = Place.POD, **facts: Any) -> Member:  # noqa: ANN401 - Link's fields

@@ -48,7 +48,7 @@ class Runtime:
 
     def call(self, command: str, config: Config | bytes, **environment: str) -> Reply:
         """Run one CNI command; `environment` overrides variables, an empty one removes it."""
-        given = {
+        env_vars = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": self.pod.container_id,
             "CNI_NETNS": self.pod.path,
@@ -57,7 +57,7 @@ class Runtime:
             **self.environment,
             **environment,
         }
-        environ = {name: value for name, value in given.items() if value}
+        environ = {name: value for name, value in env_vars.items() if value}
         stdin = config if isinstance(config, bytes) else json.dumps(config).encode()
         answer = dispatch.answer(environ, stdin, self.host, self.asks)
         return Reply(answer.status, json.loads(answer.stdout or "{}"))
@@ -82,7 +82,7 @@ def a_config(**keys: object) -> dict[str, object]:
 def a_network(*configs: Mapping[str, object]) -> str:
     """Return the network list with these plugins, as it lies in a runtime's folder."""
     common = ("cniVersion", "name")
-    plugins = [{key: one[key] for key in one if key not in common} for one in configs]
+    plugins = [{key: config[key] for key in config if key not in common} for config in configs]
     return json.dumps({**{key: a_config()[key] for key in common}, "plugins": plugins})
 
 

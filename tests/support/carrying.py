@@ -18,13 +18,13 @@ def carried(name: str, number: int) -> list[str]:
     ]
 
 
-def over_both(one: str, other: str) -> list[str]:
+def over_both(name: str, other: str) -> list[str]:
     """Return the lines of `ip` that set routes over two links which `carried` gave addresses."""
     ways = {
         "198.20.0.0/24 metric 7": ("203.0.113.14", "203.0.113.13"),
         "2001:db8:fe::/64 metric 7": ("2001:db8:1::9", "2001:db8:2::9"),
     }
     return [
-        f"route add {target} nexthop via {near} dev {one} weight 3 nexthop via {far} dev {other}"
+        f"route add {target} nexthop via {near} dev {name} weight 3 nexthop via {far} dev {other}"
         for target, (near, far) in ways.items()
     ]

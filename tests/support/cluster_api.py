@@ -55,10 +55,10 @@ class ClusterApi:
     def add_network(self, network: dict[str, object]) -> None:
         self._add(NETWORKS, network)
 
-    def _add(self, path: str, thing: dict[str, object]) -> None:
-        metadata = thing["metadata"]
+    def _add(self, path: str, manifest: dict[str, object]) -> None:
+        metadata = manifest["metadata"]
         assert isinstance(metadata, dict)
-        self.objects[path.format(metadata["namespace"], metadata["name"])] = thing
+        self.objects[path.format(metadata["namespace"], metadata["name"])] = manifest
 
     def fail(self, answer: Answer, *, on: str = "", times: int = 1000) -> None:
         """Have requests whose path contains `on` answered so, before anything else."""
@@ -74,30 +74,30 @@ class ClusterApi:
     def events(self, namespace: str = "default") -> list[dict[str, Any]]:
         """Return the Events that there are, in the order in which they were created."""
         folder = EVENTS.format(namespace) + "/"
-        found = [thing for path, thing in [*self.objects.items()] if path.startswith(folder)]
-        return [thing for thing in found if isinstance(thing, dict)]
+        events = [manifest for path, manifest in [*self.objects.items()] if path.startswith(folder)]
+        return [manifest for manifest in events if isinstance(manifest, dict)]
 
     def answer_to(self, got: Got) -> Answer:
         """Get, create or change an object; nothing but Events is written."""
         match got.method, self.objects.get(got.path):
             case "GET" | "HEAD", None:
                 return status(404)
-            case "GET", found:
-                return said(found)
+            case "GET", stored:
+                return said(stored)
             case "POST", None if re.fullmatch(EVENTS.format("[^/]+"), got.path):
                 return self._write(got.path, json.loads(got.body), None)
-            case "PATCH", dict() as found:
+            case "PATCH", dict() as stored:
                 change = json.loads(got.body)
-                return self._write(got.path.rpartition("/")[0], {**found, **change}, found)
+                return self._write(got.path.rpartition("/")[0], {**stored, **change}, stored)
             case "PATCH", None:
                 return status(404)
         return status(405)
 
     def _write(self, folder: str, event: dict[str, Any], before: dict[str, Any] | None) -> Answer:
         path = f"{folder}/{event['metadata']['name']}"
-        found = event_rules.faults(event, folder.split("/")[-2], before)
-        self.refused += found
-        if found:
+        faults = event_rules.faults(event, folder.split("/")[-2], before)
+        self.refused += faults
+        if faults:
             return status(422)
         if before is None and path in self.objects:
             return status(409)
@@ -178,19 +178,19 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-def said(thing: object, code: int = 200) -> Answer:
-    return raw(json.dumps(thing).encode(), code)
+def said(document: object, code: int = 200) -> Answer:
+    return raw(json.dumps(document).encode(), code)
 
 
 def raw(body: bytes, code: int = 200) -> Answer:
     return lambda handler: handler.answer(code, body, {"Content-Type": "application/json"})
 
 
-def in_chunks(thing: object) -> Answer:
+def in_chunks(document: object) -> Answer:
     """Send it in chunks of any length, as Go's server sends what is large."""
 
     def answer(handler: Handler) -> None:
-        body = json.dumps(thing).encode()
+        body = json.dumps(document).encode()
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()

@@ -51,33 +51,37 @@ class Container:
 
 def pod_spec() -> dict[str, Any]:
     """Return the specification of the DaemonSet's pods."""
-    found: dict[str, Any] = yaml.safe_load(MANIFEST.read_text())["spec"]["template"]["spec"]
-    return found
+    spec: dict[str, Any] = yaml.safe_load(MANIFEST.read_text())["spec"]["template"]["spec"]
+    return spec
 
 
 def mounts() -> list[Mount]:
     """Return what of the host the container has."""
     spec = pod_spec()
-    paths = {one["name"]: one["hostPath"]["path"] for one in spec["volumes"] if "hostPath" in one}
+    paths = {
+        volume["name"]: volume["hostPath"]["path"]
+        for volume in spec["volumes"]
+        if "hostPath" in volume
+    }
     (container,) = spec["containers"]
     return [
         Mount(
-            Path(paths[one["name"]]),
-            Path(one["mountPath"]),
-            one.get("mountPropagation", "None"),
-            one.get("readOnly", False),
+            Path(paths[mount["name"]]),
+            Path(mount["mountPath"]),
+            mount.get("mountPropagation", "None"),
+            mount.get("readOnly", False),
         )
-        for one in container["volumeMounts"]
-        if one["name"] in paths
+        for mount in container["volumeMounts"]
+        if mount["name"] in paths
     ]
 
 
 def _empty_folders() -> list[str]:
     """Return where the container has folders of its own (emptyDir)."""
     spec = pod_spec()
-    names = {one["name"] for one in spec["volumes"] if "emptyDir" in one}
+    names = {volume["name"] for volume in spec["volumes"] if "emptyDir" in volume}
     (container,) = spec["containers"]
-    return [one["mountPath"] for one in container["volumeMounts"] if one["name"] in names]
+    return [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] in names]
 
 
 @contextmanager
@@ -139,7 +143,9 @@ def _volumes(root: Path) -> Iterator[str]:
 
 def _enter(root: Path) -> Iterator[str]:
     (container,) = pod_spec()["containers"]
-    variables = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    variables = {
+        variable["name"]: variable["value"] for variable in container["env"] if "value" in variable
+    }
     variables |= {"PATH": os.defpath, "PYTHONPATH": f"{root.parent}/image"}
     pairs = " ".join(shlex.quote(f"{name}={text}") for name, text in variables.items())
     yield "pivot_root . old && umount -l /old"

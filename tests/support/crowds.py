@@ -31,13 +31,13 @@ class Crowd:
         """Run a command for each pod."""
         with ThreadPoolExecutor(at_once) as pool:
             calls = [
-                pool.submit(Thick(self.shim, one).call, command, self.config) for one in self.pods
+                pool.submit(Thick(self.shim, pod).call, command, self.config) for pod in self.pods
             ]
             return [call.result() for call in calls]
 
     def bonds(self) -> int:
         """Count the pods that have their bond."""
-        return sum(one.bond() is not None for one in self.pods)
+        return sum(pod.bond() is not None for pod in self.pods)
 
     def timed(self, command: str) -> tuple[Called, float]:
         """Run a command for the first pod; return how long it took too, in seconds."""

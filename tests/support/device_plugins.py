@@ -56,17 +56,17 @@ class Endpoint:
     """A resource that a plugin has registered, and the calls to that plugin."""
 
     def __init__(self, folder: Path, request: bytes) -> None:
-        told = _decoded(request)
-        self.version, self.resource = _text(told, 1), _text(told, 3)
-        self.socket = folder / _text(told, 2)
+        message = _decoded(request)
+        self.version, self.resource = _text(message, 1), _text(message, 3)
+        self.socket = folder / _text(message, 2)
         self._channel = grpc.insecure_channel(f"unix:{self.socket}")
         listen: grpc.UnaryStreamMultiCallable[bytes, bytes]
         listen = self._channel.unary_stream("/v1beta1.DevicePlugin/ListAndWatch")
         self._lists = listen(b"", timeout=_LISTENS_FOR_S, wait_for_ready=True)
 
     def options(self) -> Options:
-        told = _decoded(self._call("GetDevicePluginOptions", b""))
-        return Options(bool(told.get(1)), bool(told.get(2)))
+        message = _decoded(self._call("GetDevicePluginOptions", b""))
+        return Options(bool(message.get(1)), bool(message.get(2)))
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
@@ -78,8 +78,8 @@ class Endpoint:
         """Allocate these to one container."""
         container = b"".join(field(1, device.id.encode()) for device in devices)
         answer = _decoded(self._call("Allocate", field(1, container)))
-        (told,) = _messages(answer, 1)
-        pairs = (_decoded(pair) for pair in _messages(_decoded(told), 1))
+        (message,) = _messages(answer, 1)
+        pairs = (_decoded(pair) for pair in _messages(_decoded(message), 1))
         environment = {_text(pair, 1): _text(pair, 2) for pair in pairs}
         return Allocation(self.resource, devices, environment)
 

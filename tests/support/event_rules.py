@@ -18,11 +18,11 @@ LONGEST = {"action": 128, "reason": 128, "reportingInstance": 128, "note": 1024}
 
 def faults(event: Mapping[str, Any], namespace: str, before: Mapping[str, Any] | None) -> list[str]:
     """Say what is wrong with an Event that is created, or changed if there was one before."""
-    found = [*_of_fields(event), *_of_names(event, namespace), *_of_series(event.get("series"))]
+    broken = [*_of_fields(event), *_of_names(event, namespace), *_of_series(event.get("series"))]
     if before is not None:
         changed = {name for name in FIELDS - {"series"} if event.get(name) != before.get(name)}
-        found += [f"{name} is immutable" for name in changed]
-    return found
+        broken += [f"{name} is immutable" for name in changed]
+    return broken
 
 
 def _of_fields(event: Mapping[str, Any]) -> Iterator[str]:

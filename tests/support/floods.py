@@ -27,8 +27,8 @@ while True:
 def flooding(pod: Pod, names: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Have a program take these links of the pod down and up without end, while the block runs."""
     with netns.opened(pod.path) as opened:
-        found = [links.find(opened.netlink, name) for name in names]
-        indices = [str(one.index) for one in found if one]
+        flooded = [links.find(opened.netlink, name) for name in names]
+        indices = [str(link.index) for link in flooded if link]
         descriptor = opened.netlink.fileno()
         command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(descriptor), *indices]
         process = subprocess.Popen(command, pass_fds=[descriptor])
@@ -53,6 +53,6 @@ def seen_from_inside(pod: Pod, bond: str = "bond0") -> Iterator[Callable[[], str
             process.kill()
 
 
-def _active(told: str) -> str:
-    found = re.search(r"Currently Active Slave: (\w+)", told)
-    return found[1] if found and found[1] != "None" else ""
+def _active(text: str) -> str:
+    match = re.search(r"Currently Active Slave: (\w+)", text)
+    return match[1] if match and match[1] != "None" else ""

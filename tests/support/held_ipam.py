@@ -59,8 +59,13 @@ class Ipam:
         return self.call(shim, "DEL", container, network)
 
     def call(
-        self, shim: Shim, command: str, container: str, network: str = "net", **given: str | None
+        self,
+        shim: Shim,
+        command: str,
+        container: str,
+        network: str = "net",
+        **overrides: str | None,
     ) -> subprocess.CompletedProcess[bytes]:
         config = stdin(name=network, ipam={"type": "scripted"})
         path = str(self.folder)
-        return shim.run(command, config, (), CNI_CONTAINERID=container, CNI_PATH=path, **given)
+        return shim.run(command, config, (), CNI_CONTAINERID=container, CNI_PATH=path, **overrides)

@@ -30,8 +30,8 @@ def a_pod(name: str, *containers: Json, namespace: str = "default") -> Json:
 def a_container(name: str = "app", *, claims: Iterable[Json] = (), **ids: str | list[str]) -> Json:
     """Return a container with devices by resource: `pf0="0000:01:10.0"`, or several in a list."""
     devices = [
-        devices_of(resource, *([given] if isinstance(given, str) else given))
-        for resource, given in ids.items()
+        devices_of(resource, *([device_ids] if isinstance(device_ids, str) else device_ids))
+        for resource, device_ids in ids.items()
     ]
     return {"name": name, "devices": devices, "claims": list(claims)}
 
@@ -61,9 +61,9 @@ class Kubelet:
         `offered={"pf0": ["0000:01:10.0"]}`: what device plugins offer, by resource.
         `exhausted=2`: the limiter refuses the next two calls. `delay_s=60`: it hangs.
         """
-        given = {method: content.hex() for method, content in (raw or {}).items()}
+        raw_hex = {method: content.hex() for method, content in (raw or {}).items()}
         new = self.script.with_suffix(".new")
-        new.write_text(json.dumps({"pods": pods, "raw": given, **how}))
+        new.write_text(json.dumps({"pods": pods, "raw": raw_hex, **how}))
         _calls_file(self.script).unlink(missing_ok=True)
         new.replace(self.script)
 
@@ -119,10 +119,10 @@ class _Service(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(answer)
 
     def _read_script(self) -> None:
-        found = self._file.stat()
-        if self._read == (found.st_ino, found.st_mtime_ns):
+        status = self._file.stat()
+        if self._read == (status.st_ino, status.st_mtime_ns):
             return
-        self._read = (found.st_ino, found.st_mtime_ns)
+        self._read = (status.st_ino, status.st_mtime_ns)
         self._script = json.loads(self._file.read_text())
         self._refusals = self._script.get("exhausted", 0)
         pods = self._script["pods"]

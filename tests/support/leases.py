@@ -19,27 +19,27 @@ GATEWAYS = {IPV4: "192.0.2.1", IPV6: "2001:db8::1"}
 
 
 def static(*addresses: str, **keys: object) -> dict[str, object]:
-    given = [{"address": one, "gateway": GATEWAYS[one]} for one in addresses]
-    return {"type": "static", "addresses": given, **keys}
+    entries = [{"address": address, "gateway": GATEWAYS[address]} for address in addresses]
+    return {"type": "static", "addresses": entries, **keys}
 
 
 def addresses(pod: Pod, name: str = "bond0") -> dict[str, dict[str, Any]]:
     """Return the addresses that somebody gave, with what the kernel says of each."""
     (link,) = pod.ip(f"-j addr show {name}")
     return {
-        f"{one['local']}/{one['prefixlen']}": one
-        for one in link["addr_info"]
-        if one["scope"] == "global"
+        f"{address['local']}/{address['prefixlen']}": address
+        for address in link["addr_info"]
+        if address["scope"] == "global"
     }
 
 
 def routes(pod: Pod, name: str = "bond0") -> list[dict[str, Any]]:
     """Return the routes that somebody set."""
-    found = [
+    all_routes = [
         *pod.ip(f"-4 -d -j route show table all dev {name}"),
         *pod.ip(f"-6 -d -j route show table all dev {name}"),
     ]
-    return [route for route in found if route.get("protocol") == "boot"]
+    return [route for route in all_routes if route.get("protocol") == "boot"]
 
 
 def network(address: str) -> str:

@@ -20,8 +20,8 @@ class Tool:
     folder: Path
     configs: Path
 
-    def define(self, *given: dict[str, object]) -> None:
-        (self.configs / "10-bond.conflist").write_text(a_network(*given))
+    def define(self, *configs: dict[str, object]) -> None:
+        (self.configs / "10-bond.conflist").write_text(a_network(*configs))
 
     def run(
         self, command: str, netns: str, runtime_config: Mapping[str, object] | None = None

@@ -74,22 +74,22 @@ def at_home(vf: Vf) -> VfOnHost:
     """Return how the host sees the VF, whatever its name is now."""
     with netns.own() as home:
         standing = links.dump(home.netlink, with_vfs=True)
-    link = next(one for one in standing if one.device == vf.pci)
+    link = next(link for link in standing if link.device == vf.pci)
     return VfOnHost(link.name, link.mac, link.mtu, link.is_up, link.alias, _entry(standing, vf))
 
 
 def is_at_home(vf: Vf) -> bool:
     """Tell whether the VF's netdev stands in the host's namespace."""
     with netns.own() as home:
-        return any(one.device == vf.pci for one in links.dump(home.netlink))
+        return any(link.device == vf.pci for link in links.dump(home.netlink))
 
 
 def _entry(standing: list[Link], vf: Vf) -> VfSettings:
     pf = (_DEVICES / vf.pci / "physfn").resolve().name
-    vfs = next(one.vfs for one in standing if one.device == pf)
-    told = next(one for one in vfs if one.number == vf.index)
+    vfs = next(link.vfs for link in standing if link.device == pf)
+    view = next(entry for entry in vfs if entry.number == vf.index)
     return VfSettings(
-        told.number, "", told.trust, told.spoofchk, told.link_state, told.vlan, told.qos
+        view.number, "", view.trust, view.spoofchk, view.link_state, view.vlan, view.qos
     )
 
 

@@ -109,7 +109,9 @@ def a_node(root: Path, pods: Sequence[Pod]) -> Node:
     node = Node(root)
     _write(node.checkpoint, _checkpoint(pods))
     for pod in pods:
-        _write(node.multus / pod.ref.container_id, [_delegate(one) for one in _networks(pod)])
+        _write(
+            node.multus / pod.ref.container_id, [_delegate(network) for network in _networks(pod)]
+        )
         for network in _networks(pod):
             _write_network(node, network)
         _write_runtimes_result(node, pod)
@@ -137,8 +139,14 @@ def _networks(pod: Pod) -> Iterator[_Network]:
     bridge = {"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local"}}
     yield _Network(pod, "default", "eth0", {"name": "default", "plugins": [bridge]})
     for number, vf in enumerate(pod.vfs, start=1):
-        given = {"deviceID": vf.address, "pciBusID": vf.address}
-        config = {"type": "sriov", "name": vf.network, "trust": "on", "spoofchk": "off", **given}
+        device_keys = {"deviceID": vf.address, "pciBusID": vf.address}
+        config = {
+            "type": "sriov",
+            "name": vf.network,
+            "trust": "on",
+            "spoofchk": "off",
+            **device_keys,
+        }
         yield _Network(pod, vf.network, f"net{number}", config, vf)
     if pod.vfs:
         yield _Network(pod, "bond", "bond0", {"type": "sriovbond", "name": "bond"})
@@ -190,11 +198,11 @@ def _checkpoint(pods: Sequence[Pod]) -> object:
 
 
 def _delegate(network: _Network) -> object:
-    given: dict[str, object] = {}
+    extra: dict[str, object] = {}
     if network.vf:
-        given = {"deviceID": network.vf.address, "resourceName": network.vf.resource}
+        extra = {"deviceID": network.vf.address, "resourceName": network.vf.resource}
     if network.ifname == "bond0":
-        given = {"ifnameRequest": "bond0"}
+        extra = {"ifnameRequest": "bond0"}
     return {
         "Conf": {"cniVersion": "1.0.0", "name": network.name, "type": network.config.get("type")},
         "ConfList": {},
@@ -202,7 +210,7 @@ def _delegate(network: _Network) -> object:
         "IsFilterV4Gateway": False,
         "IsFilterV6Gateway": False,
         "Bytes": _packed(network.config),
-        **given,
+        **extra,
     }
 
 

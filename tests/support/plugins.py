@@ -18,7 +18,7 @@ def call(
     It is looked for in CNI_PATH first. A body that is no JSON is what the program printed, under
     "printed".
     """
-    given = {
+    env_vars = {
         "PATH": os.environ["PATH"],
         "CNI_COMMAND": command,
         "CNI_CONTAINERID": pod.container_id,
@@ -27,13 +27,13 @@ def call(
         "CNI_PATH": plugin_path(),
         **environment,
     }
-    folders = f"{given['CNI_PATH']}:{plugin_path()}"
+    folders = f"{env_vars['CNI_PATH']}:{plugin_path()}"
     program = shutil.which(str(config["type"]), path=folders)
     assert program, f"no plugin {config['type']!r} in {folders}"
     done = subprocess.run(
         [program],
         input=json.dumps(config),
-        env={name: value for name, value in given.items() if value},
+        env={name: value for name, value in env_vars.items() if value},
         text=True,
         capture_output=True,
         check=False,

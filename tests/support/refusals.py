@@ -23,7 +23,7 @@ def refused(runtime: Runtime, folder: Path, config: Mapping[str, object]) -> Rep
         reply = runtime.add({**config, "ipam": {"type": _IPAM}}, CNI_PATH=path)
 
     assert reply.status == 1, reply.body
-    assert [str(one) for one in requests if one.changes] == [], reply.msg
+    assert [str(request) for request in requests if request.changes] == [], reply.msg
     assert not traces.exists(), "IPAM was run"
     assert list(runtime.host.records.glob("*")) == []
     assert worlds.differences(before, _look(runtime)) == []

@@ -69,7 +69,7 @@ class Shim:
 
 def variables(command: str, **environment: str | None) -> dict[str, str]:
     """Return the environment of a call; a variable that is None is not set."""
-    given = {
+    env_vars = {
         "CNI_COMMAND": command,
         "CNI_CONTAINERID": "pod1",
         "CNI_NETNS": "/no/such/netns",
@@ -77,7 +77,7 @@ def variables(command: str, **environment: str | None) -> dict[str, str]:
         "CNI_PATH": "/no/such/folder",
         **environment,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in env_vars.items() if value is not None}
 
 
 def defines(home: Path, *, owner: int | None = None, deadline_ms: int = DEADLINE_MS) -> list[str]:
@@ -92,11 +92,11 @@ def defines(home: Path, *, owner: int | None = None, deadline_ms: int = DEADLINE
 
 
 @contextmanager
-def a_shim(*flags: str, compiler: str = "", **given: int) -> Iterator[Shim]:
+def a_shim(*flags: str, compiler: str = "", **bounds: int) -> Iterator[Shim]:
     """Build a shim for a short-lived home; a socket's path has 107 bytes at most."""
     with tempfile.TemporaryDirectory(prefix="shim-", dir=MEMORY) as folder:
         home = Path(folder)
-        options = [*build.FLAGS, *defines(home, **given), *flags]
+        options = [*build.FLAGS, *defines(home, **bounds), *flags]
         yield Shim(build.build(home / "shim", compiler, options), home)
 
 

@@ -14,8 +14,8 @@ def make(name: str, type_: int) -> None:
     subprocess.run(["modprobe", "tun"], check=True)
     device = os.open("/dev/net/tun", os.O_RDWR)
     try:
-        asked = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI)
-        fcntl.ioctl(device, _TUNSETIFF, asked)
+        request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI)
+        fcntl.ioctl(device, _TUNSETIFF, request)
         fcntl.ioctl(device, _TUNSETLINK, type_)
         fcntl.ioctl(device, _TUNSETPERSIST, 1)
     finally:

@@ -35,15 +35,15 @@ class Thick:
     def host(self) -> Host:
         return Host(state=self.shim.state, run=self.shim.home / "run")
 
-    def environment(self, command: str, **given: str) -> dict[str, str]:
+    def environment(self, command: str, **overrides: str) -> dict[str, str]:
         pod = {"CNI_CONTAINERID": self.pod.container_id, "CNI_NETNS": self.pod.path}
-        return variables(command, **{**pod, "CNI_PATH": plugin_path(), **given})
+        return variables(command, **{**pod, "CNI_PATH": plugin_path(), **overrides})
 
     def call(
-        self, command: str, config: Config, prefix: tuple[str, ...] = (), **given: str
+        self, command: str, config: Config, prefix: tuple[str, ...] = (), **overrides: str
     ) -> Called:
         stdin = json.dumps(config).encode()
-        done = self.shim.run(command, stdin, prefix, **self.environment(command, **given))
+        done = self.shim.run(command, stdin, prefix, **self.environment(command, **overrides))
         return Called(done.stdout.decode(), done.returncode)
 
     def thin(self, command: str, config: Config) -> Called:

@@ -9,7 +9,7 @@ NOON = 1_790_000_000.25
 
 
 def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subject's fields
-    given = {
+    fields = {
         "container_id": f"{pod}-sandbox",
         "ifname": "bond0",
         "network": "bond-net",
@@ -18,29 +18,29 @@ def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subj
         "pod_uid": UID,
         **facts,
     }
-    return Subject(**given)
+    return Subject(**fields)
 
 
 def a_watched_member(number: int = 1, **facts: Any) -> WatchedMember:  # noqa: ANN401 - its fields
     """Make net1 of pf1, or another, that works."""
-    given = {
+    fields = {
         "device": f"0000:0{number}:10.0",
         "pf": f"pf{number}",
         "is_up": True,
         "is_active": number == 1,
         **facts,
     }
-    return WatchedMember(f"net{number}", **given)
+    return WatchedMember(f"net{number}", **fields)
 
 
 def a_watched_bond(pod: str = "nf1", **facts: Any) -> WatchedBond:  # noqa: ANN401 - its fields
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "mode": "active-backup",
         "has_carrier": True,
         "members": (a_watched_member(1), a_watched_member(2)),
         **facts,
     }
-    return WatchedBond(a_subject(pod), **given)
+    return WatchedBond(a_subject(pod), **fields)
 
 
 def a_happening(
@@ -48,10 +48,10 @@ def a_happening(
     pod: str = "nf1",
     **facts: Any,  # noqa: ANN401 - its fields
 ) -> Happening:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "text": "bond0: net1 failed, net2 is the active member now",
         "at": NOON,
         "member": a_watched_member(1, is_up=False, is_active=False),
         **facts,
     }
-    return Happening(kind, given.pop("subject", a_subject(pod)), **given)
+    return Happening(kind, fields.pop("subject", a_subject(pod)), **fields)

@@ -36,10 +36,10 @@ class Answer:
     body: bytes
 
     def attribute(self, *path: str) -> Any:  # noqa: ANN401 - what the kernel sent
-        found = self.message
+        part = self.message
         for name in path:
-            found = found.get_attr(name) if found is not None else None
-        return found
+            part = part.get_attr(name) if part is not None else None
+        return part
 
 
 def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) -> World:
@@ -47,18 +47,18 @@ def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) ->
 
     `namespaces` maps a word to a path, None for the namespace of this process.
     """
-    found: World = {}
+    facts: World = {}
     for word, path in namespaces.items():
         with netns.own() if path is None else netns.opened(path) as namespace:
             for key, value in _facts(namespace.netlink):
-                found[f"{word}: {key}"] = value
+                facts[f"{word}: {key}"] = value
     for folder in folders:
         for parent, _, names in os.walk(folder):
             for file in (Path(parent, name) for name in names):
                 with suppress(FileNotFoundError):  # IPAM may be giving a lease back just now
                     if file.is_file() and not _is_memory(file):
-                        found[f"file: {file}"] = file.read_bytes()
-    return found
+                        facts[f"file: {file}"] = file.read_bytes()
+    return facts
 
 
 def _is_memory(file: Path) -> bool:
@@ -68,13 +68,13 @@ def _is_memory(file: Path) -> bool:
 
 def differences(before: World, after: World) -> list[str]:
     """Name what was added, taken away or changed."""
-    told = [f"gone: {key} = {before[key]!r}" for key in before.keys() - after.keys()]
-    told += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
+    lines = [f"gone: {key} = {before[key]!r}" for key in before.keys() - after.keys()]
+    lines += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
     for key in before.keys() & after.keys():
         if before[key] != after[key]:
             was, now = _unlike(before[key], after[key])
-            told.append(f"changed: {key}: {was!r} -> {now!r}")
-    return sorted(told)
+            lines.append(f"changed: {key}: {was!r} -> {now!r}")
+    return sorted(lines)
 
 
 def _unlike(was: object, now: object) -> tuple[object, object]:
@@ -98,8 +98,8 @@ def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
             (
                 answer.message["flags"] & 0x1,
                 *(
-                    answer.attribute(f"IFLA_{one}")
-                    for one in ("ADDRESS", "MTU", "MASTER", "IFALIAS")
+                    answer.attribute(f"IFLA_{field}")
+                    for field in ("ADDRESS", "MTU", "MASTER", "IFALIAS")
                 ),
                 answer.attribute("IFLA_LINKINFO", "IFLA_INFO_KIND"),
             ),
@@ -121,16 +121,16 @@ def _dump(netlink: Netlink, message: nlmsg, type_: int) -> Iterator[Answer]:
     request = NetlinkRequest(type_, "look at the world", bytes(message.data[_HEADER.size :]))
     for body in netlink.dump(request):
         header = _HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0)
-        told = type(message)(header + body)
-        told.decode()
-        yield Answer(told, body)
+        decoded = type(message)(header + body)
+        decoded.decode()
+        yield Answer(decoded, body)
 
 
 def _conf(answer: Answer, family: int, conf: int) -> dict[int, int]:
     """Return a link's sysctls of one family by their number (IPV4_DEVCONF_*, DEVCONF_*)."""
     payload = answer.body[_IFINFOMSG_BYTES:]
     for number in (_IFLA_AF_SPEC, family, conf):
-        payload = next((part for one, _, part in attributes.walk(payload) if one == number), b"")
+        payload = next((part for kind, _, part in attributes.walk(payload) if kind == number), b"")
     values = struct.unpack(f"={len(payload) // 4}i", payload)
     return {number: value for number, value in enumerate(values, 1) if value}
 
@@ -146,13 +146,13 @@ def _address(answer: Answer, names: Names) -> tuple[str, object]:
 
 def _route(answer: Answer, names: Names) -> tuple[str, object]:
     keys = ("RTA_TABLE", "RTA_DST", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC")
-    told = [f"{key[4:].lower()} {answer.attribute(key)}" for key in keys]
-    told.append(f"dev {names.get(answer.attribute('RTA_OIF'))}")
+    words = [f"{key[4:].lower()} {answer.attribute(key)}" for key in keys]
+    words.append(f"dev {names.get(answer.attribute('RTA_OIF'))}")
     hops = answer.attribute("RTA_MULTIPATH") or ()
-    ways = ((names.get(one["oif"]), one.get_attr("RTA_GATEWAY"), one["hops"]) for one in hops)
-    told.append(f"ways {sorted(map(str, ways))}")
+    ways = ((names.get(hop["oif"]), hop.get_attr("RTA_GATEWAY"), hop["hops"]) for hop in hops)
+    words.append(f"ways {sorted(map(str, ways))}")
     fields = [f"{key} {answer.message[key]}" for key in ("dst_len", "proto", "scope", "type")]
-    return f"route {' '.join([*told, *fields])}", "there"
+    return f"route {' '.join([*words, *fields])}", "there"
 
 
 def settled(facts: World) -> World:
@@ -160,7 +160,7 @@ def settled(facts: World) -> World:
     return {
         key: value
         for key, value in facts.items()
-        if f"address {HAND_SET}" in key or not any(one in key for one in _CARRIER)
+        if f"address {HAND_SET}" in key or not any(part in key for part in _CARRIER)
     }
 
 

@@ -34,39 +34,43 @@ def facts(tree: Path) -> dict[str, Any]:
     """Return the attributes by name; `width` is the kernel's policy's, `spec` the spec's."""
     header, policies, options = ((tree / file).read_text() for file in FILES[:3])
     names = re.findall(r"^\t(IFLA_BOND_(?!AD_INFO_)\w+),$", header, re.MULTILINE)
-    asked = dict(_ASKED.findall(policies))
+    options_of = dict(_ASKED.findall(policies))
     widths = dict(_WIDTH.findall(policies))
     spec = _spec(yaml.safe_load((tree / FILES[3]).read_text()))
-    found: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
     for name in names:
         if name.endswith("_UNSPEC"):
             number = 0
             continue
         number += 1
-        option = asked.get(name, "")
-        found[name] = {
+        option = options_of.get(name, "")
+        rows[name] = {
             "number": number,
             "width": widths.get(name, ""),
             "spec": spec.get(name, ""),
             "option": _option_name(options, option),
             "values": _values(options, option),
         }
-    return found
+    return rows
 
 
 def _spec(document: dict[str, Any]) -> dict[str, str]:
-    sets = [one for one in document["attribute-sets"] if one["name"] in _SETS]
+    sets = [
+        attribute_set
+        for attribute_set in document["attribute-sets"]
+        if attribute_set["name"] in _SETS
+    ]
     return {
-        _SETS[one["name"]] + row["name"].upper().replace("-", "_"): row["type"]
-        for one in sets
-        for row in one["attributes"]
+        _SETS[attribute_set["name"]] + row["name"].upper().replace("-", "_"): row["type"]
+        for attribute_set in sets
+        for row in attribute_set["attributes"]
     }
 
 
 def _option_name(options: str, option: str) -> str:
     row = rf'\[{option}\] = {{.*?\.name = "(\w+)"'
-    found = re.search(row, options, re.DOTALL) if option else None
-    return found[1] if found else ""
+    match = re.search(row, options, re.DOTALL) if option else None
+    return match[1] if match else ""
 
 
 def _values(options: str, option: str) -> list[str]:
@@ -79,11 +83,11 @@ def _values(options: str, option: str) -> list[str]:
     return [] if is_range else [word for word, _, _ in words]
 
 
-def _fetch(wanted: str) -> None:
-    package = f"linux-source-{wanted}"
+def _fetch(series: str) -> None:
+    package = f"linux-source-{series}"
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        debian.make_apt_root(work, kernels.suites_of(wanted))
+        debian.make_apt_root(work, kernels.suites_of(series))
         debian.say(f"downloading {package} (about 150 MB)")
         debian.run(work, "apt-get", "-qq", "download", package)
         version = next(work.glob("*.deb")).name.split("_")[1]
@@ -97,8 +101,8 @@ def _fetch(wanted: str) -> None:
 def write(tree: Path, version: str) -> None:
     """Write the facts of an unpacked source."""
     FACTS.parent.mkdir(parents=True, exist_ok=True)
-    told = {"debian": version, "files": list(FILES), "attributes": facts(tree)}
-    FACTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    content = {"debian": version, "files": list(FILES), "attributes": facts(tree)}
+    FACTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     debian.say(f"wrote {FACTS}")
 
 

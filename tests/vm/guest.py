@@ -89,8 +89,8 @@ def _make_remote(wiring: str, names: dict[str, str]) -> layout.Remote:
     far = layout.Remote("remote", nics[0], nics, ipv4="192.0.2.1/24", ipv6="2001:db8::1/64")
     commands = [f"netns add {far.netns}"]
     for number, nic in enumerate(nics):
-        found = names[machine.remote_mac(number)]
-        commands.append(f"link set {found} name {nic} netns {far.netns} up")
+        nic_name = names[machine.remote_mac(number)]
+        commands.append(f"link set {nic_name} name {nic} netns {far.netns} up")
     vfs.ip(*commands)
     inside = ["link set lo up", *(f"link set {nic} up" for nic in nics)]
     inside += [f"addr add {far.ipv4} dev {far.name}", f"addr add {far.ipv6} dev {far.name} nodad"]

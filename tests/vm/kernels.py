@@ -13,13 +13,13 @@ NEWER = ["trixie-backports", "sid"]
 UNPACKED = ("drivers/net", "drivers/virtio", "drivers/vfio", "fs/fuse", "fs/overlayfs", "net")
 
 
-def fetch(wanted: str, cache: Path) -> Path:
-    """Return the folder of Debian's newest kernel of version `wanted`; fetch it where needed."""
-    home = cache / "kernels" / wanted
+def fetch(series: str, cache: Path) -> Path:
+    """Return the folder of Debian's newest kernel of version `series`; fetch it where needed."""
+    home = cache / "kernels" / series
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unfinished-") as work:
-            tree = _fetch_into(Path(work), wanted)
+            tree = _fetch_into(Path(work), series)
             debian.say(f"unpacked to {home}")
             if not home.exists():  # another VM's start may have been quicker
                 tree.rename(home)
@@ -31,17 +31,17 @@ def image(home: Path) -> Path:
     return next((home / "boot").glob("vmlinuz-*"))
 
 
-def suites_of(wanted: str) -> list[str]:
-    """Return the suites of Debian that serve Linux `wanted`."""
-    return SUITES.get(wanted, NEWER)
+def suites_of(series: str) -> list[str]:
+    """Return the suites of Debian that serve Linux `series`."""
+    return SUITES.get(series, NEWER)
 
 
-def _fetch_into(work: Path, wanted: str) -> Path:
-    suites = suites_of(wanted)
-    debian.say(f"looking for Linux {wanted} in Debian {', '.join(suites)}")
+def _fetch_into(work: Path, series: str) -> Path:
+    suites = suites_of(series)
+    debian.say(f"looking for Linux {series} in Debian {', '.join(suites)}")
     debian.make_apt_root(work, suites)
     names = debian.run(work, "apt-cache", "pkgnames", "linux-").split()
-    release = _newest(wanted, names, suites)
+    release = _newest(series, names, suites)
     packages = [f"linux-{part}-{release}" for part in ("image", "binary", "modules")]
     packages = [package for package in packages if package in names]
     debian.say(f"downloading {' '.join(packages)} (about 110 MB)")
@@ -49,24 +49,24 @@ def _fetch_into(work: Path, wanted: str) -> Path:
     return _unpack(work, release)
 
 
-def _newest(wanted: str, names: list[str], suites: list[str]) -> str:
+def _newest(series: str, names: list[str], suites: list[str]) -> str:
     """Choose the newest stock kernel: neither cloud (no igb) nor rt nor unsigned.
 
     Since 6.19 the image package is empty: its files are in linux-binary-* and linux-modules-*, and
     Debian drops the latter of an old kernel while it still lists the former.
     """
     stock = re.compile(r"linux-image-(\d[\d.]*(?:-\d+)?(?:\+deb[\d.]+)?-amd64)")
-    releases = [found[1] for name in names if (found := stock.fullmatch(name))]
+    releases = [match[1] for name in names if (match := stock.fullmatch(name))]
     releases = [
         release
         for release in releases
         if f"linux-binary-{release}" not in names or f"linux-modules-{release}" in names
     ]
     releases.sort(key=lambda release: [int(number) for number in re.findall(r"\d+", release)])
-    same = [release for release in releases if re.match(rf"{re.escape(wanted)}(?!\d)", release)]
+    same = [release for release in releases if re.match(rf"{re.escape(series)}(?!\d)", release)]
     if not same:
         raise debian.FetchError(
-            f"cannot find Linux {wanted!r} in Debian {', '.join(suites)}, which has "
+            f"cannot find Linux {series!r} in Debian {', '.join(suites)}, which has "
             f"{', '.join(releases) or 'none'}; choose another with KERNEL="
         )
     return same[-1]

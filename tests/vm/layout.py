@@ -62,11 +62,11 @@ def save(made: Layout) -> None:
 
 def load() -> Layout:
     """Read the layout that the boot has left."""
-    found = json.loads(FILE.read_text())
+    fields = json.loads(FILE.read_text())
     pfs = tuple(
         Pf(pf["name"], pf["pci"], pf["mac"], tuple(Vf(**vf) for vf in pf["vfs"]))
-        for pf in found.pop("pfs")
+        for pf in fields.pop("pfs")
     )
-    remote = found.pop("remote")
+    remote = fields.pop("remote")
     names = tuple(remote.pop("names"))
-    return Layout(pfs=pfs, remote=Remote(names=names, **remote), **found)
+    return Layout(pfs=pfs, remote=Remote(names=names, **remote), **fields)

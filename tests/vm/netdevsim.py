@@ -90,7 +90,7 @@ def _make_runnable(tree: Path) -> None:
     """Have each program of `tree` started with the libraries that it came with."""
     loader = next(tree.rglob("ld-linux-x86-64.so.2"))
     libraries = ":".join(f"{tree}/{prefix}lib/x86_64-linux-gnu" for prefix in ("usr/", ""))
-    for program in [found for found in tree.rglob("*") if _is_program(found)]:
+    for program in [path for path in tree.rglob("*") if _is_program(path)]:
         moved = program.rename(program.with_name(f".{program.name}"))
         # Some of kbuild's programs start others by the name that they were called by.
         start = f'{loader} --argv0 "$0" --library-path {libraries} {moved} "$@"'
