@@ -6,34 +6,34 @@ from sriovbond.bond.links import Place
 from sriovbond.bond.situation import Situation
 
 
-def find_refused_addresses(seen: Situation) -> Iterator[str]:
+def find_refused_addresses(situation: Situation) -> Iterator[str]:
     """Yield members with addresses or routes, where that is refused."""
-    if seen.member_addresses != "refuse":
+    if situation.member_addresses != "refuse":
         return
-    for member in seen.members:
+    for member in situation.members:
         carried = [entry.text for entry in (*member.link.addresses, *member.link.routes)]
         if carried:
             yield f"{member} carries {', '.join(carried)}"
 
 
-def node_route(seen: Situation) -> Iterator[str]:
+def node_route(situation: Situation) -> Iterator[str]:
     """Yield interfaces of the host that a default route of the node leads over."""
-    for member in seen.members:
+    for member in situation.members:
         if member.place is Place.HOST and member.link.has_default_route:
             yield f"{member} carries a default route of the node"
 
 
-def find_flushed_addresses(seen: Situation) -> Iterator[str]:
+def find_flushed_addresses(situation: Situation) -> Iterator[str]:
     """Yield members that lose an address and that nobody has named: who names one means it."""
-    if seen.wanted or seen.member_addresses != "flush":
+    if situation.wanted or situation.member_addresses != "flush":
         return
-    for member in seen.members:
+    for member in situation.members:
         own = [address.text for address in member.link.addresses if address.is_assigned]
         if own:
             yield f"{member} has {', '.join(own)}, which the bond takes off"
 
 
-def host_asked(seen: Situation) -> Iterator[str]:
+def host_asked(situation: Situation) -> Iterator[str]:
     """Yield that interfaces of the host are asked for in so many words."""
-    if seen.is_host_asked:
+    if situation.is_host_asked:
         yield "linksInContainer false asks for interfaces of the host"

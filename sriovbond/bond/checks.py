@@ -24,202 +24,215 @@ def judge(situation: Situation) -> tuple[Finding, ...]:
     )
 
 
-def _without_effect(seen: Situation) -> Iterator[str]:
-    for setting in seen.settings.values():
+def _without_effect(situation: Situation) -> Iterator[str]:
+    for setting in situation.settings.values():
         option = setting.option
-        if not setting.is_default and seen.mode in option.modes - option.effective:
-            yield f"{setting} does nothing in mode {seen.mode}"
+        if not setting.is_default and situation.mode in option.modes - option.effective:
+            yield f"{setting} does nothing in mode {situation.mode}"
 
 
-def _not_in_mode(seen: Situation) -> Iterator[str]:
-    for setting in dict.fromkeys((*seen.settings.values(), *seen.wanted_settings)):
+def _not_in_mode(situation: Situation) -> Iterator[str]:
+    for setting in dict.fromkeys((*situation.settings.values(), *situation.wanted_settings)):
         option = setting.option
-        if seen.mode not in option.modes:
+        if situation.mode not in option.modes:
             modes = ", ".join(sorted(option.modes))
-            yield f"the kernel takes {setting} only in {modes}, the mode is {seen.mode}"
+            yield f"the kernel takes {setting} only in {modes}, the mode is {situation.mode}"
 
 
-def _two_monitors(seen: Situation) -> Iterator[str]:
-    if seen.number("miimon") and seen.number("arp_interval"):
-        yield f"both miimon {seen.number('miimon')} and arp_interval {seen.number('arp_interval')}"
+def _two_monitors(situation: Situation) -> Iterator[str]:
+    miimon, arp_interval = situation.number("miimon"), situation.number("arp_interval")
+    if miimon and arp_interval:
+        yield f"both miimon {miimon} and arp_interval {arp_interval}"
 
 
-def _no_targets(seen: Situation) -> Iterator[str]:
-    targets = {"arp_ip_target", "ns_ip6_target"} & seen.settings.keys()
-    if seen.number("arp_interval") and seen.mode in PROBING and not targets:
-        yield f"arp_interval {seen.number('arp_interval')} without arp_ip_target or ns_ip6_target"
+def _no_targets(situation: Situation) -> Iterator[str]:
+    targets = {"arp_ip_target", "ns_ip6_target"} & situation.settings.keys()
+    interval = situation.number("arp_interval")
+    if interval and situation.mode in PROBING and not targets:
+        yield f"arp_interval {interval} without arp_ip_target or ns_ip6_target"
 
 
-def _no_probes(seen: Situation) -> Iterator[str]:
-    if seen.number("arp_interval") or seen.mode not in PROBING:
+def _no_probes(situation: Situation) -> Iterator[str]:
+    if situation.number("arp_interval") or situation.mode not in PROBING:
         return
     for name in ("arp_ip_target", "ns_ip6_target", "arp_all_targets", "arp_missed_max"):
-        if name in seen.settings and seen.mode in seen.settings[name].option.effective:
+        if (
+            name in situation.settings
+            and situation.mode in situation.settings[name].option.effective
+        ):
             yield f"{name} without arp_interval"
 
 
-def _validate_without_probes(seen: Situation) -> Iterator[str]:
-    validate = seen.value("arp_validate", "none")
-    if validate != "none" and not seen.number("arp_interval"):
+def _validate_without_probes(situation: Situation) -> Iterator[str]:
+    validate = situation.value("arp_validate", "none")
+    if validate != "none" and not situation.number("arp_interval"):
         yield f"arp_validate {validate} without arp_interval"
 
 
-def _uneven_delay(seen: Situation) -> Iterator[str]:
-    miimon = seen.number("miimon")
+def _uneven_delay(situation: Situation) -> Iterator[str]:
+    miimon = situation.number("miimon")
     for name in ("updelay", "downdelay", "peer_notif_delay"):
-        delay = seen.number(name)
-        if name in seen.settings and not miimon:
+        delay = situation.number(name)
+        if name in situation.settings and not miimon:
             yield f"{name} {delay} without miimon"
         elif delay % (miimon or 1):
             yield f"{name} {delay} is no multiple of miimon {miimon}"
 
 
-def _unmonitored(seen: Situation) -> Iterator[str]:
-    if not seen.number("miimon") and not seen.number("arp_interval"):
+def _unmonitored(situation: Situation) -> Iterator[str]:
+    if not situation.number("miimon") and not situation.number("arp_interval"):
         yield "miimon 0 and no arp_interval: the members' links are not monitored"
 
 
-def _mac_with_active(seen: Situation) -> Iterator[str]:
-    if seen.mac and seen.mode is BondMode.ACTIVE_BACKUP and seen.fail_over_mac == "active":
-        yield f"the MAC {seen.mac} is asked for, and fail_over_mac active changes it at a failover"
+def _mac_with_active(situation: Situation) -> Iterator[str]:
+    if (
+        situation.mac
+        and situation.mode is BondMode.ACTIVE_BACKUP
+        and situation.fail_over_mac == "active"
+    ):
+        why = "fail_over_mac active changes it at a failover"
+        yield f"the MAC {situation.mac} is asked for, and {why}"
 
 
-def _check_held_mac(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _check_held_mac(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         is_refused = member.holds_own_mac and member.driver in HOLDING
-        if is_refused and _foreign_mac(seen, member):
-            yield f"{_wish(seen, member)}, and its PF holds it to its own: {member.view_of_pf()}"
+        if is_refused and _foreign_mac(situation, member):
+            wish = _wish(situation, member)
+            yield f"{wish}, and its PF holds it to its own: {member.view_of_pf()}"
 
 
-def _unclear_mac(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _unclear_mac(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         is_refused = member.holds_own_mac and member.driver in HOLDING
         is_doubtful = member.holds_own_mac or member.may_hold_own_mac
-        if is_doubtful and not is_refused and _foreign_mac(seen, member):
-            yield f"{_wish(seen, member)}, and its PF may hold it to its own: {member.view_of_pf()}"
+        if is_doubtful and not is_refused and _foreign_mac(situation, member):
+            wish = _wish(situation, member)
+            yield f"{wish}, and its PF may hold it to its own: {member.view_of_pf()}"
 
 
-def _foreign_mac(seen: Situation, member: Member) -> str | None:
+def _foreign_mac(situation: Situation, member: Member) -> str | None:
     """Return the MAC that the member must take and that is not its own, if there is one."""
-    shared = seen.shared_mac
+    shared = situation.shared_mac
     if shared is None or shared != member.link.mac:
         return shared
-    if seen.mode not in BACKUP or seen.fail_over_mac != "follow":
+    if situation.mode not in BACKUP or situation.fail_over_mac != "follow":
         return None
     # at a failover the member that was active takes the MAC of the one that now is
-    macs = (other.link.mac for other in seen.members)
+    macs = (other.link.mac for other in situation.members)
     return next((mac for mac in macs if mac != shared), None)
 
 
-def _wish(seen: Situation, member: Member) -> str:
-    how = f"mode {seen.mode}"
-    how += f" with fail_over_mac {seen.fail_over_mac}" if seen.mode in BACKUP else ""
-    return f"in {how} the VF {member.name} must take the MAC {_foreign_mac(seen, member)}"
+def _wish(situation: Situation, member: Member) -> str:
+    how = f"mode {situation.mode}"
+    how += f" with fail_over_mac {situation.fail_over_mac}" if situation.mode in BACKUP else ""
+    return f"in {how} the VF {member.name} must take the MAC {_foreign_mac(situation, member)}"
 
 
-def _spoofed_mac(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _spoofed_mac(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         settings = member.settings
         clear = not member.holds_own_mac and not member.may_hold_own_mac
         checked = settings and settings.spoofchk and not settings.trust
-        if checked and clear and _foreign_mac(seen, member):
-            yield f"{_wish(seen, member)}, and is not trusted: {member.view_of_pf()}"
+        if checked and clear and _foreign_mac(situation, member):
+            yield f"{_wish(situation, member)}, and is not trusted: {member.view_of_pf()}"
 
 
-def _duplicate_macs(seen: Situation) -> Iterator[str]:
-    if seen.mode not in {BondMode.BALANCE_TLB, BondMode.BALANCE_ALB}:
+def _duplicate_macs(situation: Situation) -> Iterator[str]:
+    if situation.mode not in {BondMode.BALANCE_TLB, BondMode.BALANCE_ALB}:
         return
-    for place, member in enumerate(seen.members):
-        for other in seen.members[:place]:
+    for place, member in enumerate(situation.members):
+        for other in situation.members[:place]:
             if other.link.mac == member.link.mac:
                 yield f"{other} and {member} both have the MAC {member.link.mac}"
 
 
-def _infiniband_mode(seen: Situation) -> Iterator[str]:
-    for member in _infiniband(seen):
-        if seen.mode is not BondMode.ACTIVE_BACKUP:
-            yield f"{member} is an IPoIB interface, the mode is {seen.mode}"
+def _infiniband_mode(situation: Situation) -> Iterator[str]:
+    for member in _infiniband(situation):
+        if situation.mode is not BondMode.ACTIVE_BACKUP:
+            yield f"{member} is an IPoIB interface, the mode is {situation.mode}"
 
 
-def _infiniband_mac(seen: Situation) -> Iterator[str]:
-    if seen.mode in BACKUP and seen.fail_over_mac != "active":
-        for member in _infiniband(seen):
-            yield f"{member} is an IPoIB interface, fail_over_mac is {seen.fail_over_mac}"
+def _infiniband_mac(situation: Situation) -> Iterator[str]:
+    if situation.mode in BACKUP and situation.fail_over_mac != "active":
+        for member in _infiniband(situation):
+            yield f"{member} is an IPoIB interface, fail_over_mac is {situation.fail_over_mac}"
 
 
-def _infiniband(seen: Situation) -> list[Member]:
-    return [member for member in seen.members if member.link.type == ARPHRD_INFINIBAND]
+def _infiniband(situation: Situation) -> list[Member]:
+    return [member for member in situation.members if member.link.type == ARPHRD_INFINIBAND]
 
 
-def _mixed_types(seen: Situation) -> Iterator[str]:
-    types = {member.link.type for member in seen.members}
+def _mixed_types(situation: Situation) -> Iterator[str]:
+    types = {member.link.type for member in situation.members}
     if len(types) > 1:
-        per_member = ", ".join(f"{member} type {member.link.type}" for member in seen.members)
+        per_member = ", ".join(f"{member} type {member.link.type}" for member in situation.members)
         yield f"the members are of different link types (ARPHRD): {per_member}"
 
 
-def _in_use(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _in_use(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         if member.link.master:
             yield f"{member} is already in a bond or bridge (master index {member.link.master})"
         if member.link.uppers:
             yield f"{member} carries {', '.join(member.link.uppers)}"
 
 
-def _mtu_too_large(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _mtu_too_large(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         limit, whose = member.link.max_mtu, f"{member} takes at most"
         if member.pf and member.pf.mtu and (not limit or member.pf.mtu < limit):
             limit, whose = member.pf.mtu, f"{member} is on {member.pf.name}, whose MTU is"
-        if seen.mtu and limit and seen.mtu > limit:
-            yield f"the bond's MTU would be {seen.mtu}, and {whose} {limit}"
+        if situation.mtu and limit and situation.mtu > limit:
+            yield f"the bond's MTU would be {situation.mtu}, and {whose} {limit}"
 
 
-def _mtu_too_small(seen: Situation) -> Iterator[str]:
-    if seen.mtu and seen.mtu < MIN_MTU:
-        yield f"an MTU of {seen.mtu} is asked for, and the least is {MIN_MTU}"
+def _mtu_too_small(situation: Situation) -> Iterator[str]:
+    if situation.mtu and situation.mtu < MIN_MTU:
+        yield f"an MTU of {situation.mtu} is asked for, and the least is {MIN_MTU}"
         return
-    for member in seen.members:
-        if seen.mtu and seen.mtu < member.link.min_mtu:
-            yield f"an MTU of {seen.mtu} is asked for, and {member} takes {member.link.min_mtu}"
+    for member in situation.members:
+        if situation.mtu and situation.mtu < member.link.min_mtu:
+            least = member.link.min_mtu
+            yield f"an MTU of {situation.mtu} is asked for, and {member} takes {least}"
 
 
-def _mtu_below_ipv6(seen: Situation) -> Iterator[str]:
-    if seen.ipv6 and seen.mtu and MIN_MTU <= seen.mtu < MIN_IPV6_MTU:
-        mtu_words = f"the MTU would be {seen.mtu}, and {seen.ipv6} is asked for"
+def _mtu_below_ipv6(situation: Situation) -> Iterator[str]:
+    if situation.ipv6 and situation.mtu and MIN_MTU <= situation.mtu < MIN_IPV6_MTU:
+        mtu_words = f"the MTU would be {situation.mtu}, and {situation.ipv6} is asked for"
         yield f"{mtu_words}; IPv6 needs {MIN_IPV6_MTU}"
 
 
-def _too_few_links(seen: Situation) -> Iterator[str]:
-    if seen.most_members is not None and seen.most_members < seen.min_members:
-        yield f"`links` names {seen.most_members} and minMembers is {seen.min_members}"
+def _too_few_links(situation: Situation) -> Iterator[str]:
+    if situation.most_members is not None and situation.most_members < situation.min_members:
+        yield f"`links` names {situation.most_members} and minMembers is {situation.min_members}"
 
 
-def _lacp_over_vf(seen: Situation) -> Iterator[str]:
-    if seen.mode is BondMode.LACP:
-        for member in seen.members:
+def _lacp_over_vf(situation: Situation) -> Iterator[str]:
+    if situation.mode is BondMode.LACP:
+        for member in situation.members:
             if member.is_vf:
                 yield f"mode 802.3ad over {member}"
 
 
-def _follow_over_vf(seen: Situation) -> Iterator[str]:
-    if seen.mode in BACKUP and seen.fail_over_mac == "follow":
-        for member in seen.members:
+def _follow_over_vf(situation: Situation) -> Iterator[str]:
+    if situation.mode in BACKUP and situation.fail_over_mac == "follow":
+        for member in situation.members:
             if member.is_vf:
                 yield f"fail_over_mac follow over {member}"
 
 
-def _forced_link_state(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _forced_link_state(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         state = member.settings.link_state if member.settings else None
-        if state == "enable" and seen.number("miimon"):
+        if state == "enable" and situation.number("miimon"):
             yield f"{member} has link state enable: it keeps its carrier when the PF loses its own"
         if state == "disable" and not switching.is_relayed(member):
             yield f"{member} has link state disable: it never has a carrier"
 
 
-def _no_visible_pf(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _no_visible_pf(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         if member.is_vf and member.settings is None:
             yield f"{member}: {_hidden(member.pf)}, so trust, spoofchk and its MAC cannot be read"
 
@@ -230,30 +243,30 @@ def _hidden(pf: PhysicalFunction | None) -> str:
     return f"{pf.name} does not report it" if pf.name else f"its PF {pf.device} has no netdev here"
 
 
-def _pf_without_carrier(seen: Situation) -> Iterator[str]:
-    for member in seen.members:
+def _pf_without_carrier(situation: Situation) -> Iterator[str]:
+    for member in situation.members:
         if member.pf and member.pf.name and not member.pf.has_carrier:
             yield f"{member}: {member.pf.name} has no carrier"
 
 
-def _member_twice(seen: Situation) -> Iterator[str]:
-    for name in sorted({name for name in seen.wanted if seen.wanted.count(name) > 1}):
-        yield f"links ask for {name} {seen.wanted.count(name)} times"
-    for later, earlier in seen.left_nothing:
-        if seen.wanted[later] != seen.wanted[earlier]:
+def _member_twice(situation: Situation) -> Iterator[str]:
+    for name in sorted({name for name in situation.wanted if situation.wanted.count(name) > 1}):
+        yield f"links ask for {name} {situation.wanted.count(name)} times"
+    for later, earlier in situation.left_nothing:
+        if situation.wanted[later] != situation.wanted[earlier]:
             yield (
-                f"links.{later} asks for {seen.wanted[later]}, all of which links.{earlier}, "
-                f"{seen.wanted[earlier]}, takes before it"
+                f"links.{later} asks for {situation.wanted[later]}, all of which links.{earlier}, "
+                f"{situation.wanted[earlier]}, takes before it"
             )
-    names = [member.name for member in seen.members]  # which two different altnames may mean
+    names = [member.name for member in situation.members]  # which two different altnames may mean
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"links ask for {name!r} {names.count(name)} times, by different names"
 
 
-def _queue_twice(seen: Situation) -> Iterator[str]:
+def _queue_twice(situation: Situation) -> Iterator[str]:
     queues = [
         setting.value
-        for setting in seen.wanted_settings
+        for setting in situation.wanted_settings
         if setting.name == "queue_id" and setting.value
     ]
     for queue in dict.fromkeys(queues):
@@ -261,20 +274,21 @@ def _queue_twice(seen: Situation) -> Iterator[str]:
             yield f"queue_id {queue} is asked for {queues.count(queue)} members"
 
 
-def _check_listed_after(seen: Situation) -> Iterator[str]:
-    if seen.later and not seen.wanted:
-        yield f"the pod lists {', '.join(seen.later)} after the bond, which cannot take their VFs"
+def _check_listed_after(situation: Situation) -> Iterator[str]:
+    if situation.later and not situation.wanted:
+        later = ", ".join(situation.later)
+        yield f"the pod lists {later} after the bond, which cannot take their VFs"
 
 
-def _few_mac_filters(seen: Situation) -> Iterator[str]:
-    is_macvlan = any("macvlan" in words for words in seen.upon)
-    for member in seen.members:
+def _few_mac_filters(situation: Situation) -> Iterator[str]:
+    is_macvlan = any("macvlan" in words for words in situation.upon)
+    for member in situation.members:
         most = MAC_FILTERS.get(member.driver)
         is_untrusted = member.settings is not None and member.settings.trust is False
         # each has one MAC or group at least that the bond itself has not
-        if most and is_untrusted and (is_macvlan or len(seen.upon) > most // 3):
+        if most and is_untrusted and (is_macvlan or len(situation.upon) > most // 3):
             limit = f"{member} ({member.driver}, trust off) takes {most} MACs"
-            yield f"{limit}, and on top of it are {', '.join(seen.upon)}"
+            yield f"{limit}, and on top of it are {', '.join(situation.upon)}"
 
 
 CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (

@@ -9,23 +9,23 @@ from sriovbond.bond.links import Member, Place, nic_of
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 
 
-def required_and_lacking(seen: Situation) -> Iterator[str]:
+def required_and_lacking(situation: Situation) -> Iterator[str]:
     """Yield what the members share where `redundancy` is require."""
-    if seen.redundancy is Redundancy.REQUIRE:
-        yield from _lacking(seen)
+    if situation.redundancy is Redundancy.REQUIRE:
+        yield from _lacking(situation)
 
 
-def preferred_and_lacking(seen: Situation) -> Iterator[str]:
+def preferred_and_lacking(situation: Situation) -> Iterator[str]:
     """Yield what the members share where `redundancy` is prefer."""
-    if seen.redundancy is Redundancy.PREFER:
-        yield from _lacking(seen)
+    if situation.redundancy is Redundancy.PREFER:
+        yield from _lacking(situation)
 
 
-def required_and_unproved(seen: Situation) -> Iterator[str]:
+def required_and_unproved(situation: Situation) -> Iterator[str]:
     """Yield whose PF is not known where `redundancy` is require and that leaves it open."""
-    unknown = [member for member in seen.members if not member.pf_address]
-    is_open = len(seen.members) > 1 and len(_parts(seen) - {""}) < 2  # noqa: PLR2004 - redundancy
-    if seen.redundancy is Redundancy.REQUIRE and is_open and unknown:
+    unknown = [member for member in situation.members if not member.pf_address]
+    is_open = len(situation.members) > 1 and len(_parts(situation) - {""}) < 2  # noqa: PLR2004 - redundancy
+    if situation.redundancy is Redundancy.REQUIRE and is_open and unknown:
         yield f"the PF of {_list_members(unknown)} is unknown"
 
 
@@ -38,30 +38,31 @@ def numa_nodes(members: Sequence[Member]) -> str:
     )
 
 
-def _lacking(seen: Situation) -> Iterator[str]:
-    parts = _parts(seen)
-    if len(seen.members) == 1:
-        yield f"{seen.members[0]} is the only member"
+def _lacking(situation: Situation) -> Iterator[str]:
+    parts = _parts(situation)
+    if len(situation.members) == 1:
+        yield f"{situation.members[0]} is the only member"
     elif len(parts) == 1 and "" not in parts:
-        shared = (
-            f"{_list_members(seen.members)} are all on the {_kind(seen)} {_name_part(seen, *parts)}"
-        )
-        vfs = [member for member in seen.members if member.is_vf and member.place is Place.POD]
-        yield f"{shared}; {_pools(vfs, _kind(seen))}" if vfs else shared
+        members, part = _list_members(situation.members), _name_part(situation, *parts)
+        shared = f"{members} are all on the {_kind(situation)} {part}"
+        vfs = [member for member in situation.members if member.is_vf and member.place is Place.POD]
+        yield f"{shared}; {_pools(vfs, _kind(situation))}" if vfs else shared
 
 
-def _parts(seen: Situation) -> set[str]:
+def _parts(situation: Situation) -> set[str]:
     """Return the PFs or NICs under the members, "" for those that nobody told."""
-    pfs = {member.pf_address for member in seen.members}
-    return {nic_of(pf) for pf in pfs} if seen.redundancy_level is RedundancyLevel.NIC else pfs
+    pfs = {member.pf_address for member in situation.members}
+    return {nic_of(pf) for pf in pfs} if situation.redundancy_level is RedundancyLevel.NIC else pfs
 
 
-def _kind(seen: Situation) -> str:
-    return seen.redundancy_level.upper()
+def _kind(situation: Situation) -> str:
+    return situation.redundancy_level.upper()
 
 
-def _name_part(seen: Situation, part: str) -> str:
-    names = dict.fromkeys(member.pf.name for member in seen.members if member.pf and member.pf.name)
+def _name_part(situation: Situation, part: str) -> str:
+    names = dict.fromkeys(
+        member.pf.name for member in situation.members if member.pf and member.pf.name
+    )
     return f"{part} ({', '.join(names)})" if names else part
 
 

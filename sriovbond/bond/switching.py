@@ -69,14 +69,14 @@ TABLE: Final[Mapping[BondMode, Mapping[Lag, Cell]]] = MappingProxyType(
 )
 
 
-def lag_of(seen: Situation) -> Lag:
+def lag_of(situation: Situation) -> Lag:
     """Return what is known of LAGs under the members."""
-    lags = [_lag(member) for member in seen.members]
-    if _is_exact(seen.members, lags):
+    lags = [_lag(member) for member in situation.members]
+    if _is_exact(situation.members, lags):
         return Lag.EXACT
     if any(lag and len(lag.ports) > 1 for lag in lags):
         return Lag.OTHERS
-    if seen.switch_lag:
+    if situation.switch_lag:
         return Lag.SAID
     return Lag.SINGLE if any(lags) else Lag.NONE
 
@@ -92,65 +92,65 @@ def _is_exact(members: Sequence[Member], lags: Sequence[Master | None]) -> bool:
     return len(names) > 1 and len(ports) == 1 and set(next(iter(ports))) == names
 
 
-def _asks(seen: Situation, rule: Rule) -> bool:
-    return rule in TABLE[seen.mode][lag_of(seen)].rules
+def _asks(situation: Situation, rule: Rule) -> bool:
+    return rule in TABLE[situation.mode][lag_of(situation)].rules
 
 
-def host_lag(seen: Situation) -> Iterator[str]:
+def host_lag(situation: Situation) -> Iterator[str]:
     """Yield each member whose PF the host has put into a LAG that does not suit the mode.
 
     Not where VFs have representors: their traffic goes the host's way then, or the NIC has a LAG
     for its VFs.
     """
-    if not _asks(seen, rules.PF_IN_HOST_LAG):
+    if not _asks(situation, rules.PF_IN_HOST_LAG):
         return
-    for member in seen.members:
+    for member in situation.members:
         lag = _lag(member)
         if member.pf and lag and len(lag.ports) > 1 and not member.pf.has_representors:
             other_ports = ", ".join(port for port in lag.ports if port != member.pf.name)
             lag_words = f"the host's {lag.name} (mode {lag.mode}) with {other_ports}"
-            yield f"in mode {seen.mode}: {member}: {member.pf.name} is in {lag_words}"
+            yield f"in mode {situation.mode}: {member}: {member.pf.name} is in {lag_words}"
 
 
-def needed_lag(seen: Situation) -> Iterator[str]:
+def needed_lag(situation: Situation) -> Iterator[str]:
     """Yield the VFs whose switch ports must be grouped, and no LAG over them is seen."""
-    if seen.mode not in SPREADING:
+    if situation.mode not in SPREADING:
         return
-    spread = [member for member in seen.members if member.is_vf]
+    spread = [member for member in situation.members if member.is_vf]
     ports = {member.pf_address for member in spread}
     if (
         (len(ports) > 1 or ports == {""})
         and len(spread) > 1
-        and _asks(seen, rules.SWITCH_LAG_NEEDED)
+        and _asks(situation, rules.SWITCH_LAG_NEEDED)
     ):
         senders = ", ".join(map(str, spread))
         why = "no LAG over exactly their PFs is seen"
-        yield f"mode {seen.mode} sends one MAC from {senders}; {why}"
+        yield f"mode {situation.mode} sends one MAC from {senders}; {why}"
 
 
-def unwanted_lag(seen: Situation) -> Iterator[str]:
+def unwanted_lag(situation: Situation) -> Iterator[str]:
     """Yield a LAG of the switch that was told of and does not suit the mode."""
-    if seen.switch_lag and _asks(seen, rules.SWITCH_LAG_UNWANTED):
-        yield f"switchLag is true, and in mode {seen.mode} each VF has its own switch port"
+    if situation.switch_lag and _asks(situation, rules.SWITCH_LAG_UNWANTED):
+        yield f"switchLag is true, and in mode {situation.mode} each VF has its own switch port"
 
 
-def one_mac_twice(seen: Situation) -> Iterator[str]:
+def one_mac_twice(situation: Situation) -> Iterator[str]:
     """Yield VFs of one PF that would have the same MAC."""
-    if seen.mode in ADAPTIVE or seen.fail_over_mac == "follow":
+    if situation.mode in ADAPTIVE or situation.fail_over_mac == "follow":
         return
     sharing: dict[tuple[str, str], list[Member]] = {}
-    for member in seen.members:
+    for member in situation.members:
         if member.is_vf and member.pf_address:
-            mac = seen.shared_mac or member.link.mac
+            mac = situation.shared_mac or member.link.mac
             sharing.setdefault((member.pf_address, mac), []).append(member)
     for (_, mac), members in sharing.items():
         if len(members) > 1:
             yield f"{', '.join(map(str, members))} would all have the MAC {mac} on one PF"
 
 
-def disabled_by_relay(seen: Situation) -> Iterator[str]:
+def disabled_by_relay(situation: Situation) -> Iterator[str]:
     """Yield each VF that is disabled while its PF is in a bond that runs LACP."""
-    for member in seen.members:
+    for member in situation.members:
         lag = _lag(member)
         if is_disabled(member) and member.pf and lag and lag.mode in LACP:
             place = f"{member.pf.name} is in the host's {lag.name} (802.3ad)"

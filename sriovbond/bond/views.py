@@ -6,9 +6,9 @@ from sriovbond.bond.links import Member
 from sriovbond.bond.situation import Situation
 
 
-def differing_vlan(seen: Situation) -> Iterator[str]:
+def differing_vlan(situation: Situation) -> Iterator[str]:
     """Yield the VLANs (number, priority, protocol) where they differ."""
-    views = [(member, member.settings) for member in seen.members if member.settings]
+    views = [(member, member.settings) for member in situation.members if member.settings]
     tags = {(settings.vlan, settings.qos) for _, settings in views}
     protocols = {settings.vlan_proto for _, settings in views if settings.vlan or settings.qos} - {
         None
@@ -17,24 +17,24 @@ def differing_vlan(seen: Situation) -> Iterator[str]:
         yield ", ".join(f"{member} has {settings.tagging}" for member, settings in views)
 
 
-def differing_trust(seen: Situation) -> Iterator[str]:
+def differing_trust(situation: Situation) -> Iterator[str]:
     """Yield who is trusted where not all are."""
     words = {True: "trust on", False: "trust off"}
     yield from _differing(
         (member, words[member.settings.trust])
-        for member in seen.members
+        for member in situation.members
         if member.settings and member.settings.trust is not None
     )
 
 
-def differing_mtu(seen: Situation) -> Iterator[str]:
+def differing_mtu(situation: Situation) -> Iterator[str]:
     """Yield the MTUs of links and of PFs where they differ and the configuration has no word."""
-    if seen.is_mtu_asked:
+    if situation.is_mtu_asked:
         return
-    yield from _differing((member, f"MTU {member.link.mtu}") for member in seen.members)
+    yield from _differing((member, f"MTU {member.link.mtu}") for member in situation.members)
     yield from _differing(
         (member, f"a PF with MTU {member.pf.mtu}")
-        for member in seen.members
+        for member in situation.members
         if member.pf and member.pf.mtu
     )
 
