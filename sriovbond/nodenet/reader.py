@@ -42,7 +42,7 @@ class Reader:
         """Return the section of a tree; an empty one where it is no object."""
         self.spots[path] = node.spot
         if not isinstance(node, Branch):
-            self.fault(node.spot, f"{_words(path)} must be an object, {node.words} was found")
+            self.fault(node.spot, f"{_words(path)} must be an object, found {node.words}")
             return of()
         if of is NodeLink and self._is_foreign(node):
             entries = [row for row in node.entries if row.key in _OF_ALL]
@@ -100,17 +100,17 @@ class Reader:
 
     def _scalar(self, kind: Scalar, node: Node, path: Path) -> object:
         if not isinstance(node, Leaf):
-            self.fault(node.spot, f"{_words(path)}: a value is expected, {node.words} was found")
+            self.fault(node.spot, f"{_words(path)}: a value is expected, found {node.words}")
             return None
         try:
             return kind.read(node.text)
         except ValueError as error:
-            self.fault(node.spot, f"{_words(path)}: {error}, {node.text!r} was found")
+            self.fault(node.spot, f"{_words(path)}: {error}, found {node.text!r}")
             return None
 
     def _list(self, kind: Many, node: Node, path: Path) -> object:
         if not isinstance(node, Items):
-            self.fault(node.spot, f"{_words(path)} must be a list, {node.words} was found")
+            self.fault(node.spot, f"{_words(path)} must be a list, found {node.words}")
             return None
         parts = [self._of_kind(kind.of, part, (*path, n)) for n, part in enumerate(node.nodes)]
         for number, part in enumerate(node.nodes):
@@ -137,7 +137,7 @@ class Reader:
 
     def _options(self, node: Node, path: Path) -> BondOptions | None:
         if not isinstance(node, Branch):
-            self.fault(node.spot, f"{_words(path)} must be an object, {node.words} was found")
+            self.fault(node.spot, f"{_words(path)} must be an object, found {node.words}")
             return None
         settings = {}
         for entry in node.entries:

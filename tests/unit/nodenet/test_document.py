@@ -167,12 +167,12 @@ def test_all_faults_are_told_at_once_each_with_its_place() -> None:
     ) == [
         (
             "line 4, column 8: interfaces[0].mtu: a number from 0 to 2147483647 is expected, "
-            "'much' was found"
+            "found 'much'"
         ),
         "line 5, column 3: 'ovs-db' is not supported: Open vSwitch is configured by its own tools",
         (
-            "line 8, column 23: interfaces[0].link-aggregation.options.miimon: a number from 0 to "
-            "2147483647 is wanted, '-1' was found"
+            "line 8, column 23: interfaces[0].link-aggregation.options.miimon: expected a number "
+            "from 0 to 2147483647, found '-1'"
         ),
         "line 8, column 38: lacp_rate is not for mode active-backup",
         "line 8, column 44: 'fooo' is unknown in interfaces[0].link-aggregation.options",
