@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.bond.checks import CHECKS
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, Place
 from sriovbond.bond.options import BondMode, Setting
 from sriovbond.bond.plan import BondPlan
-from sriovbond.bond.rules import RULES, Level
+from sriovbond.bond.rules import Level
 from sriovbond.dispatch import REFUSED
 from sriovbond.errors import KernelError
 from sriovbond.host import Host
@@ -214,7 +215,7 @@ VF_CASES: dict[str, Arrange] = {
     "members-differ-mtu":       with_another_mtu,
 }
 # fmt: on
-LEVELS = {rule.id: rule.level for rule in RULES}
+LEVELS = {rule.id: rule.level for rule, _ in CHECKS}
 EXPECTED = {
     Level.CONFIG: INVALID_CONFIG,
     Level.REFUSED: REFUSED,

@@ -17,6 +17,7 @@ MODULES = [
     path for path in sorted((CHECKOUT / "sriovbond").rglob("*.py")) if path != Path(rules.__file__)
 ]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+_LITERALS = (ast.Constant, ast.JoinedStr)
 
 
 def _documentation(tree: ast.AST) -> Iterator[ast.Constant]:
@@ -44,11 +45,13 @@ def _rows_used(tree: ast.AST) -> Iterator[str]:
                 yield from (alias.name for alias in names)
 
 
-def _rules_given(tree: ast.AST) -> Iterator[ast.expr]:
-    """Yield what calls are given as the rule of a fault."""
+def _rules_passed(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield what calls pass as the rule of a fault, by its name or in its place."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "rule")
+            if ast.unparse(node.func) in {"Fault", "Finding"}:
+                yield from node.args[2:]
 
 
 def test_rows_are_named_by_their_ids_which_are_plain_and_unique() -> None:
@@ -84,7 +87,7 @@ def test_no_module_has_a_rule_that_is_not_registered(path: Path) -> None:
 
     assert names <= {*ROWS, "RULES", "PASSING"}
     assert made == []
-    assert [given for given in _rules_given(tree) if isinstance(given, ast.JoinedStr)] == []
+    assert [rule for rule in _rules_passed(tree) if isinstance(rule, _LITERALS)] == []
     assert [text for text in _texts(tree) if text in IDS or _ends_with_an_id(text)] == []
 
 
