@@ -24,8 +24,8 @@ from sriovbond.nodenet.model import (
     NodeLink,
 )
 from sriovbond.nodenet.normal import is_dynamic, normal
-from sriovbond.nodenet.routing import ABSENT
-from sriovbond.nodenet.values import is_link_local
+from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.values import family_of, is_link_local
 
 _IP = TypeVar("_IP", Ipv4, Ipv6)
 
@@ -44,6 +44,13 @@ class Pair:
     target: NodeLink
     current: NodeLink | None
     is_bound: bool = False
+
+    def loses(self, family: int) -> bool:
+        """Return whether it is to have no addresses of IPv4 or IPv6 any more."""
+        if self.target.state == ABSENT or self.is_bound:
+            return True
+        ip = self.target.ipv6 if family == 6 else self.target.ipv4  # noqa: PLR2004 - IPv6
+        return ip is not None and ip.enabled is False
 
     @property
     def is_to_go(self) -> bool:
@@ -78,7 +85,8 @@ def join(desired: NetState, current: NetState) -> Joined:
     pairs = list(_with_controllers(pairs, wishes, present))
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
-    return Joined(desired, current, tuple(pairs), tuple(complaints), present)
+    joined = Joined(desired, current, tuple(pairs), tuple(complaints), present)
+    return replace(joined, complaints=(*complaints, *_of_ports(joined), *_of_routes(joined)))
 
 
 def is_same_type(first: str | None, second: str | None) -> bool:
@@ -233,6 +241,38 @@ def _complaints(links: list[NodeLink], present: Mapping[str, NodeLink]) -> Itera
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
 
 
+def _of_ports(joined: Joined) -> Iterator[Complaint]:
+    """Yield the ports that are given addresses, which their controller takes."""
+    numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
+    for pair in joined.pairs:
+        wish = pair.desired
+        if wish is None or not pair.is_bound or wish.state == ABSENT:
+            continue
+        for family, ip in (("ipv4", wish.ipv4), ("ipv6", wish.ipv6)):
+            if ip and ip.enabled:
+                path = ("interfaces", numbers.get(pair.name, 0), family)
+                yield Complaint(path, f"{pair.name} is a port, and has no addresses of its own")
+
+
+def _of_routes(joined: Joined) -> Iterator[Complaint]:
+    """Yield the routes whose interface is missing, or has no addresses of their family."""
+    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
+        name = route.next_hop_interface
+        if route.state == ABSENT or route.route_type or name is None:
+            continue
+        family = family_of(route.destination or "")
+        pair, link = joined.pair(name), joined.links.get(name)
+        if not (pair or link):
+            yield Complaint(("routes", "config", number), f"{name} is missing")
+        elif pair.loses(family) if pair else not _has_family(link, family):
+            yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
+
+
+def _has_family(link: NodeLink | None, family: int) -> bool:
+    ip = link and (link.ipv6 if family == 6 else link.ipv4)  # noqa: PLR2004 - IPv6
+    return bool(ip and ip.enabled)
+
+
 def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
     if link.state in {ABSENT, IGNORE}:
         return
@@ -240,6 +280,8 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"it is of type {now.type}; remove it before it becomes {link.type}"
     if now and now.type and now.type not in TYPES:
         yield f"type {now.type} is not ours"
+    if link.copy_mac_from and link.copy_mac_from not in names:
+        yield f"copy-mac-from {link.copy_mac_from} is missing"
     missing = sorted({*(ports_of(link) or ())} - names)
     if missing:
         yield f"its ports {', '.join(missing)} are missing"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from sriovbond.nodenet.joined import Joined, Pair
+from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.routing import (
     ABSENT,
@@ -47,7 +47,8 @@ def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
     """Return whether a route ends because its interface goes, or loses that family."""
     pair = joined.pair(route.next_hop_interface or "")
-    return pair is not None and _loses(pair, family_of(route.destination or ""))
+    family = family_of(route.destination or "")
+    return pair is not None and pair.current is not None and pair.loses(family)
 
 
 def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
@@ -119,13 +120,6 @@ def is_there(wish: NodeRoute, row: NodeRoute) -> bool:
     if wish.metric in _ANY:
         row = replace(row, metric=wish.metric)
     return _in_one_form(wish) == _in_one_form(row)
-
-
-def _loses(pair: Pair, family: int) -> bool:
-    if pair.current is None or pair.target.state == ABSENT or pair.is_bound:
-        return pair.current is not None
-    ip = pair.target.ipv6 if family == 6 else pair.target.ipv4  # noqa: PLR2004 - IPv6
-    return ip is not None and ip.enabled is False
 
 
 def _in_one_form(route: NodeRoute) -> NodeRoute:

@@ -12,6 +12,8 @@ import yaml
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_NODES: Final = 100_000
+_LOADER: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: seven times as fast."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -103,16 +105,18 @@ Node = Leaf | Branch | Items
 
 def parse(text: str) -> list[Node]:
     """Return the documents of a file, empty ones left out. Raises SourceError."""
+    reading = _Reading()
     try:
-        roots = list(yaml.compose_all(_without_tabs(text), yaml.SafeLoader))
+        roots = list(yaml.compose_all(_without_tabs(text), _LOADER))
+        nodes = [reading.node(root, ()) for root in roots if root is not None]
+    except UnicodeEncodeError as error:
+        raise SourceError(Problem(START, "it has half a character")) from error
     except yaml.MarkedYAMLError as error:
         raise SourceError(Problem(_spot(error.problem_mark), error.problem or "no YAML")) from error
     except yaml.YAMLError as error:
         raise SourceError(Problem(START, " ".join(str(error).split()))) from error
     except RecursionError as error:
         raise SourceError(Problem(START, "it is nested too deeply")) from error
-    reading = _Reading()
-    nodes = [reading.node(root, ()) for root in roots if root is not None]
     return [node for node in nodes if not (isinstance(node, Leaf) and node.is_null)]
 
 

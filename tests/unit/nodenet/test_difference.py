@@ -273,6 +273,35 @@ def test_an_interface_is_known_by_its_mac_address() -> None:
     assert (link["name"], link["profile-name"], link["mtu"]) == ("bond0", "uplink", 9000)
 
 
+def test_a_port_of_the_node_is_given_no_addresses() -> None:
+    (row,) = joined(
+        "interfaces: [{name: eth3}, {name: eth1, ipv4: {enabled: true}}]", NODE
+    ).complaints
+
+    assert (row.path, row.text) == (
+        ("interfaces", 1, "ipv4"),
+        "eth1 is a port, and has no addresses of its own",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "links", "complaint"),
+    [
+        ("eth9", "", "eth9 is missing"),
+        ("eth4", "", "eth4 is to have no IPv4"),
+        ("eth3", "{name: eth3, state: absent}", "eth3 is to have no IPv4"),
+        ("eth3", "{name: eth3, ipv4: {enabled: false}}", "eth3 is to have no IPv4"),
+        ("eth3", "{name: bond0, type: bond, bond: {port: [eth3]}}", "eth3 is to have no IPv4"),
+    ],
+)
+def test_a_route_needs_an_interface_with_its_family(name: str, links: str, complaint: str) -> None:
+    route = f"{{destination: 203.0.113.0/25, next-hop-interface: {name}}}"
+
+    (row,) = joined(f"interfaces: [{links}]\nroutes: {{config: [{route}]}}", NODE).complaints
+
+    assert (row.path, row.text) == (("routes", "config", 0), complaint)
+
+
 @pytest.mark.parametrize(
     ("desired", "complaint"),
     [
@@ -288,6 +317,7 @@ def test_an_interface_is_known_by_its_mac_address() -> None:
         (BOND.format("bond: {port: [eth1, eth9]}"), "bond0: its ports eth9 are missing"),
         ("interfaces: [{name: bond0, type: dummy}]", "bond0: it is of type bond; remove it before"),
         ("interfaces: [{name: eth1, mtu: 9001}]", "eth1: the MTU must be from 68 to 9000"),
+        ("interfaces: [{name: eth3, copy-mac-from: x}]", "eth3: copy-mac-from x is missing"),
         ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
     ],
 )

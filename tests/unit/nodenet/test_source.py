@@ -1,6 +1,10 @@
 """A text becomes a tree that knows its places, and no scalar becomes something else."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sriovbond.nodenet.source import Branch, Items, Leaf, SourceError, Spot, doubles, parse
 
@@ -49,7 +53,7 @@ def test_aliases_that_multiply_are_refused() -> None:
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(SourceError, match="deeply"):
+    with pytest.raises(SourceError, match=r"deep|depth"):
         parse("[" * 1500)
 
 
@@ -60,3 +64,9 @@ def test_keys_given_twice_are_found_at_any_depth() -> None:
         "line 4, column 5: 'c' is given twice",
         "line 5, column 1: 'a' is given twice",
     ]
+
+
+@given(st.text(alphabet="ab:-[]{},&*'\"|># \n\t\x00\ud800", max_size=40))
+def test_any_text_is_a_tree_or_refused_with_a_place(text: str) -> None:
+    with suppress(SourceError):
+        assert all(isinstance(node, Leaf | Branch | Items) for node in parse(text))
