@@ -1,31 +1,35 @@
 """Run all that `make test` runs, one step after the other, and end with one summary."""
 
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import side_by_side
 from tests.support import examples
 
 BUILD = Path("build")
 PYTHON = sys.executable
 VMS = 2
 """A VM takes one core, so as many kernel tests run at once as CI has cores."""
+SLOWEST = 10
+"""How many of each report are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Commands that run at once, and the reports of the tests that they run, if they run any.
+    """What is run, which returns its faults, and the reports of its tests, if it runs any.
 
     `notes` are what tests say of themselves: kernel, programs, what was left out and why.
     """
 
     name: str
-    commands: tuple[tuple[str, ...], ...]
+    run: Callable[[], list[str]]
     reports: tuple[Path, ...] = ()
     notes: tuple[Path, ...] = ()
 
@@ -41,36 +45,46 @@ class Counts:
         return Counts(self.passed + other.passed, self.failed + other.failed)
 
 
+def _program(*command: str) -> Callable[[], list[str]]:
+    def run() -> list[str]:
+        status = subprocess.run(command, check=False).returncode
+        return [f"status {status}"] if status else []
+
+    return run
+
+
 def _unit_tests(name: str, *choice: str) -> Step:
     """Return the tests that need no VM, a process a core; `choice` leaves some out."""
     report = BUILD / "unit.xml"
     command = (PYTHON, "-m", "pytest", "-q", "--numprocesses=auto", "--dist=worksteal")
-    return Step(name, ((*command, *choice, f"--junitxml={report}"),), (report,))
+    return Step(name, _program(*command, *choice, f"--junitxml={report}"), (report,))
 
 
 def _kernel_tests() -> Step:
-    parts = range(1, VMS + 1)
-    reports = tuple(BUILD / f"kernel-{part}.xml" for part in parts)
-    tests = f"{PYTHON} -m pytest -q tests/kernel"
-    runs = [
-        f"{tests} --part={part}/{VMS} --junitxml={report}"
-        for part, report in zip(parts, reports, strict=True)
-    ]
-    netdevsim = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
+    folder = BUILD / "kernel"
+    names = [f"vm{number}" for number in range(1, VMS + 1)]
     return Step(
         "kernel tests",
-        tuple(("make", "--no-print-directory", "vm", f"RUN={run}", netdevsim) for run in runs),
-        reports,
-        tuple(BUILD / f"kernel-notes-{part}.txt" for part in parts),
+        lambda: side_by_side.run([_in_a_vm(name, folder) for name in names], _say),
+        tuple(folder / f"{name}.xml" for name in names),
+        tuple(folder / f"{name}.notes" for name in names),
     )
+
+
+def _in_a_vm(name: str, folder: Path) -> side_by_side.Command:
+    netdevsim = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
+    tests = f"{PYTHON} -m pytest -q -p tests.support.shared_run --shared={folder} --run={name}"
+    reports = f"--junitxml={folder}/{name}.xml --notes={folder}/{name}.notes"
+    argv = ("env", netdevsim, "tests/vm/run", f"{tests} {reports} tests/kernel")
+    return side_by_side.Command(name, argv, folder)
 
 
 QUICK = _unit_tests("quick unit tests", "-m", "not slow", f"--hypothesis-profile={examples.QUICK}")
 STEPS = (
-    Step("format", ((PYTHON, "-m", "ruff", "format", "--check", "."),)),
-    Step("lint", ((PYTHON, "-m", "ruff", "check", "."),)),
-    Step("types", ((PYTHON, "-m", "mypy"),)),
-    Step("import contracts", ((str(Path(PYTHON).with_name("lint-imports")), "--no-cache"),)),
+    Step("format", _program(PYTHON, "-m", "ruff", "format", "--check", ".")),
+    Step("lint", _program(PYTHON, "-m", "ruff", "check", ".")),
+    Step("types", _program(PYTHON, "-m", "mypy")),
+    Step("import contracts", _program(str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
     _unit_tests("unit tests"),
     _kernel_tests(),
 )
@@ -78,46 +92,62 @@ STEPS = (
 
 def main() -> int:
     """Run every step, also after one has failed; return 1 if any did."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     BUILD.mkdir(exist_ok=True)
     for stale in (path for step in STEPS for path in (*step.reports, *step.notes)):
         stale.unlink(missing_ok=True)
-    wanted = sys.argv[1:]
-    known = (*STEPS, QUICK) if wanted else STEPS
-    steps = [step for step in known if not wanted or step.name in wanted]
-    told, total = [], Counts()
-    for step in steps:
-        started = time.monotonic()
-        _say(f"\n=== {step.name}")
-        status = _run(step)
-        counts = sum((_counts(report) for report in step.reports), Counts())
-        total += counts
-        took = f"{time.monotonic() - started:.0f} s"
-        numbers = f"{counts.passed} passed, {counts.failed} failed, " if step.reports else ""
-        told.append((status, f"{'ok' if status == 0 else 'FAILED':<7}{step.name}: {numbers}{took}"))
+    names = sys.argv[1:]
+    steps = [step for step in (*STEPS, QUICK) if step.name in names] if names else STEPS
+    outcomes = [_run(step) for step in steps]
+    _say("\n=== slowest", *_slowest(path for step in steps for path in step.reports))
     _say("\n=== summary")
-    notes = [path.read_text() for step in STEPS for path in step.notes if path.exists()]
+    notes = [path.read_text() for step in steps for path in step.notes if path.exists()]
     lines = dict.fromkeys(line for text in notes for line in text.splitlines())
-    _say(*lines, "", *(line for _, line in told))
-    failed_steps = sum(1 for status, _ in told if status)
+    _say(*lines, "", *(outcome.text for outcome in outcomes))
+    total = sum((outcome.counts for outcome in outcomes), Counts())
+    failed_steps = sum(1 for outcome in outcomes if outcome.faults)
     _say(f"\n{total.passed} passed, {max(total.failed, failed_steps)} failed")
     return 1 if failed_steps else 0
 
 
-def _run(step: Step) -> int:
-    """Run the commands at once; the first one is seen as it goes, the others when it has ended."""
-    first, *others = step.commands
-    logs = [tempfile.TemporaryFile("w+") for _ in others]  # noqa: SIM115 - closed below
-    beside = [
-        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        for command, log in zip(others, logs, strict=True)
-    ]
-    failed = subprocess.run(first, check=False).returncode
-    for process, log in zip(beside, logs, strict=True):
-        failed = process.wait() or failed
-        log.seek(0)
-        _say(log.read())
-        log.close()
-    return failed
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step."""
+
+    step: Step
+    faults: list[str]
+    counts: Counts
+    took_s: float
+
+    @property
+    def text(self) -> str:
+        """Say it in a line, and in one for each fault."""
+        state = "FAILED" if self.faults else "ok"
+        tests = f"{self.counts.passed} passed, {self.counts.failed} failed, "
+        line = (
+            f"{state:<7}{self.step.name}: {tests if self.step.reports else ''}{self.took_s:.0f} s"
+        )
+        return "\n".join([line, *(f"       {fault}" for fault in self.faults)])
+
+
+def _run(step: Step) -> Outcome:
+    started = time.monotonic()
+    _say(f"\n=== {step.name}")
+    faults = step.run()
+    counts = sum((_counts(report) for report in step.reports), Counts())
+    return Outcome(step, faults, counts, time.monotonic() - started)
+
+
+def _slowest(reports: Iterable[Path]) -> list[str]:
+    """Name the tests that took longest, of each report."""
+    lines = []
+    for report in filter(Path.exists, reports):
+        cases = ET.parse(report).getroot().iter("testcase")  # noqa: S314 - our own file
+        times = [(float(case.get("time", "0")), case) for case in cases]
+        for took_s, case in sorted(times, key=lambda pair: -pair[0])[:SLOWEST]:
+            module = case.get("classname", "").removeprefix("tests.")
+            lines.append(f"{took_s:6.1f} s  {report.stem}  {module}::{case.get('name')}")
+    return lines
 
 
 def _counts(report: Path) -> Counts:

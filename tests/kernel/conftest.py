@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sriovbond.host import Host
 from tests.support import plugins
+from tests.support.agents import Agent, an_agent
 from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
 from tests.support.node import Node
 from tests.support.pods import Pod, a_pod, ip
+from tests.support.shims import Shim
 from tests.vm import rig as rigs
 
 BUILD = Path("build")
@@ -21,23 +25,24 @@ PEERS = {
     "bond": "bond-cni",
     "sriovdp": "SR-IOV network device plugin",
 }
+Running = Callable[..., Agent]
 notes = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", default="1/1", help="run this part of the modules only: 1/2")
+    parser.addoption("--notes", type=Path, default=BUILD / "kernel-notes.txt", help="their file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vf: needs the rig's VFs, so the VM")
     config.addinivalue_line("markers", "netdevsim: needs netdevsim, so the VM with NETDEVSIM=1")
+    config.addinivalue_line("markers", "long: its module takes a minute, and is begun first")
     config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
     config.stash[notes] = [f"kernel {os.uname().release}"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs what nobody gave, and say so in the summary."""
-    _leave_to_other_parts(config, items)
     _leave_out_netdevsim(config, items)
     left_out = [item for item in items if _missing_peer(item)]
     items[:] = [item for item in items if not _missing_peer(item)]
@@ -54,14 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             )
 
 
-def _leave_to_other_parts(config: pytest.Config, items: list[pytest.Item]) -> None:
-    part, _, parts = config.getoption("part").partition("/")
-    modules = sorted({item.path for item in items})
-    ours = set(modules[int(part) - 1 :: int(parts)])
-    config.hook.pytest_deselected(items=[item for item in items if item.path not in ours])
-    items[:] = [item for item in items if item.path in ours]
-
-
 def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Only where a person has said that there is to be none: its lack alone is a failure."""
     left_out = [item for item in items if item.get_closest_marker("netdevsim")]
@@ -73,9 +70,9 @@ def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> Non
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     told = terminalreporter.config.stash[notes]
-    part = terminalreporter.config.getoption("part").partition("/")[0]
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / f"kernel-notes-{part}.txt").write_text("".join(f"{note}\n" for note in told))
+    file: Path = terminalreporter.config.getoption("notes")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join(f"{note}\n" for note in told))
     for note in told:
         terminalreporter.write_line(note)
 
@@ -127,6 +124,21 @@ def pod() -> Iterator[Pod]:
 def runtime(host: Host, pod: Pod) -> Runtime:
     """A runtime that calls the plugin for `pod`."""
     return Runtime(host, pod)
+
+
+@pytest.fixture
+def running(host: Host, pod: Pod, tmp_path: Path) -> Iterator[Running]:
+    """Return a function that runs an agent with these settings; it ends before the pod does."""
+    assert pod.path
+    with ExitStack() as held:
+
+        def run(**given: Any) -> Agent:  # noqa: ANN401 - settings
+            shim = Shim(tmp_path / "none", tmp_path)
+            given = {"state": host.state, "run": host.run, "socket": tmp_path / "sock", **given}
+            given = {"metrics": f"unix:{tmp_path}/metrics/sock", **given}
+            return held.enter_context(an_agent(shim, **given))
+
+        yield run
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_what_ipam_reserves_after_its_agent_was_killed_is_given_back(
         assert adding.result().code == 11
     assert thick.call("DEL", config, CNI_PATH=path) == restarts.QUEUED
     with an_agent(shim):
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which it must not be done
         assert len(shim.queued()) == 1  # it waits for the plugin
         (tmp_path / "hold").unlink()
         wait_for(lambda: shim.queued() == [])

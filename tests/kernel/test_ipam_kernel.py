@@ -17,6 +17,7 @@ from sriovbond.ipam import IpamError
 from sriovbond.kernel import netns
 from tests.kernel.conftest import Wires
 from tests.support import ipams
+from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import (
     GATEWAYS,
@@ -233,10 +234,7 @@ def test_the_bonds_ipv6_address_is_usable_once_the_carrier_has_come(
     for number in (1, 2):
         wires.far.ip(f"link set far{number} up")
 
-    deadline = time.monotonic() + 10
-    while addresses(wires.pod)[IPV6].get("tentative"):
-        assert time.monotonic() < deadline, addresses(wires.pod)
-        time.sleep(0.2)
+    wait_for(lambda: not addresses(wires.pod)[IPV6].get("tentative"))
 
 
 def test_each_bond_of_a_pod_has_addresses_of_its_own(
@@ -319,6 +317,6 @@ def test_a_plugin_that_no_signal_ends_is_left_and_told(
         took_s = time.monotonic() - started
         still = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat").read_text()
 
-    assert took_s < 10
+    assert took_s < 30  # of the 60 s that an operator's plugin has
     assert still.rpartition(") ")[2][0] == "D"
     assert "an IPAM plugin was killed and does not end" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """Between a mover's ADD and its DEL: the VFs go back to the host as they were."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from deviceinfo import Places
 from sriovbond.bond.links import NO_MAC
 from sriovbond.host import Host
 from tests.support import movers
+from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.movers import HOST_DEVICE, MOVERS, SRIOV_CNI, Mover
 from tests.support.pods import Pod, a_pod, ip
@@ -19,7 +19,6 @@ from tests.vm import rig as rigs
 from tests.vm.layout import Vf
 
 pytestmark = pytest.mark.vf
-HOMECOMING_S = 10
 ADMINISTRATIVE = ("06:00:00:00:00:01", "06:00:00:00:00:02")
 
 
@@ -291,7 +290,4 @@ def test_vfs_come_home_from_a_pod_that_ends_without_any_del(
 
 
 def await_home(given: tuple[Vf, ...]) -> None:
-    deadline = time.monotonic() + HOMECOMING_S
-    while not all(movers.is_at_home(vf) for vf in given):
-        assert time.monotonic() < deadline, f"the VFs are not home after {HOMECOMING_S} s"
-        time.sleep(0.05)
+    wait_for(lambda: all(movers.is_at_home(vf) for vf in given))

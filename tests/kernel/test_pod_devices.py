@@ -342,7 +342,7 @@ def test_a_kubelet_that_hangs_costs_its_own_time_only(
 
     assert members(given.pod) == ["net1", "net2"]
     assert "kubelet" in capfd.readouterr().err
-    assert took < 10
+    assert took < 30  # of the 60 s that it hangs
     note(f"ADD over VFs beside a kubelet that hangs: {took:.1f} s")
 
 

@@ -5,43 +5,27 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sriovbond import records
-from sriovbond.host import Host
-from tests.kernel.conftest import Wires
+from tests.kernel.conftest import Running, Wires
 from tests.support import cluster_api, ipams, traffic
-from tests.support.agents import Agent, an_agent, wait_for
+from tests.support.agents import Agent, wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.cluster_api import ClusterApi
 from tests.support.leases import IPV4, IPV6, addresses, static
 from tests.support.pods import Pod, a_pod, batch, ip
-from tests.support.scrape import sample
-from tests.support.shims import Shim
+from tests.support.scrape import sample, samples
 
 Config = dict[str, object]
-Running = Callable[..., Agent]
+NOTHING_COMES_S = 1.5
+"""A pause in which nothing must be told: three rounds, and more, of those that make them."""
 ADDRESSES = ("192.0.2.10", "2001:db8::10")
 POD_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=nf;K8S_POD_NAME=upf-0;K8S_POD_UID=u-1"
-
-
-@pytest.fixture
-def running(host: Host, tmp_path: Path) -> Iterator[Running]:
-    """Return a function that runs an agent with these settings until the test ends."""
-    with ExitStack() as held:
-
-        def run(**given: Any) -> Agent:  # noqa: ANN401 - settings
-            shim = Shim(tmp_path / "none", tmp_path)
-            given = {"state": host.state, "run": host.run, "socket": tmp_path / "sock", **given}
-            return held.enter_context(an_agent(shim, **given))
-
-        yield run
 
 
 @pytest.fixture
@@ -76,9 +60,20 @@ def far_of(name: str) -> str:
     return name.replace("net", "far")
 
 
-def let_adopt() -> None:
-    """Let the agent find the new bond: 0.6 s after its record, and later where it is busy."""
-    time.sleep(2.0)
+def await_watched(agent: Agent, bonds: int = 1) -> None:
+    """Wait until the agent watches so many bonds: it finds a new one by its record."""
+    wait_for(lambda: samples(agent.metrics, "sriovbond_bonds") == [bonds])
+
+
+def await_settled(agent: Agent, bonds: int = 1) -> None:
+    """Wait until it watches so many, and has seen every member of theirs work."""
+    await_watched(agent, bonds)
+    wait_for(
+        lambda: (
+            sum(samples(agent.metrics, "sriovbond_bond_members_working"))
+            == sum(samples(agent.metrics, "sriovbond_bond_members"))
+        )
+    )
 
 
 def test_a_failover_is_told_with_pod_and_members(
@@ -87,7 +82,7 @@ def test_a_failover_is_told_with_pod_and_members(
     agent = running()
     runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     first = active(wires.pod)
 
     wires.far.ip(f"link set {far_of(first)} down")
@@ -108,9 +103,12 @@ def test_what_add_and_del_do_is_no_news(running: Running, runtime: Runtime, wire
     for _ in range(3):
         runtime.add(over(wires)).ok()
         await_working(wires.pod)
-        let_adopt()
+        await_settled(agent)
         runtime.delete(over(wires)).ok()
-    time.sleep(0.5)
+        await_watched(agent, 0)
+    runtime.add(over(wires)).ok()
+    runtime.delete(over(wires)).ok()
+    time.sleep(NOTHING_COMES_S)
 
     assert kinds(agent) == []
 
@@ -122,6 +120,7 @@ def test_a_bond_that_stood_before_the_agent_is_watched(
     await_working(wires.pod)
     running().kill()
     agent = running()
+    await_settled(agent)
     first = active(wires.pod)
 
     wires.far.ip(f"link set {far_of(first)} down")
@@ -133,7 +132,7 @@ def test_an_overrun_loses_no_failover(running: Running, runtime: Runtime, wires:
     agent = running(watch_buffer_bytes=1 << 14)
     runtime.add(over(wires)).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     first = active(wires.pod)
 
     os.kill(agent.pid, signal.SIGSTOP)
@@ -156,7 +155,7 @@ def test_a_pod_that_went_without_a_del_is_released(
     ipam = {"type": "host-local", "dataDir": str(leases), "subnet": "192.0.2.0/24"}
     agent = running(gone_after_s=0.2)
     runtime.add(over(wires, ipam=ipam)).ok()
-    let_adopt()
+    await_watched(agent)
     assert list(leases.rglob("192.0.2.*"))
 
     ip(f"netns del {wires.pod.name}")
@@ -179,7 +178,7 @@ def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
     agent = running(retry_s=0.5)
     runtime.add(config, CNI_PATH=path).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     fail.touch()
 
     reply = runtime.delete(config, CNI_PATH=path)
@@ -205,13 +204,13 @@ def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
     for count in range(1, 6):
         runtime.add(config, CNI_PATH=path).ok()
         await_working(wires.pod)
-        let_adopt()
+        await_settled(agent)
         fail.touch()
         (record,) = records.read_all(runtime.host)[0]
         with records.locked(runtime.host, record.container_id, record.ifname):
             wires.pod.ip("link del bond0")  # the link's end is heard, and the record's change
             records.write(runtime.host, replace(record, plan=None))
-            time.sleep(1.0)
+            time.sleep(NOTHING_COMES_S)  # the agent may hear of the link before the record
 
         told(agent, "BondAddressesKept", count)
 
@@ -228,7 +227,8 @@ def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
     records.write(runtime.host, replace(record, netns="/run/netns/not-mounted"))
 
     agent = running(gone_after_s=0.1, check_interval_s=0.3)
-    time.sleep(1.5)
+    told(agent, "BondDrift")
+    time.sleep(NOTHING_COMES_S)
 
     assert kinds(agent) == ["BondDrift"]
     agent.says("its namespace /run/netns/not-mounted is not to be found")
@@ -254,11 +254,11 @@ def test_drift_is_told_once_and_ends(running: Running, runtime: Runtime, wires: 
     agent = running(check_interval_s=0.5)
     runtime.add(over(wires)).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
 
     wires.pod.ip("link set bond0 type bond miimon 70")
     line = told(agent, "BondDrift")
-    time.sleep(1.5)
+    time.sleep(NOTHING_COMES_S)
 
     assert "miimon is 70 instead of 50" in line
     assert kinds(agent) == ["BondDrift"]
@@ -270,14 +270,14 @@ def test_the_number_of_a_dead_namespace_may_be_anothers(
     agent = running(gone_after_s=60)
     runtime.add(over(wires)).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     ip(f"netns del {wires.pod.name}")
     with a_pod("next") as following, a_pod("far") as far:
         make_wires(following, far)
         again = Runtime(runtime.host, following)
         again.add(a_config(links=[{"name": "net1"}, {"name": "net2"}], miimon=50)).ok()
         await_working(following)
-        let_adopt()
+        await_settled(agent, bonds=2)
         first = active(following)
 
         far.ip(f"link set {far_of(first)} down")
@@ -303,7 +303,7 @@ def test_a_failover_is_a_metric_and_an_event_of_the_pod_too(
     agent = running(metrics=f"unix:{page}", events_to=api.kubeconfig(tmp_path))
     runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     first = active(wires.pod)
     labels = {"pod_namespace": "nf", "pod_name": "upf-0", "ifname": "bond0"}
     assert sample(page, "sriovbond_bond_failovers_total", **labels) == 0
@@ -333,7 +333,7 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
     )
     runtime.add(config).ok()
     await_working(wires.pod)
-    let_adopt()
+    await_settled(agent)
     wait_for(lambda: not any(one.get("tentative") for one in addresses(wires.pod).values()))
     wires.far.batch("link set far1 down", "link set far2 down")
     wait_for(lambda: kinds(agent).count("BondMemberDown") == 2)
@@ -355,7 +355,7 @@ def test_a_member_that_lacp_leaves_out_is_told_though_its_link_is_up(
     )
     runtime.add(over(wires, mode="802.3ad", lacpRate="fast")).ok()
     wait_for(lambda: lacp_states(wires.pod) == ["ACTIVE", "ACTIVE"])
-    let_adopt()
+    await_settled(agent)
     before = kinds(agent).count("BondRestored")
 
     shape(wires.far, "add dev far2 root pfifo limit 0")  # its LACPDUs come no more

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.soak import process
@@ -59,10 +60,14 @@ def _fail_over(sides: list[tuple[Pod, Pod]], page: Path) -> list[float]:
         with seen_from_inside(pod) as active:
             first = active()
             far.ip(f"link set {first.replace('net', 'far')} down")
-            wait_for(lambda active=active, first=first: active() not in ("", first), _KERNEL_S)  # type: ignore[misc]
+            wait_for(partial(_is_another, active, first), _KERNEL_S)
             done_at[pod.container_id] = time.time()
     time.sleep(2 * MOST_TOLD_S)
     return [sample(page, _TOLD_AT, pod_name=name) - at for name, at in done_at.items()]
+
+
+def _is_another(active: Callable[[], str], first: str) -> bool:
+    return active() not in ("", first)
 
 
 @contextmanager

@@ -33,10 +33,11 @@ _NO_SYSTEMD = {"NOTIFY_SOCKET": "", "WATCHDOG_USEC": ""}
 
 @dataclass(slots=True)
 class Agent:
-    """A running agent; `log` is what it has said."""
+    """A running agent; `log` is what it has said, `metrics` the socket where it serves them."""
 
     process: BaseProcess
     log: Path
+    metrics: Path
 
     @property
     def pid(self) -> int:
@@ -94,7 +95,8 @@ def an_agent(
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
     arguments = (environment, {**_NO_SYSTEMD, **(systemd or {})}, str(log), prepare, events_to)
-    agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log)
+    metrics = Path(str(home["metrics"]).removeprefix("unix:"))
+    agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log, metrics)
     agent.process.start()
     try:
         wait_for(lambda: until in agent.said or not agent.process.is_alive())

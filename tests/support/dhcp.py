@@ -14,7 +14,7 @@ from tests.support.pods import Pod
 
 SOCKET = Path("/run/sriovbond-test-dhcp.sock")
 IPAM = {"type": "dhcp", "daemonSocketPath": str(SOCKET)}
-_READY_S = 20
+_READY_S = 60
 _SERVER = """\
 interface {interface}
 start 192.0.2.100
@@ -72,4 +72,4 @@ def _running(command: list[str]) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=_READY_S)

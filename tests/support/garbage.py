@@ -9,9 +9,7 @@ from typing import cast
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-over_one_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
-)
+over_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -15,7 +15,7 @@ from sriovbond.bond.links import Link
 from sriovbond.bond.plan import BondState
 from sriovbond.kernel import bonding, links, netns
 
-VLAN_WITHIN_S = 10.0
+VLAN_WITHIN_S = 60.0
 
 _numbers = itertools.count(1)
 

@@ -14,7 +14,7 @@ from tests.support.thick import Called, Config, Thick
 from tests.support.worlds import World
 
 QUEUED = Called("", 0)
-_SETTLED_S = 30.0
+_SETTLED_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

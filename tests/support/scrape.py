@@ -19,6 +19,17 @@ def sample(path: Path, name: str, **labels: str) -> float:
     return float(found[0])
 
 
+def samples(path: Path, name: str) -> list[float]:
+    """Return the values of all series of this name."""
+    page = page_of(path, "/metrics").partition(b"\r\n\r\n")[2]
+    return [
+        float(series.value)
+        for family in text_string_to_metric_families(page.decode())
+        for series in family.samples
+        if series.name == name
+    ]
+
+
 def page_of(path: Path, name: str) -> bytes:
     """Return a page with its head."""
     with socket.socket(socket.AF_UNIX) as asking:

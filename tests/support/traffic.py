@@ -2,17 +2,22 @@
 
 import itertools
 import re
+import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 
 from sriovbond.kernel import netns
+from tests.support.agents import wait_for
 from tests.support.pods import Pod
+from tests.support.shims import WITHIN_S
 
 EVERY_S = 0.05
 _ANSWER = re.compile(r"^\[([0-9.]+)\] \d+ bytes", re.MULTILINE)
@@ -29,8 +34,8 @@ _SOLICITED = 0x40
 class Pings:
     """Pings of one run: how many were sent and lost, and the longest silence between answers."""
 
-    process: subprocess.Popen[str]
-    printed: str = ""
+    process: subprocess.Popen[bytes]
+    output: Path
     times: list[float] = field(default_factory=list)
     sent: int = 0
     lost: int = 0
@@ -44,13 +49,20 @@ class Pings:
         """The time of the last answer, since the epoch."""
         return self.times[-1] if self.times else 0.0
 
+    def await_answer(self, after_s: float = 0.0) -> None:
+        """Wait until one has come after that time, which is since the epoch."""
+        wait_for(lambda: any(came_s > after_s for came_s in self._answers()))
+
+    def _answers(self) -> list[float]:
+        return [float(came_s) for came_s in _ANSWER.findall(self.output.read_text())]
+
     def end(self) -> None:
         """Stop, and count."""
-        self.process.send_signal(2)
-        self.printed = self.process.communicate(timeout=20)[0]
-        self.times = [float(one) for one in _ANSWER.findall(self.printed)]
-        counted = _SENT.search(self.printed)
-        assert counted, self.printed
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(WITHIN_S)
+        self.times = self._answers()
+        counted = _SENT.search(self.output.read_text())
+        assert counted, self.output.read_text()
         self.sent = int(counted[1])
         self.lost = self.sent - int(counted[2])
 
@@ -62,10 +74,11 @@ class Pings:
 def pings(pod: Pod, target: str) -> Iterator[Pings]:
     """Ping the target every 50 ms for as long as the block runs."""
     command = ["ip", "netns", "exec", pod.name, "ping", "-n", "-D", "-i", str(EVERY_S), target]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        running = Pings(process)
+    with (
+        tempfile.NamedTemporaryFile() as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        running = Pings(process, Path(output.name))
         try:
             yield running
         finally:

@@ -136,7 +136,7 @@ def added(config: dict[str, Any]) -> dict[str, Any]:
 
 
 # each goes through a whole ADD, whose lock and log are files
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(configured(3))
 def test_validate_and_add_refuse_the_same_in_the_same_words(config: dict[str, Any]) -> None:
     faults = judged(config)
@@ -150,7 +150,7 @@ def test_validate_and_add_refuse_the_same_in_the_same_words(config: dict[str, An
 
 
 # most of what is made up is refused
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(configured(2))
 def test_what_validate_takes_can_be_planned_over_links_that_fit(config: dict[str, Any]) -> None:
     assume(not judged(config))

@@ -22,7 +22,7 @@ from tests.vm import debian, kernels, machine, netdevsim
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-BOOT_DEADLINE_S = 180
+BOOT_DEADLINE_S = 300
 STATUS_OF_A_BROKEN_RIG = 125
 STALL = b"Kernel panic - not syncing: RCU Stall"
 PASSED_ON = ("KERNEL", "NETDEVSIM", "PYTEST_ADDOPTS", "TERM", "COLUMNS", "CI", "LANG")

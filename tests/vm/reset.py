@@ -17,7 +17,7 @@ IGBVF = Path("/sys/bus/pci/drivers/igbvf")
 FRESH_LINK = {"mtu": 1500, "flags": ["BROADCAST", "MULTICAST"], "promiscuity": 0, "allmulti": 0}
 FRESH_ENTRY = {"vlan_list": [{}], "spoofchk": True, "trust": False}
 SIGNS_OF_USE = frozenset({"master", "ifalias", "altnames", "link_netnsid"})
-SETTLED_WITHIN_S = 15
+SETTLED_WITHIN_S = 60
 FORGET = "mac 00:00:00:00:00:00 vlan 0 max_tx_rate 0 spoofchk on trust off"
 
 Links = dict[str, dict[str, Any]]

@@ -17,6 +17,7 @@ from sriovbond.bond.schema import camel_case, json_schema
 from sriovbond.bond.selector import SELECTORS
 from sriovbond.cli import sriovbond
 from sriovbond.errors import ConfigError
+from tests.support import examples
 from tests.support.builders import a_netconf
 
 LINKS = [{"name": "net1", "prio": "-5", "queueId": 2}, {"name": "net2", "priority": 1}]
@@ -168,7 +169,7 @@ def parses(row: Option, value: object) -> bool:
 
 
 @pytest.mark.parametrize("row", [*OPTIONS, *MEMBER_OPTIONS], ids=lambda row: row.name)
-@settings(max_examples=50, deadline=None)  # for each of forty rows
+@settings(max_examples=examples.at_most(50))  # for each of forty rows
 @given(some.data())
 def test_an_options_schema_takes_what_parsing_takes_and_nothing_else(
     row: Option, data: some.DataObject
