@@ -58,8 +58,8 @@ def progress_of(text: str) -> Progress:
     for line in text.splitlines(keepends=True):
         word, _, test = line.removesuffix("\n").partition(" ")
         match word:
-            case "collected" if line.endswith("\n"):
-                collected = int(test)
+            case "collected" if line.endswith("\n"):  # also where the run begins once more
+                collected, ended, running, failed = int(test), 0, "", {}
             case "begins":
                 running = test
             case "failed":

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.support import crowds
 from tests.support.agents import an_agent, wait_for
 from tests.support.crowds import AT_ONCE, DONE, Crowd
 from tests.support.pods import many_pods
 from tests.support.shims import Shim
 from tests.support.thick import Thick
+
+pytestmark = pytest.mark.long
 
 Note = Callable[[str], None]
 

@@ -17,6 +17,8 @@ from tests.support.restarts import Stage
 from tests.support.shims import Shim
 from tests.support.thick import Thick
 
+pytestmark = pytest.mark.long
+
 Note = Callable[[str], None]
 LATE = """case $CNI_COMMAND in
 ADD) touch {0}/called; while [ -e {0}/hold ]; do sleep 0.1; done; touch {0}/lease;;

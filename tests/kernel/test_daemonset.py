@@ -20,7 +20,10 @@ from tests.support.systemd import Installed
 from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs
 
-pytestmark = pytest.mark.vf  # the VM's alone: it takes the paths of an installed agent
+pytestmark = [
+    pytest.mark.vf,
+    pytest.mark.long,
+]  # the VM's alone: it takes the paths of an installed agent
 CNI_BIN = Path("/opt/cni/bin")
 
 

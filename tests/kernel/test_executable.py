@@ -17,6 +17,8 @@ from tests.support.calls import Runtime, a_config, plugin_path
 from tests.support.libcni import Tool, a_tool
 from tests.support.pods import Pod
 
+pytestmark = pytest.mark.long
+
 Process = subprocess.CompletedProcess[str]
 
 

@@ -15,7 +15,7 @@ from tests.support.pods import Pod, ip
 from tests.support.traffic import Pings
 from tests.vm import rig as rigs
 
-pytestmark = pytest.mark.vf
+pytestmark = [pytest.mark.vf, pytest.mark.long]
 FAILS_OVER_WITHIN_S = 60.0
 # igbvf looks at its link every 2 s, which is 40 pings; counted, since a busy machine stands still
 MOST_LOST = 80

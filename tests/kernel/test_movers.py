@@ -18,7 +18,7 @@ from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
 
-pytestmark = pytest.mark.vf
+pytestmark = [pytest.mark.vf, pytest.mark.long]
 ADMINISTRATIVE = ("06:00:00:00:00:01", "06:00:00:00:00:02")
 
 

@@ -18,7 +18,10 @@ from tests.support.agents import wait_for
 from tests.support.calls import a_config
 from tests.support.kubelet import Kubelet, a_container, a_pod
 
-pytestmark = pytest.mark.vf  # the VM's alone: its cgroups, and the path of its kubelet
+pytestmark = [
+    pytest.mark.vf,
+    pytest.mark.long,
+]  # the VM's alone: its cgroups, and the path of its kubelet
 
 CGROUPS = Path("/sys/fs/cgroup")
 POD_RESOURCES = Path("/var/lib/kubelet/pod-resources")

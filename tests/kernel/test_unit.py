@@ -20,7 +20,10 @@ from tests.support.systemd import CNI_BIN, UNIT, Installed, Service, a_service
 from tests.support.thick import Config, Thick
 from tests.vm import rig as rigs
 
-pytestmark = pytest.mark.vf  # the VM's alone: it takes the paths of an installed agent
+pytestmark = [
+    pytest.mark.vf,
+    pytest.mark.long,
+]  # the VM's alone: it takes the paths of an installed agent
 
 
 @pytest.fixture(scope="module")

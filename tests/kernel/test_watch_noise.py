@@ -26,6 +26,8 @@ from tests.support.pods import Pod, a_pod
 from tests.support.scrape import sample
 from tests.support.shims import Shim
 
+pytestmark = pytest.mark.long
+
 Running = Callable[..., Agent]
 CONFIG = a_config(links=[{"name": "net1"}, {"name": "net2"}], miimon=50)
 SOON_S = 10.0

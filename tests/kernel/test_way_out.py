@@ -16,6 +16,8 @@ from tests.support.carrying import carried, over_both
 from tests.support.lending import lend
 from tests.support.pods import Pod, batch, ip
 
+pytestmark = pytest.mark.long
+
 Note = Callable[[str], None]
 Config = dict[str, object]
 SYSCTLS = (("ipv4", "arp_notify", "1"), ("ipv6", "accept_ra", "0"))  # lost by a move

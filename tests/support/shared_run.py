@@ -2,11 +2,10 @@
 
 Every run collects all tests. Before a module's first test it takes the module, which is its own if
 no other run had taken it. So none waits for the other at the end, however unlike their machines.
+A run whose VM is started once more does again what it had taken.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -29,7 +28,7 @@ class _Shared:
     """One of the runs; its file of progress has a word and a test in each line."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
+        self._folder, self._name = folder, name
         self._progress = (folder / f"{name}.{PROGRESS}").open("a", encoding="utf-8", buffering=1)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -63,10 +62,16 @@ class _Shared:
         """Yield the tests of one module after the other, those first that take long."""
         modules = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
         for tests in sorted(modules, key=lambda tests: (not _is_long(tests), -len(tests))):
-            with suppress(FileExistsError):
-                taken = self._folder / f"{tests[0].path.stem}.taken"
-                os.close(os.open(taken, os.O_CREAT | os.O_EXCL))
+            if self._take(self._folder / f"{tests[0].path.stem}.taken"):
                 yield from tests
+
+    def _take(self, module: Path) -> bool:
+        try:
+            with module.open("x") as taken:
+                taken.write(self._name)
+        except FileExistsError:
+            return module.read_text() == self._name
+        return True
 
     def _tell(self, word: str, what: str) -> None:
         self._progress.write(f"{word} {what}\n")

@@ -93,6 +93,17 @@ def test_tests_that_were_not_run_are_a_fault(tmp_path: Path) -> None:
     assert faults == ["0 tests were run where there are 2"]
 
 
+@pytest.mark.slow
+def test_a_run_that_begins_once_more_does_again_what_it_had_taken(tmp_path: Path) -> None:
+    run, _ = commands(tmp_path, no1=PASSES, no2=PASSES)
+    twice = Command("vm1", ("sh", "-c", '"$@"; "$@"', "sh", *run.argv), run.folder)
+
+    faults = side_by_side.run([twice], lambda _: None)
+
+    assert faults == []
+    assert side_by_side.progress_of(run.progress.read_text()) == Progress(collected=2, ended=2)
+
+
 def test_a_line_that_is_not_whole_yet_is_no_number() -> None:
     progress = side_by_side.progress_of("collected 12\nbegins a.py::test_a\nended a.py::test_a\n")
 
