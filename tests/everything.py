@@ -1,4 +1,4 @@
-"""Run all that `make test` runs, one step after the other, and end with one summary."""
+"""Run all that `make test` runs, the VMs beside what needs none, and end with one summary."""
 
 import os
 import signal
@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +81,14 @@ def _in_a_vm(name: str, folder: Path) -> side_by_side.Command:
 
 
 QUICK = _unit_tests("quick unit tests", "-m", "not slow", f"--hypothesis-profile={examples.QUICK}")
+KERNEL = _kernel_tests()
 STEPS = (
     Step("format", _program(PYTHON, "-m", "ruff", "format", "--check", ".")),
     Step("lint", _program(PYTHON, "-m", "ruff", "check", ".")),
     Step("types", _program(PYTHON, "-m", "mypy")),
     Step("import contracts", _program(str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
     _unit_tests("unit tests"),
-    _kernel_tests(),
+    KERNEL,
 )
 
 
@@ -98,7 +100,7 @@ def main() -> int:
         stale.unlink(missing_ok=True)
     names = sys.argv[1:]
     steps = [step for step in (*STEPS, QUICK) if step.name in names] if names else STEPS
-    outcomes = [_run(step) for step in steps]
+    outcomes = _run_all(steps)
     _say("\n=== slowest", *_slowest(path for step in steps for path in step.reports))
     _say("\n=== summary")
     notes = [path.read_text() for step in steps for path in step.notes if path.exists()]
@@ -128,6 +130,17 @@ class Outcome:
             f"{state:<7}{self.step.name}: {tests if self.step.reports else ''}{self.took_s:.0f} s"
         )
         return "\n".join([line, *(f"       {fault}" for fault in self.faults)])
+
+
+def _run_all(steps: Sequence[Step]) -> list[Outcome]:
+    """Run one after the other, and the VMs beside them, which wait often and leave cores idle."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        native = [pool.submit(_run, step) for step in steps if step is not KERNEL]
+        kernel = [_run(step) for step in steps if step is KERNEL]
+        return [*(future.result() for future in native), *kernel]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run(step: Step) -> Outcome:

@@ -110,6 +110,7 @@ def host(tmp_path: Path) -> Host:
         places=Node(tmp_path).places,
         logs=tmp_path,
         node_file=tmp_path / "node.toml",
+        kubelet_timeout_s=60.0,  # a slow machine loads gRPC for longer than a kubelet is waited for
     )
 
 

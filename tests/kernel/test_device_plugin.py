@@ -155,10 +155,8 @@ def allocate(given: Given, rig: rigs.Layout) -> Allocated:
 def runtime(given: Given, host: Host, pod: Pod) -> Runtime:
     """Return a runtime that calls for default/nf1, on a host with SR-IOV CNI's real cache."""
     places = replace(given.node.places, sriov_cni=Places().sriov_cni)
-    # a kubelet in Python takes its time under emulation
-    patient = replace(host, places=places, kubelet_timeout_s=20.0)
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=nf1"
-    return Runtime(patient, pod, environment={"CNI_ARGS": args})
+    return Runtime(replace(host, places=places), pod, environment={"CNI_ARGS": args})
 
 
 @pytest.mark.parametrize("mover", MOVERS)

@@ -152,7 +152,7 @@ def test_an_allocation_by_port_names_selects_them(runtime: Runtime, nics: tuple[
     with tempfile.TemporaryDirectory(prefix="k") as folder, kubelets.running(Path(folder)) as one:
         one.serve(a_pod("sim", a_container(sim=chosen)))
         places = replace(runtime.host.places, pod_resources=one.socket)
-        host = replace(runtime.host, places=places, kubelet_timeout_s=20.0)
+        host = replace(runtime.host, places=places)
         caller = replace(runtime, host=host, environment={"CNI_ARGS": args})
 
         caller.add(a_config(links=[{"resource": "example.com/sim"}])).ok()

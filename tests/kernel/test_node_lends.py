@@ -348,8 +348,7 @@ def on_kubernetes(runtime: Runtime, kubelet: Kubelet) -> Runtime:
     """A pod that Kubernetes names, on a node whose kubelet knows it."""
     kubelet.serve(kubelets.a_pod("nf1"))
     places = replace(runtime.host.places, pod_resources=kubelet.socket)
-    host = replace(runtime.host, places=places, kubelet_timeout_s=20.0)
-    return replace(runtime, host=host, environment=KUBERNETES)
+    return replace(runtime, host=replace(runtime.host, places=places), environment=KUBERNETES)
 
 
 def vf_keys(vfs: rigs.Layout) -> dict[str, object]:

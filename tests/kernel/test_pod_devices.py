@@ -107,9 +107,7 @@ def give(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Pat
         root = node.a_node(tmp_path / "node", [known])
         kubelet.serve(pod_of(known))
         places = replace(root.places, pod_resources=kubelet.socket)
-        # a kubelet in Python takes its time under emulation
-        patient = replace(host, places=places, kubelet_timeout_s=20.0)
-        return Given(pod, known, root, kubelet, patient)
+        return Given(pod, known, root, kubelet, replace(host, places=places))
 
     return given
 
