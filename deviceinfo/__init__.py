@@ -15,9 +15,10 @@ from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.merge import AllocatedDevice, Disagreement, PodDevices
 from deviceinfo.multus import read_scratch
 from deviceinfo.podnames import read_names
-from deviceinfo.results import Sandbox, find_sandboxes, read_results
+from deviceinfo.results import find_sandboxes, read_results
 from deviceinfo.sriovcni import CacheReading, SriovCniEntry, read_cache
 from deviceinfo.statement import (
+    UNKNOWN_POD,
     Ask,
     Claim,
     DeviceKind,
@@ -25,6 +26,7 @@ from deviceinfo.statement import (
     NetworkRequest,
     PodRef,
     Reading,
+    Sandbox,
     Source,
     Statement,
 )
@@ -32,6 +34,7 @@ from deviceinfo.sysfs import read_device
 
 __all__ = [
     "KUBELET_TIMEOUT_S",
+    "UNKNOWN_POD",
     "AllocatedDevice",
     "Ask",
     "Bus",

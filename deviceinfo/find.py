@@ -15,7 +15,7 @@ from deviceinfo.multus import read_scratch
 from deviceinfo.podresources import read_allocatable, read_claims, read_pod
 from deviceinfo.results import read_results
 from deviceinfo.sriovcni import read_cache
-from deviceinfo.statement import Ask, PodRef, Reading, Source, Statement
+from deviceinfo.statement import Ask, Reading, Sandbox, Source, Statement
 from deviceinfo.sysfs import read_device
 
 KUBELET_TIMEOUT_S: Final = 2.0
@@ -40,14 +40,14 @@ class Search:
     """One look-up: asks the kubelet at once, in the background, and the rest at its end."""
 
     def __init__(
-        self, pod: PodRef, places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
+        self, sandbox: Sandbox, places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
     ) -> None:
-        self._pod = pod
+        self._sandbox = sandbox
         self._places = places
         self._timeout_s = kubelet_timeout_s
         self._kubelet = Reading(Source.KUBELET, is_absent=True)
         self._thread: threading.Thread | None = None
-        if pod.name:
+        if sandbox.pod.name:
             late = f"kubelet has not answered within {kubelet_timeout_s} s"
             self._kubelet = Reading(Source.KUBELET, problems=(late,))
             self._thread = threading.Thread(target=self._ask_kubelet, name="kubelet", daemon=True)
@@ -55,7 +55,7 @@ class Search:
 
     def _ask_kubelet(self) -> None:
         ask = partial(read_pod, self._places.pod_resources, timeout_s=self._timeout_s)
-        self._kubelet = _ask_guarded(Source.KUBELET, ask, self._pod)
+        self._kubelet = _ask_guarded(Source.KUBELET, ask, self._sandbox.pod)
 
     def conclude(
         self, *handed_in: Reading, if_networks_lack_devices: Sequence[Ask] = ()
@@ -71,37 +71,38 @@ class Search:
         tied = tie(readings)
         if tied.lacks_devices:
             readings += [
-                _ask_guarded(Source.API, ask, self._pod) for ask in if_networks_lack_devices
+                _ask_guarded(Source.API, ask, self._sandbox.pod) for ask in if_networks_lack_devices
             ]
             tied = tie(readings)
         if tied.has_strangers and is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
-            tied = tie([*readings, _ask_guarded(Source.KUBELET, ask, self._pod)])
+            tied = tie([*readings, _ask_guarded(Source.KUBELET, ask, self._sandbox.pod)])
         described = _ask_guarded(
             Source.DEVICE_INFO,
             partial(read_dp_files, self._places.device_info / "dp"),
             tied.allocated,
         )
-        return merge(self._pod, tied, described, partial(read_device, self._places.sysfs))
+        return merge(self._sandbox, tied, described, partial(read_device, self._places.sysfs))
 
     def _read_files(self) -> Iterator[Reading]:
-        places, pod = self._places, self._pod
-        yield _ask_guarded(Source.CHECKPOINT, partial(read_checkpoint, places.checkpoint), pod)
-        if not pod.container_id:
+        places, sandbox = self._places, self._sandbox
+        ask = partial(read_checkpoint, places.checkpoint)
+        yield _ask_guarded(Source.CHECKPOINT, ask, sandbox.pod)
+        if not sandbox.container_id:
             return
         by_container: tuple[tuple[Source, Callable[[str], Reading]], ...] = (
-            (Source.SRIOV_CNI, partial(_read_sriov_cni, places.sriov_cni, pod.netns)),
+            (Source.SRIOV_CNI, partial(_read_sriov_cni, places.sriov_cni, sandbox.netns)),
             (Source.DEVICE_INFO, partial(read_cni_files, places.device_info / "cni")),
             (Source.MULTUS, partial(read_scratch, places.multus)),
             (Source.RESULTS, partial(read_results, places.results)),
         )
         for source, read in by_container:
-            yield _ask_guarded(source, read, pod.container_id)
+            yield _ask_guarded(source, read, sandbox.container_id)
 
 
-def find_devices(pod: PodRef, places: Places, *handed_in: Reading) -> PodDevices:
+def find_devices(sandbox: Sandbox, places: Places, *handed_in: Reading) -> PodDevices:
     """Return the pod's devices by what all sources of this node say; never raises for these."""
-    return Search(pod, places).conclude(*handed_in)
+    return Search(sandbox, places).conclude(*handed_in)
 
 
 def find_offered(

@@ -12,6 +12,7 @@ from deviceinfo.statement import (
     NetworkRequest,
     PodRef,
     Reading,
+    Sandbox,
     Source,
     Statement,
 )
@@ -105,12 +106,17 @@ class Disagreement:
 class PodDevices:
     """All that was found; `loose` are statements on networks whose device nobody names."""
 
-    pod: PodRef
+    sandbox: Sandbox
     devices: tuple[AllocatedDevice, ...] = ()
     loose: tuple[Statement, ...] = ()
     networks: tuple[NetworkRequest, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     readings: tuple[Reading, ...] = ()
+
+    @property
+    def pod(self) -> PodRef:
+        """Whose they are."""
+        return self.sandbox.pod
 
     @property
     def is_told(self) -> bool:
@@ -176,7 +182,7 @@ def tie(readings: Sequence[Reading]) -> Tied:
 
 
 def merge(
-    pod: PodRef, tied: Tied, described: Reading, look: Callable[[DeviceId], Device | None]
+    sandbox: Sandbox, tied: Tied, described: Reading, look: Callable[[DeviceId], Device | None]
 ) -> PodDevices:
     """Return the devices; `described` says more of those that are tied, `look` asks sysfs."""
     statements = [
@@ -194,7 +200,7 @@ def merge(
         for id_ in sorted({statement.device for statement in statements if statement.device})
     )
     return PodDevices(
-        pod=pod,
+        sandbox=sandbox,
         devices=devices,
         loose=tied.loose,
         networks=next((reading.networks for reading in tied.readings if reading.networks), ()),

@@ -20,19 +20,12 @@ from deviceinfo.jsonfile import (
     some_of,
 )
 from deviceinfo.multus import first_plugin, parse_given_device
-from deviceinfo.statement import PodRef, Reading, Source, Statement
+from deviceinfo.statement import PodRef, Reading, Sandbox, Source, Statement
 
 _FILE_BYTES: Final = 4 << 20  # containerd keeps the pod's annotations in it: up to 256 KiB, escaped
 _KIND: Final = "cniCacheV1"
 _SANDBOXES: Final = 1000
 _RUNTIME_ID: Final = re.compile(r"-([0-9a-f]{64})-")
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A container that networks were made for; `pod` has all that its caches say of it."""
-
-    pod: PodRef
 
 
 def read_results(folders: Sequence[Path], container_id: str) -> Reading:
@@ -89,11 +82,11 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
         try:
             with opened_folder(folder) as folder_fd:
                 for dated in _read_sandboxes(folder_fd, sandboxes.keys()):
-                    sandboxes.setdefault(dated.pod.container_id, dated)
+                    sandboxes.setdefault(dated.sandbox.container_id, dated)
         except OSError:
             continue
     newest = sorted(sandboxes.values(), key=attrgetter("written_ns"), reverse=True)
-    return tuple(Sandbox(dated.pod) for dated in newest[:_SANDBOXES])
+    return tuple(dated.sandbox for dated in newest[:_SANDBOXES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +194,7 @@ def _cni_args(fields: Fields) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Dated:
-    pod: PodRef
+    sandbox: Sandbox
     written_ns: int
 
 
@@ -217,10 +210,10 @@ def _read_sandboxes(folder_fd: int, known_ids: Container[str]) -> Iterator[_Date
         if container_id not in known_ids and (written_ns := _read_mtime_ns(folder_fd, names[0]))
     ]
     for written_ns, names in sorted(groups, reverse=True)[:_SANDBOXES]:
-        pods = (_read_pod(folder_fd, name) for name in names)
-        pod = next(filter(None, pods), None)
-        if pod:
-            yield _Dated(pod, written_ns)
+        sandboxes = (_read_sandbox(folder_fd, name) for name in names)
+        sandbox = next(filter(None, sandboxes), None)
+        if sandbox:
+            yield _Dated(sandbox, written_ns)
 
 
 def _read_mtime_ns(folder_fd: int, name: str) -> int:
@@ -231,7 +224,7 @@ def _read_mtime_ns(folder_fd: int, name: str) -> int:
         return 0
 
 
-def _read_pod(folder_fd: int, name: str) -> PodRef | None:
+def _read_sandbox(folder_fd: int, name: str) -> Sandbox | None:
     try:
         fields = _read_cache(folder_fd, name)
     except (FileNotFoundError, UnreadableError):
@@ -239,10 +232,7 @@ def _read_pod(folder_fd: int, name: str) -> PodRef | None:
     args, container_id = _cni_args(fields), fields.plain("containerId")
     if container_id is None:
         return None
-    return PodRef(
-        namespace=args.get("K8S_POD_NAMESPACE", ""),
-        name=args.get("K8S_POD_NAME", ""),
-        uid=args.get("K8S_POD_UID", ""),
-        container_id=container_id,
-        netns=fields.plain("netns") or "",
+    namespace, name, uid = (
+        args.get(f"K8S_POD_{part}", "") for part in ("NAMESPACE", "NAME", "UID")
     )
+    return Sandbox(PodRef(namespace, name, uid), container_id, fields.plain("netns") or "")

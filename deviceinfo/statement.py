@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 from deviceinfo.device import DeviceId
 
@@ -30,23 +31,43 @@ class DeviceKind(StrEnum):
     MEMIF = "memif"
 
 
-@dataclass(frozen=True, slots=True)
-class PodRef:
-    """The pod asked about, by all that is known of it; empty where it is not known.
-
-    `netns` is the path of its network namespace, as the runtime gave it.
-    """
+class PodRef(NamedTuple):
+    """Who a pod is in Kubernetes; empty where it is not known. A tuple, as records keep it."""
 
     namespace: str = ""
     name: str = ""
     uid: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """The name as people write it, namespace/name; empty where either is not known."""
+        return f"{self.namespace}/{self.name}" if self.namespace and self.name else ""
+
+    def __str__(self) -> str:
+        return self.full_name or self.name or self.uid or "without a name"
+
+
+UNKNOWN_POD: Final = PodRef()
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A pod's sandbox, by all that is known of it; empty where it is not known.
+
+    `netns` is the path of its network namespace, as the runtime gave it.
+    """
+
+    pod: PodRef = UNKNOWN_POD
     container_id: str = ""
     netns: str = ""
 
+    @property
+    def names(self) -> dict[str, str]:
+        """All that it is known by."""
+        return {**self.pod._asdict(), "container_id": self.container_id, "netns": self.netns}
+
     def __str__(self) -> str:
-        if self.name:
-            return f"{self.namespace}/{self.name}"
-        return self.container_id or self.uid or self.netns
+        return str(self.pod) if any(self.pod) else self.container_id or self.netns
 
 
 @dataclass(frozen=True, slots=True)

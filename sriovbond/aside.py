@@ -13,10 +13,10 @@ NEWER: Final = ".newer"
 """The version that wrote such a one can still release it, under its own name again."""
 
 
-def put(host: Host, container_id: str, ifname: str, error: DamagedRecordError) -> Path:
+def put(host: Host, key: str, error: DamagedRecordError) -> Path:
     """Keep an attachment's record out of the way, and return where it is now. Raises OSError."""
     ending = NEWER if isinstance(error, NewerRecordError) else DAMAGED
-    path = host.records / f"{records.key(container_id, ifname)}.json"
+    path = host.records / f"{key}.json"
     aside_path = path.with_suffix(ending)
     path.rename(aside_path)
     return aside_path
@@ -34,8 +34,7 @@ def take_back(host: Host, path: Path) -> bool:
     Raises UnreadableRecordError, DamagedRecordError where it cannot, TryLaterError while a call has
     the attachment, OSError.
     """
-    container_id, _, ifname = path.stem.partition("@")
-    with records.locked(replace(host, lock_timeout_s=0), container_id, ifname):
+    with records.locked(replace(host, lock_timeout_s=0), path.stem):
         if records.read_file(str(path)) is None or records.exists(host, path.stem):
             return False
         path.rename(path.with_suffix(".json"))

@@ -13,8 +13,8 @@ from deviceinfo import (
     DeviceKind,
     NetworkRequest,
     PodDevices,
-    PodRef,
     Reading,
+    Sandbox,
     Search,
     Source,
     Statement,
@@ -35,6 +35,7 @@ from sriovbond.kernel import links
 from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
+from sriovbond.subject import pod_of
 
 _VHOST = "vhost-net"  # the key of device-info
 
@@ -194,15 +195,8 @@ class Lookup:
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
     """Begin to look at what the request's pod was given."""
-    args = request.args
-    pod = PodRef(
-        namespace=args.get("K8S_POD_NAMESPACE", ""),
-        name=args.get("K8S_POD_NAME", ""),
-        uid=args.get("K8S_POD_UID", ""),
-        container_id=request.container_id,
-        netns=request.netns,
-    )
-    search = Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
+    sandbox = Sandbox(pod_of(request.args), request.attachment.container_id, request.netns)
+    search = Search(sandbox, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     return Lookup(host, request, asks, search)
 
 

@@ -28,6 +28,7 @@ from sriovbond.errors import (
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
+from sriovbond.subject import Subject
 
 if TYPE_CHECKING:  # most calls release nothing
     from sriovbond.release import Keeper
@@ -118,7 +119,7 @@ def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | No
 
 
 def _served(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
-    with log.logged_to(_log_file(request), host.logs, **_who(request)):
+    with log.logged_to(_log_file(request), host.logs, **_fields(request)):
         try:
             return _run(request, host, asks, agency)
         except Exception as error:
@@ -183,15 +184,8 @@ def _code(error: SriovbondError) -> int:
     return IPAM if is_misleading or error.code is None else error.code
 
 
-def _who(request: CniRequest) -> dict[str, object]:
-    pod = [request.args.get(key, "") for key in ("K8S_POD_NAMESPACE", "K8S_POD_NAME")]
-    return {
-        "command": request.command,
-        "pod": "/".join(filter(None, pod)),
-        "container": request.container_id,
-        "ifname": request.ifname,
-        "network": request.network,
-    }
+def _fields(request: CniRequest) -> dict[str, object]:
+    return {"command": request.command, **Subject.of(request).fields}
 
 
 def _log_file(request: CniRequest) -> str | None:

@@ -52,8 +52,8 @@ class Ended:
         return holder
 
     def _doubt_kubelet(self, record: Record) -> str:
-        pod = "/".join(record.pod[:2])
-        if not all(record.pod[:2]):
+        pod = record.pod.full_name
+        if not pod:
             return "no pod is known by which kubelet could be asked"
         listing = read_names(
             self._host.places.pod_resources, timeout_s=self._host.kubelet_timeout_s
@@ -72,7 +72,8 @@ class Ended:
         siblings = (
             sibling
             for sibling in records.every(self._host)
-            if sibling.pod[:2] == record.pod[:2] and sibling.container_id != record.container_id
+            if sibling.pod.full_name == record.pod.full_name
+            and sibling.container_id != record.container_id
         )
         return any(
             holders.is_that(path, sibling.namespace)

@@ -6,7 +6,6 @@ Where every ADD passes, paths are texts: a Path costs more than what is done wit
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -19,15 +18,16 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from sriovbond.bond.happenings import Subject
+from deviceinfo import UNKNOWN_POD, PodRef
 from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.memory import Memory
 from sriovbond.cni.result import CniResult
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
+from sriovbond.subject import Subject
 
 FORMAT: Final = 1
-_MAX_ID: Final = 128
 _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
 _LOCK_PAUSE_S: Final = 0.02
 _OPENED: Final = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -58,9 +58,8 @@ class IpamCall:
 class Record:
     """One attachment; `namespace` is its identity, `is_complete` that its ADD succeeded.
 
-    `plan` is None once the kernel's part is undone and only IPAM's is left; `pod` are namespace,
-    name and uid, as far as the runtime told them; `refused` says, by its name, why a member that
-    vanished and came back is not in the bond.
+    `plan` is None once the kernel's part is undone and only IPAM's is left; `refused` says, by its
+    name, why a member that vanished and came back is not in the bond.
     """
 
     network: str
@@ -73,19 +72,24 @@ class Record:
     ipam: IpamCall | None = None
     is_complete: bool = False
     leased: dict[str, Any] = field(default_factory=dict)
-    pod: tuple[str, str, str] = ("", "", "")
+    pod: PodRef = UNKNOWN_POD
     refused: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
+    def attachment(self) -> Attachment:
+        """What the record is of."""
+        return Attachment(self.container_id, self.ifname)
+
+    @property
     def key(self) -> str:
         """The record's name among the records."""
-        return key(self.container_id, self.ifname)
+        return self.attachment.key
 
     @property
     def subject(self) -> Subject:
         """Whose bond it is, as the watch tells of it."""
-        return Subject(self.container_id, self.ifname, self.network, *self.pod)
+        return Subject(self.attachment, self.network, self.pod)
 
     @property
     def lease(self) -> CniResult:
@@ -101,35 +105,27 @@ _ADAPTER: Final = TypeAdapter(Record)
 _KNOWN: Final = Memory[Record](256)  # as many bonds as a node may have; some 10 KiB each
 
 
-def key(container_id: str, ifname: str) -> str:
-    """Return the file name of an attachment: no container id has an @ in it, some are too long."""
-    if len(container_id) > _MAX_ID:
-        container_id = hashlib.sha256(container_id.encode()).hexdigest()
-    return f"{container_id}@{ifname}"
-
-
 @contextmanager
-def locked(host: Host, container_id: str, ifname: str) -> Iterator[int]:
-    """Hold the attachment's lock; TryLaterError when another call holds it for too long.
+def locked(host: Host, key: str) -> Iterator[int]:
+    """Hold the lock of the attachment of that key; TryLaterError when another call has it too long.
 
     Takes away what a killed call left of a record that it was writing. Yields the lock's
     descriptor: a program that inherits it holds the lock too, until it has ended.
     """
-    name = key(container_id, ifname)
-    path = f"{host.run}/{name}"  # not on the disk: a DEL must work when that is full
+    path = f"{host.run}/{key}"  # not on the disk: a DEL must work when that is full
     descriptor = _lock(path, host.lock_timeout_s)
     try:
-        _unlink(_fresh(host, name))
+        _unlink(_fresh(host, key))
         yield descriptor
     finally:
         _unlink(path)  # an unlocked file that stays is in nobody's way
         os.close(descriptor)
 
 
-def is_locked(host: Host, attachment: str) -> bool:
+def is_locked(host: Host, key: str) -> bool:
     """Tell whether a call has, or may have, the attachment of that key at this moment."""
     try:
-        descriptor = os.open(f"{host.run}/{attachment}", os.O_RDWR | _OPENED)
+        descriptor = os.open(f"{host.run}/{key}", os.O_RDWR | _OPENED)
     except FileNotFoundError:
         return False
     except OSError:
@@ -168,18 +164,13 @@ def write(host: Host, record: Record) -> None:
         _KNOWN.learn(content, record)
 
 
-def read(host: Host, container_id: str, ifname: str) -> Record | None:
-    """Return the attachment's record, None where there is none.
+def read(host: Host, key: str) -> Record | None:
+    """Return the record of the attachment of that key, None where there is none.
 
     Raises UnreadableRecordError where it cannot be read now, DamagedRecordError for what is none,
     NewerRecordError for one of a later version: all MachineError.
     """
-    return read_by_key(host, key(container_id, ifname))
-
-
-def read_by_key(host: Host, attachment: str) -> Record | None:
-    """Return the record of the attachment of that key; as `read`."""
-    return read_file(f"{host.records}/{attachment}.json")
+    return read_file(f"{host.records}/{key}.json")
 
 
 def keys(host: Host) -> list[str]:
@@ -199,10 +190,10 @@ def listed(host: Host) -> list[Path]:
         raise MachineError(f"cannot list the records in {where!r}: {error.strerror}") from error
 
 
-def exists(host: Host, attachment: str) -> bool:
+def exists(host: Host, key: str) -> bool:
     """Tell whether there is, or may be, a record of the attachment of that key."""
     try:
-        os.lstat(f"{host.records}/{attachment}.json")
+        os.lstat(f"{host.records}/{key}.json")
     except FileNotFoundError:
         return False
     except OSError:
@@ -216,9 +207,9 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
     Raises MachineError where the folder cannot be read.
     """
     records, faults = [], []
-    for attachment in keys(host):
+    for key in keys(host):
         try:
-            record = read_by_key(host, attachment)
+            record = read(host, key)
         except MachineError as error:
             faults.append(error.message)
         else:
@@ -232,9 +223,9 @@ def every(host: Host) -> list[Record]:
     Raises UnreadableRecordError where one cannot be read now; damaged ones are passed over.
     """
     records = []
-    for attachment in keys(host):
+    for key in keys(host):
         with suppress(DamagedRecordError):
-            record = read_by_key(host, attachment)
+            record = read(host, key)
             records += [record] if record else []
     return records
 

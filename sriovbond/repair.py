@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import deviceinfo
-from deviceinfo import PodDevices, PodRef
+from deviceinfo import PodDevices, Sandbox
 from sriovbond import candidates, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import returned
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.bond.links import NO_MAC, Link, Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.candidates import Sources
 from sriovbond.errors import DriftError, RefusedError, SriovbondError, TryLaterError
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, vfs
 from sriovbond.kernel.netns import Namespace
@@ -133,9 +133,8 @@ class Repair:
             }:
                 owner = f"{other.ifname}'s of container {other.container_id}"
                 raise RefusedError(f"it is {owner} now")
-        namespace, name, uid = self.record.pod
-        pod = PodRef(namespace, name, uid, self.record.container_id, self.record.netns)
-        devices = deviceinfo.find_devices(pod, self.host.places, candidates.lying([back]))
+        sandbox = Sandbox(self.record.pod, self.record.container_id, self.record.netns)
+        devices = deviceinfo.find_devices(sandbox, self.host.places, candidates.lying([back]))
         device = devices.get(member.device)
         if device and device.claims and not device.is_allocated:
             claim = device.claims[0]

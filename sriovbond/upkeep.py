@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from sriovbond import records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.bond.plan import BondState
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.records import Record
@@ -36,8 +36,7 @@ def no_doubt(_: Record) -> str:
 
 def examine(
     host: Host,
-    container_id: str,
-    ifname: str,
+    key: str,
     repairs: Repairs,
     doubt: Doubt,
 ) -> Examined:
@@ -47,8 +46,8 @@ def examine(
     where its namespace is not to be found, and `doubt` has none.
     Raises TryLaterError while another call has the attachment, MachineError, KernelError.
     """
-    with records.locked(host, container_id, ifname):
-        record = records.read(host, container_id, ifname)
+    with records.locked(host, key):
+        record = records.read(host, key)
         if record is None:
             return Examined()
         if record.plan is None and repairs.keeper:
@@ -67,15 +66,15 @@ def examine(
         return _release(host, record, "its pod went without a DEL", repairs.keeper)
 
 
-def announce(host: Host, container_id: str, ifname: str) -> None:
+def announce(host: Host, key: str) -> None:
     """Announce the bond's addresses again, now that it has a carrier; best effort."""
-    record = records.read(host, container_id, ifname)
+    record = records.read(host, key)
     if record is None or record.plan is None or not record.is_complete:
         return
     with netns.identified(host.paths_of(record.netns), record.namespace) as pod:
-        link = links.find(pod.netlink, ifname) if pod else None
+        link = links.find(pod.netlink, record.ifname) if pod else None
         if pod and link:
-            addresses.announce(pod, ifname, link.mac, record.lease)
+            addresses.announce(pod, record.ifname, link.mac, record.lease)
 
 
 def _why_left(host: Host, record: Record) -> str:

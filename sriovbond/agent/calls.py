@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import UNKNOWN_POD, PodRef
 from sriovbond import cluster, dispatch, ipam, log, records
 from sriovbond.agent import queue
 from sriovbond.agent.lanes import Entry, Lanes, Waiting
@@ -18,6 +19,7 @@ from sriovbond.agent.queue import Queue
 from sriovbond.agent.report.metrics import Metrics
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Turns
+from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.environment import parse_args
 from sriovbond.cni.request import Caller, read_config
 from sriovbond.cni.versions import Command
@@ -27,6 +29,7 @@ from sriovbond.errors import TryLaterError, UnavailableError
 from sriovbond.shim import channel
 from sriovbond.shim.channel import Received
 from sriovbond.shim.wire import FrameError, Request
+from sriovbond.subject import pod_of
 
 DEL_WAITS_S: Final = 30.0
 """How long a DEL stands in line for IPAM; then it is done without, and IPAM asked later."""
@@ -41,8 +44,6 @@ class Call:
     received: Received
     opened: ExitStack
     came_at: float
-    attachment: str
-    """The name of its record."""
 
     @property
     def command(self) -> str:
@@ -50,12 +51,16 @@ class Call:
         return self.received.request.environment.get("CNI_COMMAND", "")
 
     @property
-    def pod(self) -> tuple[str, str]:
-        """Namespace and name of the pod, as far as the runtime tells them."""
+    def attachment(self) -> Attachment:
+        """What the call is for, unchecked."""
+        return Attachment.of(self.received.request.environment)
+
+    @property
+    def pod(self) -> PodRef:
+        """The pod, as far as the runtime tells it."""
         with suppress(CniError):
-            args = parse_args(self.received.request.environment.get("CNI_ARGS", ""))
-            return args.get("K8S_POD_NAMESPACE", ""), args.get("K8S_POD_NAME", "")
-        return "", ""
+            return pod_of(parse_args(self.received.request.environment.get("CNI_ARGS", "")))
+        return UNKNOWN_POD
 
     @property
     def caller(self) -> Caller:
@@ -126,12 +131,7 @@ class Calls:
             connection.close()
             log.event(logging.ERROR, f"cannot read a request: {error}")
             return None
-        environment = received.request.environment
-        container_id = environment.get("CNI_CONTAINERID", "")  # in any bytes: not checked yet
-        attachment = records.key(
-            container_id.encode("utf-8", "replace").decode(), environment.get("CNI_IFNAME", "")
-        )
-        return Call(connection, received, opened, time.time(), attachment)
+        return Call(connection, received, opened, time.time())
 
     def _waiting(self, call: Call, network: str) -> Waiting:
         wait_s = self.settings.ipam_wait_s
@@ -157,8 +157,7 @@ class Calls:
         if call.command not in _ATTACHMENT:
             work()
             return
-        key = queue.key_of(call.received.request.environment)
-        if not self.turns.after_others(key, work, self.settings.waiting):
+        if not self.turns.after_others(call.attachment.key, work, self.settings.waiting):
             self._turn_away(call, "too many requests wait on this node")
             if network is not None:
                 self.lanes.leave(network)
@@ -217,11 +216,11 @@ class Calls:
         agency = dispatch.Agency(
             call.received.netns,
             call.caller if command == Command.GC else None,
-            self.leases.keeper(call.attachment, asks_first=network is not None),
+            self.leases.keeper(call.attachment.key, asks_first=network is not None),
         )
         asks = cluster.asks(host) if command == Command.ADD else ()
         answer = dispatch.answer(environment, request.stdin, host, asks, agency)
-        self.leases.forget_if_gone(call.attachment)
+        self.leases.forget_if_gone(call.attachment.key)
         cause = answer.failure.cause if answer.failure else None
         if command == Command.DEL and isinstance(cause, records.UnreadableRecordError):
             return self._keep(request, cause.message)
@@ -238,8 +237,8 @@ class Calls:
     def _why_not(self, call: Call, network: str | None) -> str:
         """Say why an ADD, or STATUS of one, must wait for what is to be undone before it."""
         if call.command == Command.ADD:
-            key = queue.key_of(call.received.request.environment)
-            keeper = self.leases.keeper(call.attachment, asks_first=False)
+            key = call.attachment.key
+            keeper = self.leases.keeper(key, asks_first=False)
             left = self.queue.replay(key, self.settings.host, keeper)
             if left:
                 return f"a DEL of this attachment is not done yet: {left}"
@@ -248,7 +247,7 @@ class Calls:
         if network is not None and not self.leases.has_room(network):
             return f"IPAM has not taken {self.settings.waiting} addresses of {network!r} back"
         if call.command == Command.ADD:
-            left = self.leases.settle(network, call.pod, call.attachment)
+            left = self.leases.settle(network, call.pod, call.attachment.key)
             if left:
                 return f"the addresses of an earlier pod of this name are not released yet: {left}"
         return ""

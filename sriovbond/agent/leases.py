@@ -13,12 +13,13 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
+from deviceinfo import PodRef
 from sriovbond import log, records, release
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.settings import Settings
-from sriovbond.bond.happenings import Happening, HappeningKind
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
+from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
@@ -116,7 +117,7 @@ class Leases:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def settle(self, network: str | None, pod: tuple[str, str], key: str) -> str:
+    def settle(self, network: str | None, pod: PodRef, key: str) -> str:
         """Give back now what an earlier pod of that name holds, or this attachment; say why not.
 
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
@@ -225,7 +226,7 @@ class Leases:
         return ""
 
     def _give_back(self, key: str, record: Record) -> None:
-        current = records.read_by_key(self._host, key)
+        current = records.read(self._host, key)
         if current is None or current.plan or not current.ipam:
             self._forget(key)
             return
@@ -236,8 +237,8 @@ class Leases:
                 if not self._is_given_up(current):
                     raise
                 log.event(logging.ERROR, f"given up, it may never have been: {error.message}")
-        with records.locked(self._host, record.container_id, record.ifname):
-            if records.read_by_key(self._host, key) == current:
+        with records.locked(self._host, key):
+            if records.read(self._host, key) == current:
                 records.remove(self._host, current)
         if key in self._told:
             self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has released its addresses")
@@ -276,6 +277,6 @@ class Leases:
         self._tell(Happening(kind, record.subject, f"{record.ifname}: {text}", time.time()))
 
 
-def _concerns(record: Record, network: str | None, pod: tuple[str, str], key: str) -> bool:
-    is_same_pod = all(pod) and record.pod[:2] == pod and record.network == network
-    return is_same_pod or record.key == key
+def _concerns(record: Record, network: str | None, pod: PodRef, key: str) -> bool:
+    is_same_pod = bool(pod.full_name) and record.pod.full_name == pod.full_name
+    return (is_same_pod and record.network == network) or record.key == key

@@ -12,6 +12,7 @@ from typing import Final
 
 from sriovbond import dispatch, log, records
 from sriovbond.agent import folders
+from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
@@ -72,7 +73,7 @@ class Queue:
             check_variables(Command.DEL, request.environment)
             if len(self.waiting()) >= wire.MAX_QUEUED:
                 return f"{wire.MAX_QUEUED} DELs wait already"
-            path = self.folder / key_of(request.environment)
+            path = self.folder / Attachment.of(request.environment).key
             fresh = path.with_name(f".{path.name}.agent")
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
@@ -135,7 +136,7 @@ def _read(path: Path) -> Request:
     except FrameError as error:
         raise DamagedError(str(error)) from error
     environment = request.environment
-    if environment.get("CNI_COMMAND") != Command.DEL or key_of(environment) != path.name:
+    if environment.get("CNI_COMMAND") != Command.DEL or Attachment.of(environment).key != path.name:
         raise DamagedError("it is no DEL of the attachment that it is named after")
     try:
         check_variables(Command.DEL, environment)
@@ -150,15 +151,6 @@ def without_unproven_netns(environment: Mapping[str, str], host: Host) -> Mappin
     By now the path may be another pod's, with a bond of its own.
     """
     with suppress(MachineError):
-        if records.read(
-            host, environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
-        ):
+        if records.read(host, Attachment.of(environment).key):
             return environment
     return {name: text for name, text in environment.items() if name != "CNI_NETNS"}
-
-
-def key_of(environment: Mapping[str, str]) -> str:
-    """Return the attachment that a request is for, as the queue names it."""
-    return wire.queue_name(
-        environment.get("CNI_CONTAINERID", ""), environment.get("CNI_IFNAME", "")
-    )

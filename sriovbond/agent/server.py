@@ -40,9 +40,8 @@ from sriovbond.agent.report.writer import LogWriter
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch.loop import Hands, Watch
-from sriovbond.bond.happenings import Subject
 from sriovbond.errors import MachineError
-from sriovbond.shim import wire
+from sriovbond.subject import Subject
 
 _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2
@@ -153,7 +152,7 @@ class _Agent:
                 tell=self.tell,
                 overrun=self.metrics.overrun,
                 beat=beat,
-                is_leaving=lambda subject: self.queue.has(_turn_of(subject)),
+                is_leaving=lambda subject: self.queue.has(subject.attachment.key),
                 do_after_others=self._do_after_others,
                 keeper=self.leases.keeper("", asks_first=False),
             )
@@ -225,7 +224,7 @@ class _Agent:
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
         if self.is_stopping:
             return False
-        return self.turns.take(partial(self.turns.after_others, _turn_of(subject), work))
+        return self.turns.take(partial(self.turns.after_others, subject.attachment.key, work))
 
     def _take_requests(self, listening: socket.socket) -> None:
         """Serve one request after the other: what a worker does until the agent stops."""
@@ -314,10 +313,6 @@ class _News:
         """Hear no more."""
         self._waiting.unregister(self._folder)
         self._folder.close()
-
-
-def _turn_of(subject: Subject) -> str:
-    return wire.queue_name(subject.container_id, subject.ifname)
 
 
 @contextmanager

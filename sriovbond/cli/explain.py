@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from deviceinfo import PodDevices, PodRef, Statement
+from deviceinfo import PodDevices, PodRef, Sandbox, Statement
 from sriovbond import cluster
 from sriovbond.agent import settings
 from sriovbond.bond.config import parse_config
@@ -56,19 +56,19 @@ def explain(file: Path | None, *, as_json: bool, **names: str) -> None:
     configuration = _only_configuration(file) if file else Configuration("", {"type": OURS})
     config = parse_config(configuration.values, faults=configuration.twice)
     host = settings.load().host
-    pod = explanation.find_pod(host, named)
+    sandbox = explanation.find_sandbox(host, named)
     plugin = str(configuration.type or OURS)
-    answer = explanation.explain(host, pod, config, plugin, cluster.asks(host))
+    answer = explanation.explain(host, sandbox, config, plugin, cluster.asks(host))
     print_json(answer) if as_json else print_tables(answer, Console())
 
 
-def _parse_names(pod: str, uid: str, netns: str, container_id: str) -> PodRef:
+def _parse_names(pod: str, uid: str, netns: str, container_id: str) -> Sandbox:
     namespace, _, name = pod.rpartition("/")
     if not (pod or uid or netns or container_id) or (pod and not (namespace and name)):
         raise click.UsageError(
             "name the pod: --pod NAMESPACE/NAME, --uid, --netns or --container-id"
         )
-    return PodRef(namespace, name, uid, container_id, netns)
+    return Sandbox(PodRef(namespace, name, uid), container_id, netns)
 
 
 def _only_configuration(file: Path) -> Configuration:
@@ -146,7 +146,7 @@ def print_json(answer: Explanation) -> None:
     """Print the same as JSON."""
     devices = answer.devices
     shown = {
-        "pod": devices.pod,
+        "pod": devices.sandbox.names,
         "devices": devices.devices,
         "loose": devices.loose,
         "verdicts": [_as_object(verdict) for verdict in answer.verdicts],

@@ -1,12 +1,11 @@
 """Why a bond would take which of a pod's devices: every source's statement, verdict and rule."""
 
-import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import deviceinfo
-from deviceinfo import Ask, PodDevices, PodRef
+from deviceinfo import Ask, PodDevices, PodRef, Sandbox
 from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
@@ -39,27 +38,32 @@ class Explanation:
     functions: tuple[Function, ...] = ()
 
 
-def find_pod(host: Host, named: PodRef) -> PodRef:
+def find_sandbox(host: Host, named: Sandbox) -> Sandbox:
     """Complete what a person named of a pod from libcni's results, else from our own records."""
-    names = {key: name for key, name in dataclasses.asdict(named).items() if name}
-    for pod in _list_known_pods(host):
-        if _matches(pod, names):
-            return replace(pod, **names)
+    names = {key: name for key, name in named.names.items() if name}
+    for sandbox in _list_sandboxes(host):
+        known = sandbox.names
+        if _matches(known, names):
+            return _sandbox(known | names)
     return named
 
 
-def _list_known_pods(host: Host) -> Iterator[PodRef]:
-    for sandbox in deviceinfo.find_sandboxes(host.places.results):
-        yield sandbox.pod
+def _list_sandboxes(host: Host) -> Iterator[Sandbox]:
+    yield from deviceinfo.find_sandboxes(host.places.results)
     for record in records.read_all(host)[0]:
-        yield PodRef(*record.pod, record.container_id, record.netns)
+        yield Sandbox(record.pod, record.container_id, record.netns)
 
 
-def _matches(pod: PodRef, names: Mapping[str, str]) -> bool:
+def _sandbox(names: Mapping[str, str]) -> Sandbox:
+    pod = PodRef(names["namespace"], names["name"], names["uid"])
+    return Sandbox(pod, names["container_id"], names["netns"])
+
+
+def _matches(known: Mapping[str, str], names: Mapping[str, str]) -> bool:
     """Return whether the pod is known by one of the names, and by no other than any of them."""
-    common = [key for key in names if getattr(pod, key)]
+    common = [key for key in names if known[key]]
     return bool(common) and all(
-        _plain(key, getattr(pod, key)) == _plain(key, names[key]) for key in common
+        _plain(key, known[key]) == _plain(key, names[key]) for key in common
     )
 
 
@@ -69,30 +73,30 @@ def _plain(key: str, value: str) -> str:
 
 
 def explain(
-    host: Host, pod: PodRef, config: NetConf, plugin: str, asks: Sequence[Ask] = ()
+    host: Host, sandbox: Sandbox, config: NetConf, plugin: str, asks: Sequence[Ask] = ()
 ) -> Explanation:
     """Look as an ADD with this configuration of that plugin would, and change nothing.
 
     Bonds of the pod are named, and their members judged as if they were free.
     Raises MachineError where no namespace of the pod is known, or it is gone.
     """
-    if not pod.netns:
+    if not sandbox.netns:
         raise MachineError(
-            f"cannot look into the pod {pod}: no cache of this node knows its namespace; is it on "
-            "another node, or its name misspelt? Else give --netns"
+            f"cannot look into the pod {sandbox}: no cache of this node knows its namespace; is it "
+            "on another node, or its name misspelt? Else give --netns"
         )
-    search = deviceinfo.Search(pod, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
-    with netns.own() as home, netns.opened(pod.netns) as opened:
-        in_pod, on_host, devices = candidates.look(search, config, opened, home, asks)
+    search = deviceinfo.Search(sandbox, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
+    with netns.own() as home, netns.opened(sandbox.netns) as pod:
+        in_pod, on_host, devices = candidates.look(search, config, pod, home, asks)
         bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
         sources = candidates.Sources(home.netlink, devices, Lender(host, home, devices))
         seen = sources.seen(_without(bonds, in_pod), on_host, plugin)
         verdicts = selection.verdicts(config, seen)
-        functions = asking.ask(host.places.sysfs, home, list(_targets(verdicts, opened, home)))
+        functions = asking.ask(host.places.sysfs, home, list(_targets(verdicts, pod, home)))
         pfs = [verdict.subject.pf for verdict in verdicts if verdict.subject.pf]
         outcome = (
             *_describe_bonds(in_pod, bonds),
-            *_predict(config, seen, devices, _neighbours(host, pod)),
+            *_predict(config, seen, devices, _neighbours(host, sandbox)),
             *nics.contradictions(pfs, functions),
         )
         return Explanation(devices, verdicts, outcome, functions)
@@ -124,14 +128,14 @@ def _describe_bonds(in_pod: Sequence[Link], bonds: Mapping[int, str]) -> Iterato
         yield f"the pod has {name} over {', '.join(members) or 'no member'}; without it:"
 
 
-def _neighbours(host: Host, pod: PodRef) -> list[Neighbour]:
+def _neighbours(host: Host, sandbox: Sandbox) -> list[Neighbour]:
     """Return the bonds of the node's other pods."""
     return [
         Neighbour(
-            f"{record.ifname} of {'/'.join(record.pod[:2])}", record.plan.mode, record.plan.members
+            f"{record.ifname} of {record.pod.full_name}", record.plan.mode, record.plan.members
         )
         for record in records.read_all(host)[0]
-        if record.plan and _plain("netns", record.netns) != _plain("netns", pod.netns)
+        if record.plan and _plain("netns", record.netns) != _plain("netns", sandbox.netns)
     ]
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from sriovbond import aside, records
 from sriovbond.agent import settings
 from sriovbond.cli import tables
+from sriovbond.cni.attachment import Attachment
 from sriovbond.host import Host
 from sriovbond.records import Record
 from sriovbond.release import release as undo
@@ -41,17 +42,17 @@ def release(
 
 
 def _release(host: Host, container_id: str, ifname: str) -> None:
-    with records.locked(host, container_id, ifname):
-        record = records.read(host, container_id, ifname)
+    attachment = Attachment(container_id, ifname)
+    with records.locked(host, attachment.key):
+        record = records.read(host, attachment.key)
         if record is None:
-            raise click.ClickException(_explain_missing(host, container_id, ifname))
+            raise click.ClickException(_explain_missing(host, attachment))
         undo(host, record).finish()
 
 
-def _explain_missing(host: Host, container_id: str, ifname: str) -> str:
-    stem = records.key(container_id, ifname)
-    kept = next((path for path in aside.files(host) if path.stem == stem), None)
-    fault = f"there is no record of {container_id} {ifname}"
+def _explain_missing(host: Host, attachment: Attachment) -> str:
+    kept = next((path for path in aside.files(host) if path.stem == attachment.key), None)
+    fault = f"there is no record of {attachment.container_id} {attachment.ifname}"
     return f"{fault}: it could not be read, and is kept as {str(kept)!r}" if kept else fault
 
 
@@ -89,7 +90,7 @@ def _as_object(record: Record) -> dict[str, object]:
         "ifname": record.ifname,
         "network": record.network,
         "netns": record.netns,
-        "pod": "/".join(filter(None, record.pod[:2])),
+        "pod": record.pod.full_name,
         "members": [{"name": member.name, "device": member.device} for member in members],
         "state": _state_of(record),
     }

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from sriovbond.bond.happenings import Happening, HappeningKind, Subject
 from sriovbond.cluster.resources import EVENTS, PODS, ApiRefusedError
+from sriovbond.happenings.happening import Happening, HappeningKind
+from sriovbond.subject import Subject
 
 if TYPE_CHECKING:  # it loads kubernetes
     from sriovbond.cluster.client import Client
@@ -55,7 +56,7 @@ def key_of(happening: Happening) -> tuple[object, ...]:
 
 def write(series: Series, node: str, client: "Client") -> None:
     """Have the API know the series as it is now. Raises ApiRefusedError, UnreadableError."""
-    namespace, count = series.first.subject.pod_namespace, series.count
+    namespace, count = series.first.subject.pod.namespace, series.count
     if series.uid is None:
         series.uid = _uid(series.first.subject, client)
     event = build(series, node)
@@ -78,7 +79,7 @@ def build(series: Series, node: str) -> dict[str, object]:
     event: dict[str, object] = {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"namespace": happening.subject.pod_namespace, "name": _name(happening)},
+        "metadata": {"namespace": happening.subject.pod.namespace, "name": _name(happening)},
         "eventTime": _micro_time(happening.at),
         "type": "Warning" if happening.is_warning else "Normal",
         "reason": happening.kind.value,
@@ -110,23 +111,23 @@ def _uid(subject: Subject, client: "Client") -> str:
 
     kubelet calls a static pod by a hash without dashes, the API by another.
     """
-    if "-" in subject.pod_uid:
-        return subject.pod_uid
+    if "-" in subject.pod.uid:
+        return subject.pod.uid
     with suppress(ApiRefusedError):
-        pod = client.get(PODS, subject.pod_namespace, subject.pod_name)
+        pod = client.get(PODS, subject.pod.namespace, subject.pod.name)
         return pod.section("metadata").text("uid") or ""
     return ""
 
 
 def _pod(subject: Subject, uid: str | None) -> Mapping[str, str]:
-    pod = {"namespace": subject.pod_namespace, "name": subject.pod_name}
+    pod = {"namespace": subject.pod.namespace, "name": subject.pod.name}
     return {"apiVersion": "v1", "kind": "Pod", **pod, **({"uid": uid} if uid else {})}
 
 
 def _name(happening: Happening) -> str:
     """Name the Event after the pod; a second try has the same name."""
     of = repr((key_of(happening), happening.at)).encode("utf-8", "replace")
-    pod = happening.subject.pod_name[:_POD_CHARACTERS].rstrip("-.")
+    pod = happening.subject.pod.name[:_POD_CHARACTERS].rstrip("-.")
     return f"{pod}.{blake2b(of, digest_size=8).hexdigest()}"
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from deviceinfo.jsonfile import UnreadableError
 from sriovbond import log
-from sriovbond.bond.happenings import Happening, Subject
 from sriovbond.cluster import eventapi, kubeconfig
 from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.eventapi import Series
 from sriovbond.cluster.resources import ApiRefusedError
+from sriovbond.happenings.happening import Happening
 from sriovbond.host import Host
+from sriovbond.subject import Subject
 
 if TYPE_CHECKING:  # it loads kubernetes
     from sriovbond.cluster.client import Client
@@ -94,7 +95,7 @@ class Events:
     def __call__(self, happening: Happening) -> None:
         """Have it written soon; of a bond without a pod nothing is."""
         subject = happening.subject
-        if not are_names(subject.pod_namespace, subject.pod_name):
+        if not are_names(subject.pod.namespace, subject.pod.name):
             return
         key, now = eventapi.key_of(happening), time.monotonic()
         with self._changed:

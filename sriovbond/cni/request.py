@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sriovbond.cni import environment
+from sriovbond.cni.attachment import NO_ATTACHMENT, Attachment
 from sriovbond.cni.decoding import JsonObject, decode_object, shorten
 from sriovbond.cni.memory import remembered
 from sriovbond.cni.result import CniResult
@@ -36,9 +37,8 @@ class CniRequest:
     """
 
     command: Command
-    container_id: str = ""
+    attachment: Attachment = NO_ATTACHMENT
     netns: str = ""
-    ifname: str = ""
     args: Mapping[str, str] = field(default_factory=dict, hash=False)
     config: Mapping[str, object] = field(default_factory=dict, hash=False)
     cni_version: str = CURRENT_VERSION
@@ -50,6 +50,11 @@ class CniRequest:
     netns_descriptor: int | None = None
 
     @property
+    def ifname(self) -> str:
+        """The name that the bond is to have."""
+        return self.attachment.ifname
+
+    @property
     def path(self) -> tuple[Path, ...]:
         """The folders of CNI_PATH."""
         return environment.parse_path(self.environment.get("CNI_PATH", ""))
@@ -59,14 +64,6 @@ class CniRequest:
         """The network's name; "" when it has none that is valid, which only a DEL may."""
         name = self.config.get("name")
         return name if isinstance(name, str) and environment.is_name(name) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """What a container's interface is known by (SPEC section 3)."""
-
-    container_id: str
-    ifname: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +88,8 @@ def parse_request(
     args, faults = _read_args(environ.get("CNI_ARGS", ""), command)
     return CniRequest(
         command=command,
-        container_id=environ.get("CNI_CONTAINERID", ""),
+        attachment=Attachment.of(environ),
         netns=environ.get("CNI_NETNS", ""),
-        ifname=environ.get("CNI_IFNAME", ""),
         args=args,
         config=told.config,
         cni_version=told.cni_version,

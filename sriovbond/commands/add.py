@@ -56,7 +56,7 @@ def add(
     dns = own_dns(request.config)
     with ExitStack() as held:
         held.enter_context(naming_what_was_passed_over(config))
-        lock = held.enter_context(records.locked(host, request.container_id, request.ifname))
+        lock = held.enter_context(records.locked(host, request.attachment.key))
         lease = partial(ipam.add, request, host, lock)
         _release_stale(request, host)
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
@@ -88,7 +88,7 @@ def add(
 
 def _release_stale(request: CniRequest, host: Host) -> None:
     """Undo what an ADD of this very attachment left that nobody deleted."""
-    record = records.read(host, request.container_id, request.ifname)
+    record = records.read(host, request.attachment.key)
     if record is None:
         return
     log.event(logging.WARNING, "an earlier ADD of this attachment was never deleted: releasing it")
@@ -146,7 +146,7 @@ def _record(
 ) -> Record:
     return Record(
         network=request.network,
-        container_id=request.container_id,
+        container_id=request.attachment.container_id,
         ifname=request.ifname,
         netns=request.netns,
         namespace=pod.identity,

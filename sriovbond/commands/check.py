@@ -16,11 +16,11 @@ def check(request: CniRequest, host: Host) -> None:
     """Raise DriftError naming every difference; then let IPAM check its part."""
     if request.prev_result is None:
         raise ConfigError("cannot check without prevResult: the runtime must give it")
-    record = records.read(host, request.container_id, request.ifname)
+    record = records.read(host, request.attachment.key)
     if record is None or record.plan is None:
         raise DriftError(
-            f"cannot check {request.ifname!r} of container {request.container_id}: there is no "
-            "record of its ADD; was it deleted, or made by another plugin?"
+            f"cannot check {request.ifname!r} of container {request.attachment.container_id}: "
+            "there is no record of its ADD; was it deleted, or made by another plugin?"
         )
     with netns.opened(request.netns, request.netns_descriptor) as pod:
         found = _differences(pod, record, record.plan, request)

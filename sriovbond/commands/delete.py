@@ -26,7 +26,7 @@ def delete(request: CniRequest, host: Host, keeper: Keeper | None = None) -> Non
     """
     for fault in request.faults:
         log.event(logging.WARNING, f"going on without it: {fault}")
-    with records.locked(host, request.container_id, request.ifname):
+    with records.locked(host, request.attachment.key):
         record = _record(request, host)
         if record:
             record = _with_path(record, request)
@@ -38,11 +38,11 @@ def delete(request: CniRequest, host: Host, keeper: Keeper | None = None) -> Non
 
 def _record(request: CniRequest, host: Host) -> Record | None:
     try:
-        return records.read(host, request.container_id, request.ifname)
+        return records.read(host, request.attachment.key)
     except records.DamagedRecordError as error:  # not one that cannot be read now
         log.event(logging.ERROR, error.message)
         with suppress(OSError):
-            kept = aside.put(host, request.container_id, request.ifname, error)
+            kept = aside.put(host, request.attachment.key, error)
             log.event(logging.ERROR, f"the record is kept as {str(kept)!r}")
         return None
 

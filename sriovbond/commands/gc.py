@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sriovbond import ipam, log, records, release
-from sriovbond.cni.request import Attachment, Caller, CniRequest, valid_attachments
+from sriovbond.cni.request import Caller, CniRequest, valid_attachments
 from sriovbond.commands import keeping
 from sriovbond.errors import TryLaterError
 from sriovbond.host import Host
@@ -27,7 +27,7 @@ def gc(request: CniRequest, host: Host, caller: Caller, keeper: Keeper | None = 
     later = replace(keeper, asks_first=False) if keeper else None
     collection = _Collection(host, caller, later)
     for record in standing:
-        listed = Attachment(record.container_id, record.ifname) in valid
+        listed = record.attachment in valid
         if record.network == request.network and not listed:
             outcome.attempt(partial(collection.release, record))
     if ipam.is_asked_for(request.config):
@@ -43,8 +43,8 @@ class _Collection:
 
     def release(self, record: Record) -> None:
         """Release a record that is not listed, unless it is written later than the list."""
-        with records.locked(self.host, record.container_id, record.ifname):
-            current = records.read(self.host, record.container_id, record.ifname)
+        with records.locked(self.host, record.key):
+            current = records.read(self.host, record.key)
             if current is None:
                 return
             if keeping.written_at(self.host, current) > self.caller.sent_at:

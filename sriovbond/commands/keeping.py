@@ -1,8 +1,10 @@
 """What a record keeps of a request: how IPAM was asked, and for which pod."""
 
+from deviceinfo import PodRef
 from sriovbond.cni.request import CniRequest
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
+from sriovbond.subject import pod_of
 
 NOWHERE = (0, 0, 0)
 """The namespace of a record that no ADD wrote."""
@@ -14,18 +16,16 @@ def ipam_call(request: CniRequest) -> IpamCall:
     return IpamCall(request.stdin.decode("utf-8", "replace"), environment)
 
 
-def pod(request: CniRequest) -> tuple[str, str, str]:
-    """Return namespace, name and uid of the pod, as far as the runtime tells them."""
-    args = request.args
-    namespace, name, uid = (args.get(f"K8S_POD_{one}", "") for one in ("NAMESPACE", "NAME", "UID"))
-    return _writable(namespace), _writable(name), _writable(uid)
+def pod(request: CniRequest) -> PodRef:
+    """Return the pod, as far as the runtime tells it."""
+    return PodRef(*map(_writable, pod_of(request.args)))
 
 
 def ipam_only(request: CniRequest, host: Host) -> Record:
     """Return a record of IPAM's part alone, of an attachment that has no record."""
     return Record(
         network=request.network,
-        container_id=request.container_id,
+        container_id=request.attachment.container_id,
         ifname=request.ifname,
         netns=_writable(request.netns),
         namespace=NOWHERE,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
 
-from sriovbond.bond.watching import Heard
 from sriovbond.errors import KernelError, MachineError
+from sriovbond.happenings.following import Heard
 from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import (

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from sriovbond.cni import attachment
 from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS
 from sriovbond.shim import wire
 
@@ -76,14 +77,18 @@ def _static_compiler() -> str:
 def header() -> str:
     """Return what the C source includes as generated.h."""
     versions = ", ".join(f'"{version}"' for version in SUPPORTED_VERSIONS)
-    bounds = ("MAX_ENVIRONMENT", "MAX_STDIN", "MAX_STDOUT", "MAX_CONTAINER_ID", "MAX_QUEUED")
+    bounds = ("MAX_ENVIRONMENT", "MAX_STDIN", "MAX_STDOUT", "MAX_QUEUED")
     return "\n".join(
         [
             "/* by sriovbond/shim/build.py */",
             f'#define REQUEST_MAGIC "{wire.REQUEST_MAGIC.decode()}"',
             f'#define ANSWER_MAGIC "{wire.ANSWER_MAGIC.decode()}"',
             *(f"#define {name} {getattr(wire, name)}" for name in bounds),
-            *(f"#define {name} {getattr(wire, name)}u" for name in ("FNV_START", "FNV_PRIME")),
+            f"#define MAX_CONTAINER_ID {attachment.MAX_CONTAINER_ID}",
+            *(
+                f"#define {name} {getattr(attachment, name)}u"
+                for name in ("FNV_START", "FNV_PRIME")
+            ),
             *(f"#ifndef {name}\n#define {name} {text}\n#endif" for name, text in _DEFAULTS.items()),
             f'#define CURRENT_VERSION "{CURRENT_VERSION}"',
             f"static const char *const VERSIONS[] = {{{versions}}};",

@@ -286,7 +286,7 @@ static bool is_ifname(const char *text) {
     return is_short && is_plain && strcmp(text, ".") && strcmp(text, "..");
 }
 
-/* Write the name of an attachment's file, as queue_name() of sriovbond/shim/wire.py does. */
+/* Write the name of an attachment's file, as Attachment.key of sriovbond/cni/attachment.py does. */
 static void write_name(char *name, size_t room) {
     const char *id = variable("CNI_CONTAINERID"), *ifname = variable("CNI_IFNAME");
     uint64_t hash = FNV_START;

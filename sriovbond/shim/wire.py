@@ -1,4 +1,4 @@
-"""The frames between shim and agent, and the names in the queue of DELs; standard library only.
+"""The frames between shim and agent; standard library only.
 
 A frame is 4 bytes of magic, the length of its body, its body; numbers are 4 bytes, big-endian.
 
@@ -6,7 +6,8 @@ A frame is 4 bytes of magic, the length of its body, its body; numbers are 4 byt
     answer body    exit status, 0 to 255 | stdout
 
 The namespace's descriptor comes with a request's first byte (SCM_RIGHTS, none or one). A file of
-the queue holds a request. `shim.c` speaks the same; `shim/build.py` gives it these numbers.
+the queue holds a request, and its name is its attachment's key. `shim.c` speaks the same;
+`shim/build.py` gives it these numbers.
 """
 
 import struct
@@ -23,10 +24,7 @@ MAX_STDIN: Final = (
 )  # one more than is taken, so that too long is told from just so
 MAX_ENVIRONMENT: Final = 1 << 20  # 128 KiB is the kernel's limit for one (MAX_ARG_STRLEN)
 MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, escaped
-MAX_CONTAINER_ID: Final = 200  # with "@" and an interface's name, a file name; of more, a hash
 MAX_QUEUED: Final = 4096
-FNV_START: Final = 0xCBF29CE484222325  # FNV-1a of 64 bits: a few lines in C, and ids are no pod's
-FNV_PRIME: Final = 0x100000001B3
 
 _HEAD: Final = struct.Struct(">4sI")
 _NUMBER: Final = struct.Struct(">I")
@@ -109,20 +107,6 @@ def decode_frame(content: bytes) -> Request:
     if length != len(content) - HEAD_BYTES:
         raise FrameError(f"{len(content) - HEAD_BYTES} bytes where {length} were announced")
     return decode_request(content[HEAD_BYTES:])
-
-
-def queue_name(container_id: str, ifname: str) -> str:
-    """Return the name of an attachment's file in the queue: a DEL that comes again replaces it."""
-    if len(container_id) > MAX_CONTAINER_ID:
-        container_id = f"#{_fnv1a(container_id.encode('utf-8', 'surrogateescape')):016x}"
-    return f"{container_id}@{ifname}"
-
-
-def _fnv1a(content: bytes) -> int:
-    found = FNV_START
-    for byte in content:
-        found = (found ^ byte) * FNV_PRIME % (1 << 64)
-    return found
 
 
 def _length(head: bytes, magic: bytes, most: int) -> int:

@@ -60,7 +60,7 @@ def _look_up(places: Places, pod: node.Pod) -> None:
         Statement(Source.NAMESPACE, DeviceId(Bus.PCI, vf.address), interface=f"net{number}")
         for number, vf in enumerate(pod.vfs, 1)
     )
-    pod_devices = Search(pod.ref, places).conclude(Reading(Source.NAMESPACE, standing))
+    pod_devices = Search(pod.sandbox, places).conclude(Reading(Source.NAMESPACE, standing))
     assert len(pod_devices.devices) == len(pod.vfs), pod_devices.problems
     assert all(len(device.sources) >= 5 for device in pod_devices.devices), pod_devices.problems
 

@@ -269,7 +269,7 @@ def test_cri_o_adds_checks_and_deletes_also_while_no_agent_answers(
     crio.define(config)
 
     def record() -> Record | None:
-        return records.read(thick.host, thick.pod.container_id, "eth0")
+        return records.read(thick.host, thick.pod.key("eth0"))
 
     with an_agent(thick.shim) as agent:
         added = crio.call("add")

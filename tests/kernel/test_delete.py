@@ -319,7 +319,7 @@ def test_call_that_waits_too_long_for_the_attachment_is_told_to_come_back(
 ) -> None:
     hasty = replace(runtime, host=replace(runtime.host, lock_timeout_s=0.1))
 
-    with records.locked(runtime.host, runtime.pod.container_id, runtime.ifname):
+    with records.locked(runtime.host, runtime.pod.key(runtime.ifname)):
         reply = hasty.delete(config)
 
     assert reply.code == 11

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deviceinfo import Places, PodRef
+from deviceinfo import Places, PodRef, Sandbox
 from sriovbond import records
 from sriovbond.bond.config import parse_config
 from sriovbond.bond.links import Member
@@ -193,7 +193,7 @@ def moved(vfs: tuple[Vf, ...], pod: Pod, mover: Mover) -> Iterator[None]:
 
 def members(runtime: Runtime) -> list[tuple[object, ...]]:
     """Return the record's members: name, device, resource, and who said that it is the pod's."""
-    record = records.read(runtime.host, runtime.pod.container_id, runtime.ifname)
+    record = records.read(runtime.host, runtime.pod.key(runtime.ifname))
     assert record is not None
     assert record.plan is not None
     return [described(one) for one in record.plan.members]
@@ -201,8 +201,9 @@ def members(runtime: Runtime) -> list[tuple[object, ...]]:
 
 def explain(runtime: Runtime, config: Mapping[str, object]) -> list[tuple[object, ...]]:
     """Return what `explain` says that a bond would take, in the same words."""
-    asked = PodRef("default", "nf1", "", runtime.pod.container_id, runtime.pod.path)
-    told = explanation.explain(runtime.host, asked, parse_config(config), "sriovbond")
+    ref = PodRef("default", "nf1")
+    sandbox = Sandbox(ref, runtime.pod.container_id, runtime.pod.path)
+    told = explanation.explain(runtime.host, sandbox, parse_config(config), "sriovbond")
     subjects = [one.subject for one in told.verdicts if one.is_taken]
     return [described(one) for one in subjects if isinstance(one, Member)]
 

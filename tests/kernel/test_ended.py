@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond import records, upkeep
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.ended import Ended
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
 from sriovbond.upkeep import Examined
@@ -30,7 +30,7 @@ DEVICES = Path("/sys/bus/pci/devices")
 
 
 def looked_at(host: Host, pod: Pod, ended: Ended) -> Examined:
-    return upkeep.examine(host, pod.container_id, "bond0", Repairs(), ended.doubt)
+    return upkeep.examine(host, pod.key(), Repairs(), ended.doubt)
 
 
 def died(bonded: Pod, vfs: rigs.Layout) -> None:
@@ -140,7 +140,7 @@ def test_a_dead_pod_is_released_though_its_vfs_are_in_another_bond_of_its_name(
         found = looked_at(runtime.host, bonded, ended)
 
         assert [one.kind for one in found.notes] == [HappeningKind.RELEASED], found
-        assert records.keys(runtime.host) == [records.key(following.container_id, "bond0")]
+        assert records.keys(runtime.host) == [following.key()]
         assert len(members(following)) == 2
         again.delete(config).ok()
 

@@ -45,7 +45,7 @@ def test_vfs_of_two_nics_are_found_bonded_and_left_as_they_were(
     give(runtime.pod, *given)
 
     runtime.add(a_config(redundancy="require")).ok()
-    record = records.read(runtime.host, runtime.pod.container_id, "bond0")
+    record = records.read(runtime.host, runtime.pod.key())
     state = runtime.pod.the_bond()
     runtime.delete(a_config()).ok()
 
@@ -135,7 +135,7 @@ def test_the_pf_is_read_with_all_that_it_tells(runtime: Runtime, nics: tuple[Nic
 
     runtime.add(a_config(policy="warn")).ok()
 
-    record = records.read(runtime.host, runtime.pod.container_id, "bond0")
+    record = records.read(runtime.host, runtime.pod.key())
     assert record is not None
     assert record.plan is not None
     settings = record.plan.members[0].settings

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from deviceinfo import PodRef
+from deviceinfo import Sandbox
 from sriovbond import upkeep
 from sriovbond.bond.config import parse_config
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.cli import explanation, sriovbond
 from sriovbond.dispatch import REFUSED
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.repair import Repairs
 from tests.support import kubelet as kubelets
 from tests.support import netdevsim, wire
@@ -275,7 +275,7 @@ def test_that_the_host_is_asked_for_is_told_and_strict_does_not_refuse_it(
 
 def test_explain_says_why_a_link_is_kept(runtime: Runtime, pod: Pod) -> None:
     ip(f"addr add 203.0.113.1/28 dev {NIC}")
-    ref = explanation.find_pod(runtime.host, PodRef(netns=pod.path))
+    ref = explanation.find_sandbox(runtime.host, Sandbox(netns=pod.path))
 
     told = explanation.explain(runtime.host, ref, parse_config(a_config(links=LINKS)), "sriovbond")
 
@@ -412,10 +412,10 @@ def test_a_link_that_came_back_and_that_the_node_uses_now_is_not_taken_again(
     name = pfs.rebind(vfs.pfs[0].vfs[1])
     ip(f"addr add 203.0.113.1/28 dev {name}")
 
-    found = upkeep.examine(runtime.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
+    found = upkeep.examine(runtime.host, pod.key(), Repairs(), upkeep.no_doubt)
     left = ip(f"-4 -j addr show {name}")
     ip(f"addr flush dev {name}")
-    again = upkeep.examine(runtime.host, pod.container_id, "bond0", Repairs(), upkeep.no_doubt)
+    again = upkeep.examine(runtime.host, pod.key(), Repairs(), upkeep.no_doubt)
 
     assert [one.kind for one in found.notes] == [HappeningKind.REPAIR_REFUSED], found
     assert f"{name} " in found.notes[0].text

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from sriovbond import records
 from sriovbond.bond.config import parse_config
 from sriovbond.cli import explain, explanation, sriovbond
+from sriovbond.cni.attachment import Attachment
 from sriovbond.dispatch import REFUSED
 from sriovbond.host import Host
 from tests.support import kubelet as kubelets
@@ -57,10 +58,18 @@ class Given:
     host: Host
 
     @property
+    def container_id(self) -> str:
+        return self.known.sandbox.container_id
+
+    @property
+    def key(self) -> str:
+        return Attachment(self.container_id, "bond0").key
+
+    @property
     def runtime(self) -> Runtime:
-        ref = self.known.ref
+        ref = self.known.sandbox.pod
         args = f"K8S_POD_NAMESPACE={ref.namespace};K8S_POD_NAME={ref.name};K8S_POD_UID={ref.uid}"
-        environment = {"CNI_CONTAINERID": ref.container_id, "CNI_ARGS": f"IgnoreUnknown=1;{args}"}
+        environment = {"CNI_CONTAINERID": self.container_id, "CNI_ARGS": f"IgnoreUnknown=1;{args}"}
         return Runtime(self.host, self.pod, environment=environment)
 
     def told_by(self, *sources: str) -> None:
@@ -76,7 +85,7 @@ class Given:
 
     def sources(self) -> set[tuple[str, ...]]:
         """Return who said of each member of the bond that the pod was given it."""
-        record = records.read(self.host, self.known.ref.container_id, "bond0")
+        record = records.read(self.host, self.key)
         assert record is not None
         assert record.plan is not None
         return {member.allocation.sources for member in record.plan.members}
@@ -195,7 +204,7 @@ def test_members_stand_in_the_order_of_the_entries(
 
     given.runtime.add(a_config(links=links)).ok()
 
-    record = records.read(given.host, given.known.ref.container_id, "bond0")
+    record = records.read(given.host, given.key)
     assert record is not None
     assert record.plan is not None
     assert [member.name for member in record.plan.members] == chosen
@@ -231,7 +240,7 @@ def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
     give: Give, tmp_path: Path
 ) -> None:
     given = give(0, 1)
-    scratch = given.root.multus / given.known.ref.container_id
+    scratch = given.root.multus / given.container_id
     networks = json.loads(scratch.read_text())
     scratch.write_text(json.dumps([*networks, {**networks[-1], "ifnameRequest": "bond1"}]))
 
@@ -243,7 +252,7 @@ def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
 
 def test_a_bond_that_is_listed_before_its_vfs_is_told_so(give: Give, tmp_path: Path) -> None:
     given = give(0)
-    scratch = given.root.multus / given.known.ref.container_id
+    scratch = given.root.multus / given.container_id
     eth0, first, bond = json.loads(scratch.read_text())
     late = {**first, "Name": "default/sriov-2", "deviceID": "0000:09:10.0"}
     scratch.write_text(json.dumps([eth0, first, {**bond, "Name": "default/test-bond"}, late]))
@@ -352,9 +361,9 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     held.enter_context(movers.bound_to_vfio(vf))
     dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
     given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
-    pod = replace(given.known.ref, netns=given.pod.path)
+    sandbox = replace(given.known.sandbox, netns=given.pod.path)
 
-    told = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
+    told = explanation.explain(given.host, sandbox, parse_config(a_config()), "sriovbond")
     explain.print_json(told)
 
     shown = json.loads(capsys.readouterr().out)
@@ -367,7 +376,7 @@ def test_explain_tells_who_says_what_and_which_would_be_taken(
     assert "vfio-pci" in shown["outcome"][0]
 
     given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
-    after = explanation.explain(given.host, pod, parse_config(a_config()), "sriovbond")
+    after = explanation.explain(given.host, sandbox, parse_config(a_config()), "sriovbond")
     assert after.outcome[0].startswith("the pod has bond0 over net1, net2")
     assert [one.is_taken for one in after.verdicts if one.subject.device != vf.pci] == [True, True]
 
@@ -377,7 +386,7 @@ OWN = "198.51.100.7/24"
 
 def asking_for_ipam(given: Given, ifname: str) -> None:
     """Have the pod's network of that interface ask for addresses."""
-    scratch = given.root.multus / given.known.ref.container_id
+    scratch = given.root.multus / given.container_id
     networks = json.loads(scratch.read_text())
     one = networks[int(ifname.removeprefix("net"))]
     config = json.loads(base64.b64decode(one["Bytes"]))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond import records, upkeep
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.ended import Ended
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.repair import Repairs
@@ -58,7 +58,7 @@ def examined(host: Host, pod: Pod, repairs: Repairs = Repairs()) -> Examined:  #
 
     def is_past_coming_up() -> bool:
         doubt = Ended(host).doubt
-        results.append(upkeep.examine(host, pod.container_id, "bond0", repairs, doubt))
+        results.append(upkeep.examine(host, pod.key(), repairs, doubt))
         return not any("EINVAL" in note.text for note in results[-1].notes)
 
     wait_for(is_past_coming_up)

@@ -189,8 +189,8 @@ def test_check_claims_nothing_that_an_earlier_plugin_of_the_chain_gave(
 
 def agent_finds(runtime: Runtime) -> tuple[str, ...]:
     """Return what the agent's round would tell of the bond."""
-    host, container = runtime.host, runtime.pod.container_id
-    return upkeep.examine(host, container, "bond0", Repairs(), upkeep.no_doubt).drift
+    key = runtime.pod.key()
+    return upkeep.examine(runtime.host, key, Repairs(), upkeep.no_doubt).drift
 
 
 def far_host(wires: Wires) -> None:

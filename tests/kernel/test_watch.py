@@ -207,7 +207,7 @@ def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
         await_settled(agent)
         fail.touch()
         (record,) = records.read_all(runtime.host)[0]
-        with records.locked(runtime.host, record.container_id, record.ifname):
+        with records.locked(runtime.host, record.key):
             wires.pod.ip("link del bond0")  # the link's end is heard, and the record's change
             records.write(runtime.host, replace(record, plan=None))
             time.sleep(NOTHING_COMES_S)  # the agent may hear of the link before the record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from deviceinfo import Places, PodRef
+from deviceinfo import Places, PodRef, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,11 @@ class Pod:
     namespace: str = "default"
 
     @property
-    def ref(self) -> PodRef:
+    def sandbox(self) -> Sandbox:
         digest = sha256(f"{self.namespace}/{self.name}".encode()).hexdigest()
         uid = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
-        return PodRef(
-            namespace=self.namespace,
-            name=self.name,
-            uid=uid,
-            container_id=digest,
-            netns=f"/var/run/netns/cni-{uid}",
-        )
+        ref = PodRef(self.namespace, self.name, uid)
+        return Sandbox(ref, digest, f"/var/run/netns/cni-{uid}")
 
 
 def some_pods(pods: int, vfs: int) -> list[Pod]:
@@ -109,9 +104,8 @@ def a_node(root: Path, pods: Sequence[Pod]) -> Node:
     node = Node(root)
     _write(node.checkpoint, _checkpoint(pods))
     for pod in pods:
-        _write(
-            node.multus / pod.ref.container_id, [_delegate(network) for network in _networks(pod)]
-        )
+        delegates = [_delegate(network) for network in _networks(pod)]
+        _write(node.multus / pod.sandbox.container_id, delegates)
         for network in _networks(pod):
             _write_network(node, network)
         _write_runtimes_result(node, pod)
@@ -132,7 +126,7 @@ class _Network:
 
     @property
     def devinfo_name(self) -> str:
-        return f"{self.full_name}-{self.pod.ref.container_id}_{self.ifname}".replace("/", "-")
+        return f"{self.full_name}-{self.pod.sandbox.container_id}_{self.ifname}".replace("/", "-")
 
 
 def _networks(pod: Pod) -> Iterator[_Network]:
@@ -153,7 +147,7 @@ def _networks(pod: Pod) -> Iterator[_Network]:
 
 
 def _write_network(node: Node, network: _Network) -> None:
-    container_id, vf = network.pod.ref.container_id, network.vf
+    container_id, vf = network.pod.sandbox.container_id, network.vf
     name = f"{network.name}-{container_id}-{network.ifname}"
     capability = None
     if vf is not None:
@@ -162,7 +156,7 @@ def _write_network(node: Node, network: _Network) -> None:
         _write(node.devinfo_dp / f"{resource}-{vf.address}-device.json", info)
         _write(node.devinfo_cni / network.devinfo_name, info)
         _write(node.sriov_cni / f"{container_id}-{network.ifname}", _sriov_cni(network.config, vf))
-        _write_text(node.sriov_cni / "pci" / vf.address, network.pod.ref.netns)
+        _write_text(node.sriov_cni / "pci" / vf.address, network.pod.sandbox.netns)
         file = f"/var/run/k8s.cni.cncf.io/devinfo/cni/{network.devinfo_name}"
         capability = {"CNIDeviceInfoFile": file, "deviceID": vf.address}
     mac = vf.mac if vf else "02:00:00:00:00:01"
@@ -174,14 +168,14 @@ def _write_runtimes_result(node: Node, pod: Pod) -> None:
         network = _Network(pod, name, ifname, {"name": name, "plugins": [{"type": "x"}]})
         annotations = {"k8s.v1.cni.cncf.io/networks": "sriov-a, sriov-b, bond@bond0" * 20}
         capability = {"io.kubernetes.cri.pod-annotations": annotations}
-        file = node.results / f"{name}-{pod.ref.container_id}-{ifname}"
+        file = node.results / f"{name}-{pod.sandbox.container_id}-{ifname}"
         _write(file, _result(network, "02:00:00:00:00:01", capability))
 
 
 def _checkpoint(pods: Sequence[Pod]) -> object:
     entries = [
         {
-            "PodUID": pod.ref.uid,
+            "PodUID": pod.sandbox.pod.uid,
             "ContainerName": "app",
             "ResourceName": vf.resource,
             "DeviceIDs": {str(vf.numa_node): [vf.address]},
@@ -215,24 +209,24 @@ def _delegate(network: _Network) -> object:
 
 
 def _result(network: _Network, mac: str, capability: object) -> object:
-    ref = network.pod.ref
+    sandbox = network.pod.sandbox
     interfaces = [
         {"name": "veth0", "mac": mac},
-        {"name": network.ifname, "mac": mac, "mtu": 1500, "sandbox": ref.netns},
+        {"name": network.ifname, "mac": mac, "mtu": 1500, "sandbox": sandbox.netns},
     ]
     return {
         "kind": "cniCacheV1",
-        "containerId": ref.container_id,
+        "containerId": sandbox.container_id,
         "config": _packed(network.config),
         "ifName": network.ifname,
         "networkName": network.name,
-        "netns": ref.netns,
+        "netns": sandbox.netns,
         "cniArgs": [
             ["IgnoreUnknown", "true"],
-            ["K8S_POD_NAMESPACE", ref.namespace],
-            ["K8S_POD_NAME", ref.name],
-            ["K8S_POD_INFRA_CONTAINER_ID", ref.container_id],
-            ["K8S_POD_UID", ref.uid],
+            ["K8S_POD_NAMESPACE", sandbox.pod.namespace],
+            ["K8S_POD_NAME", sandbox.pod.name],
+            ["K8S_POD_INFRA_CONTAINER_ID", sandbox.container_id],
+            ["K8S_POD_UID", sandbox.pod.uid],
         ],
         **({"capabilityArgs": capability} if capability else {}),
         "result": {"cniVersion": "1.0.0", "interfaces": interfaces},

@@ -13,6 +13,7 @@ from typing import Any
 
 from sriovbond.bond.links import Link
 from sriovbond.bond.plan import BondState
+from sriovbond.cni.attachment import Attachment
 from sriovbond.kernel import bonding, links, netns
 
 VLAN_WITHIN_S = 60.0
@@ -30,6 +31,9 @@ class Pod:
     @property
     def path(self) -> str:
         return f"/run/netns/{self.name}"
+
+    def key(self, ifname: str = "bond0") -> str:
+        return Attachment(self.container_id, ifname).key
 
     def ip(self, arguments: str) -> Any:  # noqa: ANN401 - what ip's JSON holds
         """Run `ip` inside; return its JSON where it prints any."""

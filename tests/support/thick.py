@@ -51,4 +51,4 @@ class Thick:
         return Called(answer.stdout, answer.status)
 
     def record(self) -> records.Record | None:
-        return records.read(self.host, self.pod.container_id, "bond0")
+        return records.read(self.host, self.pod.key())

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond, WatchedMember
+from deviceinfo import PodRef
+from sriovbond.cni.attachment import Attachment
+from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond, WatchedMember
+from sriovbond.subject import Subject
 
 UID = "a7a12eba-d958-461a-bb10-d6271ffea285"
 NOON = 1_790_000_000.25
 
 
 def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subject's fields
-    fields = {
+    facts = {
         "container_id": f"{pod}-sandbox",
         "ifname": "bond0",
         "network": "bond-net",
@@ -18,7 +21,8 @@ def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subj
         "pod_uid": UID,
         **facts,
     }
-    return Subject(**fields)
+    ref = PodRef(facts["pod_namespace"], facts["pod_name"], facts["pod_uid"])
+    return Subject(Attachment(facts["container_id"], facts["ifname"]), facts["network"], ref)
 
 
 def a_watched_member(number: int = 1, **facts: Any) -> WatchedMember:  # noqa: ANN401 - its fields

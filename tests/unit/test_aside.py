@@ -9,6 +9,7 @@ from sriovbond.records import DamagedRecordError, NewerRecordError, Record
 from tests.support.builders import a_plan
 
 ID, IFNAME = "pod1", "bond0"
+KEY = f"{ID}@{IFNAME}"
 
 
 @pytest.fixture
@@ -25,15 +26,15 @@ def damaged(host: Host, content: str = "{") -> Path:
     path = host.records / f"{ID}@{IFNAME}.json"
     path.write_text(content)
     with pytest.raises(DamagedRecordError) as caught:
-        records.read(host, ID, IFNAME)
-    return aside.put(host, ID, IFNAME, caught.value)
+        records.read(host, KEY)
+    return aside.put(host, KEY, caught.value)
 
 
 def test_a_damaged_record_is_set_aside_for_a_person(host: Host) -> None:
     kept = damaged(host)
 
     assert (kept.name, kept.read_text()) == (f"{ID}@{IFNAME}.damaged", "{")
-    assert records.read(host, ID, IFNAME) is None
+    assert records.read(host, KEY) is None
     assert records.read_all(host) == ([], [])
     assert aside.files(host) == [kept]
 
@@ -56,7 +57,7 @@ def test_a_record_that_was_set_aside_is_one_again_when_it_can_be_read(host: Host
 
     assert aside.take_back(host, kept)
 
-    assert records.read(host, ID, IFNAME) == a_record()
+    assert records.read(host, KEY) == a_record()
     assert aside.files(host) == []
 
 
@@ -67,8 +68,8 @@ def test_a_record_that_was_set_aside_takes_nobodys_place(host: Host) -> None:
     records.write(host, a_record())
 
     assert not aside.take_back(host, kept)
-    with records.locked(host, ID, IFNAME), pytest.raises(TryLaterError):
+    with records.locked(host, KEY), pytest.raises(TryLaterError):
         aside.take_back(host, kept)
 
-    assert records.read(host, ID, IFNAME) == a_record()
+    assert records.read(host, KEY) == a_record()
     assert aside.files(host) == [kept]

@@ -15,6 +15,7 @@ from deviceinfo import (
     NetworkRequest,
     PodRef,
     Reading,
+    Sandbox,
     Source,
     Statement,
     find_devices,
@@ -44,7 +45,7 @@ def sources_of(
     """Return sources where the links of the host are known, so that no netlink is needed."""
     places = replace(Node(sysfs / "none").places, sysfs=sysfs)
     reading = Reading(Source.KUBELET, statements, claims)
-    found = find_devices(PodRef("default", "nf1"), places, reading)
+    found = find_devices(Sandbox(PodRef("default", "nf1")), places, reading)
     lender = Lender(Host(), cast("Namespace", None), found)
     return Sources(cast("Netlink", None), found, lender, pfs={pf.device: pf for pf in pfs})
 

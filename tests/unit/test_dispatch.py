@@ -201,7 +201,7 @@ def test_add_into_a_namespace_that_is_not_there_changes_nothing(host: Host) -> N
 
 
 def test_a_call_beside_another_for_the_same_attachment_is_told_to_try_later(host: Host) -> None:
-    with records.locked(host, "pod1", "bond0"):
+    with records.locked(host, "pod1@bond0"):
         said = error_of(ask(host, "ADD"))
 
     assert said["code"] == ErrorCode.TRY_AGAIN_LATER

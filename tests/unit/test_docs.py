@@ -16,11 +16,11 @@ import yaml
 
 from sriovbond import cli, dispatch
 from sriovbond.bond.config import parse_config
-from sriovbond.bond.happenings import WARNINGS, HappeningKind
 from sriovbond.bond.rules import RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
+from sriovbond.happenings.happening import WARNINGS, HappeningKind
 from tests import docs_tables
 from tests.docs_tables import CHECKOUT, README
 

@@ -12,6 +12,7 @@ import pytest
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.cni.attachment import Attachment
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import (
@@ -24,6 +25,7 @@ from tests.support import leasing
 from tests.support.builders import a_member, a_plan, a_state, two_vfs
 
 ID, IFNAME = "pod1", "bond0"
+KEY = f"{ID}@{IFNAME}"
 CARRYING = a_member(
     "ens1",
     Place.HOST,
@@ -83,7 +85,7 @@ def test_a_record_comes_back_as_it_was_written(host: Host, plan: BondPlan | None
 
     records.write(host, record)
 
-    assert records.read(host, ID, IFNAME) == record
+    assert records.read(host, KEY) == record
     assert records.read_all(host) == ([record], [])
 
 
@@ -94,16 +96,16 @@ def test_a_complete_record_is_the_same_to_who_wrote_it_and_to_others(
     leased = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
     record = a_record(plan=plan, pod=("default", "web", "7")).completed(leased)
     records.write(host, record)
-    writer = records.read(host, ID, IFNAME)
+    writer = records.read(host, KEY)
     with path_of(host).open("ab") as file:
         file.write(b" ")  # so the text is one that nobody has read yet
 
-    other = records.read(host, ID, IFNAME)
+    other = records.read(host, KEY)
 
     assert writer is record
     assert other == record
     assert other is not record
-    assert records.read(host, ID, IFNAME) is other
+    assert records.read(host, KEY) is other
 
 
 def test_a_record_that_another_changed_is_read_anew(host: Host) -> None:
@@ -111,7 +113,7 @@ def test_a_record_that_another_changed_is_read_anew(host: Host) -> None:
     path = path_of(host)
     path.write_text(path.read_text().replace("/run/netns/pod1", "/run/netns/pod2"))
 
-    found = records.read(host, ID, IFNAME)
+    found = records.read(host, KEY)
 
     assert found == a_record(is_complete=True, netns="/run/netns/pod2")
 
@@ -121,7 +123,7 @@ def test_a_record_is_written_anew_when_its_add_is_complete(host: Host) -> None:
 
     records.write(host, a_record().completed({}))
 
-    assert records.read(host, ID, IFNAME) == a_record(is_complete=True)
+    assert records.read(host, KEY) == a_record(is_complete=True)
     assert [path.name for path in host.records.iterdir()] == ["pod1@bond0.json"]
 
 
@@ -139,7 +141,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(host: Host) -> None:
     with pytest.raises(MachineError, match="cannot write the record"):
         records.write(host, a_record(network="other"))
 
-    assert records.read(host, ID, IFNAME) == a_record()
+    assert records.read(host, KEY) == a_record()
 
 
 def test_what_a_killed_call_left_half_written_is_no_record_and_goes_with_it(host: Host) -> None:
@@ -148,7 +150,7 @@ def test_what_a_killed_call_left_half_written_is_no_record_and_goes_with_it(host
     half.write_text('{"network": "ne')
 
     assert records.read_all(host) == ([a_record()], [])
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         records.remove(host, a_record())
 
     assert list(host.records.iterdir()) == []
@@ -167,7 +169,7 @@ def test_a_link_planted_at_the_new_record_is_not_followed(host: Host, tmp_path: 
 
 
 def test_no_folder_holds_no_records(host: Host) -> None:
-    assert records.read(host, ID, IFNAME) is None
+    assert records.read(host, KEY) is None
     assert records.read_all(host) == ([], [])
     records.remove(host, a_record())
 
@@ -188,7 +190,7 @@ def test_forgetting_twice_is_once(host: Host) -> None:
     records.remove(host, a_record())
     records.remove(host, a_record())
 
-    assert records.read(host, ID, IFNAME) is None
+    assert records.read(host, KEY) is None
 
 
 def damage(path: Path, content: str) -> None:
@@ -201,14 +203,14 @@ def test_a_damaged_record_is_told_with_its_path(host: Host, content: str) -> Non
     damage(path_of(host), content)
 
     with pytest.raises(MachineError, match=f"cannot read the record '{path_of(host)}'.* damaged"):
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
 
 def test_a_record_of_a_newer_version_is_told_apart_from_a_damaged_one(host: Host) -> None:
     damage(path_of(host), '{"format": 2, "attachment": {"of": "another shape"}}')
 
     with pytest.raises(NewerRecordError, match="its format is 2, this version knows 1; use the"):
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
 
 @pytest.mark.parametrize("found", ['"2"', "0", "null", "-1", "[2]"])
@@ -216,7 +218,7 @@ def test_a_record_whose_format_is_none_is_not_called_newer(host: Host, found: st
     damage(path_of(host), f'{{"format": {found}}}')
 
     with pytest.raises(MachineError) as caught:
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
     assert not isinstance(caught.value, NewerRecordError)
 
@@ -239,14 +241,14 @@ def test_a_link_in_place_of_a_record_is_not_followed(host: Host, tmp_path: Path)
     path_of(host).symlink_to(elsewhere)
 
     with pytest.raises(MachineError, match="cannot read the record"):
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
 
 def test_a_folder_in_place_of_a_record_is_told(host: Host) -> None:
     path_of(host).mkdir(parents=True)
 
     with pytest.raises(MachineError, match="Is a directory"):
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
 
 def test_a_pipe_in_place_of_a_record_does_not_hang(host: Host) -> None:
@@ -254,7 +256,7 @@ def test_a_pipe_in_place_of_a_record_does_not_hang(host: Host) -> None:
     os.mkfifo(path_of(host))
 
     with pytest.raises(MachineError, match="damaged"):
-        records.read(host, ID, IFNAME)
+        records.read(host, KEY)
 
 
 def test_a_record_with_the_largest_configuration_can_be_read_again(host: Host) -> None:
@@ -263,7 +265,7 @@ def test_a_record_with_the_largest_configuration_can_be_read_again(host: Host) -
 
     records.write(host, record)
 
-    assert records.read(host, ID, IFNAME) == record
+    assert records.read(host, KEY) == record
 
 
 def test_a_record_that_would_be_too_large_to_be_read_is_refused_and_says_why(host: Host) -> None:
@@ -275,7 +277,7 @@ def test_a_record_that_would_be_too_large_to_be_read_is_refused_and_says_why(hos
     with pytest.raises(RefusedError, match=r"at most 16 are read.* ens1 .*40001 addresses and"):
         records.write(host, a_record(plan=plan))
 
-    assert records.read(host, ID, IFNAME) == a_record()
+    assert records.read(host, KEY) == a_record()
     assert [path.name for path in host.records.iterdir()] == [path_of(host).name]
 
 
@@ -285,14 +287,14 @@ def test_a_record_that_cannot_be_read_now_is_told_apart_from_a_damaged_one(host:
 
     with leasing.unreadable(path_of(host)):
         with pytest.raises(UnreadableRecordError, match=r"cannot read the record .* unavailable"):
-            records.read(host, ID, IFNAME)
+            records.read(host, KEY)
         with pytest.raises(UnreadableRecordError):
             records.every(host)
         found, faults = records.read_all(host)
         assert records.exists(host, f"{ID}@{IFNAME}")
 
     assert (found, len(faults)) == ([a_record(ifname="bond1")], 1)
-    assert records.read(host, ID, IFNAME) == a_record()
+    assert records.read(host, KEY) == a_record()
 
 
 def test_what_cannot_be_looked_at_is_taken_for_there(host: Host) -> None:
@@ -310,10 +312,9 @@ def test_a_container_id_too_long_for_a_file_name_has_a_record(host: Host) -> Non
     for one in ids:
         records.write(host, a_record(container_id=one))
 
-    assert len({records.key(one, IFNAME) for one in ids}) == 2
-    assert [records.read(host, one, IFNAME) for one in ids] == [
-        a_record(container_id=one) for one in ids
-    ]
+    keys = [Attachment(one, IFNAME).key for one in ids]
+    assert len(set(keys)) == 2
+    assert [records.read(host, key) for key in keys] == [a_record(container_id=one) for one in ids]
 
 
 def test_two_interfaces_of_a_container_have_two_records(host: Host) -> None:
@@ -331,7 +332,7 @@ def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(MachineError, match="cannot make the folder"):
         records.write(host, a_record())
-    with pytest.raises(MachineError, match="cannot make the folder"), records.locked(host, ID, "b"):
+    with pytest.raises(MachineError, match="cannot make the folder"), records.locked(host, KEY):
         pass
 
 
@@ -343,9 +344,9 @@ def test_a_lock_excludes_another_call_and_says_so_in_time(host: Host) -> None:
     started = time.monotonic()
 
     with (
-        records.locked(host, ID, IFNAME),
+        records.locked(host, KEY),
         pytest.raises(TryLaterError, match=r"'pod1@bond0': another call has held it for 0\.1 s"),
-        records.locked(host, ID, IFNAME),
+        records.locked(host, KEY),
     ):
         pass
 
@@ -353,31 +354,31 @@ def test_a_lock_excludes_another_call_and_says_so_in_time(host: Host) -> None:
 
 
 def test_a_lock_is_released_and_its_file_removed(host: Host) -> None:
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         assert lock_path(host).exists()
 
     assert not lock_path(host).exists()
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         pass
 
 
 def test_a_lock_is_released_when_the_call_fails(host: Host) -> None:
-    with pytest.raises(ZeroDivisionError), records.locked(host, ID, IFNAME):
+    with pytest.raises(ZeroDivisionError), records.locked(host, KEY):
         raise ZeroDivisionError
 
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         pass
 
 
 def test_attachments_do_not_lock_each_other(host: Host) -> None:
-    with records.locked(host, ID, IFNAME), records.locked(host, ID, "bond1"):
+    with records.locked(host, KEY), records.locked(host, f"{ID}@bond1"):
         pass
 
 
 def test_a_lock_file_left_by_a_killed_call_holds_nobody_up(host: Host) -> None:
     damage(lock_path(host), "")
 
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         pass
 
     assert not lock_path(host).exists()
@@ -388,7 +389,7 @@ def test_a_record_that_a_killed_call_was_writing_goes_with_the_next_call(host: H
     others = host.records / ".pod2@bond0.new"
     damage(others, "")
 
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         assert list(host.records.iterdir()) == [others]
 
 
@@ -398,7 +399,7 @@ def test_a_link_in_place_of_a_lock_is_told(host: Host, tmp_path: Path) -> None:
 
     with (
         pytest.raises(MachineError, match="cannot make the lock"),
-        records.locked(host, ID, IFNAME),
+        records.locked(host, KEY),
     ):
         pass
 
@@ -412,7 +413,7 @@ def test_threads_hold_the_lock_one_after_another(host: Host) -> None:
 
     def hold(number: int) -> None:
         for _ in range(5):
-            with records.locked(patient, ID, IFNAME):
+            with records.locked(patient, KEY):
                 inside.append(number)
                 most.append(len(inside))
                 time.sleep(0.001)

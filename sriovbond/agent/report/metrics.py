@@ -14,11 +14,11 @@ from sriovbond import __version__, dispatch
 from sriovbond.agent.report import series
 from sriovbond.agent.report.pages import Page
 from sriovbond.agent.report.series import Row
-from sriovbond.bond.happenings import Happening, HappeningKind, WatchedBond, WatchedMember
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import ErrorCode
 from sriovbond.dispatch import Failure
 from sriovbond.errors import SriovbondError
+from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond, WatchedMember
 
 _OTHER: Final = "other"
 _GO_DEFAULT: Final = 999  # the code of plugins that choose none (libcni, pkg/types)
@@ -180,7 +180,12 @@ def _family(row: Row, values: Mapping[tuple[str, ...], float]) -> Metric:
 def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
     """Return the labels of a bond; where no pod is known the container's id stands for it."""
     of = bond.subject
-    return _texts(of.pod_namespace, of.pod_name or of.container_id, of.ifname, of.network)
+    return _texts(
+        of.pod.namespace,
+        of.pod.name or of.attachment.container_id,
+        of.attachment.ifname,
+        of.network,
+    )
 
 
 def _texts(*texts: str) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sriovbond import log
-from sriovbond.bond.happenings import Happening
+from sriovbond.cni.attachment import Attachment
+from sriovbond.happenings.happening import Happening
 
 Sink = Callable[[Happening], None]
 
@@ -39,14 +40,14 @@ class BoundedLog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock: Final = clock
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._told: dict[Attachment, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         return len(self._told)
 
     def __call__(self, happening: Happening) -> None:
         """Write a happening, or what was said of too many."""
-        whose, now = (happening.subject.container_id, happening.subject.ifname), self._clock()
+        whose, now = happening.subject.attachment, self._clock()
         began, count = self._told.get(whose, (now, 0))
         if now - began >= _WINDOW_S:
             began, count = now, 0

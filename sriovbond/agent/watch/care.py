@@ -8,11 +8,11 @@ from functools import partial
 from typing import Final
 
 from sriovbond import log, records, upkeep
-from sriovbond.bond.happenings import Subject
 from sriovbond.ended import Ended
 from sriovbond.errors import SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
+from sriovbond.subject import Subject
 from sriovbond.upkeep import Doubt, Examined
 
 Work = Callable[[], object]
@@ -51,7 +51,7 @@ class Care:
         may hang in IPAM, and must not take the place of others. Devices that are passed over are
         not put back into the bond.
         """
-        if records.is_locked(self._host, records.key(subject.container_id, subject.ifname)):
+        if records.is_locked(self._host, subject.attachment.key):
             then(None)
             return
         repairs = replace(self._repairs, passing_over=passing_over)
@@ -68,7 +68,7 @@ class Care:
         def work() -> None:
             with log.logged_to(None, self._host.logs, **subject.fields):
                 try:
-                    upkeep.announce(self._host, subject.container_id, subject.ifname)
+                    upkeep.announce(self._host, subject.attachment.key)
                 except SriovbondError as error:
                     log.event(logging.WARNING, error.message)
 
@@ -106,10 +106,9 @@ class Care:
             self.go_on()
 
     def _examine(self, subject: Subject, repairs: Repairs, doubt: Doubt) -> Examined | None:
-        container_id, ifname = subject.container_id, subject.ifname
         with log.logged_to(None, self._host.logs, **subject.fields):
             try:
-                return upkeep.examine(self._host, container_id, ifname, repairs, doubt)
+                return upkeep.examine(self._host, subject.attachment.key, repairs, doubt)
             except TryLaterError:
                 return None
             except SriovbondError as error:

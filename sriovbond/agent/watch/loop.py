@@ -19,16 +19,17 @@ from sriovbond.agent.watch.agenda import Agenda
 from sriovbond.agent.watch.care import Care, Do
 from sriovbond.agent.watch.hearing import Ears, Hearing
 from sriovbond.agent.watch.mirror import COMING_BACK_S, Spaces, WatchedAttachment
-from sriovbond.bond import watching
-from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
-from sriovbond.bond.watching import Heard
 from sriovbond.errors import KernelError, SriovbondError
+from sriovbond.happenings import following
+from sriovbond.happenings.following import Heard
+from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond
 from sriovbond.kernel import netns
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import LinkEvent
 from sriovbond.release import Keeper
 from sriovbond.repair import Repairs
+from sriovbond.subject import Subject
 from sriovbond.upkeep import Examined
 
 _SETTLING_S: Final = 0.1
@@ -252,7 +253,7 @@ class Watch:
             self._agenda.later("adopt", key, _SETTLING_S)
             return
         try:
-            record = records.read_by_key(self._host, key)
+            record = records.read(self._host, key)
         except records.UnreadableRecordError as error:
             log.event(logging.WARNING, error.message, attachment=key)
             self._agenda.later("adopt", key, _FAULT_S)
@@ -300,7 +301,7 @@ class Watch:
             self._judge(key, is_reread=True)
             return
         self._left.pop(key, None)
-        bond = watching.observe(subject, plan, links)
+        bond = following.observe(subject, plan, links)
         self._attachments[key] = WatchedAttachment(subject, plan, nsid, bond)
         self._note_lack(key)
         self._begin(key, self._attachments[key])
@@ -394,8 +395,8 @@ class Watch:
         links = self._spaces.links(attachment.nsid) if attachment else None
         if attachment is None or links is None:
             return
-        now = watching.observe(attachment.subject, attachment.plan, links)
-        after, happenings = watching.follow(attachment.bond, now, time.time(), is_reread=is_reread)
+        now = following.observe(attachment.subject, attachment.plan, links)
+        after, happenings = following.follow(attachment.bond, now, time.time(), is_reread=is_reread)
         if after == attachment.bond:
             return
         if records.is_locked(self._host, key):  # a DEL takes the bond away piece by piece
@@ -408,7 +409,7 @@ class Watch:
         before, attachment.bond = attachment.bond, after
         if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
             self._begin(key, attachment)
-        self._tell(happenings if attachment.is_settled else watching.keep_lasting(happenings))
+        self._tell(happenings if attachment.is_settled else following.keep_lasting(happenings))
         attachment.is_settled = attachment.is_settled or after.working == len(after.members)
         self._look_after(key, attachment, before, happenings)
 
@@ -417,7 +418,7 @@ class Watch:
         if bond.index:
             return not records.exists(self._host, key)
         with suppress(SriovbondError):
-            record = records.read_by_key(self._host, key)
+            record = records.read(self._host, key)
             return record is None or record.plan is None
         return False
 
@@ -452,7 +453,7 @@ class Watch:
         attachment = self._attachments.get(key)
         if attachment and not attachment.is_settled:
             attachment.is_settled = True
-            self._tell(watching.judge_settled(attachment.bond, time.time()))
+            self._tell(following.judge_settled(attachment.bond, time.time()))
 
     # who looks after it
 
@@ -524,8 +525,7 @@ class Watch:
             self._agenda.later("adopt", key, _AGAIN_S)
         self._tell(happening for happening in happenings if happening.text not in refused_before)
         if examined.drift and examined.drift != attachment.bond.drift:
-            text = f"{subject.ifname}: {'; '.join(examined.drift)}; look who else changes it"
-            self._tell([Happening(HappeningKind.DRIFT, subject, text, time.time())])
+            self._tell_drift(subject, f"{'; '.join(examined.drift)}; look who else changes it")
         attachment.bond = replace(
             attachment.bond, drift=examined.drift, refused=tuple(sorted(attachment.refused))
         )
@@ -539,8 +539,11 @@ class Watch:
         self._left[key] = _Left(wait_s, drift)
         self._agenda.later("adopt", key, wait_s)
         if before is None or before.drift != drift:
-            text = f"{subject.ifname}: what is left of it cannot be put back: {'; '.join(drift)}"
-            self._tell([Happening(HappeningKind.DRIFT, subject, text, time.time())])
+            self._tell_drift(subject, f"what is left of it cannot be put back: {'; '.join(drift)}")
+
+    def _tell_drift(self, subject: Subject, text: str) -> None:
+        words = f"{subject.attachment.ifname}: {text}"
+        self._tell([Happening(HappeningKind.DRIFT, subject, words, time.time())])
 
     def _tell(self, happenings: Iterable[Happening]) -> None:
         for happening in happenings:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sriovbond.bond.happenings import Subject, WatchedBond
 from sriovbond.bond.plan import BondPlan
-from sriovbond.bond.watching import Heard
+from sriovbond.happenings.following import Heard
+from sriovbond.happenings.happening import WatchedBond
 from sriovbond.kernel.watch import LinkEvent
+from sriovbond.subject import Subject
 
 COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 

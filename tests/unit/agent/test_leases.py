@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deviceinfo import PodRef
 from sriovbond import records
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.leases import Leases
@@ -15,7 +16,7 @@ from sriovbond.records import IpamCall, Record
 from tests.support.held_ipam import stdin
 from tests.support.shims import variables
 
-POD = ("ns", "web-0")
+POD = PodRef("ns", "web-0")
 
 
 @pytest.fixture
@@ -35,9 +36,7 @@ def a_kept_record(settings: Settings, container: str, network: str = "net") -> R
     program.chmod(0o755)
     variables_ = {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": str(program.parent)}
     call = IpamCall(stdin(name=network, ipam={"type": "hangs"}).decode(), variables_)
-    record = Record(
-        network, container, "bond0", "", keeping.NOWHERE, "", None, call, pod=(*POD, "")
-    )
+    record = Record(network, container, "bond0", "", keeping.NOWHERE, "", None, call, pod=POD)
     records.write(settings.host, record)
     return record
 

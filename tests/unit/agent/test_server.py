@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from sriovbond import dispatch, records
+from sriovbond.cni.attachment import Attachment
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
 from sriovbond.shim import build, wire
@@ -251,7 +252,7 @@ def test_a_hundred_queued_dels_are_done_at_the_start(shim: Shim, ipam: Ipam) -> 
     ipam.delete(shim, "pod0")
     first = shim.queued()[0].read_bytes()
     for number in range(1, 100):
-        name = wire.queue_name(f"pod{number}", "bond0")
+        name = Attachment(f"pod{number}", "bond0").key
         request = wire.decode_frame(first)
         environment = {**request.environment, "CNI_CONTAINERID": f"pod{number}"}
         content = wire.encode_request(wire.Request(environment, request.stdin))
@@ -275,7 +276,7 @@ def test_queued_dels_whose_locks_are_held_hold_no_other_up(shim: Shim, ipam: Ipa
 
     with ExitStack() as locks:
         for name in held:  # as the plugin of a killed agent does until it ends
-            locks.enter_context(records.locked(host, name, "bond0"))
+            locks.enter_context(records.locked(host, f"{name}@bond0"))
         with an_agent(shim, watch=False) as agent:
             wait_for(lambda: "queued=free@bond0" in agent.said, 8)
 

@@ -9,7 +9,17 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from deviceinfo import Bus, Claim, DeviceId, PodRef, Reading, Source, Statement, find_devices
+from deviceinfo import (
+    Bus,
+    Claim,
+    DeviceId,
+    PodRef,
+    Reading,
+    Sandbox,
+    Source,
+    Statement,
+    find_devices,
+)
 from deviceinfo.checkpoint import read_checkpoint
 from sriovbond import records
 from sriovbond.bond import rules
@@ -70,67 +80,67 @@ def test_a_file_without_the_one_configuration_is_told(
 
 
 def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:
-    ref = node.Pod("nf1").ref
+    sandbox = node.Pod("nf1").sandbox
 
     for wanted in (
-        PodRef("default", "nf1"),
-        PodRef(container_id=ref.container_id),
-        PodRef(netns=ref.netns),
-        PodRef(uid=ref.uid),
+        Sandbox(PodRef("default", "nf1")),
+        Sandbox(container_id=sandbox.container_id),
+        Sandbox(netns=sandbox.netns),
+        Sandbox(PodRef(uid=sandbox.pod.uid)),
     ):
-        assert explanation.find_pod(host, wanted) == ref
+        assert explanation.find_sandbox(host, wanted) == sandbox
 
 
 def test_a_pod_of_our_records_has_all_its_names(host: Host) -> None:
     """A runtime that is not libcni's keeps no cache of results."""
-    pod = ("default", "nf7", "uid-7")
+    pod = PodRef("default", "nf7", "uid-7")
     record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan(), pod=pod)
     records.write(host, record)
 
-    found = explanation.find_pod(host, PodRef(netns="/run/netns/c7"))
+    found = explanation.find_sandbox(host, Sandbox(netns="/run/netns/c7"))
 
-    assert found == PodRef(*pod, "c7", "/run/netns/c7")
+    assert found == Sandbox(pod, "c7", "/run/netns/c7")
 
 
 def test_a_uid_adds_to_what_is_known(host: Host) -> None:
     record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan())
     records.write(host, record)
 
-    found = explanation.find_pod(host, PodRef(uid="uid-7", container_id="c7"))
+    found = explanation.find_sandbox(host, Sandbox(PodRef(uid="uid-7"), "c7"))
 
-    assert found == PodRef(uid="uid-7", container_id="c7", netns="/run/netns/c7")
+    assert found == Sandbox(PodRef(uid="uid-7"), "c7", "/run/netns/c7")
 
 
 def test_a_pod_of_another_uid_is_another(host: Host) -> None:
-    asked = PodRef("default", "nf1", uid="another")
+    asked = Sandbox(PodRef("default", "nf1", uid="another"))
 
-    assert explanation.find_pod(host, asked) == asked
+    assert explanation.find_sandbox(host, asked) == asked
 
 
-def test_a_pod_of_which_only_the_namespace_is_known_is_named_by_it(host: Host) -> None:
-    found = explanation.find_pod(host, PodRef(netns="/run/netns/unknown"))
+def test_a_pod_of_which_only_the_namespace_is_known_has_no_name(host: Host) -> None:
+    found = explanation.find_sandbox(host, Sandbox(netns="/run/netns/unknown"))
 
-    problems = read_checkpoint(host.places.checkpoint, found).problems
-    assert "cannot find pod /run/netns/unknown in " in problems[0]
+    problems = read_checkpoint(host.places.checkpoint, found.pod).problems
+    assert "cannot find pod without a name in " in problems[0]
 
 
 def test_a_namespace_may_be_spelled_by_a_link(host: Host, tmp_path: Path) -> None:
     """As /run/netns where the cache has /var/run/netns."""
     (tmp_path / "link").symlink_to("/var")
-    ref = node.Pod("nf1").ref
-    spelled = ref.netns.replace("/var", str(tmp_path / "link"))
+    sandbox = node.Pod("nf1").sandbox
+    spelled = sandbox.netns.replace("/var", str(tmp_path / "link"))
 
-    assert explanation.find_pod(host, PodRef(netns=spelled)) == replace(ref, netns=spelled)
+    assert explanation.find_sandbox(host, Sandbox(netns=spelled)) == replace(sandbox, netns=spelled)
 
 
 def test_the_bonds_of_other_pods_are_the_neighbours(host: Host) -> None:
     for name in ("nf1", "nf2"):
-        pod = ("default", name, "")
+        pod = PodRef("default", name)
         place = f"/run/netns/{name}"
         record = Record("net", name, "bond0", place, (4, 5, 6), "", a_plan(), pod=pod)
         records.write(host, record)
 
-    found = explanation._neighbours(host, PodRef(netns="/var/run/netns/nf1"))  # noqa: SLF001
+    found = explanation._neighbours(host, Sandbox(netns="/var/run/netns/nf1"))  # noqa: SLF001
 
     assert [(one.whose, one.mode) for one in found] == [("bond0 of default/nf2", a_plan().mode)]
     assert found[0].members == a_plan().members
@@ -138,11 +148,13 @@ def test_the_bonds_of_other_pods_are_the_neighbours(host: Host) -> None:
 
 def test_a_pod_whose_namespace_nobody_knows_is_no_verdict(host: Host) -> None:
     with pytest.raises(MachineError, match="no cache of this node knows its namespace"):
-        explanation.explain(host, PodRef("default", "typo"), a_netconf(), "sriovbond")
+        explanation.explain(host, Sandbox(PodRef("default", "typo")), a_netconf(), "sriovbond")
 
 
 def test_a_pod_that_no_cache_knows_is_asked_for_as_it_is(host: Host) -> None:
-    assert explanation.find_pod(host, PodRef("default", "nf9")) == PodRef("default", "nf9")
+    named = Sandbox(PodRef("default", "nf9"))
+
+    assert explanation.find_sandbox(host, named) == named
 
 
 @pytest.fixture
@@ -159,9 +171,8 @@ def told(tmp_path: Path) -> Explanation:
         Source.MULTUS, network="default/late", resource="rig.io/pf2", details="[/x] [bold]"
     )
     places = replace(Node(tmp_path).places, sysfs=tmp_path)
-    found = find_devices(
-        PodRef("default", "nf1"), places, reading, results, Reading(Source.MULTUS, (loose,))
-    )
+    sandbox, late = Sandbox(PodRef("default", "nf1")), Reading(Source.MULTUS, (loose,))
+    found = find_devices(sandbox, places, reading, results, late)
     given = Allocation("rig.io/dpdk", "default/dpdk", "app", ("kubelet",))
     refused = Unlinked(str(other), "vfio-pci", is_userspace=True, ifname="net2", allocation=given)
     verdicts = (Verdict(a_vf("net1")), Verdict(refused, "cannot", rules.USERSPACE_DRIVER))
@@ -193,6 +204,7 @@ def test_json_has_the_same(told: Explanation, capsys: pytest.CaptureFixture[str]
     explain.print_json(told)
 
     shown = json.loads(capsys.readouterr().out)
+    assert list(shown["pod"]) == ["namespace", "name", "uid", "container_id", "netns"]
     assert shown["pod"]["name"] == "nf1"
     assert [one["id"] for one in shown["devices"]] == [{"bus": "pci", "address": ONE.address}]
     assert [(one["interface"], one["taken"], one["rule"]) for one in shown["verdicts"]] == [

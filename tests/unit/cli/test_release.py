@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from deviceinfo import UNKNOWN_POD, PodRef
 from sriovbond import records
 from sriovbond.cli import sriovbond
 from sriovbond.errors import MachineError, TryLaterError
@@ -13,6 +14,7 @@ from sriovbond.records import IpamCall, Record
 from tests.support.builders import a_plan
 
 ID, IFNAME = "pod1", "bond0"
+KEY = f"{ID}@{IFNAME}"
 EARLIER, NOW = "an earlier boot", "this boot"
 
 
@@ -47,7 +49,7 @@ def test_without_an_attachment_the_records_are_listed_and_left(host: Host) -> No
     for told in (ID, IFNAME, "net1 (VF 0 of"):
         assert told in answer.stdout
     assert "cannot read the record" in answer.stderr
-    assert records.read(host, ID, IFNAME) == record
+    assert records.read(host, KEY) == record
 
 
 def test_what_the_list_has_can_be_released_by(host: Host) -> None:
@@ -64,8 +66,8 @@ def test_what_the_list_has_can_be_released_by(host: Host) -> None:
 def test_the_list_is_json_on_demand(host: Host) -> None:
     host.records.mkdir(parents=True)
     (host.records / "pod2@bond0.json").write_text("{")
-    complete = replace(a_record(host), pod=("default", "nf1", "uid"), is_complete=True)
-    for record in (complete, replace(complete, ifname="bond1", plan=None, pod=("", "", ""))):
+    complete = replace(a_record(host), pod=PodRef("default", "nf1", "uid"), is_complete=True)
+    for record in (complete, replace(complete, ifname="bond1", plan=None, pod=UNKNOWN_POD)):
         records.write(host, record)
 
     answer = release(host, "--json")
@@ -143,7 +145,7 @@ def test_what_could_not_be_undone_is_told_and_stays_on_record(host: Host) -> Non
 
     assert isinstance(answer.exception, MachineError)
     assert "cannot find the IPAM plugin 'none'" in answer.exception.message
-    left = records.read(host, ID, IFNAME)
+    left = records.read(host, KEY)
     assert left is not None
     assert left.plan is None
     assert left.ipam is not None
@@ -163,11 +165,11 @@ def test_a_record_that_cannot_be_read_is_told_and_kept(host: Host) -> None:
 def test_an_attachment_that_another_call_holds_is_left(host: Host) -> None:
     record = a_record(host)
 
-    with records.locked(host, ID, IFNAME):
+    with records.locked(host, KEY):
         answer = release(host, ID, IFNAME)
 
     assert isinstance(answer.exception, TryLaterError)
-    assert records.read(host, ID, IFNAME) == record
+    assert records.read(host, KEY) == record
 
 
 def test_a_record_that_was_set_aside_is_listed_and_named(host: Host) -> None:

@@ -252,18 +252,18 @@ def test_an_object_of_the_wrong_shape_is_a_problem(pod: dict[str, object]) -> No
 @pytest.mark.parametrize("asked", ["", "u1"])
 @pytest.mark.parametrize("found", ["", "u1"])
 def test_a_pod_of_the_same_uid_or_of_none_is_the_pod(asked: str, found: str) -> None:
-    assert read_pod(a_pod(uid=found), replace(NF1, uid=asked)).problems == ()
+    assert read_pod(a_pod(uid=found), NF1._replace(uid=asked)).problems == ()
 
 
 def test_the_mirror_of_a_static_pod_is_the_pod() -> None:
     mirror = a_pod(uid="u1", **{"kubernetes.io/config.hash": "u0"})
 
-    assert read_pod(mirror, replace(NF1, uid="u0")).problems == ()
+    assert read_pod(mirror, NF1._replace(uid="u0")).problems == ()
 
 
 def test_another_pod_of_this_name_is_refused() -> None:
     with pytest.raises(UnreadableError, match="another pod of this name, 'u1', not 'u2'"):
-        read_pod(a_pod(uid="u1"), replace(NF1, uid="u2"))
+        read_pod(a_pod(uid="u1"), NF1._replace(uid="u2"))
 
 
 def test_a_definition_says_its_resource_and_its_first_plugin() -> None:

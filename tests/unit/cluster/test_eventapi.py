@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.happenings import Happening, HappeningKind
 from sriovbond.cluster import eventapi
 from sriovbond.cluster.eventapi import Series
+from sriovbond.happenings.happening import Happening, HappeningKind
 from tests.support import event_rules
 from tests.support.watched import NOON, UID, a_happening, a_subject, a_watched_member
 
@@ -14,7 +14,7 @@ from tests.support.watched import NOON, UID, a_happening, a_subject, a_watched_m
 def built(happening: Happening, **facts: Any) -> dict[str, Any]:  # noqa: ANN401 - Series' fields
     series = Series(happening, happening.at, **{"uid": UID, **facts})
     event: dict[str, Any] = eventapi.build(series, "node-1")
-    assert event_rules.faults(event, happening.subject.pod_namespace, None) == []
+    assert event_rules.faults(event, happening.subject.pod.namespace, None) == []
     return event
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond import cluster
-from sriovbond.bond.happenings import HappeningKind
 from sriovbond.cluster.events import LIMITS, Events, Limits
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
 from tests.support import cluster_api

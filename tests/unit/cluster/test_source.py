@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deviceinfo import Bus, DeviceId, PodRef, Reading, Search, Source, Statement
+from deviceinfo import Bus, DeviceId, PodRef, Reading, Sandbox, Search, Source, Statement
 from sriovbond import cluster
 from sriovbond.cluster.source import ask_api
 from sriovbond.host import Host
@@ -221,7 +221,7 @@ def test_without_a_pods_name_nothing_is_asked(api: ClusterApi, host: Host, pod: 
 
 
 def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, host: Host) -> None:
-    text = problem(ask_api(host)(replace(NF1, uid="another")))
+    text = problem(ask_api(host)(NF1._replace(uid="another")))
 
     assert "it is another pod of this name" in text
     assert api.paths == [POD_PATH]
@@ -499,12 +499,12 @@ def test_a_look_up_asks_the_api_where_the_node_leaves_a_network_without_its_devi
     )
     loose = replace(tied, device=None, resource="rig.io/pf1", network="default/sriov-b")
 
-    Search(NF1, places).conclude(
+    Search(Sandbox(NF1), places).conclude(
         Reading(Source.MULTUS, (tied,)), if_networks_lack_devices=cluster.asks(host)
     )
     assert api.requests == []
 
-    found = Search(NF1, places).conclude(
+    found = Search(Sandbox(NF1), places).conclude(
         Reading(Source.MULTUS, (tied, loose)), if_networks_lack_devices=cluster.asks(host)
     )
     assert [(str(one.id), one.network, one.resource) for one in found.devices] == [

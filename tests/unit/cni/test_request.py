@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sriovbond.cni.request import Attachment, CniRequest, parse_request, valid_attachments
+from sriovbond.cni.attachment import Attachment
+from sriovbond.cni.request import CniRequest, parse_request, valid_attachments
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.cni.wire import CniError
 from tests.support.examples import at_most
@@ -39,9 +40,8 @@ def test_an_add_is_read_whole() -> None:
 
     assert request == CniRequest(
         command=Command.ADD,
-        container_id="pod1",
+        attachment=Attachment("pod1", "bond0"),
         netns="/run/netns/pod1",
-        ifname="bond0",
         args={"IgnoreUnknown": "true", "K8S_POD_NAME": "web"},
         config=CONFIG,
         cni_version="1.1.0",

@@ -48,7 +48,7 @@ def devices(reading: Reading) -> list[str]:
 
 
 def test_the_devices_of_a_real_pod_are_read() -> None:
-    reading = read_checkpoint(samples.NODE.checkpoint, samples.POD)
+    reading = read_checkpoint(samples.NODE.checkpoint, samples.SANDBOX.pod)
 
     assert reading == Reading(
         Source.CHECKPOINT,
@@ -72,7 +72,7 @@ def test_the_devices_of_a_real_pod_are_read() -> None:
 def test_to_another_pod_the_devices_of_a_real_pod_are_claimed() -> None:
     reading = read_checkpoint(samples.NODE.checkpoint, OURS)
 
-    pod = f"pod UID {samples.POD.uid}"
+    pod = f"pod UID {samples.SANDBOX.pod.uid}"
     assert not reading.statements
     assert not reading.problems
     assert reading.claims == (
@@ -193,7 +193,7 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").symlink_to(samples.NODE.checkpoint)
 
-    reading = read_checkpoint(tmp_path / "checkpoint", samples.POD)
+    reading = read_checkpoint(tmp_path / "checkpoint", samples.SANDBOX.pod)
 
     assert reading.statements == ()
     assert "a link is not followed" in reading.problems[0]
@@ -211,7 +211,7 @@ def test_ten_thousand_wrong_entries_are_one_short_problem(tmp_path: Path) -> Non
 def test_whatever_the_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(content)
 
-    reading = read_checkpoint(tmp_path / "checkpoint", samples.POD)
+    reading = read_checkpoint(tmp_path / "checkpoint", samples.SANDBOX.pod)
 
     assert all(problem.isprintable() for problem in reading.problems)
     assert all(statement.device for statement in reading.statements)

@@ -15,6 +15,7 @@ from deviceinfo import (
     PodDevices,
     PodRef,
     Reading,
+    Sandbox,
     Search,
     Source,
     Statement,
@@ -23,11 +24,12 @@ from deviceinfo import (
 from tests.support.node import Node
 from tests.support.sysfs import a_vf
 
-POD = PodRef("default", "nf1", "a7a12eba-d958-461a-bb10-d6271ffea285", "57fe", "/run/netns/x")
+REF = PodRef("default", "nf1", "a7a12eba-d958-461a-bb10-d6271ffea285")
+POD = Sandbox(REF, "57fe", "/run/netns/x")
 ONE, TWO = DeviceId(Bus.PCI, "0000:01:10.0"), DeviceId(Bus.PCI, "0000:02:10.0")
 
 
-def found(folder: Path, *readings: Reading, pod: PodRef = POD) -> PodDevices:
+def found(folder: Path, *readings: Reading, pod: Sandbox = POD) -> PodDevices:
     places = replace(Node(folder / "none").places, sysfs=folder)
     return find_devices(pod, places, *readings)
 
@@ -150,7 +152,7 @@ def test_the_last_sources_are_asked_only_where_a_network_lacks_its_device(tmp_pa
     assert asked == []
 
     devices = Search(POD, places).conclude(loose, if_networks_lack_devices=[api])
-    assert asked == [POD]
+    assert asked == [REF]
     assert [(one.id, one.resource) for one in devices.devices] == [(ONE, "rig.io/pf0")]
 
 

@@ -45,7 +45,7 @@ def read_dp(folder: Path, info: object, device_id: str = PCI) -> Reading:
 
 
 def test_the_files_of_a_real_pod_are_read() -> None:
-    reading = read_cni_files(samples.NODE.devinfo_cni, samples.POD.container_id)
+    reading = read_cni_files(samples.NODE.devinfo_cni, samples.SANDBOX.container_id)
 
     assert reading == Reading(
         Source.DEVICE_INFO,

@@ -20,7 +20,7 @@ from tests.support import samples
 from tests.support.garbage import mutated, over_one_folder
 
 PCI = "0000:01:10.0"
-SAMPLE = samples.NODE.multus / samples.POD.container_id
+SAMPLE = samples.NODE.multus / samples.SANDBOX.container_id
 
 
 def pci(address: str = PCI) -> DeviceId:
@@ -39,7 +39,7 @@ def reading_of(folder: Path, *delegates: object) -> Reading:
 
 
 def test_the_networks_of_a_real_pod_are_read_in_order() -> None:
-    reading = read_scratch(samples.NODE.multus, samples.POD.container_id)
+    reading = read_scratch(samples.NODE.multus, samples.SANDBOX.container_id)
 
     assert reading.problems == ()
     assert [(one.network, one.interface, one.plugin) for one in reading.networks] == [
@@ -56,7 +56,7 @@ def test_the_networks_of_a_real_pod_are_read_in_order() -> None:
 
 
 def test_the_devices_of_a_real_pod_are_read() -> None:
-    reading = read_scratch(samples.NODE.multus, samples.POD.container_id)
+    reading = read_scratch(samples.NODE.multus, samples.SANDBOX.container_id)
 
     assert reading.statements == tuple(
         Statement(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from deviceinfo import (
-    PodRef,
     Reading,
+    Sandbox,
     find_sandboxes,
     read_cache,
     read_checkpoint,
@@ -29,12 +29,12 @@ REAL_POD = Pod(
 )
 
 
-def read_all(node: Node, pod: PodRef) -> Iterator[Reading]:
-    yield read_checkpoint(node.checkpoint, pod)
-    yield read_cni_files(node.devinfo_cni, pod.container_id)
+def read_all(node: Node, sandbox: Sandbox) -> Iterator[Reading]:
+    yield read_checkpoint(node.checkpoint, sandbox.pod)
+    yield read_cni_files(node.devinfo_cni, sandbox.container_id)
     yield read_dp_files(node.devinfo_dp, [(vf.resource, vf.address) for vf in REAL_POD.vfs])
-    yield read_scratch(node.multus, pod.container_id)
-    yield read_results([node.multus_results, node.results], pod.container_id)
+    yield read_scratch(node.multus, sandbox.container_id)
+    yield read_results([node.multus_results, node.results], sandbox.container_id)
 
 
 def told(reading: Reading) -> list[str]:
@@ -45,8 +45,8 @@ def told(reading: Reading) -> list[str]:
 
 
 def test_the_builder_writes_what_a_real_node_has(tmp_path: Path) -> None:
-    built = list(read_all(a_node(tmp_path, [REAL_POD]), REAL_POD.ref))
-    real = list(read_all(samples.NODE, samples.POD))
+    built = list(read_all(a_node(tmp_path, [REAL_POD]), REAL_POD.sandbox))
+    real = list(read_all(samples.NODE, samples.SANDBOX))
 
     assert [told(reading) for reading in built] == [told(reading) for reading in real]
     assert [len(told(reading)) for reading in built] == [2, 2, 2, 2, 2]
@@ -60,13 +60,13 @@ def test_each_pod_of_a_node_gets_its_own(tmp_path: Path, at: int) -> None:
     node, pod = a_node(tmp_path, pods), pods[at]
     expected = {vf.address for vf in pod.vfs}
 
-    readings = list(read_all(node, pod.ref))
+    readings = list(read_all(node, pod.sandbox))
 
     for reading in (readings[0], readings[1], *readings[3:]):
         assert {str(one.device) for one in reading.statements if one.device} == expected
         assert reading.problems == ()
     assert len(readings[0].claims) == 8 - len(expected)
-    cache = read_cache(node.sriov_cni, pod.ref.container_id, netns=pod.ref.netns)
+    cache = read_cache(node.sriov_cni, pod.sandbox.container_id, netns=pod.sandbox.netns)
     assert {entry.device_id for entry in cache.entries} == expected
 
 
@@ -76,4 +76,4 @@ def test_all_pods_of_a_node_are_found(tmp_path: Path) -> None:
 
     found = find_sandboxes([node.multus_results, node.results])
 
-    assert {sandbox.pod for sandbox in found} == {pod.ref for pod in pods}
+    assert set(found) == {pod.sandbox for pod in pods}

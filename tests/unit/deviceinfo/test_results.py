@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deviceinfo import (
+    UNKNOWN_POD,
     Bus,
     DeviceId,
     DeviceInfoError,
     PodRef,
     Reading,
+    Sandbox,
     Source,
     Statement,
     find_sandboxes,
@@ -23,7 +25,7 @@ from tests.support.garbage import mutated, over_one_folder
 
 PCI = "0000:01:10.0"
 NETNS = "/var/run/netns/a"
-SAMPLE = samples.NODE.multus_results / f"sriov-a-{samples.POD.container_id}-net1"
+SAMPLE = samples.NODE.multus_results / f"sriov-a-{samples.SANDBOX.container_id}-net1"
 
 
 def pci(address: str = PCI) -> DeviceId:
@@ -68,7 +70,7 @@ def read(folder: Path) -> Reading:
 def test_the_results_of_a_real_pod_are_read_and_multus_knows_best() -> None:
     folders = [samples.NODE.multus_results, samples.NODE.results]
 
-    reading = read_results(folders, samples.POD.container_id)
+    reading = read_results(folders, samples.SANDBOX.container_id)
 
     assert reading == Reading(
         Source.RESULTS,
@@ -85,7 +87,7 @@ def test_the_results_of_a_real_pod_are_read_and_multus_knows_best() -> None:
 
 
 def test_the_runtimes_results_of_a_real_pod_are_read_without_loopback() -> None:
-    reading = read_results([samples.NODE.results], samples.POD.container_id)
+    reading = read_results([samples.NODE.results], samples.SANDBOX.container_id)
 
     assert [(one.network, one.interface) for one in reading.statements] == [
         ("multus-cni-network", "eth0")
@@ -233,7 +235,7 @@ def test_a_container_id_that_cni_forbids_is_refused(tmp_path: Path, container_id
 
 def test_a_real_pods_sandbox_is_found() -> None:
     for folders in ([samples.NODE.multus_results, samples.NODE.results], [samples.NODE.results]):
-        assert [sandbox.pod for sandbox in find_sandboxes(folders)] == [samples.POD]
+        assert list(find_sandboxes(folders)) == [samples.SANDBOX]
 
 
 def test_sandboxes_are_found_newest_first_and_once(tmp_path: Path) -> None:
@@ -245,10 +247,8 @@ def test_sandboxes_are_found_newest_first_and_once(tmp_path: Path) -> None:
 
     sandboxes = find_sandboxes([tmp_path, tmp_path, tmp_path / "nowhere"])
 
-    assert [one.pod.container_id for one in sandboxes] == ["1" * 64, "short", "0" * 64]
-    assert sandboxes[0].pod == PodRef(
-        namespace="apps", name="one", uid="", container_id="1" * 64, netns=NETNS
-    )
+    assert [one.container_id for one in sandboxes] == ["1" * 64, "short", "0" * 64]
+    assert sandboxes[0] == Sandbox(PodRef("apps", "one"), "1" * 64, NETNS)
 
 
 def test_a_sandbox_is_found_by_its_next_file_where_one_is_broken(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_sandbox_without_arguments_has_no_name(tmp_path: Path, args: object) -
 
     [sandbox] = find_sandboxes([tmp_path])
 
-    assert sandbox.pod == PodRef(container_id="a", netns=NETNS)
+    assert sandbox == Sandbox(UNKNOWN_POD, "a", NETNS)
 
 
 @over_one_folder
@@ -272,7 +272,7 @@ def test_a_sandbox_without_arguments_has_no_name(tmp_path: Path, args: object) -
 def test_whatever_a_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / SAMPLE.name).write_bytes(content)
 
-    reading = read_results([tmp_path], samples.POD.container_id)
+    reading = read_results([tmp_path], samples.SANDBOX.container_id)
 
     assert all(problem.isprintable() for problem in reading.problems)
     assert all(one.network and one.interface for one in reading.statements)

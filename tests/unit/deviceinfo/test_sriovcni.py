@@ -32,7 +32,7 @@ def ifnames(reading: CacheReading) -> list[str]:
 
 
 def test_the_files_of_a_real_pod_are_read() -> None:
-    reading = read_cache(samples.NODE.sriov_cni, samples.POD.container_id)
+    reading = read_cache(samples.NODE.sriov_cni, samples.SANDBOX.container_id)
 
     assert reading.problems == ()
     assert ifnames(reading) == ["net1", "net2"]
@@ -49,7 +49,7 @@ def test_the_files_of_a_real_pod_are_read() -> None:
         original_admin_mac="00:00:00:00:00:00",
         original_effective_mac="86:b1:e2:16:8c:d9",
         host_ifname="vf0_0",
-        netns=samples.POD.netns,
+        netns=samples.SANDBOX.netns,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sriovbond import dispatch
+from sriovbond.cni.attachment import MAX_CONTAINER_ID, Attachment
 from sriovbond.cni.decoding import MAX_JSON_BYTES
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
@@ -341,7 +342,7 @@ def test_a_queued_del_is_a_request_that_root_alone_can_read(shim: Shim) -> None:
 
     (queued,) = shim.queued()
     assert (done.returncode, done.stdout) == (0, b"")
-    assert queued.name == wire.queue_name("pod1", "bond0")
+    assert queued.name == Attachment("pod1", "bond0").key
     expected = wire.Request(variables("DEL", CNI_ARGS="a=b"), config)
     assert wire.decode_frame(queued.read_bytes()) == expected
     assert [stat.S_IMODE(one.stat().st_mode) for one in (queued, shim.queue)] == [0o600, 0o700]
@@ -391,8 +392,8 @@ def test_a_del_of_what_has_no_proper_name_is_not_kept(
     "environment",
     [
         *({"CNI_IFNAME": name} for name in IFNAMES),
-        {"CNI_CONTAINERID": "c" * wire.MAX_CONTAINER_ID},
-        {"CNI_CONTAINERID": "c" * (wire.MAX_CONTAINER_ID + 1)},
+        {"CNI_CONTAINERID": "c" * MAX_CONTAINER_ID},
+        {"CNI_CONTAINERID": "c" * (MAX_CONTAINER_ID + 1)},
         {"CNI_CONTAINERID": "c" * 100_000, "CNI_IFNAME": "fifteen-letters"},
     ],
     ids=lambda one: ascii(one)[:40],
@@ -405,7 +406,7 @@ def test_a_del_of_whatever_an_add_takes_is_kept(shim: Shim, environment: dict[st
 
     (queued,) = shim.queued()
     assert (done.returncode, done.stdout) == (0, b"")
-    assert queued.name == wire.queue_name(given["CNI_CONTAINERID"], given["CNI_IFNAME"])
+    assert queued.name == Attachment(given["CNI_CONTAINERID"], given["CNI_IFNAME"]).key
     assert wire.decode_frame(queued.read_bytes()).environment == given
 
 

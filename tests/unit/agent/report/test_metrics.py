@@ -12,9 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sriovbond import __version__, aside
 from sriovbond.agent.report import series
 from sriovbond.agent.report.metrics import Metrics
-from sriovbond.bond.happenings import HappeningKind, WatchedBond
 from sriovbond.cni.wire import ErrorCode
 from sriovbond.dispatch import Failure
+from sriovbond.happenings.happening import HappeningKind, WatchedBond
 from sriovbond.host import Host
 from tests.docs_tables import CHECKOUT
 from tests.support.watched import a_happening, a_subject, a_watched_bond, a_watched_member

@@ -7,7 +7,7 @@ import pytest
 from sriovbond import log
 from sriovbond.agent.report import teller as tell
 from sriovbond.agent.report.teller import Teller
-from sriovbond.bond.happenings import Happening, HappeningKind
+from sriovbond.happenings.happening import Happening, HappeningKind
 from tests.support.watched import a_happening, a_subject
 
 

@@ -9,9 +9,10 @@ import pytest
 from sriovbond import records, upkeep
 from sriovbond.agent.turns import Turns
 from sriovbond.agent.watch.care import Care
-from sriovbond.bond.happenings import Subject
+from sriovbond.cni.attachment import Attachment
 from sriovbond.host import Host
 from sriovbond.repair import Repairs
+from sriovbond.subject import Subject
 from sriovbond.upkeep import Examined
 from tests.support.agents import wait_for
 
@@ -41,7 +42,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def subject(number: int) -> Subject:
-    return Subject(f"c{number}", "bond0", "net")
+    return Subject(Attachment(f"c{number}", "bond0"), "net")
 
 
 def test_a_few_are_looked_after_at_once_and_the_others_in_turn(host: Host) -> None:
@@ -110,7 +111,7 @@ def test_a_bond_that_another_call_has_is_left_to_it(host: Host) -> None:
     care = Care(host, Repairs(), workers.do, most=2)
     care.examine(subject(0), found.append)
 
-    with records.locked(host, "c0", "bond0"):
+    with records.locked(host, "c0@bond0"):
         workers.work()
 
     assert found == [None]
@@ -120,13 +121,13 @@ def test_bonds_whose_calls_hang_take_no_place_of_the_others(host: Host) -> None:
     turns, is_over, results = Turns(4, 10), threading.Event(), list[Examined | None]()
 
     def do_after_others(of: Subject, work: Work) -> bool:
-        return turns.take(partial(turns.after_others, of.container_id, work))
+        return turns.take(partial(turns.after_others, of.attachment.key, work))
 
     def hang() -> None:
-        with records.locked(host, "c0", "bond0"):
+        with records.locked(host, "c0@bond0"):
             is_over.wait(60)
 
-    turns.take(partial(turns.after_others, "c0", hang))
+    turns.take(partial(turns.after_others, "c0@bond0", hang))
     wait_for(lambda: records.is_locked(host, "c0@bond0"))
     care = Care(host, Repairs(), do_after_others, most=1)
     for number in range(2):

@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from sriovbond.agent.watch.mirror import Spaces, WatchedAttachment
-from sriovbond.bond import watching
-from sriovbond.bond.happenings import Subject
-from sriovbond.bond.watching import Heard
+from sriovbond.cni.attachment import Attachment
+from sriovbond.happenings import following
+from sriovbond.happenings.following import Heard
 from sriovbond.kernel.watch import LinkEvent
+from sriovbond.subject import Subject
 from tests.support.builders import a_plan
 
 
@@ -16,8 +17,8 @@ def event(nsid: int, link: Heard, *, is_gone: bool = False) -> LinkEvent:
 
 def an_attachment() -> WatchedAttachment:
     """Return one without its members."""
-    plan, subject = a_plan(), Subject("c1", "bond0", "net")
-    return WatchedAttachment(subject, plan, 7, watching.observe(subject, plan, {}))
+    plan, subject = a_plan(), Subject(Attachment("c1", "bond0"), "net")
+    return WatchedAttachment(subject, plan, 7, following.observe(subject, plan, {}))
 
 
 def test_a_mirror_follows_events_and_tells_whose_they_are() -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sriovbond.subject import Subject
+
 
 class HappeningKind(StrEnum):
     """What happened; the name is also the reason of a Kubernetes Event."""
@@ -44,33 +46,6 @@ WARNINGS = frozenset(
     }
 )
 """What an operator should look at; the others tell that it is well again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose bond: the attachment, and the pod as far as CNI_ARGS named it (empty otherwise)."""
-
-    container_id: str
-    ifname: str
-    network: str
-    pod_namespace: str = ""
-    pod_name: str = ""
-    pod_uid: str = ""
-
-    @property
-    def pod(self) -> str:
-        """The pod as people write it: namespace/name."""
-        return "/".join(filter(None, (self.pod_namespace, self.pod_name)))
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """Whose it is, as lines of the log tell it."""
-        return {
-            "pod": self.pod,
-            "container": self.container_id,
-            "ifname": self.ifname,
-            "network": self.network,
-        }
 
 
 @dataclass(frozen=True, slots=True)

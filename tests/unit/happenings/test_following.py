@@ -3,12 +3,15 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond import watching
-from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond
-from sriovbond.bond.watching import Heard
+from deviceinfo import PodRef
+from sriovbond.cni.attachment import Attachment
+from sriovbond.happenings import following
+from sriovbond.happenings.following import Heard
+from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond
+from sriovbond.subject import Subject
 from tests.support.builders import a_member, a_plan, a_vf, two_vfs
 
-SUBJECT = Subject("c1", "bond0", "net", "ns", "nf1")
+SUBJECT = Subject(Attachment("c1", "bond0"), "net", PodRef("ns", "nf1"))
 PLAN = a_plan()
 BOND, NET1, NET2 = 9, 11, 12
 Links = dict[int, Heard]
@@ -28,11 +31,11 @@ def links(*, active: int = NET1, **changed: dict[str, Any]) -> Links:
 
 
 def bond(found: Links) -> WatchedBond:
-    return watching.observe(SUBJECT, PLAN, found)
+    return following.observe(SUBJECT, PLAN, found)
 
 
 def told(before: Links, now: Links, *, is_reread: bool = False) -> list[Happening]:
-    return list(watching.follow(bond(before), bond(now), 1.0, is_reread=is_reread)[1])
+    return list(following.follow(bond(before), bond(now), 1.0, is_reread=is_reread)[1])
 
 
 DOWN: dict[str, Any] = {"has_carrier": False, "mii_up": False, "failures": 1}
@@ -69,13 +72,13 @@ def test_a_link_of_another_device_is_no_member_whatever_its_name() -> None:
 def test_members_without_a_device_are_told_apart_by_name() -> None:
     plan = a_plan([a_member("net1"), a_member("net2")])
 
-    found = watching.observe(SUBJECT, plan, links(net1={"device": ""}, net2={"device": ""}))
+    found = following.observe(SUBJECT, plan, links(net1={"device": ""}, net2={"device": ""}))
 
     assert found.working == 2
 
 
 def test_a_failover_names_the_member_that_failed_and_its_pf() -> None:
-    after, (failover,) = watching.follow(bond(links()), bond(links(active=NET2)), 7.0)
+    after, (failover,) = following.follow(bond(links()), bond(links(active=NET2)), 7.0)
 
     assert failover.kind is HappeningKind.FAILOVER
     assert failover.member is not None
@@ -144,18 +147,18 @@ def test_a_failover_there_and_back_is_known_by_the_count_of_failures(
 
 def test_a_failover_by_way_of_none_is_one() -> None:
     none = links(active=0, net1=DOWN, net2=DOWN)
-    dead, _ = watching.follow(bond(links()), bond(none), 1.0)
+    dead, _ = following.follow(bond(links()), bond(none), 1.0)
 
-    after, happenings = watching.follow(dead, bond(links(active=NET2, net1=DOWN)), 2.0)
+    after, happenings = following.follow(dead, bond(links(active=NET2, net1=DOWN)), 2.0)
 
     assert [one.kind for one in happenings] == [HappeningKind.FAILOVER, HappeningKind.MEMBER_UP]
     assert (after.failovers, after.last_active) == (1, "net2")
 
 
 def test_a_bond_with_other_members_is_another_one() -> None:
-    other = watching.observe(SUBJECT, a_plan([a_member("d1"), a_member("d2")]), {})
+    other = following.observe(SUBJECT, a_plan([a_member("d1"), a_member("d2")]), {})
 
-    assert watching.follow(bond(links()), other, 1.0)[1] == ()
+    assert following.follow(bond(links()), other, 1.0)[1] == ()
 
 
 def test_a_link_without_a_device_is_not_taken_for_a_vf_of_its_name() -> None:
@@ -172,10 +175,10 @@ def test_one_of_three_members_less_is_not_yet_degraded() -> None:
     plan = a_plan([*two_vfs(), a_vf("net3", 1)])
     third = plan.members[2]
     heard = Heard(13, "net3", master=BOND, device=third.device, mii_up=True)
-    before = watching.observe(SUBJECT, plan, {**links(), 13: heard})
-    now = watching.observe(SUBJECT, plan, {**links(net2=DOWN), 13: heard})
+    before = following.observe(SUBJECT, plan, {**links(), 13: heard})
+    now = following.observe(SUBJECT, plan, {**links(net2=DOWN), 13: heard})
 
-    happenings = watching.follow(before, now, 1.0)[1]
+    happenings = following.follow(before, now, 1.0)[1]
 
     assert [one.kind for one in happenings] == [HappeningKind.MEMBER_DOWN]
 
@@ -199,19 +202,19 @@ def test_a_bond_that_is_gone_has_lost_its_members() -> None:
 def test_what_is_carried_on() -> None:
     before = replace(bond(links()), failovers=3, failed_over_at=5.0, drift=("mtu",))
 
-    after, happenings = watching.follow(before, bond(links()), 7.0)
+    after, happenings = following.follow(before, bond(links()), 7.0)
 
     assert (after, happenings) == (before, ())
 
 
 def of_lacp(found: Links) -> WatchedBond:
-    return watching.observe(SUBJECT, a_plan(mode="802.3ad"), found)
+    return following.observe(SUBJECT, a_plan(mode="802.3ad"), found)
 
 
 def test_a_member_outside_the_active_aggregator_does_not_work() -> None:
     out = links(active=0, net2={"is_backup": True})
 
-    now, happenings = watching.follow(of_lacp(links(active=0)), of_lacp(out), 1.0)
+    now, happenings = following.follow(of_lacp(links(active=0)), of_lacp(out), 1.0)
 
     assert now.working == 1
     assert [one.kind for one in happenings] == [HappeningKind.MEMBER_DOWN, HappeningKind.DEGRADED]
@@ -223,8 +226,8 @@ def test_a_member_works_again_only_within_the_aggregator() -> None:
     down = of_lacp(links(active=0, net2={**DOWN, "is_backup": True}))
     outside = of_lacp(links(active=0, net2={"is_backup": True}))
 
-    assert watching.follow(down, outside, 1.0)[1] == ()
-    back = watching.follow(outside, of_lacp(links(active=0)), 2.0)[1]
+    assert following.follow(down, outside, 1.0)[1] == ()
+    back = following.follow(outside, of_lacp(links(active=0)), 2.0)[1]
     assert [one.kind for one in back] == [HappeningKind.MEMBER_UP, HappeningKind.RESTORED]
 
 
@@ -233,16 +236,16 @@ def test_a_backup_of_another_mode_works() -> None:
 
 
 def test_a_bond_that_never_came_up_is_told_of() -> None:
-    (happening,) = watching.judge_settled(bond(links(net2=DOWN)), 1.0)
+    (happening,) = following.judge_settled(bond(links(net2=DOWN)), 1.0)
 
     assert happening.kind is HappeningKind.DEGRADED
-    assert watching.judge_settled(bond(links()), 1.0) == ()
+    assert following.judge_settled(bond(links()), 1.0) == ()
 
 
 def test_what_was_refused_of_members_is_kept_until_all_work() -> None:
     lacking = replace(bond(links(net2=DOWN)), refused=("net2 has no VLAN",))
 
-    still, _ = watching.follow(lacking, bond(links(net2=DOWN)), 1.0)
-    whole, _ = watching.follow(lacking, bond(links()), 1.0)
+    still, _ = following.follow(lacking, bond(links(net2=DOWN)), 1.0)
+    whole, _ = following.follow(lacking, bond(links()), 1.0)
 
     assert (still.refused, whole.refused) == (lacking.refused, ())

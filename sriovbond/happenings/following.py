@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sriovbond.bond.happenings import Happening, HappeningKind, Subject, WatchedBond, WatchedMember
 from sriovbond.bond.links import Member
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.plan import BondPlan
+from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond, WatchedMember
+from sriovbond.subject import Subject
 
 FEW = 1
 """So many members that work are no redundancy."""
@@ -129,7 +130,7 @@ Tell = Callable[..., Happening]
 
 def _teller(now: WatchedBond, at: float) -> Tell:
     def tell(kind: HappeningKind, text: str, member: WatchedMember | None = None) -> Happening:
-        return Happening(kind, now.subject, f"{now.subject.ifname}: {text}", at, member)
+        return Happening(kind, now.subject, f"{now.subject.attachment.ifname}: {text}", at, member)
 
     return tell
 

@@ -1,0 +1,41 @@
+"""Whom a call, a record and a bond are for: an attachment, its network, and the pod."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deviceinfo import UNKNOWN_POD, PodRef
+from sriovbond.cni.attachment import Attachment
+from sriovbond.cni.request import CniRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose it is; the pod as far as CNI_ARGS name it."""
+
+    attachment: Attachment
+    network: str = ""
+    pod: PodRef = UNKNOWN_POD
+
+    @classmethod
+    def of(cls, request: CniRequest) -> "Subject":
+        """Return whom the request is for."""
+        return cls(request.attachment, request.network, pod_of(request.args))
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """Whose it is, as lines of the log tell it."""
+        return {
+            "pod": self.pod.full_name,
+            "container": self.attachment.container_id,
+            "ifname": self.attachment.ifname,
+            "network": self.network,
+        }
+
+
+def pod_of(args: Mapping[str, str]) -> PodRef:
+    """Return the pod that the arguments of CNI_ARGS name, as container runtimes of kubelet do."""
+    return PodRef(
+        args.get("K8S_POD_NAMESPACE", ""),
+        args.get("K8S_POD_NAME", ""),
+        args.get("K8S_POD_UID", ""),
+    )
