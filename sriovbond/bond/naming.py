@@ -19,7 +19,7 @@ _REMEDIES = {
 }
 
 
-def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
+def find_named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
     """Return the members that `links` names, in its order; raises ConfigError for a missing one."""
     place = _place(config, links, seen)
     standing = [
@@ -27,11 +27,11 @@ def named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Me
         for link in (seen.pod if place is Place.POD else seen.host)
         if may_mean(links, link)
     ]
-    found = [(link, [one for one in standing if matches(link, one)]) for link in links]
-    missing = [link.name or str(link) for link, members in found if not members]
+    pairs = [(link, [member for member in standing if matches(link, member)]) for link in links]
+    missing = [link.name or str(link) for link, members in pairs if not members]
     if missing:
         raise ConfigError(_missing(config, missing, place, seen))
-    members = [_asked(member, link) for link, those in found for member in those]
+    members = [_apply_settings(member, link) for link, those in pairs for member in those]
     kept = seen.keeping(members) if place is Place.HOST else None
     if kept:
         raise RefusedError(replace(kept, remedy=f"{kept.remedy}{_pod_hint(config, seen)}"))
@@ -51,12 +51,12 @@ def _pod_hint(config: NetConf, seen: Seen) -> str:
     if config.links_in_container is False:
         return ""
     return (
-        f"; if interfaces of the pod are meant, it has {_listed(seen.pod)}: list their networks "
-        f"before the bond's{seen.after_bond}"
+        f"; if interfaces of the pod are meant, it has {_list_links(seen.pod)}: list their "
+        f"networks before the bond's{seen.after_bond}"
     )
 
 
-def _asked(member: Member, link: LinkSelector) -> Member:
+def _apply_settings(member: Member, link: LinkSelector) -> Member:
     return link.apply_to(member) if link.settings else member
 
 
@@ -68,15 +68,15 @@ def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
         return Place.POD  # whatever the host has by the others: it may be a dead pod's
     if names <= _names(seen.host):
         return Place.HOST
-    raise ConfigError(_scattered(sorted(names), seen))
+    raise ConfigError(_describe_scattered(sorted(names), seen))
 
 
-def _listed(links: Sequence[Link]) -> str:
+def _list_links(links: Sequence[Link]) -> str:
     """Name the links, and no more than a pod may have: a host has hundreds."""
     names = sorted(link.name for link in links if link.name != "lo")
     more = len(names) - _MOST_LISTED
-    told = [*names[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
-    return ", ".join(told) or "no interface"
+    shown = [*names[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
+    return ", ".join(shown) or "no interface"
 
 
 def _names(links: Sequence[Link]) -> set[str]:
@@ -84,19 +84,19 @@ def _names(links: Sequence[Link]) -> set[str]:
     return {name for link in links for name in link.names}
 
 
-def _scattered(names: Sequence[str], seen: Seen) -> Finding:
+def _describe_scattered(names: Sequence[str], seen: Seen) -> Finding:
     pod, host = (_names(links) for links in (seen.pod, seen.host))
-    told = []
+    texts = []
     for name in names:
         places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]
-        told.append(
+        texts.append(
             f"{name!r} is in the {' and the '.join(places)}"
             if places
             else f"{name!r} does not exist"
         )
     return rules.NO_SUCH_LINK.finding(
-        f"cannot find all `links` in one place: {'; '.join(told)}; {seen.whose} has "
-        f"{_listed(seen.pod)}{_userspace_hint(names, seen)}{seen.after_bond}",
+        f"cannot find all `links` in one place: {'; '.join(texts)}; {seen.whose} has "
+        f"{_list_links(seen.pod)}{_userspace_hint(names, seen)}{seen.after_bond}",
         "name interfaces of the pod or of the host, or leave `links` out",
     )
 
@@ -106,7 +106,7 @@ def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) 
     is_said = config.links_in_container is not None
     return rules.NO_SUCH_LINK.finding(
         f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
-        f"it has {_listed(standing)}{_elsewhere(missing, place, seen, is_said=is_said)}"
+        f"it has {_list_links(standing)}{_elsewhere(missing, place, seen, is_said=is_said)}"
         f"{_userspace_hint(missing, seen)}{seen.after_bond}",
         _REMEDIES[place],
     )
@@ -114,11 +114,11 @@ def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) 
 
 def _elsewhere(missing: Sequence[str], place: Place, seen: Seen, *, is_said: bool) -> str:
     other, there = (Place.HOST, seen.host) if place is Place.POD else (Place.POD, seen.pod)
-    found = sorted(_names(there) & set(missing))
-    if not found:
+    names = sorted(_names(there) & set(missing))
+    if not names:
         return ""
     why = "" if is_said else ", which is not taken: others of `links` are in the pod"
-    return f"; the {other} has {', '.join(found)}{why}"
+    return f"; the {other} has {', '.join(names)}{why}"
 
 
 def _userspace_hint(names: Sequence[str], seen: Seen) -> str:

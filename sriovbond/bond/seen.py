@@ -37,12 +37,12 @@ class Unlinked:
     @property
     def title(self) -> str:
         """Which device it is: 0000:01:10.0 (resource rig.io/pf0)."""
-        return f"{self.device or self.kind}{self._given_by()}"
+        return f"{self.device or self.kind}{self._describe_allocation()}"
 
     @property
     def state(self) -> str:
         """What is with it, and who says so: is bound to vfio-pci, as kubelet says."""
-        return f"{self._found()}{self._told_by()}"
+        return f"{self._describe_presence()}{self._name_sources()}"
 
     @property
     def rule(self) -> Rule:
@@ -55,18 +55,18 @@ class Unlinked:
             return rules.USERSPACE_DRIVER
         return rules.NOT_IN_POD if self.driver or self.is_gone else rules.NO_DRIVER
 
-    def _given_by(self) -> str:
-        given = self.allocation
+    def _describe_allocation(self) -> str:
+        allocation = self.allocation
         known = (
-            ("container", given.container),
-            ("resource", given.resource),
-            ("network", given.network),
+            ("container", allocation.container),
+            ("resource", allocation.resource),
+            ("network", allocation.network),
             ("asked for as", self.ifname),
         )
         words = ", ".join(f"{what} {value}" for what, value in known if value)
         return f" ({words})" if words else ""
 
-    def _found(self) -> str:
+    def _describe_presence(self) -> str:
         states = {
             rules.VDPA_DEVICE: f"is used as {self.vdpa or 'vDPA'} by {self.driver or 'no driver'}",
             rules.SOCKET_DEVICE: "is a socket between processes",
@@ -75,11 +75,11 @@ class Unlinked:
         }
         return states.get(self.rule, f"is bound to {self.driver}")
 
-    def _told_by(self) -> str:
-        *others, last = self.allocation.sources or ("",)
-        if not others:
+    def _name_sources(self) -> str:
+        *other_sources, last = self.allocation.sources or ("",)
+        if not other_sources:
             return f", as {last} says" if last else ""
-        return f", as {', '.join(others)} and {last} say"
+        return f", as {', '.join(other_sources)} and {last} say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +119,27 @@ class Seen:
 
 def may_mean(links: Sequence[LinkSelector], link: Link) -> bool:
     """Say whether an entry could mean the link, by its names alone."""
-    return any(not one.is_exact or one.name in link.names for one in links)
+    return any(not selector.is_exact or selector.name in link.names for selector in links)
 
 
-def matches(link: LinkSelector, one: Member | Unlinked) -> bool:
+def matches(link: LinkSelector, candidate: Member | Unlinked) -> bool:
     """Say whether an entry of `links` means it: all that the entry names must hold."""
-    given = one.allocation
-    pf = (one.pf.name or "", one.pf.device) if one.pf else ()
+    allocation = candidate.allocation
+    pf = (candidate.pf.name or "", candidate.pf.device) if candidate.pf else ()
     offered = {
-        "name": one.link.names if isinstance(one, Member) else (one.ifname,),
-        "network": (given.network, given.network.rpartition("/")[2]),
-        "resource": (given.resource,),
-        "pci": (one.device, one.device.removeprefix("0000:")),
+        "name": candidate.link.names if isinstance(candidate, Member) else (candidate.ifname,),
+        "network": (allocation.network, allocation.network.rpartition("/")[2]),
+        "resource": (allocation.resource,),
+        "pci": (candidate.device, candidate.device.removeprefix("0000:")),
         "pf": (*pf, *(address.removeprefix("0000:") for address in pf)),
     }
     return all(
-        any(_is_alike(value, wanted) for value in offered[key] if value)
-        for key, wanted in link.wanted.items()
+        any(_is_alike(value, pattern) for value in offered[key] if value)
+        for key, pattern in link.wanted.items()
     )
 
 
-def _is_alike(value: str, wanted: str) -> bool:
+def _is_alike(value: str, pattern: str) -> bool:
     """Compare as a shell does; addresses are told in small letters and may be asked in capitals."""
     is_address = ":" in value
-    return value == wanted or fnmatchcase(value, wanted.lower() if is_address else wanted)
+    return value == pattern or fnmatchcase(value, pattern.lower() if is_address else pattern)

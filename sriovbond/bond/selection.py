@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
-from sriovbond.bond.naming import named
+from sriovbond.bond.naming import find_named
 from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.seen import Seen, Unlinked, matches
 from sriovbond.bond.selector import LinkSelector
@@ -58,13 +58,17 @@ def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
             )
         )
     if config.links is not None and _is_by_names(config):
-        members = named(config, config.links, seen)
-        _refuse_forbidden([_judged(one, must_be_vf=False) for one in members], seen)
+        members = find_named(config, config.links, seen)
+        _refuse_forbidden([_judge(member, must_be_vf=False) for member in members], seen)
     else:
-        told = verdicts(config, seen)
-        _refuse_forbidden(told, seen)
-        members = [one.subject for one in told if one.is_taken and isinstance(one.subject, Member)]
-        _refuse_unmatched(config.links or (), members, told, seen)
+        judged = verdicts(config, seen)
+        _refuse_forbidden(judged, seen)
+        members = [
+            verdict.subject
+            for verdict in judged
+            if verdict.is_taken and isinstance(verdict.subject, Member)
+        ]
+        _refuse_unmatched(config.links or (), members, judged, seen)
     if len(members) < config.min_members:
         raise RefusedError(_too_few(config.min_members, members, verdicts(config, seen), seen))
     return tuple(members)
@@ -78,55 +82,60 @@ def _is_by_names(config: NetConf) -> bool:
 def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
     """Judge every link of the pod and every device of it; members first, in their order."""
     members = [seen.as_member(link, Place.POD) for link in seen.pod if link.name != "lo"]
-    members.sort(key=lambda one: (len(one.name), one.name))
+    members.sort(key=lambda member: (len(member.name), member.name))
     if config.links is None:
-        told = _without_addressed(members, max(config.min_members, _PAIR), seen)
-        told += [_unlinked(one, is_selected=False) for one in seen.unlinked]
+        judged = _without_addressed(members, max(config.min_members, _PAIR), seen)
+        judged += [_judge_unlinked(device, is_selected=False) for device in seen.unlinked]
     else:
-        told = list(_selected(config.links, members, seen.unlinked))
-    return tuple(sorted(told, key=lambda one: not one.is_taken))
+        judged = list(_select(config.links, members, seen.unlinked))
+    return tuple(sorted(judged, key=lambda verdict: not verdict.is_taken))
 
 
 def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> list[Verdict]:
     """Judge VFs that nobody selected; pass over those with addresses where enough remain."""
-    told = [_judged(member, must_be_vf=True) for member in members]
-    if not (seen.with_ipam or [one for one in members if one.link.addresses]):
-        return told
-    uses = ["" if one.why_not else _own_use(one.subject, seen) for one in told]
-    plain = [one for one, use in zip(told, uses, strict=True) if one.is_taken and not use]
+    judged = [_judge(member, must_be_vf=True) for member in members]
+    if not (seen.with_ipam or [member for member in members if member.link.addresses]):
+        return judged
+    uses = ["" if verdict.why_not else _own_use(verdict.subject, seen) for verdict in judged]
+    plain = [
+        verdict for verdict, use in zip(judged, uses, strict=True) if verdict.is_taken and not use
+    ]
     if len(plain) < least:
-        return told
-    return [replace(one, why_not=use) if use else one for one, use in zip(told, uses, strict=True)]
+        return judged
+    return [
+        replace(verdict, why_not=use) if use else verdict
+        for verdict, use in zip(judged, uses, strict=True)
+    ]
 
 
 def _own_use(member: Member | Unlinked, seen: Seen) -> str:
     """Say what tells that the VF serves an end of its own, in words that end with what to do."""
     carried = member.link.addresses if isinstance(member, Member) else ()
-    given = [one.text for one in carried if one.is_assigned]
-    if given:
-        return f"has an address of its own, {', '.join(given)}: select it with `links` if wanted"
+    assigned = [address.text for address in carried if address.is_assigned]
+    if assigned:
+        return f"has an address of its own, {', '.join(assigned)}: select it with `links` if wanted"
     if member.allocation.network in seen.with_ipam:
         return "its network has IPAM of its own: select it with `links` if wanted"
     return ""
 
 
-def _selected(
+def _select(
     links: Sequence[LinkSelector], members: Sequence[Member], unlinked: Sequence[Unlinked]
 ) -> Iterator[Verdict]:
     rest: list[Member | Unlinked] = [*members, *unlinked]
     for link in links:
-        for one in [one for one in rest if matches(link, one)]:
-            rest.remove(one)
-            if isinstance(one, Unlinked):
-                yield _unlinked(one, is_selected=True)
+        for candidate in [candidate for candidate in rest if matches(link, candidate)]:
+            rest.remove(candidate)
+            if isinstance(candidate, Unlinked):
+                yield _judge_unlinked(candidate, is_selected=True)
             else:
-                yield _judged(link.apply_to(one), must_be_vf=False)
-    yield from (Verdict(one, "not selected by `links`") for one in rest)
+                yield _judge(link.apply_to(candidate), must_be_vf=False)
+    yield from (Verdict(candidate, "not selected by `links`") for candidate in rest)
 
 
-def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
+def _judge(member: Member, *, must_be_vf: bool) -> Verdict:
     link = member.link
-    others = ", ".join(member.allocation.others)
+    other_pods = ", ".join(member.allocation.others)
     kind = member.driver or link.kind or "no device"
     reasons = (
         (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", None),
@@ -135,7 +144,7 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
         (link.kind == "bond", "a bond itself", None),
         (bool(link.master), "already in a bond or bridge", None),
         (must_be_vf and not member.is_vf, f"no VF ({kind})", None),
-        (member.allocation.is_foreign, f"given to {others}", rules.VF_OF_ANOTHER_POD),
+        (member.allocation.is_foreign, f"given to {other_pods}", rules.VF_OF_ANOTHER_POD),
     )
     for holds, words, rule in reasons:
         if holds:
@@ -143,17 +152,17 @@ def _judged(member: Member, *, must_be_vf: bool) -> Verdict:
     return Verdict(member)
 
 
-def _unlinked(one: Unlinked, *, is_selected: bool) -> Verdict:
-    if one.rule == rules.NOT_IN_POD:
-        return Verdict(one, "its network must come before the bond's", one.rule)
-    is_no_vf = one.rule == rules.SOCKET_DEVICE and not is_selected
-    return Verdict(one, _NO_INTERFACE, None if is_no_vf else one.rule)
+def _judge_unlinked(device: Unlinked, *, is_selected: bool) -> Verdict:
+    if device.rule == rules.NOT_IN_POD:
+        return Verdict(device, "its network must come before the bond's", device.rule)
+    is_no_vf = device.rule == rules.SOCKET_DEVICE and not is_selected
+    return Verdict(device, _NO_INTERFACE, None if is_no_vf else device.rule)
 
 
-def _refuse_forbidden(told: Sequence[Verdict], seen: Seen) -> None:
+def _refuse_forbidden(judged: Sequence[Verdict], seen: Seen) -> None:
     faults = [
         verdict.rule.finding(_forbidden_words(verdict))
-        for verdict in told
+        for verdict in judged
         if verdict.forbids_bond and verdict.rule
     ]
     if faults:
@@ -167,7 +176,7 @@ def _forbidden_words(verdict: Verdict) -> str:
 
 
 def _refuse_unmatched(
-    links: Sequence[LinkSelector], members: Sequence[Member], told: Sequence[Verdict], seen: Seen
+    links: Sequence[LinkSelector], members: Sequence[Member], judged: Sequence[Verdict], seen: Seen
 ) -> None:
     rest = list(members)
     for place, link in enumerate(links):
@@ -178,21 +187,23 @@ def _refuse_unmatched(
             raise RefusedError(
                 rules.NO_SUCH_LINK.finding(
                     f"cannot find what `links`.{place} asks for, {link},{why} in "
-                    f"{_listed(told, seen)}"
+                    f"{_list_verdicts(judged, seen)}"
                 )
             )
         rest = [member for member in rest if member not in own]
 
 
-def _too_few(least: int, members: Sequence[Member], told: Sequence[Verdict], seen: Seen) -> Finding:
+def _too_few(
+    least: int, members: Sequence[Member], judged: Sequence[Verdict], seen: Seen
+) -> Finding:
     return rules.TOO_FEW_MEMBERS.finding(
-        f"cannot bond {len(members)} of at least {least} members of {_listed(told, seen)}"
+        f"cannot bond {len(members)} of at least {least} members of {_list_verdicts(judged, seen)}"
     )
 
 
-def _listed(told: Sequence[Verdict], seen: Seen) -> str:
-    words = f"{seen.whose}: {'; '.join(str(one) for one in told) or 'no interface'}"
-    subjects = [verdict.subject for verdict in told]
+def _list_verdicts(judged: Sequence[Verdict], seen: Seen) -> str:
+    words = f"{seen.whose}: {'; '.join(str(verdict) for verdict in judged) or 'no interface'}"
+    subjects = [verdict.subject for verdict in judged]
     if any(isinstance(subject, Member) and subject.link.master for subject in subjects):
         words += "; two bonds in one pod need `links` that select different VFs"
     return words + seen.after_bond
