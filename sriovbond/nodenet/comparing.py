@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 from sriovbond.bond import options
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.options import Setting
-from sriovbond.nodenet.model import BondOptions, LinkAggregation, PortVlan
+from sriovbond.nodenet.model import AltName, BondOptions, LinkAggregation, PortVlan
+from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import Free, Many, Section, keys_of
 
 Part = TypeVar("Part")
@@ -43,6 +44,8 @@ def restore(desired: Part, current: Part) -> Part:
             continue
         if isinstance(row.kind, Section):
             former[row.field] = None if value is None else restore(mentioned, value)
+        elif row.field == "alt_names":
+            former[row.field] = _former_names(mentioned, value or ())
         elif isinstance(row.kind, Free):
             former[row.field] = _former_options(mentioned, value or BondOptions())
         else:
@@ -77,8 +80,26 @@ def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - val
     return desired
 
 
+def _former_names(
+    desired: tuple[AltName, ...], current: tuple[AltName, ...]
+) -> tuple[AltName, ...]:
+    """Return which of the names were there, and that the others were not."""
+    present = {row.name for row in current}
+    return tuple(
+        AltName(name=row.name, state=None if row.name in present else ABSENT) for row in desired
+    )
+
+
+def _are_names_met(desired: tuple[AltName, ...], current: tuple[AltName, ...]) -> bool:
+    """Say whether altnames are there, and those that are absent are not; others stay."""
+    present = {row.name for row in current}
+    return all((row.name in present) != (row.state == ABSENT) for row in desired)
+
+
 def _are_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
     """Say whether the same parts are there, and each has what is wishes of it."""
+    if kind.of == Section(AltName):
+        return _are_names_met(desired, current)
     present = {getattr(part, kind.identity): part for part in current}
     wishes = {getattr(part, kind.identity): part for part in desired}
     is_part = kind.identity == "id"

@@ -15,7 +15,6 @@ from sriovbond.nodenet.model import (
     IGNORE,
     TYPES,
     UP,
-    VETH,
     VLAN,
     VRF,
     Ipv4,
@@ -23,6 +22,7 @@ from sriovbond.nodenet.model import (
     NetState,
     NodeLink,
 )
+from sriovbond.nodenet.names import is_same_type, resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.values import family_of, is_link_local
@@ -75,9 +75,10 @@ class Joined:
 
 
 def join(desired: NetState, current: NetState) -> Joined:
-    """Return both side by side."""
+    """Return both side by side, by the names that are used on this node."""
     present = {link.label: link for link in current.interfaces or ()}
-    resolved = [_resolve(link, present) for link in desired.interfaces or ()]
+    desired = resolve(desired, present)
+    resolved = desired.interfaces or ()
     complaints = list(_complaints(resolved, present))
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
     pairs = [_pair(link, present) for link in wishes.values()]
@@ -87,59 +88,6 @@ def join(desired: NetState, current: NetState) -> Joined:
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
     joined = Joined(desired, current, tuple(pairs), tuple(complaints), present)
     return replace(joined, complaints=(*complaints, *_of_ports(joined), *_of_routes(joined)))
-
-
-def is_same_type(first: str | None, second: str | None) -> bool:
-    """Return whether two types are one: nmstate calls a veth an ethernet, too."""
-    both = {first, second}
-    return None in both or len(both) == 1 or both == {ETHERNET, VETH}
-
-
-def _resolve(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink:
-    """Return the interface by the name and type that it has on this node."""
-    link = _with_vfs_named(link, present)
-    now = _find(link, present)
-    if now and now.label != link.name:
-        link = replace(link, profile_name=link.profile_name or link.name, name=now.name)
-    elif now and link.identifier == "mac-address":
-        link = replace(link, profile_name=link.profile_name or link.name)
-    return replace(link, type=now.type) if now and link.type is None else link
-
-
-def _find(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink | None:
-    """Return what is meant: by name, by the permanent MAC and then the MAC, or by PCI address."""
-    candidates = [row for row in present.values() if is_same_type(row.type, link.type)]
-    if link.identifier == "mac-address":
-        permanent = [row for row in candidates if row.permanent_mac_address == link.mac_address]
-        usual = [row for row in candidates if row.mac_address == link.mac_address]
-        return (*permanent, *usual, None)[0]
-    if link.identifier == "pci-address":
-        return next((row for row in candidates if row.pci_address == link.pci_address), None)
-    return present.get(link.label) or next(
-        (row for row in candidates if link.name in [alt.name for alt in row.alt_names or ()]), None
-    )
-
-
-def _with_vfs_named(link: NodeLink, present: Mapping[str, NodeLink]) -> NodeLink:
-    """Return it with the names that its VFs, written sriov:PF:NUMBER, have on this node."""
-    link = replace(link, name=_vf_name(link.label, present))
-    bond, bridge = link.link_aggregation, link.bridge
-    if bond and bond.port is not None:
-        ports = tuple(_vf_name(port, present) for port in bond.port)
-        link = replace(link, link_aggregation=replace(bond, port=ports))
-    if bridge and bridge.port is not None:
-        named = (replace(port, name=_vf_name(port.name or "", present)) for port in bridge.port)
-        link = replace(link, bridge=replace(bridge, port=tuple(named)))
-    return link
-
-
-def _vf_name(name: str, present: Mapping[str, NodeLink]) -> str:
-    if not name.startswith("sriov:"):
-        return name
-    _, pf, number = name.split(":")
-    ethernet = present[pf].ethernet if pf in present else None
-    vfs = (ethernet.sr_iov.vfs if ethernet and ethernet.sr_iov else None) or ()
-    return next((vf.iface_name or name for vf in vfs if str(vf.id) == number), name)
 
 
 def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
@@ -233,9 +181,14 @@ def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
     return bridge.type == BRIDGE and not is_ours
 
 
-def _complaints(links: list[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
+def _complaints(links: Iterable[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
+    links = list(links)
     names = {*present, *(link.label for link in links)}
+    seen: set[str] = set()
     for number, link in enumerate(links):
+        if link.label in seen:
+            yield Complaint(("interfaces", number), f"{link.label} is meant by two names")
+        seen.add(link.label)
         now = present.get(link.label)
         for text in _faults(link, now, names):
             yield Complaint(("interfaces", number), f"{link.label}: {text}")

@@ -72,12 +72,25 @@ def test_a_difference_and_the_way_back_are_documents(state: Path) -> None:
 
 def test_the_page_shows_what_a_plan_prints(tmp_path: Path) -> None:
     page = (CHECKOUT / "docs" / "host.md").read_text(encoding="utf-8")
-    state, bond, printed = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
+    state, bond, printed, _ = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
     path = tmp_path / "state.yml"
     path.write_text(state, encoding="utf-8")
 
     assert _run("plan", path, bond).stdout == printed
     assert "state: absent" in _run("revert", path, bond).stdout
+
+
+def test_the_pages_bridge_is_made_over_its_bond(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs" / "host.md").read_text(encoding="utf-8")
+    document = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[-1]
+    nics = "interfaces: [{name: enp7s0, type: ethernet}, {name: enp8s0, type: ethernet}]"
+    path = tmp_path / "state.yml"
+    path.write_text(nics, encoding="utf-8")
+
+    result = _run("plan", path, document)
+
+    assert "br0: add port bond0\n" in result.stdout
+    assert result.exit_code == 1
 
 
 def test_a_file_that_is_no_text_ends_with_2(state: Path, tmp_path: Path) -> None:

@@ -273,6 +273,20 @@ def test_an_interface_is_known_by_its_mac_address() -> None:
     assert (link["name"], link["profile-name"], link["mtu"]) == ("bond0", "uplink", 9000)
 
 
+def test_altnames_are_added_and_taken_away_one_by_one() -> None:
+    state = "interfaces: [{name: a, type: dummy, state: up, alt-names: [{name: x}, {name: y}]}]"
+    wish = "interfaces: [{name: a, alt-names: [{name: x}, {name: z}, {name: y, state: absent}]}]"
+    met = "interfaces: [{name: a, alt-names: [{name: x}, {name: z, state: absent}]}]"
+
+    assert changes(met, state) == "{}\n"
+    assert "name: z" in changes(wish, state)
+    assert yaml.safe_load(way_back(wish, state))["interfaces"][0]["alt-names"] == [
+        {"name": "x"},
+        {"name": "z", "state": "absent"},
+        {"name": "y"},
+    ]
+
+
 def test_a_port_of_the_node_is_given_no_addresses() -> None:
     (row,) = joined(
         "interfaces: [{name: eth3}, {name: eth1, ipv4: {enabled: true}}]", NODE

@@ -1,5 +1,7 @@
 """The steps of a plan are in the order that keeps links up longest."""
 
+import pytest
+
 from tests.unit.nodenet.states import steps
 from tests.unit.nodenet.test_difference import BOND, NODE
 
@@ -72,3 +74,34 @@ def test_a_guests_port_stays_and_another_is_released() -> None:
 
 def test_nothing_to_do_is_no_step() -> None:
     assert steps(NODE, NODE) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "dhcp"),
+    [
+        ("802.3ad", '{miimon: "100", lacp_rate: "fast", xmit_hash_policy: "layer3+4"}', "false"),
+        ("active-backup", '{miimon: "100", primary: ens224}', "false"),
+        ("balance-rr", '{miimon: "100"}', "true"),
+    ],
+)
+def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: str) -> None:
+    policy = (
+        "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
+        "metadata: {name: worker-bond}\n"
+        'spec:\n  nodeSelector: {node-role.kubernetes.io/worker: ""}\n  desiredState:\n'
+        "    interfaces:\n    - {name: bond0, type: bond, state: up,\n"
+        f"       ipv4: {{enabled: true, dhcp: {dhcp}}}, link-aggregation: {{mode: {mode},\n"
+        f"       options: {options}, port: [ens224, ens256]}}}}\n"
+        "    - {name: ens224, type: ethernet, state: up, ipv4: {enabled: false}}\n"
+    )
+    nics = "interfaces: [{name: ens224, type: ethernet}, {name: ens256, type: ethernet}]"
+
+    planned = steps(policy, nics)
+
+    assert f"bond0: set link-aggregation.mode {mode}" in planned
+    assert "bond0: set link-aggregation.options.miimon 100" in planned
+    assert [step for step in planned if "add port" in step] == [
+        "bond0: add port ens224",
+        "bond0: add port ens256",
+    ]
+    assert f"bond0: set ipv4 enabled true, dhcp {dhcp}" in planned

@@ -1,0 +1,115 @@
+"""Which interface of the node a name in a document means, wherever the document has it.
+
+A document knows an interface by its name, an altname, `sriov:PF:NUMBER`, or by a name of its own
+with a MAC or PCI address.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sriovbond.bond.options import Setting
+from sriovbond.nodenet.model import ETHERNET, VETH, BondOptions, NetState, NodeLink
+from sriovbond.nodenet.sections import Free, Many, Section, keys_of
+from sriovbond.nodenet.values import LinkName
+
+Part = TypeVar("Part")
+Present = Mapping[str, NodeLink]
+
+
+def resolve(state: NetState, present: Present) -> NetState:
+    """Return the document with the names and types that its interfaces have on this node."""
+    links = state.interfaces or ()
+    known = [_find(link, present) for link in links]
+    real = {alt.name or "": row.label for row in present.values() for alt in row.alt_names or ()}
+    real = {name: label for name, label in real.items() if name not in present}
+    real |= {link.label: row.label for link, row in zip(links, known, strict=True) if row}
+
+    def rename(name: str) -> str:
+        return real.get(name, _vf_name(name, present))
+
+    named = [_identified(link, row) for link, row in zip(links, known, strict=True)]
+    renamed = tuple(replace(_rename(link, rename), name=link.name) for link in named)
+    return replace(
+        state,
+        interfaces=None if state.interfaces is None else renamed,
+        routes=state.routes and _rename(state.routes, rename),
+    )
+
+
+def is_same_type(first: str | None, second: str | None) -> bool:
+    """Return whether two types are one: nmstate calls a veth an ethernet, too."""
+    both = {first, second}
+    return None in both or len(both) == 1 or both == {ETHERNET, VETH}
+
+
+def _find(link: NodeLink, present: Present) -> NodeLink | None:
+    """Return what is meant: by the permanent MAC, then the MAC, the PCI address, or the name."""
+    candidates = [row for row in present.values() if is_same_type(row.type, link.type)]
+    if link.identifier == "mac-address":
+        permanent = (row for row in candidates if row.permanent_mac_address == link.mac_address)
+        usual = (row for row in candidates if row.mac_address == link.mac_address)
+        return (*permanent, *usual, None)[0]
+    if link.identifier == "pci-address":
+        return next((row for row in candidates if row.pci_address == link.pci_address), None)
+    return present.get(_vf_name(link.label, present)) or _find_other(link.label, candidates)
+
+
+def _find_other(name: str, candidates: Iterable[NodeLink]) -> NodeLink | None:
+    """Return what has an altname, or a profile that knows it by its MAC address."""
+    for row in candidates:
+        by_mac = row.identifier == "mac-address" and row.profile_name == name
+        if by_mac or name in [alt.name for alt in row.alt_names or ()]:
+            return row
+    return None
+
+
+def _identified(link: NodeLink, row: NodeLink | None) -> NodeLink:
+    """Return it under the name and type of what it means; its own is kept as the profile's."""
+    if row is None:
+        return link
+    if link.identifier == "mac-address":
+        link = replace(link, profile_name=link.profile_name or link.name)
+    return replace(link, name=row.name, type=link.type or row.type)
+
+
+def _vf_name(name: str, present: Present) -> str:
+    """Return the name of a VF that is written sriov:PF:NUMBER, where the PF tells it."""
+    if not name.startswith("sriov:"):
+        return name
+    _, pf, number = name.split(":")
+    ethernet = present[pf].ethernet if pf in present else None
+    vfs = (ethernet.sr_iov.vfs if ethernet and ethernet.sr_iov else None) or ()
+    return next((vf.iface_name or name for vf in vfs if str(vf.id) == number), name)
+
+
+def _rename(section: Part, rename: Callable[[str], str]) -> Part:
+    """Return a section with the real names of all interfaces in it."""
+    changes = {}
+    for key in keys_of(type(section)):
+        value = getattr(section, key.field)
+        if value is not None:
+            changes[key.field] = _of_kind(key.kind, value, rename)
+    return type(section)(**changes)
+
+
+def _of_kind(kind: Any, value: Any, rename: Callable[[str], str]) -> Any:  # noqa: ANN401 - of that kind
+    if isinstance(kind, LinkName):
+        return rename(value) if value else value
+    if isinstance(kind, Section):
+        return _rename(value, rename)
+    if isinstance(kind, Many):
+        return tuple(_of_kind(kind.of, part, rename) for part in value)
+    return _options(value, rename) if isinstance(kind, Free) else value
+
+
+def _options(options: BondOptions, rename: Callable[[str], str]) -> BondOptions:
+    """Return a bond's options with the real name of its primary."""
+    return BondOptions(
+        tuple(
+            Setting(row.name, rename(str(row.value)))
+            if row.name == "primary" and row.value
+            else row
+            for row in options.settings
+        )
+    )

@@ -1,0 +1,75 @@
+"""A name in a document means an interface of the node, wherever the document has it."""
+
+from tests.unit.nodenet.states import changes, joined, steps
+
+NODE = """\
+interfaces:
+- name: pf0
+  type: ethernet
+  state: up
+  alt-names: [{name: enp1s0f0np0}]
+  ethernet: {sr-iov: {total-vfs: 2, vfs: [{id: 0, iface-name: pf0v0}, {id: 1, iface-name: pf0v1}]}}
+- {name: pf0v0, type: ethernet, state: up, mac-address: 02:00:00:00:00:10}
+- {name: pf0v1, type: ethernet, state: up, mac-address: 02:00:00:00:00:11}
+- {name: pf1, type: ethernet, state: up, mac-address: 02:00:00:00:00:99, pci-address: 0000:01:00.1,
+   permanent-mac-address: 02:00:00:00:00:01, ipv4: {enabled: true, dhcp: true}}
+- {name: bond5, type: bond, state: up, mac-address: 02:00:00:00:00:01}
+"""
+
+
+def test_ports_are_known_by_vf_altname_mac_and_pci_address() -> None:
+    bond = (
+        "- {name: bond0, type: bond, bond: {mode: 1, options: {primary: 'sriov:pf0:1'},"
+        " port: ['sriov:pf0:1', enp1s0f0np0, uplink]}}"
+    )
+    uplink = "- {name: uplink, identifier: pci-address, pci-address: 0000:01:00.1}"
+
+    assert steps(f"interfaces:\n{bond}\n{uplink}\n", NODE)[1:] == [
+        "bond0: set link-aggregation.mode active-backup",
+        "bond0: set link-aggregation.options.primary pf0v1",
+        "bond0: add port pf0",
+        "bond0: add port pf0v1",
+        "bond0: add port pf1, its addresses taken off",
+        "bond0: set it up",
+    ]
+
+
+def test_the_permanent_mac_address_comes_before_the_present_one() -> None:
+    desired = "interfaces: [{name: x, identifier: mac-address, mac-address: 02:00:00:00:00:01}]"
+
+    assert [pair.name for pair in joined(desired, NODE).pairs] == ["pf1"]
+
+
+def test_a_vlan_and_a_route_follow_the_real_name() -> None:
+    desired = (
+        "interfaces: [{name: v7, type: vlan, vlan: {base-iface: 'sriov:pf0:0', id: 7}},"
+        " {name: up, identifier: pci-address, pci-address: 0000:01:00.1}]\n"
+        "routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: up}]}"
+    )
+
+    text = changes(desired, NODE)
+
+    assert "base-iface: pf0v0" in text
+    assert "next-hop-interface: pf1" in text
+
+
+def test_a_vf_that_the_pf_does_not_have_is_missing() -> None:
+    desired = "interfaces: [{name: b, type: bond, bond: {mode: 1, port: ['sriov:pf0:7']}}]"
+
+    (row,) = joined(desired, NODE).complaints
+
+    assert row.text == "b: its ports sriov:pf0:7 are missing"
+
+
+def test_two_names_for_one_interface_are_told() -> None:
+    desired = "interfaces: [{name: pf0}, {name: enp1s0f0np0, mtu: 9000}]"
+
+    (row,) = joined(desired, NODE).complaints
+
+    assert (row.path, row.text) == (("interfaces", 1), "pf0 is meant by two names")
+
+
+def test_the_name_of_a_profile_of_a_state_is_known() -> None:
+    state = "interfaces: [{name: e1, type: ethernet, identifier: mac-address, profile-name: up}]"
+
+    assert "name: e1" in changes("interfaces: [{name: up, mtu: 9000}]", state)
