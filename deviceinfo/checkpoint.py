@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from deviceinfo.device import DeviceId, parse_device_id
-from deviceinfo.jsonfile import Fields, UnreadableError, parse_object, read_path, some_of
+from deviceinfo.jsonfile import Fields, parse_object, some_of
+from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import Claim, PodRef, Reading, Source, Statement
 
 # 250 pods with a dozen allocations each, and what the plugins answered, are some 3 MB.
@@ -46,7 +48,7 @@ def read_registered(file: Path) -> Reading:
     Source: writeCheckpoint in pkg/kubelet/cm/devicemanager/manager.go of Kubernetes.
     """
     try:
-        data = parse_object(read_path(file, _FILE_BYTES)).section("Data")
+        data = parse_object(plainfile.read(file, _FILE_BYTES)).section("Data")
         registered = data.section("RegisteredDevices").members
     except FileNotFoundError:
         return Reading(Source.CHECKPOINT, is_absent=True)
@@ -77,7 +79,7 @@ def _problem(text: str) -> Reading:
 
 
 def _read_entries(file: Path) -> list[Fields]:
-    data = parse_object(read_path(file, _FILE_BYTES)).section("Data")
+    data = parse_object(plainfile.read(file, _FILE_BYTES)).section("Data")
     entries = data.objects("PodDeviceEntries")
     if data.faults:
         raise UnreadableError(some_of(data.faults))

@@ -9,16 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from deviceinfo import plainfile
 from deviceinfo.containerid import is_container_id, require_container_id, settle
 from deviceinfo.device import Bus, DeviceId, parse_device_id
-from deviceinfo.jsonfile import (
-    Fields,
-    UnreadableError,
-    is_ifname,
-    opened_folder,
-    parse_object,
-    read_bounded,
-)
+from deviceinfo.jsonfile import Fields, is_ifname, parse_object
+from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import DeviceKind, Reading, Source, Statement
 
 _FILE_BYTES: Final = 1 << 20
@@ -97,7 +92,7 @@ def parse_info(fields: Fields) -> Statement:
 def _gather(folder: Path, read: Callable[[int], Iterator[Told]]) -> Reading:
     answers: list[Told] = []
     try:
-        with opened_folder(folder) as folder_fd:
+        with plainfile.open_folder(folder) as folder_fd:
             answers += read(folder_fd)
     except FileNotFoundError:
         return Reading(Source.DEVICE_INFO, is_absent=True)
@@ -175,7 +170,7 @@ def _is_of_another(statement: Statement, device: DeviceId | None) -> bool:
 
 def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
     try:
-        yield parse_info(parse_object(read_bounded(folder_fd, name, _FILE_BYTES)))
+        yield parse_info(parse_object(plainfile.read(name, _FILE_BYTES, inside=folder_fd)))
     except FileNotFoundError:
         return  # none was written, or a DEL at the same moment
     except UnreadableError as error:

@@ -1,89 +1,20 @@
-"""Reads the JSON files that others write: bounded, typed, and every fault in words.
-
-A module of its own because each source (SR-IOV CNI, Multus, kubelet, device-info) has such files.
-"""
+"""Reads the JSON that others write: typed, and every fault in words."""
 
 import base64
 import json
-import os
 import re
 import reprlib
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from deviceinfo.device import DeviceInfoError, PciAddress, parse_address
+from deviceinfo.plainfile import UnreadableError
 
 _IFNAME_BYTES: Final = 15  # IFNAMSIZ without its NUL, linux/if.h
 # Six octets, and up to twenty for InfiniBand, as Go's HardwareAddr prints them.
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5,19}")
 _SHOWN_FAULTS: Final = 5
 _OBJECTS: Final = 20_000  # more take seconds to step into, and no list of ours has as many
-_LEAST_BYTES: Final = 1 << 16  # also where a file system does not tell the size
-
-
-class UnreadableError(Exception):
-    """Says in words why a file tells nothing."""
-
-
-@contextmanager
-def opened_folder(path: Path | str, *, inside_fd: int | None = None) -> Iterator[int]:
-    """Hold a folder open, so that all its files come from the same one; raises OSError.
-
-    With `inside_fd`, `path` is a name in that folder and must not be a link.
-    """
-    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if inside_fd is None else os.O_NOFOLLOW)
-    folder_fd = os.open(path, flags, dir_fd=inside_fd)
-    try:
-        yield folder_fd
-    finally:
-        os.close(folder_fd)
-
-
-def read_path(file: Path, limit: int) -> bytes:
-    """Read one plain file as read_bounded does; only on the way to its folder are links followed.
-
-    Raises FileNotFoundError if there is none, UnreadableError for all else.
-    """
-    try:
-        with opened_folder(file.parent) as folder_fd:
-            return read_bounded(folder_fd, file.name, limit)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise UnreadableError(str(error.strerror)) from error
-
-
-def read_bounded(folder_fd: int, name: str, limit: int) -> bytes:
-    """Read the plain file `name`, at most `limit` bytes.
-
-    Raises FileNotFoundError if there is none, UnreadableError if it is a link, no plain file,
-    too large or out of reach.
-    """
-    try:
-        # O_NONBLOCK: a FIFO under this name must not hold the reader up.
-        file_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
-        try:
-            content = _read_plain(file_fd, limit + 1)
-        finally:
-            os.close(file_fd)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise UnreadableError(f"{error.strerror} (a link is not followed)") from error
-    if len(content) > limit:
-        raise UnreadableError(f"it is larger than {limit} bytes")
-    return content
-
-
-def _read_plain(file_fd: int, size: int) -> bytes:
-    status = os.fstat(file_fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError("it is not a plain file")
-    # One call reads a plain file whole; a buffer for its limit would cost more than the reading.
-    return os.read(file_fd, min(size, max(status.st_size + 1, _LEAST_BYTES)))
 
 
 def parse_object(content: bytes) -> "Fields":

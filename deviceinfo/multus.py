@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from deviceinfo.containerid import require_container_id
 from deviceinfo.device import DeviceId, parse_device_id
-from deviceinfo.jsonfile import Fields, UnreadableError, parse_list, read_path, some_of
+from deviceinfo.jsonfile import Fields, parse_list, some_of
+from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import NetworkRequest, Reading, Source, Statement
 
 _FILE_BYTES: Final = 4 << 20  # a network's configuration is in it up to three times
@@ -27,7 +29,7 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     require_container_id(container_id, folder)
     file = folder / container_id
     try:
-        scratch = parse_list(read_path(file, _FILE_BYTES), "delegates")
+        scratch = parse_list(plainfile.read(file, _FILE_BYTES), "delegates")
     except FileNotFoundError:
         return Reading(Source.MULTUS, is_absent=True)
     except UnreadableError as error:

@@ -8,18 +8,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from deviceinfo.containerid import require_container_id
 from deviceinfo.device import parse_device_id
 from deviceinfo.infofiles import possible_networks
-from deviceinfo.jsonfile import (
-    Fields,
-    UnreadableError,
-    opened_folder,
-    parse_object,
-    read_bounded,
-    some_of,
-)
+from deviceinfo.jsonfile import Fields, parse_object, some_of
 from deviceinfo.multus import first_plugin, parse_given_device
+from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import PodRef, Reading, Sandbox, Source, Statement
 
 _FILE_BYTES: Final = 4 << 20  # containerd keeps the pod's annotations in it: up to 256 KiB, escaped
@@ -80,7 +75,7 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
     sandboxes: dict[str, _Dated] = {}
     for folder in folders:
         try:
-            with opened_folder(folder) as folder_fd:
+            with plainfile.open_folder(folder) as folder_fd:
                 for dated in _read_sandboxes(folder_fd, sandboxes.keys()):
                     sandboxes.setdefault(dated.sandbox.container_id, dated)
         except OSError:
@@ -107,7 +102,7 @@ def _statements(attachments: Sequence[_CachedResult]) -> Iterator[Statement]:
 def _read_folder(folder: Path, container_id: str) -> Iterator[_CachedResult | str]:
     """Yield attachments, and problems in words; raises FileNotFoundError without the folder."""
     try:
-        with opened_folder(folder) as folder_fd:
+        with plainfile.open_folder(folder) as folder_fd:
             for name in _names_with(f"-{container_id}-", folder_fd):
                 try:
                     yield from _read_attachment(folder_fd, name, container_id)
@@ -138,7 +133,7 @@ def _read_attachment(folder_fd: int, name: str, container_id: str) -> Iterator[_
 
 
 def _read_cache(folder_fd: int, name: str) -> Fields:
-    fields = parse_object(read_bounded(folder_fd, name, _FILE_BYTES))
+    fields = parse_object(plainfile.read(name, _FILE_BYTES, inside=folder_fd))
     if fields.members.get("kind") != _KIND:
         raise UnreadableError(f"its kind is not {_KIND}")
     return fields

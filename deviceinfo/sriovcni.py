@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from deviceinfo.containerid import is_container_id, require_container_id, settle
 from deviceinfo.device import PciAddress
-from deviceinfo.jsonfile import (
-    UnreadableError,
-    is_ifname,
-    opened_folder,
-    parse_object,
-    read_bounded,
-)
+from deviceinfo.jsonfile import is_ifname, parse_object
+from deviceinfo.plainfile import UnreadableError
 
 _FILE_BYTES: Final = 1 << 20
 _NO_MAC: Final = "00:00:00:00:00:00"
@@ -81,7 +77,7 @@ def read_cache(folder: Path, container_id: str, *, netns: str | None = None) -> 
     require_container_id(container_id, folder)
     search = _Search(folder, container_id)
     try:
-        with opened_folder(folder) as folder_fd:
+        with plainfile.open_folder(folder) as folder_fd:
             search.run(folder_fd)
     except FileNotFoundError:
         return CacheReading((), ())
@@ -156,7 +152,7 @@ def _ifname_by_owner(file_name: str) -> dict[str, str]:
 
 
 def _read_entry(folder_fd: int, file_name: str, ifname: str) -> SriovCniEntry:
-    fields = parse_object(read_bounded(folder_fd, file_name, _FILE_BYTES))
+    fields = parse_object(plainfile.read(file_name, _FILE_BYTES, inside=folder_fd))
     before = fields.section("OrigVfState")
     device_id = fields.pci_address("deviceID")
     if device_id is None:
@@ -190,8 +186,8 @@ def _is_on(switch: str | None) -> bool | None:
 def _read_netns(folder_fd: int, device_id: PciAddress) -> str | None:
     """Read `pci/<device_id>`; None if it cannot be read, as it then decides nothing."""
     try:
-        with opened_folder("pci", inside_fd=folder_fd) as pci_fd:
-            content = read_bounded(pci_fd, device_id, _NETNS_BYTES)
+        with plainfile.open_folder("pci", inside=folder_fd) as pci_fd:
+            content = plainfile.read(device_id, _NETNS_BYTES, inside=pci_fd)
     except (OSError, UnreadableError):
         return None
     return os.fsdecode(content).strip() or None

@@ -8,8 +8,8 @@ from typing import Final
 
 import deviceinfo
 from deviceinfo import PodDevices
-from deviceinfo.jsonfile import UnreadableError
-from sriovbond import rootfile
+from deviceinfo.plainfile import UnreadableError
+from sriovbond import ownfiles
 from sriovbond.bond import hostlinks
 from sriovbond.bond.hostlinks import KEY, NODE_FILE, HostLinks, Kept, Usage
 from sriovbond.bond.links import Link, Member
@@ -40,7 +40,7 @@ def read(file: Path) -> HostLinks:
 def _content(file: Path) -> bytes:
     if file.parent.is_symlink():  # a container would follow it into its own root
         raise UnreadableError("its folder is a link, which is not followed")
-    return rootfile.read(file, _FILE_BYTES)
+    return ownfiles.read(file, _FILE_BYTES)
 
 
 def _parse(settings: Mapping[str, object]) -> HostLinks:

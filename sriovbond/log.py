@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import select
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,14 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
+from deviceinfo.plainfile import NotPlainError
+from sriovbond import ownfiles
+
 _SINK: ContextVar["_Sink | None"] = ContextVar("sink", default=None)
 _STEP: ContextVar[str] = ContextVar("step", default="")
 _TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
 _MOST: Final = 2000  # characters of one field: a pod may give names to hundreds of links
-_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-# O_NONBLOCK: a pipe that nobody reads must not hold up a pod
-_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 _BEGINNING: Final = b"time=2"  # of each of our lines; logrus quotes the time
 
 _PIPE_BYTES: Final = 4096  # so much fits into a pipe that poll calls writable (PIPE_BUF)
@@ -149,8 +148,8 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
     if fault:
         return None, f"{fault}; logging to stderr"
     try:
-        descriptor = _opened(folder, Path(path).relative_to(folder))
-    except (OSError, ValueError) as error:  # ValueError: no file has a NUL in its name
+        descriptor = ownfiles.open_to_append(folder, Path(path).relative_to(folder))
+    except (OSError, ValueError, NotPlainError) as error:  # ValueError: a NUL in its name
         why = error.strerror if isinstance(error, OSError) else error
         return None, f"cannot log to {path!r}: {why}; logging to stderr"
     fault = _fault_of(descriptor)
@@ -163,28 +162,12 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
 def _fault_of(descriptor: int) -> str:
     """Say why an open file is no log of ours; empty where it is, or is new."""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return "no plain file"
         if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
             # who writes a network must not write into the node's other logs
             return "it is another program's log"
     except OSError as error:
         return str(error.strerror)
     return ""
-
-
-def _opened(folder: Path, below: Path) -> int:
-    """Open a file below the folder to append to it, following no link on the way."""
-    *parents, name = below.parts
-    here = os.open(folder, _FOLDER)
-    try:
-        for parent in parents:
-            inside = os.open(parent, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
-            os.close(here)
-            here = inside
-        return os.open(name, _APPEND | os.O_NOFOLLOW, 0o600, dir_fd=here)
-    finally:
-        os.close(here)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ A record is the only thing that DEL needs: no configuration, no prevResult, no n
 Where every ADD passes, paths are texts: a Path costs more than what is done with it.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -18,7 +17,9 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from deviceinfo import UNKNOWN_POD, PodRef
+from deviceinfo import UNKNOWN_POD, PodRef, plainfile
+from deviceinfo.plainfile import NotPlainError, UnreadableError
+from sriovbond import ownfiles
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.memory import Memory
@@ -30,8 +31,8 @@ from sriovbond.subject import Subject
 FORMAT: Final = 1
 _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
 _LOCK_PAUSE_S: Final = 0.02
-_OPENED: Final = os.O_NOFOLLOW | os.O_CLOEXEC
-_WRONG: Final = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})  # a link, a folder, a socket
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LOCK: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnreadableRecordError(MachineError):
@@ -115,7 +116,7 @@ def locked(host: Host, key: str) -> Iterator[int]:
     path = f"{host.run}/{key}"  # not on the disk: a DEL must work when that is full
     descriptor = _lock(path, host.lock_timeout_s)
     try:
-        _unlink(_fresh(host, key))
+        _unlink(f"{host.records}/{_fresh(key)}")
         yield descriptor
     finally:
         _unlink(path)  # an unlocked file that stays is in nobody's way
@@ -125,7 +126,7 @@ def locked(host: Host, key: str) -> Iterator[int]:
 def is_locked(host: Host, key: str) -> bool:
     """Tell whether a call has, or may have, the attachment of that key at this moment."""
     try:
-        descriptor = os.open(f"{host.run}/{key}", os.O_RDWR | _OPENED)
+        descriptor = os.open(f"{host.run}/{key}", _LOCK)
     except FileNotFoundError:
         return False
     except OSError:
@@ -144,21 +145,13 @@ def write(host: Host, record: Record) -> None:
 
     Raises RefusedError for one that would be too large to be read again, MachineError.
     """
-    path, fresh = f"{host.records}/{record.key}.json", _fresh(host, record.key)
     content = _ADAPTER.dump_json(record)
     if len(content) > _MAX_BYTES:
         raise RefusedError(_too_large(record, len(content)))
     try:
-        descriptor = _created(fresh, os.O_WRONLY | os.O_TRUNC)
-        try:
-            _write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(fresh, path)  # noqa: PTH104 - see above
-        _sync(host.records)
+        _put(host.records, record.key, content)
     except OSError as error:
-        _unlink(fresh)
+        path = f"{host.records}/{record.key}.json"
         raise MachineError(f"cannot write the record {path!r}: {error.strerror}") from error
     if record.is_complete:  # the others are written anew, or gone soon
         _KNOWN.learn(content, record)
@@ -260,8 +253,21 @@ def remove(host: Host, record: Record) -> None:
         raise MachineError(f"cannot remove the record {path!r}: {error.strerror}") from error
 
 
-def _fresh(host: Host, key: str) -> str:
-    return f"{host.records}/.{key}.new"
+def _put(folder: Path, name: str, content: bytes) -> None:
+    """Write it into the folder, which is made where it is not there."""
+    try:
+        folder_fd = os.open(folder, _FOLDER)
+    except (FileNotFoundError, NotADirectoryError):
+        _make(folder)
+        folder_fd = os.open(folder, _FOLDER)
+    try:
+        ownfiles.write_whole(folder_fd, f"{name}.json", content, fresh=_fresh(name))
+    finally:
+        os.close(folder_fd)
+
+
+def _fresh(name: str) -> str:
+    return f".{name}.new"
 
 
 def _unlink(path: str) -> None:
@@ -273,12 +279,12 @@ def _unlink(path: str) -> None:
 def read_file(path: str) -> Record | None:
     """Return the record in that file; as `read`."""
     try:
-        content = _content(path)
+        content = plainfile.read(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        kind = DamagedRecordError if error.errno in _WRONG else UnreadableRecordError
-        raise kind(f"cannot read the record {path!r}: {error.strerror}") from error
+    except UnreadableError as error:
+        kind = DamagedRecordError if isinstance(error, NotPlainError) else UnreadableRecordError
+        raise kind(f"cannot read the record {path!r}: {error}") from error
     known = _KNOWN.recall(content)
     return known or _parsed(path, content)
 
@@ -303,15 +309,6 @@ def _fault(error: ValueError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "it"
     return f"{where}: {first['msg']}"
-
-
-def _content(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _OPENED)
-    try:
-        # not room for the most at once: the first byte would cost a huge page of zeros
-        return os.read(descriptor, min(_MAX_BYTES + 1, os.fstat(descriptor).st_size))
-    finally:
-        os.close(descriptor)
 
 
 def _format_of(content: bytes) -> object:
@@ -345,16 +342,6 @@ def _make(folder: Path) -> None:
         raise MachineError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
 
 
-def _created(path: str, flags: int) -> int:
-    """Open a file; make it, and its folder, where they are not there."""
-    flags |= os.O_CREAT | _OPENED
-    try:
-        return os.open(path, flags, 0o600)
-    except (FileNotFoundError, NotADirectoryError):
-        _make(Path(path).parent)
-    return os.open(path, flags, 0o600)
-
-
 def _too_large(record: Record, size: int) -> str:
     """Say what makes a record too large: mostly what a link of the host carries."""
     carried = {
@@ -369,25 +356,11 @@ def _too_large(record: Record, size: int) -> str:
     )
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    """Write it; a file object would look at the descriptor thrice before that."""
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _lock(path: str, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            descriptor = _created(path, os.O_RDWR)
+            descriptor = _open_lock(path)
         except OSError as error:
             why = error.strerror
             raise MachineError(f"cannot make the lock {path!r}: {why}") from error
@@ -403,6 +376,14 @@ def _lock(path: str, timeout_s: float) -> int:
                 f"{timeout_s:g} s; try again when it has ended"
             )
         time.sleep(_LOCK_PAUSE_S)
+
+
+def _open_lock(path: str) -> int:
+    """Open the lock's file; make it, and its folder, where they are not there."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.open(path, _LOCK | os.O_CREAT, 0o600)
+    _make(Path(path).parent)
+    return os.open(path, _LOCK | os.O_CREAT, 0o600)
 
 
 def _stands(path: str, descriptor: int) -> bool:

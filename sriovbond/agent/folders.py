@@ -1,25 +1,10 @@
-"""Folders that one user alone may write: what others put there would be done with root's rights."""
+"""Folders of the agent: which they are, also where they are mounts, and the sockets in them."""
 
 import socket
-import stat
 from pathlib import Path
 from typing import Final
 
-from sriovbond.errors import MachineError
-
-
-def make_own(path: Path, owner: int) -> None:
-    """Make the folder where it is not there. Raises MachineError for one that others can write."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.lstat()
-    except OSError as error:
-        raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o022:
-        raise MachineError(
-            f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
-            "write; look who made it"
-        )
+from sriovbond import ownfiles
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -54,7 +39,7 @@ def listen(path: Path, owner: int, backlog: int) -> socket.socket:
     It takes its place by a rename: what a killed agent left there is replaced, not followed.
     Raises MachineError for the folder, OSError for the socket.
     """
-    make_own(path.parent, owner)
+    ownfiles.make_folder(path.parent, owner)
     fresh = path.with_name(f".{path.name}.new")
     listening = socket.socket(socket.AF_UNIX)
     try:

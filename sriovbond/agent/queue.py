@@ -2,7 +2,6 @@
 
 import logging
 import os
-import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sriovbond import dispatch, log, records
-from sriovbond.agent import folders
+from deviceinfo import plainfile
+from deviceinfo.plainfile import NotPlainError, UnreadableError
+from sriovbond import dispatch, log, ownfiles, records
 from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.environment import check_variables
 from sriovbond.cni.versions import Command
@@ -44,7 +44,7 @@ class Queue:
 
     def make(self) -> None:
         """Make the folder, and take away what a killed shim left. Raises MachineError."""
-        folders.make_own(self.folder, self.owner)
+        ownfiles.make_folder(self.folder, self.owner)
         for path in self.folder.glob(".*"):
             with suppress(OSError):
                 if path.lstat().st_mtime < time.time() - _ABANDONED_S:
@@ -73,14 +73,9 @@ class Queue:
             check_variables(Command.DEL, request.environment)
             if len(self.waiting()) >= wire.MAX_QUEUED:
                 return f"{wire.MAX_QUEUED} DELs wait already"
-            path = self.folder / Attachment.of(request.environment).key
-            fresh = path.with_name(f".{path.name}.agent")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
-                file.write(wire.encode_request(request))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(path)
+            name, content = Attachment.of(request.environment).key, wire.encode_request(request)
+            with plainfile.open_folder(self.folder) as folder_fd:
+                ownfiles.write_whole(folder_fd, name, content, fresh=f".{name}.agent")
         except CniError as error:
             return error.msg
         except OSError as error:
@@ -97,11 +92,11 @@ class Queue:
             request = _read(path)
         except FileNotFoundError:
             return ""
-        except DamagedError as error:
+        except (DamagedError, NotPlainError) as error:
             self._set_aside(path, error)
             return ""
-        except OSError as error:
-            return f"cannot read {str(path)!r}: {error.strerror}"
+        except UnreadableError as error:
+            return f"cannot read {str(path)!r}: {error}"
         environment = without_unproven_netns(request.environment, host)
         answer = dispatch.answer(environment, request.stdin, host, (), Agency(keeper=keeper))
         if answer.failure:
@@ -125,12 +120,8 @@ class Queue:
 
 
 def _read(path: Path) -> Request:
-    """Return the DEL in a file of the queue. Raises DamagedError, OSError."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise DamagedError("it is no plain file")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        content = file.read(_MAX_FILE + 1)
+    """Return the DEL in a file of the queue. Raises DamagedError, and what plainfile.read does."""
+    content = plainfile.read(path, _MAX_FILE)
     try:
         request = wire.decode_frame(content)
     except FrameError as error:

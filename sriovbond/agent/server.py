@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import aside, log
+from sriovbond import aside, log, ownfiles
 from sriovbond.agent import folders
 from sriovbond.agent.backoff import Backoff
 from sriovbond.agent.calls import Calls
@@ -318,7 +318,7 @@ class _News:
 @contextmanager
 def _alone(run: Path, owner: int) -> Iterator[None]:
     """Hold the lock of the one agent of this node, in a folder that is the owner's alone."""
-    folders.make_own(run, owner)
+    ownfiles.make_folder(run, owner)
     try:
         lock = os.open(run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -20,7 +20,8 @@ from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswerError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from deviceinfo.jsonfile import Fields, UnreadableError, parse_object
+from deviceinfo.jsonfile import Fields, parse_object
+from deviceinfo.plainfile import UnreadableError
 from sriovbond import __version__
 from sriovbond.cluster.resources import ApiRefusedError, Resource
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 from sriovbond import log
 from sriovbond.cluster import eventapi, kubeconfig
 from sriovbond.cluster.annotations import are_names

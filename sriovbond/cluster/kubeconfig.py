@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.jsonfile import UnreadableError
-from sriovbond import rootfile
+from deviceinfo.plainfile import UnreadableError
+from sriovbond import ownfiles
 from sriovbond.host import Host
 
 _FILE_BYTES: Final = 1 << 20
@@ -44,7 +44,7 @@ def read(host: Host) -> bytes:
     use it.
     """
     try:
-        return rootfile.read(host.kubeconfig, _FILE_BYTES)
+        return ownfiles.read(host.kubeconfig, _FILE_BYTES)
     except FileNotFoundError:
         if host.service_account is None:
             raise

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 from sriovbond import log
 from sriovbond.cluster import kubeconfig
 from sriovbond.cluster.resources import NODE_STATES

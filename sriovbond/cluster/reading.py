@@ -1,7 +1,7 @@
 """What the API server says of one pod: the pod, and the definitions of its networks."""
 
 from deviceinfo import NetworkRequest, PodRef, Reading, Source, Statement
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 from sriovbond.cluster.annotations import Definition, Selection, read_definition, read_pod
 from sriovbond.cluster.client import Client
 from sriovbond.cluster.resources import NETWORKS, PODS

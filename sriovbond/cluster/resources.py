@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 
 
 @dataclass(frozen=True, slots=True)

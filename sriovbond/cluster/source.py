@@ -7,7 +7,7 @@ from threading import BoundedSemaphore, Thread
 from typing import Final, TypeVar
 
 from deviceinfo import PodRef, Reading, Source
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import Ask
 from sriovbond.cluster import kubeconfig
 from sriovbond.cluster.annotations import are_names

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deviceinfo import Bus, DeviceId, DeviceKind, PodRef, Source, Statement
-from deviceinfo.jsonfile import Fields, UnreadableError
+from deviceinfo.jsonfile import Fields
+from deviceinfo.plainfile import UnreadableError
 from sriovbond.cluster.annotations import (
     MOST_NETWORKS,
     Definition,

@@ -10,7 +10,7 @@ import urllib3.connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from deviceinfo import Ask, PodRef
-from deviceinfo.jsonfile import UnreadableError
+from deviceinfo.plainfile import UnreadableError
 from sriovbond import cluster
 from sriovbond.cluster import client
 from sriovbond.cluster import kubeconfig as kubeconfigs

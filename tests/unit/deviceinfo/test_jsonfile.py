@@ -1,54 +1,14 @@
 import base64
 import json
-import os
-from pathlib import Path
 
 import pytest
 
-from deviceinfo.jsonfile import (
-    Fields,
-    UnreadableError,
-    parse_list,
-    parse_object,
-    read_path,
-    some_of,
-)
+from deviceinfo.jsonfile import Fields, parse_list, parse_object, some_of
+from deviceinfo.plainfile import UnreadableError
 
 
 def packed(value: object) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
-
-
-def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"{}")
-
-    assert read_path(tmp_path / "file", 2) == b"{}"
-
-
-@pytest.mark.parametrize("name", ["missing", "missing/file"])
-def test_a_file_that_is_not_there_is_told_apart(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FileNotFoundError):
-        read_path(tmp_path / name, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("link", "a link is not followed"),
-        ("fifo", "not a plain file"),
-        ("folder", "not a plain file"),
-        ("large", "larger than 2 bytes"),
-        ("large/file", "Not a directory"),
-    ],
-)
-def test_what_is_no_plain_small_file_is_unreadable(tmp_path: Path, name: str, reason: str) -> None:
-    (tmp_path / "large").write_bytes(b"[ ]")
-    (tmp_path / "link").symlink_to("large")
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "fifo")
-
-    with pytest.raises(UnreadableError, match=reason):
-        read_path(tmp_path / name, 2)
 
 
 def test_a_list_is_stepped_into_object_by_object() -> None:

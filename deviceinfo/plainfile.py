@@ -1,0 +1,85 @@
+"""Opens and reads plain files that others write: no link is followed, no pipe is waited for.
+
+All of sriovbond opens such files here. What is written is no concern of this library.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+# O_NONBLOCK: a pipe under the name must not hold the reader up
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LEAST_BYTES: Final = 1 << 16  # also where a file system does not tell the size
+
+
+class UnreadableError(Exception):
+    """Says in words why a file tells nothing."""
+
+
+class NotPlainError(UnreadableError):
+    """What is there is no file of the kind, or too large, and will be so the next time."""
+
+
+@contextmanager
+def open_folder(path: Path | str, *, inside: int | None = None) -> Iterator[int]:
+    """Hold a folder open, so that all its files come from the same one; raises OSError.
+
+    With `inside`, `path` is a name in that open folder and must not be a link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if inside is None else os.O_NOFOLLOW)
+    folder_fd = os.open(path, flags, dir_fd=inside)
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
+
+
+def read(path: Path | str, most_bytes: int, *, inside: int | None = None) -> bytes:
+    """Return the content of one plain file, which may be a name in the open folder `inside`.
+
+    Raises FileNotFoundError if there is none, NotPlainError if it is a link, no plain file or too
+    large, UnreadableError where it cannot be read now.
+    """
+    try:
+        file_fd, status = open_plain(path, inside=inside)
+        try:
+            return read_opened(file_fd, status.st_size, most_bytes)
+        finally:
+            os.close(file_fd)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(str(error.strerror)) from error
+
+
+def open_plain(path: Path | str, *, inside: int | None = None) -> tuple[int, os.stat_result]:
+    """Open a plain file, following no link to it, and return with it what fstat(2) says of it.
+
+    Raises NotPlainError, OSError.
+    """
+    try:
+        file_fd = os.open(path, _READ, dir_fd=inside)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotPlainError(f"{error.strerror} (a link is not followed)") from error
+        if error.errno == errno.ENXIO:  # a socket
+            raise NotPlainError("it is not a plain file") from error
+        raise
+    status = os.fstat(file_fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(file_fd)
+        raise NotPlainError("it is not a plain file")
+    return file_fd, status
+
+
+def read_opened(file_fd: int, size: int, most_bytes: int) -> bytes:
+    """Return the content of an open file of that size. Raises NotPlainError, OSError."""
+    # One call reads a plain file whole; a buffer for its limit would cost more than the reading.
+    content = os.read(file_fd, min(most_bytes + 1, max(size + 1, _LEAST_BYTES)))
+    if len(content) > most_bytes:
+        raise NotPlainError(f"it is larger than {most_bytes} bytes")
+    return content

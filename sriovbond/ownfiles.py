@@ -1,0 +1,121 @@
+"""Files and folders of one user alone: what others put there would be done with root's rights."""
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from deviceinfo import plainfile
+from deviceinfo.plainfile import NotPlainError, UnreadableError
+from sriovbond.errors import MachineError
+
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSED: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: a pipe that nobody reads must not hold up a pod
+_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read(file: Path, most_bytes: int) -> bytes:
+    """Return the plain file's content; it and its folder must be root's, for root alone to write.
+
+    Raises FileNotFoundError if there is none, UnreadableError with the reason not to use it.
+    """
+    try:
+        with plainfile.open_folder(file.parent) as folder_fd:
+            _check("its folder", os.fstat(folder_fd))
+            file_fd, status = plainfile.open_plain(file.name, inside=folder_fd)
+            try:
+                _check("it", status)
+                return plainfile.read_opened(file_fd, status.st_size, most_bytes)
+            finally:
+                os.close(file_fd)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(file) from error
+    except OSError as error:
+        raise UnreadableError(error.strerror or type(error).__name__) from error
+
+
+def _check(which: str, status: os.stat_result) -> None:
+    """Blame what others can write; an owner other than root only where root reads."""
+    if os.geteuid() == 0 and status.st_uid != 0:
+        raise UnreadableError(f"{which} belongs to user {status.st_uid}; chown it to root")
+    if status.st_mode & _OTHERS_WRITE:
+        mode = stat.S_IMODE(status.st_mode)
+        raise UnreadableError(f"{which} can be written by others (mode {mode:04o}); chmod go-w")
+
+
+def write_whole(
+    folder_fd: int,
+    name: str,
+    content: bytes,
+    *,
+    fresh: str,
+    finish: Callable[[int], object] | None = None,
+) -> None:
+    """Put a file in its place whole or not at all: written as `fresh`, synced, renamed.
+
+    What is there under its name, also a link, is replaced. `finish` gets the written file's
+    descriptor before it is synced. Raises OSError.
+    """
+    try:
+        file_fd = _create(folder_fd, fresh)
+        try:
+            while content:
+                content = content[os.write(file_fd, content) :]
+            if finish:
+                finish(file_fd)
+            os.fsync(file_fd)
+        finally:
+            os.close(file_fd)
+        os.rename(fresh, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        os.fsync(folder_fd)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(fresh, dir_fd=folder_fd)
+        raise
+
+
+def _create(folder_fd: int, fresh: str) -> int:
+    try:
+        return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)
+    except FileExistsError:  # of a call that was killed
+        os.unlink(fresh, dir_fd=folder_fd)
+        return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)
+
+
+def open_to_append(folder: Path, below: Path) -> int:
+    """Open a plain file below the folder, made if missing, following no link on the way.
+
+    Raises NotPlainError, OSError.
+    """
+    *parents, name = below.parts
+    folder_fd = os.open(folder, _PASSED)
+    try:
+        for parent in parents:
+            inner_fd = os.open(parent, _PASSED | os.O_NOFOLLOW, dir_fd=folder_fd)
+            os.close(folder_fd)
+            folder_fd = inner_fd
+        file_fd = os.open(name, _APPEND, 0o600, dir_fd=folder_fd)
+    finally:
+        os.close(folder_fd)
+    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+        os.close(file_fd)
+        raise NotPlainError("it is not a plain file")
+    return file_fd
+
+
+def make_folder(path: Path, owner: int) -> None:
+    """Make the folder where it is not there. Raises MachineError for one that others can write."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+    except OSError as error:
+        raise MachineError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & _OTHERS_WRITE:
+        raise MachineError(
+            f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
+            "write; look who made it"
+        )

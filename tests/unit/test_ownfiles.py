@@ -1,0 +1,141 @@
+"""What one user alone may write is read, made, appended to and put in its place whole."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deviceinfo.plainfile import NotPlainError, UnreadableError
+from sriovbond import ownfiles
+from sriovbond.errors import MachineError
+
+CONTENT = bytes(range(256)) * 4096
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "folder"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def folder_fd(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_whole_for_its_user_alone(folder: Path, folder_fd: int) -> None:
+    ownfiles.write_whole(folder_fd, "file", CONTENT, fresh=".file.new")
+
+    assert (folder / "file").read_bytes() == CONTENT
+    assert (folder / "file").stat().st_mode & 0o7777 == 0o600
+    assert names(folder) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["file", ".file.new"])
+def test_a_link_in_its_place_or_beside_is_replaced_and_not_followed(
+    folder: Path, folder_fd: int, name: str
+) -> None:
+    victim = folder.with_name("victim")
+    victim.write_bytes(b"precious")
+    (folder / name).symlink_to(victim)
+
+    ownfiles.write_whole(folder_fd, "file", CONTENT, fresh=".file.new")
+
+    assert victim.read_bytes() == b"precious"
+    assert not (folder / "file").is_symlink()
+    assert (folder / "file").read_bytes() == CONTENT
+
+
+def test_what_a_killed_call_left_beside_is_in_nobodys_way(folder: Path, folder_fd: int) -> None:
+    (folder / ".file.new").write_bytes(CONTENT * 2)
+
+    ownfiles.write_whole(folder_fd, "file", b"{}", fresh=".file.new")
+
+    assert (folder / "file").read_bytes() == b"{}"
+    assert names(folder) == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
+    folder: Path, folder_fd: int
+) -> None:
+    (folder / "file").write_bytes(b"old")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        ownfiles.write_whole(folder_fd, "file", CONTENT, fresh=".file.new", finish=fail)
+
+    assert (folder / "file").read_bytes() == b"old"
+    assert names(folder) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["link", "inside/file", "folder"])
+def test_appending_follows_no_link_and_wants_a_file(folder: Path, name: str) -> None:
+    victim = folder.with_name("victim")
+    victim.mkdir()
+    (victim / "file").write_bytes(b"precious")
+    (folder / "link").symlink_to(victim / "file")
+    (folder / "inside").symlink_to(victim)
+    (folder / "folder").mkdir()
+
+    with pytest.raises(OSError, match=r"Too many levels|Not a directory|Is a directory"):
+        ownfiles.open_to_append(folder, Path(name))
+
+    assert (victim / "file").read_bytes() == b"precious"
+
+
+def test_a_pipe_is_not_appended_to(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+
+    with pytest.raises(NotPlainError):
+        ownfiles.open_to_append(folder, Path("pipe"))
+
+
+def test_a_file_is_appended_to_and_made_for_that(folder: Path) -> None:
+    for text in (b"a", b"b"):
+        descriptor = ownfiles.open_to_append(folder, Path("file"))
+        os.write(descriptor, text)
+        os.close(descriptor)
+
+    assert (folder / "file").read_bytes() == b"ab"
+
+
+def test_a_folder_is_made_for_its_owner_alone(folder: Path) -> None:
+    ownfiles.make_folder(folder / "outer/inner", os.geteuid())
+    ownfiles.make_folder(folder / "outer/inner", os.geteuid())
+
+    assert (folder / "outer/inner").stat().st_mode & 0o7777 == 0o700
+
+
+def test_a_folder_that_others_may_write_or_a_link_is_not_used(folder: Path) -> None:
+    (folder / "open").mkdir()
+    (folder / "open").chmod(0o777)
+    (folder / "link").symlink_to(folder)
+
+    for name in ("open", "link"):
+        with pytest.raises(MachineError, match="look who made it"):
+            ownfiles.make_folder(folder / name, os.geteuid())
+
+
+def test_a_file_that_others_may_write_is_not_read(folder: Path) -> None:
+    (folder / "file").write_bytes(b"{}")
+    assert ownfiles.read(folder / "file", 2) == b"{}"
+
+    (folder / "file").chmod(0o666)
+    with pytest.raises(UnreadableError, match="it can be written by others"):
+        ownfiles.read(folder / "file", 2)
+
+    (folder / "file").chmod(0o600)
+    folder.chmod(0o770)
+    with pytest.raises(UnreadableError, match="its folder can be written by others"):
+        ownfiles.read(folder / "file", 2)
