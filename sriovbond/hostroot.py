@@ -1,6 +1,5 @@
 """Works in the host's root, for an agent whose own root is that of a container."""
 
-import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +7,10 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sriovbond import libc
 from sriovbond.errors import MachineError
 
 _OWN: Final = Path("/")
-_CLONE_FS: Final = 0x200  # include/uapi/linux/sched.h: what chroot and chdir change
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ def run_below(root: Path, work: Callable[[], T]) -> T:
 
 def _enter(root: Path) -> None:
     try:
-        _unshare_root()
+        libc.unshare(libc.CLONE_FS)
         os.chroot(root)
         os.chdir("/")
     except OSError as error:
@@ -44,11 +43,3 @@ def _enter(root: Path) -> None:
             f"cannot enter the host's root {str(root)!r}: {error.strerror}; mount it there, or "
             "correct the agent's setting host_root"
         ) from error
-
-
-def _unshare_root() -> None:
-    # os.unshare came with Python 3.12
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_FS):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

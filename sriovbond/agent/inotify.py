@@ -1,11 +1,11 @@
 """Hears of files in a folder from the kernel: inotify(7), which Python does not have."""
 
-import ctypes
 import os
 import struct
 from pathlib import Path
 from typing import Final
 
+from sriovbond import libc
 from sriovbond.errors import MachineError
 
 # include/uapi/linux/inotify.h
@@ -21,16 +21,15 @@ class Folder:
     """A folder in which files appear by rename; `fileno` is readable when one did, or went."""
 
     def __init__(self, path: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        watch = libc.inotify_add_watch(
-            self._descriptor, os.fsencode(path), _IN_MOVED_TO | _IN_DELETE | _IN_ONLYDIR
-        )
-        if watch < 0:
-            reason = os.strerror(ctypes.get_errno())
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-            raise MachineError(f"cannot watch the folder {str(path)!r}: {reason}")
+        try:
+            self._descriptor: Final = libc.open_inotify()
+        except OSError as error:
+            raise _cannot_watch(path, error) from error
+        try:
+            libc.add_watch(self._descriptor, path, _IN_MOVED_TO | _IN_DELETE | _IN_ONLYDIR)
+        except OSError as error:
+            self.close()
+            raise _cannot_watch(path, error) from error
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -51,3 +50,7 @@ class Folder:
     def close(self) -> None:
         """Hear no more."""
         os.close(self._descriptor)
+
+
+def _cannot_watch(path: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot watch the folder {str(path)!r}: {error.strerror}")

@@ -17,6 +17,7 @@ from deviceinfo import PodRef
 from sriovbond import log, records, release
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.settings import Settings
+from sriovbond.backoff import lengthen
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import Happening, HappeningKind
@@ -249,7 +250,7 @@ class Leases:
         return record.namespace == keeping.NOWHERE and age_s > _GIVEN_UP_S
 
     def _put_off(self, network: _Network) -> None:
-        network.wait_s = min(2 * network.wait_s, self._most_s) if network.wait_s else self._first_s
+        network.wait_s = lengthen(network.wait_s, self._first_s, self._most_s)
         network.until = time.monotonic() + network.wait_s
 
     def _forget(self, key: str) -> None:

@@ -1,6 +1,5 @@
 """The agent's life: take its socket, answer what comes, make up for queued DELs, stop in order."""
 
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -20,9 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sriovbond import aside, log, ownfiles
+from sriovbond import aside, libc, log, ownfiles
 from sriovbond.agent import folders
-from sriovbond.agent.backoff import Backoff
 from sriovbond.agent.calls import Calls
 from sriovbond.agent.inotify import Folder
 from sriovbond.agent.lanes import Lanes
@@ -40,6 +38,7 @@ from sriovbond.agent.report.writer import LogWriter
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Door, Turns, Work
 from sriovbond.agent.watch.loop import Hands, Watch
+from sriovbond.backoff import Backoff
 from sriovbond.errors import MachineError
 from sriovbond.subject import Subject
 
@@ -49,7 +48,6 @@ _ANSWERING: Final = 2  # threads for those that stand in line no longer, and nee
 _LATE_S: Final = 60.0
 _LOCK_S: Final = 0.1  # one whose lock is held is tried again later, and the others must not wait
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
-_M_ARENA_MAX: Final = -8  # malloc.h of glibc
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -368,8 +366,7 @@ def _warm_up() -> None:
 
     Threads share two arenas of malloc: one of its own for each keeps what it needed once for ever.
     """
-    with suppress(AttributeError):  # musl has one arena, and no mallopt
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    libc.limit_arenas(2)
     for name in ("add", "check", "delete", "gc", "status"):
         importlib.import_module(f"sriovbond.commands.{name}")
     gc.collect()

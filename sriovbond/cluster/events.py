@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from deviceinfo.plainfile import UnreadableError
 from sriovbond import log
+from sriovbond.backoff import lengthen
 from sriovbond.cluster import eventapi, kubeconfig
 from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.eventapi import Series
@@ -85,7 +86,7 @@ class Events:
         self._of_bond: Counter[Subject] = Counter()
         self._is_closing = False
         self._paused_until = 0.0
-        self._pause_s = limits.pause_s
+        self._pause_s = 0.0
         self._allowed = float(limits.burst)
         self._allowed_at = time.monotonic()
         self._told = ""
@@ -218,14 +219,14 @@ class Events:
             self._tell(str(error))
         else:
             waiting.due = time.monotonic() + self._limits.again_s
-            self._pause_s = self._limits.pause_s
+            self._pause_s = 0.0
             self._told = ""
 
     def _note_failure(self, why: str) -> None:
         """Let the API server rest, each time longer; at the end give up."""
         self._tell(why)
+        self._pause_s = lengthen(self._pause_s, self._limits.pause_s, _LONGEST_PAUSE_S)
         self._paused_until = time.monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if self._is_closing:
             with self._changed:
                 self._drop([waiting for waiting in self._all.values() if waiting.is_new])

@@ -3,7 +3,6 @@
 A descriptor, socket or thread that stayed inside would pin the namespace, and the VFs in it.
 """
 
-import ctypes
 import errno
 import fcntl
 import logging
@@ -15,17 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sriovbond import log
+from sriovbond import libc, log
 from sriovbond.bond.links import Sysctl
 from sriovbond.errors import MachineError
 from sriovbond.kernel.netlink import Netlink
 
-CLONE_NEWNET: Final = 0x40000000
 NAMES_OF_ALL: Final = frozenset({"all", "default"})
 """What net.*.conf calls every link, and those to come; a link may be called so too."""
 _NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
 _THIS_THREAD: Final = "/proc/thread-self/ns/net"
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 T = TypeVar("T")
 
@@ -140,7 +137,7 @@ def _open(path: str, open_fd: int | None) -> int:
         kind = fcntl.ioctl(descriptor, _NS_GET_NSTYPE)
     except OSError:
         kind = 0
-    if kind != CLONE_NEWNET:
+    if kind != libc.CLONE_NEWNET:
         os.close(descriptor)
         # what `ip netns` and the runtimes leave when the mount is gone is an empty plain file
         raise NamespaceGoneError(
@@ -157,7 +154,7 @@ def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
     """
     before = os.open(_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _setns(descriptor)
+        _enter(descriptor)
         try:
             return work()
         finally:
@@ -166,21 +163,22 @@ def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
         os.close(before)
 
 
+def _enter(descriptor: int) -> None:
+    try:
+        libc.setns(descriptor, libc.CLONE_NEWNET)
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, error.errno)
+        raise MachineError(f"cannot enter a network namespace: {name}") from error
+
+
 def _come_back(descriptor: int) -> None:
     try:
-        _setns(descriptor)
-    except MachineError:
+        libc.setns(descriptor, libc.CLONE_NEWNET)
+    except OSError:
         # a thread that stayed would act in the pod for others, and pin its namespace
         log.event(logging.CRITICAL, "cannot leave a pod's namespace: this process ends")
         log.flush()
         os._exit(1)
-
-
-def _setns(descriptor: int) -> None:
-    # os.setns came with Python 3.12
-    if _LIBC.setns(descriptor, CLONE_NEWNET):
-        code = ctypes.get_errno()
-        raise MachineError(f"cannot enter a network namespace: {errno.errorcode.get(code, code)}")
 
 
 def _sysctl_path(key: str) -> str:

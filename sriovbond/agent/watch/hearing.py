@@ -15,6 +15,7 @@ from typing import Final
 from sriovbond import log
 from sriovbond.agent.watch.agenda import Agenda
 from sriovbond.agent.watch.mirror import Spaces
+from sriovbond.backoff import lengthen
 from sriovbond.errors import KernelError
 from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, OverrunError
@@ -251,7 +252,7 @@ class Hearing:
         """Hear nothing for a while: the kernel drops what it has to tell, at no cost to us."""
         self._tell_overrun()
         was_heard_well = time.monotonic() > self._heard_since + _LATELY_S
-        self._deaf_s = _DEAF_S if was_heard_well else min(2 * self._deaf_s or _DEAF_S, _DEAFEST_S)
+        self._deaf_s = lengthen(0.0 if was_heard_well else self._deaf_s, _DEAF_S, _DEAFEST_S)
         self._is_deaf, self._behind_since = True, None
         self._waiting.unregister(self._links)
         self._agenda.put_off("hear", "", self._deaf_s)

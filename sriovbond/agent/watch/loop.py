@@ -19,6 +19,7 @@ from sriovbond.agent.watch.agenda import Agenda
 from sriovbond.agent.watch.care import Care, Do
 from sriovbond.agent.watch.hearing import Ears, Hearing
 from sriovbond.agent.watch.mirror import COMING_BACK_S, Spaces, WatchedAttachment
+from sriovbond.backoff import lengthen
 from sriovbond.bond.plan import BondPlan
 from sriovbond.errors import KernelError, SriovbondError
 from sriovbond.happenings import following
@@ -513,10 +514,9 @@ class Watch:
         unrest_s = attachment.unrest_s(time.monotonic(), self._settings.rest_s)
         if happenings or not unrest_s:  # what was refused is looked at again when it has rested
             attachment.refused = _refusals(happenings)
+            last_s = attachment.wait_s if attachment.refused else 0.0
             longest_s = self._settings.check_interval_s
-            attachment.wait_s = (
-                min(2 * attachment.wait_s, longest_s) if attachment.refused else COMING_BACK_S
-            )
+            attachment.wait_s = lengthen(last_s, COMING_BACK_S, longest_s)
         if (
             attachment.refused
         ):  # what was sent home stirred there, of which nothing more may be heard
@@ -535,7 +535,8 @@ class Watch:
         before = self._left.pop(key, None)
         if not drift:
             return
-        wait_s = min(2 * before.wait_s, self._settings.check_interval_s) if before else _AGAIN_S
+        most_s = self._settings.check_interval_s
+        wait_s = lengthen(before.wait_s if before else 0.0, _AGAIN_S, most_s)
         self._left[key] = _Left(wait_s, drift)
         self._agenda.later("adopt", key, wait_s)
         if before is None or before.drift != drift:

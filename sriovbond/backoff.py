@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 
+def lengthen(wait_s: float, first_s: float, most_s: float) -> float:
+    """Return how long to wait after a wait of `wait_s`, which is 0 before the first."""
+    return min(2 * wait_s, most_s) if wait_s else first_s
+
+
 @dataclass(frozen=True, slots=True)
 class _Failure:
     wait_s: float
@@ -29,7 +34,7 @@ class Backoff:
         """Put the key off, for twice as long as the last time."""
         with self._changed:
             last = self._failures.get(key)
-            wait_s = min(2 * last.wait_s, self._most_s) if last else self._first_s
+            wait_s = lengthen(last.wait_s if last else 0.0, self._first_s, self._most_s)
             self._failures[key] = _Failure(wait_s, self._clock() + wait_s)
 
     def due(self, waiting: Collection[str]) -> list[str]:

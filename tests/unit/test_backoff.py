@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sriovbond.agent.backoff import Backoff
+from sriovbond.backoff import Backoff, lengthen
 
 
 @dataclass
@@ -63,3 +63,11 @@ def test_a_first_wait_above_the_limit_is_the_limit(clock: Clock) -> None:
     backoff.failed("a")
 
     assert backoff.pause_s() == 30
+
+
+def test_a_wait_lengthens_from_its_first_to_its_most() -> None:
+    waits_s = [0.0]
+    for _ in range(5):
+        waits_s.append(lengthen(waits_s[-1], 1.0, 6.0))
+
+    assert waits_s[1:] == [1.0, 2.0, 4.0, 6.0, 6.0]

@@ -1,0 +1,50 @@
+"""What Python 3.11 has no name for: libc's functions, which fail as Python's own do, by OSError."""
+
+import ctypes
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+CLONE_FS: Final = 0x200  # include/uapi/linux/sched.h: what chroot and chdir change
+CLONE_NEWNET: Final = 0x40000000
+
+_M_ARENA_MAX: Final = -8  # malloc.h of glibc
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """Put the calling thread into an open namespace of that kind."""
+    if _LIBC.setns(descriptor, kind):
+        raise _last_error()
+
+
+def unshare(kind: int) -> None:
+    """Have the calling thread share no more with others what `kind` names."""
+    if _LIBC.unshare(kind):
+        raise _last_error()
+
+
+def open_inotify() -> int:
+    """Return a descriptor of inotify(7), which does not block."""
+    descriptor: int = _LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise _last_error()
+    return descriptor
+
+
+def add_watch(descriptor: int, path: Path, events: int) -> None:
+    """Have the inotify descriptor tell of these events at the path."""
+    if _LIBC.inotify_add_watch(descriptor, os.fsencode(path), events) < 0:
+        raise _last_error()
+
+
+def limit_arenas(most: int) -> None:
+    """Have all threads share so many arenas of malloc."""
+    with suppress(AttributeError):  # musl has one arena, and no mallopt
+        _LIBC.mallopt(_M_ARENA_MAX, most)
+
+
+def _last_error() -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))
