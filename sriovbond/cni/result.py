@@ -1,7 +1,8 @@
 """The result of ADD: read from any version of the specification, written in any."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 from sriovbond.cni.decoding import IpAddress, IpInterface, IpNetwork, JsonObject
 from sriovbond.cni.versions import (
@@ -11,44 +12,9 @@ from sriovbond.cni.versions import (
     is_at_least,
 )
 
-# Key -> the first version that has it (SPEC section 5 at the tags spec-v0.1.0 to spec-v1.1.0).
-_INTERFACE_KEYS = {
-    "name": "0.3.0",
-    "mac": "0.3.0",
-    "sandbox": "0.3.0",
-    "mtu": "1.1.0",
-    "socketPath": "1.1.0",
-    "pciID": "1.1.0",
-}
-_IP_KEYS = {
-    "address": "0.3.0",
-    "gateway": "0.3.0",
-    "interface": "0.3.0",
-}
-_OLD_IP_KEYS = {
-    "ip": "0.1.0",
-    "gateway": "0.1.0",
-    "routes": "0.1.0",
-}
-_ROUTE_KEYS = {
-    "dst": "0.1.0",
-    "gw": "0.1.0",
-    "mtu": "1.1.0",
-    "advmss": "1.1.0",
-    "priority": "1.1.0",
-    "table": "1.1.0",
-    "scope": "1.1.0",
-}
-_DNS_KEYS = {
-    "nameservers": "0.1.0",
-    "domain": "0.1.0",
-    "search": "0.1.0",
-    "options": "0.1.0",
-}
-_OLD_FAMILIES = {
-    "ip4": 4,
-    "ip6": 6,
-}
+_OLD_FAMILIES: Final = {"ip4": 4, "ip6": 6}
+_LATER: Final = "1.1.0"
+"""The version that defined all keys which the first ones lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +112,92 @@ def _is_old(version: str) -> bool:
     return not is_at_least(version, "0.3.0")
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """How the specification says a field: by which key, and how it is read and written.
+
+    `is_later` are those that came with 1.1.0; `write` is None where JSON has the value as it is,
+    `attribute` is "" where it is called as the key.
+    """
+
+    name: str
+    read: Callable[[JsonObject, str], object]
+    write: Callable[[Any], object] | None = None
+    is_later: bool = False
+    attribute: str = ""
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The keys of a part, and the names of those that each version has."""
+
+    keys: tuple[_Key, ...]
+    names: frozenset[str]
+    defined: Mapping[str, frozenset[str]]
+
+
+def _shape(*keys: _Key) -> _Shape:
+    names = frozenset(key.name for key in keys)
+    later = frozenset(key.name for key in keys if key.is_later)
+    defined = {
+        version: names if is_at_least(version, _LATER) else names - later
+        for version in SUPPORTED_VERSIONS
+    }
+    return _Shape(keys, names, defined)
+
+
+# SPEC section 5 at the tags spec-v0.1.0 to spec-v1.1.0
+_INTERFACE: Final = _shape(
+    _Key("name", JsonObject.required_text, is_required=True),
+    _Key("mac", JsonObject.text),
+    _Key("mtu", JsonObject.number, is_later=True),
+    _Key("sandbox", JsonObject.text),
+    _Key("socketPath", JsonObject.text, is_later=True, attribute="socket_path"),
+    _Key("pciID", JsonObject.text, is_later=True, attribute="pci_id"),
+)
+_IP: Final = _shape(
+    _Key("address", JsonObject.interface, str),
+    _Key("gateway", JsonObject.address, str),
+    _Key("interface", JsonObject.number),
+)
+_OLD_IP: Final = _shape(
+    _Key("ip", JsonObject.interface, str, attribute="address"),
+    _Key("gateway", JsonObject.address, str),
+)
+_ROUTE: Final = _shape(
+    _Key("dst", JsonObject.network, str),
+    _Key("gw", JsonObject.address, str),
+    _Key("mtu", JsonObject.number, is_later=True),
+    _Key("advmss", JsonObject.number, is_later=True),
+    _Key("priority", JsonObject.number, is_later=True),
+    _Key("table", JsonObject.number, is_later=True),
+    _Key("scope", JsonObject.number, is_later=True),
+)
+_DNS: Final = _shape(
+    _Key("nameservers", JsonObject.texts, list),
+    _Key("domain", JsonObject.text),
+    _Key("search", JsonObject.texts, list),
+    _Key("options", JsonObject.texts, list),
+)
+
+_UNSAID: Final[tuple[object, ...]] = (None, "", [], {})
+"""What is as good as absent; 0 is a value."""
+
+_Part = TypeVar("_Part", Interface, IpConfig, Route, Dns)
+
+
 def _read(node: JsonObject, version: str) -> CniResult:
     return CniResult(
-        interfaces=tuple(_read_interface(i, version) for i in node.children("interfaces")),
-        ips=tuple(_read_ip(i, version) for i in node.children("ips")),
-        routes=tuple(_read_route(r, version) for r in node.children("routes")),
-        dns=_read_dns(node.child("dns"), version),
+        interfaces=tuple(
+            _read_part(Interface, _INTERFACE, interface, version)
+            for interface in node.children("interfaces")
+        ),
+        ips=tuple(_read_ip(ip, version) for ip in node.children("ips")),
+        routes=tuple(
+            _read_part(Route, _ROUTE, route, version) for route in node.children("routes")
+        ),
+        dns=_read_part(Dns, _DNS, node.child("dns"), version),
         cni_version=version,
         extra=_without(node.values, "cniVersion", "interfaces", "ips", "routes", "dns"),
     )
@@ -160,83 +206,44 @@ def _read(node: JsonObject, version: str) -> CniResult:
 def _read_old(node: JsonObject, version: str) -> CniResult:
     families = [node.child(key) for key in _OLD_FAMILIES if node.has(key)]
     return CniResult(
-        ips=tuple(_read_old_ip(family, version) for family in families),
+        ips=tuple(
+            _read_part(IpConfig, _OLD_IP, family, version, beside="routes") for family in families
+        ),
         routes=tuple(
-            _read_route(route, version)
+            _read_part(Route, _ROUTE, route, version)
             for family in families
             for route in family.children("routes")
         ),
-        dns=_read_dns(node.child("dns"), version),
+        dns=_read_part(Dns, _DNS, node.child("dns"), version),
         cni_version=version,
         extra=_without(node.values, "cniVersion", *_OLD_FAMILIES, "dns"),
     )
 
 
-def _read_interface(node: JsonObject, version: str) -> Interface:
-    return Interface(
-        name=node.required_text("name"),
-        mac=node.text("mac"),
-        mtu=node.number("mtu"),
-        sandbox=node.text("sandbox"),
-        socket_path=node.text("socketPath"),
-        pci_id=node.text("pciID"),
-        extra=_extra(node, _INTERFACE_KEYS, version),
-    )
-
-
 def _read_ip(node: JsonObject, version: str) -> IpConfig:
-    extra = _extra(node, _IP_KEYS, version)
-    return IpConfig(
-        address=node.interface("address"),
-        gateway=node.address("gateway"),
-        interface=node.number("interface"),
-        extra=_without(extra, "version") if _says_family(version) else extra,
-    )
+    beside = "version" if _says_family(version) else ""
+    return _read_part(IpConfig, _IP, node, version, beside)
 
 
-def _read_old_ip(node: JsonObject, version: str) -> IpConfig:
-    return IpConfig(
-        address=node.interface("ip"),
-        gateway=node.address("gateway"),
-        extra=_extra(node, _OLD_IP_KEYS, version),
-    )
-
-
-def _read_route(node: JsonObject, version: str) -> Route:
-    return Route(
-        dst=node.network("dst"),
-        gw=node.address("gw"),
-        mtu=node.number("mtu"),
-        advmss=node.number("advmss"),
-        priority=node.number("priority"),
-        table=node.number("table"),
-        scope=node.number("scope"),
-        extra=_extra(node, _ROUTE_KEYS, version),
-    )
-
-
-def _read_dns(node: JsonObject, version: str) -> Dns:
-    return Dns(
-        nameservers=node.texts("nameservers"),
-        domain=node.text("domain"),
-        search=node.texts("search"),
-        options=node.texts("options"),
-        extra=_extra(node, _DNS_KEYS, version),
-    )
+def _read_part(
+    kind: type[_Part], shape: _Shape, node: JsonObject, version: str, beside: str = ""
+) -> _Part:
+    """Read a part by its shape; `extra` gets what `version` does not define, but for `beside`."""
+    values: dict[str, Any] = {
+        key.attribute or key.name: key.read(node, key.name) for key in shape.keys
+    }
+    defined = shape.defined[version]
+    extra = {
+        name: value
+        for name, value in node.values.items()
+        if not (name in defined or name == beside or (name in shape.names and value is None))
+    }
+    return kind(**values, extra=extra)
 
 
 def _says_family(version: str) -> bool:
     """Say whether `ips` carry `version`: SPEC 0.3.0 to 0.4.0."""
     return is_at_least(version, "0.3.0") and not is_at_least(version, "1.0.0")
-
-
-def _extra(node: JsonObject, keys: Mapping[str, str], version: str) -> dict[str, object]:
-    """Return what `version` does not define, be it unknown or of a later version."""
-    return {
-        key: value
-        for key, value in node.values.items()
-        if key not in keys or (value is not None and not is_at_least(version, keys[key]))
-    }
 
 
 def _without(values: Mapping[str, object], *keys: str) -> dict[str, object]:
@@ -250,10 +257,10 @@ class _Writer:
 
     def body(self, result: CniResult) -> dict[str, object]:
         return _drop_absent(
-            interfaces=[self._interface(interface) for interface in result.interfaces],
+            interfaces=[self._part(_INTERFACE, interface) for interface in result.interfaces],
             ips=[self._ip(ip) for ip in result.ips],
-            routes=[self._route(route) for route in result.routes],
-            dns=self._dns(result.dns),
+            routes=[self._part(_ROUTE, route) for route in result.routes],
+            dns=self._part(_DNS, result.dns),
         )
 
     def old_body(self, result: CniResult) -> dict[str, object]:
@@ -262,74 +269,32 @@ class _Writer:
             for key, family in _OLD_FAMILIES.items()
             if any(ip.address.version == family for ip in result.ips)
         }
-        return _drop_absent(**families, dns=self._dns(result.dns))
-
-    def _interface(self, interface: Interface) -> dict[str, object]:
-        fields = _drop_absent(
-            mac=interface.mac,
-            mtu=interface.mtu,
-            sandbox=interface.sandbox,
-            socketPath=interface.socket_path,
-            pciID=interface.pci_id,
-        )
-        return self._part({"name": interface.name, **fields}, _INTERFACE_KEYS, interface.extra)
+        return _drop_absent(**families, dns=self._part(_DNS, result.dns))
 
     def _ip(self, ip: IpConfig) -> dict[str, object]:
         family = {"version": str(ip.address.version)} if _says_family(self.version) else {}
-        fields = _drop_absent(
-            address=str(ip.address),
-            gateway=_text(ip.gateway),
-            interface=ip.interface,
-        )
-        return {**self._part(fields, _IP_KEYS, ip.extra), **family}
+        return {**self._part(_IP, ip), **family}
 
     def _old_ip(self, result: CniResult, family: int) -> dict[str, object]:
         ip = next(ip for ip in result.ips if ip.address.version == family)
-        fields = _drop_absent(
-            ip=str(ip.address),
-            gateway=_text(ip.gateway),
-            routes=[self._route(route) for route in result.routes if route.dst.version == family],
-        )
-        return self._part(fields, _OLD_IP_KEYS, ip.extra)
+        routes = [
+            self._part(_ROUTE, route) for route in result.routes if route.dst.version == family
+        ]
+        return {**self._part(_OLD_IP, ip), **_drop_absent(routes=routes)}
 
-    def _route(self, route: Route) -> dict[str, object]:
-        fields = _drop_absent(
-            dst=str(route.dst),
-            gw=_text(route.gw),
-            mtu=route.mtu,
-            advmss=route.advmss,
-            priority=route.priority,
-            table=route.table,
-            scope=route.scope,
-        )
-        return self._part(fields, _ROUTE_KEYS, route.extra)
-
-    def _dns(self, dns: Dns) -> dict[str, object]:
-        fields = _drop_absent(
-            nameservers=list(dns.nameservers),
-            domain=dns.domain,
-            search=list(dns.search),
-            options=list(dns.options),
-        )
-        return self._part(fields, _DNS_KEYS, dns.extra)
-
-    def _part(
-        self, fields: Mapping[str, object], keys: Mapping[str, str], extra: Mapping[str, object]
-    ) -> dict[str, object]:
+    def _part(self, shape: _Shape, part: _Part) -> dict[str, object]:
         """Join `extra` with those fields that the version has, or that the giver had said."""
-        kept = extra if self.keeps_extra else {}
-        defined = {
-            key: value
-            for key, value in fields.items()
-            if key in kept or is_at_least(self.version, keys[key])
-        }
-        return {**kept, **defined}
+        members = dict(part.extra) if self.keeps_extra else {}
+        defined = shape.defined[self.version]
+        for key in shape.keys:
+            value = getattr(part, key.attribute or key.name)
+            if key.write and value is not None:
+                value = key.write(value)
+            is_said = key.is_required or value not in _UNSAID
+            if is_said and (key.name in defined or key.name in members):
+                members[key.name] = value
+        return members
 
 
 def _drop_absent(**fields: object) -> dict[str, object]:
-    """Leave out what is absent or empty; 0 is a value."""
-    return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
-
-
-def _text(address: IpAddress | None) -> str:
-    return "" if address is None else str(address)
+    return {key: value for key, value in fields.items() if value not in _UNSAID}
