@@ -7,7 +7,6 @@ from sriovbond.nodenet import routes
 from sriovbond.nodenet.comparing import differ, restore
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
-    UP,
     Ethernet,
     NetState,
     NodeLink,
@@ -58,7 +57,7 @@ def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:
     if pair.target.state == ABSENT:
         return identity
     change = _change(pair, joined)
-    if change is None and pair.target.state == (pair.current.state or UP):
+    if change is None and pair.target.state == pair.state_now:
         return None
     change = replace(change or NodeLink(), name=pair.name, type=identity.type)
     if change.identifier == "mac-address" or pair.target.identifier == "mac-address":
@@ -107,8 +106,8 @@ def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
         if pair.target.state == ABSENT:
             return None
         return NodeLink(name=pair.name, type=pair.target.type, state=ABSENT)
-    if pair.target.state != (pair.current.state or UP):
-        return replace(pair.current, state=pair.current.state or UP)
+    if pair.target.state != pair.state_now:
+        return replace(pair.current, state=pair.state_now)
     if pair.desired and _change(pair, joined) is None and not _moves(pair):
         return None
     former = restore(pair.target, pair.current)
@@ -124,7 +123,7 @@ def _moves(pair: Pair) -> bool:
 def _with_what_was_lost(pair: Pair, former: NodeLink) -> NodeLink:
     """Return it with what the change takes away without a word: addresses, VFs, a description."""
     current, target = pair.current or NodeLink(), pair.target
-    former = replace(former, name=current.name, type=current.type, state=current.state or UP)
+    former = replace(former, name=current.name, type=current.type, state=pair.state_now)
     is_bound = pair.is_bound and not current.controller
     if is_bound or _turns_auto(target.ipv4, current.ipv4):
         former = replace(former, ipv4=current.ipv4)

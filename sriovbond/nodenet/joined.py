@@ -53,6 +53,13 @@ class Pair:
         return ip is not None and ip.enabled is False
 
     @property
+    def state_now(self) -> str:
+        """The state that it has; what was ignored is up, now that it is asked for."""
+        if self.current is None:
+            return ABSENT
+        return UP if self.current.state in {None, IGNORE} else self.current.state or UP
+
+    @property
     def is_to_go(self) -> bool:
         """Whether it is to be removed, and is there."""
         return self.target.state == ABSENT and self.current is not None
@@ -82,7 +89,6 @@ def join(desired: NetState, current: NetState) -> Joined:
     complaints = list(_complaints(resolved, present))
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
     pairs = [_pair(link, present) for link in wishes.values()]
-    pairs = [pair for pair in pairs if pair.current is None or pair.current.state != IGNORE]
     pairs = list(_with_controllers(pairs, wishes, present))
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
@@ -235,6 +241,7 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"type {now.type} is not ours"
     if link.copy_mac_from and link.copy_mac_from not in names:
         yield f"copy-mac-from {link.copy_mac_from} is missing"
+    yield from _faults_of_addresses(link, now or NodeLink())
     missing = sorted({*(ports_of(link) or ())} - names)
     if missing:
         yield f"its ports {', '.join(missing)} are missing"
@@ -242,6 +249,20 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
+    if _is_enabled_nowhere(link.ipv4, now.ipv4):
+        yield "ipv4 needs enabled: true"
+    if _is_enabled_nowhere(link.ipv6, now.ipv6):
+        yield "ipv6 needs enabled: true"
+
+
+def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bool:
+    """Return whether addresses are asked for, and neither side says that the family is enabled."""
+    if wish is None or wish.enabled is not None or (now is not None and now.enabled):
+        return False
+    return bool(wish.address or replace(wish, enabled=True).is_auto)
 
 
 def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:

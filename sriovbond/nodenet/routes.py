@@ -44,6 +44,11 @@ def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     )
 
 
+def slot(route: NodeRoute) -> tuple[object, ...]:
+    """Return what the kernel has one route for: another one takes its place, at once."""
+    return route.destination, route.table_id or MAIN_TABLE, route.metric, route.route_type
+
+
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
     """Return whether a route ends because its interface goes, or loses that family."""
     pair = joined.pair(route.next_hop_interface or "")

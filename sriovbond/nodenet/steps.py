@@ -103,15 +103,17 @@ def _change(pair: Pair, joined: Joined) -> Iterator[Step]:
         if path[-1] in {"port", "ports-config"}:
             continue
         now = _at(former, path)
-        was = "" if pair.current is None else f", now {'nothing' if now is None else now}"
-        yield Step(pair.name, f"set {'.'.join(path)} {value}{was}{_emptying(pair, path[-1])}")
+        was = "" if pair.current is None else f", now {_short(now)}"
+        text = f"set {'.'.join(path)} {_short(value)}{was}{_cost(pair, path[-1])}"
+        yield Step(pair.name, text)
 
 
-def _emptying(pair: Pair, name: str) -> str:
-    """Say what a change of a bond costs: these options are taken while it has no ports."""
-    has_ports = pair.current is not None and bool(ports_of(pair.current))
-    is_of_bond = pair.target.type == BOND and name in _NEEDS_EMPTY
-    return "; its ports leave for it and come back" if has_ports and is_of_bond else ""
+def _cost(pair: Pair, name: str) -> str:
+    """Say what a change of a bond costs: some options are taken while it has no ports."""
+    if pair.target.type != BOND or name not in _NEEDS_EMPTY or pair.current is None:
+        return ""
+    ports = "; its ports leave for it and come back" if ports_of(pair.current) else ""
+    return f"{ports}; other options go back to the defaults" if name == "mode" else ports
 
 
 def _values(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -163,7 +165,7 @@ def _configure_ports(pair: Pair, joined: Joined) -> Iterator[Step]:
 
 
 def _bring_up(pair: Pair) -> Iterator[Step]:
-    before = pair.current.state or UP if pair.current else "down"
+    before = pair.state_now if pair.current else "down"
     if pair.target.state in {UP, "down"} and pair.target.state != before:
         yield Step(pair.name, f"set it {pair.target.state}")
 
@@ -177,9 +179,13 @@ def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
 
 
 def _route(joined: Joined) -> Iterator[Step]:
-    for route in routes.lacking_routes(joined):
-        yield Step("", f"add route {_row(route)}")
-    for route in routes.leaving_routes(joined):
+    lacking, leaving = routes.lacking_routes(joined), routes.leaving_routes(joined)
+    slots = {routes.slot(route): route for route in leaving}
+    for route in lacking:
+        former = slots.pop(routes.slot(route), None)
+        text = f"replace route {_row(former)} by" if former else "add route"
+        yield Step("", f"{text} {_row(route)}")
+    for route in slots.values():
         yield Step("", f"remove route {_row(route)}")
     for rule in routes.lacking_rules(joined):
         yield Step("", f"add rule {_row(rule)}")
@@ -200,6 +206,8 @@ def _line(values: Mapping[str, object]) -> str:
 
 
 def _short(value: object) -> str:
+    if value in (None, "", {}):
+        return "nothing"
     if isinstance(value, dict):
         if set(value) == {"ip", "prefix-length"}:
             return f"{value['ip']}/{value['prefix-length']}"

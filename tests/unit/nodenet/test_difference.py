@@ -331,6 +331,7 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
         (BOND.format("bond: {port: [eth1, eth9]}"), "bond0: its ports eth9 are missing"),
         ("interfaces: [{name: bond0, type: dummy}]", "bond0: it is of type bond; remove it before"),
         ("interfaces: [{name: eth1, mtu: 9001}]", "eth1: the MTU must be from 68 to 9000"),
+        ("interfaces: [{name: d, type: dummy, ipv4: {dhcp: true}}]", "d: ipv4 needs enabled: true"),
         ("interfaces: [{name: eth3, copy-mac-from: x}]", "eth3: copy-mac-from x is missing"),
         ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
     ],

@@ -51,6 +51,41 @@ def test_an_option_is_changed_in_place_and_a_mode_needs_an_empty_bond() -> None:
     ]
 
 
+def test_a_new_mode_has_the_defaults() -> None:
+    ports = "its ports leave for it and come back"
+
+    assert steps(BOND.format("bond: {mode: 2, options: {primary: ''}}"), NODE) == [
+        (
+            "bond0: set link-aggregation.mode balance-xor, now active-backup; "
+            f"{ports}; other options go back to the defaults"
+        ),
+        "bond0: set link-aggregation.options.primary nothing, now eth1",
+    ]
+
+
+def test_a_route_that_takes_anothers_place_replaces_it() -> None:
+    desired = (
+        "routes: {config: [{destination: 0.0.0.0/0, state: absent}, {destination: 0.0.0.0/0,"
+        " next-hop-interface: bond0, next-hop-address: 192.0.2.2, metric: 100}]}"
+    )
+
+    assert steps(desired, NODE) == [
+        (
+            "replace route destination 0.0.0.0/0, next-hop-interface bond0, "
+            "next-hop-address 192.0.2.1, metric 100 by destination 0.0.0.0/0, "
+            "next-hop-interface bond0, next-hop-address 192.0.2.2, metric 100"
+        )
+    ]
+
+
+def test_what_was_ignored_is_taken_over_where_it_is_asked_for() -> None:
+    state = "interfaces: [{name: eth1, type: ethernet, state: ignore, mtu: 1500}]"
+
+    assert steps("interfaces: [{name: eth1, state: up, mtu: 9000}]", state) == [
+        "eth1: set mtu 9000, now 1500"
+    ]
+
+
 def test_what_is_removed_goes_last_and_from_the_top() -> None:
     state = (
         f"{UPLINK}- {{name: bond0, type: bond, state: up,"
