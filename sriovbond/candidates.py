@@ -55,7 +55,7 @@ class Sources:
     def pf(self, address: str) -> Link | None:
         """Return the PF's link on the host, with what it says of its VFs."""
         if self.pfs is None:
-            known = [given.device for given in self.found.devices if given.device]
+            known = [allocated.device for allocated in self.found.devices if allocated.device]
             pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
             vfs = {device.vf_number for device in known if device.vf_number is not None}
             self.pfs = self._read_pfs(pfs, vfs)
@@ -71,31 +71,35 @@ class Sources:
 
     def as_member(self, link: Link, place: Place) -> Member:
         """Return the link with what its bus, its PF and whoever allocated it say of it."""
-        given = self.found.get(link.device)
-        device = given.device if given else None
-        if given is None or device is None:
+        allocated = self.found.get(link.device)
+        device = allocated.device if allocated else None
+        if allocated is None or device is None:
             return Member(link, place)
         member = Member(
             link=link,
             place=place,
             driver=device.driver or "",
             is_vf=device.is_vf or device.is_vf_by_driver,
-            allocation=self._allocation(given),
-            administrative_mac=given.administrative_mac,
+            allocation=self._allocation(allocated),
+            administrative_mac=allocated.administrative_mac,
         )
         return self._with_pf(member, device, device.pf) if device.pf else member
 
     def unlinked(self) -> Iterator[Unlinked]:
         """Yield the pod's network devices that no link in the pod stands for."""
-        for given in self.found.devices:
-            is_linked = any(one.source is Source.NAMESPACE for one in given.statements)
-            is_other = given.device is not None and not given.device.is_network
-            if given.sources and not is_linked and not is_other:
-                yield self._unlinked(given)
+        for allocated in self.found.devices:
+            is_linked = any(
+                statement.source is Source.NAMESPACE for statement in allocated.statements
+            )
+            is_other = allocated.device is not None and not allocated.device.is_network
+            if allocated.sources and not is_linked and not is_other:
+                yield self._unlinked(allocated)
         for loose in self.found.loose:
             if loose.kind in (DeviceKind.VDPA, DeviceKind.VHOST_USER, DeviceKind.MEMIF):
-                told = Allocation(loose.resource or "", loose.network or "", "", (loose.source,))
-                yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=told)
+                allocation = Allocation(
+                    loose.resource or "", loose.network or "", "", (loose.source,)
+                )
+                yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=allocation)
 
     def seen(self, in_pod: Sequence[Link], on_host: Sequence[Link], type_: object) -> Seen:
         """Return what can be chosen from, for a plugin of this type."""
@@ -117,28 +121,28 @@ class Sources:
             with_ipam=frozenset(with_ipam),
         )
 
-    def _unlinked(self, given: AllocatedDevice) -> Unlinked:
-        device = given.device
+    def _unlinked(self, allocated: AllocatedDevice) -> Unlinked:
+        device = allocated.device
         return Unlinked(
-            device=given.id.address,
+            device=allocated.id.address,
             driver=(device and device.driver) or "",
             is_userspace=bool(device and device.is_userspace),
             is_gone=device is None,
-            kind=given.kind,
+            kind=allocated.kind,
             vdpa=next(iter(device.vdpa), "") if device else "",
-            ifname=given.interface or "",
+            ifname=allocated.interface or "",
             pf=self._pf(device.pf.address, device.numa_node) if device and device.pf else None,
-            allocation=self._allocation(given),
+            allocation=self._allocation(allocated),
         )
 
-    def _allocation(self, given: AllocatedDevice) -> Allocation:
+    def _allocation(self, allocated: AllocatedDevice) -> Allocation:
         return Allocation(
-            resource=given.resource or "",
-            network=given.network or "",
-            container=given.container or "",
-            sources=given.sources,
-            others=tuple(f"{claim.pod} ({claim.source})" for claim in given.claims),
-            is_foreign=self.found.is_foreign(given),
+            resource=allocated.resource or "",
+            network=allocated.network or "",
+            container=allocated.container or "",
+            sources=allocated.sources,
+            others=tuple(f"{claim.pod} ({claim.source})" for claim in allocated.claims),
+            is_foreign=self.found.is_foreign(allocated),
         )
 
     def _pf(self, address: str, numa_node: int | None) -> PhysicalFunction:
@@ -182,15 +186,15 @@ class Lookup:
         self, config: NetConf, pod: Namespace, home: Namespace
     ) -> tuple[Seen, PodDevices, Lender]:
         """Return what can be chosen from, what the sources said, and who lends the host's."""
-        in_pod, on_host, found = look(self.search, config, pod, home, self.asks)
+        in_pod, on_host, devices = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
-        lender = Lender(self.host, home, found)
-        seen = Sources(home.netlink, found, lender).seen(in_pod, on_host, type_)
+        lender = Lender(self.host, home, devices)
+        seen = Sources(home.netlink, devices, lender).seen(in_pod, on_host, type_)
         later, upon = (
-            _later(found.networks, self.request),
-            _upon(found.networks, self.request.ifname),
+            _later(devices.networks, self.request),
+            _upon(devices.networks, self.request.ifname),
         )
-        return replace(seen, later=later, upon=upon), found, lender
+        return replace(seen, later=later, upon=upon), devices, lender
 
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
@@ -210,12 +214,14 @@ def look(
     in_pod = links.snapshot(pod.netlink)
     may_mean_host = config.may_mean_host and not means_pod(config, in_pod)
     on_host = links.snapshot(home.netlink) if may_mean_host else ()
-    wanted = [link for link in on_host if may_mean(config.links or (), link)]
-    found = search.conclude(standing(in_pod), lying(wanted), if_networks_lack_devices=asks)
-    return in_pod, on_host, found
+    meant = [link for link in on_host if may_mean(config.links or (), link)]
+    devices = search.conclude(
+        state_members(in_pod), state_host_links(meant), if_networks_lack_devices=asks
+    )
+    return in_pod, on_host, devices
 
 
-def standing(in_pod: Sequence[Link]) -> Reading:
+def state_members(in_pod: Sequence[Link]) -> Reading:
     """Return what the links of the pod's namespace say of its devices."""
     named = [(link, deviceinfo.parse_device_id(link.device)) for link in in_pod if link.device]
     statements = tuple(
@@ -226,7 +232,7 @@ def standing(in_pod: Sequence[Link]) -> Reading:
     return Reading(Source.NAMESPACE, statements)
 
 
-def lying(on_host: Sequence[Link]) -> Reading:
+def state_host_links(on_host: Sequence[Link]) -> Reading:
     """Return the devices of links that stand on the host, of which nothing is said yet."""
     devices = (deviceinfo.parse_device_id(link.device) for link in on_host if link.device)
     statements = tuple(Statement(Source.SYSFS, device=device) for device in devices if device)
@@ -235,12 +241,12 @@ def lying(on_host: Sequence[Link]) -> Reading:
 
 def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str, ...]:
     """Name the pod's networks with a device that Multus adds after this one."""
-    own = [one for one in networks if _bonds(one, request.config.get("type"))]
-    alike = [one for one in own if one.config.get("name") == request.network]
-    by_name = [one for one in alike if one.interface == request.ifname]
+    own = [network for network in networks if _bonds(network, request.config.get("type"))]
+    alike = [network for network in own if network.config.get("name") == request.network]
+    by_name = [network for network in alike if network.interface == request.ifname]
     this = next(iter(by_name or alike), None)
     after = networks[networks.index(this) + 1 :] if this else ()
-    return tuple(_words(one) for one in after if one.resource or one.device)
+    return tuple(_words(network) for network in after if network.resource or network.device)
 
 
 def _upon(networks: Sequence[NetworkRequest], ifname: str) -> tuple[str, ...]:
@@ -259,8 +265,8 @@ def _bonds(network: NetworkRequest, type_: object) -> list[dict[str, object]]:
 
 
 def _is_auto(config: Mapping[str, object]) -> bool:
-    given = next((value for key, value in config.items() if normal_key(key) == "links"), None)
-    return given in (None, AUTO)
+    links_value = next((value for key, value in config.items() if normal_key(key) == "links"), None)
+    return links_value in (None, AUTO)
 
 
 def _has_ipam(config: Mapping[str, object]) -> bool:
@@ -268,11 +274,11 @@ def _has_ipam(config: Mapping[str, object]) -> bool:
     return isinstance(ipam, dict) and bool(ipam.get("type"))
 
 
-def _words(one: NetworkRequest) -> str:
-    return f"{one.network}@{one.interface}" if one.interface else one.network
+def _words(network: NetworkRequest) -> str:
+    return f"{network.network}@{network.interface}" if network.interface else network.network
 
 
-def uses_beside(found: PodDevices, plan: BondPlan) -> list[Finding]:
+def uses_beside(devices: PodDevices, plan: BondPlan) -> list[Finding]:
     """Say which members a process may use past the kernel, as device-info tells.
 
     As of all warnings nothing is said under `policy: warn`.
@@ -281,10 +287,10 @@ def uses_beside(found: PodDevices, plan: BondPlan) -> list[Finding]:
         return []
     taken = {member.link.device: member for member in plan.members}
     return [
-        _use_beside(taken[given.id.address], said)
-        for given in found.devices
-        if given.id.address in taken
-        for said in given.statements
+        _use_beside(taken[allocated.id.address], said)
+        for allocated in devices.devices
+        if allocated.id.address in taken
+        for said in allocated.statements
         if said.source is Source.DEVICE_INFO and (said.rdma or _VHOST in (said.details or ""))
     ]
 
@@ -297,11 +303,11 @@ def _use_beside(member: Member, said: Statement) -> Finding:
     )
 
 
-def remarks(found: PodDevices) -> Iterator[str]:
+def remarks(devices: PodDevices) -> Iterator[str]:
     """Yield what an operator should know of the sources: faults, contradictions, other claims."""
-    yield from found.problems
-    yield from map(str, found.disagreements)
-    for device in found.devices:
+    yield from devices.problems
+    yield from map(str, devices.disagreements)
+    for device in devices.devices:
         for claim in device.claims:
-            if not found.is_foreign(device):
+            if not devices.is_foreign(device):
                 yield f"{claim.source} says that {claim.pod} was given {device.id}, too"

@@ -95,8 +95,8 @@ def answer(
     Never raises: what goes wrong is the answer.
     """
     try:
-        request = _parsed(environ, stdin, agency.netns_descriptor)
-        return Answer(_served(request, host, asks, agency), 0)
+        request = _parse(environ, stdin, agency.netns_descriptor)
+        return Answer(_serve(request, host, asks, agency), 0)
     except Exception as error:  # noqa: BLE001 - the runtime must get JSON, whatever happened
         return answer_error(error, _version_of(stdin))
 
@@ -108,7 +108,7 @@ def answer_error(error: Exception, version: str = CURRENT_VERSION) -> Answer:
     return Answer(_json(values), 1, failure)
 
 
-def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:
+def _parse(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:
     """Parse the request; one that cannot be parsed is told with what was received of it."""
     try:
         return parse_request(environ, stdin, netns_descriptor)
@@ -118,7 +118,7 @@ def _parsed(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | No
         raise
 
 
-def _served(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
+def _serve(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
     with log.logged_to(_log_file(request), host.logs, **_fields(request)):
         try:
             return _run(request, host, asks, agency)
@@ -189,13 +189,13 @@ def _fields(request: CniRequest) -> dict[str, object]:
 
 
 def _log_file(request: CniRequest) -> str | None:
-    return _named_log_file(request.stdin) if request.config else None
+    return _find_log_file(request.stdin) if request.config else None
 
 
 @remembered
-def _named_log_file(stdin: bytes) -> str | None:
-    given = (value for key, value in read_config(stdin).items() if normal_key(key) == "logfile")
-    path = next(given, None)
+def _find_log_file(stdin: bytes) -> str | None:
+    values = (value for key, value in read_config(stdin).items() if normal_key(key) == "logfile")
+    path = next(values, None)
     return path if isinstance(path, str) else None
 
 

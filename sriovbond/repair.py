@@ -134,7 +134,9 @@ class Repair:
                 owner = f"{other.ifname}'s of container {other.container_id}"
                 raise RefusedError(f"it is {owner} now")
         sandbox = Sandbox(self.record.pod, self.record.container_id, self.record.netns)
-        devices = deviceinfo.find_devices(sandbox, self.host.places, candidates.lying([back]))
+        devices = deviceinfo.find_devices(
+            sandbox, self.host.places, candidates.state_host_links([back])
+        )
         device = devices.get(member.device)
         if device and device.claims and not device.is_allocated:
             claim = device.claims[0]

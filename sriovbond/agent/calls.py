@@ -183,8 +183,8 @@ class Calls:
                     return  # as with `hang_up`
                 if call.command != Command.DEL and channel.has_gone(call.connection):
                     # an ADD's DEL may have been before it, and a GC's list is old by now
-                    told = f"{call.command} is not begun: its caller has gone"
-                    log.event(logging.WARNING, told)
+                    text = f"{call.command} is not begun: its caller has gone"
+                    log.event(logging.WARNING, text)
                     return
                 started = time.monotonic()
                 with log.timed() as steps:
@@ -210,8 +210,8 @@ class Calls:
         path = environment.get("CNI_NETNS", "")
         if path and call.received.netns is None and Path(path).exists():
             if command != Command.DEL:
-                found = f"only the agent finds {path!r}: both must see the same files"
-                return _busy(found, command)
+                why = f"only the agent finds {path!r}: both must see the same files"
+                return _busy(why, command)
             environment = queue.without_unproven_netns(environment, host)
         agency = dispatch.Agency(
             call.received.netns,
@@ -239,17 +239,19 @@ class Calls:
         if call.command == Command.ADD:
             key = call.attachment.key
             keeper = self.leases.keeper(key, asks_first=False)
-            left = self.queue.replay(key, self.settings.host, keeper)
-            if left:
-                return f"a DEL of this attachment is not done yet: {left}"
+            pending = self.queue.replay(key, self.settings.host, keeper)
+            if pending:
+                return f"a DEL of this attachment is not done yet: {pending}"
         if not self.leases or call.command not in {Command.ADD, Command.STATUS}:
             return ""
         if network is not None and not self.leases.has_room(network):
             return f"IPAM has not taken {self.settings.waiting} addresses of {network!r} back"
         if call.command == Command.ADD:
-            left = self.leases.settle(network, call.pod, call.attachment.key)
-            if left:
-                return f"the addresses of an earlier pod of this name are not released yet: {left}"
+            pending = self.leases.settle(network, call.pod, call.attachment.key)
+            if pending:
+                return (
+                    f"the addresses of an earlier pod of this name are not released yet: {pending}"
+                )
         return ""
 
 

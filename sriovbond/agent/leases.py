@@ -246,7 +246,7 @@ class Leases:
         self._forget(key)
 
     def _is_given_up(self, record: Record) -> bool:
-        age_s = time.time() - keeping.written_at(self._host, record)
+        age_s = time.time() - keeping.read_mtime(self._host, record)
         return record.namespace == keeping.NOWHERE and age_s > _GIVEN_UP_S
 
     def _put_off(self, network: _Network) -> None:

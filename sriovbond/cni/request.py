@@ -84,20 +84,20 @@ def parse_request(
     """
     command = environment.read_command(environ)
     environment.check_variables(command, environ)
-    told = _read_stdin(stdin, command)
+    parsed = _read_stdin(stdin, command)
     args, faults = _read_args(environ.get("CNI_ARGS", ""), command)
     return CniRequest(
         command=command,
         attachment=Attachment.of(environ),
         netns=environ.get("CNI_NETNS", ""),
         args=args,
-        config=told.config,
-        cni_version=told.cni_version,
+        config=parsed.config,
+        cni_version=parsed.cni_version,
         stdin=stdin,
         environment={name: text for name, text in environ.items() if name.startswith("CNI_")},
         netns_override=environment.is_true(environ.get("CNI_NETNS_OVERRIDE", "")),
-        prev_result=told.prev_result,
-        faults=told.faults + faults,
+        prev_result=parsed.prev_result,
+        faults=parsed.faults + faults,
         netns_descriptor=netns_descriptor,
     )
 

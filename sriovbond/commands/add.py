@@ -62,9 +62,9 @@ def add(
         pod = held.enter_context(netns.opened(request.netns, request.netns_descriptor))
         home = held.enter_context(netns.own())
         with log.step("look"):
-            seen, found, lender = _seen(request, config, lookup, pod, home)
+            seen, devices, lender = _look(request, config, lookup, pod, home)
         with log.step("plan"):
-            plan = _plan(request, config, seen, found)
+            plan = _plan(request, config, seen, devices)
         if config.ipam_type:
             ipam.require(request, host)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
@@ -77,12 +77,12 @@ def add(
                 leased = _addresses(lease, host, config, pod, plan)
                 leased = replace(leased, dns=dns or leased.dns)
             with log.step("verify"):
-                state = _proven(pod, plan, leased)
+                state = _verify(pod, plan, leased)
             with log.step("record"):
                 records.write(host, record.completed(leased.to_json(CURRENT_VERSION)))
         if state.has_carrier:
             addresses.announce(pod, state.name, state.mac, leased)
-    log.event(logging.INFO, "added", **_facts(plan, state, found))
+    log.event(logging.INFO, "added", **_facts(plan, state, devices))
     return _result(request, state, leased)
 
 
@@ -95,20 +95,20 @@ def _release_stale(request: CniRequest, host: Host) -> None:
     release.release(host, record, request.netns, request.netns_descriptor).finish()
 
 
-def _seen(
+def _look(
     request: CniRequest, config: NetConf, lookup: Lookup, pod: Namespace, home: Namespace
 ) -> tuple[Seen, PodDevices, Lender]:
     if pod.identity == home.identity and not request.netns_override:
         raise NamespaceError(
             f"cannot add to {request.netns!r}: it is the namespace that the plugin itself runs in"
         )
-    seen, found, lender = lookup.gather(config, pod, home)
-    for remark in candidates.remarks(found):
+    seen, devices, lender = lookup.gather(config, pod, home)
+    for remark in candidates.remarks(devices):
         log.event(logging.WARNING, remark)
-    return seen, found, lender
+    return seen, devices, lender
 
 
-def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -> BondPlan:
+def _plan(request: CniRequest, config: NetConf, seen: Seen, devices: PodDevices) -> BondPlan:
     refuse_taken_name(request, {link.name for link in seen.pod})
     for link in seen.pod:
         if request.ifname in link.altnames:
@@ -116,7 +116,7 @@ def _plan(request: CniRequest, config: NetConf, seen: Seen, found: PodDevices) -
     members = selection.choose(config, seen)
     plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
-    for warning in (*plan.warnings, *candidates.uses_beside(found, plan)):
+    for warning in (*plan.warnings, *candidates.uses_beside(devices, plan)):
         log.event(logging.WARNING, warning.words, rule=warning.rule)
     return plan
 
@@ -160,10 +160,10 @@ def _record(
 def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:
     """Add to the host's links what the way home must bring back beside addresses and routes."""
     members = [
-        replace(one, link=replace(one.link, sysctls=home.link_sysctls(one.name)))
-        if one.place is Place.HOST
-        else one
-        for one in plan.members
+        replace(member, link=replace(member.link, sysctls=home.link_sysctls(member.name)))
+        if member.place is Place.HOST
+        else member
+        for member in plan.members
     ]
     return replace(plan, members=tuple(members))
 
@@ -175,7 +175,7 @@ def _build(pod: Namespace, home: Namespace, plan: BondPlan, lender: Lender) -> N
     coming = [member for member in members if member.place is Place.HOST]
     if coming:
         lender.refuse_what_changed(coming)
-        members = _brought(pod, home, plan.members)
+        members = _bring_members(pod, home, plan.members)
     for member in members:
         _enslave(pod, plan, bond, member)
     primary = plan.value("primary")
@@ -185,7 +185,7 @@ def _build(pod: Namespace, home: Namespace, plan: BondPlan, lender: Lender) -> N
     bonding.set_up(pod.netlink, bond)
 
 
-def _brought(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequence[Member]:
+def _bring_members(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequence[Member]:
     """Return the members as they stand in the pod, where those of the host get an index anew."""
     coming = [member for member in members if member.place is Place.HOST]
     in_pod = links.names(pod.netlink)
@@ -194,10 +194,10 @@ def _brought(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequ
         links.free_names(home.netlink, member.link, in_pod)
         links.move(home.netlink, member.link, pod.descriptor, "pod")
     indices = {link.name: link.index for link in links.dump(pod.netlink)}
-    return [_reindexed(one, indices) if one in coming else one for one in members]
+    return [_set_index(member, indices) if member in coming else member for member in members]
 
 
-def _reindexed(member: Member, indices: Mapping[str, int]) -> Member:
+def _set_index(member: Member, indices: Mapping[str, int]) -> Member:
     index = indices.get(member.name)
     if index is None:
         raise MachineError(f"cannot bond {member}: it disappeared from the pod meanwhile")
@@ -216,8 +216,8 @@ def _enslave(pod: Namespace, plan: BondPlan, bond: Handle, member: Member) -> No
 
 def _tell_flushed(member: Member) -> None:
     carried = member.link.addresses
-    level = logging.WARNING if any(one.is_assigned for one in carried) else logging.INFO
-    log.event(level, f"taken off {member}: {', '.join(one.text for one in carried)}")
+    level = logging.WARNING if any(address.is_assigned for address in carried) else logging.INFO
+    log.event(level, f"taken off {member}: {', '.join(address.text for address in carried)}")
 
 
 def _addresses(
@@ -249,7 +249,7 @@ def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:
     )
 
 
-def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
+def _verify(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
     state = bonding.observe(pod.netlink, plan.name)
     differences = planning.differences(plan, state) if state else ()
     if differences:  # a driver may set a MAC late
@@ -257,26 +257,28 @@ def _proven(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
         differences = planning.differences(plan, state) if state else ()
     if state is None:
         raise DriftError(f"cannot verify {plan.name}: it is gone")
-    found = [
+    drift = [
         *differences,
         *addresses.differences(pod.netlink, plan.name, state.index, leased),
     ]
-    if found:
+    if drift:
         raise DriftError(
-            f"cannot verify {plan.name}: {'; '.join(found)}; look who else changes this pod's links"
+            f"cannot verify {plan.name}: {'; '.join(drift)}; look who else changes this pod's links"
         )
     return state
 
 
-def _facts(plan: BondPlan, state: BondState, found: PodDevices) -> Mapping[str, str]:
+def _facts(plan: BondPlan, state: BondState, devices: PodDevices) -> Mapping[str, str]:
     """Return what an operator should know of the bond, by field; empty where nothing is to be said.
 
     A VF's carrier comes 1 to 3 s later. In few characters: what must be quoted takes a ms more.
     """
     return {
-        "members": ",".join(f"{one.name}@{one.device or one.place}" for one in plan.members),
+        "members": ",".join(
+            f"{member.name}@{member.device or member.place}" for member in plan.members
+        ),
         "numa": redundancy.numa_nodes(plan.members),
-        "sources": "" if found.is_told else "none",
+        "sources": "" if devices.is_told else "none",
         "carrier": "" if state.has_carrier else "not-yet",
     }
 

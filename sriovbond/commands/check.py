@@ -23,9 +23,9 @@ def check(request: CniRequest, host: Host) -> None:
             "there is no record of its ADD; was it deleted, or made by another plugin?"
         )
     with netns.opened(request.netns, request.netns_descriptor) as pod:
-        found = _differences(pod, record, record.plan, request)
-    if found:
-        raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(found)}")
+        drift = _differences(pod, record, record.plan, request)
+    if drift:
+        raise DriftError(f"cannot confirm {request.ifname}: {'; '.join(drift)}")
     if ipam.is_asked_for(request.config):
         ipam.check(request, host)
 
@@ -48,16 +48,20 @@ def _interface_differences(
     plan: BondPlan, state: BondState, result: CniResult, netns_path: str
 ) -> list[str]:
     """Compare what prevResult says of the bond itself."""
-    own = [one for one in result.interfaces if one.name == plan.name and one.sandbox]
+    own = [
+        interface
+        for interface in result.interfaces
+        if interface.name == plan.name and interface.sandbox
+    ]
     if not own:
         # 0.1.0 and 0.2.0 results list no interfaces
         return [] if not result.interfaces else [f"prevResult does not list {plan.name}"]
-    told = []
+    drift = []
     if own[0].sandbox != netns_path:
-        told.append(f"prevResult has {plan.name} in {own[0].sandbox}, CNI_NETNS is {netns_path}")
+        drift.append(f"prevResult has {plan.name} in {own[0].sandbox}, CNI_NETNS is {netns_path}")
     if own[0].mac and plan.shared_mac and own[0].mac != state.mac:
-        told.append(f"the MAC of {plan.name} is {state.mac} where prevResult has {own[0].mac}")
-    return told
+        drift.append(f"the MAC of {plan.name} is {state.mac} where prevResult has {own[0].mac}")
+    return drift
 
 
 def _own_part(record: Record, result: CniResult) -> CniResult:

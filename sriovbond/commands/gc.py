@@ -47,7 +47,7 @@ class _Collection:
             current = records.read(self.host, record.key)
             if current is None:
                 return
-            if keeping.written_at(self.host, current) > self.caller.sent_at:
+            if keeping.read_mtime(self.host, current) > self.caller.sent_at:
                 log.event(logging.INFO, "left alone: it is newer than the list", kept=record.key)
                 return
             log.event(logging.INFO, "releasing a stale attachment", stale=record.key)

@@ -36,7 +36,7 @@ def ipam_only(request: CniRequest, host: Host) -> Record:
     )
 
 
-def written_at(host: Host, record: Record) -> float:
+def read_mtime(host: Host, record: Record) -> float:
     """Return when the record was last written, in seconds since the epoch; 0 where it is gone."""
     try:
         return (host.records / f"{record.key}.json").lstat().st_mtime

@@ -110,9 +110,9 @@ def decode_frame(content: bytes) -> Request:
 
 
 def _length(head: bytes, magic: bytes, most: int) -> int:
-    found, length = _HEAD.unpack(head)
-    if found != magic:
-        raise FrameError(f"it begins with {found!r} and not with {magic!r}")
+    start, length = _HEAD.unpack(head)
+    if start != magic:
+        raise FrameError(f"it begins with {start!r} and not with {magic!r}")
     if not _NUMBER.size <= length <= most:
         raise FrameError(f"a body of {length} bytes, where {_NUMBER.size} to {most} are taken")
     return int(length)

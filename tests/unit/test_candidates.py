@@ -22,7 +22,7 @@ from deviceinfo import (
 )
 from sriovbond import candidates
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
-from sriovbond.candidates import Sources, standing, uses_beside
+from sriovbond.candidates import Sources, state_members, uses_beside
 from sriovbond.errors import KernelError
 from sriovbond.host import Host
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
@@ -53,7 +53,7 @@ def sources_of(
 def member_of(
     sysfs: Path, link: Link, *statements: Statement, pfs: tuple[Link, ...] = (PF_LINK,)
 ) -> Member:
-    stands = standing([link]).statements
+    stands = state_members([link]).statements
     return sources_of(sysfs, *statements, *stands, pfs=pfs).as_member(link, Place.POD)
 
 
@@ -88,7 +88,7 @@ def test_a_vf_whose_pf_cannot_be_read_is_a_vf_still(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a_vf(tmp_path)
-    sources = sources_of(tmp_path, *standing([a_link("net1", device=VF)]).statements)
+    sources = sources_of(tmp_path, *state_members([a_link("net1", device=VF)]).statements)
     sources.pfs, sources.host_netlink = None, Deaf()
 
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
@@ -262,7 +262,9 @@ def test_a_socket_is_told_by_its_network(tmp_path: Path) -> None:
 
 
 def test_the_links_of_the_namespace_state_their_devices() -> None:
-    reading = standing([a_link("eth0"), a_link("net1", device=VF), a_link("v", device="virtio0")])
+    reading = state_members(
+        [a_link("eth0"), a_link("net1", device=VF), a_link("v", device="virtio0")]
+    )
 
     assert [(one.device, one.interface) for one in reading.statements] == [(VF_ID, "net1")]
 
