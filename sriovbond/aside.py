@@ -24,7 +24,7 @@ def put(host: Host, key: str, error: DamagedRecordError) -> Path:
 
 def files(host: Host) -> list[Path]:
     """Return the records that were set aside. Raises MachineError where they cannot be listed."""
-    paths = records.listed(host)
+    paths = records.list_files(host)
     return [path for path in paths if "@" in path.name and path.suffix in (DAMAGED, NEWER)]
 
 

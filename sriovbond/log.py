@@ -135,8 +135,8 @@ def timed() -> Iterator[dict[str, float]]:
 
 def refusal(path: str, folder: Path) -> str:
     """Say why the file at `path` is not logged to; nothing where it is below the folder."""
-    asked = Path(path)
-    if ".." not in asked.parts and folder in asked.parents:
+    file = Path(path)
+    if ".." not in file.parts and folder in file.parents:
         return ""
     return f"cannot log to {path!r}: it is not below {folder}; name a file there"
 
@@ -183,8 +183,8 @@ class _Sink:
     def write(self, level: int, message: str, fields: Mapping[str, object]) -> None:
         name = logging.getLevelName(level).lower()
         with suppress(Exception):
-            told = {"time": _second(int(time.time())), "level": name, "msg": message}
-            line = " ".join(filter(None, (_line(told), self.common, _line(fields))))
+            head = {"time": _second(int(time.time())), "level": name, "msg": message}
+            line = " ".join(filter(None, (_line(head), self.common, _line(fields))))
             if self.stream is None:
                 _write_to_stderr(f"{line}\n")
             else:
@@ -217,10 +217,10 @@ def _is_writable(descriptor: int) -> bool:
     """Tell whether a write would not block; wait for that as long as this process may."""
     waiting, began_at = select.poll(), time.monotonic()
     waiting.register(descriptor, select.POLLOUT)
-    found = waiting.poll(_STDERR.patience_s * 1000)
-    if not found:
+    ready = waiting.poll(_STDERR.patience_s * 1000)
+    if not ready:
         _STDERR.patience_s = max(0.0, _STDERR.patience_s - (time.monotonic() - began_at))
-    return bool(found)
+    return bool(ready)
 
 
 @lru_cache(1)

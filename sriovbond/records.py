@@ -168,11 +168,11 @@ def read(host: Host, key: str) -> Record | None:
 
 def keys(host: Host) -> list[str]:
     """Return the key of every attachment that has a record. Raises MachineError."""
-    names = [path.name for path in listed(host)]
+    names = [path.name for path in list_files(host)]
     return [name.removesuffix(".json") for name in names if "@" in name and name.endswith(".json")]
 
 
-def listed(host: Host) -> list[Path]:
+def list_files(host: Host) -> list[Path]:
     """Return all files among the records. Raises MachineError."""
     try:
         return sorted(host.records.iterdir())
@@ -232,12 +232,12 @@ def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> li
         standing = read_all(host)[0]
     except MachineError:
         return []
-    present = {one.name for one in state.members}
+    present = {member.name for member in state.members}
     return [
-        one.refused.get(member.name) or f"{member} is not in {state.name}"
-        for one in standing
-        if one.plan and (one.namespace, one.ifname) == (namespace, state.name)
-        for member in one.plan.members
+        record.refused.get(member.name) or f"{member} is not in {state.name}"
+        for record in standing
+        if record.plan and (record.namespace, record.ifname) == (namespace, state.name)
+        for member in record.plan.members
         if member.name not in present
     ]
 
@@ -286,10 +286,10 @@ def read_file(path: str) -> Record | None:
         kind = DamagedRecordError if isinstance(error, NotPlainError) else UnreadableRecordError
         raise kind(f"cannot read the record {path!r}: {error}") from error
     known = _KNOWN.recall(content)
-    return known or _parsed(path, content)
+    return known or _parse(path, content)
 
 
-def _parsed(path: str, content: bytes) -> Record:
+def _parse(path: str, content: bytes) -> Record:
     try:
         # validate_json would keep the texts of thousands of records in memory
         record = _ADAPTER.validate_python(from_json(content, cache_strings="none"))
@@ -319,13 +319,13 @@ def _format_of(content: bytes) -> object:
         return FORMAT
 
 
-def _check_format(path: str, found: object) -> None:
+def _check_format(path: str, version: object) -> None:
     """Raise MachineError for another version's record, whatever else is in it."""
-    if found != FORMAT:
-        is_newer = isinstance(found, int) and found > FORMAT
+    if version != FORMAT:
+        is_newer = isinstance(version, int) and version > FORMAT
         kind = NewerRecordError if is_newer else DamagedRecordError
         raise kind(
-            f"cannot read the record {path!r}: its format is {found!r}, "
+            f"cannot read the record {path!r}: its format is {version!r}, "
             f"this version knows {FORMAT}; use the version that wrote it"
         )
 

@@ -25,7 +25,7 @@ class FormatError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """A line and a column of a file, from 1 on, as editors count."""
 
     line: int
@@ -61,7 +61,7 @@ class Manifest:
         """Return what stands below these keys, None where nothing does."""
         return _at(self.values, *keys)
 
-    def place_in_config(self, offset: int) -> Place | None:
+    def place_in_config(self, offset: int) -> Position | None:
         """Return where character `offset` of the text spec.config stands in the file."""
         if self.node is None:
             return _place_in_json(self.source, self.config, offset)
@@ -157,7 +157,7 @@ def _twice_words(first: yaml.Node, then: yaml.Node) -> str:
     )
 
 
-def _place(source: str, node: yaml.ScalarNode, offset: int) -> Place | None:
+def _place(source: str, node: yaml.ScalarNode, offset: int) -> Position | None:
     """Find a character of a text in the YAML that it was written as.
 
     Folding and indenting change white space only, so what is none is counted.
@@ -199,7 +199,7 @@ def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
     return len(escape[0]), yaml.SafeLoader.ESCAPE_REPLACEMENTS.get(short, short)
 
 
-def _place_in_json(source: str, text: object, offset: int) -> Place | None:
+def _place_in_json(source: str, text: object, offset: int) -> Position | None:
     """Find a character of a text in the JSON that it was written as."""
     decoder = json.JSONDecoder()
     for match in _CONFIG.finditer(source):
@@ -210,6 +210,6 @@ def _place_in_json(source: str, text: object, offset: int) -> Place | None:
     return None
 
 
-def _mark(source: str, index: int) -> Place:
+def _mark(source: str, index: int) -> Position:
     line_start = source.rfind("\n", 0, index) + 1
-    return Place(source.count("\n", 0, index) + 1, index - line_start + 1)
+    return Position(source.count("\n", 0, index) + 1, index - line_start + 1)
