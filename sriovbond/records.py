@@ -38,6 +38,10 @@ _LOCK: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 class UnreadableRecordError(MachineError):
     """The record cannot be read now, and may be whole: nothing is to be concluded from that."""
 
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"cannot read the record {path!r}: {why}")
+        self.key = Path(path).name.removesuffix(".json")
+
 
 class DamagedRecordError(MachineError):
     """What is in the place of the record is none, and will be none the next time."""
@@ -282,9 +286,10 @@ def read_file(path: str) -> Record | None:
         content = plainfile.read(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
+    except NotPlainError as error:
+        raise DamagedRecordError(f"cannot read the record {path!r}: {error}") from error
     except UnreadableError as error:
-        kind = DamagedRecordError if isinstance(error, NotPlainError) else UnreadableRecordError
-        raise kind(f"cannot read the record {path!r}: {error}") from error
+        raise UnreadableRecordError(path, str(error)) from error
     known = _KNOWN.recall(content)
     return known or _parse(path, content)
 

@@ -222,9 +222,11 @@ class Calls:
         answer = dispatch.answer(environment, request.stdin, host, asks, agency)
         self.leases.forget_if_gone(call.attachment.key)
         cause = answer.failure.cause if answer.failure else None
-        if command == Command.DEL and isinstance(cause, records.UnreadableRecordError):
-            return self._keep(request, cause.message)
-        return answer
+        if command != Command.DEL or not isinstance(cause, records.UnreadableRecordError):
+            return answer
+        # without a record of its own a replay would not delete the bond
+        is_own = cause.key == call.attachment.key
+        return self._keep(request, cause.message) if is_own else answer
 
     def _keep(self, request: Request, why: str) -> Answer:
         """Keep a DEL whose record cannot be read now, and answer it."""

@@ -63,8 +63,8 @@ def _as_object(row: Rule) -> dict[str, object]:
 def _describe(row: Rule) -> str:
     return (
         f"{row.id} ({OUTCOMES[row.level]})\n"
-        f"  what:   {row.what}\n"
-        f"  why:    {row.why}\n"
-        f"  do:     {row.remedy}\n"
-        f"  known:  {', '.join(row.where)}"
+        f"  what:     {row.what}\n"
+        f"  why:      {row.why}\n"
+        f"  do:       {row.remedy}\n"
+        f"  found by: {', '.join(row.where)}"
     )

@@ -288,13 +288,16 @@ def test_a_record_that_cannot_be_read_now_is_told_apart_from_a_damaged_one(host:
     records.write(host, a_record(ifname="bond1"))
 
     with leasing.unreadable(path_of(host)):
-        with pytest.raises(UnreadableRecordError, match=r"cannot read the record .* unavailable"):
+        with pytest.raises(
+            UnreadableRecordError, match=r"cannot read the record .* unavailable"
+        ) as own:
             records.read(host, KEY)
-        with pytest.raises(UnreadableRecordError):
+        with pytest.raises(UnreadableRecordError) as first:
             records.every(host)
         found, faults = records.read_all(host)
         assert records.exists(host, f"{ID}@{IFNAME}")
 
+    assert own.value.key == first.value.key == KEY
     assert (found, len(faults)) == ([a_record(ifname="bond1")], 1)
     assert records.read(host, KEY) == a_record()
 
