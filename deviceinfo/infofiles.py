@@ -13,17 +13,12 @@ from deviceinfo import plainfile
 from deviceinfo.containerid import is_container_id, require_container_id, settle
 from deviceinfo.device import Bus, DeviceId, parse_device_id
 from deviceinfo.jsonfile import Fields, is_ifname, parse_object
+from deviceinfo.networks import NAME_BYTES, possible_networks
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import DeviceKind, Reading, Source, Statement
 
 _FILE_BYTES: Final = 1 << 20
-_NAME_BYTES: Final = 255  # NAME_MAX, linux/limits.h
 _VERSION: Final = re.compile(r"1\.[0-9]{1,9}\.[0-9]{1,9}")
-
-# RFC 1123 as Kubernetes has it: a namespace is a label, the name of an object a subdomain.
-_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_NAMESPACE: Final = re.compile(_LABEL)
-_OBJECT: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 _DETAILS: Final[Mapping[DeviceKind, tuple[str, ...]]] = MappingProxyType(
     {  # type: the keys that are told as they are, sections 3.1.3 to 3.1.6
@@ -64,17 +59,6 @@ def read_dp_files(folder: Path, allocations: Iterable[tuple[str, str]]) -> Readi
     """
     pairs = tuple(dict.fromkeys(allocations))
     return _gather(folder, lambda folder_fd: _dp_files(folder, folder_fd, pairs))
-
-
-def possible_networks(text: str) -> list[str]:
-    """Split `<namespace>-<NAD>` in every way that Kubernetes' names allow, as `namespace/NAD`."""
-    if len(text) > _NAME_BYTES:
-        return []
-    return [
-        f"{text[:at]}/{text[at + 1 :]}"
-        for at, char in enumerate(text)
-        if char == "-" and _NAMESPACE.fullmatch(text[:at]) and _OBJECT.fullmatch(text[at + 1 :])
-    ]
 
 
 def parse_info(fields: Fields) -> Statement:
@@ -149,7 +133,7 @@ def _dp_files(
 ) -> Iterator[Told]:
     for resource, device_id in allocations:
         name = f"{resource}-{device_id}-device.json".replace("/", "-")
-        if not (name.isascii() and name.isprintable() and len(name) <= _NAME_BYTES):
+        if not (name.isascii() and name.isprintable() and len(name) <= NAME_BYTES):
             yield f"cannot look for device {device_id!r} of {resource!r}: no file has such a name"
             continue
         device = parse_device_id(device_id)

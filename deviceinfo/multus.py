@@ -5,8 +5,9 @@ from typing import Final
 
 from deviceinfo import plainfile
 from deviceinfo.containerid import require_container_id
-from deviceinfo.device import DeviceId, parse_device_id
+from deviceinfo.device import parse_device_id
 from deviceinfo.jsonfile import Fields, parse_list, some_of
+from deviceinfo.networks import first_plugin, parse_given_device
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import NetworkRequest, Reading, Source, Statement
 
@@ -47,19 +48,6 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
         networks=tuple(request for request in requests if request),
         problems=(f"cannot read all of {file}: {some_of(faults)}",) if faults else (),
     )
-
-
-def parse_given_device(config: Fields) -> DeviceId | None:
-    """Return the device that Multus, or the author, wrote into a plugin's configuration."""
-    device_ids = (config.members.get(key) for key in ("deviceID", "pciBusID"))
-    devices = (parse_device_id(text) for text in device_ids if isinstance(text, str))
-    return next(filter(None, devices), None)
-
-
-def first_plugin(config: Fields) -> Fields:
-    """Return the configuration of a list's first plugin, or of the one plugin."""
-    plugins = config.objects("plugins")
-    return plugins[0] if plugins else config
 
 
 def _parse_delegate(delegate: Fields) -> NetworkRequest | None:

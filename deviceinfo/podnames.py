@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.podresources import _connected, _held, _quote, _UnansweredError
+from deviceinfo.kubelet import UnansweredError, connect, hold, quote
 from deviceinfo.statement import Listing, PodRef
 
 _PEER: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
@@ -16,15 +16,15 @@ def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
 
     Takes `timeout_s` at most; the first call in a process imports grpc before.
     """
-    failure = f"cannot ask kubelet on {_quote(str(socket))} for its pods"
+    failure = f"cannot ask kubelet on {quote(str(socket))} for its pods"
     try:
-        with _held(socket) as socket_fd, _connected(socket_fd, timeout_s) as kubelet:
+        with hold(socket) as socket_fd, connect(socket_fd, timeout_s) as kubelet:
             _, entries = kubelet.list_by_owner(PodRef())
             names = frozenset(f"{entry.namespace}/{entry.name}" for entry in entries)
             return Listing(names, sees_processes=_peer_pid(socket_fd, timeout_s) > 0)
     except OSError as error:
         return Listing(problem=f"{failure}: {error.strerror or error}")
-    except _UnansweredError as error:
+    except UnansweredError as error:
         return Listing(problem=f"{failure}: {error}")
 
 

@@ -11,9 +11,8 @@ from typing import Final
 from deviceinfo import plainfile
 from deviceinfo.containerid import require_container_id
 from deviceinfo.device import parse_device_id
-from deviceinfo.infofiles import possible_networks
 from deviceinfo.jsonfile import Fields, parse_object, some_of
-from deviceinfo.multus import first_plugin, parse_given_device
+from deviceinfo.networks import first_plugin, parse_given_device, possible_networks
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import PodRef, Reading, Sandbox, Source, Statement
 

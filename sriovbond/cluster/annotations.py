@@ -13,7 +13,7 @@ from typing import Final
 from deviceinfo import DeviceId, PodRef, Source, Statement, parse_device_id
 from deviceinfo.infofiles import parse_info
 from deviceinfo.jsonfile import Fields, is_ifname, parse_list, parse_object, some_of
-from deviceinfo.multus import first_plugin, parse_given_device
+from deviceinfo.networks import first_plugin, parse_given_device
 from deviceinfo.plainfile import UnreadableError
 
 MOST_NETWORKS: Final = 32

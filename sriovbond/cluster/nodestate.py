@@ -9,8 +9,8 @@ from typing import Final
 from deviceinfo.plainfile import UnreadableError
 from sriovbond import log
 from sriovbond.cluster import kubeconfig
+from sriovbond.cluster.limit import within
 from sriovbond.cluster.resources import NODE_STATES
-from sriovbond.cluster.source import within
 from sriovbond.host import Host
 
 _TIMEOUT_S: Final = 3.0

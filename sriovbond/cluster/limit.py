@@ -1,0 +1,38 @@
+"""A bound on time and threads for whatever waits for the Kubernetes API."""
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore, Thread
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_UNANSWERED: Final = BoundedSemaphore(32)
+"""Threads at most, whatever a server does; each ADD of an agent may leave one."""
+
+
+def within(timeout_s: float, work: Callable[[], T]) -> T | None:
+    """Do the work in a thread; None where it takes longer, or too many do so.
+
+    Neither the resolver nor a server that sends its headers byte by byte keeps to a time limit.
+    The thread is left to itself then: it keeps no process alive.
+    """
+    answers: SimpleQueue[T | Exception] = SimpleQueue()
+    if not _UNANSWERED.acquire(blocking=False):
+        return None
+
+    def run() -> None:
+        try:
+            answers.put(work())
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised where it was asked
+            answers.put(error)
+        finally:
+            _UNANSWERED.release()
+
+    Thread(target=run, name="kubernetes-api", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except Empty:
+        return None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
