@@ -65,11 +65,11 @@ _ENVIRONMENT: Final = MappingProxyType(
 _ASK_LIST_CODES: Final = frozenset({"NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN"})
 
 
-class UnansweredError(Exception):
+class KubeletError(Exception):
     """Says in words why kubelet tells nothing."""
 
 
-class CallError(UnansweredError):
+class CallError(KubeletError):
     """A call ended with another code than OK."""
 
     def __init__(self, code: str, details: str) -> None:
@@ -79,7 +79,7 @@ class CallError(UnansweredError):
 
 @contextmanager
 def hold(socket: Path) -> Iterator[int]:
-    """Hold the socket open without connecting; raises FileNotFoundError, UnansweredError.
+    """Hold the socket open without connecting; raises FileNotFoundError, KubeletError.
 
     So what was judged is what is talked to, and its path may be of any length and spelling: the
     one to connect to is a URI to gRPC and has 107 bytes at most (sun_path, linux/un.h).
@@ -89,13 +89,13 @@ def hold(socket: Path) -> Iterator[int]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise UnansweredError(getattr(error, "strerror", None) or str(error)) from error
+        raise KubeletError(getattr(error, "strerror", None) or str(error)) from error
     try:
         status = os.fstat(socket_fd)
         if not stat.S_ISSOCK(status.st_mode):
-            raise UnansweredError("it is not a socket")
+            raise KubeletError("it is not a socket")
         if status.st_uid not in {0, os.geteuid()}:
-            raise UnansweredError(
+            raise KubeletError(
                 f"it belongs to user {status.st_uid}, and kubelet's to root; look who made it"
             )
         yield socket_fd
@@ -143,15 +143,15 @@ class Deadline:
         return max(0.0, self._end_s - time.monotonic())
 
     def during(self, items: "Iterable[_Item]") -> "Iterator[_Item]":
-        """Go through the items; raises UnansweredError once the time is over."""
+        """Go through the items; raises KubeletError once the time is over."""
         for item in items:
             if time.monotonic() > self._end_s:
-                raise UnansweredError(f"its answer takes more than {self._timeout_s} s to read")
+                raise KubeletError(f"its answer takes more than {self._timeout_s} s to read")
             yield item
 
 
 class Kubelet:
-    """The calls. Each raises CallError, or UnansweredError where the answer makes no sense."""
+    """The calls. Each raises CallError, or KubeletError where the answer makes no sense."""
 
     def __init__(self, channel: "grpc.Channel", target: str, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -196,7 +196,7 @@ class Kubelet:
         response = messages.GetPodResourcesResponse()
         self._call("Get", request, response)
         if not _is_of(response.pod_resources, pod):
-            raise UnansweredError(f"it answers about {owner_of(response.pod_resources)} instead")
+            raise KubeletError(f"it answers about {owner_of(response.pod_resources)} instead")
         return response.pod_resources
 
     def _call(self, method: str, request: "Message", response: "Message") -> None:
@@ -213,7 +213,7 @@ class Kubelet:
             details = (error.details() or "").replace(self._target, "it")
             raise CallError(error.code().name, details) from error
         except DecodeError as error:
-            raise UnansweredError(f"its answer to {method} is none of this API") from error
+            raise KubeletError(f"its answer to {method} is none of this API") from error
 
 
 def _is_of(entry: "messages.PodResources", pod: PodRef) -> bool:

@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from deviceinfo.kubelet import UnansweredError, connect, hold, quote
+from deviceinfo.kubelet import KubeletError, connect, hold, quote
 from deviceinfo.statement import Listing, PodRef
 
 _PEER: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
@@ -24,7 +24,7 @@ def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
             return Listing(names, sees_processes=_peer_pid(socket_fd, timeout_s) > 0)
     except OSError as error:
         return Listing(problem=f"{failure}: {error.strerror or error}")
-    except UnansweredError as error:
+    except KubeletError as error:
         return Listing(problem=f"{failure}: {error}")
 
 

@@ -8,7 +8,7 @@ from deviceinfo.device import DeviceId, parse_device_id, parse_dra_name
 from deviceinfo.kubelet import (
     Deadline,
     Kubelet,
-    UnansweredError,
+    KubeletError,
     connect,
     hold,
     owner_of,
@@ -40,7 +40,7 @@ def read_pod(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading:
     def answer(kubelet: Kubelet) -> Reading:
         ours, other_entries = kubelet.find(pod)
         if not ours:
-            raise UnansweredError("it knows no such pod")
+            raise KubeletError("it knows no such pod")
         reader = _Reader(kubelet.deadline)
         statements = reader.statements(ours)
         devices = {statement.device for statement in statements}
@@ -115,7 +115,7 @@ def _call_kubelet(
             return answer(kubelet)
     except FileNotFoundError:
         return Reading(Source.KUBELET, is_absent=True)
-    except UnansweredError as error:
+    except KubeletError as error:
         return Reading(Source.KUBELET, problems=(f"{_describe_question(socket, about)}: {error}",))
 
 
