@@ -16,7 +16,7 @@ from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Optio
 from sriovbond.bond.rules import RULES, Level, Rule
 from sriovbond.bond.schema import camel_case
 from sriovbond.bond.switching import TABLE, Lag
-from sriovbond.cli.rule import OUTCOMES
+from sriovbond.cli.outcomes import OUTCOMES
 
 _LEVELS: Final[Mapping[Level, str]] = MappingProxyType(
     {

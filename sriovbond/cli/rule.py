@@ -2,24 +2,13 @@
 
 import difflib
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import click
 
-from sriovbond.bond.rules import RULES, Level, Rule
+from sriovbond.bond.rules import RULES, Rule
+from sriovbond.cli.outcomes import OUTCOMES
 
-OUTCOMES: Final[Mapping[Level, str]] = MappingProxyType(
-    {
-        Level.CONFIG: "error 7",
-        Level.REFUSED: "error 101",
-        Level.WARNING: "warning",
-        Level.NOTICE: "warning, also under strict",
-        Level.NODE: "error 50",
-    }
-)
-"""What comes of a broken rule, by its level."""
 _BY_ID: Final = {row.id: row for row in RULES}
 _MOST_NEAR: Final = 3
 

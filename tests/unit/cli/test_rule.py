@@ -5,7 +5,7 @@ from click.testing import CliRunner, Result
 
 from sriovbond.bond.rules import NAME_TAKEN, RULES, Rule
 from sriovbond.cli import sriovbond
-from sriovbond.cli.rule import OUTCOMES
+from sriovbond.cli.outcomes import OUTCOMES
 
 
 def run(*words: str) -> Result:

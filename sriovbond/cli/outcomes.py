@@ -1,0 +1,18 @@
+"""What becomes of a call that breaks a rule, in the words of commands and docs."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sriovbond.bond.rules import Level
+
+OUTCOMES: Final[Mapping[Level, str]] = MappingProxyType(
+    {
+        Level.CONFIG: "error 7",
+        Level.REFUSED: "error 101",
+        Level.WARNING: "warning",
+        Level.NOTICE: "warning, also under strict",
+        Level.NODE: "error 50",
+    }
+)
+"""What comes of a broken rule, by its level."""
