@@ -108,14 +108,14 @@ class Settings(BaseModel):
     """How long nothing must have happened to such a member before that: who reset its PF has ended
     then."""
     repair_pf_settings: bool = True
-    """Whether its PF is told the VF's VLAN, trust, spoof check and rates again, where a reset has
-    undone them."""
+    """Whether the VF's VLAN, trust, spoof check and rates are set at its PF again, where a reset
+    has undone them."""
     sriov_operator_namespace: NodeName = "sriov-network-operator"
     """Where the SR-IOV operator keeps its state of the node: while it is at work, no member is
     taken back. It is asked where the API may be asked; empty: never."""
     watch_buffer_bytes: Bytes = 8 << 20
-    """How much the kernel may have to tell of links before it leaves out some; then all is read
-    again."""
+    """How many bytes of the kernel's link events may wait before it leaves out some; then all is
+    read again."""
     host_root: AbsolutePath = Host().root
     """Where the host's root is seen, for an agent in a container: IPAM plugins are looked for and
     executed there."""

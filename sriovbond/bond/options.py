@@ -130,7 +130,7 @@ OPTIONS: tuple[Option, ...] = (
 MEMBER_OPTIONS: tuple[Option, ...] = (
     Option("queue_id",          5, Number(0, 65535, width=2),        ALL,         ALL,         "2.6",  "0",             "In an entry of `links`: the transmit queue that tc may choose this member by."),
     Option("actor_port_prio",  10, Number(1, 65535, width=2),        LACP,        LACP,        "6.18", "255",           "In an entry of `links`: the port's LACP priority; with ad_select actor_port_prio the aggregator with the highest sum is used."),
-    Option("prio",              9, Number(-INT_MAX - 1, INT_MAX),    ONE_ACTIVE,  ONE_ACTIVE,  "6.0",  "0",             "In an entry of `links`: the higher one is taken when the primary is not there.", ("priority",)),
+    Option("prio",              9, Number(-INT_MAX - 1, INT_MAX),    ONE_ACTIVE,  ONE_ACTIVE,  "6.0",  "0",             "In an entry of `links`: the higher one is taken when the primary is missing.", ("priority",)),
 )
 # fmt: on
 

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from deviceinfo import Source
 from sriovbond import cli, dispatch
 from sriovbond.bond.config import parse_config
 from sriovbond.bond.rules import RULES
@@ -236,6 +237,14 @@ def test_every_id_of_a_rule_leads_to_its_section(page: Path) -> None:
     named = {name for name in ids if f"`{name}`" in prose or f"`[{name}]`" in prose}
     assert named == {name for name, _ in linked}
     assert [link for link in linked if link[0] != link[1]] == []
+
+
+def test_every_source_is_in_the_docs() -> None:
+    page = (CHECKOUT / "docs/members.md").read_text(encoding="utf-8")
+
+    rows = re.findall(r"^\| ([^|]+?) \| ", page, re.MULTILINE)
+
+    assert set(Source) <= set(rows)
 
 
 def test_every_error_code_of_ours_is_in_the_docs() -> None:
