@@ -21,7 +21,7 @@ def test_only_the_command_line_stands_above_what_loads_it() -> None:
     """A layer may not be imported from below it, nor through others; and every room is in one."""
     layers, loading = contract("rooms are entered from above"), contract("only nic loads pyroute2")
 
-    assert layers["layers"][:3] == ["__main__", "cli", "nic"]
+    assert layers["layers"][:3] == ["__main__", "cli", "nic | nodenet"]
     assert layers["exhaustive"]
     assert "ignore_imports" not in layers
     assert loading["source_modules"] == ["sriovbond"]
