@@ -20,16 +20,15 @@ from deviceinfo import (
     Statement,
 )
 from sriovbond import log
-from sriovbond.bond import rules
+from sriovbond.bond import naming, rules, selection
 from sriovbond.bond.config import AUTO, NetConf, Policy
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
-from sriovbond.bond.naming import means_pod
 from sriovbond.bond.options import normal_key
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
-from sriovbond.errors import KernelError
+from sriovbond.errors import KernelError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import links
 from sriovbond.kernel.netlink import Netlink
@@ -42,14 +41,10 @@ _VHOST = "vhost-net"  # the key of device-info
 
 @dataclass(slots=True)
 class Sources:
-    """The facts of one look, each read once; `found` has the devices of all links looked at.
-
-    `lender` speaks for the node on its own links.
-    """
+    """The facts of one look, each read once; `found` has the devices of all links looked at."""
 
     host_netlink: Netlink
     found: PodDevices
-    lender: Lender
     pfs: dict[str, Link] | None = None
 
     def pf(self, address: str) -> Link | None:
@@ -111,11 +106,9 @@ class Sources:
                 elif _is_auto(plugin):
                     auto_bonds.append(_words(network))
         return Seen(
-            pod=in_pod,
-            host=on_host,
+            pod=[self.as_member(link, Place.POD) for link in in_pod],
+            host=[self.as_member(link, Place.HOST) for link in on_host],
             unlinked=tuple(self.unlinked()),
-            as_member=self.as_member,
-            keeping=self.lender.refusal,
             pod_name=str(self.found.pod) if self.found.pod.name else "",
             auto_bonds=tuple(auto_bonds),
             with_ipam=frozenset(with_ipam),
@@ -189,7 +182,7 @@ class Lookup:
         in_pod, on_host, devices = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
         lender = Lender(self.host, home, devices)
-        seen = Sources(home.netlink, devices, lender).seen(in_pod, on_host, type_)
+        seen = Sources(home.netlink, devices).seen(in_pod, on_host, type_)
         later, upon = (
             _later(devices.networks, self.request),
             _upon(devices.networks, self.request.ifname),
@@ -204,6 +197,17 @@ def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
     return Lookup(host, request, asks, search)
 
 
+def choose(config: NetConf, seen: Seen, lender: Lender) -> tuple[Member, ...]:
+    """Choose the members; raises as `selection.choose`, and where the node keeps one of its own."""
+    members = selection.choose(config, seen)
+    coming = [member for member in members if member.place is Place.HOST]
+    refusal = lender.refusal(coming) if coming else None
+    if refusal:
+        hint = naming.hint_at_pod(config, seen)
+        raise RefusedError(replace(refusal, remedy=f"{refusal.remedy}{hint}"))
+    return members
+
+
 def look(
     search: Search, config: NetConf, pod: Namespace, home: Namespace, asks: Sequence[Ask]
 ) -> tuple[Sequence[Link], Sequence[Link], PodDevices]:
@@ -212,7 +216,7 @@ def look(
     The host's links are looked at only where `links` may mean them: a node has hundreds.
     """
     in_pod = links.snapshot(pod.netlink)
-    may_mean_host = config.may_mean_host and not means_pod(config, in_pod)
+    may_mean_host = config.may_mean_host and not naming.means_pod(config, in_pod)
     on_host = links.snapshot(home.netlink) if may_mean_host else ()
     meant = [link for link in on_host if may_mean(config.links or (), link)]
     devices = search.conclude(

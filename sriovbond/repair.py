@@ -171,7 +171,7 @@ class Repair:
 
     def _look_at(self, member: Member, back: Link, devices: PodDevices) -> "_Returned":
         """Return the member as link and PF are now, with the MAC that it will have."""
-        sources = Sources(self.home.netlink, devices, Lender(self.host, self.home, devices))
+        sources = Sources(self.home.netlink, devices)
         now = returned.as_it_is(member, sources.as_member(back, member.place))
         pf = sources.pf(now.pf.device) if now.pf else None
         return _Returned(

@@ -1,7 +1,6 @@
 """Members by their names, on the host or in the pod, as bond-cni has them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
@@ -9,7 +8,7 @@ from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, matches, may_mean
 from sriovbond.bond.selector import LinkSelector
-from sriovbond.errors import ConfigError, Fault, RefusedError
+from sriovbond.errors import ConfigError, Fault
 
 _MOST_LISTED = 20
 _REMEDIES = {
@@ -22,31 +21,24 @@ _REMEDIES = {
 def find_named(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> list[Member]:
     """Return the members that `links` names, in its order; raises ConfigError for a missing one."""
     place = _place(config, links, seen)
-    standing = [
-        seen.as_member(link, place)
-        for link in (seen.pod if place is Place.POD else seen.host)
-        if may_mean(links, link)
-    ]
-    pairs = [(link, [member for member in standing if matches(link, member)]) for link in links]
+    there = seen.pod if place is Place.POD else seen.host
+    named = [member for member in there if may_mean(links, member.link)]
+    pairs = [(link, [member for member in named if matches(link, member)]) for link in links]
     missing = [link.name or str(link) for link, members in pairs if not members]
     if missing:
         raise ConfigError(_missing(config, missing, place, seen))
-    members = [_apply_settings(member, link) for link, those in pairs for member in those]
-    kept = seen.keeping(members) if place is Place.HOST else None
-    if kept:
-        raise RefusedError(replace(kept, remedy=f"{kept.remedy}{_pod_hint(config, seen)}"))
-    return members
+    return [_apply_settings(member, link) for link, members in pairs for member in members]
 
 
 def means_pod(config: NetConf, in_pod: Sequence[Link]) -> bool:
     """Tell whether the pod has all names of `links` where nothing is said of the place."""
     if config.links_in_container is not None or not config.links:
         return False
-    standing = _names(in_pod)
-    return all(link.name in standing for link in config.links)
+    names = {name for link in in_pod for name in link.names}
+    return all(link.name in names for link in config.links)
 
 
-def _pod_hint(config: NetConf, seen: Seen) -> str:
+def hint_at_pod(config: NetConf, seen: Seen) -> str:
     """Say what else may be meant: a VF that comes after the bond, and one on the host like it."""
     if config.links_in_container is False:
         return ""
@@ -71,21 +63,21 @@ def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
     raise ConfigError(_describe_scattered(sorted(names), seen))
 
 
-def _list_links(links: Sequence[Link]) -> str:
+def _list_links(members: Sequence[Member]) -> str:
     """Name the links, and no more than a pod may have: a host has hundreds."""
-    names = sorted(link.name for link in links if link.name != "lo")
+    names = sorted(member.name for member in members if member.name != "lo")
     more = len(names) - _MOST_LISTED
     shown = [*names[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
     return ", ".join(shown) or "no interface"
 
 
-def _names(links: Sequence[Link]) -> set[str]:
+def _names(members: Sequence[Member]) -> set[str]:
     """Return all names of the links, as the kernel looks them up."""
-    return {name for link in links for name in link.names}
+    return {name for member in members for name in member.link.names}
 
 
 def _describe_scattered(names: Sequence[str], seen: Seen) -> Finding:
-    pod, host = (_names(links) for links in (seen.pod, seen.host))
+    pod, host = (_names(members) for members in (seen.pod, seen.host))
     texts = []
     for name in names:
         places = [word for word, there in (("host", name in host), ("pod", name in pod)) if there]

@@ -1,12 +1,12 @@
 """What there is to choose from: links, and devices of the pod that no link stands for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from sriovbond.bond import rules
-from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
-from sriovbond.bond.rules import Finding, Rule
+from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction
+from sriovbond.bond.rules import Rule
 from sriovbond.bond.selector import LinkSelector
 
 _SOCKETS = ("vhost-user", "memif")
@@ -86,18 +86,15 @@ class Unlinked:
 class Seen:
     """The links of pod and host, and the pod's devices that no link stands for.
 
-    `as_member` adds to a link what its bus, its PF and whoever allocated it say. `later` are the
+    Each link has with it what its bus, its PF and whoever allocated it say. `later` are the
     networks with a device that Multus adds after the bond, `upon` those that stand on it,
     `auto_bonds` those bonds of the pod whose configuration leaves the choice to us, `with_ipam` the
-    networks that ask for addresses. `keeping` says which links of the host the node keeps, and
-    why; None where it lends them all.
+    networks that ask for addresses.
     """
 
-    pod: Sequence[Link]
-    host: Sequence[Link]
+    pod: Sequence[Member]
+    host: Sequence[Member]
     unlinked: Sequence[Unlinked]
-    as_member: Callable[[Link, Place], Member]
-    keeping: Callable[[Sequence[Member]], Finding | None]
     pod_name: str = ""
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
-from sriovbond.bond.links import Member, Place
+from sriovbond.bond.links import Member
 from sriovbond.bond.naming import find_named
 from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.seen import Seen, Unlinked, matches
@@ -81,7 +81,7 @@ def _is_by_names(config: NetConf) -> bool:
 
 def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
     """Judge every link of the pod and every device of it; members first, in their order."""
-    members = [seen.as_member(link, Place.POD) for link in seen.pod if link.name != "lo"]
+    members = [member for member in seen.pod if member.name != "lo"]
     members.sort(key=lambda member: (len(member.name), member.name))
     if config.links is None:
         judged = _without_addressed(members, max(config.min_members, _PAIR), seen)

@@ -89,14 +89,16 @@ def explain(
     with netns.own() as home, netns.opened(sandbox.netns) as pod:
         in_pod, on_host, devices = candidates.look(search, config, pod, home, asks)
         bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
-        sources = candidates.Sources(home.netlink, devices, Lender(host, home, devices))
+        sources = candidates.Sources(home.netlink, devices)
         seen = sources.seen(_without(bonds, in_pod), on_host, plugin)
         verdicts = selection.verdicts(config, seen)
         functions = asking.ask(host.places.sysfs, home, list(_targets(verdicts, pod, home)))
         pfs = [verdict.subject.pf for verdict in verdicts if verdict.subject.pf]
         outcome = (
             *_describe_bonds(in_pod, bonds),
-            *_predict(config, seen, devices, _neighbours(host, sandbox)),
+            *_predict(
+                config, seen, devices, Lender(host, home, devices), _neighbours(host, sandbox)
+            ),
             *nics.contradictions(pfs, functions),
         )
         return Explanation(devices, verdicts, outcome, functions)
@@ -140,10 +142,14 @@ def _neighbours(host: Host, sandbox: Sandbox) -> list[Neighbour]:
 
 
 def _predict(
-    config: NetConf, seen: Seen, devices: PodDevices, neighbours: Sequence[Neighbour]
+    config: NetConf,
+    seen: Seen,
+    devices: PodDevices,
+    lender: Lender,
+    neighbours: Sequence[Neighbour],
 ) -> Iterator[str]:
     try:
-        members = selection.choose(config, seen)
+        members = candidates.choose(config, seen, lender)
         plan = plan_bond("bond", config, members)
     except SriovbondError as error:
         yield error.message

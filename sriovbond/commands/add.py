@@ -11,9 +11,9 @@ from typing import Final
 from deviceinfo import Ask, PodDevices
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond import redundancy, rules, selection
+from sriovbond.bond import redundancy, rules
 from sriovbond.bond.config import MemberAddresses, NetConf
-from sriovbond.bond.links import Link, Member, Place
+from sriovbond.bond.links import Member, Place
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen
@@ -64,7 +64,7 @@ def add(
         with log.step("look"):
             seen, devices, lender = _look(request, config, lookup, pod, home)
         with log.step("plan"):
-            plan = _plan(request, config, seen, devices)
+            plan = _plan(request, config, seen, devices, lender)
         if config.ipam_type:
             ipam.require(request, host)
         record = _record(request, host, config, pod, _with_sysctls(home, plan))
@@ -108,12 +108,14 @@ def _look(
     return seen, devices, lender
 
 
-def _plan(request: CniRequest, config: NetConf, seen: Seen, devices: PodDevices) -> BondPlan:
-    refuse_taken_name(request, {link.name for link in seen.pod})
-    for link in seen.pod:
-        if request.ifname in link.altnames:
-            raise RefusedError(_altname_taken(request, seen.as_member(link, Place.POD)))
-    members = selection.choose(config, seen)
+def _plan(
+    request: CniRequest, config: NetConf, seen: Seen, devices: PodDevices, lender: Lender
+) -> BondPlan:
+    refuse_taken_name(request, {member.name for member in seen.pod})
+    for member in seen.pod:
+        if request.ifname in member.link.altnames:
+            raise RefusedError(_altname_taken(request, member))
+    members = candidates.choose(config, seen, lender)
     plan = planning.plan_bond(request.ifname, config, members, seen.later, seen.upon)
     _refuse_collisions(plan, seen.pod)
     for warning in (*plan.warnings, *candidates.uses_beside(devices, plan)):
@@ -131,8 +133,8 @@ def _altname_taken(request: CniRequest, holder: Member) -> Finding:
     )
 
 
-def _refuse_collisions(plan: BondPlan, standing: Sequence[Link]) -> None:
-    names = {plan.name}.union(*(link.names for link in standing))
+def _refuse_collisions(plan: BondPlan, in_pod: Sequence[Member]) -> None:
+    names = {plan.name}.union(*(member.link.names for member in in_pod))
     for member in plan.members:
         # altnames are taken off for as long as it is in the pod
         if member.place is Place.HOST and member.name in names:

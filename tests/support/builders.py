@@ -111,12 +111,9 @@ def seen(
     **facts: Any,  # noqa: ANN401 - Seen's fields
 ) -> Seen:
     """Make what there is to choose from, of members whose facts are known."""
-    known = {member.link.index: member for member in (*pod, *host)}
-    facts.setdefault("keeping", lambda _: None)
     return Seen(
-        pod=[member.link for member in pod],
-        host=[member.link for member in host],
+        pod=[replace(member, place=Place.POD) for member in pod],
+        host=[replace(member, place=Place.HOST) for member in host],
         unlinked=unlinked,
-        as_member=lambda link, place: replace(known[link.index], place=place),
         **facts,
     )

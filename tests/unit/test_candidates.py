@@ -22,13 +22,13 @@ from deviceinfo import (
 )
 from sriovbond import candidates
 from sriovbond.bond.links import Allocation, Link, Master, Member, Place, VfSettings
-from sriovbond.candidates import Sources, state_members, uses_beside
-from sriovbond.errors import KernelError
+from sriovbond.candidates import Sources, choose, state_members, uses_beside
+from sriovbond.errors import KernelError, RefusedError
 from sriovbond.host import Host
+from sriovbond.kernel import netns
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
-from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
-from tests.support.builders import a_link, a_plan
+from tests.support.builders import a_link, a_member, a_netconf, a_plan, seen
 from tests.support.node import Node
 from tests.support.sysfs import PF, VF, a_pf, a_vf
 
@@ -46,8 +46,7 @@ def sources_of(
     places = replace(Node(sysfs / "none").places, sysfs=sysfs)
     reading = Reading(Source.KUBELET, statements, claims)
     found = find_devices(Sandbox(PodRef("default", "nf1")), places, reading)
-    lender = Lender(Host(), cast("Namespace", None), found)
-    return Sources(cast("Netlink", None), found, lender, pfs={pf.device: pf for pf in pfs})
+    return Sources(cast("Netlink", None), found, pfs={pf.device: pf for pf in pfs})
 
 
 def member_of(
@@ -319,3 +318,24 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
     plain = replace(member, link=a_link("net2"))
     assert uses_beside(sources.found, a_plan([plain])) == []
     assert uses_beside(sources.found, a_plan([member], policy="warn")) == []
+
+
+def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "node.toml").write_text("host_links = []")
+    found = find_devices(Sandbox(PodRef("default", "nf1")), Node(tmp_path / "none").places)
+    there = seen(pod=[a_member("eth0")], host=[a_member("ens1f0v0"), a_member("ens2f0v0")])
+
+    with netns.own() as home:
+        lender = Lender(Host(node_file=tmp_path / "node.toml"), home, found)
+        with pytest.raises(RefusedError) as by_place:
+            choose(a_netconf(links=[{"name": "ens*"}], linksInContainer=False), there, lender)
+        with pytest.raises(RefusedError) as by_name:
+            choose(a_netconf(links=[{"name": "ens1f0v0"}], minMembers=1), there, lender)
+        members = choose(a_netconf(links=[{"name": "eth0"}], minMembers=1), there, lender)
+
+    assert by_place.value.rule == by_name.value.rule == "host-links-not-allowed"
+    assert "if interfaces of the pod are meant, it has eth0" in by_name.value.message
+    assert "are meant" not in by_place.value.message
+    assert [member.name for member in members] == ["eth0"]

@@ -1,12 +1,9 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sriovbond.bond import rules
-from sriovbond.bond.links import Allocation, Carried, Link, Member, Place
-from sriovbond.bond.rules import Finding
+from sriovbond.bond.links import Allocation, Carried, Member, Place
 from sriovbond.bond.seen import Seen, Unlinked
 from sriovbond.bond.selection import choose, verdicts
 from sriovbond.errors import ConfigError, RefusedError
@@ -182,20 +179,6 @@ def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
     assert caught.value.message.endswith("or leave `links` out [no-such-link]")
 
 
-def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant() -> None:
-    def keeping(members: Sequence[Member]) -> Finding:
-        return rules.HOST_LINKS_NOT_ALLOWED.finding(f"kept: {len(members)}", "ask")
-
-    there = seen(pod=[ETH0], host=[ENS1, ENS2], keeping=keeping)
-
-    with pytest.raises(
-        RefusedError, match=r"^kept: 2; ask; if interfaces of the pod are meant, it has"
-    ):
-        choose(a_netconf(links=links("ens1f0v0", "ens2f0v0")), there)
-    with pytest.raises(RefusedError, match=r"^kept: 2; ask \[host-links-not-allowed\]$"):
-        choose(a_netconf(links=[{"name": "ens*"}], linksInContainer=False), there)
-
-
 def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None:
     many = [a_member(f"veth{number}") for number in range(1000)]
     there = seen(pod=[a_member("lo"), ETH0, NET1], host=many, pod_name="default/nf1")
@@ -263,19 +246,6 @@ def test_links_of_the_host_are_members_of_the_host() -> None:
         ("ens2f0v0", Place.HOST),
         ("ens1f0v0", Place.HOST),
     ]
-
-
-def test_what_bus_and_pf_say_is_asked_only_of_links_of_the_pod() -> None:
-    asked: list[str] = []
-
-    def as_member(link: Link, place: Place) -> Member:
-        asked.append(link.name)
-        return replace(a_vf(link.name), link=link, place=place)
-
-    there = replace(seen(pod=[NET1, NET2], host=[ENS1]), as_member=as_member)
-
-    assert names({}, there) == ["net1", "net2"]
-    assert asked == ["net1", "net2"]
 
 
 def given(member: Member, **facts: Any) -> Member:  # noqa: ANN401 - Allocation's fields
