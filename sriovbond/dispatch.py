@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deviceinfo import Ask
 from sriovbond import log
 from sriovbond.bond.options import normal_key
-from sriovbond.cni.memory import remembered
-from sriovbond.cni.request import Caller, CniRequest, parse_request, read_config
+from sriovbond.cni.network import NetworkText, read_network
+from sriovbond.cni.request import Caller, CniRequest, parse_request
 from sriovbond.cni.versions import CURRENT_VERSION, SUPPORTED_VERSIONS, Command, version_report
 from sriovbond.cni.wire import CniError, ErrorCode, error_json
 from sriovbond.errors import (
@@ -119,7 +119,7 @@ def _parse(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | Non
 
 
 def _serve(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
-    with log.logged_to(_log_file(request), host.logs, **_fields(request)):
+    with log.logged_to(request.text.once(_find_log_file), host.logs, **_fields(request)):
         try:
             return _run(request, host, asks, agency)
         except Exception as error:
@@ -188,24 +188,19 @@ def _fields(request: CniRequest) -> dict[str, object]:
     return {"command": request.command, **Subject.of(request).fields}
 
 
-def _log_file(request: CniRequest) -> str | None:
-    return _find_log_file(request.stdin) if request.config else None
-
-
-@remembered
-def _find_log_file(stdin: bytes) -> str | None:
-    values = (value for key, value in read_config(stdin).items() if normal_key(key) == "logfile")
-    path = next(values, None)
+def _find_log_file(text: NetworkText) -> str | None:
+    keys = (key for key in text.config if normal_key(key) == "logfile")
+    path = text.config.get(next(keys, ""))
     return path if isinstance(path, str) else None
 
 
 def _version_of(stdin: bytes) -> str:
     """Return the version to answer errors in, even to a request that cannot be read."""
     try:
-        version = json.loads(stdin or b"{}")["cniVersion"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        version = read_network(stdin).config.get("cniVersion")
+    except CniError:
         return CURRENT_VERSION
-    return version if version in SUPPORTED_VERSIONS else CURRENT_VERSION
+    return str(version) if version in SUPPORTED_VERSIONS else CURRENT_VERSION
 
 
 def _json(values: Mapping[str, object]) -> str:

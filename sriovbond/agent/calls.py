@@ -21,7 +21,8 @@ from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Turns
 from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.environment import parse_args
-from sriovbond.cni.request import Caller, read_config
+from sriovbond.cni.network import read_network
+from sriovbond.cni.request import Caller
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
 from sriovbond.dispatch import Answer
@@ -74,7 +75,7 @@ class Call:
     def network_of_ipam(self) -> str | None:
         """Return the network for which the call asks an IPAM plugin, None where it asks none."""
         try:
-            config = read_config(self.received.request.stdin)
+            config = read_network(self.received.request.stdin).config
         except CniError:
             return None
         return str(config.get("name", "")) if ipam.is_asked_for(config) else None

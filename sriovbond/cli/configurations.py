@@ -20,6 +20,7 @@ from sriovbond.cni.decoding import (
     find_duplicate_keys,
     shorten,
 )
+from sriovbond.cni.network import NetworkText
 from sriovbond.cni.request import CniRequest, parse_request
 from sriovbond.cni.result import CniResult, Interface
 from sriovbond.cni.versions import Command
@@ -154,7 +155,7 @@ def judge(configuration: Configuration, logs: Path) -> Judgement:
 def _judge_configuration(configuration: Configuration, logs: Path) -> Judgement:
     faults: list[str] = []
     values = configuration.values
-    request = CniRequest(Command.ADD, config=values)
+    request = CniRequest(Command.ADD, text=NetworkText(config=values))
     try:
         request = _as_called(configuration)
         values = request.config

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from sriovbond.cni import environment
 from sriovbond.cni.attachment import NO_ATTACHMENT, Attachment
-from sriovbond.cni.decoding import JsonObject, decode_object, shorten
-from sriovbond.cni.memory import remembered
+from sriovbond.cni.decoding import JsonObject, shorten
+from sriovbond.cni.network import NO_TEXT, NetworkText, read_network
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import (
     ASSUMED_VERSION,
@@ -22,8 +22,6 @@ from sriovbond.cni.wire import CniError, ErrorCode
 _T = TypeVar("_T")
 
 _TOLERANT = frozenset({Command.DEL, Command.VERSION})
-_OWN_KEYS = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
-_SPELT = {key.lower(): key for key in _OWN_KEYS}
 _ATTACHMENT_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
 
@@ -40,14 +38,23 @@ class CniRequest:
     attachment: Attachment = NO_ATTACHMENT
     netns: str = ""
     args: Mapping[str, str] = field(default_factory=dict, hash=False)
-    config: Mapping[str, object] = field(default_factory=dict, hash=False)
+    text: NetworkText = NO_TEXT
     cni_version: str = CURRENT_VERSION
-    stdin: bytes = b""
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     netns_override: bool = False
     prev_result: CniResult | None = None
     faults: tuple[str, ...] = ()
     netns_descriptor: int | None = None
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        """The network configuration; empty where it could not be read."""
+        return self.text.config
+
+    @property
+    def stdin(self) -> bytes:
+        """The network configuration as it came."""
+        return self.text.stdin
 
     @property
     def ifname(self) -> str:
@@ -84,20 +91,20 @@ def parse_request(
     """
     command = environment.read_command(environ)
     environment.check_variables(command, environ)
-    parsed = _read_stdin(stdin, command)
+    text, undecoded = _read_text(stdin, command)
+    stated = text.once(_read_statements, command)
     args, faults = _read_args(environ.get("CNI_ARGS", ""), command)
     return CniRequest(
         command=command,
         attachment=Attachment.of(environ),
         netns=environ.get("CNI_NETNS", ""),
         args=args,
-        config=parsed.config,
-        cni_version=parsed.cni_version,
-        stdin=stdin,
+        text=text,
+        cni_version=stated.cni_version,
         environment={name: text for name, text in environ.items() if name.startswith("CNI_")},
         netns_override=environment.is_true(environ.get("CNI_NETNS_OVERRIDE", "")),
-        prev_result=parsed.prev_result,
-        faults=parsed.faults + faults,
+        prev_result=stated.prev_result,
+        faults=undecoded + stated.faults + faults,
         netns_descriptor=netns_descriptor,
     )
 
@@ -128,34 +135,29 @@ def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
         ) from error
 
 
-@remembered
-def read_config(stdin: bytes) -> Mapping[str, object]:
-    """Read the network configuration; the specification's own keys are spelt as it spells them.
-
-    Go's JSON takes them in any case. Raises CniError 6.
-    """
-    config = decode_object(stdin, "the network configuration on stdin")
-    return {_SPELT.get(key.lower(), key): value for key, value in config.items()}
-
-
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What stdin tells; `faults` as in a request."""
+class _Stated:
+    """What stdin states; `faults` as in a request."""
 
-    config: Mapping[str, object]
     cni_version: str
     prev_result: CniResult | None
     faults: tuple[str, ...]
 
 
-@remembered
-def _read_stdin(stdin: bytes, command: Command) -> _Told:
+def _read_text(stdin: bytes, command: Command) -> tuple[NetworkText, tuple[str, ...]]:
+    if command is Command.VERSION and not stdin.strip():
+        return NO_TEXT, ()
     reading = _Reading(command)
-    config: Mapping[str, object] = reading.attempt(lambda: _config(stdin, command), {})
+    text = reading.attempt(lambda: read_network(stdin), NetworkText(stdin))
+    return text, tuple(reading.faults)
+
+
+def _read_statements(text: NetworkText, command: Command) -> _Stated:
+    reading, config = _Reading(command), text.config
     reading.attempt(lambda: _check_name(config, command), None)
     version = reading.attempt(lambda: _version(config, command), CURRENT_VERSION)
     prev_result = reading.attempt(lambda: _prev_result(config, version), None)
-    return _Told(config, version, prev_result, tuple(reading.faults))
+    return _Stated(version, prev_result, tuple(reading.faults))
 
 
 def _read_args(text: str, command: Command) -> tuple[Mapping[str, str], tuple[str, ...]]:
@@ -182,12 +184,6 @@ class _Reading:
                 raise
             self.faults.append(error.msg)
             return default
-
-
-def _config(stdin: bytes, command: Command) -> Mapping[str, object]:
-    if command is Command.VERSION and not stdin.strip():
-        return {}
-    return read_config(stdin)
 
 
 def _check_name(config: Mapping[str, object], command: Command) -> None:

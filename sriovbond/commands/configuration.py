@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from sriovbond.bond import plan as planning
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf, parse_config
-from sriovbond.cni.decoding import decode_object, find_duplicate_keys
-from sriovbond.cni.memory import remembered
-from sriovbond.cni.request import CniRequest, read_config
+from sriovbond.cni.decoding import find_duplicate_keys
+from sriovbond.cni.network import NetworkText
+from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns
 from sriovbond.errors import RefusedError, SriovbondError
 
@@ -19,13 +19,12 @@ from sriovbond.errors import RefusedError, SriovbondError
 def configuration(request: CniRequest) -> NetConf:
     """Return what the configuration and CNI_ARGS describe. Raises ConfigError with every fault."""
     args = request.args
-    return _understand(request.stdin, args.get("MAC", ""), args.get("IP", ""))
+    return request.text.once(_understand, args.get("MAC", ""), args.get("IP", ""))
 
 
-@remembered
-def _understand(stdin: bytes, mac: str, ip: str) -> NetConf:
-    twice = find_duplicate_keys(decode_object(stdin, "the network configuration on stdin"))
-    return parse_config(read_config(stdin), {"MAC": mac, "IP": ip}, twice)
+def _understand(text: NetworkText, mac: str, ip: str) -> NetConf:
+    duplicates = find_duplicate_keys(text.decoded)
+    return parse_config(text.config, {"MAC": mac, "IP": ip}, duplicates)
 
 
 def accept(request: CniRequest, config: NetConf) -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sriovbond.cni.attachment import Attachment
+from sriovbond.cni.network import NetworkText
 from sriovbond.cni.request import CniRequest, parse_request, valid_attachments
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.cni.wire import CniError
@@ -43,15 +44,15 @@ def test_an_add_is_read_whole() -> None:
         attachment=Attachment("pod1", "bond0"),
         netns="/run/netns/pod1",
         args={"IgnoreUnknown": "true", "K8S_POD_NAME": "web"},
-        config=CONFIG,
+        text=NetworkText(stdin),
         cni_version="1.1.0",
-        stdin=stdin,
         environment={
             **{name: text for name, text in ENVIRONMENT.items() if name != "PATH"},
             "CNI_NETNS_OVERRIDE": "1",
         },
         netns_override=True,
     )
+    assert request.config == CONFIG
     assert request.network == "net"
     assert request.path == (Path("/opt/cni/bin"), Path("/usr/lib/cni"))
 

@@ -1,0 +1,63 @@
+"""The network configuration as it came on stdin: read once, whoever asks.
+
+The pods of one network bring one text, so what was made of it is kept with it.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, TypeVarTuple
+
+from sriovbond.cni.decoding import decode_object
+from sriovbond.cni.memory import Memory
+
+_TEXTS: Final = 64
+_MEANINGS: Final = 64  # of a text: more are of what single pods ask for
+_OWN_KEYS: Final = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
+_SPELT: Final = {key.lower(): key for key in _OWN_KEYS}
+
+_Beside = TypeVarTuple("_Beside")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkText:
+    """A network configuration: its bytes, its JSON, and `config`, with keys of CNI as CNI has them.
+
+    Go's JSON takes them in any case.
+    """
+
+    stdin: bytes = b""
+    decoded: Mapping[str, object] = field(default_factory=dict, compare=False)
+    config: Mapping[str, object] = field(default_factory=dict, compare=False)
+    _meanings: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, read: "Callable[[NetworkText, *_Beside], _T]", *beside: *_Beside) -> _T:
+        """Return what `read` makes of this text; it is called once as long as the text is known.
+
+        What else it is given must be hashable. Nobody may change what it returns; what it raises is
+        not kept.
+        """
+        key = (read, beside)
+        try:
+            return self._meanings[key]  # type: ignore[return-value] # what this `read` returned
+        except KeyError:
+            meaning = read(self, *beside)
+        if len(self._meanings) < _MEANINGS:
+            self._meanings[key] = meaning
+        return meaning
+
+
+_KNOWN: Final = Memory[NetworkText](_TEXTS)
+NO_TEXT: Final = NetworkText()
+
+
+def read_network(stdin: bytes) -> NetworkText:
+    """Read the network configuration. Raises CniError 6."""
+    known = _KNOWN.recall(stdin)
+    if known:
+        return known
+    decoded = decode_object(stdin, "the network configuration on stdin")
+    config = {_SPELT.get(key.lower(), key): value for key, value in decoded.items()}
+    text = NetworkText(stdin, decoded, config)
+    _KNOWN.learn(stdin, text)
+    return text

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from sriovbond.cni.network import NetworkText, read_network
+from sriovbond.cni.wire import CniError
+
+
+def a_text(**keys: object) -> bytes:
+    return json.dumps({"name": "net", **keys}).encode()
+
+
+def test_a_text_is_read_once_whoever_asks() -> None:
+    assert read_network(a_text()) is read_network(a_text())
+
+
+def test_a_long_text_is_not_kept() -> None:
+    stdin = a_text(pad=" " * (1 << 14))
+
+    assert read_network(stdin) is not read_network(stdin)
+    assert read_network(stdin) == read_network(stdin)
+
+
+def test_what_is_made_of_a_text_is_made_once_for_each_of_what_is_beside_it() -> None:
+    made: list[str] = []
+
+    def understand(text: NetworkText, mac: str) -> str:
+        made.append(mac)
+        return f"{text.config['name']} {mac}"
+
+    text = read_network(a_text(made="once"))
+    meanings = [text.once(understand, mac) for mac in ("a", "b", "a")]
+
+    assert meanings == ["net a", "net b", "net a"]
+    assert made == ["a", "b"]
+
+
+def test_what_single_pods_ask_for_is_kept_of_few() -> None:
+    made: list[int] = []
+
+    def understand(_: NetworkText, number: int) -> int:
+        made.append(number)
+        return number
+
+    text = read_network(a_text(made="for few"))
+    for _ in range(2):
+        assert [text.once(understand, number) for number in range(100)] == list(range(100))
+
+    assert len(made) == 100 + 36
+
+
+def test_what_was_raised_is_not_kept() -> None:
+    faults = [ValueError("broken")]
+
+    def understand(_: NetworkText) -> str:
+        if faults:
+            raise faults.pop()
+        return "whole"
+
+    text = read_network(a_text(made="at the second try"))
+    with pytest.raises(ValueError, match="broken"):
+        text.once(understand)
+
+    assert text.once(understand) == "whole"
+
+
+def test_what_is_no_json_is_refused_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(CniError, match="cannot decode the network configuration on stdin"):
+            read_network(b"{")
