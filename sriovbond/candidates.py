@@ -21,9 +21,10 @@ from deviceinfo import (
 )
 from sriovbond import log
 from sriovbond.bond import naming, rules, selection
-from sriovbond.bond.config import AUTO, NetConf, Policy
+from sriovbond.bond.config import AUTO, NetConf
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.options import normal_key
+from sriovbond.bond.ownkeys import Policy
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen, Unlinked, may_mean

@@ -1,18 +1,11 @@
-"""The network configuration: what stdin may say of a bond, parsed once, all faults at once."""
+"""The network configuration: what stdin says of a bond, and what it means; all faults at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from sriovbond.bond.addressing import (
     find_requested_ipv6,
@@ -31,7 +24,7 @@ from sriovbond.bond.keys import (
     passed_over,
     unknown_keys,
 )
-from sriovbond.bond.kinds import INT_MAX, Mac, Number, absolute, in_words, whole_number
+from sriovbond.bond.kinds import in_words
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
     OPTIONS,
@@ -41,6 +34,7 @@ from sriovbond.bond.options import (
     by_key,
     normal_key,
 )
+from sriovbond.bond.ownkeys import OWN_FIELDS, MemberAddresses, OwnKeys, Policy
 from sriovbond.bond.rules import Finding, Level
 from sriovbond.bond.selector import (
     SELECTORS,
@@ -48,7 +42,6 @@ from sriovbond.bond.selector import (
     find_shadowed,
     host_faults,
     most_members,
-    parse_by,
 )
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError, Fault
@@ -65,116 +58,34 @@ _FAIL_OVER_MAC = "fail_over_mac"
 AUTO = "auto"
 _MOST_KEYS = 256  # each is compared with all of ours; the longest list of an IPAM plugin has 30
 MOST_LINKS = 64  # each is compared with each; a pod has no more VFs
-_MTU = Number(1, INT_MAX)
 
 
-class Policy(StrEnum):
-    """What happens to warnings: refused, logged, or ignored."""
+@dataclass(frozen=True)  # no slots: `situation` is kept once it is made
+class NetConf:
+    """What a valid configuration means, with defaults filled in.
 
-    STRICT = "strict"
-    DEFAULT = "default"
-    WARN = "warn"
+    `settings` are the kernel's options, `fail_over_mac` is what `auto` stands for, `ipam_type` is
+    empty where no IPAM is asked, `ipv6` what CNI_ARGS ask for, `passed_over` the keys that
+    sriovbond does not know, for whoever looks why an ADD was refused.
+    """
 
-
-class MemberAddresses(StrEnum):
-    """What happens to addresses and routes that members carry."""
-
-    FLUSH = "flush"
-    REFUSE = "refuse"
-    KEEP = "keep"
-
-
-def _mtu(json_value: object) -> object:
-    # bond-cni takes 0 for "not given"
-    return None if json_value is None or whole_number(json_value) == 0 else _MTU.parse(json_value)
-
-
-def _truth(json_value: object) -> object:
-    if json_value is None or isinstance(json_value, bool):
-        return json_value
-    raise ValueError(f"expected true or false, found {json_value!r}")
-
-
-class NetConf(BaseModel):
-    """A valid configuration; `settings` holds the kernel's options with defaults filled in."""
-
-    model_config = ConfigDict(frozen=True)
-
-    links: Annotated[
-        tuple[LinkSelector, ...] | None,
-        Field(
-            description="What to bond: names, or selectors by network, resource, pci, pf; "
-            "absent or auto: every VF of a kernel driver in the pod"
-        ),
-    ] = None
-    links_in_container: Annotated[
-        bool | None,
-        BeforeValidator(_truth),
-        Field(
-            alias="linksInContainer",
-            description="true: `links` are in the pod; false: on the host; absent: in the pod "
-            "if it has any of them, else on the host",
-        ),
-    ] = None
-    min_members: Annotated[
-        int,
-        parse_by(Number(1, INT_MAX)),
-        Field(alias="minMembers", description="The fewest members that will do"),
-    ] = 2
-    mtu: Annotated[
-        int | None,
-        BeforeValidator(_mtu),
-        Field(description="The MTU of bond and members; absent or 0: the smallest of theirs"),
-    ] = None
-    mac: Annotated[
-        str | None,
-        parse_by(Mac()),
-        Field(description="The bond's MAC, also by runtimeConfig.mac or CNI_ARGS MAC"),
-    ] = None
-    member_addresses: Annotated[
-        MemberAddresses,
-        Field(
-            alias="memberAddresses",
-            description="What happens to addresses that members carry: flush, refuse or keep",
-        ),
-    ] = MemberAddresses.FLUSH
-    redundancy: Annotated[
-        Redundancy,
-        Field(
-            description="Members that fail together: require refuses, prefer warns, off is silent"
-        ),
-    ] = Redundancy.PREFER
-    redundancy_level: Annotated[
-        RedundancyLevel,
-        Field(
-            alias="redundancyLevel",
-            description="What members must not share: pf, or nic (PCI slot of the PF)",
-        ),
-    ] = RedundancyLevel.PF
-    switch_lag: Annotated[
-        bool | None,
-        BeforeValidator(_truth),
-        Field(
-            alias="switchLag",
-            description="true: the switch has a static LAG over exactly the members' PFs, which no "
-            "host can see",
-        ),
-    ] = None
-    policy: Annotated[
-        Policy,
-        Field(description="What happens to warnings: strict refuses, default logs, warn is silent"),
-    ] = Policy.DEFAULT
-    log_file: Annotated[
-        str | None,
-        BeforeValidator(absolute),
-        Field(alias="logFile", description="A file below /var/log for the log; absent: stderr"),
-    ] = None
-    settings: Annotated[tuple[Setting, ...], Field(exclude=True)] = ()
-    fail_over_mac: Annotated[str, Field(exclude=True)] = AUTO
-    ipam_type: Annotated[str, Field(exclude=True)] = ""
-    ipv6: Annotated[str, Field(exclude=True)] = ""
-    unknown_keys: Annotated[tuple[str, ...], Field(exclude=True)] = ()
-    warnings: Annotated[tuple[Finding, ...], Field(exclude=True)] = ()
+    links: tuple[LinkSelector, ...] | None
+    links_in_container: bool | None
+    min_members: int
+    mtu: int | None
+    mac: str | None
+    member_addresses: MemberAddresses
+    redundancy: Redundancy
+    redundancy_level: RedundancyLevel
+    switch_lag: bool | None
+    policy: Policy
+    log_file: str | None
+    settings: tuple[Setting, ...]
+    fail_over_mac: str
+    ipam_type: str
+    ipv6: str
+    passed_over: tuple[Fault, ...]
+    warnings: tuple[Finding, ...]
 
     @property
     def may_mean_host(self) -> bool:
@@ -182,11 +93,6 @@ class NetConf(BaseModel):
         if self.links is None or self.links_in_container is not None:
             return self.links_in_container is False
         return all(link.is_exact for link in self.links)
-
-    @property
-    def passed_over(self) -> tuple[Fault, ...]:
-        """The keys that sriovbond does not know, for whoever looks why an ADD was refused."""
-        return passed_over(self.unknown_keys)
 
     @property
     def mode(self) -> BondMode:
@@ -204,7 +110,7 @@ class NetConf(BaseModel):
         return Situation(
             mode=self.mode,
             settings=self._by_name,
-            fail_over_mac=self.resolved_fail_over_mac(),
+            fail_over_mac=self.fail_over_mac,
             mac=self.mac,
             mtu=self.mtu,
             is_mtu_asked=self.mtu is not None,
@@ -221,16 +127,7 @@ class NetConf(BaseModel):
             is_host_asked=self.links_in_container is False,
         )
 
-    def resolved_fail_over_mac(self) -> str:
-        """Return what `auto` means: active in active-backup, none with a fixed MAC."""
-        if self.fail_over_mac != AUTO:
-            return self.fail_over_mac
-        return "active" if self.mode is BondMode.ACTIVE_BACKUP and not self.mac else "none"
 
-
-OWN_FIELDS = {
-    name: field.alias or name for name, field in NetConf.model_fields.items() if not field.exclude
-}
 _OWN_KEYS = {normal_key(key): key for key in OWN_FIELDS.values()}
 _KNOWN_KEYS = {**{key: row.name for key, row in _OPTION_KEYS.items()}, **_OWN_KEYS}
 _ACTIVE_SLAVE = "activeslave"
@@ -273,8 +170,10 @@ def parse_config(
     if reading.faults or broken:
         every = [*map(Fault, reading.faults), *broken]
         raise ConfigError.of("cannot use the network configuration", every, config.passed_over)
-    warnings = [finding for finding in findings if finding.level in (Level.WARNING, Level.NOTICE)]
-    return config.model_copy(update={"warnings": (*reading.warnings, *warnings)})
+    reading.warnings += [
+        finding for finding in findings if finding.level in (Level.WARNING, Level.NOTICE)
+    ]
+    return replace(config, warnings=tuple(reading.warnings)) if reading.warnings else config
 
 
 def _read_keys(reading: _Reading, raw: Mapping[str, Any], ipam_type: str) -> None:
@@ -377,31 +276,40 @@ def _fill_defaults(reading: _Reading) -> None:
 
 def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
     """Return what could be understood; what could not is noted in `reading`."""
-    fail_over_mac = reading.settings.get(_FAIL_OVER_MAC)
-    understood = _model(reading).model_copy(
-        update={
-            "settings": tuple(reading.settings.values()),
-            "fail_over_mac": str(fail_over_mac.value) if fail_over_mac else AUTO,
-            "ipam_type": ipam_type,
-            "ipv6": ipv6,
-            "unknown_keys": tuple(reading.unknown),
-        }
+    own = _own_keys(reading)
+    if own.links_in_container is False:
+        reading.faults += host_faults(own.links)
+    fail_over_mac = _settle_fail_over_mac(reading.settings, own.mac)
+    return NetConf(
+        **dict(own),
+        fail_over_mac=fail_over_mac,
+        settings=tuple(reading.settings.values()),
+        ipam_type=ipam_type,
+        ipv6=ipv6,
+        passed_over=passed_over(reading.unknown),
+        warnings=(),
     )
-    if understood.links_in_container is False:
-        reading.faults += host_faults(understood.links)
-    resolved = understood.resolved_fail_over_mac()
-    if fail_over_mac or resolved != "none":
-        is_default = understood.fail_over_mac == AUTO
-        reading.settings[_FAIL_OVER_MAC] = Setting(_FAIL_OVER_MAC, resolved, is_default=is_default)
-    return understood.model_copy(update={"settings": tuple(reading.settings.values())})
 
 
-def _model(reading: _Reading) -> NetConf:
+def _own_keys(reading: _Reading) -> OwnKeys:
     try:
-        return NetConf.model_validate(reading.fields)
+        return OwnKeys.model_validate(reading.fields)
     except ValidationError as error:
         faults = error.errors(include_url=False)
     reading.faults += [f"{'.'.join(map(str, fault['loc']))}: {in_words(fault)}" for fault in faults]
     broken = {fault["loc"][0] for fault in faults}
     sound = {key: value for key, value in reading.fields.items() if key not in broken}
-    return NetConf.model_validate(sound)
+    return OwnKeys.model_validate(sound)
+
+
+def _settle_fail_over_mac(settings: dict[str, Setting], mac: str | None) -> str:
+    """Set it, and return it: `auto` is active in active-backup, none with a fixed MAC."""
+    said = settings.get(_FAIL_OVER_MAC)
+    meant = str(said.value) if said else AUTO
+    is_default = meant == AUTO
+    if is_default:
+        is_active = settings["mode"].value == BondMode.ACTIVE_BACKUP and not mac
+        meant = "active" if is_active else "none"
+    if said or meant != "none":
+        settings[_FAIL_OVER_MAC] = Setting(_FAIL_OVER_MAC, meant, is_default=is_default)
+    return meant

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sriovbond.bond.checks import judge
-from sriovbond.bond.config import MemberAddresses, NetConf, Policy
+from sriovbond.bond.config import NetConf
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.links import Member, MemberState
 from sriovbond.bond.options import ADAPTIVE, BondMode, Setting
+from sriovbond.bond.ownkeys import MemberAddresses, Policy
 from sriovbond.bond.rules import PASSING, Finding, Level
 from sriovbond.bond.situation import Redundancy, Situation
 from sriovbond.errors import ConfigError, RefusedError, TryLaterError

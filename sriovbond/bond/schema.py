@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from sriovbond.bond.checks import MIN_MTU
-from sriovbond.bond.config import AUTO, MOST_LINKS, OWN_FIELDS, REFUSED_KEYS, NetConf
+from sriovbond.bond.config import AUTO, MOST_LINKS, REFUSED_KEYS
 from sriovbond.bond.keys import KEYS_OF_IPAM
 from sriovbond.bond.kind_schemas import schema_of
 from sriovbond.bond.kinds import INT_MAX, Mac, Number
 from sriovbond.bond.links import ALTNAME_MAX
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option, normal_key
+from sriovbond.bond.ownkeys import OWN_FIELDS, OwnKeys
 from sriovbond.bond.patterns import allow_spaces, number, spelled
 from sriovbond.bond.selector import SELECTORS
 
@@ -37,7 +38,7 @@ def json_schema() -> dict[str, object]:
     It takes and refuses the values of each key as parsing does, in every spelling. What several
     keys mean together, and near misses, only parsing tells.
     """
-    schema = NetConf.model_json_schema(by_alias=True)
+    schema = OwnKeys.model_json_schema(by_alias=True)
     own = {
         key: _nullable({**schema["properties"][key], **_VALUES.get(key, {})})
         for key in OWN_FIELDS.values()

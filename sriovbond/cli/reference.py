@@ -11,8 +11,8 @@ import click
 
 from sriovbond.agent.report.series import ROWS
 from sriovbond.agent.settings import Settings
-from sriovbond.bond.config import OWN_FIELDS, NetConf
 from sriovbond.bond.options import ALL, MEMBER_OPTIONS, OPTIONS, BondMode, Option
+from sriovbond.bond.ownkeys import OWN_FIELDS, OwnKeys
 from sriovbond.bond.rules import RULES, Level, Rule
 from sriovbond.bond.schema import camel_case
 from sriovbond.bond.switching import TABLE, Lag
@@ -38,7 +38,7 @@ def _keys() -> Iterator[str]:
     yield "| key | default | what |"
     yield "|---|---|---|"
     for name, key in OWN_FIELDS.items():
-        field = NetConf.model_fields[name]
+        field = OwnKeys.model_fields[name]
         default = "" if field.default is None else f"`{field.default}`"
         yield f"| `{key}` | {default} | {field.description} |"
 

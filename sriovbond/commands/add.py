@@ -12,8 +12,9 @@ from deviceinfo import Ask, PodDevices
 from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import redundancy, rules
-from sriovbond.bond.config import MemberAddresses, NetConf
+from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
+from sriovbond.bond.ownkeys import MemberAddresses
 from sriovbond.bond.plan import BondPlan, BondState
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen

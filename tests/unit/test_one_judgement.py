@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as some
 
 from sriovbond import dispatch
-from sriovbond.bond.config import Policy, parse_config
+from sriovbond.bond.config import parse_config
 from sriovbond.bond.options import OPTIONS, BondMode, Option
+from sriovbond.bond.ownkeys import Policy
 from sriovbond.bond.plan import plan_bond
 from sriovbond.bond.schema import camel_case
 from sriovbond.bond.selection import choose
@@ -157,7 +158,7 @@ def test_what_validate_takes_can_be_planned_over_links_that_fit(config: dict[str
     parsed = parse_config(config)
     assume(parsed.links_in_container is not False)  # which links of the host, the node says
 
-    usual = parsed.model_copy(update={"policy": Policy.DEFAULT})
+    usual = replace(parsed, policy=Policy.DEFAULT)
     members = choose(usual, seen(list(fitting())))
     plan = plan_bond("bond0", with_a_member_as_primary(usual, members[0].name), members)
 
@@ -174,7 +175,7 @@ def with_a_member_as_primary(config: Any, member: str) -> Any:  # noqa: ANN401 -
     named = [
         replace(one, value=member) if one.name == "primary" else one for one in config.settings
     ]
-    return config.model_copy(update={"settings": tuple(named)})
+    return replace(config, settings=tuple(named))
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sriovbond.bond.config import (
-    MemberAddresses,
-    NetConf,
-    Policy,
-    parse_config,
-)
+from sriovbond.bond.config import NetConf, parse_config
 from sriovbond.bond.keys import IGNORED_KEYS
 from sriovbond.bond.kinds import Number
 from sriovbond.bond.options import OPTIONS, BondMode, Option
+from sriovbond.bond.ownkeys import MemberAddresses, Policy
 from sriovbond.bond.rules import Level
 from sriovbond.bond.schema import camel_case
 from sriovbond.errors import ConfigError

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.config import MemberAddresses
 from sriovbond.bond.links import NO_MAC, Member, MemberState, VfSettings
+from sriovbond.bond.ownkeys import MemberAddresses
 from sriovbond.bond.plan import (
     BondState,
     differences,
@@ -219,7 +219,7 @@ def test_a_members_prio_and_queue_are_compared_where_asked_for(
 
 def test_a_notice_is_told_and_never_refused() -> None:
     notice = Finding("this may be meant for others", rule="some-rule", level=Level.NOTICE)
-    config = a_netconf(policy="strict").model_copy(update={"warnings": (notice,)})
+    config = replace(a_netconf(policy="strict"), warnings=(notice,))
 
     plan = plan_bond("bond0", config, two_vfs())
 

@@ -2,8 +2,8 @@ import pytest
 from click.testing import CliRunner
 
 from sriovbond.agent.report.series import ROWS
-from sriovbond.bond.config import OWN_FIELDS
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
+from sriovbond.bond.ownkeys import OWN_FIELDS
 from sriovbond.bond.rules import RULES
 from sriovbond.cli import sriovbond
 

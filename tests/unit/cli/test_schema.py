@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
-from sriovbond.bond.config import OWN_FIELDS
 from sriovbond.bond.kinds import INT_MAX
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Option
+from sriovbond.bond.ownkeys import OWN_FIELDS
 from sriovbond.bond.patterns import digits
 from sriovbond.bond.schema import camel_case, json_schema
 from sriovbond.bond.selector import SELECTORS
