@@ -199,14 +199,16 @@ def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
 
 
 def choose(config: NetConf, seen: Seen, lender: Lender) -> tuple[Member, ...]:
-    """Choose the members; raises as `selection.choose`, and where the node keeps one of its own."""
-    members = selection.choose(config, seen)
-    coming = [member for member in members if member.place is Place.HOST]
+    """Choose the members; raises as `selection.choose`, and where the node keeps one of its own.
+
+    Whether the node lends a link comes first: one that it keeps is not to be judged further.
+    """
+    coming = selection.find_on_host(config, seen)
     refusal = lender.refusal(coming) if coming else None
     if refusal:
         hint = naming.hint_at_pod(config, seen)
         raise RefusedError(replace(refusal, remedy=f"{refusal.remedy}{hint}"))
-    return members
+    return selection.choose(config, seen)
 
 
 def look(

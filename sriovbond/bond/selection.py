@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sriovbond.bond import rules
 from sriovbond.bond.config import NetConf
-from sriovbond.bond.links import Member
+from sriovbond.bond.links import Member, Place
 from sriovbond.bond.naming import find_named
 from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.seen import Seen, Unlinked, matches
@@ -72,6 +72,14 @@ def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
     if len(members) < config.min_members:
         raise RefusedError(_too_few(config.min_members, members, verdicts(config, seen), seen))
     return tuple(members)
+
+
+def find_on_host(config: NetConf, seen: Seen) -> list[Member]:
+    """Return the links of the host that `links` names; raises ConfigError for a missing one."""
+    if not seen.host or config.links is None or not _is_by_names(config):
+        return []
+    members = find_named(config, config.links, seen)
+    return [member for member in members if member.place is Place.HOST]
 
 
 def _is_by_names(config: NetConf) -> bool:

@@ -339,3 +339,18 @@ def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant(
     assert "if interfaces of the pod are meant, it has eth0" in by_name.value.message
     assert "are meant" not in by_place.value.message
     assert [member.name for member in members] == ["eth0"]
+
+
+def test_a_link_of_the_host_that_is_kept_is_refused_for_that_whatever_else_is_wrong_with_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "node.toml").write_text("host_links = []")
+    found = find_devices(Sandbox(PodRef("default", "nf1")), Node(tmp_path / "none").places)
+    foreign = Allocation(others=("default/nf2 (kubelet)",), is_foreign=True)
+    there = seen(host=[replace(a_member("ens1f0v0"), allocation=foreign)])
+
+    with netns.own() as home, pytest.raises(RefusedError) as caught:
+        lender = Lender(Host(node_file=tmp_path / "node.toml"), home, found)
+        choose(a_netconf(links=[{"name": "ens1f0v0"}], minMembers=1), there, lender)
+
+    assert caught.value.rule == "host-links-not-allowed"
