@@ -189,8 +189,8 @@ def _fields(request: CniRequest) -> dict[str, object]:
 
 
 def _find_log_file(text: NetworkText) -> str | None:
-    keys = (key for key in text.config if normal_key(key) == "logfile")
-    path = text.config.get(next(keys, ""))
+    values = (value for key, value in text.config.items() if normal_key(key) == "logfile")
+    path = next(values, None)
     return path if isinstance(path, str) else None
 
 

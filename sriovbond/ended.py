@@ -12,6 +12,7 @@ from sriovbond.kernel import holders
 from sriovbond.records import Record
 
 _APART_S: Final = 60.0
+_MOST: Final = 4096  # more pods than a node has; of those that went otherwise nobody asks again
 
 
 class Ended:
@@ -22,11 +23,16 @@ class Ended:
     """
 
     def __init__(
-        self, host: Host, apart_s: float = _APART_S, clock: Callable[[], float] = time.monotonic
+        self,
+        host: Host,
+        apart_s: float = _APART_S,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = _MOST,
     ) -> None:
         self._host: Final = host
         self._apart_s: Final = apart_s
         self._clock: Final = clock
+        self._most: Final = most
         self._lock: Final = threading.Lock()
         self._missed_since: Final[dict[str, float]] = {}
 
@@ -41,8 +47,7 @@ class Ended:
             if why:
                 self._missed_since.pop(record.key, None)
                 return why
-            since = self._missed_since.setdefault(record.key, self._clock())
-            left_s = since + self._apart_s - self._clock()
+            left_s = self._note_missed(record.key) + self._apart_s - self._clock()
         if left_s > 0:
             return f"kubelet does not list its pod: next check in {left_s:.0f} s"
         holder = holders.find(self._host.proc, record.namespace)
@@ -50,6 +55,13 @@ class Ended:
             with self._lock:
                 self._missed_since.pop(record.key, None)
         return holder
+
+    def _note_missed(self, key: str) -> float:
+        """Return since when kubelet has not listed it; of too many the oldest are asked anew."""
+        since = self._missed_since.setdefault(key, self._clock())
+        while len(self._missed_since) > self._most:
+            self._missed_since.pop(next(iter(self._missed_since)))
+        return since
 
     def _doubt_kubelet(self, record: Record) -> str:
         pod = record.pod.full_name

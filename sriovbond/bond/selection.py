@@ -13,6 +13,7 @@ from sriovbond.bond.selector import LinkSelector
 from sriovbond.errors import Fault, RefusedError
 
 _NO_INTERFACE = "the kernel cannot bond it"
+_IN_BOND = "already in a bond or bridge"
 _PAIR = 2  # over one link there is no failover, whatever minMembers bears
 DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
 
@@ -150,7 +151,7 @@ def _judge(member: Member, *, must_be_vf: bool) -> Verdict:
         (link.has_default_route, "carries a default route", None),
         (bool(link.uppers), f"carries {', '.join(link.uppers)}", None),
         (link.kind == "bond", "a bond itself", None),
-        (bool(link.master), "already in a bond or bridge", None),
+        (bool(link.master), _IN_BOND, None),
         (must_be_vf and not member.is_vf, f"no VF ({kind})", None),
         (member.allocation.is_foreign, f"given to {other_pods}", rules.VF_OF_ANOTHER_POD),
     )
@@ -211,7 +212,6 @@ def _too_few(
 
 def _list_verdicts(judged: Sequence[Verdict], seen: Seen) -> str:
     words = f"{seen.whose}: {'; '.join(str(verdict) for verdict in judged) or 'no interface'}"
-    subjects = [verdict.subject for verdict in judged]
-    if any(isinstance(subject, Member) and subject.link.master for subject in subjects):
+    if any(verdict.why_not == _IN_BOND for verdict in judged):
         words += "; two bonds in one pod need `links` that select different VFs"
     return words + seen.after_bond

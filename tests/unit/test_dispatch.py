@@ -309,6 +309,17 @@ def test_the_log_goes_into_the_file_of_the_configuration(
     assert "command=DEL" in file.read_text()
 
 
+def test_a_key_without_letters_names_no_log_file(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bond.log"
+
+    ask(host, "DEL", **{"": str(file)})
+
+    assert "command=DEL" in capsys.readouterr().err
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("file", ["/etc/cron.d/x", "log", "/var/log/x\0", "/\ud800", 7, ["/x"]])
 def test_no_log_file_stops_a_del(
     host: Host, capsys: pytest.CaptureFixture[str], file: object

@@ -346,6 +346,15 @@ def test_what_another_bond_took_is_told_with_the_way_out() -> None:
         choose(a_netconf(), there)
 
 
+def test_what_another_bond_took_is_no_hint_where_links_do_not_select_it() -> None:
+    there = seen(pod=[with_link(A, master=9), B])
+
+    with pytest.raises(RefusedError) as caught:
+        choose(a_netconf(links=[{"name": "net2"}, {"pf": "missing*"}]), there)
+
+    assert "two bonds in one pod" not in caught.value.message
+
+
 STRANGE = given(C, others=("default/nf2 (kubelet)",), is_foreign=True)
 
 
