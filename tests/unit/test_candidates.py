@@ -349,8 +349,9 @@ def test_a_link_of_the_host_that_is_kept_is_refused_for_that_whatever_else_is_wr
     foreign = Allocation(others=("default/nf2 (kubelet)",), is_foreign=True)
     there = seen(host=[replace(a_member("ens1f0v0"), allocation=foreign)])
 
-    with netns.own() as home, pytest.raises(RefusedError) as caught:
+    with netns.own() as home:
         lender = Lender(Host(node_file=tmp_path / "node.toml"), home, found)
-        choose(a_netconf(links=[{"name": "ens1f0v0"}], minMembers=1), there, lender)
+        with pytest.raises(RefusedError) as caught:
+            choose(a_netconf(links=[{"name": "ens1f0v0"}], minMembers=1), there, lender)
 
     assert caught.value.rule == "host-links-not-allowed"

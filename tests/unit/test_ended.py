@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deviceinfo import Places, PodRef
-from sriovbond.cni.result import CniResult
 from sriovbond.ended import Ended
 from sriovbond.host import Host
 from sriovbond.records import Record
