@@ -13,6 +13,7 @@ from typing import Final
 
 # O_NONBLOCK: a pipe under the name must not hold the reader up
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TYPE: Final = 0o170000  # of st_mode: S_IFMT of inode(7)
 _LEAST_BYTES: Final = 1 << 16  # also where a file system does not tell the size
 
 
@@ -70,7 +71,7 @@ def open_plain(path: Path | str, *, inside: int | None = None) -> tuple[int, os.
             raise NotPlainError("it is not a plain file") from error
         raise
     status = os.fstat(file_fd)
-    if not stat.S_ISREG(status.st_mode):
+    if status.st_mode & _TYPE != stat.S_IFREG:
         os.close(file_fd)
         raise NotPlainError("it is not a plain file")
     return file_fd, status
@@ -79,7 +80,8 @@ def open_plain(path: Path | str, *, inside: int | None = None) -> tuple[int, os.
 def read_opened(file_fd: int, size: int, most_bytes: int) -> bytes:
     """Return the content of an open file of that size. Raises NotPlainError, OSError."""
     # One call reads a plain file whole; a buffer for its limit would cost more than the reading.
-    content = os.read(file_fd, min(most_bytes + 1, max(size + 1, _LEAST_BYTES)))
-    if len(content) > most_bytes:
+    room = size + 1 if size > _LEAST_BYTES else _LEAST_BYTES
+    content = os.read(file_fd, room if room <= most_bytes else most_bytes + 1)
+    if content[most_bytes:]:
         raise NotPlainError(f"it is larger than {most_bytes} bytes")
     return content
