@@ -147,9 +147,10 @@ class _Stated:
 def _read_text(stdin: bytes, command: Command) -> tuple[NetworkText, tuple[str, ...]]:
     if command is Command.VERSION and not stdin.strip():
         return NO_TEXT, ()
-    reading = _Reading(command)
-    text = reading.attempt(lambda: read_network(stdin), NetworkText(stdin))
-    return text, tuple(reading.faults)
+    try:
+        return read_network(stdin), ()
+    except CniError as error:
+        return NetworkText(stdin), _tolerate(error, command)
 
 
 def _read_statements(text: NetworkText, command: Command) -> _Stated:
@@ -163,14 +164,22 @@ def _read_statements(text: NetworkText, command: Command) -> _Stated:
 def _read_args(text: str, command: Command) -> tuple[Mapping[str, str], tuple[str, ...]]:
     if command in {Command.GC, Command.STATUS, Command.VERSION}:
         return {}, ()
-    reading = _Reading(command)
-    args: Mapping[str, str] = reading.attempt(lambda: environment.parse_args(text), {})
-    return args, tuple(reading.faults)
+    try:
+        return environment.parse_args(text), ()
+    except CniError as error:
+        return {}, _tolerate(error, command)
+
+
+def _tolerate(error: CniError, command: Command) -> tuple[str, ...]:
+    """Return the fault that a tolerant command goes on with; raise it for another."""
+    if command not in _TOLERANT:
+        raise error
+    return (error.msg,)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The steps of reading; `attempt` decides whether a fault in one ends it."""
+    """The statements that are read one after the other, whatever is wrong with one of them."""
 
     command: Command
     faults: list[str] = field(default_factory=list)
@@ -180,9 +189,7 @@ class _Reading:
         try:
             return read()
         except CniError as error:
-            if self.command not in _TOLERANT:
-                raise
-            self.faults.append(error.msg)
+            self.faults.extend(_tolerate(error, self.command))
             return default
 
 
