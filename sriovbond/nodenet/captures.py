@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sriovbond.nodenet.model import NetState
-from sriovbond.nodenet.source import Branch, Items, Leaf, Node, Problem, Spot, Twig, plant
+from sriovbond.nodenet.source import (
+    MOST_BYTES,
+    Branch,
+    Items,
+    Leaf,
+    Node,
+    Problem,
+    Spot,
+    Twig,
+    plant,
+)
 from sriovbond.nodenet.writer import plain
 
 _TOKEN: Final = re.compile(r'\s*(?:(==|:=|\|)|"([^"]*)"|((?:(?!==|:=|\||")\S)+))')
@@ -24,6 +34,9 @@ _LISTS: Final = (
 )
 """Where a state has lists that can be searched."""
 
+_MOST_CAPTURES: Final = 256  # each may go through the whole state
+_MOST_KEYS: Final = 16  # no part of a state is so deep
+_MOST_DIGITS: Final = 9
 _HEADS: Final = frozenset({"interfaces", "routes", "route-rules", "dns-resolver"})
 State = Mapping[str, Any]
 
@@ -73,13 +86,16 @@ class Expression:
 def fill(desired: Node, capture: Node | None, current: NetState | None) -> Node:
     """Return the desired state with the captured parts in it. Raises CaptureError."""
     if capture is None or (isinstance(capture, Leaf) and capture.is_null):
-        return _fill(desired, {})
+        return _Filling({}).fill(desired)
     if not isinstance(capture, Branch):
         raise CaptureError(Problem(capture.spot, "capture must be an object"))
     if current is None:
         raise CaptureError(Problem(capture.spot, "captures need the node's state"))
+    if len(capture.entries) > _MOST_CAPTURES:
+        text = f"at most {_MOST_CAPTURES} captures are expected, found {len(capture.entries)}"
+        raise CaptureError(Problem(capture.spot, text))
     expressions = {entry.key: _parse(entry) for entry in capture.entries}
-    return _fill(desired, _execute(expressions, plain(current)))
+    return _Filling(_execute(expressions, plain(current))).fill(desired)
 
 
 def _parse(entry: Twig) -> Expression:
@@ -112,18 +128,25 @@ def _expression(spot: Spot, text: str, source: str, tokens: list[Operand]) -> Ex
 
 def _tokens(text: str, spot: Spot) -> Iterator[Operand]:
     """Yield operators and values as values, and words with a dot as paths."""
-    at = 0
-    while at < len(text.rstrip()):
+    at, end = 0, len(text.rstrip())
+    while at < end:
         match = _TOKEN.match(text, at)
         if not match:
             raise CaptureError(Problem(spot, f"{text!r}: a quote is not closed"))
         operator, quoted, word = match.groups()
         at = match.end()
         if word and ("." in word or word in _HEADS):
-            yield Operand(keys=tuple(word.split(".")))
+            yield Operand(keys=_split(word, spot))
         else:
             plain_word = None if word and word.lower() == "null" else word
             yield Operand(value=operator or (quoted if quoted is not None else plain_word))
+
+
+def _split(path: str, spot: Spot) -> tuple[str, ...]:
+    keys = tuple(path.split(".", _MOST_KEYS))
+    if len(keys) > _MOST_KEYS:
+        raise CaptureError(Problem(spot, f"a path of at most {_MOST_KEYS} keys is expected"))
+    return keys
 
 
 def _execute(expressions: Mapping[str, Expression], current: State) -> Mapping[str, State]:
@@ -179,7 +202,8 @@ def _reference(keys: tuple[str, ...], states: Mapping[str, State]) -> object:
 def _at(value: object, keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - any part of a state
     for key in keys:
         if isinstance(value, list):
-            is_there = key.isdecimal() and int(key) < len(value)
+            is_number = key.isdecimal() and len(key) <= _MOST_DIGITS
+            is_there = is_number and int(key) < len(value)
             value = value[int(key)] if is_there else None
         else:
             value = value.get(key) if isinstance(value, dict) else None
@@ -215,35 +239,44 @@ def _with_value(part: State, keys: tuple[str, ...], value: object) -> State:
     return {**part, keys[0]: _with_value(below if isinstance(below, dict) else {}, keys[1:], value)}
 
 
-def _fill(node: Node, states: Mapping[str, State]) -> Node:
-    if isinstance(node, Items):
-        return Items(node.spot, tuple(_fill(part, states) for part in node.nodes))
-    if isinstance(node, Branch):
-        entries = (Twig(row.spot, row.key, _fill(row.value, states)) for row in node.entries)
-        return Branch(node.spot, tuple(entries))
-    return _fill_leaf(node, states) if "{{" in node.text else node
+@dataclass(slots=True)
+class _Filling:
+    """Puts captured parts into a tree, and counts what references multiply."""
 
+    states: Mapping[str, State]
+    size: int = 0
 
-def _fill_leaf(leaf: Leaf, states: Mapping[str, State]) -> Node:
-    """Return the tree for one text with references; a text around one needs a text in it."""
-    whole = _REFERENCE.fullmatch(leaf.text.strip())
-    if whole:
-        return plant(_resolve(leaf, whole[1], states), leaf.spot)
+    def fill(self, node: Node) -> Node:
+        if isinstance(node, Items):
+            return Items(node.spot, tuple(self.fill(part) for part in node.nodes))
+        if isinstance(node, Branch):
+            entries = (Twig(row.spot, row.key, self.fill(row.value)) for row in node.entries)
+            return Branch(node.spot, tuple(entries))
+        return self._fill_leaf(node) if "{{" in node.text else node
 
-    def insert(match: re.Match[str]) -> str:
-        value = _resolve(leaf, match[1], states)
-        if isinstance(value, (dict, list)):
-            raise CaptureError(
-                Problem(leaf.spot, f"{match[1]} is no text: let nothing be around it")
-            )
-        return str(value)
+    def _fill_leaf(self, leaf: Leaf) -> Node:
+        """Return the tree for one text with references; a text around one needs a text in it."""
+        whole = _REFERENCE.fullmatch(leaf.text.strip())
+        if whole:
+            return plant(self._resolve(leaf, whole[1]), leaf.spot)
 
-    return Leaf(leaf.spot, _REFERENCE.sub(insert, leaf.text))
+        def insert(match: re.Match[str]) -> str:
+            value = self._resolve(leaf, match[1])
+            if isinstance(value, (dict, list)):
+                raise CaptureError(
+                    Problem(leaf.spot, f"{match[1]} is no text: let nothing be around it")
+                )
+            return str(value)
 
+        return Leaf(leaf.spot, _REFERENCE.sub(insert, leaf.text))
 
-def _resolve(leaf: Leaf, path: str, states: Mapping[str, State]) -> object:
-    keys = tuple(path.split("."))
-    value = _reference(keys, states) if keys[0] == "capture" else None
-    if value is None:
-        raise CaptureError(Problem(leaf.spot, f"{path} is missing in what was captured"))
-    return value
+    def _resolve(self, leaf: Leaf, path: str) -> object:
+        keys = tuple(path.split("."))
+        value = _reference(keys, self.states) if keys[0] == "capture" else None
+        if value is None:
+            raise CaptureError(Problem(leaf.spot, f"{path} is missing in what was captured"))
+        self.size += len(repr(value))
+        if self.size > MOST_BYTES:
+            text = f"what was captured makes it larger than {MOST_BYTES} bytes"
+            raise CaptureError(Problem(leaf.spot, text))
+        return value

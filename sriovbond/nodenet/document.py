@@ -71,7 +71,8 @@ def read(text: str, current: NetState | None = None) -> list[Document]:
         raise DocumentError([error.problem], []) from error
     reader = Reader()
     for node in nodes:
-        reader.faults += source.doubles(node)
+        for problem in source.doubles(node):
+            reader.fault(problem.spot, problem.text)
     documents = [_document(node, current, reader) for node in nodes]
     if reader.faults or reader.refused:
         raise DocumentError(reader.faults, reader.refused)

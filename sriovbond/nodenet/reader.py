@@ -21,6 +21,8 @@ _OF_ALL: Final = frozenset({"name", "type", "state", "controller", "mac-address"
 """What is read of an interface whose type is not ours."""
 _DELIVERY: Final = {"dropped": "off", "delivered": "on"}
 """nmstate's words for all_slaves_active."""
+_MOST_HINTS: Final = 100  # each takes a comparison with all keys
+_BEFORE_ALL: Final = Spot(0, 0)
 _TRUTHS: Final = {"true": "on", "yes": "on", "y": "on", "false": "off", "no": "off", "n": "off"}
 
 
@@ -37,6 +39,7 @@ class Reader:
     refused: list[Problem] = field(default_factory=list)
     unset: list[Problem] = field(default_factory=list)
     spots: dict[Path, Spot] = field(default_factory=dict)
+    last_fault: Spot = _BEFORE_ALL
 
     def section(self, of: type, node: Node, path: Path) -> Any:  # noqa: ANN401 - an `of`
         """Return the section of a tree; an empty one where it is no object."""
@@ -53,6 +56,7 @@ class Reader:
     def fault(self, spot: Spot, text: str) -> None:
         """Note what is wrong."""
         self.faults.append(Problem(spot, text))
+        self.last_fault = max(self.last_fault, spot)
 
     def _fields(self, of: type, node: Branch, path: Path) -> Iterator[tuple[str, object]]:
         known = by_name(of)
@@ -74,7 +78,8 @@ class Reader:
         if why:
             self.refused.append(Problem(entry.spot, f"{entry.key!r} is not supported: {why}"))
             return
-        near = difflib.get_close_matches(entry.key, known, n=1)
+        is_hinted = len(self.faults) < _MOST_HINTS
+        near = difflib.get_close_matches(entry.key, known, n=1) if is_hinted else ()
         hint = f"; did you mean {near[0]!r}?" if near else ""
         where = f" in {_words(path)}" if path else ""
         self.fault(entry.spot, f"{entry.key!r} is unknown{where}{hint}")
@@ -126,14 +131,11 @@ class Reader:
         for number, part in enumerate(parts):
             identity = getattr(part, kind.identity, None)
             spot = self.spots[*path, number]
-            if part is not None and identity is None and not self._has_fault_in(spot):
+            if part is not None and identity is None and self.last_fault < spot:
                 self.fault(spot, f"{_words((*path, number))} needs {kind.identity!r}")
             if identity in seen and identity is not None:
                 self.fault(spot, f"{_words(path)} has {identity!r} twice")
             seen.add(identity)
-
-    def _has_fault_in(self, spot: Spot) -> bool:
-        return any(fault.spot >= spot for fault in self.faults)
 
     def _options(self, node: Node, path: Path) -> BondOptions | None:
         if not isinstance(node, Branch):

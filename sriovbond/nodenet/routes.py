@@ -25,22 +25,21 @@ _TABLES: Final = ("table_id", "route_table")
 
 def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return the routes that are to be made."""
-    present = _configured_routes(joined.current)
+    present = {form for row in _configured_routes(joined.current) for form in _forms(row)}
     wishes = [row for row in _configured_routes(joined.desired) if row.state != ABSENT]
-    lacking = [row for row in wishes if not any(is_there(row, other) for other in present)]
-    return tuple(dict.fromkeys(lacking))
+    return tuple(dict.fromkeys(row for row in wishes if _wish(row) not in present))
 
 
 def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return the routes that are there and are to go: by name, and with their interface."""
     desired = _configured_routes(joined.desired)
     absent = [row for row in desired if row.state == ABSENT]
-    wishes = [_in_one_form(row) for row in desired if row.state != ABSENT]
+    wishes = {_wish(row) for row in desired if row.state != ABSENT}
     return tuple(
         row
         for row in _configured_routes(joined.current)
         if (any(matches(pattern, row) for pattern in absent) or goes_with_link(row, joined))
-        and not any(is_there(wish, row) for wish in wishes)
+        and wishes.isdisjoint(_forms(row))
     )
 
 
@@ -121,10 +120,18 @@ def matches(pattern: _Row, row: _Row) -> bool:
 
 
 def is_there(wish: NodeRoute, row: NodeRoute) -> bool:
-    """Return whether a route is the one that is wishes for; a metric that is not given is any."""
-    if wish.metric in _ANY:
-        row = replace(row, metric=wish.metric)
-    return _in_one_form(wish) == _in_one_form(row)
+    """Return whether a route is the one that is wished for; a metric that is not given is any."""
+    return _wish(wish) in _forms(row)
+
+
+def _wish(route: NodeRoute) -> NodeRoute:
+    """Return the form in which a wished route is among `_forms`: no metric is any metric."""
+    return _in_one_form(replace(route, metric=None) if route.metric in _ANY else route)
+
+
+def _forms(route: NodeRoute) -> tuple[NodeRoute, NodeRoute]:
+    """Return a route that is there in each form that a wish for it may have."""
+    return _in_one_form(route), _in_one_form(replace(route, metric=None))
 
 
 def _in_one_form(route: NodeRoute) -> NodeRoute:

@@ -54,20 +54,19 @@ def _steps(joined: Joined) -> Iterator[Step]:
 
 def _bases_first(joined: Joined) -> list[Pair]:
     """Return the pairs so that each comes after those that it is made on or consists of."""
-    order: dict[str, Pair] = {}
     pairs = {pair.name: pair for pair in joined.pairs}
-
-    def add(name: str, above: tuple[str, ...]) -> None:
-        pair = pairs.get(name)
-        if pair is None or name in order or name in above:
-            return
-        for base in _bases(pair):
-            add(base, (*above, name))
-        order[name] = pair
-
-    for name in pairs:
-        add(name, ())
-    return list(order.values())
+    order: list[Pair] = []
+    begun: set[str] = set()
+    waiting = [(name, False) for name in reversed(pairs)]
+    while waiting:
+        name, are_bases_done = waiting.pop()
+        if are_bases_done:
+            order.append(pairs[name])
+        elif name in pairs and name not in begun:
+            begun.add(name)
+            bases = reversed(_bases(pairs[name]))
+            waiting += [(name, True), *((base, False) for base in bases)]
+    return order
 
 
 def _bases(pair: Pair) -> tuple[str, ...]:

@@ -109,3 +109,31 @@ def test_a_reference_to_nothing_is_refused_at_its_place() -> None:
 def test_captures_need_a_state() -> None:
     with pytest.raises(DocumentError, match="captures need the node's state"):
         read("capture: {x: interfaces.name}\ndesiredState: {interfaces: []}\n")
+
+
+@pytest.mark.parametrize(
+    "capture",
+    [
+        f"interfaces.{'9' * 5000}.name",
+        f"interfaces.{'below.' * 600}mtu := 9",
+        f"interfaces.name == capture.a.{'below.' * 600}mtu",
+    ],
+    ids=["a number of many digits", "a deep change", "a deep value"],
+)
+def test_a_path_that_no_state_has_is_no_crash(capture: str) -> None:
+    with pytest.raises(DocumentError):
+        read(
+            f"capture: {{a: 'interfaces', b: '{capture}'}}\n"
+            "desiredState: {interfaces: '{{ capture.b.interfaces }}'}\n",
+            STATE,
+        )
+
+
+def test_captures_are_bounded_in_number_and_in_what_they_put_in() -> None:
+    many = "".join(f"  c{number}: interfaces\n" for number in range(257))
+    parts = "  - '{{ capture.a.interfaces }}'\n" * 40_000
+
+    with pytest.raises(DocumentError, match="at most 256 captures are expected, found 257"):
+        read(f"capture:\n{many}desiredState: {{}}\n", STATE)
+    with pytest.raises(DocumentError, match="what was captured makes it larger than 4194304 bytes"):
+        read(f"capture: {{a: interfaces}}\ndesiredState:\n  interfaces:\n{parts}", STATE)

@@ -1,6 +1,7 @@
 """What people write is read, or refused with all faults at once, each with its place."""
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -368,3 +369,21 @@ def test_any_tree_is_read_or_refused_in_words(value: object) -> None:
     with suppress(DocumentError):
         for document in read(json.dumps(value)):
             assert read(to_yaml(document.state))[0].state == document.state
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"interfaces: [{'{},' * 30_000}]",
+        f"interfaces: [{{name: a, {','.join(f'kez{number}: 1' for number in range(20_000))}}}]",
+    ],
+    ids=["without names", "unknown keys"],
+)
+def test_many_faults_are_found_in_time_that_grows_as_they_do(text: str) -> None:
+    before = time.process_time()
+
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+
+    assert len(caught.value.lines) >= 20_000
+    assert time.process_time() - before < 30

@@ -140,3 +140,17 @@ def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: s
         "bond0: add port ens256",
     ]
     assert f"bond0: set ipv4 enabled true, dhcp {dhcp}" in planned
+
+
+def test_a_long_chain_is_made_from_its_base_and_a_ring_ends() -> None:
+    links = [
+        f"- {{name: e{number}, type: vlan, vlan: {{base-iface: e{number + 1}, id: 5}}}}\n"
+        for number in range(1500)
+    ]
+    chain = ["interfaces:\n", *links, "- {name: e1500, type: dummy}\n"]
+    ring = [*chain[:-1], "- {name: e1500, type: vlan, vlan: {base-iface: e0, id: 5}}\n"]
+
+    made = [step.partition(":")[0] for step in steps("".join(chain), "") if "make it" in step]
+
+    assert made == [f"e{number}" for number in range(1500, -1, -1)]
+    assert len([step for step in steps("".join(ring), "") if "make it" in step]) == 1501
