@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from sriovbond.log import visible
 from sriovbond.nodenet import difference, document, steps
 from sriovbond.nodenet.document import Document, DocumentError
 from sriovbond.nodenet.joined import Joined, join
@@ -55,7 +56,7 @@ def plan(file: Path, state: Path) -> None:
         raise FailedError(_lines(file, [str(problem) for problem in wish.unset]))
     planned = steps.plan(joined)
     for number, step in enumerate(planned, start=1):
-        click.echo(f"{number}. {step}")
+        click.echo(visible(f"{number}. {step}"))
     if planned:
         sys.exit(1)
     click.echo("nothing to do")
@@ -123,4 +124,4 @@ def _head(path: Path) -> bytes:
 def _lines(path: Path, faults: list[str]) -> str:
     """Return one line for each fault, with the file's name as compilers write it."""
     name = "standard input" if str(path) == _STDIN else click.format_filename(path)
-    return "\n".join(f"{name}: {fault}" for fault in faults)
+    return "\n".join(visible(f"{name}: {fault}") for fault in faults)

@@ -173,8 +173,11 @@ class _Reading:
     def node(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> Node:
         spot = _spot(node.start_mark)
         self.nodes += 1
-        if self.nodes > _MOST_NODES or any(node is parent for parent in above):
+        if any(node is parent for parent in above):
             raise SourceError(Problem(spot, "its aliases make it endless"))
+        if self.nodes > _MOST_NODES:
+            text = f"it has more than {_MOST_NODES} parts, those of aliases among them"
+            raise SourceError(Problem(spot, text))
         below = (*above, node)
         if isinstance(node, yaml.MappingNode):
             entries = (self._entry(key, value, below) for key, value in node.value)

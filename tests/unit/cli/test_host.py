@@ -101,3 +101,16 @@ def test_a_file_that_is_no_text_ends_with_2(state: Path, tmp_path: Path) -> None
 
     assert "it is not UTF-8" in result.stderr
     assert result.exit_code == 2
+
+
+def test_no_document_steers_the_terminal_or_makes_lines_of_its_own(state: Path) -> None:
+    text = r'"\e[31m\n2. remove it"'
+
+    plan = _run("plan", state, f"interfaces: [{{name: eth1, description: {text}}}]")
+    fault = _run("plan", state, f"interfaces: [{{name: eth1, {text}: 1}}]")
+
+    assert plan.stdout.splitlines() == [
+        r"1. eth1: set description \u001b[31m\n2. remove it, now nothing"
+    ]
+    assert len(fault.stderr.splitlines()) == 1
+    assert "\x1b" not in plan.output + fault.output
