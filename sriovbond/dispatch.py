@@ -195,7 +195,7 @@ def _find_log_file(text: NetworkText) -> str | None:
 
 
 def _version_of(stdin: bytes) -> str:
-    """Return the version to answer errors in, even to a request that cannot be read."""
+    """Return the version to answer errors in: the current one where stdin is not to be decoded."""
     try:
         version = read_network(stdin).config.get("cniVersion")
     except CniError:

@@ -39,7 +39,7 @@ def _bonding_driver(host: Host) -> Iterator[str]:
                 return
         except OSError:
             continue
-    yield (f"the kernel has no bonding driver, loaded or to be loaded from {str(folder)!r}")
+    yield f"the kernel has no bonding driver, loaded or to be loaded from {str(folder)!r}"
 
 
 def _state_folder(host: Host) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Subject:
     def fields(self) -> dict[str, object]:
         """Whose it is, as lines of the log tell it."""
         return {
-            "pod": self.pod.full_name,
+            "pod": "/".join(filter(None, (self.pod.namespace, self.pod.name))),
             "container": self.attachment.container_id,
             "ifname": self.attachment.ifname,
             "network": self.network,

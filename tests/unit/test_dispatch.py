@@ -279,6 +279,14 @@ def test_what_went_wrong_is_logged_with_pod_and_code(
         assert field in line.split()
 
 
+def test_a_pod_of_which_only_the_name_is_known_is_logged_by_that(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dispatch.answer(environ("ADD", CNI_ARGS="K8S_POD_NAME=web-0"), stdin(mtu="x"), host)
+
+    assert "pod=web-0" in capsys.readouterr().err.split()
+
+
 def test_what_cannot_be_parsed_is_logged_with_what_is_known_of_it(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -517,9 +517,8 @@ class Watch:
             last_s = attachment.wait_s if attachment.refused else 0.0
             longest_s = self._settings.check_interval_s
             attachment.wait_s = lengthen(last_s, COMING_BACK_S, longest_s)
-        if (
-            attachment.refused
-        ):  # what was sent home stirred there, of which nothing more may be heard
+        if attachment.refused:
+            # what was sent home stirred there, of which nothing more may be heard
             self._agenda.later("examine", key, max(attachment.wait_s, *unrest_s.values()))
         if not (self._is_watched(key) or examined.drift):  # else the next round looks again
             self._agenda.later("adopt", key, _AGAIN_S)
