@@ -5,13 +5,14 @@ The pods of one network bring one text, so what was made of it is kept with it.
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final, TypeVar, TypeVarTuple
 
 from sriovbond.cni.decoding import decode_object
 from sriovbond.cni.memory import Memory
 
 _TEXTS: Final = 64
-_MEANINGS: Final = 64  # of a text: more are of what single pods ask for
+_MEANINGS: Final = 8  # of a text: most are of the MAC or IP of single pods, and 90 KB at most
 _OWN_KEYS: Final = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
 _SPELT: Final = {key.lower(): key for key in _OWN_KEYS}
 
@@ -30,9 +31,10 @@ class NetworkText:
     decoded: Mapping[str, object] = field(default_factory=dict, compare=False)
     config: Mapping[str, object] = field(default_factory=dict, compare=False)
     _meanings: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def once(self, read: "Callable[[NetworkText, *_Beside], _T]", *beside: *_Beside) -> _T:
-        """Return what `read` makes of this text; it is called once as long as the text is known.
+        """Return what `read` makes of this text; the last few answers of a known text are kept.
 
         What else it is given must be hashable. Nobody may change what it returns; what it raises is
         not kept.
@@ -42,8 +44,10 @@ class NetworkText:
             return self._meanings[key]  # type: ignore[return-value] # what this `read` returned
         except KeyError:
             meaning = read(self, *beside)
-        if len(self._meanings) < _MEANINGS:
+        with self._lock:
             self._meanings[key] = meaning
+            if len(self._meanings) > _MEANINGS:
+                del self._meanings[next(iter(self._meanings))]
         return meaning
 
 

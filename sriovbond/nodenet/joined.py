@@ -32,7 +32,7 @@ _IP = TypeVar("_IP", Ipv4, Ipv6)
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An interface that is wishes for, or changes because its controller does.
+    """An interface that is wished for, or changes because its controller does.
 
     `desired` is what the document says of it, None where it only follows; `target` the same in one
     form, with what the present decides; `current` is the present in that form, None where it is
