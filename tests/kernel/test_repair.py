@@ -21,6 +21,7 @@ from tests.support import wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
+from tests.support.movers import come_home
 from tests.support.pods import Pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
@@ -364,7 +365,7 @@ def test_dead_pods_vfs_come_home_and_the_bond_is_released(
     told(agent, "BondReleased")
 
     for pf in vfs.pfs[:2]:
-        assert any((DEVICES / pf.vfs[0].pci / "net").iterdir())
+        come_home(pf.vfs[0].pci)
     wait_for(lambda: not records.keys(runtime.host))  # IPAM is asked by itself
 
 
