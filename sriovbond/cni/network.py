@@ -13,6 +13,7 @@ from sriovbond.cni.memory import Memory
 
 _TEXTS: Final = 64
 _MEANINGS: Final = 8  # of a text: most are of the MAC or IP of single pods, and 90 KB at most
+_NEVER_READ: Final = object()
 _OWN_KEYS: Final = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
 _SPELT: Final = {key.lower(): key for key in _OWN_KEYS}
 
@@ -40,10 +41,10 @@ class NetworkText:
         not kept.
         """
         key = (read, beside)
-        try:
-            return self._meanings[key]  # type: ignore[return-value] # what this `read` returned
-        except KeyError:
-            meaning = read(self, *beside)
+        known = self._meanings.get(key, _NEVER_READ)
+        if known is not _NEVER_READ:
+            return known  # type: ignore[return-value] # what this `read` returned
+        meaning = read(self, *beside)
         with self._lock:
             self._meanings[key] = meaning
             if len(self._meanings) > _MEANINGS:

@@ -64,6 +64,16 @@ def test_what_was_raised_is_not_kept() -> None:
     assert text.once(understand) == "whole"
 
 
+def test_a_fault_of_a_reading_has_no_other_fault_before_it() -> None:
+    def understand(_: NetworkText) -> str:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken") as caught:
+        read_network(a_text(made="never")).once(understand)
+
+    assert caught.value.__context__ is None
+
+
 def test_what_is_no_json_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(CniError, match="cannot decode the network configuration on stdin"):
