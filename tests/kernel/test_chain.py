@@ -58,7 +58,7 @@ def test_check_names_an_mtu_that_a_later_plugin_changed(runtime: Runtime, wires:
     plugins.call("DEL", wires.pod, "bond0", {**tuning, "prevResult": result}).ok()
     runtime.delete(own).ok()
 
-    assert "the MTU of bond0 is 1400 where 1500" in reply.msg
+    assert "the MTU of bond0 is 1400 instead of 1500" in reply.msg
     for name in wires.names:
         member = wires.pod.link(name)
         assert member is not None

@@ -25,7 +25,7 @@ def config(wires: Wires, tmp_path: Path) -> Config:
 TAMPERINGS = {
     "an option": ("link set bond0 type bond miimon 200", "miimon is 200 instead of 100"),
     "a member": ("link set net2 nomaster", "net2 is not in bond0"),
-    "the bond's MTU": ("link set bond0 mtu 1300", "the MTU of bond0 is 1300 where 1500"),
+    "the bond's MTU": ("link set bond0 mtu 1300", "the MTU of bond0 is 1300 instead of 1500"),
     "the bond's MAC": ("link set bond0 address 02:00:00:00:77:77", "the MAC of bond0 is"),
     "up and down": ("link set bond0 down", "bond0 is down"),
     "a member's up and down": ("link set net2 down", "net2 is down"),
