@@ -2,17 +2,15 @@
 
 import codecs
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from sriovbond import log
 from sriovbond.bond.config import NetConf, parse_config
+from sriovbond.cli import files
+from sriovbond.cli.files import NoAnswerError
 from sriovbond.cni.decoding import (
     MAX_JSON_BYTES,
     Doubled,
@@ -49,13 +47,6 @@ _MAKERS: Final = frozenset(
     }
 )  # fmt: skip
 """Plugins that make the interface they are asked for, and so leave none to make after them."""
-STDIN: Final = Path("-")
-
-
-class NothingJudgedError(click.ClickException):
-    """There is no configuration of ours to judge."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +87,9 @@ def find(file: Path) -> list[Configuration]:
     """Return our configurations: of a plugin, of a list, or of networks of Multus in YAML.
 
     A plugin's own configuration is returned whatever its type; `-` is standard input.
-    Raises NothingJudgedError where there is none.
+    Raises NoAnswerError where there is none.
     """
-    name = "standard input" if file == STDIN else str(file)
-    content = _read(file, name)
+    name, content = files.name_of(file), files.read(file, MAX_JSON_BYTES)
     try:
         config = decode_object(content, name)
     except CniError as error:
@@ -116,30 +106,19 @@ def find(file: Path) -> list[Configuration]:
         types = (
             ", ".join(shorten(configuration.type) for configuration in configurations) or "nothing"
         )
-        raise NothingJudgedError(f"{name} lists no plugin of type {OURS}; found: {types}")
+        raise NoAnswerError(f"{name} lists no plugin of type {OURS}; found: {types}")
     return ours
 
 
 def find_ours(file: Path) -> list[Configuration]:
-    """Return what `find` does. Raises NothingJudgedError where it is another plugin's, too."""
+    """Return what `find` does. Raises NoAnswerError where it is another plugin's, too."""
     configurations = find(file)
     if not _ours(configurations):
         types = ", ".join(shorten(configuration.type) for configuration in configurations)
-        raise NothingJudgedError(
+        raise NoAnswerError(
             f'type is {types}: the runtime would call that plugin; write "type": "{OURS}"'
         )
     return configurations
-
-
-def _read(file: Path, name: str) -> bytes:
-    try:
-        with nullcontext(sys.stdin.buffer) if file == STDIN else file.open("rb") as source:
-            content = source.read(MAX_JSON_BYTES + 1)
-    except OSError as error:
-        raise NothingJudgedError(f"cannot read {name}: {error.strerror}") from error
-    if len(content) > MAX_JSON_BYTES:
-        raise NothingJudgedError(f"cannot read {name}: it has more than {MAX_JSON_BYTES} bytes")
-    return content
 
 
 def judge(configuration: Configuration, logs: Path) -> Judgement:
@@ -255,7 +234,7 @@ def _manifests(content: bytes, fault: str) -> list["Manifest"]:
         except manifests.FormatError as error:
             yaml_fault = f" (as YAML: {error})"
     if not objects:
-        raise NothingJudgedError(f"{fault}, or YAML with {_NETWORK}s{yaml_fault}")
+        raise NoAnswerError(f"{fault}, or YAML with {_NETWORK}s{yaml_fault}")
     return objects
 
 
@@ -276,7 +255,7 @@ def _of_manifests(name: str, objects: Iterable["Manifest"]) -> list[Configuratio
         ]
         contents += [] if inside else [manifest.name]
     if not configurations:
-        raise NothingJudgedError(
+        raise NoAnswerError(
             f"{name} has no {_NETWORK} with a plugin of type {OURS} in its spec.config; found: "
             f"{', '.join(contents) or 'nothing'}"
         )

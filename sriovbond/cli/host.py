@@ -6,6 +6,8 @@ from typing import Final
 
 import click
 
+from sriovbond.cli import files
+from sriovbond.cli.files import NoAnswerError
 from sriovbond.log import visible
 from sriovbond.nodenet import difference, document, steps
 from sriovbond.nodenet.document import Document, DocumentError
@@ -14,10 +16,6 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
 from sriovbond.nodenet.writer import to_yaml
 
-_STDIN: Final = "-"
-_FILE: Final = click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
 _STATE: Final = click.option(
     "--state",
     "state",
@@ -25,12 +23,6 @@ _STATE: Final = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The node's state, as `nmstatectl show` prints it.",
 )
-
-
-class FailedError(click.ClickException):
-    """There is no answer: the file or the state cannot be read, or what is asked cannot be."""
-
-    exit_code = 2
 
 
 @click.group()
@@ -43,7 +35,7 @@ def host() -> None:
 
 
 @host.command()
-@_FILE
+@files.ARGUMENT
 @_STATE
 def plan(file: Path, state: Path) -> None:
     """Print the steps that would bring about what FILE asks for.
@@ -53,7 +45,7 @@ def plan(file: Path, state: Path) -> None:
     """
     wish, joined = _join(file, state)
     if wish.unset:
-        raise FailedError(_lines(file, [str(problem) for problem in wish.unset]))
+        raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
     planned = steps.plan(joined)
     for number, step in enumerate(planned, start=1):
         click.echo(visible(f"{number}. {step}"))
@@ -63,7 +55,7 @@ def plan(file: Path, state: Path) -> None:
 
 
 @host.command()
-@_FILE
+@files.ARGUMENT
 @_STATE
 def diff(file: Path, state: Path) -> None:
     """Print the document with what of FILE is not there yet."""
@@ -72,7 +64,7 @@ def diff(file: Path, state: Path) -> None:
 
 
 @host.command()
-@_FILE
+@files.ARGUMENT
 @_STATE
 def revert(file: Path, state: Path) -> None:
     """Print the document that would take back what FILE changes."""
@@ -88,11 +80,11 @@ def _join(file: Path, state: Path) -> tuple[Document, Joined]:
             document.read(_text(file), current) or [Document("", NetState(), (), {})]
         )
     except DocumentError as error:
-        raise FailedError(_lines(file, error.lines)) from error
+        raise NoAnswerError(_lines(file, error.lines)) from error
     joined = join(wish.state, current)
     if joined.complaints:
         faults = [f"{wish.spot(row.path)}: {row.text}" for row in joined.complaints]
-        raise FailedError(_lines(file, faults))
+        raise NoAnswerError(_lines(file, faults))
     return wish, joined
 
 
@@ -100,28 +92,17 @@ def _read_state(path: Path) -> NetState:
     try:
         return document.read_state(_text(path))
     except DocumentError as error:
-        raise FailedError(_lines(path, error.lines)) from error
+        raise NoAnswerError(_lines(path, error.lines)) from error
 
 
 def _text(path: Path) -> str:
-    name = click.format_filename(path)
     try:
-        content = sys.stdin.buffer.read(MOST_BYTES + 1) if str(path) == _STDIN else _head(path)
-        if len(content) > MOST_BYTES:
-            raise FailedError(f"cannot read {name}: it has more than {MOST_BYTES} bytes")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise FailedError(f"cannot read {name}: {error.strerror}") from error
+        return files.read(path, MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FailedError(f"cannot read {name}: it is not UTF-8") from error
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as source:
-        return source.read(MOST_BYTES + 1)
+        raise NoAnswerError(f"cannot read {files.name_of(path)}: it is not UTF-8") from error
 
 
 def _lines(path: Path, faults: list[str]) -> str:
     """Return one line for each fault, with the file's name as compilers write it."""
-    name = "standard input" if str(path) == _STDIN else click.format_filename(path)
+    name = files.name_of(path)
     return "\n".join(visible(f"{name}: {fault}") for fault in faults)

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import click
 
-from sriovbond.cli import configurations
+from sriovbond.cli import configurations, files
 from sriovbond.host import Host
 
 
 @click.command()
-@click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
+@files.ARGUMENT
 def validate(file: Path) -> None:
     """Check the network configuration in FILE.
 

@@ -1,0 +1,38 @@
+"""The file that a person names, `-` for standard input: read up to a bound, named in its faults."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Final
+
+import click
+
+STDIN: Final = Path("-")
+ARGUMENT: Final = click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
+"""The FILE of a command."""
+
+
+class NoAnswerError(click.ClickException):
+    """A command has no answer: a file cannot be read, or has nothing that it could judge."""
+
+    exit_code = 2
+
+
+def name_of(file: Path) -> str:
+    """Return what to call it in a text for people."""
+    return "standard input" if file == STDIN else click.format_filename(file)
+
+
+def read(file: Path, most_bytes: int) -> bytes:
+    """Return its content. Raises NoAnswerError, also for more than `most_bytes`."""
+    name = name_of(file)
+    try:
+        with nullcontext(sys.stdin.buffer) if file == STDIN else file.open("rb") as source:
+            content = source.read(most_bytes + 1)
+    except OSError as error:
+        raise NoAnswerError(f"cannot read {name}: {error.strerror}") from error
+    if len(content) > most_bytes:
+        raise NoAnswerError(f"cannot read {name}: it has more than {most_bytes} bytes")
+    return content
