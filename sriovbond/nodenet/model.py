@@ -52,6 +52,8 @@ _SHORT: Final = Whole(0, 65535)
 _BYTE: Final = Whole(0, 255)
 _LONG: Final = Whole(0, 2**64 - 1)
 _VLAN_PROTOCOL: Final = Word(("802.1q", "802.1ad"))
+_VALID: Final = ("valid-life-time", "valid-left", "valid-lft")
+_PREFERRED: Final = ("preferred-life-time", "preferred-left", "preferred-lft")
 _NO_DHCP6: Final = "DHCPv6 has no client here; SLAAC is `autoconf: true`"
 _NO_LLDP: Final = "LLDP needs a daemon such as lldpd"
 _NO_SPEED: Final = "speed and duplex are left to the NIC's driver"
@@ -64,10 +66,8 @@ class IpAddress4:
 
     ip: str | None = key(Ip(4))
     prefix_length: int | None = key(Whole(0, 32))
-    valid_life_time: str | None = key(Text(), "valid-life-time", "valid-left", "valid-lft")
-    preferred_life_time: str | None = key(
-        Text(), "preferred-life-time", "preferred-left", "preferred-lft"
-    )
+    valid_life_time: str | None = key(Text(), *_VALID)
+    preferred_life_time: str | None = key(Text(), *_PREFERRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,8 @@ class IpAddress6:
 
     ip: str | None = key(Ip(6))
     prefix_length: int | None = key(Whole(0, 128))
-    valid_life_time: str | None = key(Text(), "valid-life-time", "valid-left", "valid-lft")
-    preferred_life_time: str | None = key(
-        Text(), "preferred-life-time", "preferred-left", "preferred-lft"
-    )
+    valid_life_time: str | None = key(Text(), *_VALID)
+    preferred_life_time: str | None = key(Text(), *_PREFERRED)
 
 
 @dataclass(frozen=True, slots=True)

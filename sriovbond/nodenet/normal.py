@@ -22,6 +22,7 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.values import is_link_local
 
 Address = TypeVar("Address", IpAddress4, IpAddress6)
+Stack = TypeVar("Stack", Ipv4, Ipv6)
 
 
 def normal(interface: NodeLink) -> NodeLink:
@@ -49,12 +50,7 @@ def normal_ipv4(ip: Ipv4) -> Ipv4:
         ip = replace(ip, dhcp=None, address=None)
     ip = replace(ip, address=_static(ip.address))
     if ip.is_auto:
-        return replace(
-            ip,
-            auto_dns=ip.auto_dns is not False,
-            auto_gateway=ip.auto_gateway is not False,
-            auto_routes=ip.auto_routes is not False,
-        )
+        return _auto(ip)
     return Ipv4(
         enabled=ip.enabled,
         dhcp=ip.dhcp,
@@ -74,12 +70,7 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
         addresses = tuple(part for part in addresses if not is_link_local(part.ip or "::"))
     ip = replace(ip, address=addresses)
     if ip.is_auto:
-        return replace(
-            ip,
-            auto_dns=ip.auto_dns is not False,
-            auto_gateway=ip.auto_gateway is not False,
-            auto_routes=ip.auto_routes is not False,
-        )
+        return _auto(ip)
     return Ipv6(
         enabled=ip.enabled,
         dhcp=ip.dhcp,
@@ -90,6 +81,16 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
         allow_extra_address=ip.allow_extra_address,
         forwarding=ip.forwarding,
         prefix_route_metric=ip.prefix_route_metric,
+    )
+
+
+def _auto(ip: Stack) -> Stack:
+    """Return it with what is taken from DHCP or a router, which is all where nothing is said."""
+    return replace(
+        ip,
+        auto_dns=ip.auto_dns is not False,
+        auto_gateway=ip.auto_gateway is not False,
+        auto_routes=ip.auto_routes is not False,
     )
 
 

@@ -39,11 +39,16 @@ STATE = read_state(
     " 192.0.2.1, table-id: 254, metric: 100}, {destination: 203.0.113.0/24, next-hop-interface:"
     " eth3, next-hop-address: 198.51.100.1, table-id: 254, metric: 10}]}\n"
 )
-_OPTIONS = {"miimon": [0, 50, 100], "resend_igmp": [1, 2], "updelay": [0, 100], "primary": ["eth2"]}
+_OPTIONS: dict[str, list[int] | list[str]] = {
+    "miimon": [0, 50, 100],
+    "resend_igmp": [1, 2],
+    "updelay": [0, 100],
+    "primary": ["eth2"],
+}
 
 
 def _settings() -> st.SearchStrategy[BondOptions]:
-    values = [Setting(name, value) for name, row in _OPTIONS.items() for value in row]  # type: ignore[attr-defined]
+    values = [Setting(name, value) for name, row in _OPTIONS.items() for value in row]
     chosen = st.lists(st.sampled_from(values), unique_by=lambda row: row.name, max_size=3)
     return chosen.map(lambda rows: BondOptions(tuple(sorted(rows, key=lambda row: row.name))))
 
