@@ -28,17 +28,19 @@ class SriovbondError(Exception):
 
     hints: tuple[Fault, ...] = ()
 
-    def __init__(self, fault: str | Fault, details: str = "", others: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self, fault: str | Fault, details: str = "", further: Iterable[Fault] = ()
+    ) -> None:
         super().__init__()
         first = fault if isinstance(fault, Fault) else Fault(fault)
-        self.faults = (first, *others)
+        self.faults = (first, *further)
         self.details = details
 
     @classmethod
     def of(cls, what: str, faults: Sequence[Fault], hints: Iterable[Fault] = ()) -> Self:
         """Make the error that says what cannot be done for all of these, one at least."""
         first, *rest = faults
-        error = cls(replace(first, text=f"{what}: {first.text}"), others=rest)
+        error = cls(replace(first, text=f"{what}: {first.text}"), further=rest)
         error.hints = tuple(hints)
         return error
 

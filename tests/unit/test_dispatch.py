@@ -129,7 +129,7 @@ def test_a_refusal_is_answered_with_its_rule_as_a_fact_and_in_the_words_for_peop
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = RefusedError(
-        Fault("net1 is there", "rename it", "name-taken"), others=[Fault("two", rule="b-c")]
+        Fault("net1 is there", "rename it", "name-taken"), further=[Fault("two", rule="b-c")]
     )
     broken = BrokenHost(run=tmp_path / "run", error=error)
 

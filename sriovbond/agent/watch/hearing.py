@@ -59,9 +59,8 @@ class Hearing:
         self._ears: Final = ears
         self._counts: Final[dict[int, int]] = {}
         self._unheard: Final[set[int]] = set()
-        self._untrusted: Final[set[int]] = (
-            set()
-        )  # what waits of them may be older than what was read
+        # what waits of these may be older than what was read
+        self._untrusted: Final[set[int]] = set()
         self._unread: Final[dict[int, None]] = {}
         self._is_deaf = self._is_brief = False
         self._deaf_s = self._reading_began_at = 0.0
