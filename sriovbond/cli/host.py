@@ -47,8 +47,9 @@ def plan(file: Path, state: Path) -> None:
     if wish.unset:
         raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
     planned = steps.plan(joined)
-    for number, step in enumerate(planned, start=1):
-        click.echo(visible(f"{number}. {step}"))
+    lines = [line for step in planned for line in step.lines]
+    for number, line in enumerate(lines, start=1):
+        click.echo(visible(f"{number}. {line}"))
     if planned:
         sys.exit(1)
     click.echo("nothing to do")

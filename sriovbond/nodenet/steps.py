@@ -1,55 +1,60 @@
 """In which order a difference is brought about: what keeps links up longest comes first."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator
 
-from sriovbond.nodenet import routes
+from sriovbond.nodenet import acts, routes
+from sriovbond.nodenet.acts import (
+    AddPort,
+    AddRoute,
+    AddRule,
+    Change,
+    ConfigurePort,
+    Make,
+    ReleasePort,
+    Remove,
+    RemoveRoute,
+    RemoveRule,
+    SetIp,
+    SetResolver,
+    SetState,
+    Step,
+)
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
-from sriovbond.nodenet.model import BOND, UP, NodeLink
-from sriovbond.nodenet.routing import ABSENT, NodeRoute, RouteRule
+from sriovbond.nodenet.model import BOND, UP
+from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.writer import plain
-
-_NEEDS_EMPTY: Final = ("mode", "fail_over_mac")
-"""What bond_option_mode_set() and bond_option_fail_over_mac_set() refuse while there are ports."""
-_OTHERS: Final = frozenset({"name", "type", "state", "controller", "ipv4", "ipv6", "identifier"})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change: of which interface, empty for one of the node, and what it is in words."""
-
-    link: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.link}: {self.text}" if self.link else self.text
 
 
 def plan(joined: Joined) -> tuple[Step, ...]:
-    """Return the steps in their order; none where all is there."""
+    """Return the steps in their order; none where all is there.
+
+    A new bond is up and has one port before its addresses come, the others come after them: so the
+    node is without its address for as long as one port takes.
+    """
     return tuple(_steps(joined))
 
 
 def _steps(joined: Joined) -> Iterator[Step]:
     pairs = _bases_first(joined)
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
-    for pair in staying:
-        yield from _make(pair)
+    going = [pair for pair in reversed(pairs) if pair.is_to_go]
+    holding = _holding(going, staying)
+    yield from (Make(pair.target, _mac_of(pair)) for pair in staying if pair.current is None)
     for pair in staying:
         yield from _change(pair, joined)
+    yield from (Remove(pair.current) for pair in holding if pair.current)
     for pair in staying:
-        yield from _move_ports(pair, joined)
-    for pair in staying:
-        yield from _bring_up(pair)
-    for pair in staying:
-        yield from _address(pair, joined)
+        yield from _release_ports(pair, joined)
+    yield from _set_states(staying, joined)
+    yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
+    yield from _set_states(staying, joined, of_ports=True)
+    yield from (step for pair in staying for step in _address(pair, joined))
     yield from _route(joined)
-    for pair in reversed(pairs):
-        if pair.is_to_go:
-            yield Step(pair.name, f"remove it{_what_becomes(pair)}")
+    yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=False))
+    yield from (step for pair in staying for step in _configure_ports(pair, joined))
+    yield from (Remove(pair.current) for pair in going if pair.current and pair not in holding)
 
 
 def _bases_first(joined: Joined) -> list[Pair]:
@@ -76,146 +81,129 @@ def _bases(pair: Pair) -> tuple[str, ...]:
     return (*names, *(ports_of(link) or ()))
 
 
-def _make(pair: Pair) -> Iterator[Step]:
-    if pair.current is None:
-        mac = _mac_of_new(pair.target)
-        text = f"make it, type {pair.target.type}{mac}"
-        yield Step(pair.name, text)
+def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
+    """Return those to go whose ports are used again, and what is on these: they go early."""
+    used = {pair.name for pair in staying if pair.desired is not None}
+    going = list(going)
+    holding = {
+        pair.name for pair in going if used & set((pair.current and ports_of(pair.current)) or ())
+    }
+    for pair in reversed(going):
+        if holding & set(_bases(pair)):
+            holding.add(pair.name)
+    return [pair for pair in going if pair.name in holding]
 
 
-def _mac_of_new(link: NodeLink) -> str:
-    """Say which MAC a new bond is made with: no udev and no order of ports chooses it."""
-    if link.mac_address:
-        return f", mac-address {link.mac_address}"
-    ports = ports_of(link) if link.type == BOND else None
-    return f", mac-address that of {min(ports)}" if ports else ""
+def _mac_of(pair: Pair) -> str:
+    """Return the port whose MAC a new bond gets: no udev and no order of ports chooses it."""
+    link = pair.target
+    ports = ports_of(link) if link.type == BOND and not link.mac_address else None
+    return min(ports) if ports else ""
 
 
 def _change(pair: Pair, joined: Joined) -> Iterator[Step]:
-    """Yield a step for each value that differs, but for addresses and ports."""
     change = link_difference(pair, joined)
-    if change is None or change.state == ABSENT:
+    if change is None or pair.current is None or pair.target.state == ABSENT:
         return
-    former = plain(pair.current) if pair.current else {}
-    values = {key: value for key, value in plain(change).items() if key not in _OTHERS}
-    for path, value in _values(values, ()):
-        if path[-1] in {"port", "ports-config"}:
-            continue
-        now = _at(former, path)
-        was = "" if pair.current is None else f", now {_short(now)}"
-        text = f"set {'.'.join(path)} {_short(value)}{was}{_cost(pair, path[-1])}"
-        yield Step(pair.name, text)
+    if acts.has_values(change):
+        yield Change(change, pair.current)
 
 
-def _cost(pair: Pair, name: str) -> str:
-    """Say what a change of a bond costs: some options are taken while it has no ports."""
-    if pair.target.type != BOND or name not in _NEEDS_EMPTY or pair.current is None:
-        return ""
-    ports = "; its ports leave for it and come back" if ports_of(pair.current) else ""
-    return f"{ports}; other options go back to the defaults" if name == "mode" else ports
-
-
-def _values(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    if isinstance(value, dict) and (value or not path):
-        for key, part in value.items():
-            yield from _values(part, (*path, key))
-    else:
-        yield path, value
-
-
-def _at(value: object, path: tuple[str, ...]) -> object:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _move_ports(pair: Pair, joined: Joined) -> Iterator[Step]:
-    """Yield who leaves and who comes: one after the other, so that one is active throughout."""
+def _release_ports(pair: Pair, joined: Joined) -> Iterator[Step]:
     after = ports_of(pair.target)
     if after is None:
         return
-    before = (pair.current and ports_of(pair.current)) or ()
-    for port in sorted(set(before) - set(after)):
+    for port in sorted(set(_ports_now(pair)) - set(after)):
         if not stays(pair.target, port, joined.links):
-            yield Step(pair.name, f"release port {port}")
-    for port in sorted(set(after) - set(before)):
-        yield Step(pair.name, f"add port {port}{_from_where(port, joined)}")
-    yield from _configure_ports(pair, joined)
+            yield ReleasePort(pair.name, port)
 
 
-def _from_where(port: str, joined: Joined) -> str:
-    link = joined.links.get(port)
-    if link is None:
-        return ""
-    owner = f", released from {link.controller}" if link.controller else ""
-    addresses = (link.ipv4 and link.ipv4.enabled) or (link.ipv6 and link.ipv6.enabled)
-    return f"{owner}{', its addresses taken off' if addresses else ''}"
+def _ports_now(pair: Pair) -> tuple[str, ...]:
+    return (pair.current and ports_of(pair.current)) or ()
+
+
+def _add_ports(pair: Pair, joined: Joined, *, is_first: bool) -> Iterator[Step]:
+    """Yield who comes: into a bond that has no port the first one early, the others later.
+
+    They come one after the other: a switch may shut ports on which it sees one MAC twice.
+    """
+    before = set(_ports_now(pair))
+    ports = sorted(set(ports_of(pair.target) or ()) - before)
+    is_bond = pair.target.type == BOND
+    kept = sorted(before & set(ports_of(pair.target) or ()))
+    begins = is_bond and not kept
+    early = ports[:1] if begins else ports
+    is_waiting = is_bond and pair.target.state == UP
+    for port in early if is_first else ports[len(early) :]:
+        active = kept[0] if kept else (ports[0] if port != ports[0] else "")
+        link = joined.links.get(port)
+        yield AddPort(pair.name, port, pair.target.type or "", active if is_waiting else "", link)
 
 
 def _configure_ports(pair: Pair, joined: Joined) -> Iterator[Step]:
-    change = link_difference(pair, joined)
-    if change and change.bridge and change.bridge.port:
-        for port in change.bridge.port:
+    change = pair.target if pair.current is None else link_difference(pair, joined)
+    if change and change.bridge:
+        for port in change.bridge.port or ():
             if len(plain(port)) > 1:
-                yield Step(pair.name, f"configure port {_line(plain(port))}")
-    if change and change.link_aggregation and change.link_aggregation.ports_config:
-        for entry in change.link_aggregation.ports_config:
-            yield Step(pair.name, f"configure port {_line(plain(entry))}")
+                yield ConfigurePort(pair.name, port)
+    if change and change.link_aggregation:
+        for entry in change.link_aggregation.ports_config or ():
+            if len(plain(entry)) > 1:
+                yield ConfigurePort(pair.name, entry)
 
 
-def _bring_up(pair: Pair) -> Iterator[Step]:
-    before = pair.state_now if pair.current else "down"
+def _set_states(pairs: Iterable[Pair], joined: Joined, *, of_ports: bool = False) -> Iterator[Step]:
+    """Yield who comes up or goes down; a bond's new ports after they are in: it opens them."""
+    for pair in pairs:
+        if _becomes_bond_port(pair, joined) == of_ports:
+            yield from _set_state(pair, joined)
+
+
+def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
+    is_closed = pair.desired is not None and _leaves_bond(pair, joined)
+    before = pair.state_now if pair.current and not is_closed else "down"
     if pair.target.state in {UP, "down"} and pair.target.state != before:
-        yield Step(pair.name, f"set it {pair.target.state}")
+        yield SetState(pair.name, pair.target.state == UP)
+
+
+def _leaves_bond(pair: Pair, joined: Joined) -> bool:
+    """Return whether it is taken out of a bond, which closes it."""
+    after, bonds = (
+        pair.target.controller,
+        [
+            link.name
+            for link in joined.links.values()
+            if link.type == BOND and pair.name in (ports_of(link) or ())
+        ],
+    )
+    return after is not None and bool(bonds) and after not in bonds
+
+
+def _becomes_bond_port(pair: Pair, joined: Joined) -> bool:
+    name = pair.target.controller
+    owner = joined.pair(name) if name else None
+    return owner is not None and owner.target.type == BOND
 
 
 def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
     change = link_difference(pair, joined)
-    for family in ("ipv4", "ipv6"):
-        values = plain(change).get(family) if change else None
-        if values:
-            yield Step(pair.name, f"set {family} {_line(values)}")
+    if change is None or change.state == ABSENT:
+        return
+    if change.ipv4 and pair.target.ipv4:
+        yield SetIp(pair.name, change.ipv4, pair.target.ipv4)
+    if change.ipv6 and pair.target.ipv6:
+        yield SetIp(pair.name, change.ipv6, pair.target.ipv6)
 
 
 def _route(joined: Joined) -> Iterator[Step]:
     lacking, leaving = routes.lacking_routes(joined), routes.leaving_routes(joined)
     slots = {routes.slot(route): route for route in leaving}
     for route in lacking:
-        former = slots.pop(routes.slot(route), None)
-        text = f"replace route {_row(former)} by" if former else "add route"
-        yield Step("", f"{text} {_row(route)}")
-    for route in slots.values():
-        yield Step("", f"remove route {_row(route)}")
-    for rule in routes.lacking_rules(joined):
-        yield Step("", f"add rule {_row(rule)}")
-    for rule in routes.leaving_rules(joined):
-        yield Step("", f"remove rule {_row(rule)}")
+        yield AddRoute(route, slots.pop(routes.slot(route), None))
+    yield from (RemoveRoute(route) for route in slots.values())
+    yield from (AddRule(rule) for rule in routes.lacking_rules(joined))
+    yield from (RemoveRule(rule) for rule in routes.leaving_rules(joined))
     if is_resolver_new(joined) and joined.desired.dns_resolver:
         config = joined.desired.dns_resolver.config
-        yield Step("", f"set DNS {_line(plain(config)) or 'to nothing'}")
-
-
-def _row(row: NodeRoute | RouteRule) -> str:
-    return _line({key: value for key, value in plain(row).items() if key != "state"})
-
-
-def _line(values: Mapping[str, object]) -> str:
-    """Write values in one line."""
-    return ", ".join(f"{key} {_short(value)}" for key, value in values.items())
-
-
-def _short(value: object) -> str:
-    if value in (None, "", {}):
-        return "nothing"
-    if isinstance(value, dict):
-        if set(value) == {"ip", "prefix-length"}:
-            return f"{value['ip']}/{value['prefix-length']}"
-        return f"({_line(value)})"
-    if isinstance(value, list):
-        return " ".join(map(_short, value)) or "nothing"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _what_becomes(pair: Pair) -> str:
-    ports = (pair.current and ports_of(pair.current)) or ()
-    return f"; its ports {', '.join(ports)} stay, without addresses" if ports else ""
+        if config:
+            yield SetResolver(config)

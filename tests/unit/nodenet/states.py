@@ -26,4 +26,4 @@ def way_back(desired: str, current: str) -> str:
 
 def steps(desired: str, current: str) -> list[str]:
     """Return the steps in words."""
-    return [str(step) for step in plan(joined(desired, current))]
+    return [line for step in plan(joined(desired, current)) for line in step.lines]

@@ -27,10 +27,10 @@ def test_ports_are_known_by_vf_altname_mac_and_pci_address() -> None:
     assert steps(f"interfaces:\n{bond}\n{uplink}\n", NODE)[1:] == [
         "bond0: set link-aggregation.mode active-backup",
         "bond0: set link-aggregation.options.primary pf0v1",
-        "bond0: add port pf0",
-        "bond0: add port pf0v1",
-        "bond0: add port pf1, its addresses taken off",
         "bond0: set it up",
+        "bond0: add port pf0",
+        "bond0: add port pf0v1 when pf0 is active",
+        "bond0: add port pf1 when pf0 is active, its addresses taken off",
     ]
 
 

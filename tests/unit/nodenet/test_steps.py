@@ -25,17 +25,17 @@ def test_an_uplink_moves_onto_a_bond_with_a_bridge_over_it() -> None:
         UPLINK,
     ) == [
         "bond0: make it, type bond, mac-address that of eth1",
-        "br0: make it, type linux-bridge",
         "bond0: set link-aggregation.mode active-backup",
         "bond0: set link-aggregation.options.miimon 100",
-        "bond0: add port eth1, its addresses taken off",
-        "bond0: add port eth2",
-        "br0: add port bond0",
+        "br0: make it, type linux-bridge",
         "bond0: set it up",
         "br0: set it up",
+        "bond0: add port eth1, its addresses taken off",
+        "br0: add port bond0",
         "br0: set ipv4 enabled true, address 192.0.2.9/24",
         "add route destination 0.0.0.0/0, next-hop-interface br0, next-hop-address 192.0.2.1",
         "set DNS server 192.0.2.53",
+        "bond0: add port eth2 when eth1 is active",
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_new_mode_has_the_defaults() -> None:
     assert steps(BOND.format("bond: {mode: 2, options: {primary: ''}}"), NODE) == [
         (
             "bond0: set link-aggregation.mode balance-xor, now active-backup; "
-            f"{ports}; other options go back to the defaults"
+            f"{ports}; it is down meanwhile; other options go back to the defaults"
         ),
         "bond0: set link-aggregation.options.primary nothing, now eth1",
     ]
@@ -101,6 +101,34 @@ def test_what_is_removed_goes_last_and_from_the_top() -> None:
     ]
 
 
+def test_what_a_bond_leaves_to_be_used_is_released_first_and_brought_up_again() -> None:
+    state = (
+        f"{UPLINK}- {{name: bond0, type: bond, state: up,"
+        " bond: {mode: active-backup, port: [eth1, eth2]}}\n"
+        "- {name: bond0.7, type: vlan, state: up, vlan: {base-iface: bond0, id: 7}}\n"
+    )
+    absent = "{name: bond0, state: absent}, {name: bond0.7, state: absent}"
+    addresses = "ipv4: {enabled: true, address: [{ip: 192.0.2.8, prefix-length: 24}]}"
+
+    assert steps(f"interfaces: [{absent}, {{name: eth1, state: up, {addresses}}}]", state) == [
+        "bond0.7: remove it",
+        "bond0: remove it; its ports eth1, eth2 stay, without addresses",
+        "eth1: set it up",
+        "eth1: set ipv4 address 192.0.2.8/24",
+    ]
+
+
+def test_an_option_that_needs_a_bond_that_is_down_says_so() -> None:
+    state = (
+        "interfaces: [{name: bond0, type: bond, state: up, bond: {mode: 802.3ad, port: [eth1]}},"
+        " {name: eth1, type: ethernet, state: up, controller: bond0}]"
+    )
+
+    assert steps("interfaces: [{name: bond0, bond: {options: {lacp_rate: fast}}}]", state) == [
+        ("bond0: set link-aggregation.options.lacp_rate fast, now nothing; it is down meanwhile")
+    ]
+
+
 def test_a_guests_port_stays_and_another_is_released() -> None:
     assert steps("interfaces: [{name: br0, type: linux-bridge, bridge: {port: []}}]", NODE) == [
         "br0: release port eth4"
@@ -137,7 +165,7 @@ def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: s
     assert "bond0: set link-aggregation.options.miimon 100" in planned
     assert [step for step in planned if "add port" in step] == [
         "bond0: add port ens224",
-        "bond0: add port ens256",
+        "bond0: add port ens256 when ens224 is active",
     ]
     assert f"bond0: set ipv4 enabled true, dhcp {dhcp}" in planned
 

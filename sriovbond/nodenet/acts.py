@@ -1,0 +1,313 @@
+"""What a plan is made of: each step says what it does, in data for who does it and in words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.model import (
+    BOND,
+    UP,
+    BondPort,
+    BridgePort,
+    Ipv4,
+    Ipv6,
+    NodeLink,
+)
+from sriovbond.nodenet.routing import NodeRoute, Resolver, RouteRule
+from sriovbond.nodenet.writer import plain
+
+NEEDS_EMPTY: Final = frozenset({"mode", "fail_over_mac"})
+"""What a bond takes only while it has no ports (BOND_OPTFLAG_NOSLAVES in bond_options.c)."""
+NEEDS_DOWN: Final = frozenset(
+    {
+        "mode",
+        "lacp_rate",
+        "lacp_active",
+        "lacp_strict",
+        "ad_select",
+        "ad_user_port_key",
+        "tlb_dynamic_lb",
+        "coupled_control",
+    }
+)
+"""What a bond takes only while it is down (BOND_OPTFLAG_IFDOWN in bond_options.c)."""
+_ELSEWHERE: Final = frozenset({"name", "type", "state", "controller", "ipv4", "ipv6", "identifier"})
+_PORTS: Final = frozenset({"port", "ports-config"})
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make an interface as `link` says; a bond with the MAC of the port `mac_of`."""
+
+    link: NodeLink
+    mac_of: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words: a line for each value."""
+        name, mac = self.link.label, self.link.mac_address
+        address = f", mac-address that of {self.mac_of}" if self.mac_of else ""
+        address = f", mac-address {mac}" if mac else address
+        first = f"{name}: make it, type {self.link.type}{address}"
+        return first, *(f"{name}: set {words}" for words in _settings(self.link))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Change an interface that is there: `change` is what differs from `current`."""
+
+    change: NodeLink
+    current: NodeLink
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words: a line for each value."""
+        former, name = plain(self.current), self.current.label
+        return tuple(
+            f"{name}: set {'.'.join(path)} {_short(value)}, now {_short(_at(former, path))}"
+            f"{self._cost(path[-1])}"
+            for path, value in _values(self.change)
+        )
+
+    def _cost(self, option: str) -> str:
+        """Say what a change of a bond costs."""
+        if self.current.type != BOND:
+            return ""
+        is_emptied = option in NEEDS_EMPTY and ports_of(self.current)
+        is_downed = option in NEEDS_DOWN and self.current.state == UP
+        costs = [
+            "its ports leave for it and come back" if is_emptied else "",
+            "it is down meanwhile" if is_downed else "",
+            "other options go back to the defaults" if option == "mode" else "",
+        ]
+        return "".join(f"; {cost}" for cost in costs if cost)
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """Bring an interface up, or down."""
+
+    name: str
+    is_up: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"{self.name}: set it {'up' if self.is_up else 'down'}",)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePort:
+    """Take a port out of its controller."""
+
+    owner: str
+    port: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"{self.owner}: release port {self.port}",)
+
+
+@dataclass(frozen=True, slots=True)
+class AddPort:
+    """Put a port into its controller, of type `kind`, when `after`, a port too, is active.
+
+    `before` is what the port is now, None where it is missing yet.
+    """
+
+    owner: str
+    port: str
+    kind: str
+    after: str = ""
+    before: NodeLink | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        when = f" when {self.after} is active" if self.after else ""
+        return (f"{self.owner}: add port {self.port}{when}{self._from_where()}",)
+
+    def _from_where(self) -> str:
+        link = self.before
+        if link is None:
+            return ""
+        former = f", released from {link.controller}" if link.controller else ""
+        addresses = (link.ipv4 and link.ipv4.enabled) or (link.ipv6 and link.ipv6.enabled)
+        return f"{former}{', its addresses taken off' if addresses else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurePort:
+    """Give a port what its controller has for it."""
+
+    owner: str
+    port: BondPort | BridgePort
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"{self.owner}: configure port {_line(plain(self.port))}",)
+
+
+@dataclass(frozen=True, slots=True)
+class SetIp:
+    """Give an interface its addresses of one family: `change` is what differs, `target` all."""
+
+    name: str
+    change: Ipv4 | Ipv6
+    target: Ipv4 | Ipv6
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        family = "ipv6" if isinstance(self.change, Ipv6) else "ipv4"
+        return (f"{self.name}: set {family} {_line(plain(self.change))}",)
+
+
+@dataclass(frozen=True, slots=True)
+class AddRoute:
+    """Add a route, in the place of `former` where that is given."""
+
+    route: NodeRoute
+    former: NodeRoute | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        words = f"replace route {_row(self.former)} by" if self.former else "add route"
+        return (f"{words} {_row(self.route)}",)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRoute:
+    """Remove a route."""
+
+    route: NodeRoute
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"remove route {_row(self.route)}",)
+
+
+@dataclass(frozen=True, slots=True)
+class AddRule:
+    """Add a rule for which table routes a packet."""
+
+    rule: RouteRule
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"add rule {_row(self.rule)}",)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRule:
+    """Remove a rule."""
+
+    rule: RouteRule
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"remove rule {_row(self.rule)}",)
+
+
+@dataclass(frozen=True, slots=True)
+class SetResolver:
+    """Give the resolver its servers and search domains; None of them stays as it is."""
+
+    resolver: Resolver
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        return (f"set DNS {_line(plain(self.resolver)) or 'to nothing'}",)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove an interface; `current` is what it was."""
+
+    current: NodeLink
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        ports = ports_of(self.current)
+        stay = f"; its ports {', '.join(ports)} stay, without addresses" if ports else ""
+        return (f"{self.current.label}: remove it{stay}",)
+
+
+Step = (
+    Make
+    | Change
+    | SetState
+    | ReleasePort
+    | AddPort
+    | ConfigurePort
+    | SetIp
+    | AddRoute
+    | RemoveRoute
+    | AddRule
+    | RemoveRule
+    | SetResolver
+    | Remove
+)
+
+
+def has_values(change: NodeLink) -> bool:
+    """Return whether a difference has more than ports, addresses and a state."""
+    return any(True for _ in _values(change))
+
+
+def _settings(link: NodeLink) -> Iterator[str]:
+    for path, value in _values(link):
+        if path != ("mac-address",):
+            yield f"{'.'.join(path)} {_short(value)}"
+
+
+def _values(link: NodeLink) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield each value of an interface by its path, but for addresses and ports."""
+    values = {key: value for key, value in plain(link).items() if key not in _ELSEWHERE}
+    for path, value in _leaves(values, ()):
+        if path[-1] not in _PORTS:
+            yield path, value
+
+
+def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(value, dict) and (value or not path):
+        for key, part in value.items():
+            yield from _leaves(part, (*path, key))
+    else:
+        yield path, value
+
+
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _row(row: NodeRoute | RouteRule) -> str:
+    return _line({key: value for key, value in plain(row).items() if key != "state"})
+
+
+def _line(values: Mapping[str, object]) -> str:
+    """Write values in one line."""
+    return ", ".join(f"{key} {_short(value)}" for key, value in values.items())
+
+
+def _short(value: object) -> str:
+    if value in (None, "", {}):
+        return "nothing"
+    if isinstance(value, dict):
+        if set(value) == {"ip", "prefix-length"}:
+            return f"{value['ip']}/{value['prefix-length']}"
+        return f"({_line(value)})"
+    if isinstance(value, list):
+        return " ".join(map(_short, value)) or "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
