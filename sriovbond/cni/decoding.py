@@ -1,4 +1,4 @@
-"""JSON as it comes from outside, read value by value; what is amiss is said with its place."""
+"""Typed access to JSON from outside; errors name the path of the malformed value."""
 
 import json
 import math
@@ -25,7 +25,7 @@ IpAddress = IPv4Address | IPv6Address
 IpInterface = IPv4Interface | IPv6Interface
 IpNetwork = IPv4Network | IPv6Network
 _Path = tuple["_Path", object] | None
-"""Where a value stands: where its object stands, and its key there."""
+"""Path of a value: the path of its parent object and its key there."""
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 _MOST_TOLD: Final = 10
@@ -35,9 +35,9 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def decode_object(content: bytes, where: str) -> dict[str, object]:
-    """Return the one JSON object in `content`; of a key given twice the last counts, as in Go.
+    """Return the JSON object in `content`; the last value of a duplicate key counts, as in Go.
 
-    `find_duplicate_keys` names them. Raises CniError 6, with `where` as the name of the content.
+    `find_duplicate_keys` reports them. Raises CniError 6; `where` names the content in its text.
     """
     if len(content) > MAX_JSON_BYTES:
         _refuse(where, f"{len(content)} bytes", f"hold at most {MAX_JSON_BYTES} bytes")
@@ -59,14 +59,14 @@ def decode_object(content: bytes, where: str) -> dict[str, object]:
 
 
 class Doubled(dict[str, object]):
-    """An object in whose text a key stood twice."""
+    """A JSON object whose text has duplicate keys."""
 
     def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
         super().__init__(pairs)
         self.pairs: Final = tuple(pairs)
 
     def twice(self) -> Iterator[tuple[str, object, object]]:
-        """Yield each key that stood twice, with what it said first and what it says then."""
+        """Yield each duplicate key with its first and its last value."""
         known: dict[str, object] = {}
         for key, value in self.pairs:
             if key in known:
@@ -75,7 +75,7 @@ class Doubled(dict[str, object]):
 
 
 def find_duplicate_keys(value: object) -> tuple[str, ...]:
-    """Say for each key that is duplicated in an object of `value` what it is given as."""
+    """Return a text for each duplicate key in the objects inside `value`, with both values."""
     faults: list[str] = []
     rest: list[tuple[object, _Path]] = [(value, None)]
     while rest and len(faults) < _MOST_TOLD:
@@ -83,7 +83,7 @@ def find_duplicate_keys(value: object) -> tuple[str, ...]:
         if isinstance(value, Doubled):
             faults += islice(_twice_words(value, path), _MOST_TOLD)
         pairs = value.items() if isinstance(value, Mapping) else enumerate(_items(value))
-        # a path is put into words only where it is told: long names would multiply
+        # format a path only when it is reported: long names would multiply
         rest += [(inner, (path, name)) for name, inner in pairs if isinstance(inner, dict | list)]
     return tuple(faults[:_MOST_TOLD])
 
@@ -109,23 +109,23 @@ def _in_words(path: "_Path") -> str:
 
 
 def shorten(value: object) -> str:
-    """Return `value` as Python writes it, cut where it is long."""
+    """Return the repr of `value`, truncated where it is long."""
     return _SHORT.repr(value)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """A JSON object and its place, such as `prevResult.ips[0]`; null is as good as absent."""
+    """A JSON object and its path, such as `prevResult.ips[0]`; null counts as absent."""
 
     values: Mapping[str, object]
     where: str
 
     def has(self, key: str) -> bool:
-        """Say whether `key` is there and not null."""
+        """Return whether `key` is present and not null."""
         return self.values.get(key) is not None
 
     def text(self, key: str) -> str:
-        """Return the text of `key`, "" when absent."""
+        """Return the string of `key`, "" when absent."""
         value = self.values.get(key)
         if value is None:
             return ""
@@ -134,13 +134,13 @@ class JsonObject:
         return value
 
     def required_text(self, key: str) -> str:
-        """Return the text of `key`, which must be there."""
+        """Return the string of `key`, which is required."""
         if not self.has(key):
             self.refuse(key, "be a text")
         return self.text(key)
 
     def number(self, key: str) -> int | None:
-        """Return the whole number of `key`, not negative; None when absent."""
+        """Return the non-negative integer of `key`; None when absent."""
         value = self.values.get(key)
         if value is None:
             return None
@@ -149,7 +149,7 @@ class JsonObject:
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return the texts of the list `key`, none when absent."""
+        """Return the strings of the list `key`, empty when absent."""
         return tuple(
             item if isinstance(item, str) else self.refuse(key, "be a list of texts")
             for item in self._items(key)
@@ -165,7 +165,7 @@ class JsonObject:
         return JsonObject(value, f"{self.where}.{key}")
 
     def children(self, key: str) -> tuple["JsonObject", ...]:
-        """Return the objects of the list `key`, none when absent."""
+        """Return the objects of the list `key`, empty when absent."""
         return tuple(
             JsonObject(item, f"{self.where}.{key}[{index}]")
             if isinstance(item, dict)
@@ -184,21 +184,21 @@ class JsonObject:
             self.refuse(key, "be an IP address")
 
     def interface(self, key: str) -> IpInterface:
-        """Return the IP address with its prefix length of `key`, which must be there."""
+        """Return the required IP address with prefix length of `key`."""
         try:
             return ip_interface(self._with_prefix(key))
         except ValueError:
             self.refuse(key, "be an IP address with its prefix length, like '192.0.2.1/24'")
 
     def network(self, key: str) -> IpNetwork:
-        """Return the destination of `key`, which must be there, with its host bits cleared."""
+        """Return the required destination of `key`, with its host bits cleared."""
         try:
             return ip_network(self._with_prefix(key), strict=False)
         except ValueError:
             self.refuse(key, "be a destination with its prefix length, like '192.0.2.0/24'")
 
     def refuse(self, key: str, rule: str) -> NoReturn:
-        """Raise the CniError 6 that says what `key` holds and must."""
+        """Raise CniError 6 with the path and value of `key`, and the `rule` that it breaks."""
         actual = shorten(self.values[key]) if key in self.values else "nothing"
         _refuse(f"{self.where}.{key}", actual, rule)
 
@@ -211,7 +211,7 @@ class JsonObject:
         return value
 
     def _with_prefix(self, key: str) -> str:
-        """Return the text of `key` if it is `address/digits`: Python takes netmasks as well."""
+        """Return the string of `key` if it is `address/digits`: Python accepts netmasks as well."""
         text = self._without_zone(key, self.text(key))
         length = text.partition("/")[2]
         if not (length.isascii() and length.isdecimal()):
@@ -219,7 +219,7 @@ class JsonObject:
         return text
 
     def _without_zone(self, key: str, text: str) -> str:
-        """Return `text`, unless it carries a zone (`fe80::1%eth0`), which Go does not read."""
+        """Return `text`; refuse a zone (`fe80::1%eth0`), which Go does not parse."""
         if "%" in text:
             self.refuse(key, "have no zone")
         return text

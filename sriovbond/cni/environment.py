@@ -1,4 +1,4 @@
-"""The CNI_* variables: which command needs which, and what each may hold."""
+"""The CNI_* variables: which commands require each, and the valid values."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ _REQUIRED = {
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a variable must, for some commands; `holds` judges a value that is not empty."""
+    """The requirement on a variable for some commands; `holds` checks a non-empty value."""
 
     variable: str
     commands: frozenset[Command]
@@ -36,7 +36,7 @@ class _Rule:
 
 
 def is_name(text: str) -> bool:
-    """Say whether `text` may name a container or a network (SPEC sections 1 and 2)."""
+    """Return whether `text` is a valid name of a container or a network (SPEC sections 1 and 2)."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -52,7 +52,8 @@ def _is_plain(ifname: str) -> bool:
     return _NOT_PLAIN.search(ifname) is None
 
 
-# The interface rules are the kernel's dev_valid_name(); '%' makes its dev_alloc_name() count.
+# The rules for an interface name are the kernel's dev_valid_name(); with '%' in it,
+# dev_alloc_name() would choose a number.
 _RULES = (
     _Rule("CNI_CONTAINERID", _ATTACHMENT, NAME_RULE, is_name),
     _Rule("CNI_IFNAME", _ATTACHMENT, "be UTF-8", _is_utf8),
@@ -64,7 +65,7 @@ _RULES = (
 
 
 def read_command(environ: Mapping[str, str]) -> Command:
-    """Return CNI_COMMAND; raises CniError 4."""
+    """Return CNI_COMMAND. Raises CniError 4."""
     text = environ.get("CNI_COMMAND", "")
     if text not in Command.__members__:
         state = f"is {shorten(text)}" if text else "is not set"
@@ -76,7 +77,7 @@ def read_command(environ: Mapping[str, str]) -> Command:
 
 
 def check_variables(command: Command, environ: Mapping[str, str]) -> None:
-    """Raise the CniError 4 that names every variable that `command` lacks or cannot take."""
+    """Raise CniError 4 naming each variable that is missing or invalid for `command`."""
     missing = [
         f"{variable} is not set"
         for variable, commands in _REQUIRED.items()
@@ -98,9 +99,9 @@ def check_variables(command: Command, environ: Mapping[str, str]) -> None:
 
 
 def parse_args(text: str) -> dict[str, str]:
-    """Return the pairs of CNI_ARGS (`KEY=VALUE;...`); empty pairs count for nothing.
+    """Return the pairs of CNI_ARGS (`KEY=VALUE;...`); empty pairs are ignored.
 
-    Raises CniError 4 that names every part that is no pair.
+    Raises CniError 4 naming every malformed pair.
     """
     pairs = [pair.partition("=") for pair in text.split(";") if pair]
     broken = [key + sign + value for key, sign, value in pairs if not (key and sign)]
@@ -114,10 +115,10 @@ def parse_args(text: str) -> dict[str, str]:
 
 
 def parse_path(text: str) -> tuple[Path, ...]:
-    """Return the folders of CNI_PATH; an empty entry, to a shell the current folder, is none."""
+    """Return the folders of CNI_PATH; an empty entry, in a shell the current folder, is ignored."""
     return tuple(Path(folder) for folder in text.split(":") if folder)
 
 
 def is_true(text: str) -> bool:
-    """Say whether a switch such as CNI_NETNS_OVERRIDE is on (Go's pkg/skel)."""
+    """Return whether a boolean such as CNI_NETNS_OVERRIDE is true (Go's pkg/skel)."""
     return text.upper() in {"TRUE", "1"}

@@ -1,15 +1,15 @@
-"""What texts meant when they were last read."""
+"""A bounded cache of parsed texts."""
 
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-_BYTES: Final = 1 << 14  # so 64 of them are a few MiB, whoever writes them
+_BYTES: Final = 1 << 14  # so that 64 of them are a few MiB at most
 
 _T = TypeVar("_T")
 
 
 class Memory(Generic[_T]):
-    """The last `most` texts that are no longer than 16 KiB, and what each of them means."""
+    """Cache of the parsed values of the last `most` texts of at most 16 KiB each."""
 
     def __init__(self, most: int) -> None:
         self._most: Final = most
@@ -17,11 +17,11 @@ class Memory(Generic[_T]):
         self._known: Final[dict[bytes, _T]] = {}
 
     def recall(self, text: bytes) -> _T | None:
-        """Return what the text means, None where that is not known."""
+        """Return the cached value of `text`, None when it is not cached."""
         return self._known.get(text)
 
     def learn(self, text: bytes, meaning: _T) -> None:
-        """Keep what the text means; nobody may change it."""
+        """Cache the value of `text`; callers must not modify it."""
         if len(text) > _BYTES:
             return
         with self._lock:

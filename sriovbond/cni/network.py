@@ -1,6 +1,6 @@
-"""The network configuration as it came on stdin: read once, whoever asks.
+"""The network configuration from stdin, decoded once and shared by all its readers.
 
-The pods of one network bring one text, so what was made of it is kept with it.
+Pods of one network send the same text, so values derived from it are cached with it.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -12,7 +12,7 @@ from sriovbond.cni.decoding import decode_object
 from sriovbond.cni.memory import Memory
 
 _TEXTS: Final = 64
-_MEANINGS: Final = 8  # of a text: most are of the MAC or IP of single pods, and 90 KB at most
+_MEANINGS: Final = 8  # per text; most are for the MAC or IP of a single pod, 90 KB at most
 _NEVER_READ: Final = object()
 _OWN_KEYS: Final = ("cniVersion", "dns", "ipam", "name", "prevResult", "runtimeConfig", "type")
 _SPELT: Final = {key.lower(): key for key in _OWN_KEYS}
@@ -23,9 +23,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class NetworkText:
-    """A network configuration: its bytes, its JSON, and `config`, with keys of CNI as CNI has them.
+    """A network configuration: its bytes, its JSON, and `config` with CNI's keys in CNI's case.
 
-    Go's JSON takes them in any case.
+    Go's JSON decoder matches keys in any case.
     """
 
     stdin: bytes = b""
@@ -35,10 +35,10 @@ class NetworkText:
     _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def once(self, read: "Callable[[NetworkText, *_Beside], _T]", *beside: *_Beside) -> _T:
-        """Return what `read` makes of this text; the last few answers of a known text are kept.
+        """Return `read(self, *beside)`, from the cache where the same call was made before.
 
-        What else it is given must be hashable. Nobody may change what it returns; what it raises is
-        not kept.
+        `beside` must be hashable. Callers must not modify the returned value. Exceptions are not
+        cached.
         """
         key = (read, beside)
         known = self._meanings.get(key, _NEVER_READ)

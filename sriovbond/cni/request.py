@@ -1,4 +1,4 @@
-"""One call of the runtime: its environment and its stdin, read and checked."""
+"""One CNI call: its environment and its stdin, parsed and checked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,11 +27,11 @@ _ATTACHMENT_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
 @dataclass(frozen=True, slots=True)
 class CniRequest:
-    """What the runtime asks for.
+    """A checked CNI call.
 
-    `netns` is "" when absent, `netns_descriptor` the same where the caller has it open, and he
-    closes it; `environment` are the CNI_* variables as received. Of a DEL, `faults` tell what could
-    not be read and stands at its default.
+    `netns` is "" when absent; `netns_descriptor` is the same namespace, opened and later closed by
+    the caller; `environment` holds the CNI_* variables as received. For a DEL, `faults` lists what
+    could not be parsed and has its default value.
     """
 
     command: Command
@@ -48,17 +48,17 @@ class CniRequest:
 
     @property
     def config(self) -> Mapping[str, object]:
-        """The network configuration; empty where it could not be read."""
+        """The network configuration; empty where it could not be parsed."""
         return self.text.config
 
     @property
     def stdin(self) -> bytes:
-        """The network configuration as it came."""
+        """The network configuration as received."""
         return self.text.stdin
 
     @property
     def ifname(self) -> str:
-        """The name that the bond is to have."""
+        """The name of the bond in the pod, CNI_IFNAME."""
         return self.attachment.ifname
 
     @property
@@ -68,14 +68,14 @@ class CniRequest:
 
     @property
     def network(self) -> str:
-        """The network's name; "" when it has none that is valid, which only a DEL may."""
+        """The network's name; "" when missing or invalid, which only a DEL accepts."""
         name = self.config.get("name")
         return name if isinstance(name, str) and environment.is_name(name) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who waits for an answer: since when, in seconds since the epoch, and whether still."""
+    """The waiting client: the start of its call, in seconds since the epoch; is it connected."""
 
     sent_at: float
     has_gone: Callable[[], bool] = lambda: False
@@ -84,9 +84,9 @@ class Caller:
 def parse_request(
     environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None = None
 ) -> CniRequest:
-    """Read one call (SPEC section 2), in the order of Go's skel: variables, stdin, name, version.
+    """Parse one call (SPEC section 2), in the order of Go's skel: variables, stdin, name, version.
 
-    A DEL is never refused for its stdin or CNI_ARGS: what is wrong there is in `faults`.
+    A DEL is never refused for its stdin or CNI_ARGS: their faults are listed in `faults`.
     Raises CniError: 4 environment, 6 stdin, 7 network name, 1 version.
     """
     command = environment.read_command(environ)
@@ -110,9 +110,9 @@ def parse_request(
 
 
 def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
-    """Return the attachments that a GC must leave alone (SPEC section 2, GC).
+    """Return the attachments that a GC must keep (SPEC section 2, GC).
 
-    Reads `cni.dev/valid-attachments`, else `cni.dev/attachments`, as the tag spec-v1.1.0 has it.
+    Reads `cni.dev/valid-attachments`, else `cni.dev/attachments`, as in the tag spec-v1.1.0.
     Raises CniError 7 when neither is a list of attachments: then nothing may be removed.
     """
     node = JsonObject(config, "stdin")
@@ -137,7 +137,7 @@ def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """What stdin states; `faults` as in a request."""
+    """The values parsed from stdin; `faults` as in a request."""
 
     cni_version: str
     prev_result: CniResult | None
@@ -171,7 +171,7 @@ def _read_args(text: str, command: Command) -> tuple[Mapping[str, str], tuple[st
 
 
 def _tolerate(error: CniError, command: Command) -> tuple[str, ...]:
-    """Return the fault that a tolerant command goes on with; raise it for another."""
+    """Return the fault's text if `command` tolerates it; raise it otherwise."""
     if command not in _TOLERANT:
         raise error
     return (error.msg,)
@@ -179,13 +179,13 @@ def _tolerate(error: CniError, command: Command) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The statements that are read one after the other, whatever is wrong with one of them."""
+    """Parses the values of a request one by one, so that one fault does not hide another."""
 
     command: Command
     faults: list[str] = field(default_factory=list)
 
     def attempt(self, read: Callable[[], _T], default: _T) -> _T:
-        """Return what `read` returns; for a tolerant command `default` and a fault noted."""
+        """Return `read()`; for a tolerant command, on a fault, note it and return `default`."""
         try:
             return read()
         except CniError as error:

@@ -1,4 +1,4 @@
-"""The result of ADD: read from any version of the specification, written in any."""
+"""The result of ADD: read from and written as any version of the specification."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from sriovbond.cni.versions import (
 
 _OLD_FAMILIES: Final = {"ip4": 4, "ip6": 6}
 _LATER: Final = "1.1.0"
-"""The version that defined all keys which the first ones lack."""
+"""The version that defines all the keys missing in the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface that an attachment made; `sandbox` is "" on the host."""
+    """A network interface of an attachment; `sandbox` is "" on the host."""
 
     name: str
     mac: str = ""
@@ -32,7 +32,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class IpConfig:
-    """An address; `interface` is an index into the result's interfaces, and may point nowhere."""
+    """An address; `interface` is an index into the result's interfaces and may be out of range."""
 
     address: IpInterface
     gateway: IpAddress | None = None
@@ -42,7 +42,7 @@ class IpConfig:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route; what is None was not said."""
+    """A route; None is a key that is absent."""
 
     dst: IpNetwork
     gw: IpAddress | None = None
@@ -56,7 +56,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Dns:
-    """What the network knows of name servers."""
+    """The network's DNS settings."""
 
     nameservers: tuple[str, ...] = ()
     domain: str = ""
@@ -67,10 +67,10 @@ class Dns:
 
 @dataclass(frozen=True, slots=True)
 class CniResult:
-    """What ADD answers (SPEC section 5, ADD Success).
+    """The result of an ADD (SPEC section 5, ADD Success).
 
-    `extra`, here and in the parts, keeps what `cni_version` does not define, so that a prevResult
-    passes through unharmed; it is written again only in that version.
+    `extra`, here and in the parts, keeps the keys that `cni_version` does not define, so that a
+    prevResult passes through unchanged; they are written only when the version is the same.
     """
 
     interfaces: tuple[Interface, ...] = ()
@@ -86,10 +86,10 @@ class CniResult:
         assumed_version: str = CURRENT_VERSION,
         where: str = "result",
     ) -> "CniResult":
-        """Read a result of any version; one that names none has `assumed_version`, as in libcni.
+        """Read a result of any version; without cniVersion it has `assumed_version`, as in libcni.
 
-        Fields of a later version are read as well, since Go's plugins give them in each.
-        Raises CniError 6 with the place of what is malformed.
+        Fields of later versions are read as well, since Go's plugins write them in each.
+        Raises CniError 6 with the path of the malformed value.
         """
         node = JsonObject(values, where)
         version = node.text("cniVersion") or assumed_version
@@ -98,7 +98,7 @@ class CniResult:
         return _read_old(node, version) if _is_old(version) else _read(node, version)
 
     def to_json(self, version: str) -> dict[str, object]:
-        """Return the result as an object of `version`, without what that does not have.
+        """Return the result as an object of `version`, without the fields that version lacks.
 
         0.1.0 and 0.2.0 hold the first address of each family, and the routes of that family.
         """
@@ -114,10 +114,10 @@ def _is_old(version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """How the specification says a field: by which key, and how it is read and written.
+    """A field in JSON: its key, and how it is read and written.
 
-    `is_later` are those that came with 1.1.0; `write` is None where JSON has the value as it is,
-    `attribute` is "" where it is called as the key.
+    `is_later` marks those added in 1.1.0; `write` is None where JSON has the value unchanged;
+    `attribute` is "" where it has the key's name.
     """
 
     name: str
@@ -130,7 +130,7 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The keys of a part, and the names of those that each version has."""
+    """The fields of one part of a result, and the keys that each version defines."""
 
     keys: tuple[_Key, ...]
     names: frozenset[str]
@@ -182,7 +182,7 @@ _DNS: Final = _shape(
 )
 
 _UNSAID: Final[tuple[object, ...]] = (None, "", [], {})
-"""What is as good as absent; 0 is a value."""
+"""Values that count as absent; 0 does not."""
 
 _Part = TypeVar("_Part", Interface, IpConfig, Route, Dns)
 
@@ -228,7 +228,7 @@ def _read_ip(node: JsonObject, version: str) -> IpConfig:
 def _read_part(
     kind: type[_Part], shape: _Shape, node: JsonObject, version: str, beside: str = ""
 ) -> _Part:
-    """Read a part by its shape; `extra` gets what `version` does not define, but for `beside`."""
+    """Read a part by its shape; `extra` gets the keys undefined in `version`, except `beside`."""
     values: dict[str, Any] = {
         key.attribute or key.name: key.read(node, key.name) for key in shape.keys
     }
@@ -242,7 +242,7 @@ def _read_part(
 
 
 def _says_family(version: str) -> bool:
-    """Say whether `ips` carry `version`: SPEC 0.3.0 to 0.4.0."""
+    """Return whether `ips` have the key `version`: SPEC 0.3.0 to 0.4.0."""
     return is_at_least(version, "0.3.0") and not is_at_least(version, "1.0.0")
 
 
@@ -283,7 +283,7 @@ class _Writer:
         return {**self._part(_OLD_IP, ip), **_drop_absent(routes=routes)}
 
     def _part(self, shape: _Shape, part: _Part) -> dict[str, object]:
-        """Join `extra` with those fields that the version has, or that the giver had said."""
+        """Join `extra` with the fields that the version defines or that were present when read."""
         members = dict(part.extra) if self.keeps_extra else {}
         defined = shape.defined[self.version]
         for key in shape.keys:

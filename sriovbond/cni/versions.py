@@ -1,4 +1,4 @@
-"""The commands of the CNI specification, and the versions of it that have them."""
+"""The commands of the CNI specification, and the versions that define them."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from sriovbond.cni.wire import CniError, ErrorCode
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 CURRENT_VERSION = SUPPORTED_VERSIONS[-1]
 ASSUMED_VERSION = SUPPORTED_VERSIONS[0]
-"""What a configuration without cniVersion has (libcni, pkg/types/create DecodeVersion)."""
+"""The version of a configuration without cniVersion (libcni, pkg/types/create DecodeVersion)."""
 
 
 class Command(StrEnum):
@@ -29,12 +29,12 @@ _FIRST_VERSIONS = {
 
 
 def is_at_least(version: str, first: str) -> bool:
-    """Say whether the supported `version` is `first` or a later one."""
+    """Return whether the supported `version` is `first` or later."""
     return SUPPORTED_VERSIONS.index(version) >= SUPPORTED_VERSIONS.index(first)
 
 
 def check_version(version: str) -> str:
-    """Return `version`, or raise the CniError 1 that lists the supported ones."""
+    """Return `version`; raises CniError 1 listing the supported ones."""
     if version not in SUPPORTED_VERSIONS:
         raise CniError(
             ErrorCode.INCOMPATIBLE_VERSION,
@@ -45,7 +45,7 @@ def check_version(version: str) -> str:
 
 
 def check_command(command: Command, version: str) -> None:
-    """Raise CniError 1 when the supported `version` does not have `command` yet."""
+    """Raise CniError 1 when the supported `version` does not define `command` yet."""
     first = _FIRST_VERSIONS.get(command, ASSUMED_VERSION)
     if not is_at_least(version, first):
         raise CniError(
@@ -56,7 +56,7 @@ def check_command(command: Command, version: str) -> None:
 
 
 def version_report(requested: str = CURRENT_VERSION) -> dict[str, object]:
-    """Return the answer to VERSION; `requested` is the cniVersion on stdin (SPEC section 5)."""
+    """Return the result of VERSION; `requested` is the cniVersion on stdin (SPEC section 5)."""
     return {
         "cniVersion": requested if requested in SUPPORTED_VERSIONS else CURRENT_VERSION,
         "supportedVersions": list(SUPPORTED_VERSIONS),

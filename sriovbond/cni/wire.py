@@ -1,10 +1,10 @@
-"""The error of the CNI specification: its codes and its form on the wire."""
+"""The error of the CNI specification: its codes and its JSON."""
 
 from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """The well-known codes (SPEC section 5, Error; 8 is Go's skel, the specification lacks it)."""
+    """The well-known codes (SPEC section 5, Error; 8 is Go's skel's, not in the spec)."""
 
     INCOMPATIBLE_VERSION = 1
     UNSUPPORTED_FIELD = 2
@@ -20,7 +20,7 @@ class ErrorCode(IntEnum):
 
 
 class CniError(Exception):
-    """An answer to the runtime that is an error; `code` is an ErrorCode, or 100 and above."""
+    """An error returned to the runtime; `code` is an ErrorCode, or 100 and above."""
 
     def __init__(self, code: int, msg: str, details: str = "") -> None:
         super().__init__(msg)
@@ -30,6 +30,6 @@ class CniError(Exception):
 
 
 def error_json(version: str, code: int, msg: str, details: str = "") -> dict[str, object]:
-    """Return the JSON object that stands for an error on stdout (SPEC section 5, Error)."""
+    """Return the JSON object of an error on stdout (SPEC section 5, Error)."""
     written: dict[str, object] = {"cniVersion": version, "code": int(code), "msg": msg}
     return {**written, "details": details} if details else written
