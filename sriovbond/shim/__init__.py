@@ -1,1 +1,1 @@
-"""The static C program that the container runtime executes, and how it is built."""
+"""The static C program that the container runtime executes, and its build and installation."""

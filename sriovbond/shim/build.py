@@ -1,4 +1,4 @@
-"""Builds the shim: gives it the versions and frames that Python knows, and calls a C compiler.
+"""Builds the shim: generates its header from the constants in Python and calls a C compiler.
 
     python3 -m sriovbond.shim.build TARGET [COMPILER]
 
@@ -30,26 +30,26 @@ FLAGS: Final = (
     "-Wl,-z,relro,-z,now,-z,noexecstack",
     "-s",
 )
-# Whom the shim asks, where it keeps DELs, and for how long it waits; a test has others (-D).
+# Defaults of socket, queue, owner and timeouts; tests override them with -D.
 _DEFAULTS: Final = {
     "SHIM_SOCKET": '"/run/sriovbond/agent.sock"',
     "SHIM_STATE": '"/var/lib/sriovbond"',
-    "SHIM_OWNER": "0",  # whose the agent and the queue must be
+    "SHIM_OWNER": "0",  # required owner of the agent process and of the queue
     "SHIM_DEADLINE_MS": "90000",  # an IPAM plugin may take 60 s; kubelet waits 120 s
     "SHIM_CONNECT_MS": "5000",  # for an agent whose backlog is full
 }
 
 
 class BuildError(Exception):
-    """The shim cannot be built, in words."""
+    """The shim cannot be built; the text says why."""
 
 
 def build(
     target: Path, compiler: str = "", flags: Sequence[str] = FLAGS, source: Path = SOURCE
 ) -> Path:
-    """Build the shim as `target`, which appears whole or not at all; return it.
+    """Build the shim as `target`, created atomically; return it.
 
-    Raises BuildError where there is no compiler, or it refuses.
+    Raises BuildError when there is no compiler, or it fails.
     """
     compiler = compiler or os.environ.get("CC") or _static_compiler()
     if shutil.which(compiler) is None:
@@ -70,12 +70,12 @@ def build(
 
 
 def _static_compiler() -> str:
-    """Return musl's where it is: what a static program of glibc begins with doubles its start."""
+    """Return musl's compiler if installed: glibc's static startup doubles the shim's start time."""
     return "musl-gcc" if shutil.which("musl-gcc") else "cc"
 
 
 def header() -> str:
-    """Return what the C source includes as generated.h."""
+    """Return the content of generated.h, which shim.c includes."""
     versions = ", ".join(f'"{version}"' for version in SUPPORTED_VERSIONS)
     bounds = ("MAX_ENVIRONMENT", "MAX_STDIN", "MAX_STDOUT", "MAX_QUEUED")
     return "\n".join(
@@ -99,13 +99,13 @@ def header() -> str:
 
 
 def _supported() -> str:
-    """Return the part of VERSION's answer that is always the same, as `dispatch` prints it."""
+    """Return the constant part of VERSION's result, as `dispatch` prints it."""
     answer = json.dumps({"supportedVersions": list(SUPPORTED_VERSIONS)})
     return answer.removeprefix("{").removesuffix("}")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build what the command line asks for; return the exit status."""
+    """Build what the command line names; return the exit status."""
     compiler = arguments[1] if arguments[1:] else ""
     try:
         sys.stdout.write(f"{build(Path(arguments[0]), compiler)}\n")

@@ -1,4 +1,4 @@
-"""One conversation over the agent's socket: a request with its descriptor there, an answer back."""
+"""One exchange over the agent's socket: a request with its netns descriptor, and its answer."""
 
 import array
 import os
@@ -15,7 +15,7 @@ from sriovbond.shim import wire
 from sriovbond.shim.wire import FrameError, Request
 
 _UCRED: Final = struct.Struct("3i")
-_FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds drops it
+_FLAGS: Final = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds does not pass it
 _AT_ONCE: Final = _FLAGS | socket.MSG_DONTWAIT
 _CHUNK_BYTES: Final = 1 << 14
 _CONTROL_BYTES: Final = socket.CMSG_SPACE(64)
@@ -23,40 +23,40 @@ _CONTROL_BYTES: Final = socket.CMSG_SPACE(64)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request as it came; `netns` is the descriptor of the pod's namespace, if one came."""
+    """A received request; `netns` is the descriptor of the pod's namespace, if sent."""
 
     request: Request
     netns: int | None
 
 
 def peer_began_at(connection: socket.socket) -> float | None:
-    """Return when the process at the other end was started, in seconds since the epoch.
+    """Return when the peer process was started, in seconds since the epoch.
 
-    Rather some hundredths too early: what was written later is not known to it.
-    None where that is not to be seen: it has ended, or is of another PID namespace.
+    Up to some hundredths of a second too early, so that what was written later counts as later.
+    None when it cannot be read: the process has ended, or is in another PID namespace.
     """
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     try:
         fields = Path("/proc", str(_UCRED.unpack(credentials)[0]), "stat").read_bytes()
     except OSError:
         return None
-    # proc(5): starttime, 22nd of all, rounded down; files' times are those of the last jiffy
+    # proc(5): starttime, field 22, rounded down; files' times are those of the last jiffy
     ticks = int(fields.rpartition(b")")[2].split()[19]) - 1
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age_s
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """Return the user id of the process at the other end."""
+    """Return the user id of the peer process."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return int(_UCRED.unpack(credentials)[1])
 
 
 @contextmanager
 def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
-    """Read a request, and close at the end every descriptor that came with it.
+    """Receive a request; on exit close every descriptor that came with it.
 
-    Raises FrameError for what is none, OSError (TimeoutError too) where it does not come.
+    Raises FrameError for a malformed request, OSError (TimeoutError too) when receiving fails.
     """
     descriptors: list[int] = []
     deadline = time.monotonic() + timeout_s
@@ -72,7 +72,7 @@ def received(connection: socket.socket, timeout_s: float) -> Iterator[Received]:
 
 
 def has_gone(connection: socket.socket) -> bool:
-    """Tell whether the other end, which waits for its answer, has hung up."""
+    """Return whether the peer, which waits for its answer, has closed the connection."""
     try:
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -82,7 +82,7 @@ def has_gone(connection: socket.socket) -> bool:
 
 
 def send_answer(connection: socket.socket, stdout: bytes, status: int, timeout_s: float) -> None:
-    """Send the answer. Raises OSError where nobody takes it."""
+    """Send the answer. Raises OSError when the peer does not receive it."""
     frame, sent = wire.encode_answer(stdout, status), 0
     with suppress(BlockingIOError):
         sent = connection.send(frame, socket.MSG_DONTWAIT)
@@ -92,7 +92,7 @@ def send_answer(connection: socket.socket, stdout: bytes, status: int, timeout_s
 
 
 def call(path: Path, request: Request, timeout_s: float) -> tuple[bytes, int]:
-    """Ask the agent at `path` as the shim does; return stdout and exit status.
+    """Call the agent at `path` as the shim does; return stdout and exit status.
 
     Raises FrameError, OSError.
     """
@@ -110,7 +110,7 @@ def _body(
     deadline: float,
     descriptors: list[int],
 ) -> bytes:
-    """Return the body of the one frame that comes; `length_of` reads its head."""
+    """Receive one frame and return its body; `length_of` parses the length from its head."""
     content = bytearray()
     whole = wire.HEAD_BYTES
     while len(content) < whole:
@@ -123,7 +123,7 @@ def _body(
 
 
 def _some(connection: socket.socket, deadline: float, descriptors: list[int], so_far: int) -> bytes:
-    try:  # most have come by now; a timeout would cost two calls
+    try:  # most are complete by now; setting a timeout costs two calls
         chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _AT_ONCE)
     except BlockingIOError:
         left_s = deadline - time.monotonic()

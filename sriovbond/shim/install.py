@@ -1,4 +1,4 @@
-"""Puts the shim where the runtime looks for CNI plugins: whole, or not at all."""
+"""Installs the shim in the runtime's folder of CNI plugins, atomically."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ from sriovbond.errors import MachineError
 
 NAME: Final = "sriovbond"
 PACKAGED: Final = Path(__file__).with_name("bin") / NAME
-"""In a wheel, which is for one architecture: that of the node that could install it."""
+"""Shipped in a wheel, which is for one architecture: that of the node that installs it."""
 
 _MODE: Final = 0o755
 _ABANDONED_S: Final = 600.0
@@ -24,10 +24,10 @@ _LABEL: Final = "security.selinux"
 
 
 def install(folder: Path, source: Path = PACKAGED) -> bool:
-    """Make `folder` have the shim; tell whether it had another, or none.
+    """Install the shim in `folder`; return whether it was missing there or different.
 
-    A runtime that executes it meanwhile has the old one or the new one. What stands there under its
-    name, also a link, is replaced; an equal file is left alone. It has the folder's SELinux label.
+    A runtime that executes it meanwhile gets the old or the new one. A file or link of its name is
+    replaced; an identical file is kept. The new file gets the folder's SELinux label.
     Raises MachineError.
     """
     content = _read(source)
@@ -45,9 +45,9 @@ def install(folder: Path, source: Path = PACKAGED) -> bool:
 
 
 def is_installed(folder: Path) -> bool:
-    """Tell whether `folder` has a shim, of whatever version: a program of ours alone to change.
+    """Return whether `folder` has a shim of any version: only such a file may be replaced.
 
-    A link is none: it leads to the plugin of thin mode, which asks no agent.
+    A link does not count: it points to the plugin of thin mode, which calls no agent.
     """
     try:
         file_fd, status = plainfile.open_plain(folder / NAME)
@@ -85,12 +85,12 @@ def _put(folder_fd: int, content: bytes) -> None:
         os.fchmod(file_fd, _MODE)
         _take_label(file_fd, folder_fd)
 
-    fresh = f".{NAME}-{secrets.token_hex(8)}"  # another agent may install beside this one
+    fresh = f".{NAME}-{secrets.token_hex(8)}"  # another agent may be installing at the same time
     ownfiles.write_whole(folder_fd, NAME, content, fresh=fresh, finish=finish)
 
 
 def _label(descriptor: int) -> bytes | None:
-    """Return the SELinux label of a file or folder; None where there is none."""
+    """Return the SELinux label of a file or folder; None when it has none."""
     try:
         return os.getxattr(descriptor, _LABEL)
     except OSError:
@@ -98,10 +98,10 @@ def _label(descriptor: int) -> bytes | None:
 
 
 def _take_label(file_fd: int, folder_fd: int) -> None:
-    """Label the file as its folder is, so that the runtime may execute it as all plugins there.
+    """Give the file its folder's SELinux label, so that the runtime may execute it.
 
-    The kernel does the same unless the policy knows better for this process: a container's new
-    files may be labelled as a container's own. Where the policy forbids it, its own choice stays.
+    The kernel does the same by default, but a policy may label the new files of a container as the
+    container's own. When the policy forbids relabelling, the file keeps the policy's label.
     """
     label = _label(folder_fd)
     if label is not None and label != _label(file_fd):
@@ -110,7 +110,7 @@ def _take_label(file_fd: int, folder_fd: int) -> None:
 
 
 def _clear(folder_fd: int) -> None:
-    """Remove what an installation that was killed left."""
+    """Remove the temporary files of a killed installation."""
     for name in os.listdir(folder_fd):
         if name.startswith(f".{NAME}-"):
             with suppress(OSError):

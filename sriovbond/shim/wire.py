@@ -19,11 +19,9 @@ from sriovbond.cni.decoding import MAX_JSON_BYTES
 
 REQUEST_MAGIC: Final = b"SBq1"
 ANSWER_MAGIC: Final = b"SBa1"
-MAX_STDIN: Final = (
-    MAX_JSON_BYTES + 1
-)  # one more than is taken, so that too long is told from just so
+MAX_STDIN: Final = MAX_JSON_BYTES + 1  # one above the limit, so that a longer one is detected
 MAX_ENVIRONMENT: Final = 1 << 20  # 128 KiB is the kernel's limit for one (MAX_ARG_STRLEN)
-MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, escaped
+MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, JSON-escaped
 MAX_QUEUED: Final = 4096
 
 _HEAD: Final = struct.Struct(">4sI")
@@ -35,19 +33,19 @@ _MAX_STATUS: Final = 255
 
 
 class FrameError(Exception):
-    """Bytes that are no frame, in words."""
+    """A malformed frame; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call as the runtime made it: the CNI_* variables and stdin."""
+    """One call of the runtime: its CNI_* variables and stdin."""
 
     environment: Mapping[str, str]
     stdin: bytes
 
     @property
     def size(self) -> int:
-        """How many bytes it mostly has."""
+        """Approximate size in bytes."""
         return len(self.stdin) + sum(map(len, self.environment.values()))
 
 
@@ -65,17 +63,17 @@ def encode_answer(stdout: bytes, status: int) -> bytes:
 
 
 def request_length(head: bytes) -> int:
-    """Return the length of the body that follows these HEAD_BYTES. Raises FrameError."""
+    """Return the length of the body after the HEAD_BYTES of a request. Raises FrameError."""
     return _length(head, REQUEST_MAGIC, MAX_REQUEST)
 
 
 def answer_length(head: bytes) -> int:
-    """Return the length of the body that follows these HEAD_BYTES. Raises FrameError."""
+    """Return the length of the body after the HEAD_BYTES of an answer. Raises FrameError."""
     return _length(head, ANSWER_MAGIC, MAX_ANSWER)
 
 
 def decode_request(body: bytes) -> Request:
-    """Read a request's body. Raises FrameError."""
+    """Decode a request's body. Raises FrameError."""
     (length,) = _NUMBER.unpack_from(body)
     stdin = body[_NUMBER.size + length :]
     if length > MAX_ENVIRONMENT or len(stdin) > MAX_STDIN or len(body) < _NUMBER.size + length:
@@ -83,7 +81,7 @@ def decode_request(body: bytes) -> Request:
     variables = body[_NUMBER.size : _NUMBER.size + length]
     if variables and not variables.endswith(b"\0"):
         raise FrameError("an environment that does not end with NUL")
-    # as os.environ reads what is no UTF-8
+    # os.environ decodes non-UTF-8 the same way
     text = variables.decode("utf-8", "surrogateescape")
     pairs = [pair.partition("=") for pair in text.split("\0")[:-1]]
     if any(not (name.startswith("CNI_") and sign) for name, sign, _ in pairs):
@@ -100,7 +98,7 @@ def decode_answer(body: bytes) -> tuple[bytes, int]:
 
 
 def decode_frame(content: bytes) -> Request:
-    """Read a whole request frame, as a file of the queue holds it. Raises FrameError."""
+    """Decode a whole request frame, the content of a file in the queue. Raises FrameError."""
     if len(content) < HEAD_BYTES:
         raise FrameError(f"only {len(content)} bytes")
     length = request_length(content[:HEAD_BYTES])
