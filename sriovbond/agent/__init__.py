@@ -1,1 +1,1 @@
-"""The agent: one long-lived process on a node that answers what the shim hands over."""
+"""The agent: one long-lived process per node that serves the CNI calls the shim forwards."""

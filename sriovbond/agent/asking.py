@@ -1,4 +1,4 @@
-"""Asks the running agent how it is; imports little, for a probe asks again and again."""
+"""Health queries to the running agent; imports little, because probes run often."""
 
 import json
 import socket
@@ -16,9 +16,9 @@ _CONFIG: Final = {"cniVersion": CURRENT_VERSION, "name": "check", "type": "sriov
 
 
 def ask_status(settings: Settings) -> tuple[str, int]:
-    """Ask for STATUS as a runtime does; return stdout and exit status.
+    """Send STATUS as a runtime does; return stdout and exit status.
 
-    Raises MachineError where no agent answers.
+    Raises MachineError when no agent answers.
     """
     request = Request({"CNI_COMMAND": Command.STATUS}, json.dumps(_CONFIG).encode())
     try:
@@ -29,9 +29,9 @@ def ask_status(settings: Settings) -> tuple[str, int]:
 
 
 def ask_alive(settings: Settings) -> tuple[str, int]:
-    """Ask as kubelet does whether the agent's loops turn; return what it says, and 0 or 1.
+    """Query the liveness probe as kubelet does; return its text, and exit status 0 or 1.
 
-    Raises MachineError where no agent answers.
+    Raises MachineError when no agent answers.
     """
     address = settings.probes_address
     if address is None:
@@ -47,7 +47,7 @@ def ask_alive(settings: Settings) -> tuple[str, int]:
 
 
 def _answer(connection: socket.socket) -> bytes:
-    """Return all that is answered; whoever has the port may say more than an agent would."""
+    """Return the response, bounded: another program on the port may send more than an agent."""
     answer = b""
     while piece := connection.recv(_MOST_BYTES):
         answer += piece

@@ -1,4 +1,4 @@
-"""What becomes of one call: read, told apart by who must wait, answered in its turn."""
+"""Serves one call: reads it, queues it behind its attachment and its network's IPAM, answers."""
 
 import logging
 import socket
@@ -33,13 +33,13 @@ from sriovbond.shim.wire import FrameError, Request
 from sriovbond.subject import pod_of
 
 DEL_WAITS_S: Final = 30.0
-"""How long a DEL stands in line for IPAM; then it is done without, and IPAM asked later."""
+"""How long a DEL waits for IPAM; then it runs without, and the lease is released later."""
 _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that was read, with what came with it open."""
+    """A call as read, with the resources that stay open until its answer."""
 
     connection: socket.socket
     received: Received
@@ -48,24 +48,24 @@ class Call:
 
     @property
     def command(self) -> str:
-        """What the runtime wants, as it wrote it."""
+        """The CNI command, unvalidated."""
         return self.received.request.environment.get("CNI_COMMAND", "")
 
     @property
     def attachment(self) -> Attachment:
-        """What the call is for, unchecked."""
+        """The attachment of the call, unchecked."""
         return Attachment.of(self.received.request.environment)
 
     @property
     def pod(self) -> PodRef:
-        """The pod, as far as the runtime tells it."""
+        """The pod, as far as the runtime names it."""
         with suppress(CniError):
             return pod_of(parse_args(self.received.request.environment.get("CNI_ARGS", "")))
         return UNKNOWN_POD
 
     @property
     def caller(self) -> Caller:
-        """Who waits: what he knows is as old as he is himself."""
+        """The waiting client; its knowledge of the node is as old as its process."""
         began_at = channel.peer_began_at(self.connection)
         return Caller(
             min(self.came_at, began_at or self.came_at),
@@ -73,7 +73,7 @@ class Call:
         )
 
     def network_of_ipam(self) -> str | None:
-        """Return the network for which the call asks an IPAM plugin, None where it asks none."""
+        """Return the network whose IPAM plugin the call runs, None when it runs none."""
         try:
             config = read_network(self.received.request.stdin).config
         except CniError:
@@ -81,14 +81,14 @@ class Call:
         return str(config.get("name", "")) if ipam.is_asked_for(config) else None
 
     def hang_up(self) -> None:
-        """Answer nothing: the shim keeps a DEL, and has the runtime try the others again."""
+        """Close without an answer: the shim queues a DEL and answers the others with error 11."""
         with self.opened:
             self.connection.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Serves calls, in whichever thread has one. One that waits for IPAM holds none."""
+    """Serves calls in the worker threads; a call that waits for IPAM occupies no thread."""
 
     settings: Settings
     owner: int
@@ -101,7 +101,7 @@ class Calls:
     wake: Callable[[], object]
 
     def serve(self, connection: socket.socket) -> None:
-        """Read a call, and answer it when its turn has come."""
+        """Read a call, and answer it once the earlier calls of its attachment are done."""
         call = self._read(connection)
         network = call.network_of_ipam() if call else None
         if call is None:
@@ -146,14 +146,14 @@ class Calls:
         )
 
     def _go_without(self, call: Call, network: str) -> None:
-        """Do a DEL without IPAM, which is asked later; answer others that they must come again."""
+        """Run a DEL without IPAM, whose lease is released later; answer others with error 11."""
         if call.command == Command.DEL:
             self._take_turn(call, None)
         else:
             self._turn_away(call, f"too many calls of network {network!r} wait for its IPAM")
 
     def _take_turn(self, call: Call, network: str | None) -> None:
-        """Answer after those of the same attachment; a lane of the network is left at the end."""
+        """Answer after earlier calls of the attachment; leave the network's lane at the end."""
         work = partial(self._answer_in_lane, call, network)
         if call.command not in _ATTACHMENT:
             work()
@@ -179,11 +179,11 @@ class Calls:
 
     def _answer(self, call: Call, network: str | None) -> None:
         with call.connection:
-            with call.opened:  # no descriptor of the pod's outlives the answer
+            with call.opened:  # close the pod's descriptors before the answer is sent
                 if self.is_stopping():
                     return  # as with `hang_up`
                 if call.command != Command.DEL and channel.has_gone(call.connection):
-                    # an ADD's DEL may have been before it, and a GC's list is old by now
+                    # the DEL of this ADD may already be done, and a GC's list is outdated by now
                     text = f"{call.command} is not begun: its caller has gone"
                     log.event(logging.WARNING, text)
                     return
@@ -195,7 +195,7 @@ class Calls:
                 self._send(call, answer)
             except OSError as error:
                 log.event(logging.WARNING, f"the answer could not be sent: {error}")
-        # the pod need not wait for this
+        # sent first, so that the pod does not wait for the metrics
         self.metrics.count_call(call.command, took_s, steps, answer.failure)
 
     def _send(self, call: Call, answer: Answer) -> None:
@@ -225,12 +225,12 @@ class Calls:
         cause = answer.failure.cause if answer.failure else None
         if command != Command.DEL or not isinstance(cause, records.UnreadableRecordError):
             return answer
-        # without a record of its own a replay would not delete the bond
+        # without a record of its own, a replayed DEL would not delete the bond
         is_own = cause.key == call.attachment.key
         return self._keep(request, cause.message) if is_own else answer
 
     def _keep(self, request: Request, why: str) -> Answer:
-        """Keep a DEL whose record cannot be read now, and answer it."""
+        """Queue a DEL whose record cannot be read now, and answer it as done."""
         fault = self.queue.keep(request)
         if fault:
             return _busy(f"{why}; nor can the DEL be kept: {fault}")
@@ -238,7 +238,7 @@ class Calls:
         return Answer("", 0)
 
     def _why_not(self, call: Call, network: str | None) -> str:
-        """Say why an ADD, or STATUS of one, must wait for what is to be undone before it."""
+        """Return which unfinished release an ADD, or STATUS of one, must wait for, or ""."""
         if call.command == Command.ADD:
             key = call.attachment.key
             keeper = self.leases.keeper(key, asks_first=False)

@@ -1,4 +1,4 @@
-"""Folders of the agent: which they are, also where they are mounts, and the sockets in them."""
+"""The agent's folders: detects host folders replaced behind a mount; creates sockets in them."""
 
 import socket
 from pathlib import Path
@@ -8,7 +8,7 @@ from sriovbond import ownfiles
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return which folder stands there, None where none does."""
+    """Return device and inode of the folder at `path`, None when it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -17,9 +17,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 class Mounted:
-    """Folders of the host that a container has as mounts: one made anew there is not seen here.
+    """Folders of the host mounted into a container, which does not see one that is recreated.
 
-    `root` is where the host's root is seen. Compared are those that were the same at the start.
+    `root` is the mount point of the host's root. Only folders identical at the start are compared.
     """
 
     def __init__(self, root: Path, *folders: Path) -> None:
@@ -29,14 +29,14 @@ class Mounted:
         }
 
     def stale(self) -> list[Path]:
-        """Return which are other folders on the host by now."""
+        """Return the folders that were replaced on the host since the start."""
         return [own for own, there in self._pairs.items() if identity(own) != identity(there)]
 
 
 def listen(path: Path, owner: int, backlog: int) -> socket.socket:
-    """Listen at a unix socket of the owner's alone, in a folder that is so too.
+    """Listen at a unix socket that only `owner` can access, in a folder owned by `owner` too.
 
-    It takes its place by a rename: what a killed agent left there is replaced, not followed.
+    The socket is renamed into place: a leftover of a killed agent is replaced, not followed.
     Raises MachineError for the folder, OSError for the socket.
     """
     ownfiles.make_folder(path.parent, owner)

@@ -1,4 +1,4 @@
-"""Hears of files in a folder from the kernel: inotify(7), which Python does not have."""
+"""File events of a folder: inotify(7), which Python's standard library lacks."""
 
 import os
 import struct
@@ -18,7 +18,7 @@ _EVENTS_BYTES: Final = 1 << 16
 
 
 class Folder:
-    """A folder in which files appear by rename; `fileno` is readable when one did, or went."""
+    """A folder in which files appear by rename; `fileno` is readable when one did or vanished."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -36,7 +36,7 @@ class Folder:
         return self._descriptor
 
     def changed(self) -> set[str] | None:
-        """Return the names of files that came or went; None where the kernel lost some."""
+        """Return the names of files that appeared or vanished; None when events were lost."""
         data, names, offset = os.read(self._descriptor, _EVENTS_BYTES), set(), 0
         while offset < len(data):
             _, mask, _, length = _EVENT.unpack_from(data, offset)
@@ -48,7 +48,7 @@ class Folder:
         return names
 
     def close(self) -> None:
-        """Hear no more."""
+        """Close the inotify descriptor."""
         os.close(self._descriptor)
 
 

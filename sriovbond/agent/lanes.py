@@ -1,4 +1,4 @@
-"""Who may run IPAM now: few calls at once, of one network fewer; the others stand in line."""
+"""Limits concurrent IPAM calls in total and for each network; calls over the limit are queued."""
 
 import threading
 import time
@@ -11,11 +11,11 @@ from typing import Final
 
 Work = Callable[[], object]
 ROOM_BYTES: Final = 1 << 14
-"""A call in line takes one place for each of these: what waits is in the agent's memory."""
+"""A queued call takes one place for each of these: it is held in the agent's memory."""
 
 
 class Entry(Enum):
-    """What became of who wanted a lane."""
+    """The outcome of a request for a lane."""
 
     ENTERED = "it has one, and must leave it"
     WAITS = "it waits, and will be called"
@@ -24,9 +24,9 @@ class Entry(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A call in line: what is done once it has a lane, or when it has waited long enough.
+    """A queued call: `go_on` runs once it has a lane, `give_up` when `until` has passed.
 
-    `hang_up` is for when neither will be; `size` is its bytes.
+    `hang_up` runs when the lanes are closed first; `size` is the call's bytes.
     """
 
     go_on: Work
@@ -37,16 +37,17 @@ class Waiting:
 
     @property
     def places(self) -> int:
-        """How many places in line it takes."""
+        """The number of places that it takes in the queue."""
         return 1 + self.size // ROOM_BYTES
 
 
 class Lanes:
-    """There are `total`; a network may have half of what the others leave, and one at least.
+    """`total` lanes; a network may hold half of those not held by other networks, at least one.
 
-    So one whose IPAM hangs has half of all, a second one half of the rest, and a lane stays for
-    who comes then. Who waits holds no thread: `give` has one do what is due. Each network's line
-    has `most` places; where four times as many are taken in all, one call of each may wait.
+    So a network whose IPAM hangs holds half of all, a second one half of the rest, and a lane is
+    left for the next. A queued call occupies no thread: `give` passes its work to one. The queue of
+    a network has `most` places; once four times as many are taken in all, only a network without
+    queued calls may queue one.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Lanes:
         self._lines: Final[dict[str, deque[Waiting]]] = {}
 
     def enter(self, network: str, waiting: Waiting | None = None) -> Entry:
-        """Take a lane; where none is free stand in line, unless nobody would wait."""
+        """Take a lane; when none is free queue `waiting`, if there is one."""
         with self._changed:
             if network not in self._lines and self._is_free(network):
                 self._take(network)
@@ -76,7 +77,7 @@ class Lanes:
             return Entry.WAITS
 
     def leave(self, network: str) -> None:
-        """Give the lane back, to whoever is next in line."""
+        """Release the lane, and pass it to the next queued calls."""
         with self._changed:
             self._held[network] -= 1
             if not self._held[network]:
@@ -87,7 +88,7 @@ class Lanes:
 
     @contextmanager
     def entered(self, network: str) -> Iterator[bool]:
-        """Have a lane within the block, or be told that none is free."""
+        """Hold a lane within the block; yields False when none is free."""
         is_entered = self.enter(network) is Entry.ENTERED
         try:
             yield is_entered
@@ -96,7 +97,7 @@ class Lanes:
                 self.leave(network)
 
     def give_up_late(self) -> None:
-        """Have those answered that have waited for as long as they would."""
+        """Run `give_up` of the calls whose time has passed."""
         now = self._clock()
         with self._changed:
             late = [
@@ -108,7 +109,7 @@ class Lanes:
             self._give(waiting.give_up)
 
     def close(self) -> None:
-        """Hang up on all that stand in line."""
+        """Run `hang_up` of all queued calls."""
         with self._changed:
             remaining = [waiting for line in self._lines.values() for waiting in line]
             self._lines.clear()
@@ -116,7 +117,7 @@ class Lanes:
             waiting.hang_up()
 
     def pause_s(self) -> float | None:
-        """Return when the next will have waited long enough; None where nobody waits."""
+        """Return the seconds until the next queued call times out; None when none is queued."""
         with self._changed:
             first = min(
                 (waiting.until for line in self._lines.values() for waiting in line), default=None
@@ -139,11 +140,11 @@ class Lanes:
         self._held[network] = self._held.get(network, 0) + 1
 
     def _call_next(self) -> Iterator[Waiting]:
-        """Yield who has a lane now: a network that has fewer comes first, of equal ones in turn."""
+        """Yield the waiting calls that have a lane now, of networks with fewer lanes first."""
         while free := [network for network in self._lines if self._is_free(network)]:
             network = min(free, key=lambda name: self._held.get(name, 0))
             self._take(network)
-            line = self._lines.pop(network)  # to be the last of them
+            line = self._lines.pop(network)  # moves the network to the end of the order
             yield line.popleft()
             self._keep(network, line)
 

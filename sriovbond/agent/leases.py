@@ -1,7 +1,7 @@
-"""Addresses that IPAM has not taken back yet: which there are, and when it is asked again.
+"""Unreleased IPAM leases: which exist, and when their release is tried again.
 
-Each is a record without a plan. DEL, GC and the watch leave it here; here alone IPAM is asked for
-what no request waits for: one call of a network at a time, later each time that one fails.
+Each is a record without a plan, left by DEL, GC or the watch. Only this room runs IPAM DEL without
+a waiting request: one call per network at a time, with growing pauses after failures.
 """
 
 import logging
@@ -25,16 +25,16 @@ from sriovbond.records import Record
 from sriovbond.release import Keeper
 
 HANDS: Final = 2
-_BUSY_S: Final = 1.0  # until a lane is free
+_BUSY_S: Final = 1.0  # pause until a lane may be free
 _SETTLED_S: Final = 5.0
 _LOOK_S: Final = 300.0
 _GIVEN_UP_S: Final = 86_400.0
-"""How long IPAM is asked for what no record says that it reserved."""
+"""How long the release of a lease that no record proves is retried."""
 
 
 @dataclass(slots=True)
 class _Network:
-    """The keys of a network, in order, and when IPAM may be asked for the first."""
+    """The record keys of a network, in order, and when IPAM DEL may be tried for the first."""
 
     keys: deque[str] = field(default_factory=deque)
     until: float = 0.0
@@ -43,7 +43,7 @@ class _Network:
 
 
 class Leases:
-    """Any thread may call; `tell` is told of what is kept, and of its end."""
+    """The unreleased leases, thread-safe; `tell` is called when one is kept and when it ends."""
 
     def __init__(
         self, settings: Settings, lanes: Lanes, tell: Callable[[Happening], object]
@@ -57,29 +57,29 @@ class Leases:
         self._changed: Final = threading.Condition()
         self._kept: Final[dict[str, Record]] = {}
         self._told: Final[set[str]] = set()
-        self._given_back: Final[set[str]] = set()  # at this moment
+        self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[str, _Network]] = {}
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin with what stands on the disk, which ADDs of the same pods must wait for."""
+        """Load the leases on disk, which ADDs of the same pods must wait for; start threads."""
         self._look()
         for work in (self._look_again, *[self._go_on] * HANDS):
             run = copy_context().run
             threading.Thread(target=run, args=(work,), name="leases", daemon=True).start()
 
     def stop(self) -> None:
-        """Ask no more; what is asked ends by itself."""
+        """Start no further IPAM calls; running ones end by themselves."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
 
     def keeper(self, key: str, *, asks_first: bool) -> Keeper:
-        """Return what a call for the attachment needs; IPAM is not asked twice at once."""
+        """Return the Keeper for a call of the attachment; IPAM DEL never runs twice at once."""
         return Keeper(self.keep, self._takes, asks_first and key not in self._given_back)
 
     def has_room(self, network: str) -> bool:
-        """Tell whether one more of the network is kept."""
+        """Return whether one more lease of the network can be kept."""
         leases = self._networks.get(network)
         return leases is None or len(leases.keys) < self._room
 
@@ -87,12 +87,12 @@ class Leases:
         return record.key in self._kept or self.has_room(record.network)
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many there are, by network."""
+        """Return the number of unreleased leases by network."""
         with self._changed:
             return {name: len(leases.keys) for name, leases in self._networks.items()}
 
     def keep(self, record: Record, why: str) -> None:
-        """Take a record; `why` IPAM has just not taken its addresses back, empty if not asked."""
+        """Keep a record; `why` its IPAM DEL has just failed, empty if not tried."""
         with self._changed:
             if self._is_stopping or not record.ipam:
                 return
@@ -111,7 +111,7 @@ class Leases:
             self._tell_kept(record, why)
 
     def forget_if_gone(self, key: str) -> None:
-        """Take note that a call may have done it."""
+        """Forget the record if another call has released it."""
         if key in self._kept and not records.exists(self._host, key):
             self._forget(key)
 
@@ -119,7 +119,7 @@ class Leases:
         return len(self._kept)
 
     def settle(self, network: str | None, pod: PodRef, key: str) -> str:
-        """Give back now what an earlier pod of that name holds, or this attachment; say why not.
+        """Release now the leases of an earlier pod of that name, or of `key`; return why it failed.
 
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
         """
@@ -140,7 +140,7 @@ class Leases:
         return self._give_back_in_turn(keys)
 
     def _give_back_in_turn(self, keys: list[str]) -> str:
-        """Have IPAM take back what is marked so; where it does not, leave the rest and say why."""
+        """Run IPAM DEL for the marked keys in order; stop at the first failure and return why."""
         while keys:
             fault = self._give_back_now(keys.pop(0))
             if fault:
@@ -157,7 +157,7 @@ class Leases:
             self._look()
 
     def _look(self) -> None:
-        """Take what others leave on the disk: an agent before this one, thin mode."""
+        """Load the leases left on disk by an earlier agent or by thin mode."""
         try:
             for record in records.read_all(self._host)[0]:
                 if record.plan is None and record.key not in self._kept:
@@ -170,7 +170,7 @@ class Leases:
             self._ask(name)
 
     def _next(self) -> str | None:
-        """Wait for a network that may be asked, and have it; None at the end."""
+        """Wait for a network whose IPAM may run, and reserve it; None when stopping."""
         with self._changed:
             while not self._is_stopping:
                 idle = {
@@ -185,7 +185,7 @@ class Leases:
         return None
 
     def _ask(self, name: str) -> None:
-        """Have IPAM take the first of a network back."""
+        """Run IPAM DEL for the first lease of a network."""
         with self._lanes.entered(name) as is_entered:
             key = self._first(name) if is_entered else ""
             fault = self._give_back_now(key) if key else ""
@@ -202,7 +202,7 @@ class Leases:
             self._changed.notify_all()
 
     def _first(self, name: str) -> str:
-        """Mark the first of a network that nobody else has, and return it."""
+        """Mark the first lease of a network that is not being released, and return it."""
         with self._changed:
             keys = self._networks.get(name, _Network()).keys
             key = next((candidate for candidate in keys if candidate not in self._given_back), "")
@@ -210,7 +210,7 @@ class Leases:
             return key
 
     def _give_back_now(self, key: str) -> str:
-        """Have IPAM take one back that is marked so; return why it does not."""
+        """Run IPAM DEL for a marked lease; return why it failed, or ""."""
         record = self._kept.get(key)
         try:
             if record:

@@ -1,4 +1,4 @@
-"""Tells systemd how the agent is: sd_notify(3), one datagram, and sd_watchdog_enabled(3)."""
+"""Notifies systemd of the agent's state: sd_notify(3), one datagram, and sd_watchdog_enabled(3)."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def notify(state: str) -> None:
-    """Send `state`, such as READY=1, where systemd asked for it."""
+    """Send `state`, such as READY=1, if NOTIFY_SOCKET is set."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -15,9 +15,9 @@ def notify(state: str) -> None:
 
 
 def watchdog_s() -> float | None:
-    """Return how often systemd is to hear WATCHDOG=1; None where it does not want to.
+    """Return the interval of WATCHDOG=1 in seconds; None when systemd has no watchdog for us.
 
-    Half of its patience, as sd_watchdog_enabled(3) has it.
+    Half of WATCHDOG_USEC, as sd_watchdog_enabled(3) recommends.
     """
     patience_us = os.environ.get("WATCHDOG_USEC", "")
     is_ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())

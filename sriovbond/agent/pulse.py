@@ -1,4 +1,4 @@
-"""Whether the agent's loops still turn."""
+"""Liveness of the agent's loops."""
 
 import time
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from typing import Final
 
 
 class Pulse:
-    """Each loop says that it turned; who asks is told which has not for longer than `limit_s`.
+    """Time of each loop's last turn; a loop without one for `limit_s` is reported as late.
 
-    A loop that waits for work must wake up now and then to say so.
+    A loop that waits for work must wake up periodically to call `beat`.
     """
 
     def __init__(
@@ -19,13 +19,13 @@ class Pulse:
         self._turned_at = dict.fromkeys(loops, clock())
 
     def beat(self, loop: str) -> None:
-        """Note that the loop has turned; the name must be one of those given at the start."""
+        """Record a turn of the loop, which must be one of those named at construction."""
         if loop not in self._turned_at:
             raise KeyError(loop)
         self._turned_at[loop] = self._clock()
 
     def fault(self) -> str:
-        """Return which loops are late, in words, or nothing."""
+        """Return a text naming the late loops, or ""."""
         now = self._clock()
         return "; ".join(
             f"{loop} has been stuck for {now - at:.0f} s"

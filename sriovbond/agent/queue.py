@@ -1,4 +1,4 @@
-"""The queue of DELs that the shim kept while no agent answered, and how they are made up for."""
+"""The queue of DELs that the shim kept while no agent answered, and their replay."""
 
 import logging
 import os
@@ -25,25 +25,25 @@ from sriovbond.shim.wire import FrameError, Request
 
 _MAX_FILE: Final = wire.HEAD_BYTES + wire.MAX_REQUEST
 _DAMAGED: Final = "damaged"
-_ABANDONED_S: Final = 600.0  # longer than any shim lives
+_ABANDONED_S: Final = 600.0  # longer than a shim may run
 
 
 class DamagedError(Exception):
-    """A file of the queue that is no DEL of its name, in words."""
+    """A file of the queue that is no DEL of the attachment it is named for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The folder with one file an attachment, root's alone, made where it is not there.
+    """The queue folder, owned by root, with one file per attachment.
 
-    Whoever replays an attachment sees to it that nothing else is done with it meanwhile.
+    The caller of `replay` makes sure that no other call of the attachment runs meanwhile.
     """
 
     folder: Path
     owner: int = 0
 
     def make(self) -> None:
-        """Make the folder, and take away what a killed shim left. Raises MachineError."""
+        """Create the folder, and remove temporary files of killed shims. Raises MachineError."""
         ownfiles.make_folder(self.folder, self.owner)
         for path in self.folder.glob(".*"):
             with suppress(OSError):
@@ -51,9 +51,9 @@ class Queue:
                     path.unlink()
 
     def waiting(self) -> list[str]:
-        """Return the attachments with a DEL in the queue, the oldest first.
+        """Return the attachments with a queued DEL, the oldest first.
 
-        None of them where it cannot be read now: it is looked at again and again.
+        Empty when the folder cannot be read now: the caller looks again periodically.
         """
         dated = []
         with suppress(OSError), os.scandir(self.folder) as entries:
@@ -64,11 +64,11 @@ class Queue:
         return [name for _, name in sorted(dated)]
 
     def has(self, key: str) -> bool:
-        """Tell whether a DEL of the attachment waits."""
+        """Return whether a DEL of the attachment is queued."""
         return os.path.lexists(self.folder / key)
 
     def keep(self, request: Request) -> str:
-        """Keep a DEL as the shim would; return why that cannot be, or ""."""
+        """Queue a DEL as the shim would; return why that failed, or ""."""
         try:
             check_variables(Command.DEL, request.environment)
             if len(self.waiting()) >= wire.MAX_QUEUED:
@@ -83,9 +83,9 @@ class Queue:
         return ""
 
     def replay(self, key: str, host: Host, keeper: Keeper | None = None) -> str:
-        """Do the DEL of the attachment if one waits; return why it could not be done, or "".
+        """Run the queued DEL of the attachment, if any; return why it failed, or "".
 
-        A file that is no DEL is set aside and stands in nobody's way.
+        A file that is no DEL is moved aside, so that it blocks no other.
         """
         path = self.folder / key
         try:
@@ -120,7 +120,7 @@ class Queue:
 
 
 def _read(path: Path) -> Request:
-    """Return the DEL in a file of the queue. Raises DamagedError, and what plainfile.read does."""
+    """Return the DEL in a file of the queue. Raises DamagedError, and what plainfile does."""
     content = plainfile.read(path, _MAX_FILE)
     try:
         request = wire.decode_frame(content)
@@ -137,9 +137,9 @@ def _read(path: Path) -> Request:
 
 
 def without_unproven_netns(environment: Mapping[str, str], host: Host) -> Mapping[str, str]:
-    """Return the variables, without CNI_NETNS where no record can prove which namespace it was.
+    """Return the variables, without CNI_NETNS when no record proves which namespace it was.
 
-    By now the path may be another pod's, with a bond of its own.
+    The path may belong to another pod by now, with a bond of its own.
     """
     with suppress(MachineError):
         if records.read(host, Attachment.of(environment).key):

@@ -1,4 +1,4 @@
-"""The agent's life: take its socket, answer what comes, make up for queued DELs, stop in order."""
+"""The agent's life cycle: takes its socket, serves calls, replays queued DELs, stops in order."""
 
 import fcntl
 import gc
@@ -44,9 +44,9 @@ from sriovbond.subject import Subject
 
 _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2
-_ANSWERING: Final = 2  # threads for those that stand in line no longer, and need no IPAM
+_ANSWERING: Final = 2  # threads for queued calls that continue without IPAM
 _LATE_S: Final = 60.0
-_LOCK_S: Final = 0.1  # one whose lock is held is tried again later, and the others must not wait
+_LOCK_S: Final = 0.1  # a DEL whose lock is held is retried later, so that the others do not wait
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -57,11 +57,11 @@ def serve(
     sinks: Sequence[Sink] = (),
     events_lost: Callable[[], int] = lambda: 0,
 ) -> bool:
-    """Serve until SIGTERM or SIGINT; tell whether all that ran then has ended in time.
+    """Serve until SIGTERM or SIGINT; return whether all running calls ended in time.
 
-    Raises MachineError where there can be no agent. `owner` is the user whose requests
-    are taken, and whose the folders must be; `sinks` are told what happens to bonds, beside the
-    log and the metrics, and `events_lost` counts what they had to drop.
+    Raises MachineError when the agent cannot start. `owner` is the only user whose requests are
+    served, and the required owner of the folders; `sinks` get the bonds' events, beside the log and
+    the metrics; `events_lost` returns the number of events that they dropped.
     """
     with log.logged_to(None, settings.host.logs), ExitStack() as stack:
         writer = LogWriter(sys.stderr.fileno())
@@ -77,10 +77,10 @@ def serve(
 
 
 class _Agent:
-    """One agent: its workers, its queue, its watch, and whether it is to stop.
+    """One agent: its workers, its queue, its watch, and its stop signal.
 
-    Workers take requests by themselves, as many as come at once; the kernel keeps those that must
-    wait for one. This thread does what nobody asked for.
+    Workers accept requests from the socket themselves; the kernel's backlog holds those that wait
+    for one. This thread runs what no request triggers: replays, probes, watchdog.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class _Agent:
         )
 
     def run(self, listening: socket.socket, stack: ExitStack) -> bool:
-        """Serve until a signal comes; then finish what runs, and tell whether it ended in time."""
+        """Serve until a signal; then finish running calls; return whether they ended in time."""
         waiting = stack.enter_context(selectors.DefaultSelector())
         probes = self._probes(stack)
         mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
@@ -191,7 +191,7 @@ class _Agent:
         return has_ended
 
     def _probes(self, stack: ExitStack) -> Probes | None:
-        """Answer kubelet from the start, where that is wanted."""
+        """Serve kubelet's probes from the start, if configured."""
         address = self.settings.probes_address
         if address is None:
             return None
@@ -207,7 +207,7 @@ class _Agent:
         return "".join(f"addresses that IPAM has not released: {line}" for line in lines)
 
     def _show_pages(self, stack: ExitStack) -> None:
-        """Tell metrics and probes to who asks for them, where that is wanted."""
+        """Serve metrics and probes, if configured."""
         address = self.settings.metrics_address
         if address:
             pages = {
@@ -225,7 +225,7 @@ class _Agent:
         return self.turns.take(partial(self.turns.after_others, subject.attachment.key, work))
 
     def _take_requests(self, listening: socket.socket) -> None:
-        """Serve one request after the other: what a worker does until the agent stops."""
+        """Serve one request after the other: a worker's loop until the agent stops."""
         while not self.is_stopping:
             try:
                 with self._door:
@@ -238,7 +238,7 @@ class _Agent:
             self.turns.do(partial(self._calls.serve, connection))
 
     def replay_some(self) -> None:
-        """Have the oldest DELs of the queue done; the last to end calls for the next ones."""
+        """Start replays of the oldest queued DELs; the last to end triggers the next batch."""
         if self._replaying:
             return
         due = self._backoff.due(self.queue.waiting())
@@ -251,7 +251,7 @@ class _Agent:
 
     def _replay(self, key: str) -> None:
         try:
-            # IPAM is asked later: one that hangs must not keep other networks' DELs waiting
+            # IPAM DEL runs later: a hanging one must not delay the DELs of other networks
             keeper = self.leases.keeper(key, asks_first=False)
             host = replace(self.host, lock_timeout_s=_LOCK_S)
             fault = "" if self.is_stopping else self.queue.replay(key, host, keeper)
@@ -261,7 +261,7 @@ class _Agent:
             self._finish_replay(key)
 
     def _finish_replay(self, key: str) -> None:
-        if self.queue.has(key):  # this one, or another that came meanwhile
+        if self.queue.has(key):  # the same DEL, or another queued meanwhile
             self._backoff.failed(key)
         self._replaying.discard(key)
         if not self._replaying:
@@ -272,19 +272,19 @@ class _Agent:
             self._told.send(b"\0")
 
     def _say_alive(self) -> None:
-        """Have systemd know that all loops turn; where one hangs, it starts the agent anew."""
+        """Notify systemd's watchdog if all loops turn; otherwise it restarts the agent."""
         if self._watchdog_s and not self.pulse.fault():
             notify("WATCHDOG=1")
 
     def _pause_s(self) -> float:
-        # the last worker of these replays will wake us
+        # the last of these replays wakes this thread
         replays_s = None if self._replaying else self._backoff.pause_s()
         pauses = (_BEAT_S, self._watchdog_s, replays_s, self.lanes.pause_s())
         return min(pause_s for pause_s in pauses if pause_s is not None)
 
 
 class _News:
-    """Files that come into the queue's folder, also where that is made anew."""
+    """Wakes up for new files in the queue's folder, also after that is recreated."""
 
     def __init__(self, of: Queue, waiting: selectors.BaseSelector) -> None:
         self._queue: Final = of
@@ -294,9 +294,9 @@ class _News:
         waiting.register(self._folder, selectors.EVENT_READ)
 
     def look(self, ready: Sequence[object]) -> None:
-        """Take note of what came, and of a folder that is another one."""
+        """Read the events, and watch the folder again if it was replaced."""
         if self._folder in ready:
-            self._folder.changed()  # the folder itself tells which files are there
+            self._folder.changed()  # events are only drained: the folder is listed for its files
         if folders.identity(self._queue.folder) != self._identity:
             try:
                 self._queue.make()
@@ -308,14 +308,14 @@ class _News:
             self._identity, self._folder = again._identity, again._folder
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop watching."""
         self._waiting.unregister(self._folder)
         self._folder.close()
 
 
 @contextmanager
 def _alone(run: Path, owner: int) -> Iterator[None]:
-    """Hold the lock of the one agent of this node, in a folder that is the owner's alone."""
+    """Hold the lock that allows one agent per node, in a folder that only `owner` can access."""
     ownfiles.make_folder(run, owner)
     try:
         lock = os.open(run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -332,7 +332,7 @@ def _alone(run: Path, owner: int) -> Iterator[None]:
 
 @contextmanager
 def _listening(path: Path, owner: int, waiting: int) -> Iterator[socket.socket]:
-    """Listen at `path`; that no other agent does makes `_alone` sure."""
+    """Listen at `path`; `_alone` makes sure that no other agent does."""
     try:
         listening = folders.listen(path, owner, waiting)
     except OSError as error:
@@ -342,7 +342,7 @@ def _listening(path: Path, owner: int, waiting: int) -> Iterator[socket.socket]:
 
 
 def _close(listening: socket.socket, path: Path) -> None:
-    """Take no more requests: the workers wake up, and who waits for one is hung up on."""
+    """Stop accepting requests; wake the workers, and close the connections in the backlog."""
     path.unlink(missing_ok=True)
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
@@ -362,9 +362,9 @@ def _signals(wake_socket: socket.socket) -> Iterator[None]:
 
 
 def _warm_up() -> None:
-    """Load now what dispatch would load at a first request, and keep garbage collection off it.
+    """Import what dispatch would import at its first request, and exempt it from collection.
 
-    Threads share two arenas of malloc: one of its own for each keeps what it needed once for ever.
+    Threads share two malloc arenas: with one each, every arena would keep its peak size.
     """
     libc.limit_arenas(2)
     for name in ("add", "check", "delete", "gc", "status"):

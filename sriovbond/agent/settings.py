@@ -1,4 +1,4 @@
-"""The agent's settings: from a file, and over it from the environment."""
+"""The agent's settings: read from a file, overridden by the environment."""
 
 import difflib
 import os
@@ -24,7 +24,7 @@ FILE: Final = Path("/etc/sriovbond/agent.toml")
 PREFIX: Final = "SRIOVBOND_AGENT_"
 _MOST_S: Final = 3600
 _NODE_NAME: Final = re.compile(r"([a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?)?")
-# What kubelet puts into pods for a Service; one named sriovbond-agent has our prefix.
+# kubelet sets this in pods for a Service; for one named sriovbond-agent, with our prefix.
 _SERVICE: Final = "SERVICE_HOST"
 _OF_SERVICE: Final = re.compile(
     rf"(.+?_)({_SERVICE}|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
@@ -34,7 +34,7 @@ _WANTED: Final = {
     "bool_type": "expected true or false",
     "string_type": "expected a text",
 }
-"""Words for what pydantic finds."""
+"""Texts for pydantic's error types."""
 
 
 def _seconds(setting: object) -> float:
@@ -144,32 +144,32 @@ class Settings(BaseModel):
 
     @property
     def metrics_address(self) -> Address | None:
-        """Where to tell the metrics."""
+        """The address of the metrics."""
         return Address.parse(self.metrics) if self.metrics else None
 
     @property
     def probes_address(self) -> Address | None:
-        """Where to answer probes."""
+        """The address of the probes."""
         return Address.parse(self.probes) if self.probes else None
 
     @property
     def ipam_calls(self) -> int:
-        """How many IPAM plugins may run at once, of one network half of them."""
+        """The number of IPAM plugins that may run at once; a network may run half of them."""
         return max(1, self.workers // 2)
 
     @property
     def node(self) -> str:
-        """The node's name in Kubernetes, as far as it is known."""
+        """The node's name in Kubernetes, "" when unknown."""
         return self.node_name or socket.gethostname()
 
     @property
     def share(self) -> int:
-        """How many bonds the queue, and as many the watch, may work on at once beside requests."""
+        """The number of bonds that the queue, and again the watch, may process at once."""
         return max(1, self.workers // 4)
 
     @property
     def host(self) -> Host:
-        """This machine, as the settings have it."""
+        """The machine as the settings describe it."""
         return Host(
             root=self.host_root,
             is_agent=True,
@@ -185,12 +185,12 @@ class Settings(BaseModel):
 
     @property
     def queue(self) -> Path:
-        """Where the shim keeps DELs; one name in both."""
+        """The folder in which the shim keeps DELs; the shim has the same name built in."""
         return self.state / "queue"
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings; without `file` the usual one, which need not be there.
+    """Read the settings; without `file` the default one, which may be missing.
 
     Raises ConfigError that names every fault.
     """
@@ -210,13 +210,13 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
 
 
 def _is_of_service(name: str, environ: Mapping[str, str]) -> bool:
-    """Claim that kubelet has set the variable for a Service, whose address is then there too."""
+    """Return whether kubelet set the variable for a Service, whose address is then set too."""
     match = _OF_SERVICE.fullmatch(name)
     return match is not None and f"{match[1]}{_SERVICE}" in environ
 
 
 def _fault_words(fault: "ErrorDetails", variables: Collection[str], file: Path) -> str:
-    """Name the variable, or the setting and its file, and what is wrong with it."""
+    """Return a text with the variable, or the setting and its file, and its fault."""
     name = str(fault["loc"][0])
     is_variable = name in variables
     where = f"{PREFIX}{name.upper()}" if is_variable else f"{name} in {file}"

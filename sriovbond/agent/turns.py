@@ -1,4 +1,4 @@
-"""Who works when: different attachments at once, one attachment in order, and not too many."""
+"""Schedules work on threads: attachments in parallel, each attachment's work in order, bounded."""
 
 import logging
 import threading
@@ -15,9 +15,9 @@ Work = Callable[[], object]
 
 
 class Door:
-    """Lets two workers wait for requests, and more only when these have some.
+    """Admits two workers at a time to wait for requests, and more while these have some.
 
-    The kernel gives to each of those that wait in turn: of many, none would be warm.
+    The kernel wakes waiting threads in turn: with many, none would have a warm cache.
     """
 
     _MOST: Final = 2
@@ -39,18 +39,18 @@ class Door:
                 self._changed.notify()
 
     def open(self) -> None:
-        """Let all in, for what waits there has ended."""
+        """Admit all: nothing more is accepted."""
         with self._changed:
             self._is_open = True
             self._changed.notify_all()
 
 
 class Turns:
-    """Work of one key runs in the order in which it was given; what waits for its key holds nobody.
+    """Runs the work of one key in the order given; queued work of a key occupies no thread.
 
-    Who has a thread works in it (`do`); `spare` threads work for those who have none (`take`), for
-    which at most `waiting` works wait. `resuming` threads go on with what could not go on in its
-    own (`resume`); whoever gives it to them sees to how much that is.
+    A caller with a thread runs work in it (`do`, `after_others`); `spare` threads run the work of
+    callers without (`take`), of which at most `waiting` are queued. `resuming` threads continue
+    work that was suspended (`resume`); its callers bound its amount.
     """
 
     def __init__(self, spare: int, waiting: int, resuming: int = 0) -> None:
@@ -61,11 +61,11 @@ class Turns:
         self._room = spare + waiting
         self._taken = self._open = 0
         threads = [("spare", self._given)] * spare + [("resuming", self._resumed)] * resuming
-        for name, queue in threads:  # all at once, so that their number tells of no leak
+        for name, queue in threads:  # all at once, so that a growing number of threads means a leak
             threading.Thread(target=_work, args=(queue,), name=name, daemon=True).start()
 
     def do(self, work: Work) -> None:
-        """Do `work` now, in this thread; a fault of it is told."""
+        """Run `work` now, in this thread; log its failure."""
         with self._changed:
             self._open += 1
         try:
@@ -78,7 +78,7 @@ class Turns:
                 self._changed.notify_all()
 
     def take(self, work: Work) -> bool:
-        """Have a spare thread do `work` soon; False, and nothing, where too much waits already."""
+        """Queue `work` for a spare thread; return False when too much is queued already."""
         with self._changed:
             if self._taken >= self._room:
                 return False
@@ -87,16 +87,16 @@ class Turns:
         return True
 
     def resume(self, work: Work) -> None:
-        """Have a thread go on with `work` soon."""
+        """Queue `work` to be continued by a thread."""
         with self._changed:
             self._taken += 1
             self._room += 1
         self._resumed.put(partial(copy_context().run, self._went_on, work))
 
     def after_others(self, key: str, work: Work, most: int | None = None) -> bool:
-        """Do `work` in this thread, or leave it to the one that does work of `key` at this time.
+        """Run `work` in this thread, or queue it for the thread that runs work of `key` now.
 
-        False, and nothing, where it would have to wait and `most` works do so already.
+        Returns False, without queueing, when `most` works of `key` are queued already.
         """
         with self._changed:
             line = self._lines.setdefault(key, deque())
@@ -114,7 +114,7 @@ class Turns:
                     return True
 
     def finish(self, timeout_s: float) -> bool:
-        """Wait for all that was given; tell whether it ended in time."""
+        """Wait for all queued work; return whether it ended in time."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not (self._taken or self._open or self._lines), timeout_s

@@ -1,1 +1,1 @@
-"""Reports what happens to bonds, and whether the agent is well: log, metrics, pages."""
+"""Reports bond events and the agent's health: log, metrics, probes."""

@@ -1,4 +1,4 @@
-"""Where to listen, as an operator writes it."""
+"""A listening address as written in the settings."""
 
 import ipaddress
 import os
@@ -9,7 +9,7 @@ from typing import Final, Self
 
 _UNIX: Final = "unix:"
 _IP_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})")
-_PATH_BYTES: Final = 100  # sun_path has 108, and the name of the moment is longer by 5
+_PATH_BYTES: Final = 100  # sun_path has 108 bytes, and the temporary name is 5 bytes longer
 _MAX_PORT: Final = 65535
 
 
@@ -23,7 +23,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read IP:PORT, [IPv6]:PORT or unix:/PATH. Raises ValueError that says so."""
+        """Parse IP:PORT, [IPv6]:PORT or unix:/PATH. Raises ValueError naming these forms."""
         path = text.removeprefix(_UNIX)
         if path != text and path.startswith("/") and len(os.fsencode(path)) <= _PATH_BYTES:
             return cls(path=Path(path))

@@ -1,4 +1,4 @@
-"""What the agent counts and times, and how it is told to Prometheus; alone knows its library."""
+"""The agent's metrics; the only module that uses prometheus_client."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +21,7 @@ from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond, WatchedMember
 
 _OTHER: Final = "other"
-_GO_DEFAULT: Final = 999  # the code of plugins that choose none (libcni, pkg/types)
+_GO_DEFAULT: Final = 999  # the code of Go plugins that set none (libcni, pkg/types)
 _CODES: Final = frozenset(
     {*ErrorCode, *(code for _, code in dispatch.CODES), dispatch.IPAM, dispatch.INTERNAL}
     | {_GO_DEFAULT}
@@ -29,14 +29,14 @@ _CODES: Final = frozenset(
 _OUTCOMES: Final = {HappeningKind.REPAIRED: "repaired", HappeningKind.REPAIR_REFUSED: "refused"}
 _COMMANDS: Final = frozenset(Command)
 
-prometheus_client.disable_created_metrics()  # a second series for each, that nobody asks for
+prometheus_client.disable_created_metrics()  # no *_created series: they would double the page
 
 
 class Metrics:
-    """The metrics of one agent, with a registry of its own; may be called by any thread.
+    """The metrics of one agent, in a registry of its own; thread-safe.
 
-    The bonds are asked for at each scrape, in the thread that serves it: their series go with
-    them. Of two bonds with equal labels (a sandbox and its successor) the later one is told.
+    The series of bonds are collected at each scrape, in its thread: they end with their bond. Of
+    two bonds with equal labels (a sandbox and its successor) the later one is exported.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def tell(self, happening: Happening) -> None:
-        """Count what happened to a bond."""
+        """Count a bond's event."""
         self._happenings.labels(happening.kind).inc()
         if happening.kind is HappeningKind.RELEASED:
             self._leaks.inc()
@@ -77,7 +77,7 @@ class Metrics:
         steps: Mapping[str, float],
         failure: Failure | None = None,
     ) -> None:
-        """Count a command and its times, in seconds; `steps` are those that log.timed yields."""
+        """Count a command and its durations in seconds; `steps` are those that log.timed yields."""
         name = command if command in _COMMANDS else _OTHER
         self._durations.labels(name).observe(seconds)
         for step, took in steps.items():
@@ -91,7 +91,7 @@ class Metrics:
         self._overruns.inc()
 
     def page(self) -> Page:
-        """Make the page with all metrics, in Prometheus' text format."""
+        """Return the page with all metrics, in Prometheus' text format."""
         content = prometheus_client.generate_latest(self.registry)
         return Page(content, prometheus_client.CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -104,8 +104,8 @@ class Metrics:
         return Counter(row.name, row.help, row.labels, registry=self.registry)
 
     def _start_at_zero(self) -> None:
-        """Make the series whose labels are known: the first increase must be seen as one."""
-        for command in _COMMANDS - {Command.VERSION}:  # that one the shim answers
+        """Create the series with known labels, so that rate() sees their first increase."""
+        for command in _COMMANDS - {Command.VERSION}:  # VERSION is answered by the shim
             self._durations.labels(command)
         for kind in HappeningKind:
             self._happenings.labels(kind)
@@ -142,7 +142,7 @@ class _Agent(Collector):
     def collect(self) -> Iterator[Metric]:
         for row, ask in self._readers.items():
             values: dict[tuple[str, ...], float] = {}
-            with suppress(SriovbondError):  # what cannot be looked at now must not hide the others
+            with suppress(SriovbondError):  # a failed read must not hide the other metrics
                 values = {(): ask()}
             yield _family(row, values)
         counts = {_texts(network): count for network, count in self._kept().items()}
@@ -178,7 +178,7 @@ def _family(row: Row, values: Mapping[tuple[str, ...], float]) -> Metric:
 
 
 def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
-    """Return the labels of a bond; where no pod is known the container's id stands for it."""
+    """Return the labels of a bond; without a known pod, the container's id instead of its name."""
     of = bond.subject
     return _texts(
         of.pod.namespace,
@@ -189,5 +189,5 @@ def _bond_labels(bond: WatchedBond) -> tuple[str, ...]:
 
 
 def _texts(*texts: str) -> tuple[str, ...]:
-    """Return them as what UTF-8 can write: one that it cannot would hide all metrics."""
+    """Return the texts encodable as UTF-8: one that is not would fail the whole page."""
     return tuple(text.encode("utf-8", "replace").decode() for text in texts)

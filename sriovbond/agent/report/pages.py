@@ -1,4 +1,4 @@
-"""A few pages over HTTP, in one thread, for askers who may be slow, many or of bad intent."""
+"""A small HTTP server in one thread, bounded against slow, many or malicious clients."""
 
 import logging
 import re
@@ -36,7 +36,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is answered: status, content and its type."""
+    """A response: status, content and its type."""
 
     content: bytes
     content_type: str = _PLAIN
@@ -44,13 +44,13 @@ class Page:
 
 
 def verdict(fault: str) -> Page:
-    """Make the page of a probe: 200, or 503 with what is at fault."""
+    """Return a probe's page: 200, or 503 with `fault`."""
     return Page(f"{fault}\n".encode(), status=503) if fault else Page(b"ok\n")
 
 
 @dataclass(slots=True, eq=False)
 class _Asker:
-    """One connection: what came of its request, then what it has not taken of the answer."""
+    """One connection: its received request, then the unsent rest of the response."""
 
     connection: socket.socket
     deadline: float
@@ -61,8 +61,8 @@ class _Asker:
 class Pages:
     """Serves pages by their path until it is closed.
 
-    One answer a connection, each within `timeout_s` in all. Where too many are open the oldest is
-    hung up on: who asks at once is always answered.
+    One response per connection, each within `timeout_s` in all. When too many connections are open,
+    the oldest is closed, so that a prompt client is always served.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Pages:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and hang up on all."""
+        """Stop the thread, and close all connections."""
         self._told.close()
         self._thread.join(self._timeout_s)
 
@@ -108,7 +108,7 @@ class Pages:
                 self._end(asker)
 
     def _pause_s(self) -> float | None:
-        first = next(iter(self._askers), None)  # all have the same time: the oldest ends first
+        first = next(iter(self._askers), None)  # equal timeouts: the oldest ends first
         return None if first is None else max(0.0, first.deadline - time.monotonic())
 
     def _accept(self) -> None:
@@ -116,7 +116,7 @@ class Pages:
             connection, _ = self._listening.accept()
         except BlockingIOError:
             return
-        except OSError as error:  # no descriptor left: select would come back at once
+        except OSError as error:  # no descriptor left: select would return at once
             log.event(logging.ERROR, f"cannot accept a connection over HTTP: {error.strerror}")
             time.sleep(1)
             return
@@ -126,11 +126,11 @@ class Pages:
         asker = _Asker(connection, time.monotonic() + self._timeout_s)
         self._askers[asker] = None
         self._waiting.register(connection, selectors.EVENT_READ, asker)
-        self._go_on(asker)  # most have asked by now, and need not fear whoever comes next
+        self._go_on(asker)  # most have sent their request by now, before later clients evict them
 
     def _go_on(self, asker: _Asker) -> None:
         if asker not in self._askers:
-            return  # hung up on since select told of it
+            return  # closed since select reported it
         try:
             if asker.answer is None:
                 self._read(asker)
@@ -199,9 +199,9 @@ def _refuse(request: bytes) -> Page:
 def serve(
     address: Address, pages: Mapping[str, Callable[[], Page]], owner: int = 0
 ) -> Pages | None:
-    """Serve the pages at the address; where that cannot be, tell it and go on without.
+    """Serve the pages at the address; when that fails, log it and continue without.
 
-    A port that another program has is no reason for pods not to start.
+    A port in use by another program is no reason for pods not to start.
     """
     try:
         return Pages(listen(address, owner), pages)
@@ -213,7 +213,7 @@ def serve(
 def listen(
     address: Address, owner: int = 0, what: str = "serve metrics", backlog: int = _BACKLOG
 ) -> socket.socket:
-    """Listen at the address; a unix socket is the owner's alone, as its folder must be.
+    """Listen at the address; a unix socket is accessible to its owner only, like its folder.
 
     Raises MachineError.
     """

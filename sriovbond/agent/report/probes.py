@@ -1,4 +1,4 @@
-"""Answers probes at an address and in a thread of their own, whatever the agent's work does."""
+"""Serves kubelet's probes at their own address and in their own thread, independent of load."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ _OLD_S: Final = 1.0
 
 
 class Readiness:
-    """Whether an ADD could succeed, looked at by a thread of its own: a disk may never answer."""
+    """Whether an ADD could succeed, checked in its own thread: a disk may block for ever."""
 
     def __init__(self, host: Host, remarks: Callable[[], str] = lambda: "") -> None:
         self._host: Final = host
@@ -34,15 +34,15 @@ class Readiness:
         self._reasons = ""
 
     def page(self) -> Page:
-        """Return the page of the probe, within a few seconds."""
+        """Return the page of the readiness probe, within a few seconds."""
         with self._changed:
             if self._looking_since is None and time.monotonic() > self._seen_at + _OLD_S:
                 run = copy_context().run
                 threading.Thread(
                     target=run, args=(self._look,), name="readiness", daemon=True
-                ).start()  # may fail; what it finds it tells when this one waits
+                ).start()  # may fail; its outcome is reported by the thread that waits
                 self._looking_since = time.monotonic()
-            if self._looking_since is not None:  # one look is waited for once, whoever asks
+            if self._looking_since is not None:  # only one probe waits for a check
                 left_s = self._looking_since + _LOOK_S - time.monotonic()
                 self._changed.wait_for(lambda: self._looking_since is None, max(0.0, left_s))
             since, reasons = self._looking_since, self._reasons
@@ -62,7 +62,7 @@ class Readiness:
 
 
 class Probes:
-    """Listens as soon as it can: the port may be another program's for now."""
+    """Listens as soon as the port is free: another program may have it now."""
 
     def __init__(
         self, address: Address, pages: Mapping[str, Callable[[], Page]], owner: int
@@ -74,7 +74,7 @@ class Probes:
         self._told = ""
 
     def listen(self) -> None:
-        """Listen, unless it does; where that cannot be, tell it once. Call it again then."""
+        """Listen, unless it does already; log a failure once. The caller retries."""
         if self._pages:
             return
         try:
@@ -89,6 +89,6 @@ class Probes:
             log.event(logging.INFO, f"probes are answered at {self._address}")
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         if self._pages:
             self._pages.close()

@@ -6,7 +6,7 @@ from typing import Final
 
 
 class SeriesKind(StrEnum):
-    """The types of metrics that are used."""
+    """The metric types in use."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -23,7 +23,7 @@ class Row:
     help: str
 
 
-# Not `pod` and `namespace`: Prometheus gives those to whatever it scrapes in a pod.
+# Not `pod` and `namespace`: Prometheus sets those to the scraped pod's.
 BOND: Final = ("pod_namespace", "pod_name", "ifname", "network")
 MEMBER: Final = (*BOND, "member", "device", "pf")
 
@@ -31,7 +31,7 @@ BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 90.0),
 )
-"""Seconds: close together where an ADD over VFs is, up to the shim's deadline."""
+"""Histogram buckets in seconds: dense around an ADD's duration, up to the shim's deadline."""
 
 # fmt: off
 BONDS = Row("sriovbond_bonds", SeriesKind.GAUGE, (), "Bonds that the agent watches on this node.")

@@ -1,4 +1,4 @@
-"""Tells what happened to a bond to all who want to know: the log, the metrics, Kubernetes."""
+"""Passes each bond event to all its sinks: the log, the metrics, Kubernetes Events."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ _KEPT: Final = 1000
 
 
 class Teller:
-    """Gives each happening to the log and then to every sink, which must not block."""
+    """Passes each happening to the log and then to every sink; sinks must not block."""
 
     def __init__(self, *sinks: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sinks: Final[Sequence[Sink]] = (BoundedLog(clock), *sinks)
 
     def __call__(self, happening: Happening) -> None:
-        """Tell them all; a fault of one hinders neither the others nor who calls."""
+        """Pass it to all; a failing sink affects neither the others nor the caller."""
         for sink in self._sinks:
             try:
                 sink(happening)
@@ -33,9 +33,9 @@ class Teller:
 
 
 class BoundedLog:
-    """Writes 30 lines a minute for each bond, and no more: a pod may flap its links at will.
+    """Writes at most 30 lines a minute for each bond, since a pod may flap its links at will.
 
-    Its length is how many bonds it keeps in mind for that.
+    `__len__` is the number of bonds whose rate is tracked.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class BoundedLog:
         return len(self._told)
 
     def __call__(self, happening: Happening) -> None:
-        """Write a happening, or what was said of too many."""
+        """Write a happening, or once that further ones are suppressed."""
         whose, now = happening.subject.attachment, self._clock()
         began, count = self._told.get(whose, (now, 0))
         if now - began >= _WINDOW_S:

@@ -1,4 +1,4 @@
-"""Writes the agent's log from a thread of its own: a log that nobody reads must hold up no pod."""
+"""Writes the agent's log from a thread of its own: a blocked log reader must not block pods."""
 
 import logging
 import os
@@ -10,15 +10,15 @@ from typing import Final
 from sriovbond import log
 
 MOST_BYTES: Final = 1 << 20
-"""So much waits to be written at most; what is more is lost, and counted."""
+"""Limit of the unwritten bytes; lines beyond it are dropped and counted."""
 _FLUSHED_S: Final = 2.0
 _PAUSE_MS: Final = 1000
 
 
 class LogWriter:
-    """Takes lines from any thread at once, and writes them to a descriptor in their order.
+    """Takes lines from any thread without blocking, and writes them to a descriptor in order.
 
-    The descriptor's flags stay as they are: IPAM plugins inherit it.
+    The descriptor's flags are not changed: IPAM plugins inherit it.
     """
 
     def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES) -> None:
@@ -31,11 +31,11 @@ class LogWriter:
 
     @property
     def lost(self) -> int:
-        """How many lines were lost since the start."""
+        """The number of lines dropped since the start."""
         return self._lost
 
     def write(self, text: str) -> None:
-        """Have a line written; it is lost where too much waits already."""
+        """Queue a line; it is dropped when too many bytes are queued already."""
         data = text.encode("utf-8", "backslashreplace")
         with self._changed:
             if self._waiting_bytes + len(data) > self._most_bytes:
@@ -45,7 +45,7 @@ class LogWriter:
         self._lines.put(data)
 
     def flush(self) -> None:
-        """Wait a short time until all that waits now is written."""
+        """Wait briefly until the lines queued now are written."""
         written = threading.Event()
         self._lines.put(written)
         written.wait(_FLUSHED_S)
@@ -75,12 +75,12 @@ class LogWriter:
                 log.event(logging.WARNING, text)
 
     def _write_all(self, line: bytes) -> bool:
-        """Write a line, however long it takes; False where that failed."""
+        """Write a line, blocking; return False when that failed."""
         try:
             while line:
                 try:
                     line = line[os.write(self._descriptor, line) :]
-                except BlockingIOError:  # somebody else has made it so
+                except BlockingIOError:  # another process has set O_NONBLOCK
                     waiting = select.poll()
                     waiting.register(self._descriptor, select.POLLOUT)
                     waiting.poll(_PAUSE_MS)
