@@ -37,7 +37,8 @@ from sriovbond.agent.report.teller import Sink, Teller
 from sriovbond.agent.report.writer import LogWriter
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.turns import Door, Turns, Work
-from sriovbond.agent.watch.loop import Hands, Watch
+from sriovbond.agent.watch.hands import Hands
+from sriovbond.agent.watch.loop import Watch
 from sriovbond.backoff import Backoff
 from sriovbond.errors import MachineError
 from sriovbond.subject import Subject

@@ -7,13 +7,13 @@ than the socket takes, and again soon after, all are read for a while and nothin
 import logging
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from sriovbond import log
-from sriovbond.agent.watch.agenda import Agenda
+from sriovbond.agent.watch.agenda import Actions, Agenda, Task
 from sriovbond.agent.watch.mirror import Spaces
 from sriovbond.backoff import lengthen
 from sriovbond.errors import KernelError
@@ -53,10 +53,9 @@ class Ears:
 class Hearing:
     """Of one thread: it hears, and reads, for a bounded time at each call."""
 
-    def __init__(self, spaces: Spaces, agenda: Agenda, ears: Ears) -> None:
+    def __init__(self, spaces: Spaces, agenda: Agenda) -> None:
         self._spaces: Final = spaces
         self._agenda: Final = agenda
-        self._ears: Final = ears
         self._counts: Final[dict[int, int]] = {}
         self._unheard: Final[set[int]] = set()
         # what waits of these may be older than what was read
@@ -66,15 +65,18 @@ class Hearing:
         self._deaf_s = self._reading_began_at = 0.0
         self._behind_since: float | None = None
         self._heard_since = self._warned_at = float("-inf")
-        self.actions: Final[Mapping[str, Callable[[str], None]]] = {
-            "weigh": self._weigh,
-            "trust": self._trust,
-            "poll": lambda _: self._poll(),
-            "hear": lambda _: self._hear_again(),
+        self.actions: Final[Actions] = {
+            Task.WEIGH: self._weigh,
+            Task.TRUST: self._trust,
+            Task.POLL: lambda _: self._poll(),
+            Task.HEAR: lambda _: self._hear_again(),
         }
 
-    def open(self, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector) -> None:
+    def open(
+        self, ears: Ears, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector
+    ) -> None:
         """Listen until `stack` is closed; `waiting` tells when there is something to hear."""
+        self._ears = ears
         self._links = stack.enter_context(LinkEvents(buffer_bytes))
         self._ends = stack.enter_context(Ends())
         self._waiting = waiting
@@ -145,7 +147,7 @@ class Hearing:
         if self._is_deaf and not self._unread:
             # in work of its own: waiting for the lock that a flood holds costs nobody anything
             took_s = time.thread_time() - self._reading_began_at
-            self._agenda.later("poll", "", max(_READ_EACH_S, took_s))
+            self._agenda.later(Task.POLL, "", max(_READ_EACH_S, took_s))
 
     def read_all(self) -> None:
         """Have all namespaces read again, and everything in them."""
@@ -183,7 +185,7 @@ class Hearing:
 
     def _distrust(self, nsid: int) -> None:
         self._untrusted.add(nsid)
-        self._agenda.later("trust", "", _READ_EACH_S)
+        self._agenda.later(Task.TRUST, "", _READ_EACH_S)
 
     def _trust(self, _: str) -> None:
         """Read those again that were read too early, and hear them if nothing old waits by now."""
@@ -192,7 +194,7 @@ class Hearing:
         if is_heard_out:
             self._untrusted.clear()
         else:
-            self._agenda.later("trust", "", _READ_EACH_S)
+            self._agenda.later(Task.TRUST, "", _READ_EACH_S)
 
     # the loud ones
 
@@ -207,12 +209,12 @@ class Hearing:
             )
             self._do_not_hear(nsid)
         if len(self._counts) == 1:
-            self._agenda.later("weigh", "", WINDOW_S)
+            self._agenda.later(Task.WEIGH, "", WINDOW_S)
         return not (nsid in self._unheard or nsid in self._untrusted)
 
     def _do_not_hear(self, nsid: int) -> None:
         self._unheard.add(nsid)
-        self._agenda.later("weigh", "", WINDOW_S)
+        self._agenda.later(Task.WEIGH, "", WINDOW_S)
 
     def _weigh(self, _: str) -> None:
         """Read those that are not heard, and hear those again that have become quiet."""
@@ -224,7 +226,7 @@ class Hearing:
                 self._unheard.discard(nsid)
             self._unread.setdefault(nsid)
         if self._unheard:
-            self._agenda.later("weigh", "", WINDOW_S)
+            self._agenda.later(Task.WEIGH, "", WINDOW_S)
 
     # overruns
 
@@ -254,7 +256,7 @@ class Hearing:
         self._deaf_s = lengthen(0.0 if was_heard_well else self._deaf_s, _DEAF_S, _DEAFEST_S)
         self._is_deaf, self._behind_since = True, None
         self._waiting.unregister(self._links)
-        self._agenda.put_off("hear", "", self._deaf_s)
+        self._agenda.put_off(Task.HEAR, "", self._deaf_s)
         self.read_all()
 
     def _hear_again(self) -> None:

@@ -1,69 +1,11 @@
-"""What the watch follows: bonds, and a mirror of the links in their namespaces."""
+"""A mirror of the links in the namespaces whose bonds are watched."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sriovbond.bond.plan import BondPlan
 from sriovbond.happenings.following import Heard
-from sriovbond.happenings.happening import WatchedBond
 from sriovbond.kernel.watch import LinkEvent
-from sriovbond.subject import Subject
-
-COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
-
-
-@dataclass(slots=True)
-class WatchedAttachment:
-    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
-
-    `announcements` are those still to be made, `taken` the devices that somebody took out of the
-    pod, `sent_home` those that a failed repair did, of which the kernel has yet to tell; `wait_s`
-    is how long a repair waits: longer each time that one is refused. `stirred` is when something
-    last happened to a device that is lost, by the monotonic clock.
-    """
-
-    subject: Subject
-    plan: BondPlan
-    nsid: int
-    bond: WatchedBond
-    is_settled: bool = False
-    refused: frozenset[str] = frozenset()
-    announcements: int = 0
-    taken: frozenset[str] = frozenset()
-    sent_home: frozenset[str] = frozenset()
-    wait_s: float = COMING_BACK_S
-    stirred: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def lost(self) -> frozenset[str]:
-        """The devices of members that are gone, and that nobody took out."""
-        gone = {member.device for member in self.bond.members if not member.is_in_bond}
-        return frozenset(gone - self.taken - {""})
-
-    def note_lost(self, at: float) -> None:
-        """Take it that what is lost by now, and was not before, has stirred at that time."""
-        self.stirred = {device: self.stirred.get(device, at) for device in self.lost}
-
-    def note_stirred(self, device: str, at: float) -> None:
-        """Take it that something happened to a lost device; before 5.14 none is told, so to all."""
-        self.stirred |= dict.fromkeys(self.lost & {device} if device else self.lost, at)
-
-    def unrest_s(self, at: float, rest_s: float) -> dict[str, float]:
-        """Return the lost devices that are not at rest yet, and for how long each is not."""
-        waits_s = {device: since + rest_s - at for device, since in self.stirred.items()}
-        return {device: wait_s for device, wait_s in waits_s.items() if wait_s > 0}
-
-    def note_moved(self, device: str) -> None:
-        """Take it that the device was taken out of the pod, unless a repair sent it home."""
-        if device not in self.sent_home:
-            self.taken |= {device}
-        self.sent_home -= {device}
-
-    def note_sent_home(self, devices: frozenset[str]) -> None:
-        """Take it that a repair sent these home; the kernel may have told of them already."""
-        self.sent_home = devices - self.taken
-        self.taken -= devices
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-from sriovbond.agent.watch.agenda import Agenda
+from sriovbond.agent.watch.agenda import Agenda, Task
 
 
 class Clock:
@@ -12,25 +12,25 @@ class Clock:
 def test_a_thing_is_due_once_and_when_its_time_has_come() -> None:
     clock = Clock()
     agenda = Agenda(clock)
-    agenda.later("judge", "a", 2)
-    agenda.later("judge", "b", 1)
-    agenda.later("judge", "a", 0.5)  # it stands already
+    agenda.later(Task.JUDGE, "a", 2)
+    agenda.later(Task.JUDGE, "b", 1)
+    agenda.later(Task.JUDGE, "a", 0.5)  # it is in it already
 
     assert (agenda.pause_s(10), list(agenda.due())) == (1, [])
-    assert (agenda.has("judge", "b"), agenda.has("settle", "b")) == (True, False)
+    assert (agenda.has(Task.JUDGE, "b"), agenda.has(Task.SETTLE, "b")) == (True, False)
     clock.now += 1
-    assert list(agenda.due()) == [("judge", "b")]
-    assert not agenda.has("judge", "b")
+    assert list(agenda.due()) == [(Task.JUDGE, "b")]
+    assert not agenda.has(Task.JUDGE, "b")
     clock.now += 1
-    assert list(agenda.due()) == [("judge", "a")]
+    assert list(agenda.due()) == [(Task.JUDGE, "a")]
     assert (agenda.pause_s(10), list(agenda.due())) == (10, [])
 
 
 def test_what_is_put_off_waits_again() -> None:
     clock = Clock()
     agenda = Agenda(clock)
-    agenda.later("settle", "a", 1)
-    agenda.put_off("settle", "a", 3)
+    agenda.later(Task.SETTLE, "a", 1)
+    agenda.put_off(Task.SETTLE, "a", 3)
     clock.now += 1
 
     assert (agenda.pause_s(10), list(agenda.due())) == (2, [])
@@ -38,13 +38,13 @@ def test_what_is_put_off_waits_again() -> None:
 
 def test_what_is_forgotten_while_others_are_done_is_not_done() -> None:
     agenda = Agenda(Clock())
-    agenda.later("judge", "a", 0)
-    agenda.later("judge", "b", 0)
-    agenda.later("settle", "b", 0)
+    agenda.later(Task.JUDGE, "a", 0)
+    agenda.later(Task.JUDGE, "b", 0)
+    agenda.later(Task.SETTLE, "b", 0)
 
     done = []
     for one in agenda.due():
         done.append(one)
         agenda.forget("b")
 
-    assert done == [("judge", "a")]
+    assert done == [(Task.JUDGE, "a")]

@@ -1,0 +1,160 @@
+import errno
+from dataclasses import replace
+
+from sriovbond import records
+from sriovbond.agent.watch.adoption import Adoption
+from sriovbond.agent.watch.agenda import Task
+from sriovbond.agent.watch.hearing import Hearing
+from sriovbond.errors import KernelError
+from sriovbond.happenings.following import Heard
+from sriovbond.happenings.happening import HappeningKind
+from sriovbond.kernel import netns
+from sriovbond.kernel.watch import LinkEvent
+from tests.unit.agent.watch.conftest import BOND, KEY, NSID, Scene
+
+
+def test_a_member_that_is_gone_is_reported_and_has_its_bond_examined(scene: Scene) -> None:
+    scene.watch()
+
+    scene.lose_first_member()
+
+    kinds = [happening.kind for happening in scene.reported]
+    assert HappeningKind.MEMBER_GONE in kinds
+    assert HappeningKind.DEGRADED in kinds
+    assert scene.planned() == {Task.EXAMINE}
+    assert scene.watched.lacking == (KEY,)
+
+
+def test_a_member_that_was_taken_out_of_the_pod_is_not_waited_for(scene: Scene) -> None:
+    scene.watch()
+
+    scene.lose_first_member(is_moved=True)
+
+    assert scene.watched.lacking == ()
+
+
+def test_nothing_is_reported_while_a_call_has_the_attachment(scene: Scene) -> None:
+    scene.watch()
+
+    with records.locked(scene.settings.host, KEY):
+        scene.lose_first_member()
+    during = (list(scene.reported), scene.planned())
+    scene.lose_first_member()  # waits for its judgement, too
+    scene.judging.judge_again(KEY)
+
+    assert during == ([], {Task.JUDGE})
+    assert scene.reported != []
+
+
+def test_a_bond_that_a_del_took_away_is_watched_no_more(scene: Scene) -> None:
+    scene.watch()
+    records.remove(scene.settings.host, scene.record)
+
+    scene.hear(scene.links()[0], is_gone=True)
+
+    assert (scene.reported, list(scene.watched), NSID in scene.watched.spaces) == ([], [], False)
+    assert scene.planned() == {Task.ADOPT}
+
+
+def test_of_a_bond_that_comes_up_only_what_lasts_is_reported(scene: Scene) -> None:
+    scene.watch()
+    scene.attachment.is_settled = False
+    second = scene.links()[2]
+
+    scene.hear(replace(second, mii_up=False))
+
+    assert scene.reported == []
+    scene.judging.actions[Task.SETTLE](KEY)
+    assert [happening.kind for happening in scene.reported] == [HappeningKind.DEGRADED]
+
+
+def test_a_bond_that_was_cut_off_is_announced_when_it_works_again(scene: Scene) -> None:
+    scene.watch()
+    members = scene.links()[1:]
+
+    for member in members:
+        scene.hear(replace(member, mii_up=False))
+    cut_off = scene.planned()
+    scene.hear(members[0])
+
+    assert (cut_off, scene.planned()) == (set(), {Task.ANNOUNCE})
+    assert scene.attachment.announcements == 3
+
+
+def test_a_lost_device_that_is_back_on_the_host_is_left_to_rest(scene: Scene) -> None:
+    scene.watch()
+    member = scene.lose_first_member()
+
+    scene.ears.event(
+        LinkEvent(None, Heard(3, "eth3", device=member.device), is_gone=False, is_moved=False)
+    )
+
+    assert scene.planned() == {Task.EXAMINE, Task.RESTED}
+    scene.clock.now += scene.settings.rest_s - 1
+    assert (Task.RESTED, KEY) not in list(scene.agenda.due())
+    scene.clock.now += 1
+    assert (Task.RESTED, KEY) in list(scene.agenda.due())
+
+
+def test_after_an_overrun_who_lacks_a_member_is_examined(scene: Scene) -> None:
+    scene.watch()
+    scene.lose_first_member()
+    scene.agenda.forget(KEY)
+    scene.attachment.sent_home = frozenset({"0000:02:10.0"})
+
+    scene.ears.overrun()
+
+    assert (scene.planned(), len(scene.overruns)) == ({Task.EXAMINE}, 1)
+    assert scene.attachment.sent_home == frozenset()
+
+
+def test_a_namespace_that_ended_has_its_bonds_looked_at(scene: Scene) -> None:
+    scene.watch()
+
+    scene.ears.gone(NSID)
+
+    assert (scene.planned(), scene.watched.is_heard(KEY)) == ({Task.GONE}, False)
+
+
+def test_a_namespace_that_cannot_be_read_is_identified_anew(scene: Scene) -> None:
+    scene.watch()
+    scene.ears.unreadable(NSID, KernelError("cannot list the links: EINVAL", errno.EINVAL))
+    unreadable = scene.planned()
+    scene.agenda.forget(KEY)
+
+    scene.ears.lost_ends()
+
+    assert unreadable == scene.planned() == {Task.ADOPT}
+    assert not scene.watched.is_heard(KEY)
+
+
+def test_a_bond_made_anew_gets_its_time_to_come_up(scene: Scene) -> None:
+    scene.watch()
+    bond = scene.links()[0]
+    scene.hear(bond, is_gone=True)
+
+    scene.hear(replace(bond, index=BOND + 1))
+
+    assert scene.attachment.bond.index == BOND + 1
+    assert not scene.attachment.is_settled
+    assert Task.SETTLE in scene.planned()
+
+
+def test_every_task_has_one_who_does_it(scene: Scene) -> None:
+    hearing = Hearing(scene.watched.spaces, scene.agenda)
+    with netns.own() as home:
+        adoption = Adoption(
+            scene.settings.host,
+            home,
+            scene.watched,
+            scene.agenda,
+            hearing=hearing,
+            judging=scene.judging,
+            tending=scene.tending,
+            keeper=scene.hands.keeper,
+        )
+
+    tables = (hearing.actions, scene.judging.actions, scene.tending.actions, adoption.actions)
+    tasks = [task for table in tables for task in table]
+
+    assert sorted([*tasks, Task.LISTEN]) == sorted(Task)  # the loop itself listens

@@ -1,0 +1,113 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sriovbond import records
+from sriovbond.agent.watch.agenda import AGAIN_S, Task
+from sriovbond.agent.watch.care import Care
+from sriovbond.agent.watch.tending import Tending
+from sriovbond.happenings.happening import HappeningKind
+from sriovbond.repair import Repairs
+from sriovbond.subject import Subject
+from tests.unit.agent.watch.conftest import KEY, Scene
+
+
+@dataclass
+class Workers:
+    """A worker that does at once what it is given."""
+
+    works: int = 0
+
+    def do(self, _: Subject, work: Callable[[], object]) -> bool:
+        self.works += 1
+        work()
+        return True
+
+
+def tending(scene: Scene, workers: Workers) -> Tending:
+    care = Care(scene.settings.host, Repairs(), workers.do, 1)
+    return Tending(
+        scene.settings, scene.watched, scene.agenda, care, scene.hands, lambda call: call()
+    )
+
+
+def test_a_bond_whose_attachment_another_call_has_is_examined_later(scene: Scene) -> None:
+    scene.watch()
+    workers = Workers()
+
+    with records.locked(scene.settings.host, KEY):
+        tending(scene, workers).actions[Task.EXAMINE](KEY)
+
+    assert (workers.works, scene.planned()) == (0, {Task.EXAMINE})
+
+
+def test_a_bond_whose_del_waits_is_examined_later_and_as_it_was_asked(scene: Scene) -> None:
+    scene.watch()
+    scene.leaving.add(KEY)
+    workers = Workers()
+
+    tending(scene, workers).actions[Task.GONE](KEY)
+
+    assert (workers.works, scene.planned()) == (0, {Task.GONE})
+
+
+def test_a_lost_member_is_looked_at_again_when_it_has_rested(scene: Scene) -> None:
+    scene.watch()
+    scene.leaving.clear()
+    scene.attachment.stirred = {"0000:02:10.0": scene.clock.now + 10**9}
+
+    tending(scene, Workers()).actions[Task.EXAMINE](KEY)
+
+    assert Task.RESTED in scene.planned()
+
+
+def test_what_is_left_of_an_attachment_is_reported_once_and_waits_longer(scene: Scene) -> None:
+    scene.settings.host.records.joinpath(f"{KEY}.json").write_text("{")
+    tended = tending(scene, Workers())
+    waits_s = []
+
+    for _ in range(3):
+        tended.look_after(KEY, scene.subject)
+        waits_s.append(scene.agenda.pause_s(1000))
+        scene.agenda.forget(KEY)
+
+    assert waits_s == [AGAIN_S, 2 * AGAIN_S, 4 * AGAIN_S]
+    assert [happening.kind for happening in scene.reported] == [HappeningKind.DRIFT]
+    tended.forget_left(KEY)
+    tended.look_after(KEY, scene.subject)
+    assert len(scene.reported) == 2
+
+
+def test_drift_is_reported_once_and_kept_with_the_bond(scene: Scene) -> None:
+    scene.watch()
+    scene.settings.host.records.joinpath(f"{KEY}.json").write_text("{")
+    tended = tending(scene, Workers())
+
+    for _ in range(2):
+        tended.actions[Task.EXAMINE](KEY)
+
+    assert len(scene.reported) == 1
+    assert "cannot read the record" in scene.reported[0].text
+    assert scene.attachment.bond.drift != ()
+
+
+def test_a_bond_is_announced_as_often_as_it_is_to_be(scene: Scene) -> None:
+    scene.watch()
+    scene.attachment.announcements = 2
+    workers = Workers()
+    tended = tending(scene, workers)
+
+    for _ in range(5):
+        tended.actions[Task.ANNOUNCE](KEY)
+
+    assert (workers.works, scene.attachment.announcements) == (2, 0)
+
+
+def test_a_round_examines_every_bond_and_comes_again(scene: Scene) -> None:
+    scene.watch()
+
+    scene.tending.actions[Task.ROUND]("")
+
+    assert scene.planned() == {Task.EXAMINE}
+    assert all(
+        scene.agenda.has(task, "") for task in (Task.ROUND, Task.TAKE_BACK, Task.ADOPT_OTHERS)
+    )
