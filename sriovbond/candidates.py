@@ -31,7 +31,7 @@ from sriovbond.bond.seen import Seen, Unlinked, may_mean
 from sriovbond.cni.request import CniRequest
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.host import Host
-from sriovbond.kernel import links
+from sriovbond.kernel import links, snapshots
 from sriovbond.kernel.netlink import Netlink
 from sriovbond.kernel.netns import Namespace
 from sriovbond.lending import Lender
@@ -218,9 +218,9 @@ def look(
 
     The host's links are looked at only where `links` may mean them: a node has hundreds.
     """
-    in_pod = links.snapshot(pod.netlink)
+    in_pod = snapshots.take(pod.netlink)
     may_mean_host = config.may_mean_host and not naming.means_pod(config, in_pod)
-    on_host = links.snapshot(home.netlink) if may_mean_host else ()
+    on_host = snapshots.take(home.netlink) if may_mean_host else ()
     meant = [link for link in on_host if may_mean(config.links or (), link)]
     devices = search.conclude(
         state_members(in_pod), state_host_links(meant), if_networks_lack_devices=asks

@@ -16,7 +16,7 @@ from sriovbond.bond.links import Link, Member
 from sriovbond.bond.rules import Finding
 from sriovbond.errors import MachineError, RefusedError
 from sriovbond.host import Host
-from sriovbond.kernel import elsewhere, links
+from sriovbond.kernel import elsewhere, snapshots
 from sriovbond.kernel.netns import Namespace
 
 _FILE_BYTES: Final = 1 << 16
@@ -69,7 +69,7 @@ class Lender:
 
     def refuse_what_changed(self, members: Sequence[Member]) -> None:
         """Judge again, just before they are moved. Raises RefusedError, MachineError."""
-        host_links = {link.index: link for link in links.snapshot(self._home.netlink)}
+        host_links = {link.index: link for link in snapshots.take(self._home.netlink)}
         now = [replace(member, link=_now(member, host_links)) for member in members]
         refusal = self.refusal(now)
         if refusal:

@@ -20,7 +20,7 @@ from sriovbond.cni.request import parse_request
 from sriovbond.cni.wire import CniError
 from sriovbond.errors import KernelError, MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.kernel import bonding, links, netns
+from sriovbond.kernel import bonding, links, netns, snapshots
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
@@ -223,14 +223,14 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         in_pod = [member for member in plan.members if member.place is Place.POD]
         pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
         came = [(link, was) for link, was in pairs if link]
-        outcome.lose(links.restore_spanning(pod.netlink, came))
+        outcome.lose(snapshots.restore_spanning(pod.netlink, came))
     _restore_at_home(plan, outcome)
 
 
 def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
     """Tell whether the bond's end was all that there was to do, as it mostly is."""
     return all(
-        member.place is Place.POD and links.is_restored(pod.netlink, member.link)
+        member.place is Place.POD and snapshots.is_restored(pod.netlink, member.link)
         for member in plan.members
     )
 
@@ -278,9 +278,9 @@ def _release_member(
         send_link_home(pod, link, member.link)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
-        outcome.lose(links.restore_itself(pod.netlink, link, member.link))
+        outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
     else:
-        outcome.lose(links.restore(pod.netlink, link, member.link))
+        outcome.lose(snapshots.restore(pod.netlink, link, member.link))
 
 
 def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) -> None:
@@ -289,7 +289,7 @@ def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) ->
         with suppress(KernelError):
             links.leave(pod.netlink, link)
         link = links.find(pod.netlink, link.name) or link
-    outcome.lose(links.restore_itself(pod.netlink, link, member.link))
+    outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
 
 
 def send_home(pod: Namespace, name: str) -> None:
@@ -348,15 +348,15 @@ def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
     with netns.own() as home:
         for link, was in _came(home, at_home):
             up = link.is_up
-            outcome.lose(links.restore_altnames(home.netlink, link, was))
-            outcome.lose(links.restore_itself(home.netlink, link, was, is_wanted_up=up))
+            outcome.lose(snapshots.restore_altnames(home.netlink, link, was))
+            outcome.lose(snapshots.restore_itself(home.netlink, link, was, is_wanted_up=up))
         came = _came(home, at_home)
         for link, was in came:
             outcome.restore_sysctls(home, link, was)
             # what was refused would be refused, and told, again
             left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
-            outcome.lose(links.restore(home.netlink, link, left))
-        outcome.lose(links.restore_spanning(home.netlink, came))
+            outcome.lose(snapshots.restore(home.netlink, link, left))
+        outcome.lose(snapshots.restore_spanning(home.netlink, came))
 
 
 def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:

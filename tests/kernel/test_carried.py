@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond.host import Host
-from sriovbond.kernel import links, netns
+from sriovbond.kernel import netns, snapshots
 from tests.support import ipams, worlds
 from tests.support.calls import Runtime, a_config
 from tests.support.lending import lend
@@ -132,7 +132,7 @@ def test_a_link_local_address_is_carried_only_where_somebody_gave_it(pod: Pod, m
     standing = pod.ip("-j -6 addr show one")[0]["addr_info"]
 
     with netns.opened(pod.path) as inside:
-        carried = {link.name: link.addresses for link in links.snapshot(inside.netlink)}
+        carried = {link.name: link.addresses for link in snapshots.take(inside.netlink)}
 
     assert len(standing) == (1 if mode == "none" else 2)
     assert [one.text for one in carried["one"]] == [f"{HAND_SET}1/64"]

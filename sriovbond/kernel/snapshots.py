@@ -1,0 +1,124 @@
+"""Snapshots: what links are and carry, and how a link is made so again."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from sriovbond.bond.links import Link
+from sriovbond.errors import KernelError
+from sriovbond.kernel import carried, ioctls, links
+from sriovbond.kernel.messages import IFF_SLAVE, IFF_UP
+from sriovbond.kernel.netlink import Netlink
+
+
+def take(netlink: Netlink) -> list[Link]:
+    """Return every link with the addresses and routes that it carries."""
+    related = links.read_related(netlink)
+    addresses = carried.addresses(netlink, {link.index: link.mac for link in related})
+    present_routes = carried.unicast_routes(netlink)
+    routes = carried.routes(present_routes)
+    default = carried.default_route_carriers(present_routes)
+    return [
+        replace(
+            link,
+            addresses=tuple(addresses.get(link.index, ())),
+            routes=tuple(routes.get(link.index, ())),
+            has_default_route=link.index in default,
+        )
+        if link.index in addresses or link.index in routes or link.index in default
+        else link
+        for link in related
+    ]
+
+
+def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
+    """Make `link` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
+
+    Returns what the kernel refused, after all has been tried. Idempotent. Routes that need other
+    links too are left to `restore_spanning`.
+    """
+    own = _steps_back(netlink, link, before, is_wanted_up=before.is_up)
+    return _try_all((*own, *_put_carried_back(netlink, link, before)))
+
+
+def restore_itself(
+    netlink: Netlink, link: Link, before: Link, *, is_wanted_up: bool = False
+) -> list[KernelError]:
+    """Make `link` what the snapshot shows, but without what it carried, and down; as `restore`."""
+    return _try_all(_steps_back(netlink, link, before, is_wanted_up=is_wanted_up))
+
+
+def is_restored(netlink: Netlink, before: Link) -> bool:
+    """Tell whether this very link is what `restore_itself` makes of it, and in no bond."""
+    name = before.name
+    return (
+        ioctls.name(netlink, before.index) == name
+        and not ioctls.flags(netlink, name) & (IFF_UP | IFF_SLAVE)
+        and ioctls.mac(netlink, name) == before.mac
+        and ioctls.mtu(netlink, name) == before.mtu
+    )
+
+
+def restore_altnames(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
+    """Give `link` the altnames that the snapshot shows, and take others away; as `restore`."""
+    more = [altname for altname in link.altnames if altname not in before.altnames]
+    less = [altname for altname in before.altnames if altname not in link.altnames]
+    away = [partial(links.remove_altname, netlink, link, name) for name in more]
+    back = [
+        partial(links.add_altname, netlink, replace(link, name=before.name), name) for name in less
+    ]
+    return _try_all([*away, *back])
+
+
+def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:
+    """Set the routes over several links again, once these are restored; as `restore`.
+
+    A pair is a link as it was found, and its snapshot.
+    """
+    indices = {before.index: link.index for link, before in pairs}
+    spanning = {
+        route: link.name
+        for link, before in pairs
+        for route in before.routes
+        if carried.spans_links(route)
+    }
+    return _try_all(
+        partial(carried.put_route_back, netlink, name, indices, route)
+        for route, name in spanning.items()
+    )
+
+
+def _try_all(steps: Iterable[Callable[[], None]]) -> list[KernelError]:
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except KernelError as error:
+            failures.append(error)
+    return failures
+
+
+def _steps_back(
+    netlink: Netlink, link: Link, before: Link, *, is_wanted_up: bool
+) -> Iterator[Callable[[], None]]:
+    is_up = link.is_up
+    if link.name != before.name:
+        if is_up:
+            yield partial(links.set_down, netlink, link)
+            is_up = False
+        yield partial(links.rename, netlink, link, before.name)
+    if link.mac != before.mac:
+        yield partial(links.set_mac, netlink, link, before.mac)
+    if link.mtu != before.mtu:
+        yield partial(links.set_mtu, netlink, link, before.mtu)
+    if is_up != is_wanted_up:
+        yield partial(links.set_up if is_wanted_up else links.set_down, netlink, link)
+
+
+def _put_carried_back(netlink: Netlink, link: Link, before: Link) -> Iterator[Callable[[], None]]:
+    for address in before.addresses:
+        yield partial(carried.put_address_back, netlink, before.name, link.index, address)
+    indices = {before.index: link.index}
+    for route in before.routes:
+        if not carried.spans_links(route):
+            yield partial(carried.put_route_back, netlink, before.name, indices, route)
