@@ -3,17 +3,13 @@
 Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone is done.
 """
 
-import errno
 import logging
-import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 
-from sriovbond import ipam, log, records
+from sriovbond import homecoming, ipam, log, records
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.cni.request import parse_request
@@ -21,14 +17,9 @@ from sriovbond.cni.wire import CniError
 from sriovbond.errors import KernelError, MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, netns, snapshots
-from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
-
-_HOMECOMING_S: Final = 3.0  # a dying namespace hands its devices back from a work queue
-_PAUSE_S: Final = 0.05
-_SUBSTITUTE: Final = "sb-"
 
 
 @dataclass(slots=True)
@@ -49,16 +40,9 @@ class Outcome:
         except SriovbondError as error:
             self.problems.append(error)
 
-    def lose(self, refused: Iterable[KernelError]) -> None:
-        """Take note of what the kernel refused to put back."""
+    def lose(self, refused: Iterable[SriovbondError]) -> None:
+        """Take note of what could not be put back."""
         self.losses += [fault.message for fault in refused]
-
-    def restore_sysctls(self, home: Namespace, link: Link, before: Link) -> None:
-        """Give a link its sysctls again, by its name and before it comes up."""
-        try:
-            home.set_link_sysctls(link.name, before.sysctls)
-        except MachineError as error:
-            self.losses.append(error.message)
 
     def tell(self) -> None:
         """Log all of it."""
@@ -203,8 +187,8 @@ def _release_links(
                 _release_in(pod, record, plan, outcome)
                 return
     outcome.notes.append(f"the namespace {record.netns} is gone")
-    _await_homecoming(plan)
-    _restore_at_home(plan, outcome)
+    homecoming.wait(plan)
+    homecoming.restore(plan, outcome.lose)
 
 
 def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome) -> None:
@@ -224,7 +208,7 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
         came = [(link, was) for link, was in pairs if link]
         outcome.lose(snapshots.restore_spanning(pod.netlink, came))
-    _restore_at_home(plan, outcome)
+    homecoming.restore(plan, outcome.lose)
 
 
 def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
@@ -275,7 +259,7 @@ def _release_member(
     if member.place is Place.HOST:
         if not member.device:
             _make_known(pod, member, link, outcome)
-        send_link_home(pod, link, member.link)
+        homecoming.send_link(pod, link, member.link)
     elif record.is_complete:
         # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
         outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
@@ -290,101 +274,3 @@ def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) ->
             links.leave(pod.netlink, link)
         link = links.find(pod.netlink, link.name) or link
     outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
-
-
-def send_home(pod: Namespace, name: str) -> None:
-    """Move a link of the pod to the host, where it stays down; nothing if it is not there."""
-    link = links.find(pod.netlink, name)
-    if link:
-        send_link_home(pod, link)
-
-
-def send_link_home(pod: Namespace, link: Link, was: Link | None = None) -> None:
-    """Move this link of the pod to the host, under another name where its own is taken.
-
-    `was` is what it was there, where that is known: the pod may have named it like any other.
-    """
-    with netns.own() as home:
-        if link.is_up:
-            links.set_down(pod.netlink, link)
-        _take_altnames_off(pod, home, link, was or link)
-        if link.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
-            name = a_substitute()
-            links.rename(pod.netlink, link, name)
-            link = replace(link, name=name)
-        _move_home(pod, home, link, (was or link).name)
-
-
-def _take_altnames_off(pod: Namespace, home: Namespace, link: Link, was: Link) -> None:
-    """Take from the link what it was not called, and what another of the host is called by now.
-
-    The kernel would refuse the move; where it refuses this, the move tells.
-    """
-    for name in link.altnames:
-        if name not in was.altnames or links.find(home.netlink, name):
-            with suppress(KernelError):
-                links.remove_altname(pod.netlink, link, name)
-
-
-def _move_home(pod: Namespace, home: Namespace, link: Link, name: str) -> None:
-    """Move the link home by that name, or by another where it is taken, or was meanwhile."""
-    first = a_substitute() if links.find(home.netlink, name) else name
-    for candidate in (first, a_substitute()):
-        with nl.passing_over(errno.EEXIST):
-            links.move(pod.netlink, link, home.descriptor, "host", candidate)
-            return
-    links.move(pod.netlink, link, home.descriptor, "host", a_substitute())
-
-
-def a_substitute() -> str:
-    """Return a name for a link that cannot have its own yet; no pod can foresee and take it."""
-    return f"{_SUBSTITUTE}{secrets.token_hex(6)}"
-
-
-def _restore_at_home(plan: BondPlan, outcome: Outcome) -> None:
-    at_home = [member.link for member in plan.members if member.place is Place.HOST]
-    if not at_home:
-        return
-    with netns.own() as home:
-        for link, was in _came(home, at_home):
-            up = link.is_up
-            outcome.lose(snapshots.restore_altnames(home.netlink, link, was))
-            outcome.lose(snapshots.restore_itself(home.netlink, link, was, is_wanted_up=up))
-        came = _came(home, at_home)
-        for link, was in came:
-            outcome.restore_sysctls(home, link, was)
-            # what was refused would be refused, and told, again
-            left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
-            outcome.lose(snapshots.restore(home.netlink, link, left))
-        outcome.lose(snapshots.restore_spanning(home.netlink, came))
-
-
-def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:
-    """Return those of the host's links that are there, as they are, with what they were."""
-    standing = links.dump(home.netlink)
-    pairs = [(_at_home(standing, was), was) for was in at_home]
-    return [(link, was) for link, was in pairs if link]
-
-
-def _at_home(standing: Sequence[Link], snapshot: Link) -> Link | None:
-    """Find a link at home; one without a device by its MAC too: its name may be another's now."""
-    if snapshot.device:
-        return links.find_again(standing, snapshot)
-    alike = [link for link in standing if (link.kind, link.mac) == (snapshot.kind, snapshot.mac)]
-    by_name = [link for link in alike if link.name == snapshot.name]
-    renamed = [link for link in alike if link.name.startswith(_SUBSTITUTE)]
-    return next(iter((*by_name, *renamed)), None)
-
-
-def _await_homecoming(plan: BondPlan) -> None:
-    """Wait a bounded time for devices that the kernel hands back after a namespace's end."""
-    expected = [
-        member.link for member in plan.members if member.place is Place.HOST and member.link.device
-    ]
-    deadline = time.monotonic() + _HOMECOMING_S
-    while expected and time.monotonic() < deadline:
-        with netns.own() as home:
-            standing = links.dump(home.netlink)
-        if all(links.find_again(standing, link) for link in expected):
-            return
-        time.sleep(_PAUSE_S)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sriovbond import aside, ipam, log, records, release
+from sriovbond import aside, homecoming, ipam, log, records, release
 from sriovbond.bond.options import normal_key
 from sriovbond.cni.request import CniRequest
 from sriovbond.commands import keeping
@@ -92,7 +92,7 @@ def _delete_bond(request: CniRequest, host: Host, outcome: release.Outcome) -> N
                 return
             bonding.delete(pod.netlink, link)
             for name in _host_links(request):
-                outcome.attempt(partial(release.send_home, pod, name))
+                outcome.attempt(partial(homecoming.send, pod, name))
     except netns.NamespaceGoneError:
         outcome.notes.append(f"the namespace {request.netns} is gone")
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond import upkeep
 from sriovbond.dispatch import REFUSED
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import links, netns
-from sriovbond.repair import Repairs
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.repair import Repairs
 from tests.support.calls import Runtime, a_config
 from tests.support.pods import Pod, batch, ip
 from tests.support.refusals import refused
@@ -43,7 +43,7 @@ def test_a_vf_that_came_back_with_its_names_of_before_as_altnames_is_repaired(
     vf_pod.ip("link set back0 netns 1")
     batch(*(f"link property add dev back0 altname {name}" for name in altnames))
 
-    found = upkeep.examine(host, vf_pod.key(), Repairs(), upkeep.no_doubt)
+    found = examination.examine(host, vf_pod.key(), Repairs(), examination.no_doubt)
 
     assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED], found
     assert {one.name for one in vf_pod.the_bond().members} == {"net1", "net2"}

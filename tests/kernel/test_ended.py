@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond import records, upkeep
-from sriovbond.ended import Ended
+from sriovbond import records
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
-from sriovbond.repair import Repairs
-from sriovbond.upkeep import Examined
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.ended import Ended
+from sriovbond.upkeep.examination import Examined
+from sriovbond.upkeep.repair import Repairs
 from tests.kernel.test_repair import bonded as bonded  # noqa: PLC0414 - a fixture
 from tests.kernel.test_repair import config as config  # noqa: PLC0414 - a fixture
 from tests.kernel.test_repair import members
@@ -30,7 +31,7 @@ DEVICES = Path("/sys/bus/pci/devices")
 
 
 def looked_at(host: Host, pod: Pod, ended: Ended) -> Examined:
-    return upkeep.examine(host, pod.key(), Repairs(), ended.doubt)
+    return examination.examine(host, pod.key(), Repairs(), ended.doubt)
 
 
 def died(bonded: Pod, vfs: rigs.Layout) -> None:

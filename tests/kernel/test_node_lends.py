@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from deviceinfo import Sandbox
-from sriovbond import upkeep
 from sriovbond.bond.config import parse_config
 from sriovbond.cli import explanation, sriovbond
 from sriovbond.dispatch import REFUSED
 from sriovbond.happenings.happening import HappeningKind
-from sriovbond.repair import Repairs
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.repair import Repairs
 from tests.support import kubelet as kubelets
 from tests.support import netdevsim, wire
 from tests.support import pf as pfs
@@ -412,10 +412,10 @@ def test_a_link_that_came_back_and_that_the_node_uses_now_is_not_taken_again(
     name = pfs.rebind(vfs.pfs[0].vfs[1])
     ip(f"addr add 203.0.113.1/28 dev {name}")
 
-    found = upkeep.examine(runtime.host, pod.key(), Repairs(), upkeep.no_doubt)
+    found = examination.examine(runtime.host, pod.key(), Repairs(), examination.no_doubt)
     left = ip(f"-4 -j addr show {name}")
     ip(f"addr flush dev {name}")
-    again = upkeep.examine(runtime.host, pod.key(), Repairs(), upkeep.no_doubt)
+    again = examination.examine(runtime.host, pod.key(), Repairs(), examination.no_doubt)
 
     assert [one.kind for one in found.notes] == [HappeningKind.REPAIR_REFUSED], found
     assert f"{name} " in found.notes[0].text

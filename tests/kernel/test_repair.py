@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond import records, upkeep
-from sriovbond.ended import Ended
+from sriovbond import records
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import netns
-from sriovbond.repair import Repairs
-from sriovbond.upkeep import Examined
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.ended import Ended
+from sriovbond.upkeep.examination import Examined
+from sriovbond.upkeep.repair import Repairs
 from tests.kernel.conftest import Running
 from tests.kernel.test_watch import POD_ARGS, await_watched, kinds, told
 from tests.support import pf as pfs
@@ -59,7 +60,7 @@ def examined(host: Host, pod: Pod, repairs: Repairs = Repairs()) -> Examined:  #
 
     def is_past_coming_up() -> bool:
         doubt = Ended(host).doubt
-        results.append(upkeep.examine(host, pod.key(), repairs, doubt))
+        results.append(examination.examine(host, pod.key(), repairs, doubt))
         return not any("EINVAL" in note.text for note in results[-1].notes)
 
     wait_for(is_past_coming_up)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from deviceinfo import Places
-from sriovbond import upkeep
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
-from sriovbond.repair import Repairs
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.repair import Repairs
 from tests.support.agents import wait_for
 from tests.support.calls import Reply, Runtime, a_config
 from tests.support.movers import SRIOV_CNI, come_home
@@ -94,7 +94,7 @@ def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succ
     assert answers_over(pod, "net2")
 
     reset(*vfs.pfs[:count])
-    found = upkeep.examine(caller.host, pod.key(), Repairs(), upkeep.no_doubt)
+    found = examination.examine(caller.host, pod.key(), Repairs(), examination.no_doubt)
 
     assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED] * count, found
     assert found.drift == ()
@@ -113,7 +113,7 @@ def test_where_the_settings_may_not_be_written_the_vf_stays_out_and_the_reason_i
 
     reset(vfs.pfs[0])
     repairs = Repairs(settings_of_pf=False)
-    found = upkeep.examine(caller.host, caller.pod.key(), repairs, upkeep.no_doubt)
+    found = examination.examine(caller.host, caller.pod.key(), repairs, examination.no_doubt)
 
     (note,) = found.notes
     assert note.kind is HappeningKind.REPAIR_REFUSED

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond import upkeep
-from sriovbond.repair import Repairs
+from sriovbond.upkeep import examination
+from sriovbond.upkeep.repair import Repairs
 from tests.kernel.conftest import Wires
 from tests.support import ipams, wire
 from tests.support.agents import wait_for
@@ -190,7 +190,7 @@ def test_check_claims_nothing_that_an_earlier_plugin_of_the_chain_gave(
 def agent_finds(runtime: Runtime) -> tuple[str, ...]:
     """Return what the agent's round would tell of the bond."""
     key = runtime.pod.key()
-    return upkeep.examine(runtime.host, key, Repairs(), upkeep.no_doubt).drift
+    return examination.examine(runtime.host, key, Repairs(), examination.no_doubt).drift
 
 
 def far_host(wires: Wires) -> None:

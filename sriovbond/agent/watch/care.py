@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sriovbond import log, records, upkeep
-from sriovbond.ended import Ended
+from sriovbond import log, records
 from sriovbond.errors import SriovbondError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.repair import Repairs
 from sriovbond.subject import Subject
-from sriovbond.upkeep import Doubt, Examined
+from sriovbond.upkeep import announcing, examination
+from sriovbond.upkeep.ended import Ended
+from sriovbond.upkeep.examination import Doubt, Examined
+from sriovbond.upkeep.repair import Repairs
 
 Work = Callable[[], object]
 Do = Callable[[Subject, Work], bool]
@@ -57,7 +58,7 @@ class Care:
         repairs = replace(self._repairs, passing_over=passing_over)
 
         def work() -> None:
-            doubt = upkeep.no_doubt if is_namespace_gone else self._ended.doubt
+            doubt = examination.no_doubt if is_namespace_gone else self._ended.doubt
             then(self._examine(subject, repairs, doubt))
 
         self._put(("gone" if is_namespace_gone else "examine", subject), work)
@@ -68,7 +69,7 @@ class Care:
         def work() -> None:
             with log.logged_to(None, self._host.logs, **subject.fields):
                 try:
-                    upkeep.announce(self._host, subject.attachment.key)
+                    announcing.announce(self._host, subject.attachment.key)
                 except SriovbondError as error:
                     log.event(logging.WARNING, error.message)
 
@@ -108,7 +109,7 @@ class Care:
     def _examine(self, subject: Subject, repairs: Repairs, doubt: Doubt) -> Examined | None:
         with log.logged_to(None, self._host.logs, **subject.fields):
             try:
-                return upkeep.examine(self._host, subject.attachment.key, repairs, doubt)
+                return examination.examine(self._host, subject.attachment.key, repairs, doubt)
             except TryLaterError:
                 return None
             except SriovbondError as error:

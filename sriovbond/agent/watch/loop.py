@@ -26,7 +26,7 @@ from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import WatchedBond
 from sriovbond.kernel import netns
 from sriovbond.kernel.netns import Namespace
-from sriovbond.repair import Repairs
+from sriovbond.upkeep.repair import Repairs
 
 _LULL_S: Final = 0.5  # a call changes its record twice: it must not wake this thread each time
 _SLICE_S: Final = 0.2  # what is to be done must not keep this thread from hearing

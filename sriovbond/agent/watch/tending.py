@@ -14,7 +14,7 @@ from sriovbond.agent.watch.watched import Watched, WatchedAttachment
 from sriovbond.backoff import lengthen
 from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.subject import Subject
-from sriovbond.upkeep import Examined
+from sriovbond.upkeep.examination import Examined
 
 _ANNOUNCED_AGAIN_S: Final = 1.0
 _ROUND_APART_S: Final = 0.1  # a round over all bonds must not keep requests waiting

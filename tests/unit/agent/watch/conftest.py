@@ -19,8 +19,8 @@ from sriovbond.happenings.happening import Happening
 from sriovbond.kernel.watch import LinkEvent
 from sriovbond.records import Record
 from sriovbond.release import Keeper
-from sriovbond.repair import Repairs
 from sriovbond.subject import Subject
+from sriovbond.upkeep.repair import Repairs
 from tests.support.builders import a_plan
 
 BOND, NSID = 9, 7

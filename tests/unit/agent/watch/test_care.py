@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond import records, upkeep
+from sriovbond import records
 from sriovbond.agent.turns import Turns
 from sriovbond.agent.watch.care import Care
 from sriovbond.cni.attachment import Attachment
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
-from sriovbond.repair import Repairs
+from sriovbond.records import Record
 from sriovbond.subject import Subject
-from sriovbond.upkeep import Examined
+from sriovbond.upkeep.examination import Examined
+from sriovbond.upkeep.repair import Repairs
 from tests.support.agents import wait_for
+from tests.support.builders import a_plan
 
 Work = Callable[[], object]
 
@@ -71,26 +74,20 @@ def test_what_is_asked_twice_is_done_once_and_then_as_asked_last(host: Host) -> 
     assert (len(first), len(last)) == (1, 1)
 
 
-def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone = []
-
-    def examine(*given: object) -> Examined:
-        gone.append(given[-1] is upkeep.no_doubt)
-        return Examined()
-
-    # what the watch asks is the matter here; the kernel tests examine
-    monkeypatch.setattr("sriovbond.upkeep.examine", examine)
-    workers = Workers()
+def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(host: Host) -> None:
+    missing, boot_id = "/run/netns/missing", host.boot_id()
+    records.write(host, Record("net", "c0", "bond0", missing, (0, 0, 0), boot_id, a_plan()))
+    workers, results = Workers(), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=1)
 
     for is_namespace_gone in (False, True, False):
-        care.examine(subject(0), lambda _: None, is_namespace_gone=is_namespace_gone)
+        care.examine(subject(0), results.append, is_namespace_gone=is_namespace_gone)
     while workers.given:
         workers.work()
 
-    assert True in gone
+    assert [note.kind for result in results if result for note in result.notes] == [
+        HappeningKind.RELEASED
+    ]
 
 
 def test_what_no_worker_takes_waits(host: Host) -> None:

@@ -6,8 +6,8 @@ from sriovbond.agent.watch.agenda import AGAIN_S, Task
 from sriovbond.agent.watch.care import Care
 from sriovbond.agent.watch.tending import Tending
 from sriovbond.happenings.happening import HappeningKind
-from sriovbond.repair import Repairs
 from sriovbond.subject import Subject
+from sriovbond.upkeep.repair import Repairs
 from tests.unit.agent.watch.conftest import KEY, Scene
 
 

@@ -1,7 +1,4 @@
-"""What a bond needs between its ADD and its DEL: compared, repaired, announced, or released.
-
-Each enters the pod for that moment only, by the record's path, and checks whom it found there.
-"""
+"""Compares a bond with its record, and has it repaired, or what is left of it released."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +11,7 @@ from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.records import Record
 from sriovbond.release import Keeper
-from sriovbond.repair import Repair, Repairs, UpkeepNote
+from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +61,6 @@ def examine(
             text = f"its namespace {record.netns} is missing, and it may still run: {why}"
             return Examined(drift=(text,))
         return _release(host, record, "its pod went without a DEL", repairs.keeper)
-
-
-def announce(host: Host, key: str) -> None:
-    """Announce the bond's addresses again, now that it has a carrier; best effort."""
-    record = records.read(host, key)
-    if record is None or record.plan is None or not record.is_complete:
-        return
-    with netns.identified(host.paths_of(record.netns), record.namespace) as pod:
-        link = links.find(pod.netlink, record.ifname) if pod else None
-        if pod and link:
-            addresses.announce(pod, record.ifname, link.mac, record.lease)
 
 
 def _why_left(host: Host, record: Record) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import deviceinfo
 from deviceinfo import PodDevices, Sandbox
-from sriovbond import candidates, log, records, release
+from sriovbond import candidates, homecoming, log, records
 from sriovbond.bond import plan as planning
 from sriovbond.bond import returned
 from sriovbond.bond.links import NO_MAC, Link, Member, Place
@@ -228,14 +228,14 @@ class Repair:
             if not is_in_pod:
                 # by its own only once it is there: so a repair that was killed is known
                 links.free_names(self.home.netlink, seen.back, links.names(self.pod.netlink))
-                name = release.a_substitute()
+                name = homecoming.a_substitute()
                 links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
             self._join(member, seen, bond)
         except SriovbondError as error:
             link = self._in_pod(member)
             if link is None:
                 raise
-            release.send_link_home(self.pod, link, seen.back)
+            homecoming.send_link(self.pod, link, seen.back)
             return error.message
         return ""
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deviceinfo import Places, PodRef
-from sriovbond.ended import Ended
 from sriovbond.host import Host
 from sriovbond.records import Record
+from sriovbond.upkeep.ended import Ended
 from tests.support import kubelet as kubelets
 
 
