@@ -20,7 +20,7 @@ from deviceinfo import (
     Statement,
 )
 from sriovbond import log
-from sriovbond.bond import naming, rules, selection
+from sriovbond.bond import rules, selection
 from sriovbond.bond.config import AUTO, NetConf
 from sriovbond.bond.links import Allocation, Link, Member, PhysicalFunction, Place
 from sriovbond.bond.options import normal_key
@@ -206,7 +206,7 @@ def choose(config: NetConf, seen: Seen, lender: Lender) -> tuple[Member, ...]:
     coming = selection.find_on_host(config, seen)
     refusal = lender.refusal(coming) if coming else None
     if refusal:
-        hint = naming.hint_at_pod(config, seen)
+        hint = selection.hint_at_pod(config, seen)
         raise RefusedError(replace(refusal, remedy=f"{refusal.remedy}{hint}"))
     return selection.choose(config, seen)
 
@@ -219,7 +219,7 @@ def look(
     The host's links are looked at only where `links` may mean them: a node has hundreds.
     """
     in_pod = snapshots.take(pod.netlink)
-    may_mean_host = config.may_mean_host and not naming.means_pod(config, in_pod)
+    may_mean_host = config.may_mean_host and not selection.means_pod(config, in_pod)
     on_host = snapshots.take(home.netlink) if may_mean_host else ()
     meant = [link for link in on_host if may_mean(config.links or (), link)]
     devices = search.conclude(

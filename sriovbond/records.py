@@ -20,7 +20,8 @@ from pydantic_core import from_json
 from deviceinfo import UNKNOWN_POD, PodRef, plainfile
 from deviceinfo.plainfile import NotPlainError, UnreadableError
 from sriovbond import ownfiles
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.states import BondState
 from sriovbond.cni.attachment import Attachment
 from sriovbond.cni.memory import Memory
 from sriovbond.cni.result import CniResult

@@ -268,22 +268,3 @@ def nic_of(address: str) -> str:
     """Return the NIC of a PF: its PCI slot, or the simulated device; empty for other addresses."""
     match = _NIC.fullmatch(address)
     return (match[1] or match[2]) if match else ""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberState:
-    """What the kernel says of a member that is in the bond (IFLA_BOND_SLAVE_*)."""
-
-    index: int
-    name: str
-    mac: str
-    mtu: int
-    is_up: bool
-    has_carrier: bool
-    device: str = ""
-    mii_up: bool = False
-    is_active: bool = False
-    failures: int = 0
-    queue_id: int = 0
-    actor_port_prio: int | None = None
-    prio: int | None = None

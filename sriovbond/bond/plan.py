@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from sriovbond.bond.checks import judge
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.kinds import OptionValue
-from sriovbond.bond.links import Member, MemberState
+from sriovbond.bond.links import Member
 from sriovbond.bond.options import ADAPTIVE, BondMode, Setting
 from sriovbond.bond.ownkeys import MemberAddresses, Policy
 from sriovbond.bond.rules import PASSING, Finding, Level
 from sriovbond.bond.situation import Redundancy, Situation
+from sriovbond.bond.states import BondState, MemberState
 from sriovbond.errors import ConfigError, RefusedError, TryLaterError
 
 
@@ -48,20 +49,6 @@ class BondPlan:
     def value(self, name: str) -> OptionValue | None:
         """Return what is asked for the option; None where nothing is."""
         return next((setting.value for setting in self.settings if setting.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class BondState:
-    """A bond as the kernel reports it; `settings` by option name, as the table decodes them."""
-
-    index: int
-    name: str
-    mac: str
-    mtu: int
-    is_up: bool
-    has_carrier: bool
-    settings: dict[str, OptionValue]
-    members: tuple[MemberState, ...] = ()
 
 
 def plan_bond(

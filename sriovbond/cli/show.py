@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sriovbond import records
 from sriovbond.agent import settings
-from sriovbond.bond.plan import BondState
+from sriovbond.bond.states import BondState
 from sriovbond.cli import nics, tables
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, netns

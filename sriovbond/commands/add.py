@@ -15,9 +15,10 @@ from sriovbond.bond import redundancy, rules
 from sriovbond.bond.config import NetConf
 from sriovbond.bond.links import Member, Place
 from sriovbond.bond.ownkeys import MemberAddresses
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.rules import Finding
 from sriovbond.bond.seen import Seen
+from sriovbond.bond.states import BondState
 from sriovbond.candidates import Lookup
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult, Dns, Interface

@@ -2,7 +2,8 @@
 
 from sriovbond import ipam, records
 from sriovbond.bond import plan as planning
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.states import BondState
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
 from sriovbond.errors import ConfigError, DriftError

@@ -8,9 +8,10 @@ from typing import Final
 
 from sriovbond.bond import rules
 from sriovbond.bond.kinds import OptionValue
-from sriovbond.bond.links import Link, Member, MemberState
+from sriovbond.bond.links import Link, Member
 from sriovbond.bond.options import MEMBER_OPTIONS, OPTIONS, Setting, option
-from sriovbond.bond.plan import BondPlan, BondState, has_late_macs, setting_differences
+from sriovbond.bond.plan import BondPlan, has_late_macs, setting_differences
+from sriovbond.bond.states import BondState, MemberState
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import attributes, ioctls, links, messages
 from sriovbond.kernel import netlink as nl

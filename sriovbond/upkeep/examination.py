@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sriovbond import records, release
 from sriovbond.bond import plan as planning
-from sriovbond.bond.plan import BondState
+from sriovbond.bond.states import BondState
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns

@@ -14,7 +14,8 @@ from sriovbond import candidates, homecoming, log, records
 from sriovbond.bond import plan as planning
 from sriovbond.bond import returned
 from sriovbond.bond.links import NO_MAC, Link, Member, Place
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.states import BondState
 from sriovbond.candidates import Sources
 from sriovbond.errors import DriftError, RefusedError, SriovbondError, TryLaterError
 from sriovbond.happenings.happening import HappeningKind

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sriovbond.bond.options import OPTIONS, BondMode
-from sriovbond.bond.plan import BondState
+from sriovbond.bond.states import BondState
 from tests.kernel.conftest import Wires
 from tests.support.classic import (
     MACS,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from sriovbond.bond.kinds import Number, OptionValue
-from sriovbond.bond.links import NO_MAC, Link, Member, MemberState, Place
+from sriovbond.bond.links import NO_MAC, Link, Member, Place
 from sriovbond.bond.options import (
     MEMBER_OPTIONS,
     OPTIONS,
@@ -18,7 +18,8 @@ from sriovbond.bond.options import (
     Setting,
     option,
 )
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.states import BondState, MemberState
 from sriovbond.dispatch import REFUSED
 from sriovbond.errors import KernelError, RefusedError
 from sriovbond.kernel import bonding, links, netns

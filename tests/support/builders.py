@@ -5,16 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from sriovbond.bond.config import NetConf, parse_config
-from sriovbond.bond.links import (
-    Link,
-    Member,
-    MemberState,
-    PhysicalFunction,
-    Place,
-    VfSettings,
-)
-from sriovbond.bond.plan import BondPlan, BondState, plan_bond
+from sriovbond.bond.links import Link, Member, PhysicalFunction, Place, VfSettings
+from sriovbond.bond.plan import BondPlan, plan_bond
 from sriovbond.bond.seen import Seen, Unlinked
+from sriovbond.bond.states import BondState, MemberState
 
 MTU = 1500
 

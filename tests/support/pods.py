@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sriovbond.bond.links import Link
-from sriovbond.bond.plan import BondState
+from sriovbond.bond.states import BondState
 from sriovbond.cni.attachment import Attachment
 from sriovbond.kernel import bonding, links, netns
 

@@ -11,7 +11,8 @@ import pytest
 
 from sriovbond import records
 from sriovbond.bond.links import Carried, Place
-from sriovbond.bond.plan import BondPlan, BondState
+from sriovbond.bond.plan import BondPlan
+from sriovbond.bond.states import BondState
 from sriovbond.cni.attachment import Attachment
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host

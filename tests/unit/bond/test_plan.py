@@ -3,10 +3,9 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import NO_MAC, Member, MemberState, VfSettings
+from sriovbond.bond.links import NO_MAC, Member, VfSettings
 from sriovbond.bond.ownkeys import MemberAddresses
 from sriovbond.bond.plan import (
-    BondState,
     differences,
     has_late_macs,
     judge_again,
@@ -14,6 +13,7 @@ from sriovbond.bond.plan import (
     setting_differences,
 )
 from sriovbond.bond.rules import Finding, Level
+from sriovbond.bond.states import BondState, MemberState
 from sriovbond.errors import ConfigError, RefusedError
 from tests.support.builders import a_netconf, a_pf, a_plan, a_state, a_vf, two_vfs
 
