@@ -1,4 +1,4 @@
-"""Reads the JSON that others write: typed, and every fault in words."""
+"""Reads the JSON that other programs left here: a wrong field is a fault, and the rest counts."""
 
 import base64
 import json
