@@ -49,7 +49,7 @@ def send_link(pod: Namespace, link: Link, was: Link | None = None) -> None:
 def _take_altnames_off(pod: Namespace, home: Namespace, link: Link, was: Link) -> None:
     """Take from the link what it was not called, and what another of the host is called by now.
 
-    The kernel would refuse the move; where it refuses this, the move tells.
+    The kernel would refuse the move; where it refuses this, so is the move.
     """
     for name in link.altnames:
         if name not in was.altnames or links.find(home.netlink, name):
@@ -85,7 +85,7 @@ def restore(plan: BondPlan, lose: Lose) -> None:
         came = _came(home, at_home)
         for link, was in came:
             _restore_sysctls(home, link, was, lose)
-            # what was refused would be refused, and told, again
+            # what was refused would be refused, and logged, again
             left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
             lose(snapshots.restore(home.netlink, link, left))
         lose(snapshots.restore_spanning(home.netlink, came))
@@ -101,16 +101,16 @@ def _restore_sysctls(home: Namespace, link: Link, was: Link, lose: Lose) -> None
 
 def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:
     """Return those of the host's links that are there, as they are, with what they were."""
-    standing = links.dump(home.netlink)
-    pairs = [(_at_home(standing, was), was) for was in at_home]
+    present = links.dump(home.netlink)
+    pairs = [(_at_home(present, was), was) for was in at_home]
     return [(link, was) for link, was in pairs if link]
 
 
-def _at_home(standing: Sequence[Link], snapshot: Link) -> Link | None:
+def _at_home(present: Sequence[Link], snapshot: Link) -> Link | None:
     """Find a link at home; one without a device by its MAC too: its name may be another's now."""
     if snapshot.device:
-        return links.find_again(standing, snapshot)
-    alike = [link for link in standing if (link.kind, link.mac) == (snapshot.kind, snapshot.mac)]
+        return links.find_again(present, snapshot)
+    alike = [link for link in present if (link.kind, link.mac) == (snapshot.kind, snapshot.mac)]
     by_name = [link for link in alike if link.name == snapshot.name]
     renamed = [link for link in alike if link.name.startswith(_SUBSTITUTE)]
     return next(iter((*by_name, *renamed)), None)
@@ -124,7 +124,7 @@ def wait(plan: BondPlan) -> None:
     deadline = time.monotonic() + _HOMECOMING_S
     while expected and time.monotonic() < deadline:
         with netns.own() as home:
-            standing = links.dump(home.netlink)
-        if all(links.find_again(standing, link) for link in expected):
+            present = links.dump(home.netlink)
+        if all(links.find_again(present, link) for link in expected):
             return
         time.sleep(_PAUSE_S)

@@ -24,9 +24,10 @@ from sriovbond.records import Record
 
 @dataclass(slots=True)
 class Outcome:
-    """What could not be put back: `problems` must be tried again, `losses` are told and left.
+    """What could not be put back: `problems` must be tried again, `losses` are logged and left.
 
-    A DEL must not be repeated for ever for an address that cannot be put back. `notes` need nobody.
+    A DEL must not be repeated for ever for an address that cannot be put back. `notes` are as they
+    should be.
     """
 
     problems: list[SriovbondError] = field(default_factory=list)
@@ -71,8 +72,8 @@ class Outcome:
 class Keeper:
     """Who gives addresses back after a call: the agent, which tries again until IPAM takes them.
 
-    `keep` is told of a record on disk that has IPAM's part only, and why ("" where IPAM was not
-    asked); `has_room` tells whether it takes this one. `asks_first` has IPAM asked
+    `keep` takes a record on disk that has IPAM's part only, and why ("" where IPAM was not
+    asked); `has_room` says whether it takes this one. `asks_first` has IPAM asked
     once before, and its failure is none of the call's then.
     """
 
@@ -90,7 +91,7 @@ class Keeper:
 def on_failure(
     host: Host, record: Record, descriptor: int | None = None, keeper: Keeper | None = None
 ) -> Iterator[None]:
-    """Release the record if the block fails; what stands then is what stood before.
+    """Release the record if the block fails; all is then as it was before.
 
     The block's error is the one that is raised; what the release could not do is added to it.
     """
@@ -196,16 +197,16 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         bonding.delete(pod.netlink, bond)
     if record.is_complete and _are_restored(pod, plan):
         return
-    standing = links.dump(pod.netlink)
+    present = links.dump(pod.netlink)
     for member in plan.members:
-        link = _in_pod(standing, member)
+        link = _in_pod(present, member)
         if link and link.master and member.place is Place.POD:
-            outcome.losses.append(_elsewhere(member, link, standing))
+            outcome.losses.append(_elsewhere(member, link, present))
         elif link:
             outcome.attempt(partial(_release_member, pod, record, member, link, outcome))
     if not record.is_complete:
         in_pod = [member for member in plan.members if member.place is Place.POD]
-        pairs = [(_in_pod(standing, member), member.link) for member in in_pod]
+        pairs = [(_in_pod(present, member), member.link) for member in in_pod]
         came = [(link, was) for link, was in pairs if link]
         outcome.lose(snapshots.restore_spanning(pod.netlink, came))
     homecoming.restore(plan, outcome.lose)
@@ -220,7 +221,7 @@ def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
 
 
 def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Handle]:
-    """Return what is to be deleted: the bond, also under the name that somebody gave it since.
+    """Return what is to be deleted: the bond, also where it has been renamed since.
 
     Where ADD did not succeed, one with members that are not ours may be what was in its way.
     """
@@ -228,27 +229,27 @@ def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Ha
         named = bonding.find(pod.netlink, record.ifname)
         if named:
             return [named]
-    standing = links.dump(pod.netlink)
-    ours = [link for link in (_in_pod(standing, member) for member in plan.members) if link]
-    bonds = [link for link in standing if link.kind == "bond"]
+    present = links.dump(pod.netlink)
+    ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
+    bonds = [link for link in present if link.kind == "bond"]
     if record.is_complete:
         masters = {link.master for link in ours}
         return [bond for bond in bonds if bond.index in masters]
-    foreign = {link.master for link in standing if link not in ours}
+    foreign = {link.master for link in present if link not in ours}
     return [bond for bond in bonds if bond.name == record.ifname and bond.index not in foreign]
 
 
-def _in_pod(standing: Sequence[Link], member: Member) -> Link | None:
+def _in_pod(present: Sequence[Link], member: Member) -> Link | None:
     """Find a member in the pod; one without a device by its index, if it was born there."""
     if member.link.device or member.place is Place.HOST:
-        return links.find_again(standing, member.link)
+        return links.find_again(present, member.link)
     identity = (member.link.index, member.link.kind)
-    return next((link for link in standing if (link.index, link.kind) == identity), None)
+    return next((link for link in present if (link.index, link.kind) == identity), None)
 
 
-def _elsewhere(member: Member, link: Link, standing: Sequence[Link]) -> str:
-    """Say where a member of the pod is that somebody has put into something else since."""
-    masters = (upper.name for upper in standing if upper.index == link.master)
+def _elsewhere(member: Member, link: Link, present: Sequence[Link]) -> str:
+    """Say where a member of the pod is that was put into another interface since."""
+    masters = (upper.name for upper in present if upper.index == link.master)
     where = next(masters, "another interface")
     return f"{member} is in {where}, which is none of ours: name, MAC and MTU are not put back"
 

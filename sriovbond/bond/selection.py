@@ -119,7 +119,7 @@ def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
 
 
 def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> list[Verdict]:
-    """Judge VFs that nobody selected; pass over those with addresses where enough remain."""
+    """Judge VFs without `links`; pass over those with addresses where enough remain."""
     judged = [_judge(member, must_be_vf=True) for member in members]
     if not (seen.with_ipam or [member for member in members if member.link.addresses]):
         return judged
@@ -136,7 +136,7 @@ def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> lis
 
 
 def _own_use(member: Member | Unlinked, seen: Seen) -> str:
-    """Say what tells that the VF serves an end of its own, in words that end with what to do."""
+    """Say why the VF seems to serve an end of its own, in words that end with what to do."""
     carried = member.link.addresses if isinstance(member, Member) else ()
     assigned = [address.text for address in carried if address.is_assigned]
     if assigned:
@@ -301,11 +301,11 @@ def _describe_scattered(names: Sequence[str], seen: Seen) -> Finding:
 
 
 def _missing(config: NetConf, missing: Sequence[str], place: Place, seen: Seen) -> Finding:
-    standing = seen.pod if place is Place.POD else seen.host
+    present = seen.pod if place is Place.POD else seen.host
     is_said = config.links_in_container is not None
     return rules.NO_SUCH_LINK.finding(
         f"cannot find {', '.join(repr(name) for name in missing)} of `links` in the {place}: "
-        f"it has {_list_links(standing)}{_elsewhere(missing, place, seen, is_said=is_said)}"
+        f"it has {_list_links(present)}{_elsewhere(missing, place, seen, is_said=is_said)}"
         f"{_userspace_hint(missing, seen)}{seen.after_bond}",
         _REMEDIES_OF_MISSING[place],
     )

@@ -1,4 +1,4 @@
-"""From what the kernel told of a namespace's links to what happened to the bond in it."""
+"""From what the kernel reports of a namespace's links to what happened to the bond in it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ FEW = 1
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A link as an event or a dump told it; `active` is a bond's active member by index.
+    """A link as an event or a dump has it; `active` is a bond's active member by index.
 
     `mii_up`, `failures` and `is_backup` (the kernel lets it carry no traffic now) are what a bond
     says of its member.
@@ -39,7 +39,7 @@ class Heard:
 
 
 def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> WatchedBond:
-    """Return the bond as these links of its namespace tell it."""
+    """Return the bond as these links of its namespace show it."""
     bonds = [link for link in links.values() if link.kind == "bond"]
     bond = next((link for link in bonds if link.name == plan.name), None)
     pairs = [(member, _find(member, list(links.values()))) for member in plan.members]
@@ -57,7 +57,7 @@ def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> Wat
 def _find(member: Member, links: Sequence[Heard]) -> Heard | None:
     """Find a member by its device, for others may have renamed it; else by its name.
 
-    Before 5.14 the kernel tells no devices.
+    Before 5.14 the kernel reports no devices.
     """
     if member.device and any(link.device for link in links):
         links = [link for link in links if link.device == member.device]
@@ -92,7 +92,7 @@ def follow(
 ) -> tuple[WatchedBond, tuple[Happening, ...]]:
     """Return the bond with its history carried on, and what happened to it since `before`.
 
-    `is_reread` tells that events may have been lost: then a member that is active again, but
+    `is_reread` says that events may have been lost: then a member that is active again, but
     has failed meanwhile, has failed over and back.
     """
     # else a DEL and an ADD came between
@@ -111,7 +111,7 @@ def follow(
 
 
 def keep_lasting(happenings: Iterable[Happening]) -> tuple[Happening, ...]:
-    """Leave out what only tells that a new bond comes up."""
+    """Leave out what only shows that a new bond comes up."""
     return tuple(
         happening
         for happening in happenings

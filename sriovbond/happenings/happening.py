@@ -24,7 +24,7 @@ class HappeningKind(StrEnum):
     REPAIR_REFUSED = "BondRepairRefused"
     """What was gone is back, and must or can not be put into the bond again; the text says why."""
     DRIFT = "BondDrift"
-    """Options or addresses stand otherwise than ADD had them."""
+    """Options or addresses differ from what ADD made."""
     RELEASED = "BondReleased"
     """The pod went without a DEL, or an ADD was killed: what was left has been put back."""
     ADDRESSES_KEPT = "BondAddressesKept"
@@ -45,7 +45,7 @@ WARNINGS = frozenset(
         HappeningKind.ADDRESSES_KEPT,
     }
 )
-"""What an operator should look at; the others tell that it is well again."""
+"""What an operator should look at; the others say that it is well again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def of_devices(
 
 
 def _pfs_last(link_messages: Sequence[LinkMessage]) -> list[LinkMessage]:
-    """Put what tells of VFs behind the others, and representors first: they have a PF's address."""
+    """Put links with VFs behind the others, and representors first: they have a PF's address."""
     representors = ports.representors(link_messages)
     return sorted(
         link_messages,
@@ -332,7 +332,7 @@ def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
 
 
 def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
-    """Ask drivers for their bus address where the kernel (before 5.14) does not tell it."""
+    """Ask drivers for their bus address where the kernel (before 5.14) does not report it."""
     if any(link.device for link in links):
         return links
     return [
@@ -342,7 +342,7 @@ def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
 
 
 def _with_representors(links: list[Link], representors: set[int]) -> list[Link]:
-    """Tell of each link whether others, of these indexes, stand for VFs of its device."""
+    """Mark each link for whose device others, of these indexes, are representors of VFs."""
     devices = {link.device for link in links if link.index in representors} - {""}
     if not devices:
         return links

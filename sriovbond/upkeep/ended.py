@@ -1,4 +1,4 @@
-"""Whether a pod whose namespace is not to be found has ended: proofs, not the lack of a path."""
+"""Whether a pod whose namespace is missing has ended: proofs, for a missing path is none."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from sriovbond.kernel import holders
 from sriovbond.records import Record
 
 _APART_S: Final = 60.0
-_MOST: Final = 4096  # more pods than a node has; of those that went otherwise nobody asks again
+_MOST: Final = 4096  # more pods than a node has; those that went by a DEL are not asked for again
 
 
 class Ended:
@@ -80,7 +80,7 @@ class Ended:
         return "" if listing.names - {pod} else "kubelet lists no other pod"
 
     def _has_successor(self, record: Record) -> bool:
-        """Tell whether another sandbox of this pod stands: then it is the one that is listed."""
+        """Tell whether another sandbox of this pod exists: then it is the one that is listed."""
         siblings = (
             sibling
             for sibling in records.every(self._host)

@@ -16,18 +16,18 @@ from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What an examination found and did; `drift` is what still stands otherwise than ADD had it."""
+    """What an examination found and did; `drift` is what still differs from what ADD made."""
 
     notes: tuple[UpkeepNote, ...] = ()
     drift: tuple[str, ...] = ()
 
 
 Doubt = Callable[[Record], str]
-"""Says why a record's pod may live though its namespace is not to be found, empty where not."""
+"""Says why a record's pod may live though its namespace is missing, empty where not."""
 
 
 def no_doubt(_: Record) -> str:
-    """Have none: the kernel has told of the namespace's end (RTM_DELNSID)."""
+    """Have none: the kernel has reported the namespace's end (RTM_DELNSID)."""
     return ""
 
 
@@ -37,10 +37,10 @@ def examine(
     repairs: Repairs,
     doubt: Doubt,
 ) -> Examined:
-    """Compare an attachment with its record, and mend what is safe to mend.
+    """Compare an attachment with its record, and repair what is safe to repair.
 
     One whose ADD was killed, or whose pod went without a DEL, is released as GC would; the latter
-    where its namespace is not to be found, and `doubt` has none.
+    where its namespace is missing, and `doubt` has none.
     Raises TryLaterError while another call has the attachment, MachineError, KernelError.
     """
     with records.locked(host, key):
@@ -64,7 +64,7 @@ def examine(
 
 
 def _why_left(host: Host, record: Record) -> str:
-    """Say why what the record tells of is nobody's any more; empty where it may be somebody's."""
+    """Say why no pod has the record's bond any more; empty where one may have it."""
     if record.plan is None:
         return "its addresses were not released"
     if not record.is_complete:
@@ -82,7 +82,7 @@ def _release(host: Host, record: Record, why: str, keeper: Keeper | None) -> Exa
 
 
 def _look_after(repair: Repair) -> Examined:
-    """Bring lost members back where that is allowed, and compare what stands."""
+    """Bring lost members back where that is allowed, and compare the bond with its plan."""
     notes: list[UpkeepNote] = []
     state = bonding.observe(repair.pod.netlink, repair.plan.name)
     if state and repair.repairs.members:
@@ -95,7 +95,7 @@ def _look_after(repair: Repair) -> Examined:
 
 
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:
-    """Yield what stands otherwise; of members that are nowhere in the pod is told elsewhere."""
+    """Yield what differs from the plan, but for members that are missing in the pod."""
     netlink, plan = repair.pod.netlink, repair.plan
     pod_links = links.dump(netlink)
     present = tuple(member for member in plan.members if links.find_again(pod_links, member.link))

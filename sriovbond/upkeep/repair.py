@@ -1,7 +1,7 @@
 """Puts members that vanished and came back into their bond again: whole, or not at all.
 
-The PF is told again what its reset took away; then the member is judged as ADD judged it. Only
-one that may stand in for what it was is moved into the pod: a `primary` has traffic at once.
+The PF gets the settings again that its reset took away; then the member is judged as by ADD. Only
+one that passes is moved into the pod: a `primary` has traffic at once.
 """
 
 import logging
@@ -32,7 +32,7 @@ class Repairs:
     """What may be done to a bond that has lost members.
 
     `settings_of_pf` also has the PF's settings for a VF written as they were at ADD. Devices that
-    are passed over were taken out by somebody, or are not at rest yet. `at_work` says what another
+    are passed over were taken out of the pod, or are not at rest yet. `at_work` says what another
     operator does to the node's VFs, empty where nothing.
     """
 
@@ -69,7 +69,7 @@ class Repair:
     repairs: Repairs
 
     def bring_back(self, state: BondState) -> Iterator[UpkeepNote]:
-        """Put members that are back on the host into the bond again; tell of each."""
+        """Put members that are back on the host into the bond again; yield a note of each."""
         lost = [
             member for member in self.plan.members if member.device and not is_in(member, state)
         ]
@@ -149,7 +149,7 @@ class Repair:
     def _judge(
         self, member: Member, back: Link, devices: PodDevices, *, is_in_pod: bool
     ) -> "_Returned":
-        """Return the member as it is now, its PF told again what a reset took, by ADD's rules.
+        """Return the member as it is now, with its PF's settings restored, by ADD's rules.
 
         Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
         """
@@ -157,7 +157,7 @@ class Repair:
         if member.place is Place.HOST and not is_in_pod:  # the node may use it since it came back
             Lender(self.host, self.home, devices).refuse_what_changed([seen.now])
         if member.settings:
-            if self.repairs.settings_of_pf and self._tell_pf(member, seen):
+            if self.repairs.settings_of_pf and self._restore_at_pf(member, seen):
                 seen = self._look_at(member, back, devices)
             lacks = "; ".join(returned.lacking(member.settings, seen.now.settings))
             if lacks:
@@ -179,8 +179,8 @@ class Repair:
             replace(now, link=replace(now.link, mac=self._choose_mac(member, now))), back, pf
         )
 
-    def _tell_pf(self, member: Member, seen: "_Returned") -> bool:
-        """Have the PF treat the VF as at ADD where its reset has undone that; tell of a change."""
+    def _restore_at_pf(self, member: Member, seen: "_Returned") -> bool:
+        """Give the VF its settings of ADD again that a reset has undone; say if any changed."""
         before, now = member.settings, seen.now.settings
         if not (before and now and seen.pf):
             return False
@@ -190,7 +190,7 @@ class Repair:
         return repaired != now
 
     def _choose_mac(self, member: Member, now: Member) -> str:
-        """Return the MAC that it joins with: its own as it came, if that may stand in the bond.
+        """Return the MAC that it joins with: its own as it came, if the bond may have it.
 
         Members that share a MAC get it by the kernel; one that was held to it by its PF needs it
         before the PF holds it again.
@@ -268,7 +268,7 @@ class Repair:
     def _note(self, member: Member, seen: "_Returned", link_in_pod: Link) -> None:
         """Write into the record what the member is now: this is what a DEL leaves behind.
 
-        What the PF was told is kept as ADD saw it but for the MAC, which nobody sets back.
+        The PF's settings are kept as ADD saw them but for the MAC, which is never set back.
         """
         before, now = member.settings, seen.now.settings
         settings = replace(before, mac=now.mac) if before and now else before
@@ -277,7 +277,7 @@ class Repair:
             member, link=link_in_pod if member.place is Place.POD else link, settings=settings
         )
         members = tuple(again if planned is member else planned for planned in self.plan.members)
-        shared = self.plan.mac or self.plan.shared_mac  # no longer told by the first member
+        shared = self.plan.mac or self.plan.shared_mac  # no longer that of the first member
         self.plan = replace(self.plan, members=members, mac=shared)
         self.record = replace(self.record, plan=self.plan)
         records.write(self.host, self.record)
@@ -305,7 +305,7 @@ class _Returned:
 
 
 def is_in(member: Member, state: BondState) -> bool:
-    """Tell whether a member is in the bond; before 5.14 the kernel tells no devices."""
+    """Tell whether a member is in the bond; before 5.14 the kernel reports no devices."""
     return any(
         in_bond.device == member.device if in_bond.device else in_bond.name == member.name
         for in_bond in state.members

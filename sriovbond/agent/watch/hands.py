@@ -11,10 +11,10 @@ from sriovbond.subject import Subject
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What the watch is given: whom it tells, and who does work that takes its time.
+    """What the watch calls: who reports a happening, and who does work that takes its time.
 
-    `is_leaving` tells that a DEL of the attachment waits; `do_after_others` does the work of one in
-    a worker, False where too much waits; the keeper has IPAM asked for what is left to it.
+    `is_leaving` says whether a DEL of the attachment waits; `do_after_others` does the work of one
+    in a worker, False where too much waits; the keeper has IPAM asked for what is left to it.
     """
 
     tell: Callable[[Happening], None]
@@ -25,6 +25,6 @@ class Hands:
     keeper: Keeper
 
     def report(self, happenings: Iterable[Happening]) -> None:
-        """Tell of each."""
+        """Have each of them reported."""
         for happening in happenings:
             self.tell(happening)

@@ -1,6 +1,6 @@
 """Hears the links of all pods and reads them again, so that no pod's noise hides the others.
 
-A namespace that tells too much is not heard but read every few seconds. Where the kernel tells more
+A namespace with too many events is not heard but read every few seconds. Where there are more
 than the socket takes, and again soon after, all are read for a while and nothing is heard.
 """
 
@@ -35,7 +35,7 @@ _WARNINGS_APART_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Whom the hearing tells: of an event, and of what else is known of a namespace by now.
+    """What is called for an event, and for what else is known of a namespace by now.
 
     `is_host_wanted` is whether the host's own links matter; `lost_ends` that numbers may be those
     of other namespaces by now, `unreadable` why the links of one could not be read.
@@ -75,7 +75,7 @@ class Hearing:
     def open(
         self, ears: Ears, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector
     ) -> None:
-        """Listen until `stack` is closed; `waiting` tells when there is something to hear."""
+        """Listen until `stack` is closed; `waiting` waits for something to hear."""
         self._ears = ears
         self._links = stack.enter_context(LinkEvents(buffer_bytes))
         self._ends = stack.enter_context(Ends())
@@ -90,7 +90,7 @@ class Hearing:
 
     @property
     def loud(self) -> int:
-        """How many namespaces are read because they tell too much; any thread may ask."""
+        """How many namespaces are read because they have too many events; any thread may ask."""
         return len(self._unheard)
 
     def hear(self) -> None:
@@ -145,7 +145,7 @@ class Hearing:
             if time.monotonic() > deadline:
                 break
         if self._is_deaf and not self._unread:
-            # in work of its own: waiting for the lock that a flood holds costs nobody anything
+            # in work of its own: waiting for the lock that a flood holds takes no CPU time
             took_s = time.thread_time() - self._reading_began_at
             self._agenda.later(Task.POLL, "", max(_READ_EACH_S, took_s))
 
@@ -250,7 +250,7 @@ class Hearing:
         self.read_all()
 
     def _fall_deaf(self) -> None:
-        """Hear nothing for a while: the kernel drops what it has to tell, at no cost to us."""
+        """Hear nothing for a while: the kernel drops its events, at no cost to us."""
         self._tell_overrun()
         was_heard_well = time.monotonic() > self._heard_since + _LATELY_S
         self._deaf_s = lengthen(0.0 if was_heard_well else self._deaf_s, _DEAF_S, _DEAFEST_S)

@@ -1,4 +1,4 @@
-"""The bonds that are watched, and which of them lack a member."""
+"""The bonds that are watched, and which of them miss a member."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 
 @dataclass(slots=True)
 class WatchedAttachment:
-    """A bond that is watched; `bond` is as it was told last, `refused` what was told of repairs.
+    """A bond that is watched; `bond` is as last reported, `refused` why repairs were refused.
 
-    `announcements` are those still to be made, `taken` the devices that somebody took out of the
-    pod, `sent_home` those that a failed repair did, of which the kernel has yet to tell; `wait_s`
+    `announcements` are those still to be made, `taken` the devices that were taken out of the
+    pod, `sent_home` those that a failed repair did, which the kernel has yet to report; `wait_s`
     is how long a repair waits: longer each time that one is refused. `stirred` is when something
     last happened to a device that is lost, by the monotonic clock.
     """
@@ -38,7 +38,7 @@ class WatchedAttachment:
 
     @property
     def lost(self) -> frozenset[str]:
-        """The devices of members that are gone, and that nobody took out."""
+        """The devices of members that are missing, unless they were taken out of the pod."""
         gone = {member.device for member in self.bond.members if not member.is_in_bond}
         return frozenset(gone - self.taken - {""})
 
@@ -47,7 +47,10 @@ class WatchedAttachment:
         self.stirred = {device: self.stirred.get(device, at) for device in self.lost}
 
     def note_stirred(self, device: str, at: float) -> None:
-        """Take it that something happened to a lost device; before 5.14 none is told, so to all."""
+        """Take it that something happened to a lost device.
+
+        Before 5.14 events have no device: then to all.
+        """
         self.stirred |= dict.fromkeys(self.lost & {device} if device else self.lost, at)
 
     def unrest_s(self, at: float, rest_s: float) -> dict[str, float]:
@@ -62,7 +65,7 @@ class WatchedAttachment:
         self.sent_home -= {device}
 
     def note_sent_home(self, devices: frozenset[str]) -> None:
-        """Take it that a repair sent these home; the kernel may have told of them already."""
+        """Take it that a repair sent these home; the kernel may have reported them already."""
         self.sent_home = devices - self.taken
         self.taken -= devices
 
@@ -119,11 +122,11 @@ class Watched:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The keys of those that lack a member."""
+        """The keys of those that miss a member."""
         return tuple(self._lacking)
 
     def note_lack(self, key: str, at: float) -> None:
-        """Take note of what the attachment lacks by now."""
+        """Take note of what the attachment misses by now."""
         attachment = self._attachments.get(key)
         if attachment:
             attachment.note_lost(at)
@@ -133,10 +136,10 @@ class Watched:
             self._lacking.pop(key, None)
 
     def note_back(self, link: Heard, at: float) -> list[str]:
-        """Return the keys of those that lack this link of the host, to which something happened."""
+        """Return the keys of those that miss this link of the host, to which something happened."""
         lost = {device: key for key in self._lacking for device in self._attachments[key].lost}
         keys = {lost[link.device]} if link.device in lost else set()
-        if not (link.device or link.kind):  # before 5.14 the kernel tells no devices
+        if not (link.device or link.kind):  # before 5.14 events have no device
             keys = set(lost.values())
         for key in keys:
             self._attachments[key].note_stirred(link.device, at)
