@@ -1,4 +1,4 @@
-"""The only room that speaks to the Kubernetes API; entered by the entrances alone."""
+"""The only room that calls the Kubernetes API; only the entry points (cli, thin mode) import it."""
 
 import logging
 from functools import partial
@@ -9,21 +9,21 @@ from sriovbond import log
 from sriovbond.cluster import kubeconfig
 from sriovbond.host import Host
 
-if TYPE_CHECKING:  # most calls never write
+if TYPE_CHECKING:  # most calls write no Event
     from sriovbond.cluster.events import Events
     from sriovbond.cluster.nodestate import NodeState
 
 
 def asks(host: Host) -> tuple[Ask, ...]:
-    """Return the API as a source to hand in, where it may be asked; it loads when asked."""
+    """Return the API as a source, if access to it is configured; it imports when called."""
     return (partial(_ask, host),) if kubeconfig.is_there(host) else ()
 
 
 def sink(host: Host, node: str) -> "Events":
-    """Make what writes happenings as Events of their pods, reported by this node.
+    """Return a sink that writes happenings as Events of their pods, reported by `node`.
 
-    It has a thread, which asks from the caller's network namespace, and loads `kubernetes` (14 MiB)
-    with the first Event. Until then nothing would be told of a kubeconfig that is missing.
+    Its thread sends from the caller's network namespace, and imports `kubernetes` (14 MiB) with the
+    first Event. A missing kubeconfig is logged only then.
     """
     from sriovbond.cluster.events import Events  # noqa: PLC0415 - see above
 
@@ -37,7 +37,7 @@ def sink(host: Host, node: str) -> "Events":
 
 
 def node_state(host: Host, node: str, namespace: str) -> "NodeState":
-    """Make what asks for the SR-IOV operator's state of this node, kept in that namespace."""
+    """Return a reader of the SR-IOV operator's state of this node, in the given namespace."""
     from sriovbond.cluster.nodestate import NodeState  # noqa: PLC0415 - the agent's alone
 
     return NodeState(host, node, namespace)

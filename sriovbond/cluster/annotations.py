@@ -1,8 +1,8 @@
-"""What a pod and its NetworkAttachmentDefinitions say of devices; bytes in, shapes out, no I/O.
+"""Parses what pods and NetworkAttachmentDefinitions say about devices; no I/O.
 
 Source: the Kubernetes Network Plumbing Working Group's specifications of the
-NetworkAttachmentDefinition and of device-info 1.1; and how Multus reads them
-(parsePodNetworkAnnotation in pkg/k8sclient/k8sclient.go), whose refusals these are.
+NetworkAttachmentDefinition and of device-info 1.1; and Multus' parser, which refuses the same
+(parsePodNetworkAnnotation in pkg/k8sclient/k8sclient.go).
 """
 
 import re
@@ -22,7 +22,7 @@ _MOST_STATUSES: Final = 256
 _NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 _STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 _RESOURCE: Final = "k8s.v1.cni.cncf.io/resourceName"
-# What the kubelet calls a static pod by, while its mirror in the API has a UID of its own.
+# Kubelet's UID of a static pod, whose mirror in the API has a UID of its own.
 _STATIC_UID: Final = "kubernetes.io/config.hash"
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -33,7 +33,7 @@ _NAME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One network that a pod asks for; `interface` is empty where it names none."""
+    """One network that a pod requests; `interface` is empty when it names none."""
 
     namespace: str
     name: str
@@ -48,7 +48,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """What a pod's annotations say; `problems` in words."""
+    """The devices and networks in a pod's annotations; `problems` are texts."""
 
     selections: tuple[Selection, ...]
     statuses: tuple[Statement, ...]
@@ -57,9 +57,9 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a NetworkAttachmentDefinition says; without `config` its plugin is on the node's disk.
+    """A NetworkAttachmentDefinition; without `config` its configuration is a file on the node.
 
-    `plugin` and `device` are its first plugin's. One that could not be read is as empty as this.
+    `plugin` and `device` are its first plugin's. All empty for one that could not be read.
     """
 
     plugin: str = ""
@@ -69,14 +69,14 @@ class Definition:
 
 
 def are_names(namespace: str, name: str) -> bool:
-    """Claim that both can name an object, and so are safe in an URL (RFC 1123)."""
+    """Return whether both are valid object names, and so safe in an URL (RFC 1123)."""
     return bool(_LABEL.fullmatch(namespace) and _NAME.fullmatch(name))
 
 
 def read_pod(pod: Fields, pod_ref: PodRef) -> PodFacts:
-    """Read a pod's annotations; one that is malformed is a problem and says nothing.
+    """Parse a pod's annotations; a malformed one becomes a problem and is otherwise ignored.
 
-    Raises UnreadableError where it is another pod than the one asked for.
+    Raises UnreadableError when the pod's UID is another than `pod_ref`'s.
     """
     metadata = pod.section("metadata")
     annotations = metadata.section("annotations")
@@ -101,10 +101,10 @@ def _check_uid(uid: str | None, static_uid: str | None, pod_ref: PodRef) -> None
 
 
 def parse_networks(annotation: str, namespace: str) -> tuple[Selection, ...]:
-    """Parse the networks that a pod of that namespace asks for, in the order of the annotation.
+    """Parse the networks that a pod of that namespace requests, in the order of the annotation.
 
     Raises UnreadableError if any is malformed, as Multus refuses them all, or if there are more
-    than MOST_NETWORKS, as a part of the list would look like all of it.
+    than MOST_NETWORKS, since a truncated list would look complete.
     """
     if not annotation:
         return ()
@@ -128,7 +128,7 @@ def _from_json(fields: Fields, namespace: str) -> Selection:
 
 
 def _from_text(text: str, namespace: str) -> Selection:
-    """Take `namespace/name@interface` apart."""
+    """Parse `namespace/name@interface`."""
     before, slash, rest = text.rpartition("/")
     name, at, interface = rest.partition("@")
     selection = Selection(before.strip() if slash else namespace, name.strip(), interface.strip())
@@ -144,9 +144,9 @@ def _check(selection: Selection) -> Selection:
 
 
 def parse_status(annotation: str) -> tuple[Statement, ...]:
-    """Parse what Multus wrote of the pod's interfaces after it had added them all.
+    """Parse the network-status annotation, which Multus writes after it has added all interfaces.
 
-    After the pod's sandbox was made anew this is still about the one before.
+    After the pod's sandbox was recreated this still describes the former one.
     Raises UnreadableError with the faults of the first entry that has any.
     """
     if not annotation:
@@ -161,7 +161,7 @@ def _statement(fields: Fields) -> Statement:
     statement = replace(
         device_info,
         source=Source.API,
-        # the default network has no NetworkAttachmentDefinition, but a name all the same
+        # the default network has a name, but no NetworkAttachmentDefinition
         network=f"{namespace}/{name}" if are_names(namespace, name) else None,
         interface=fields.ifname("interface"),
         mac=fields.mac("mac"),
@@ -171,7 +171,7 @@ def _statement(fields: Fields) -> Statement:
 
 
 def read_definition(definition: Fields) -> Definition:
-    """Read a NetworkAttachmentDefinition; raises UnreadableError with every fault."""
+    """Parse a NetworkAttachmentDefinition. Raises UnreadableError with every fault."""
     annotations = definition.section("metadata").section("annotations")
     resource = annotations.plain(_RESOURCE)
     text = definition.section("spec").text("config")
@@ -193,7 +193,7 @@ def _parse_config(text: str) -> Definition:
 
 
 def _items(annotation: str, most: int) -> list[Fields]:
-    """Step into the objects of a JSON list."""
+    """Parse a JSON list of objects."""
     fields = parse_list(_bytes(annotation), "entry")
     items = fields.objects("entry")
     if len(items) > most:
@@ -203,7 +203,7 @@ def _items(annotation: str, most: int) -> list[Fields]:
 
 
 def _bytes(text: str) -> bytes:
-    """Give back what JSON was: it can have halves of surrogates, which are no text."""
+    """Encode parsed JSON text, which may have lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -1,6 +1,6 @@
-"""A client of the Kubernetes API for single objects, within a time and a size.
+"""A client of the Kubernetes API for single objects, bounded in time and size.
 
-Importing it loads `kubernetes` (0.4 s), so it is imported where the API may be asked.
+Importing it imports `kubernetes` (0.4 s), so it is imported only when the API is called.
 """
 
 import ssl
@@ -25,7 +25,7 @@ from deviceinfo.plainfile import UnreadableError
 from sriovbond import __version__
 from sriovbond.cluster.resources import ApiRefusedError, Resource
 
-# etcd refuses objects above 1.5 MiB, and JSON says a little more than what is stored.
+# etcd refuses objects above 1.5 MiB; their JSON is a little larger.
 _ANSWER_BYTES: Final = 4 << 20
 _PIECE_BYTES: Final = 1 << 16
 _OK, _CREATED, _CONFLICT = 200, 201, 409
@@ -35,23 +35,23 @@ LATE: Final = "no answer in time; look at the API server and the way to it"
 
 
 class _Retry(Retry):
-    """urllib3's Retry that never waits past a moment of the monotonic clock."""
+    """urllib3's Retry that does not retry past a deadline of the monotonic clock."""
 
     deadline: float = 0
 
     def new(self, **changes: Any) -> Self:  # noqa: ANN401 - urllib3's own signature
-        """Carry the deadline on to the next try."""
+        """Pass the deadline to the next attempt."""
         following = super().new(**changes)
         following.deadline = self.deadline
         return following
 
     def increment(self, *args: Any, **context: Any) -> Self:  # noqa: ANN401 - likewise
-        """Give up where the next try would come too late, or would fail the same way."""
+        """Give up when the next attempt would be too late, or would fail the same way."""
         error, response = context.get("error"), context.get("response")
         if isinstance(error, SSLError):
             raise error
         if response is not None:
-            response.close()  # else urllib3 reads the refusal to its end, however long that is
+            response.close()  # else urllib3 reads the whole error response, of any length
         following = super().increment(*args, **context)
         asked_s = self.get_retry_after(response) if response is not None else None
         if time.monotonic() + (asked_s or following.get_backoff_time()) < self.deadline:
@@ -60,10 +60,10 @@ class _Retry(Retry):
 
 
 class Client:
-    """Gets and writes objects until a deadline of the monotonic clock.
+    """Reads and writes objects until a deadline of the monotonic clock.
 
-    Names must have been checked. Raises ApiRefusedError with what was answered, UnreadableError
-    with why nothing was.
+    Names must have been checked. Raises ApiRefusedError with the response's status, UnreadableError
+    when there is no response, with the reason.
     """
 
     def __init__(self, api: ApiClient, deadline: float) -> None:
@@ -71,7 +71,7 @@ class Client:
         self._deadline = deadline
 
     def get(self, resource: Resource, namespace: str, name: str) -> Fields:
-        """Get one object."""
+        """Get an object."""
         names = {"namespace": namespace, "name": name}
         status, content = self._request("GET", resource.path, names)
         if status != _OK:
@@ -81,7 +81,7 @@ class Client:
         return parse_object(content)
 
     def create(self, resource: Resource, namespace: str, body: Mapping[str, object]) -> None:
-        """Create an object. One of its name that is there is it: an answer was lost."""
+        """Create an object. One that exists counts as created: the first response was lost."""
         path = resource.path.removesuffix("/{name}")
         status, _ = self._request("POST", path, {"namespace": namespace}, body)
         if status not in {_OK, _CREATED, _CONFLICT}:
@@ -90,7 +90,7 @@ class Client:
     def merge(
         self, resource: Resource, namespace: str, name: str, change: Mapping[str, object]
     ) -> None:
-        """Change some fields of an object (RFC 7386)."""
+        """Change some fields of an object (JSON merge patch, RFC 7386)."""
         names = {"namespace": namespace, "name": name}
         status, _ = self._request("PATCH", resource.path, names, change)
         if status != _OK:
@@ -111,7 +111,7 @@ class Client:
     def _ask(
         self, method: str, path: str, names: Mapping[str, str], body: Mapping[str, object] | None
     ) -> tuple[int, bytes]:
-        """Return the status and, if it is 200, the content: too much where there is too much."""
+        """Return the status and, if it is 200, the content, up to one byte above the limit."""
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
@@ -143,10 +143,10 @@ class Client:
 
 @contextmanager
 def connected(kubeconfig: bytes, folder: Path, deadline: float) -> Iterator[Client]:
-    """Make a client from the content of a kubeconfig in that folder; connects at the first get.
+    """Connect, at the first request, by a kubeconfig with paths relative to `folder`.
 
-    Certificates given as data stand in a temporary folder meanwhile, for OpenSSL wants files.
-    Raises UnreadableError if it is no kubeconfig, or one that wants a program run.
+    Certificates given as data are files in a temporary folder meanwhile: OpenSSL needs files.
+    Raises UnreadableError if it is not a kubeconfig, or requires a credential program.
     """
     with tempfile.TemporaryDirectory(prefix="sriovbond-") as certificates:
         configuration = _configuration(kubeconfig, folder, certificates)
@@ -170,10 +170,10 @@ def connected(kubeconfig: bytes, folder: Path, deadline: float) -> Iterator[Clie
 
 
 def _make_ssl_context(api: ApiClient) -> ssl.SSLContext:
-    """Make what verifies the server, with an authority of the form that Go takes.
+    """Return the context that verifies the server, with a CA of the form that Go accepts.
 
-    From 3.13 on Python wants key usage and key identifiers, which those of many clusters lack
-    (kubernetes-client/python#2394).
+    Python 3.13 and later require key usage and key identifiers, which the CAs of many clusters do
+    not have (kubernetes-client/python#2394).
     """
     configuration = api.configuration
     needed = ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE
@@ -185,7 +185,7 @@ def _make_ssl_context(api: ApiClient) -> ssl.SSLContext:
 
 
 def _close(manager: PoolManager) -> None:
-    """Close the connections; urllib3 does when nothing refers to them, and its errors may."""
+    """Close the connections; urllib3 closes them when unreferenced, which may log errors."""
     for server in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
         manager.pools[server].close()
 
@@ -203,14 +203,14 @@ def _configuration(kubeconfig: bytes, folder: Path, certificates: str) -> Config
         raise UnreadableError(f"it is no kubeconfig ({type(error).__name__})") from None
     if not configuration.host.startswith(("https://", "http://")):
         raise UnreadableError("its server is missing or no URL")
-    configuration.refresh_api_key_hook = None  # one call; and it would undo the next line
-    # `kubectl create token > file` ends in a newline, which no header may have
+    configuration.refresh_api_key_hook = None  # called once; a second call would undo the next line
+    # `kubectl create token > file` ends in a newline, which is not allowed in a header
     configuration.api_key = {key: text.strip() for key, text in configuration.api_key.items()}
     return configuration
 
 
 def _refuse_programs(parsed: Any) -> None:  # noqa: ANN401 - any YAML
-    """Refuse `exec`, which has no time limit, and `auth-provider`, which asks other servers."""
+    """Refuse `exec`, which has no time limit, and `auth-provider`, which calls other servers."""
     for entry in parsed["users"]:
         for key in ("exec", "auth-provider"):
             if key in (entry.get("user") or {}):
@@ -221,7 +221,7 @@ def _refuse_programs(parsed: Any) -> None:  # noqa: ANN401 - any YAML
 
 
 def _why(error: Exception) -> str:
-    """Say why there was no answer, in no words that could hold what was sent."""
+    """Return why there was no response, in a text that cannot contain credentials."""
     reason = (error.reason or error) if isinstance(error, MaxRetryError) else error
     cause = reason.__cause__
     if isinstance(reason, ApiException):  # rest.py makes it of an SSLError: name, then text

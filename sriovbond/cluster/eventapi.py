@@ -1,4 +1,4 @@
-"""What happened as an Event of events.k8s.io/v1, and how it is written; pure but for the client.
+"""Builds Events of events.k8s.io/v1 from happenings, and writes them through the client.
 
 The bounds are those of ValidateEventCreate (Kubernetes, pkg/apis/core/validation/events.go).
 """
@@ -14,24 +14,24 @@ from sriovbond.cluster.resources import EVENTS, PODS, ApiRefusedError
 from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.subject import Subject
 
-if TYPE_CHECKING:  # it loads kubernetes
+if TYPE_CHECKING:  # imports kubernetes
     from sriovbond.cluster.client import Client
 
 CONTROLLER: Final = "sriovbond"
 _NOTE_BYTES: Final = 1024
-_POD_CHARACTERS: Final = 200  # an Event's name has 253
+_POD_CHARACTERS: Final = 200  # an Event's name may have 253
 _GONE: Final = 404
 _ACTIONS: Final = {
     HappeningKind.REPAIRED: "Repair",
     HappeningKind.REPAIR_REFUSED: "Repair",
     HappeningKind.RELEASED: "Release",
 }
-"""What the agent was doing, where it was more than to watch."""
+"""An Event's `action`, where it is another than watching."""
 
 
 @dataclass(slots=True)
 class Series:
-    """The same happening once or more often; `written` is the count that the API knows.
+    """One or more equal happenings; `written` is the count that the API has.
 
     `uid` is the pod's; None until it is known.
     """
@@ -44,18 +44,18 @@ class Series:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What is the same in all of them."""
+        """The fields that are equal in all of them."""
         return key_of(self.first)
 
 
 def key_of(happening: Happening) -> tuple[object, ...]:
-    """Return what two happenings have in common that are told as one Event."""
+    """Return the fields that two happenings of one Event have in common."""
     member = happening.member.name if happening.member else ""
     return (happening.subject, happening.kind, member, happening.text)
 
 
 def write(series: Series, node: str, client: "Client") -> None:
-    """Have the API know the series as it is now. Raises ApiRefusedError, UnreadableError."""
+    """Write the series to the API as it is now. Raises ApiRefusedError, UnreadableError."""
     namespace, count = series.first.subject.pod.namespace, series.count
     if series.uid is None:
         series.uid = _uid(series.first.subject, client)
@@ -67,14 +67,14 @@ def write(series: Series, node: str, client: "Client") -> None:
         except ApiRefusedError as error:
             if error.status != _GONE:
                 raise
-            series.written = 0  # the API forgets Events, by default after an hour
+            series.written = 0  # the API deletes Events, by default after an hour
     if not series.written:
         client.create(EVENTS, namespace, event)
     series.written = count
 
 
 def build(series: Series, node: str) -> dict[str, object]:
-    """Make the Event; of more than one it tells how many and when the last was."""
+    """Build the Event; for more than one happening with their count and last time."""
     happening = series.first
     event: dict[str, object] = {
         "apiVersion": "events.k8s.io/v1",
@@ -96,7 +96,7 @@ def build(series: Series, node: str) -> dict[str, object]:
 
 
 def note(happening: Happening) -> str:
-    """Say what happened, and of a warning which PF to look at where the text does not."""
+    """Return the Event's note; that of a warning names the PF where the text does not."""
     member, text = happening.member, happening.text
     if happening.is_warning and member and member.pf not in text:
         text += f"; look at {member.pf}, the PF of {member.name}"
@@ -107,9 +107,9 @@ def note(happening: Happening) -> str:
 
 
 def _uid(subject: Subject, client: "Client") -> str:
-    """Return the pod's UID as the API has it, or nothing where the pod has gone.
+    """Return the pod's UID from the API, "" when the pod no longer exists.
 
-    kubelet calls a static pod by a hash without dashes, the API by another.
+    kubelet identifies a static pod by a hash without dashes, the API by another UID.
     """
     if "-" in subject.pod.uid:
         return subject.pod.uid
@@ -125,7 +125,7 @@ def _pod(subject: Subject, uid: str | None) -> Mapping[str, str]:
 
 
 def _name(happening: Happening) -> str:
-    """Name the Event after the pod; a second try has the same name."""
+    """Return the Event's name, which begins with the pod's and is the same in each attempt."""
     of = repr((key_of(happening), happening.at)).encode("utf-8", "replace")
     pod = happening.subject.pod.name[:_POD_CHARACTERS].rstrip("-.")
     return f"{pod}.{blake2b(of, digest_size=8).hexdigest()}"

@@ -1,7 +1,7 @@
-"""Kubernetes Events of what happens to bonds: told at once, written by a thread of its own.
+"""Writes Kubernetes Events of the bonds' happenings, without blocking, from its own thread.
 
-Nobody waits for the API server, and what waits for it is bounded: the same happening again is
-one series, counted; what is too much, or cannot be written for too long, is lost and counted.
+Callers never wait for the API server, and the backlog is bounded: equal happenings become one
+series with a count; what exceeds the bounds, or fails for too long, is dropped and counted.
 """
 
 import logging
@@ -23,7 +23,7 @@ from sriovbond.happenings.happening import Happening
 from sriovbond.host import Host
 from sriovbond.subject import Subject
 
-if TYPE_CHECKING:  # it loads kubernetes
+if TYPE_CHECKING:  # imports kubernetes
     from sriovbond.cluster.client import Client
 
 _REFUSALS: Final = range(400, 500)
@@ -33,23 +33,23 @@ _LONGEST_PAUSE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept and how fast it is written; times in seconds."""
+    """Bounds of the backlog and the rate; times in seconds."""
 
     series: int = 1000
     series_of_a_bond: int = 25
     again_s: float = 30.0
     """Between two writes of one series."""
     open_s: float = 600.0
-    """How long after the last one the same happening still belongs to a series."""
+    """How long after its last happening an equal one still belongs to a series."""
     give_up_s: float = 900.0
-    """How long it is tried to write a series."""
+    """How long a series is retried."""
     burst: int = 100
     per_s: float = 10.0
-    """How many are written at once, and then in each second; client-go's are of that order."""
+    """Events written at once, and then per second; client-go's defaults are similar."""
     write_s: float = 10.0
     """How long a connection is used."""
     pause_s: float = 1.0
-    """After a fault; twice as long after the next one."""
+    """Pause after a failure; doubled after each further one."""
 
 
 LIMITS: Final = Limits()
@@ -66,14 +66,14 @@ class _Waiting:
 
     @property
     def is_new(self) -> bool:
-        """Claim that the API does not know it as it is."""
+        """Return whether the API does not have its current state."""
         return self.series.written < self.series.count
 
 
 class Events:
-    """A sink of happenings. It never blocks; `close` writes what still waits, within a time.
+    """A sink of happenings that never blocks; `close` writes the rest, within a time limit.
 
-    Make it in the host's network namespace: its thread asks from there.
+    Create it in the host's network namespace: its thread sends from there.
     """
 
     def __init__(self, host: Host, node: str, limits: Limits = LIMITS) -> None:
@@ -94,7 +94,7 @@ class Events:
         self._thread.start()
 
     def __call__(self, happening: Happening) -> None:
-        """Have it written soon; of a bond without a pod nothing is."""
+        """Queue a happening to be written; one of a bond without a pod is ignored."""
         subject = happening.subject
         if not are_names(subject.pod.namespace, subject.pod.name):
             return
@@ -108,7 +108,7 @@ class Events:
                 waiting.series.last_at, waiting.seen_at = happening.at, now
             elif self._has_room(happening):
                 series = Series(happening, happening.at)
-                self._forget_one(key)  # what was over
+                self._forget_one(key)  # a closed series
                 self._all[key] = _Waiting(series, due=now, seen_at=now, wanted_since=now)
                 self._of_bond[subject] += 1
             else:
@@ -116,7 +116,7 @@ class Events:
             self._changed.notify()
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Take no more, write what waits; tell whether the thread has ended in time."""
+        """Accept no more, write the backlog; return whether the thread ended in time."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -141,7 +141,7 @@ class Events:
                     log.event(logging.ERROR, f"a fault of sriovbond: {why}")
 
     def _next_batch(self) -> list[_Waiting]:
-        """Wait until some are due; none is the end."""
+        """Wait until some series are due, and return them; empty when closed."""
         with self._changed:
             while True:
                 now = time.monotonic()
@@ -157,7 +157,7 @@ class Events:
                 self._changed.wait(self._wait_s(new, now))
 
     def _forget(self, now: float) -> None:
-        """Forget what is written and over, and what was tried for too long."""
+        """Drop the series that are written and closed, and those that failed for too long."""
         for key, waiting in list(self._all.items()):
             is_late = waiting.is_new and now - waiting.wanted_since > self._limits.give_up_s
             self.lost += is_late
@@ -187,7 +187,7 @@ class Events:
         return max(first - now, 1 / self._limits.per_s)
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
-        """Write them over one connection; the rest waits where it fails or takes too long."""
+        """Write them over one connection; the rest is retried when it fails or takes too long."""
         from sriovbond.cluster import client  # noqa: PLC0415 - loads kubernetes
 
         started = time.monotonic()
@@ -223,7 +223,7 @@ class Events:
             self._told = ""
 
     def _note_failure(self, why: str) -> None:
-        """Let the API server rest, each time longer; at the end give up."""
+        """Pause before the next attempt, longer after each failure; drop the series at the end."""
         self._tell(why)
         self._pause_s = lengthen(self._pause_s, self._limits.pause_s, _LONGEST_PAUSE_S)
         self._paused_until = time.monotonic() + self._pause_s
@@ -237,7 +237,7 @@ class Events:
                 self.lost += self._forget_one(waiting.series.key)
 
     def _tell(self, why: str) -> None:
-        """Tell a fault once, until something is written or there is another."""
+        """Log a failure once, until an Event is written or another failure occurs."""
         if why != self._told:
             self._told = why
             named = kubeconfig.describe_access(self._host)

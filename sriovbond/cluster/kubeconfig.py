@@ -1,6 +1,6 @@
-"""What the Kubernetes API is asked with: a kubeconfig, else a pod's service account.
+"""Credentials for the Kubernetes API: a kubeconfig, else a pod's service account.
 
-The kubeconfig is read only where nobody but root can have written it.
+The kubeconfig is used only if none but root can have written it.
 """
 
 import json
@@ -14,34 +14,34 @@ from sriovbond import ownfiles
 from sriovbond.host import Host
 
 _FILE_BYTES: Final = 1 << 20
-# What Kubernetes tells every pod of its API server.
+# Kubernetes sets these in every pod.
 _ADDRESS, _PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 
 
 def is_there(host: Host) -> bool:
-    """Claim that the API may be asked; a kubeconfig that cannot be looked at is none."""
+    """Return whether API access is configured; an inaccessible kubeconfig counts as missing."""
     return host.service_account is not None or _has_file(host)
 
 
 def describe_access(host: Host) -> str:
-    """Name what the API is asked with, for who reads the log."""
+    """Return a text for the log that names the credentials in use."""
     if host.service_account is None or _has_file(host):
         return str(host.kubeconfig)
     return f"the service account {host.service_account}"
 
 
 def _has_file(host: Host) -> bool:
-    with suppress(PermissionError):  # a folder that another user may not enter
+    with suppress(PermissionError):  # a folder without permission to enter
         return host.kubeconfig.exists()
     return False
 
 
 def read(host: Host) -> bytes:
-    """Return the kubeconfig's content, at most a MiB; without one, that of a service account's.
+    """Return the kubeconfig's content, at most 1 MiB; without one, one for the service account.
 
-    Whoever can write the file, or its folder, chooses who gets the token and which files root
-    reads. Raises FileNotFoundError if there is neither, UnreadableError with the reason not to
-    use it.
+    A user who can write the file, or its folder, chooses who gets the token and which files root
+    reads. Raises FileNotFoundError if there is neither, UnreadableError with the reason why it must
+    not be used.
     """
     try:
         return ownfiles.read(host.kubeconfig, _FILE_BYTES)
@@ -52,7 +52,7 @@ def read(host: Host) -> bytes:
 
 
 def _of_account(folder: Path) -> bytes:
-    """Make a kubeconfig of a pod's service account. Its files are named, for they are renewed."""
+    """Build a kubeconfig for a pod's service account, by file names: the files are renewed."""
     token, authority = folder / "token", folder / "ca.crt"
     for file in (token, authority):
         if not os.access(file, os.R_OK):

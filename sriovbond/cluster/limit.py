@@ -1,4 +1,4 @@
-"""A bound on time and threads for whatever waits for the Kubernetes API."""
+"""Bounds time and threads of calls to the Kubernetes API."""
 
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -7,14 +7,14 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 _UNANSWERED: Final = BoundedSemaphore(32)
-"""Threads at most, whatever a server does; each ADD of an agent may leave one."""
+"""Maximum number of unfinished threads; each ADD of an agent may leave one."""
 
 
 def within(timeout_s: float, work: Callable[[], T]) -> T | None:
-    """Do the work in a thread; None where it takes longer, or too many do so.
+    """Run `work` in a thread; return None when it takes longer, or too many are unfinished.
 
-    Neither the resolver nor a server that sends its headers byte by byte keeps to a time limit.
-    The thread is left to itself then: it keeps no process alive.
+    Neither the resolver nor a server that sends its headers byte by byte honours a time limit. The
+    thread is abandoned then; as a daemon thread it does not keep the process alive.
     """
     answers: SimpleQueue[T | Exception] = SimpleQueue()
     if not _UNANSWERED.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""What the SR-IOV operator says of this node: whether it is at work on the node's VFs."""
+"""Reads the SR-IOV operator's sync state of this node: whether it is configuring VFs."""
 
 import logging
 import threading
@@ -14,16 +14,16 @@ from sriovbond.cluster.resources import NODE_STATES
 from sriovbond.host import Host
 
 _TIMEOUT_S: Final = 3.0
-_FRESH_S: Final = 2.0  # a PF's reset concerns all pods of a node: one answer is for them all
+_FRESH_S: Final = 2.0  # a PF's reset concerns all pods of a node: they share one answer
 _SILENT_S: Final = 600.0
 _AT_WORK: Final = "InProgress"  # api/v1 of k8snetworkplumbingwg/sriov-network-operator, consts
 
 
 class NodeState:
-    """Asks for the node's SriovNetworkNodeState; any thread may, one does at a time.
+    """Reads the node's SriovNetworkNodeState; thread-safe, with one request at a time.
 
-    Where it cannot be read nothing is said: the role for it may be left out, and there may be no
-    such operator. That is logged once, and not tried again for ten minutes.
+    When it cannot be read the operator counts as idle: its RBAC role is optional, and the operator
+    may not be installed. The failure is logged once, and retried after ten minutes.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class NodeState:
         self._fault = ""
 
     def at_work(self) -> str:
-        """Say what the operator does to the node's VFs; empty where nothing, or nobody knows."""
+        """Return what the operator does to the node's VFs; empty when it is idle or unknown."""
         if not (self._namespace and kubeconfig.is_there(self._host)):
             return ""
         with self._lock:

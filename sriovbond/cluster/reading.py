@@ -1,4 +1,4 @@
-"""What the API server says of one pod: the pod, and the definitions of its networks."""
+"""Reads one pod and the definitions of its networks from the API server."""
 
 from deviceinfo import NetworkRequest, PodRef, Reading, Source, Statement
 from deviceinfo.plainfile import UnreadableError
@@ -8,7 +8,7 @@ from sriovbond.cluster.resources import NETWORKS, PODS
 
 
 def read(client: Client, pod: PodRef) -> Reading:
-    """Get the pod, then each definition once; what cannot be had is told in `problems`."""
+    """Get the pod, then each definition once; those that cannot be read are in `problems`."""
     try:
         facts = read_pod(client.get(PODS, pod.namespace, pod.name), pod)
     except UnreadableError as error:
@@ -29,7 +29,7 @@ def read(client: Client, pod: PodRef) -> Reading:
 def _definitions(
     client: Client, selections: tuple[Selection, ...]
 ) -> tuple[dict[str, Definition], tuple[str, ...]]:
-    """Get them by network; those that cannot be had for the same reason are one problem."""
+    """Get them by network; failures for the same reason are one problem."""
     definitions: dict[str, Definition] = {}
     failed: dict[str, list[str]] = {}
     for selection in selections:
@@ -61,10 +61,10 @@ def _request(selection: Selection, definition: Definition) -> NetworkRequest:
 
 
 def _wishes(networks: tuple[NetworkRequest, ...]) -> list[Statement]:
-    """Tell of each network that has to do with a device.
+    """Return a statement for each network with a device or a resource.
 
-    Without a name asked for Multus takes net1 for the first of the annotation, as its networks
-    are counted from 0 on and the default one comes first (getIfname, pkg/multus/multus.go).
+    Without an interface name Multus chooses net1 for the first of the annotation, as it counts
+    networks from 0 and the default one comes first (getIfname, pkg/multus/multus.go).
     """
     return [
         Statement(

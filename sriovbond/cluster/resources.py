@@ -1,4 +1,4 @@
-"""The kinds of objects that are asked for and written, and the answer that says no."""
+"""The kinds of API objects read and written, and the API server's refusal."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from deviceinfo.plainfile import UnreadableError
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of object: its plural name with the API group as RBAC has it, and where it stands."""
+    """A kind of object: its plural name with the API group, as in RBAC, and its URL path."""
 
     name: str
     path: str
@@ -29,7 +29,7 @@ NODE_STATES: Final = Resource(
 
 
 class ApiRefusedError(UnreadableError):
-    """The API server answered, and not with what was asked for; `status` is HTTP's."""
+    """The API server responded with an error; `status` is HTTP's."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""The Kubernetes API as a source of what a pod's networks and devices are."""
+"""The Kubernetes API as a source of a pod's networks and devices."""
 
 import time
 from typing import Final
@@ -11,16 +11,16 @@ from sriovbond.cluster.annotations import are_names
 from sriovbond.cluster.limit import within
 from sriovbond.host import Host
 
-# The requests' share of the time; the rest is for their problem to be told.
+# The requests' share of the time limit; the rest is for reporting their problem.
 _SHARE: Final = 0.8
 
 
 def ask_api(host: Host, *, timeout_s: float = 3.0) -> Ask:
-    """Make a source that gets the pod and the definitions of the networks that it asks for.
+    """Return a source that gets the pod and the definitions of its networks.
 
-    `networks` lacks the default network, and has no plugin where a definition could not be read.
-    Without a kubeconfig and a service account the source is absent. All requests of one call take
-    `timeout_s` together; loading `kubernetes` comes before. It asks from the network namespace
+    `networks` does not include the default network, and has no plugin where a definition could not
+    be read. Without a kubeconfig and a service account the source is absent. All requests of one
+    call share `timeout_s`, after importing `kubernetes`. They are sent from the network namespace
     of the calling thread, which must be the host's.
     """
 
