@@ -1,1 +1,1 @@
-"""The stories: what each CNI command does, one verb a file."""
+"""The CNI commands, one module each."""

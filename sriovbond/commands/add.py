@@ -1,4 +1,4 @@
-"""ADD: find the VFs, plan the bond, write the record, build, address, prove, answer."""
+"""ADD: find the VFs, plan the bond, write the record, build, address, verify, answer."""
 
 import logging
 import time
@@ -47,10 +47,10 @@ _CARRIER_PAUSE_S: Final = 0.1
 def add(
     request: CniRequest, host: Host, asks: Sequence[Ask] = (), keeper: Keeper | None = None
 ) -> CniResult:
-    """Build the bond that the request asks for, or leave everything as it was.
+    """Build the requested bond, or leave everything unchanged.
 
-    `asks` are sources of device facts beyond this node: the Kubernetes API. A keeper gives back
-    what IPAM does not take back of an ADD that fails.
+    `asks` are sources of device facts beyond this node: the Kubernetes API. When the ADD fails, the
+    keeper keeps the IPAM lease that could not be released.
     """
     lookup = candidates.begin(host, request, asks)
     config = configuration(request)
@@ -89,7 +89,7 @@ def add(
 
 
 def _release_stale(request: CniRequest, host: Host) -> None:
-    """Undo what an ADD of this very attachment left that nobody deleted."""
+    """Release what an earlier ADD of the same attachment left without a DEL."""
     record = records.read(host, request.attachment.key)
     if record is None:
         return
@@ -138,7 +138,7 @@ def _altname_taken(request: CniRequest, holder: Member) -> Finding:
 def _refuse_collisions(plan: BondPlan, in_pod: Sequence[Member]) -> None:
     names = {plan.name}.union(*(member.link.names for member in in_pod))
     for member in plan.members:
-        # altnames are taken off for as long as it is in the pod
+        # altnames are removed from the host link while it is in the pod
         if member.place is Place.HOST and member.name in names:
             taken = f"cannot move {member} from the host into the pod: its name exists there"
             remedy = "name another, or set linksInContainer true"
@@ -162,7 +162,7 @@ def _record(
 
 
 def _with_sysctls(home: Namespace, plan: BondPlan) -> BondPlan:
-    """Add to the host's links what the way home must bring back beside addresses and routes."""
+    """Add to the host's links the sysctls that must be restored beside addresses and routes."""
     members = [
         replace(member, link=replace(member.link, sysctls=home.link_sysctls(member.name)))
         if member.place is Place.HOST
@@ -190,11 +190,11 @@ def _build(pod: Namespace, home: Namespace, plan: BondPlan, lender: Lender) -> N
 
 
 def _bring_members(pod: Namespace, home: Namespace, members: Sequence[Member]) -> Sequence[Member]:
-    """Return the members as they stand in the pod, where those of the host get an index anew."""
+    """Return the members with their links in the pod; host links have a new index there."""
     coming = [member for member in members if member.place is Place.HOST]
     in_pod = links.names(pod.netlink)
     for member in coming:
-        # stale ones of former pods; they are in the record, and come back at home
+        # stale altnames of former pods; they are in the record, and restored on return
         links.free_names(home.netlink, member.link, in_pod)
         links.move(home.netlink, member.link, pod.descriptor, "pod")
     indices = {link.name: link.index for link in links.dump(pod.netlink)}
@@ -241,7 +241,7 @@ def _addresses(
 
 
 def _await_carrier(pod: Namespace, ifname: str, timeout_s: float) -> None:
-    """Give the VFs their 1-3 s to get a carrier; a DHCP request before that is lost."""
+    """Wait for a VF's carrier, 1-3 s: a DHCP request before that is lost."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         link = links.find(pod.netlink, ifname)
@@ -273,9 +273,9 @@ def _verify(pod: Namespace, plan: BondPlan, leased: CniResult) -> BondState:
 
 
 def _facts(plan: BondPlan, state: BondState, devices: PodDevices) -> Mapping[str, str]:
-    """Return what an operator should know of the bond, by field; empty where nothing is to be said.
+    """Return the log fields of a bond that deserves an operator's attention; empty for others.
 
-    A VF's carrier comes 1 to 3 s later. In few characters: what must be quoted takes a ms more.
+    A VF's carrier comes 1 to 3 s later. The values are short: quoting them costs another ms.
     """
     return {
         "members": ",".join(
@@ -288,7 +288,7 @@ def _facts(plan: BondPlan, state: BondState, devices: PodDevices) -> Mapping[str
 
 
 def _result(request: CniRequest, state: BondState, leased: CniResult) -> CniResult:
-    """Answer with what was observed, after what an earlier plugin of the chain answered."""
+    """Return the result: the observed bond appended to prevResult, with IPAM's addresses."""
     before = request.prev_result or CniResult(cni_version=request.cni_version)
     place = len(before.interfaces)
     bond = Interface(name=state.name, mac=state.mac, mtu=state.mtu, sandbox=request.netns)

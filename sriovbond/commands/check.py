@@ -1,4 +1,4 @@
-"""CHECK: compare what stands with the record and with prevResult, and name each difference."""
+"""CHECK: compare the bond with its record and with prevResult, and name each difference."""
 
 from sriovbond import ipam, records
 from sriovbond.bond import plan as planning
@@ -14,7 +14,7 @@ from sriovbond.records import Record
 
 
 def check(request: CniRequest, host: Host) -> None:
-    """Raise DriftError naming every difference; then let IPAM check its part."""
+    """Raise DriftError naming every difference; else run IPAM's CHECK."""
     if request.prev_result is None:
         raise ConfigError("cannot check without prevResult: the runtime must give it")
     record = records.read(host, request.attachment.key)
@@ -48,7 +48,7 @@ def _differences(pod: Namespace, record: Record, plan: BondPlan, request: CniReq
 def _interface_differences(
     plan: BondPlan, state: BondState, result: CniResult, netns_path: str
 ) -> list[str]:
-    """Compare what prevResult says of the bond itself."""
+    """Compare the bond's interface with prevResult."""
     own = [
         interface
         for interface in result.interfaces
@@ -66,7 +66,7 @@ def _interface_differences(
 
 
 def _own_part(record: Record, result: CniResult) -> CniResult:
-    """Return what IPAM gave this bond, without what a later plugin took out of prevResult."""
+    """Return IPAM's part of this bond, without what later plugins removed from prevResult."""
     leased = record.lease
     addresses_ = {ip.address for ip in result.ips}
     targets = {route.dst for route in result.routes}

@@ -1,4 +1,4 @@
-"""What a request's configuration asks of the bond, and what an ADD refuses without a look around.
+"""Reads the bond's configuration from a request, and refuses what ADD refuses for it alone.
 
 `sriovbond validate` refuses by the same functions.
 """
@@ -17,7 +17,7 @@ from sriovbond.errors import RefusedError, SriovbondError
 
 
 def configuration(request: CniRequest) -> NetConf:
-    """Return what the configuration and CNI_ARGS describe. Raises ConfigError with every fault."""
+    """Return the configuration and CNI_ARGS as one NetConf. Raises ConfigError with every fault."""
     args = request.args
     return request.text.once(_understand, args.get("MAC", ""), args.get("IP", ""))
 
@@ -28,7 +28,7 @@ def _understand(text: NetworkText, mac: str, ip: str) -> NetConf:
 
 
 def accept(request: CniRequest, config: NetConf) -> None:
-    """Raise what an ADD raises for its request alone, whatever stands in the pod and on the node.
+    """Raise what an ADD raises for its request alone, independent of the pod and the node.
 
     Raises CniError, ConfigError, RefusedError.
     """
@@ -39,7 +39,7 @@ def accept(request: CniRequest, config: NetConf) -> None:
 
 
 def own_dns(config: Mapping[str, object]) -> Dns | None:
-    """Return the configuration's own DNS, which goes before IPAM's."""
+    """Return the configuration's own DNS, which has priority over IPAM's."""
     if not config.get("dns"):
         return None
     own = CniResult.from_json({"dns": config["dns"]}, where="stdin").dns
@@ -47,14 +47,14 @@ def own_dns(config: Mapping[str, object]) -> Dns | None:
 
 
 def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> None:
-    """Raise RefusedError where IFNAME is taken: in prevResult, or among the names in the pod."""
+    """Raise RefusedError when IFNAME is in use: in prevResult, or by a link in the pod."""
     name, before = request.ifname, request.prev_result
     made = (
         {interface.name for interface in before.interfaces if interface.sandbox}
         if before
         else set()
     )
-    # results before 0.3.0 name no interface
+    # results before 0.3.0 have no interface names
     if name in made or (before and not before.interfaces and name in standing):
         why = f"an earlier plugin of this list made {name}"
         remedy = "give the bond a network of its own"
@@ -69,7 +69,7 @@ def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> No
 
 @contextmanager
 def naming_what_was_passed_over(config: NetConf) -> Iterator[None]:
-    """Have each refusal name the keys that nobody reads: one of them may be why."""
+    """Add the unknown keys to each refusal's text: one of them may be the reason."""
     try:
         yield
     except SriovbondError as error:

@@ -1,4 +1,4 @@
-"""DEL: put everything back by the record; without one, take away only what is surely a bond."""
+"""DEL: release the attachment by its record; without one, delete IFNAME only if it is a bond."""
 
 import logging
 from contextlib import suppress
@@ -18,11 +18,11 @@ from sriovbond.release import Keeper
 
 
 def delete(request: CniRequest, host: Host, keeper: Keeper | None = None) -> None:
-    """Undo the attachment; succeed when there is nothing to undo. Idempotent.
+    """Release the attachment; succeed when nothing is left to release. Idempotent.
 
-    Raises only what a later DEL could still mend: a bond that will not go, IPAM that fails, a
-    record that cannot be read now. With a keeper the second is its part (not so SPEC section 4: the
-    runtime would keep the pod for it).
+    Raises only what a later DEL could still succeed at: a bond that cannot be deleted, IPAM that
+    fails, a record that cannot be read now. With a keeper, IPAM's failure is kept for later instead
+    (other than SPEC section 4: the runtime would keep the pod for it).
     """
     for fault in request.faults:
         log.event(logging.WARNING, f"going on without it: {fault}")
@@ -39,7 +39,7 @@ def delete(request: CniRequest, host: Host, keeper: Keeper | None = None) -> Non
 def _record(request: CniRequest, host: Host) -> Record | None:
     try:
         return records.read(host, request.attachment.key)
-    except records.DamagedRecordError as error:  # not one that cannot be read now
+    except records.DamagedRecordError as error:  # damaged; one that cannot be read now is raised
         log.event(logging.ERROR, error.message)
         with suppress(OSError):
             kept = aside.put(host, request.attachment.key, error)
@@ -48,7 +48,7 @@ def _record(request: CniRequest, host: Host) -> Record | None:
 
 
 def _with_path(record: Record, request: CniRequest) -> Record:
-    """Look for the IPAM plugin where the runtime says now, not where it said at ADD."""
+    """Look for the IPAM plugin in CNI_PATH of now, not that of the ADD."""
     path = request.environment.get("CNI_PATH")
     if record.ipam is None or not path:
         return record
@@ -71,9 +71,9 @@ def _release_ipam(
         if keeper is None:
             ipam.delete(request, host)
             return
-        with suppress(MachineError):  # one that is missing may come again
+        with suppress(MachineError):  # a missing plugin may be installed later
             ipam.require(request, host)
-    except ConfigError as error:  # no ADD can have succeeded with it, so nothing is reserved
+    except ConfigError as error:  # no ADD can have succeeded with it, so nothing is leased
         log.event(logging.WARNING, f"going on without IPAM: {error.message}")
         return
     released = release.release(host, keeping.ipam_only(request, host), keeper=keeper)
@@ -82,7 +82,7 @@ def _release_ipam(
 
 
 def _delete_bond(request: CniRequest, host: Host, outcome: release.Outcome) -> None:
-    """Delete IFNAME if it is a bond that no other attachment owns: bond-cni keeps no record."""
+    """Delete IFNAME if it is a bond without an owner: bond-cni keeps no record."""
     if not request.netns:
         return
     try:
@@ -109,7 +109,7 @@ def _is_deletable(
         if pod.identity == home.identity:
             outcome.notes.append(f"{ifname} is left alone: it is the host's own")
             return False
-    boot_id = host.boot_id()  # the kernel uses the numbers of namespaces anew
+    boot_id = host.boot_id()  # the kernel reuses the inode numbers of namespaces
     owners = [
         record.container_id
         for record in records.every(host)
@@ -121,10 +121,10 @@ def _is_deletable(
 
 
 def _host_links(request: CniRequest) -> list[str]:
-    """Name the links that bond-cni moved here from the host, where its configuration says so.
+    """Return the links that bond-cni moved here from the host, if its configuration says so.
 
-    Read leniently: a DEL must not fail for a fault elsewhere in the configuration. An absent
-    linksInContainer does not say so to us; a dying namespace hands such devices back by itself.
+    Parsed leniently: a DEL must not fail for a fault elsewhere in the configuration. Without
+    linksInContainer none: a dying namespace returns physical devices to the host by itself.
     """
     config = {normal_key(key): value for key, value in request.config.items()}
     links_ = config.get("links")

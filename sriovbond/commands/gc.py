@@ -1,4 +1,4 @@
-"""GC: release what this network left behind of attachments that no longer exist."""
+"""GC: release the attachments of this network that no longer exist."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from sriovbond.release import Keeper
 
 
 def gc(request: CniRequest, host: Host, caller: Caller, keeper: Keeper | None = None) -> None:
-    """Release every record of this network that is not listed; go on past errors, report all.
+    """Release every record of this network that is not listed; on errors continue, and report all.
 
-    The list is as old as the call: what was written since is not in it, and is left alone.
+    The list is as old as the call: attachments recorded since are not in it, and are kept.
     Raises CniError before anything is removed when the list is missing or malformed.
     """
     valid = valid_attachments(request.config)
@@ -42,7 +42,7 @@ class _Collection:
     keeper: Keeper | None
 
     def release(self, record: Record) -> None:
-        """Release a record that is not listed, unless it is written later than the list."""
+        """Release a record that is not listed, unless it was written after the list."""
         with records.locked(self.host, record.key):
             current = records.read(self.host, record.key)
             if current is None:
@@ -54,7 +54,7 @@ class _Collection:
             release.release(self.host, current, keeper=self.keeper).finish()
 
     def forward(self, request: CniRequest) -> None:
-        """Have IPAM collect too, while the list still holds."""
+        """Run IPAM's GC too, if the list still holds."""
         if self.caller.has_gone():
             raise TryLaterError(
                 "cannot have IPAM collect garbage: whoever sent the list does not wait any more; "

@@ -1,4 +1,4 @@
-"""What a record keeps of a request: how IPAM was asked, and for which pod."""
+"""The parts of a request that records keep: the IPAM call and the pod."""
 
 from deviceinfo import PodRef
 from sriovbond.cni.request import CniRequest
@@ -7,22 +7,22 @@ from sriovbond.records import IpamCall, Record
 from sriovbond.subject import pod_of
 
 NOWHERE = (0, 0, 0)
-"""The namespace of a record that no ADD wrote."""
+"""The namespace in a record that was not written by an ADD."""
 
 
 def ipam_call(request: CniRequest) -> IpamCall:
-    """Return what IPAM is asked with."""
+    """Return the IPAM call of the request."""
     environment = {name: _writable(text) for name, text in request.environment.items()}
     return IpamCall(request.stdin.decode("utf-8", "replace"), environment)
 
 
 def pod(request: CniRequest) -> PodRef:
-    """Return the pod, as far as the runtime tells it."""
+    """Return the pod, as far as the runtime names it."""
     return PodRef(*map(_writable, pod_of(request.args)))
 
 
 def ipam_only(request: CniRequest, host: Host) -> Record:
-    """Return a record of IPAM's part alone, of an attachment that has no record."""
+    """Return a record of IPAM's part only, for an attachment without a record."""
     return Record(
         network=request.network,
         container_id=request.attachment.container_id,
@@ -37,7 +37,7 @@ def ipam_only(request: CniRequest, host: Host) -> Record:
 
 
 def read_mtime(host: Host, record: Record) -> float:
-    """Return when the record was last written, in seconds since the epoch; 0 where it is gone."""
+    """Return when the record was last written, in seconds since the epoch; 0 when it is gone."""
     try:
         return (host.records / f"{record.key}.json").lstat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""STATUS: tell whether an ADD could succeed on this node now."""
+"""STATUS: report whether an ADD could succeed on this node now."""
 
 from sriovbond import health, ipam
 from sriovbond.cni.request import CniRequest
@@ -8,7 +8,7 @@ from sriovbond.host import Host
 
 
 def status(request: CniRequest, host: Host) -> None:
-    """Raise UnavailableError with every reason why an ADD would fail; else ask IPAM."""
+    """Raise UnavailableError with every reason why an ADD would fail; else run IPAM's STATUS."""
     accept(request, configuration(request))
     reasons = health.reasons_against_add(host)
     if reasons:
