@@ -1,4 +1,4 @@
-"""Which devices a pod was given, and what they are: reads only, knows no CNI and no netlink."""
+"""The devices of a pod: which were allocated, and their properties; read-only, no netlink."""
 
 from deviceinfo.checkpoint import read_checkpoint
 from deviceinfo.device import (

@@ -1,4 +1,4 @@
-"""What kubelet's device manager wrote down of its allocations: kubelet_internal_checkpoint."""
+"""Reads the checkpoint of kubelet's device manager: kubelet_internal_checkpoint."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,21 +11,21 @@ from deviceinfo.jsonfile import Fields, parse_object, some_of
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import Claim, PodRef, Reading, Source, Statement
 
-# 250 pods with a dozen allocations each, and what the plugins answered, are some 3 MB.
+# 250 pods with a dozen allocations each, and the plugins' responses, are some 3 MB.
 _FILE_BYTES: Final = 8 << 20
 _NUMA_NODE: Final = re.compile(r"-?[0-9]{1,9}")
 _NO_NUMA_NODE: Final = "-1"  # nodeWithoutTopology in pkg/kubelet/cm/devicemanager/manager.go
 
 
 def read_checkpoint(file: Path, pod: PodRef) -> Reading:
-    """Read which devices kubelet gave to the pod of this UID, and which to others.
+    """Read which devices kubelet allocated to the pod of this UID, and which to others.
 
-    The devices of other UIDs are claims. Such a pod may have ended: kubelet forgets it only when
-    it next allocates or is asked. Without the pod's UID nothing can be told apart, which is a
-    problem. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced as a
-    whole, so what is unknown in it is passed over. Its checksum depends on Go's types and is not
+    The devices of other UIDs are claims. Such a pod may have ended: kubelet forgets it only at its
+    next allocation or query. Without the pod's UID its devices cannot be distinguished, which is a
+    problem. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced
+    atomically, so unknown fields in it are ignored. Its checksum depends on Go's types and is not
     verified. AllocResp is not read: its environment variables only repeat the devices. Up to
-    Kubernetes 1.19 no NUMA nodes are kept.
+    Kubernetes 1.19 it has no NUMA nodes.
 
     Source: checkpoint.go and checkpointv1.go in pkg/kubelet/cm/devicemanager/checkpoint of
     Kubernetes.
@@ -42,9 +42,9 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
 
 
 def read_registered(file: Path) -> Reading:
-    """Read which devices device plugins have registered, given to a pod or not: those in health.
+    """Read which healthy devices device plugins have registered, allocated or not.
 
-    One statement a device; an id that is no network device by its form is passed over.
+    One statement per device; ids that do not have the form of a network device are ignored.
     Source: writeCheckpoint in pkg/kubelet/cm/devicemanager/manager.go of Kubernetes.
     """
     try:
@@ -110,7 +110,7 @@ def _tell_apart(entries: list[Fields], uid: str, file: Path) -> Reading:
 
 
 def _statements(entry: Fields) -> Iterator[Statement]:
-    """Tell the entry's devices; none at all if a part of it is wrong."""
+    """Return the entry's devices; none at all if a part of it is malformed."""
     resource, container = entry.plain("ResourceName"), entry.plain("ContainerName")
     allocated = list(_list_allocated(entry))
     for device, numa_node in () if entry.faults else allocated:
@@ -124,7 +124,7 @@ def _statements(entry: Fields) -> Iterator[Statement]:
 
 
 def _list_allocated(entry: Fields) -> Iterator[tuple[DeviceId, int | None]]:
-    """Tell devices and NUMA nodes; an id that means no network device is passed over."""
+    """Yield devices and NUMA nodes; an id that is no network device is ignored."""
     by_node = entry.members.get("DeviceIDs") or {}
     if isinstance(by_node, list):  # up to Kubernetes 1.19
         by_node = {_NO_NUMA_NODE: by_node}

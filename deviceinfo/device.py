@@ -1,4 +1,4 @@
-"""What a network device is, on which bus it sits, and what the name of its driver tells of it."""
+"""A network device: its bus, its address, and what its driver's name implies."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _AUXILIARY: Final = re.compile(r"[A-Za-z0-9_\-]{1,64}\.[A-Za-z0-9_\-]{1,64}\.[0-
 _NETDEVSIM: Final = re.compile(
     r"(netdevsim[0-9]{1,10})/(?:p[0-9]{1,10}|pf[0-9]{1,5}vf([0-9]{1,5}))"
 )
-# What a DRA driver makes of a PCI address, since names of devices there have no ":" nor ".".
+# A DRA driver's form of a PCI address: device names there cannot have ":" nor ".".
 _DRA_NAME: Final = re.compile(
     r"([0-9a-f]{4,8})-([0-9a-f]{2})-([01][0-9a-f])-([0-7])",
 )
@@ -38,7 +38,7 @@ USERSPACE_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
         "pciback": "Linux, drivers/xen/xen-pciback: hands it to a guest",
     }
 )
-"""Drivers that hand the device to a process or a guest and make no netdev."""
+"""Drivers that pass the device to a process or a guest and create no netdev."""
 
 VF_ONLY_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
     {  # driver's name: the file of Linux whose PCI id table has virtual functions only
@@ -58,16 +58,17 @@ VF_ONLY_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
         "txgbevf": "drivers/net/ethernet/wangxun/txgbevf/txgbevf_main.c",
     }
 )
-"""Drivers that never drive a PF. mlx5_core, mlx4_core, bnxt_en, ena, fm10k, hns3, idpf, qede, sfc
-and the like are not here: one driver for both kinds of function."""
+"""Drivers that never bind a PF. mlx5_core, mlx4_core, bnxt_en, ena, fm10k, hns3, idpf, qede, sfc
+and the like are not here: one driver for both kinds of function.
+"""
 
 
 class DeviceInfoError(ValueError):
-    """The question has no meaning: a PCI address or a container id of impossible form."""
+    """A malformed PCI address or container id."""
 
 
 class Bus(StrEnum):
-    """The kernel's name of the bus that a device sits on (IFLA_PARENT_DEV_BUS_NAME)."""
+    """The kernel's name of a device's bus (IFLA_PARENT_DEV_BUS_NAME)."""
 
     PCI = "pci"
     AUXILIARY = "auxiliary"
@@ -76,9 +77,9 @@ class Bus(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeviceId:
-    """Where a device is: `0000:01:10.0` on pci, `mlx5_core.sf.4` on auxiliary.
+    """Bus and address of a device: `0000:01:10.0` on pci, `mlx5_core.sf.4` on auxiliary.
 
-    All ports of a simulated device have one parent, so theirs is parent and port name:
+    All ports of a simulated device have one parent, so their address is parent and port name:
     `netdevsim10/pf0vf1` for a VF, `netdevsim10/p1` for the PF's own port.
     """
 
@@ -91,55 +92,55 @@ class DeviceId:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device as sysfs showed it at one moment."""
+    """A snapshot of one device in sysfs."""
 
     id: DeviceId
     driver: str | None = None
     pf: DeviceId | None = None
-    """The PF of a VF, the PCI function under a sub-function."""
+    """The PF of a VF, the PCI function of a sub-function."""
     vf_number: int | None = None
     numa_node: int | None = None
     iommu_group: int | None = None
     netdevs: tuple[str, ...] = ()
-    """Names under `net/`: only those in the network namespace that the sysfs mount belongs to."""
+    """Names under `net/`: only those in the network namespace of the sysfs mount."""
     pf_netdevs: tuple[str, ...] = ()
-    """Those of the PF, likewise: its own, and representors of its VFs."""
+    """Those of the PF, in the same namespace: its own, and representors of its VFs."""
     vdpa: tuple[str, ...] = ()
-    """The vDPA devices made on it (`vdpa0`), which a VM or a process uses in place of a netdev."""
+    """Its vDPA devices (`vdpa0`), which a VM or a process uses in place of a netdev."""
     rdma: tuple[str, ...] = ()
-    """The RDMA devices made on it (`mlx5_2`)."""
+    """Its RDMA devices (`mlx5_2`)."""
     pci_class: int | None = None
     """Class code of a PCI function: base class, sub-class and interface, a byte each."""
     has_functions: bool = False
-    """VFs or sub-functions were made of it, whose traffic goes through it."""
+    """It has VFs or sub-functions, whose traffic passes through it."""
 
     @property
     def is_vf(self) -> bool:
-        """The kernel of this machine made it from a PF; false for a VF handed into a VM."""
+        """Whether this machine's kernel created it from a PF; false for a VF passed into a VM."""
         return self.pf is not None
 
     @property
     def is_vf_by_driver(self) -> bool:
-        """Its driver never drives a PF: tells a VF inside a VM, where `physfn` is missing."""
+        """Whether its driver never binds a PF: so for a VF inside a VM, without `physfn`."""
         return self.driver in VF_ONLY_DRIVERS
 
     @property
     def is_userspace(self) -> bool:
-        """Its driver hands it to a process, so it has no netdev and cannot be a bond's member."""
+        """Whether its driver passes it to a process, so that it has no netdev to be a member."""
         if self.driver is None:
             return False
         return any(fnmatchcase(self.driver, pattern) for pattern in USERSPACE_DRIVERS)
 
     @property
     def is_network(self) -> bool:
-        """False for accelerators, GPUs and disks, which pods are given in the same way."""
+        """False for accelerators, GPUs and disks, which are allocated to pods in the same way."""
         return self.pci_class is None or self.pci_class >> 16 == _NETWORK_CLASS
 
 
 def parse_address(text: str) -> PciAddress:
-    """Spell a full PCI address as sysfs does.
+    """Return a full PCI address as sysfs spells it.
 
-    Raises DeviceInfoError for anything else, so what it returns is safe as a file name.
+    Raises DeviceInfoError for anything else, so the returned text is safe as a file name.
     """
     if not _ADDRESS.fullmatch(text):
         raise DeviceInfoError(
@@ -150,7 +151,7 @@ def parse_address(text: str) -> PciAddress:
 
 
 def parse_device_id(text: str) -> DeviceId | None:
-    """Return which device an id of a device plugin means; None where it means no such device."""
+    """Return the device named by a device plugin's id; None when the id is of another form."""
     if _ADDRESS.fullmatch(text):
         return DeviceId(Bus.PCI, text.lower())
     if _NETDEVSIM.fullmatch(text):
@@ -161,7 +162,7 @@ def parse_device_id(text: str) -> DeviceId | None:
 
 
 def parse_dra_name(text: str) -> DeviceId | None:
-    """Return which PCI function a DRA driver's device name means: `0000-01-10-0`.
+    """Return the PCI function named by a DRA driver's device name: `0000-01-10-0`.
 
     Source: k8snetworkplumbingwg/dra-driver-sriov, pkg/devicestate/discovery.go.
     """

@@ -1,4 +1,4 @@
-"""Asks every source about one pod, the kubelet meanwhile, and has the answers merged."""
+"""Queries all sources about one pod, kubelet in parallel, and merges their readings."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a node keeps what the sources read."""
+    """Paths on a node that the sources read."""
 
     sysfs: Path = Path("/sys")
     pod_resources: Path = Path("/var/lib/kubelet/pod-resources/kubelet.sock")
@@ -37,7 +37,7 @@ class Places:
 
 
 class Search:
-    """One look-up: asks the kubelet at once, in the background, and the rest at its end."""
+    """One look-up: starts the kubelet query in the background, runs the rest in `conclude`."""
 
     def __init__(
         self, sandbox: Sandbox, places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
@@ -60,9 +60,9 @@ class Search:
     def conclude(
         self, *handed_in: Reading, if_networks_lack_devices: Sequence[Ask] = ()
     ) -> PodDevices:
-        """Ask the files, wait for the kubelet, and merge with what was `handed_in`.
+        """Read the files, wait for kubelet, and merge all with the readings `handed_in`.
 
-        The last sources are asked only when no other names the device of some network.
+        The sources in `if_networks_lack_devices` run only when a network has no known device.
         """
         readings = [*self._read_files(), *handed_in]
         if self._thread is not None:
@@ -101,16 +101,16 @@ class Search:
 
 
 def find_devices(sandbox: Sandbox, places: Places, *handed_in: Reading) -> PodDevices:
-    """Return the pod's devices by what all sources of this node say; never raises for these."""
+    """Return the pod's devices from all sources of this node; their failures are problems."""
     return Search(sandbox, places).conclude(*handed_in)
 
 
 def find_offered(
     places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S
 ) -> tuple[Reading, Reading]:
-    """Return which devices device plugins offer on this node, by kubelet and by its checkpoint.
+    """Return the devices that device plugins offer on this node, from kubelet and its checkpoint.
 
-    They are statements without a pod; never raises for these.
+    They are statements without a pod; failures are problems.
     """
     ask = partial(read_allocatable, timeout_s=kubelet_timeout_s)
     return (
@@ -120,7 +120,7 @@ def find_offered(
 
 
 def _ask_guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:
-    """Ask; whatever goes wrong is a problem of that source alone."""
+    """Run `ask`; any failure becomes a problem of that source."""
     try:
         return ask(about)
     except Exception as error:  # noqa: BLE001 - the others are still to be heard

@@ -1,4 +1,4 @@
-"""What device plugins, Multus and other CNI plugins wrote about devices: device-info files."""
+"""Reads device-info files, written by device plugins, Multus and other CNI plugins."""
 
 import os
 import re
@@ -31,18 +31,18 @@ _DETAILS: Final[Mapping[DeviceKind, tuple[str, ...]]] = MappingProxyType(
 
 
 Told = Statement | str
-"""What a file states, or in words why it cannot be read."""
+"""A file's statement, or a text why it cannot be read."""
 
 
 def read_cni_files(folder: Path, container_id: str) -> Reading:
     """Read the files of a container's attachments, `<namespace>-<NAD>-<container_id>_<ifname>`.
 
-    Multus makes these names of its own in `devinfo/cni`, for networks with a device only.
-    `network` is None where the name can be split into namespace and NAD in more than one way:
-    `a-b-c` is `b-c` in `a` or `c` in `a-b`. A file that may be another container's, which an id of
-    64 hex digits excludes, is a problem.
+    Multus writes these files in `devinfo/cni`, for networks with a device only. `network` is None
+    where the name can be split into namespace and NAD in more than one way: `a-b-c` is `b-c` in `a`
+    or `c` in `a-b`. A file that may belong to another container, which an id of 64 hex digits
+    excludes, is a problem.
 
-    Raises DeviceInfoError if CNI allows no such container id.
+    Raises DeviceInfoError if CNI does not allow the container id.
     Source: device-info-spec, SPEC.md 1.1.0; delegateRuntimeConfig in Multus, pkg/types/conf.go.
     """
     require_container_id(container_id, folder)
@@ -50,7 +50,7 @@ def read_cni_files(folder: Path, container_id: str) -> Reading:
 
 
 def read_dp_files(folder: Path, allocations: Iterable[tuple[str, str]]) -> Reading:
-    """Read what device plugins wrote of devices, given as resource and device id.
+    """Read the device plugins' files of devices, given as pairs of resource and device id.
 
     The files are `devinfo/dp/<resource>-<device id>-device.json`, each "/" replaced by "-". A
     device without a file has no statement: plugins need not write one.
@@ -62,7 +62,7 @@ def read_dp_files(folder: Path, allocations: Iterable[tuple[str, str]]) -> Readi
 
 
 def parse_info(fields: Fields) -> Statement:
-    """Parse a device-info object, wherever it stands; raises UnreadableError with every fault."""
+    """Parse a device-info object. Raises UnreadableError with every fault."""
     version, kind = fields.text("version"), fields.text("type")
     if version is None or not _VERSION.fullmatch(version):
         raise UnreadableError(f"its version is {reprlib.repr(version)}, and only 1.x.y is known")
@@ -116,7 +116,7 @@ def _cni_files(folder: Path, folder_fd: int, container_id: str) -> Iterator[Told
 
 
 def _attachment_by_owner(file_name: str) -> dict[str, _FileOwner]:
-    """Split `<namespace>-<NAD>-<container id>_<ifname>` in every way that it may be meant."""
+    """Return each possible split of `<namespace>-<NAD>-<container id>_<ifname>` by container id."""
     attachments = {}
     for end in (at for at, char in enumerate(file_name) if char == "_"):
         if not is_ifname(file_name[end + 1 :]):
@@ -147,7 +147,7 @@ def _dp_files(
 
 
 def _is_of_another(statement: Statement, device: DeviceId | None) -> bool:
-    """Compare PCI functions only: a sub-function's file may name the function under it."""
+    """Compare PCI functions only: a sub-function's file may name its parent function."""
     is_pci = device is not None and device.bus is Bus.PCI
     return is_pci and statement.device is not None and statement.device != device
 
@@ -156,7 +156,7 @@ def _read_file(folder: Path, folder_fd: int, name: str) -> Iterator[Told]:
     try:
         yield parse_info(parse_object(plainfile.read(name, _FILE_BYTES, inside=folder_fd)))
     except FileNotFoundError:
-        return  # none was written, or a DEL at the same moment
+        return  # none was written, or a concurrent DEL removed it
     except UnreadableError as error:
         yield f"cannot read {_show_path(folder, name)}: {error}"
 
@@ -181,5 +181,5 @@ def _parse_kind(kind: DeviceKind, fields: Fields) -> Statement:
 
 
 def _show_path(folder: Path, name: str) -> str:
-    """Show a path in plain characters: a file name may be any bytes."""
+    """Return a path in printable characters: a file name may be any bytes."""
     return ascii(str(folder / name))

@@ -1,4 +1,4 @@
-"""Reads the JSON that other programs left here: a wrong field is a fault, and the rest counts."""
+"""Typed access to JSON written by other programs: a wrong field is a fault, the rest counts."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ _IFNAME_BYTES: Final = 15  # IFNAMSIZ without its NUL, linux/if.h
 # Six octets, and up to twenty for InfiniBand, as Go's HardwareAddr prints them.
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5,19}")
 _SHOWN_FAULTS: Final = 5
-_OBJECTS: Final = 20_000  # more take seconds to step into, and no list of ours has as many
+_OBJECTS: Final = 20_000  # more take seconds to parse, and no list that we read has as many
 
 
 def parse_object(content: bytes) -> "Fields":
-    """Parse a JSON object; raises UnreadableError if it is not one."""
+    """Parse a JSON object. Raises UnreadableError if it is none."""
     parsed = _parse(content)
     if not isinstance(parsed, dict):
         raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of an object")
@@ -26,7 +26,7 @@ def parse_object(content: bytes) -> "Fields":
 
 
 def parse_list(content: bytes, name: str) -> "Fields":
-    """Parse a JSON list into the one field `name`; raises UnreadableError if it is not one."""
+    """Parse a JSON list into the one field `name`. Raises UnreadableError if it is none."""
     parsed = _parse(content)
     if not isinstance(parsed, list):
         raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of a list")
@@ -42,13 +42,13 @@ def _parse(content: bytes) -> object:
 
 
 def some_of(faults: Sequence[str]) -> str:
-    """Join the first faults and count the others, as a file may have a hundred thousand."""
+    """Join the first faults and count the rest: a file may have a hundred thousand."""
     rest = len(faults) - _SHOWN_FAULTS
     return "; ".join(faults[:_SHOWN_FAULTS]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def is_ifname(text: str) -> bool:
-    """Claim what dev_valid_name() of net/core/dev.c allows."""
+    """Return whether dev_valid_name() of net/core/dev.c allows the name."""
     return (
         text not in {"", ".", ".."}
         and len(text.encode("utf-8", "surrogatepass")) <= _IFNAME_BYTES
@@ -57,9 +57,9 @@ def is_ifname(text: str) -> bool:
 
 
 class Fields:
-    """The fields of a JSON object: each is of its type or None, and a wrong one is a fault.
+    """The fields of a JSON object: each of its type or None, and one of another type is a fault.
 
-    An empty text counts as missing: Go writes it where nothing was set.
+    An empty string counts as missing: Go writes it for an unset field.
     """
 
     def __init__(self, members: Mapping[str, object], path: str = "") -> None:
@@ -68,7 +68,7 @@ class Fields:
         self._path = path
 
     def section(self, key: str) -> "Fields":
-        """Step into an object; one that is missing has no fields. Its faults join these."""
+        """Return a nested object, empty when missing. Its faults join these."""
         value = self.members.get(key)
         if not isinstance(value, dict | None):
             self.blame(key, "an object")
@@ -78,7 +78,7 @@ class Fields:
         return inner
 
     def packed(self, key: str) -> "Fields":
-        """Step into an object kept as base64 of its JSON, which is how Go writes bytes."""
+        """Return a nested object, encoded as base64 of its JSON, which is Go's form of bytes."""
         value = self.text(key)
         inner = Fields({}, f"{self._path}{key}.")
         inner.faults = self.faults
@@ -90,9 +90,10 @@ class Fields:
         return inner
 
     def objects(self, key: str) -> "list[Fields]":
-        """Step into the objects of a list. Each keeps its faults; what is no object has just one.
+        """Return the objects of a list. Each has its own faults; a non-object has only that fault.
 
-        What is no list, or one of more than 20000, has no objects, and the fault is here.
+        For a value that is no list, or one of more than 20000, the result is empty and the fault
+        here.
         """
         value = self.members.get(key)
         if isinstance(value, list) and len(value) <= _OBJECTS:
@@ -109,11 +110,11 @@ class Fields:
         return inner
 
     def plain(self, key: str) -> str | None:
-        """Read a text that may be shown to people: printable, so no line ends and no escapes."""
+        """Return a printable text, without line ends and escapes, safe to show."""
         return self._text_that(key, str.isprintable, "a printable text")
 
     def text(self, key: str) -> str | None:
-        """Read a text."""
+        """Return a text."""
         value = self.members.get(key)
         if isinstance(value, str | None):
             return value or None
@@ -121,7 +122,7 @@ class Fields:
         return None
 
     def number(self, key: str) -> int | None:
-        """Read a whole number from 0 on."""
+        """Return a non-negative integer."""
         value = self.members.get(key)
         if value is None:
             return None
@@ -131,20 +132,20 @@ class Fields:
         return None
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
-        """Read one of `choices`."""
+        """Return one of `choices`."""
         return self._text_that(key, choices.__contains__, " or ".join(choices))
 
     def mac(self, key: str) -> str | None:
-        """Read a hardware address, in lower case."""
+        """Return a hardware address, in lower case."""
         value = self._text_that(key, _is_mac, "a hardware address")
         return None if value is None else value.lower()
 
     def ifname(self, key: str) -> str | None:
-        """Read the name of a network interface."""
+        """Return the name of a network interface."""
         return self._text_that(key, is_ifname, "the name of an interface")
 
     def pci_address(self, key: str) -> PciAddress | None:
-        """Read a full PCI address."""
+        """Return a full PCI address."""
         value = self.text(key)
         try:
             return None if value is None else parse_address(value)
@@ -160,7 +161,7 @@ class Fields:
         return None
 
     def blame(self, key: str, expected: str) -> None:
-        """Add the fault that a field is not what was wanted."""
+        """Add the fault that a field is not `expected`."""
         actual = reprlib.repr(self.members.get(key))
         self.faults.append(f"{self._path}{key} is {actual} instead of {expected}")
 

@@ -1,6 +1,6 @@
-"""Asks kubelet over its socket: the calls of its PodResources API, and the time they have.
+"""Calls kubelet's PodResources API over its socket, within a deadline.
 
-The only module that imports grpc, and only where it asks, since that import takes 0.1 s.
+The only module that imports grpc, and only when it calls, since that import takes 0.1 s.
 """
 
 import json
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 _ANSWER_BYTES: Final = 16 << 20
-_TEXT_CHARS: Final = 1024  # a name in Kubernetes has 317 at most; a device plugin's id any number
+_TEXT_CHARS: Final = 1024  # Kubernetes' names have 317 at most; a device id may have more
 _QUOTED_CHARS: Final = 300
 
-# kubelet answers 100 calls a second, and 10 at once (its pkg/kubelet/apis/podresources/grpc). gRPC
+# kubelet allows 100 calls a second, and 10 at once (its pkg/kubelet/apis/podresources/grpc). gRPC
 # tries 5 times at most and varies each pause by a fifth either way (gRFC A6).
 _SERVICE_CONFIG: Final = json.dumps(
     {
@@ -50,27 +50,28 @@ _SERVICE_CONFIG: Final = json.dumps(
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", _ANSWER_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
-    # Else connections are kept by address, and ours is a descriptor's number, which comes again.
+    # Else connections are cached by address, and ours has a descriptor's number, which is reused.
     ("grpc.use_local_subchannel_pool", 1),
 )
-# gRPC reads these when it is imported. Its fork handlers serve a child that goes on with gRPC; for
-# one that becomes another program they do nothing but complain on stderr.
+# gRPC reads these when it is imported. Its fork handlers are for a child that continues to use
+# gRPC; in one that executes another program they only complain on stderr.
 _ENVIRONMENT: Final = MappingProxyType(
     {"GRPC_ENABLE_FORK_SUPPORT": "0", "GRPC_VERBOSITY": "NONE"},
 )
 
-# Get is UNIMPLEMENTED before 1.27. Its errors in words have the code UNKNOWN: "PodResources API Get
-# method disabled", "pod X in namespace Y not found". The second comes from an index of names, while
-# List goes through the pods themselves. Source: kubernetes, pkg/kubelet/apis/podresources.
+# Get is UNIMPLEMENTED before 1.27. Its errors with only a text have the code UNKNOWN:
+# "PodResources API Get method disabled", "pod X in namespace Y not found". The second comes from an
+# index of names, while List iterates over the pods. Source: kubernetes,
+# pkg/kubelet/apis/podresources.
 _ASK_LIST_CODES: Final = frozenset({"NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN"})
 
 
 class KubeletError(Exception):
-    """Says in words why kubelet tells nothing."""
+    """Kubelet gave no usable response; the text says why."""
 
 
 class CallError(KubeletError):
-    """A call ended with another code than OK."""
+    """A call ended with a code other than OK."""
 
     def __init__(self, code: str, details: str) -> None:
         super().__init__(f"{code}, {quote(details)}")
@@ -79,10 +80,10 @@ class CallError(KubeletError):
 
 @contextmanager
 def hold(socket: Path) -> Iterator[int]:
-    """Hold the socket open without connecting; raises FileNotFoundError, KubeletError.
+    """Hold the socket open without connecting. Raises FileNotFoundError, KubeletError.
 
-    So what was judged is what is talked to, and its path may be of any length and spelling: the
-    one to connect to is a URI to gRPC and has 107 bytes at most (sun_path, linux/un.h).
+    So the checked socket is the one connected to, and its path may have any length and spelling:
+    gRPC takes the path as a URI, of at most 107 bytes (sun_path, linux/un.h).
     """
     try:
         socket_fd = os.open(socket, os.O_PATH)
@@ -116,10 +117,10 @@ def connect(socket_fd: int, timeout_s: float) -> "Iterator[Kubelet]":
 
 @cache
 def _import_grpc() -> None:
-    """Import gRPC with its settings in the environment, and no longer: our children inherit it.
+    """Import gRPC with its settings in the environment, then remove them: children inherit it.
 
-    Nor shall they see what it adds itself, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH. What the operator has
-    set stays.
+    The variable that gRPC sets itself, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, is removed as well. What
+    the operator has set stays.
     """
     before = dict(os.environ)
     os.environ.update({**_ENVIRONMENT, **before})
@@ -132,18 +133,18 @@ def _import_grpc() -> None:
 
 
 class Deadline:
-    """When the whole look-up must be over."""
+    """The deadline of the whole look-up."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._end_s = time.monotonic() + timeout_s
 
     def remaining_s(self) -> float:
-        """Return the time that is left, 0 where it is over."""
+        """Return the remaining time, 0 when it is over."""
         return max(0.0, self._end_s - time.monotonic())
 
     def during(self, items: "Iterable[_Item]") -> "Iterator[_Item]":
-        """Go through the items; raises KubeletError once the time is over."""
+        """Iterate over the items; raises KubeletError once the time is over."""
         for item in items:
             if time.monotonic() > self._end_s:
                 raise KubeletError(f"its answer takes more than {self._timeout_s} s to read")
@@ -151,7 +152,7 @@ class Deadline:
 
 
 class Kubelet:
-    """The calls. Each raises CallError, or KubeletError where the answer makes no sense."""
+    """The API's calls. Each raises CallError, or KubeletError for a malformed response."""
 
     def __init__(self, channel: "grpc.Channel", target: str, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -159,7 +160,7 @@ class Kubelet:
         self._target = target
 
     def find(self, pod: PodRef) -> "tuple[Entries, Entries]":
-        """Return the pod's entries, and those of other pods where kubelet gave them too."""
+        """Return the pod's entries, and those of other pods when kubelet lists them too."""
         try:
             return [self._get(pod)], []
         except CallError as error:
@@ -180,7 +181,7 @@ class Kubelet:
         return ours, other_entries
 
     def list_offered(self) -> "messages.PodResources":
-        """Return what device plugins offer, as if it were one pod's."""
+        """Return the devices that device plugins offer, in the shape of one pod's."""
         from deviceinfo import podresources_pb2 as messages
 
         response = messages.AllocatableResourcesResponse()
@@ -200,7 +201,7 @@ class Kubelet:
         return response.pod_resources
 
     def _call(self, method: str, request: "Message", response: "Message") -> None:
-        """Fill `response`. gRPC sees bytes only: it would log what it cannot parse."""
+        """Call and fill `response`. gRPC handles bytes only: it would log what it cannot parse."""
         import grpc
         from google.protobuf.message import DecodeError
 
@@ -221,15 +222,15 @@ def _is_of(entry: "messages.PodResources", pod: PodRef) -> bool:
 
 
 def owner_of(entry: "messages.PodResources") -> str:
-    """Return the pod's namespace and name, fit for a line."""
+    """Return the pod's namespace and name, printable."""
     return printable(f"{entry.namespace}/{entry.name}")
 
 
 def printable(text: str) -> str:
-    """Return the text, quoted where it may spoil a line."""
+    """Return the text, quoted when it has unprintable characters."""
     return text if text.isprintable() and len(text) <= _TEXT_CHARS else quote(text)
 
 
 def quote(text: str) -> str:
-    """Return the text in quotes, what is too long cut."""
+    """Return the text in quotes, truncated when too long."""
     return repr(text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}...")

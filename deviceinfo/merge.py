@@ -1,4 +1,4 @@
-"""Puts together what all sources said of one pod: its devices, and where sources disagree. Pure."""
+"""Merges all sources' readings of one pod: its devices, and the sources' disagreements. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ from deviceinfo.statement import (
     Statement,
 )
 
-# They tell what a device is or where it stands, not to whom it was given.
+# They describe devices, or where these are, not to which pod they were allocated.
 _DESCRIBING: Final = frozenset({Source.SYSFS, Source.NAMESPACE})
-# They know of every device that kubelet gave the pod; the others repeat what they were told.
+# They know every device that kubelet allocated to the pod; the others repeat a part of it.
 _ALLOCATING: Final = frozenset({Source.KUBELET, Source.CHECKPOINT})
-# Statement's fields in which two sources can contradict each other about one device.
+# Statement's fields that two sources of one device may disagree on.
 _COMPARED: Final = ("resource", "network", "interface", "container", "kind", "pf", "numa_node")
 _CLAIM_OF_DRA: Final = "claim "
 
@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AllocatedDevice:
-    """One device of the pod; each fact is the first that a source states, in Source's order.
+    """One device of the pod; each field is from the first source that has it, in Source's order.
 
-    `device` is None where sysfs has no such device; `claims` are other pods that have it, too.
+    `device` is None when sysfs has no such device; `claims` are other pods that have it, too.
     """
 
     id: DeviceId
@@ -47,7 +47,7 @@ class AllocatedDevice:
 
     @property
     def network(self) -> str | None:
-        """The NetworkAttachmentDefinition that asked for it."""
+        """The NetworkAttachmentDefinition that requested it."""
         return _first(statement.network for statement in self.statements)
 
     @property
@@ -57,7 +57,7 @@ class AllocatedDevice:
 
     @property
     def interface(self) -> str | None:
-        """Its interface in the pod; where it stands counts more than where it was put."""
+        """Its interface in the pod; its observed name before its intended one."""
         in_namespace = (
             statement.interface
             for statement in self.statements
@@ -67,22 +67,22 @@ class AllocatedDevice:
 
     @property
     def administrative_mac(self) -> str | None:
-        """The MAC that its PF is known to hold it to."""
+        """The MAC that its PF is known to enforce."""
         return _first(statement.administrative_mac for statement in self.statements)
 
     @property
     def kind(self) -> DeviceKind:
-        """What it is to its user."""
+        """Its device-info type."""
         return _first(statement.kind for statement in self.statements) or DeviceKind.PCI
 
     @property
     def is_allocated(self) -> bool:
-        """True where kubelet or its checkpoint says that the pod was given it."""
+        """Whether kubelet or its checkpoint lists it as allocated to the pod."""
         return any(statement.source in _ALLOCATING for statement in self.statements)
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Who says that the pod was given it."""
+        """The sources that list it as the pod's."""
         sources = (
             statement.source for statement in self.statements if statement.source not in _DESCRIBING
         )
@@ -91,7 +91,7 @@ class AllocatedDevice:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What sources say differently about a device or an interface; at least two values differ."""
+    """Different values for a device or an interface, by source; at least two differ."""
 
     about: str
     field: str
@@ -104,7 +104,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class PodDevices:
-    """All that was found; `loose` are statements on networks whose device nobody names."""
+    """The merged devices; `loose` are statements on networks without a known device."""
 
     sandbox: Sandbox
     devices: tuple[AllocatedDevice, ...] = ()
@@ -115,21 +115,21 @@ class PodDevices:
 
     @property
     def pod(self) -> PodRef:
-        """Whose they are."""
+        """The pod they are allocated to."""
         return self.sandbox.pod
 
     @property
     def is_told(self) -> bool:
-        """True where some source says what the pod was given."""
+        """Whether any source knows the pod's devices."""
         return any(device.sources for device in self.devices)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What the sources could not read, in words."""
+        """What the sources could not read, as texts."""
         return tuple(problem for reading in self.readings for problem in reading.problems)
 
     def is_foreign(self, device: AllocatedDevice) -> bool:
-        """Tell that kubelet gave the device to other pods only, whatever others say of it."""
+        """Return whether kubelet allocated the device to other pods only, whatever others say."""
         if not device.claims or device.is_allocated:
             return False
         return any(is_answered(reading) for reading in self.readings)
@@ -141,7 +141,7 @@ class PodDevices:
 
 @dataclass(frozen=True, slots=True)
 class Tied:
-    """What the sources said, each statement with its device where any of them names one."""
+    """The sources' statements, each joined with its device if any source names one."""
 
     readings: tuple[Reading, ...]
     with_device: tuple[Statement, ...]
@@ -159,12 +159,12 @@ class Tied:
 
     @property
     def lacks_devices(self) -> bool:
-        """True where a network has a resource, and nobody names its device."""
+        """Whether a network has a resource, and no source names its device."""
         return any(statement.resource and not statement.kind for statement in self.loose)
 
     @property
     def has_strangers(self) -> bool:
-        """True where there is a device of which kubelet says neither that it is ours nor whose."""
+        """Whether kubelet lists a device neither as the pod's nor as another's."""
         known_devices = {
             statement.device for statement in self.with_device if statement.source in _ALLOCATING
         }
@@ -173,7 +173,7 @@ class Tied:
 
 
 def tie(readings: Sequence[Reading]) -> Tied:
-    """Bring together who speaks of a device and who of a network or an interface."""
+    """Join the statements about devices with those about networks and interfaces."""
     settled = _settle_owners(readings)
     with_device, loose = _join_devices(
         [statement for reading in settled for statement in reading.statements]
@@ -184,7 +184,7 @@ def tie(readings: Sequence[Reading]) -> Tied:
 def merge(
     sandbox: Sandbox, tied: Tied, described: Reading, look: Callable[[DeviceId], Device | None]
 ) -> PodDevices:
-    """Return the devices; `described` says more of those that are tied, `look` asks sysfs."""
+    """Return the devices; `described` adds facts to the joined ones, `look` reads sysfs."""
     statements = [
         *tied.with_device,
         *(statement for statement in described.statements if statement.device),
@@ -232,9 +232,9 @@ def _of_sysfs(device: Device) -> Statement:
 
 
 def _settle_owners(readings: Sequence[Reading]) -> list[Reading]:
-    """Leave out what the kubelet says of another pod of this name, where the checkpoint can tell.
+    """Drop kubelet's entries of another pod of this name, if the checkpoint can distinguish them.
 
-    Pods of one name are told apart by the UID, which only the checkpoint has.
+    Pods of one name differ in their UID, which only the checkpoint has.
     """
     checkpoint = next(
         (
@@ -262,7 +262,7 @@ def _settle_owners(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _join_devices(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
-    """Give statements on an interface or a network their device; return also the loose ones."""
+    """Join statements on an interface or a network with their device; return the loose ones too."""
     with_device = [statement for statement in statements if statement.device]
     loose = []
     for statement in statements:
@@ -291,9 +291,9 @@ def _join_devices(statements: Sequence[Statement]) -> tuple[list[Statement], lis
 def _by_order(
     with_device: list[Statement], loose: list[Statement]
 ) -> tuple[list[Statement], list[Statement]]:
-    """Tie a network that names only its resource to its device, as Multus would.
+    """Join a network that names only its resource with its device, as Multus would.
 
-    Multus gives the networks of one resource its devices in the order of the ids' texts
+    Multus assigns the devices of a resource to its networks in lexical order of the ids
     (SortDeviceIDs, pkg/types/types.go).
     """
     for resource in {statement.resource for statement in loose if statement.resource}:
@@ -345,13 +345,13 @@ def _disagreements(
 
 
 def _values(statements: Sequence[Statement], field: str) -> list[tuple[Source, str]]:
-    """Return what each source says, without what it says in another way of the same thing."""
+    """Return each source's value, without those that differ only in form."""
     values = [(statement.source, getattr(statement, field)) for statement in statements]
     answers = [(source, str(value)) for source, value in values if value is not None]
-    if field == "resource":  # a device of DRA has a claim, and the driver's resource name
+    if field == "resource":  # a DRA device has a claim, and the driver's resource name
         return [answer for answer in answers if not answer[1].startswith(_CLAIM_OF_DRA)]
     if field == "network" and any("/" in value for _, value in answers):
-        # libcni's results know a network by the name in its configuration, which may be any
+        # libcni's results have the network's name in its configuration, which may be any
         return [answer for answer in answers if "/" in answer[1]]
     return answers
 
@@ -371,14 +371,14 @@ def _contradictions(
 
 
 def is_answered(reading: Reading) -> bool:
-    """Tell that kubelet or its checkpoint knows the pod; the checkpoint has those with devices."""
+    """Return whether kubelet or its checkpoint knows the pod; the latter only pods with devices."""
     if reading.source is Source.KUBELET:
         return bool(reading.statements) or not (reading.is_absent or reading.problems)
     return reading.source is Source.CHECKPOINT and bool(reading.statements)
 
 
 def _unknown_to(device: AllocatedDevice, readings: Sequence[Reading]) -> Iterator[Disagreement]:
-    """Name who knows what the pod was given, and does not know of this device."""
+    """Yield the allocating sources that know the pod but not this device."""
     resource, sources = device.resource, device.sources
     if not resource or resource.startswith(_CLAIM_OF_DRA) or not sources:
         return

@@ -1,4 +1,4 @@
-"""What Multus is about to call for a container: its list of networks, with their devices."""
+"""Reads Multus' scratch file of a container: its list of networks, with their devices."""
 
 from pathlib import Path
 from typing import Final
@@ -11,19 +11,19 @@ from deviceinfo.networks import first_plugin, parse_given_device
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import NetworkRequest, Reading, Source, Statement
 
-_FILE_BYTES: Final = 4 << 20  # a network's configuration is in it up to three times
+_FILE_BYTES: Final = 4 << 20  # it contains a network's configuration up to three times
 
 
 def read_scratch(folder: Path, container_id: str) -> Reading:
     """Read `<folder>/<container_id>`: the networks in Multus' order, and the devices of some.
 
     Multus writes it (`/var/lib/cni/multus`) before its first ADD and removes it after the last
-    DEL, so it also names what failed or is still to come. The default network is the first; its
-    interface is the one that the runtime asked for, which only the runtime's own call tells.
+    DEL, so it also lists networks that failed or are still to come. The default network is the
+    first; its interface is the one requested by the runtime, which only the runtime's own call has.
     A network is named `namespace/name`, the default one often as in its configuration. Networks
-    with a resource or a device have a statement. Where an element is wrong the others are read.
+    with a resource or a device have a statement. When one element is malformed the others are read.
 
-    Raises DeviceInfoError if CNI allows no such container id.
+    Raises DeviceInfoError if CNI does not allow the container id.
     Source: saveDelegates and getIfname in Multus, pkg/multus/multus.go; DelegateNetConf in its
     pkg/types/types.go; addDeviceIDInConfList in its pkg/types/conf.go.
     """
@@ -51,7 +51,7 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
 
 
 def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
-    """Parse one network; None, and faults, where a part of it is wrong."""
+    """Parse one network; None, and faults, when a part of it is malformed."""
     net_config = delegate.packed("Bytes")
     config = first_plugin(net_config)
     network = delegate.plain("Name")
@@ -71,7 +71,7 @@ def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
 
 
 def _statement(request: NetworkRequest, index: int) -> Statement:
-    """State the device of the network at this place among all, which gives the interface."""
+    """Return the device's statement; `index` among all networks determines the interface."""
     default_name = f"net{index}" if index else None
     return Statement(
         Source.MULTUS,

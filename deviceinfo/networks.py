@@ -1,4 +1,4 @@
-"""How networks are written wherever sources have them: a plugin's device, and a network's name."""
+"""Network names and the device in a plugin's configuration, in the forms that sources use."""
 
 import re
 from typing import Final
@@ -7,21 +7,21 @@ from deviceinfo.device import DeviceId, parse_device_id
 from deviceinfo.jsonfile import Fields
 
 NAME_BYTES: Final = 255  # NAME_MAX, linux/limits.h
-# RFC 1123 as Kubernetes has it: a namespace is a label, the name of an object a subdomain.
+# RFC 1123 in Kubernetes: a namespace is a label, the name of an object a subdomain.
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMESPACE: Final = re.compile(_LABEL)
 _OBJECT: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def parse_given_device(config: Fields) -> DeviceId | None:
-    """Return the device that Multus, or the author, wrote into a plugin's configuration."""
+    """Return the device that Multus, or the author, set in a plugin's configuration."""
     device_ids = (config.members.get(key) for key in ("deviceID", "pciBusID"))
     devices = (parse_device_id(text) for text in device_ids if isinstance(text, str))
     return next(filter(None, devices), None)
 
 
 def first_plugin(config: Fields) -> Fields:
-    """Return the configuration of a list's first plugin, or of the one plugin."""
+    """Return the configuration of a list's first plugin, or of the single plugin."""
     plugins = config.objects("plugins")
     return plugins[0] if plugins else config
 

@@ -1,6 +1,6 @@
-"""Opens and reads plain files that others write: no link is followed, no pipe is waited for.
+"""Opens and reads plain files written by others: follows no link, blocks on no pipe.
 
-All of sriovbond opens such files here. What is written is no concern of this library.
+All of sriovbond opens such files here. Parsing is not part of this module.
 """
 
 import errno
@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-# O_NONBLOCK: a pipe under the name must not hold the reader up
+# O_NONBLOCK: opening a pipe of that name must not block
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TYPE: Final = 0o170000  # of st_mode: S_IFMT of inode(7)
-_LEAST_BYTES: Final = 1 << 16  # also where a file system does not tell the size
+_LEAST_BYTES: Final = 1 << 16  # also for file systems that report no size
 
 
 class UnreadableError(Exception):
-    """Says in words why a file tells nothing."""
+    """A file cannot be read; the text says why."""
 
 
 class NotPlainError(UnreadableError):
-    """What is there is no file of the kind, or too large, and will be so the next time."""
+    """The path is no plain file, or too large; a retry would fail in the same way."""
 
 
 @contextmanager
@@ -42,8 +42,8 @@ def open_folder(path: Path | str, *, inside: int | None = None) -> Iterator[int]
 def read(path: Path | str, most_bytes: int, *, inside: int | None = None) -> bytes:
     """Return the content of one plain file, which may be a name in the open folder `inside`.
 
-    Raises FileNotFoundError if there is none, NotPlainError if it is a link, no plain file or too
-    large, UnreadableError where it cannot be read now.
+    Raises FileNotFoundError if it does not exist, NotPlainError if it is a link, no plain file or
+    too large, UnreadableError when it cannot be read now.
     """
     try:
         file_fd, status = open_plain(path, inside=inside)
@@ -58,7 +58,7 @@ def read(path: Path | str, most_bytes: int, *, inside: int | None = None) -> byt
 
 
 def open_plain(path: Path | str, *, inside: int | None = None) -> tuple[int, os.stat_result]:
-    """Open a plain file, following no link to it, and return with it what fstat(2) says of it.
+    """Open a plain file, following no link to it; return its descriptor and fstat(2).
 
     Raises NotPlainError, OSError.
     """

@@ -1,4 +1,4 @@
-"""Which pods kubelet has on this node, by its PodResources API; what tells that one is gone."""
+"""Lists the pods that kubelet has on this node, by its PodResources API."""
 
 import socket as sockets
 import struct
@@ -12,7 +12,7 @@ _PEER: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
 def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
-    """Ask kubelet which pods it has on this node.
+    """Return the pods that kubelet has on this node.
 
     Takes `timeout_s` at most; the first call in a process imports grpc before.
     """
@@ -29,7 +29,7 @@ def read_names(socket: Path, *, timeout_s: float = 2.0) -> Listing:
 
 
 def _peer_pid(socket_fd: int, timeout_s: float) -> int:
-    """Return the process that listens, 0 where this process sees no such one (socket(7))."""
+    """Return the listening process, 0 when it is in no PID namespace of ours (socket(7))."""
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as peer:
         peer.settimeout(timeout_s)
         peer.connect(f"/proc/self/fd/{socket_fd}")

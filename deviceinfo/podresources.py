@@ -1,4 +1,4 @@
-"""What kubelet says of a pod's devices: its PodResources API, read into statements and claims."""
+"""Reads a pod's devices from kubelet's PodResources API, as statements and claims."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,13 +26,13 @@ _SRIOV_DRIVER: Final = "sriovnetwork.k8snetworkplumbingwg.io"  # dra-driver-srio
 
 
 def read_pod(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading:
-    """Ask kubelet which devices it gave to the containers of the pod, known by its name.
+    """Read which devices kubelet allocated to the containers of the pod of this name.
 
-    One statement a device; an id that is no network device by its form is passed over. A pod that
-    kubelet does not know is a problem in words. Where kubelet answers with its list of all pods
-    (`Get` is off by default up to Kubernetes 1.33), `claims` are other pods that have one of the
-    devices: the list tells no phase and, up to 1.33, has ended pods too. `is_ambiguous`: the list
-    has several pods of this name, and the statements are of them all.
+    One statement per device; ids that do not have the form of a network device are ignored. A pod
+    unknown to kubelet is a problem. When kubelet responds with its list of all pods (`Get` is off
+    by default up to Kubernetes 1.33), `claims` are other pods that have one of the devices: the
+    list has no phases and, up to 1.33, has ended pods too. `is_ambiguous`: the list has several
+    pods of this name, and the statements are of them all.
 
     Takes `timeout_s` at most; the first call in a process imports grpc before.
     """
@@ -57,7 +57,7 @@ def read_pod(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading:
 
 
 def read_claims(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading:
-    """Ask kubelet which devices it gave to all pods but this one; the answer has claims only.
+    """Read which devices kubelet allocated to all other pods; the reading has claims only.
 
     Up to Kubernetes 1.33 the claims of ended pods are among them. `is_ambiguous`: the list has
     several pods of this name, and the claims are of none of them.
@@ -79,10 +79,10 @@ def read_claims(socket: Path, pod: PodRef, *, timeout_s: float = 2.0) -> Reading
 
 
 def read_allocatable(socket: Path, *, timeout_s: float = 2.0) -> Reading:
-    """Ask kubelet which devices device plugins offer on this node, given to a pod or not.
+    """Read which devices device plugins offer on this node, allocated or not.
 
-    One statement a device, with its resource; no pod's. Devices of DRA drivers are not among them.
-    Takes `timeout_s` at most; the first call in a process imports grpc before.
+    One statement per device, with its resource and without a pod. Devices of DRA drivers are not
+    among them. Takes `timeout_s` at most; the first call in a process imports grpc before.
     """
 
     def answer(kubelet: Kubelet) -> Reading:
@@ -120,14 +120,14 @@ def _call_kubelet(
 
 
 class _Reader:
-    """Goes through entries until the deadline; keeps the first faults in words."""
+    """Converts entries until the deadline; keeps the first faults as texts."""
 
     def __init__(self, deadline: Deadline) -> None:
         self.faults: list[str] = []
         self._deadline = deadline
 
     def statements(self, entries: "Entries") -> tuple[Statement, ...]:
-        """Make one for each device: the containers of a pod may share a claim."""
+        """Return one per device: the containers of a pod may share a claim."""
         statements: dict[DeviceId, Statement] = {}
         for entry in entries:
             for device, statement in self._read_given(entry):
@@ -135,7 +135,7 @@ class _Reader:
         return tuple(statements.values())
 
     def claims(self, entries: "Entries") -> tuple[Claim, ...]:
-        """Make one for each device and pod."""
+        """Return one per device and pod."""
         claims = (
             Claim(Source.KUBELET, device, owner_of(entry))
             for entry in entries
@@ -163,14 +163,14 @@ class _Reader:
                         yield device, Statement(Source.KUBELET, device, resource, name)
 
     def _device(self, device_id: str) -> DeviceId | None:
-        """Return what a device plugin's id means; other devices have ids of any form."""
+        """Return the device of a device plugin's id; ids of non-network devices have any form."""
         if _is_name(device_id):
             return parse_device_id(device_id)
         self._blame(device_id, "is no id of a device")
         return None
 
     def _parse_claimed(self, claimed: "messages.ClaimResource") -> DeviceId | None:
-        """Return what a DRA driver's name means; each driver makes its own names."""
+        """Return the device of a DRA driver's device name; each driver has its own form."""
         name = claimed.device_name
         device = parse_dra_name(name) or parse_device_id(name)
         if device is None and claimed.driver_name == _SRIOV_DRIVER:
@@ -183,7 +183,7 @@ class _Reader:
 
 
 def _numa_node(topology: "messages.TopologyInfo") -> int | None:
-    """Return the node of a device that is on one; kubelet leaves out -1, for none."""
+    """Return the NUMA node of a device that has one; kubelet leaves out -1, for none."""
     nodes = {node.ID for node in topology.nodes if node.ID >= 0}
     return nodes.pop() if len(nodes) == 1 else None
 

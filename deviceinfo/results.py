@@ -1,4 +1,4 @@
-"""What libcni keeps of every ADD that went well: the result caches of runtimes and of Multus."""
+"""Reads libcni's cache of successful ADDs: the result caches of runtimes and of Multus."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from deviceinfo.networks import first_plugin, parse_given_device, possible_netwo
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import PodRef, Reading, Sandbox, Source, Statement
 
-_FILE_BYTES: Final = 4 << 20  # containerd keeps the pod's annotations in it: up to 256 KiB, escaped
+_FILE_BYTES: Final = 4 << 20  # containerd includes the pod's annotations: up to 256 KiB, escaped
 _KIND: Final = "cniCacheV1"
 _SANDBOXES: Final = 1000
 _RUNTIME_ID: Final = re.compile(r"-([0-9a-f]{64})-")
@@ -25,19 +25,19 @@ _RUNTIME_ID: Final = re.compile(r"-([0-9a-f]{64})-")
 def read_results(folders: Sequence[Path], container_id: str) -> Reading:
     """Read the files `<network>-<container_id>-<ifname>` of a container.
 
-    Where two folders tell of one interface the first one counts: Multus' own folder
-    (`/var/lib/cni/multus/results`) knows each network, the runtime's (`/var/lib/cni/results`) has
-    one file for all that Multus did. The loopback interface is left out. Whose a file is stands
-    in it, so its name leaves no doubt.
+    When two folders have one interface the first one counts: Multus' own folder
+    (`/var/lib/cni/multus/results`) has each network, the runtime's (`/var/lib/cni/results`) has one
+    file for all that Multus did. The loopback interface is left out. The file's content names its
+    container, so an ambiguous file name is no problem.
 
     `network` is the NetworkAttachmentDefinition, `namespace/name`, only where CNIDeviceInfoFile
-    names it and either leaves one way to split that or has the pod's namespace and the name in
-    the configuration; else it is that name, without "/": it tells the networks of one pod apart,
-    and usually is the definition's. `device` was given in the call (capability deviceID, or
-    deviceID or pciBusID of the configuration's first plugin), or it is in the result (pciID). A
-    result may have more interfaces in the container; they are told where no file is theirs.
+    names it and either has one possible split or has the pod's namespace and the name in the
+    configuration; else it is that name, without "/": it distinguishes the networks of one pod, and
+    usually is the definition's. `device` was given in the call (capability deviceID, or deviceID or
+    pciBusID of the configuration's first plugin), or it is in the result (pciID). A result may have
+    more interfaces in the container; they are included unless they have their own file.
 
-    Raises DeviceInfoError if CNI allows no such container id.
+    Raises DeviceInfoError if CNI does not allow the container id.
     Source: cacheAdd in libcni/api.go of containernetworking/cni; section 5 of its SPEC.md.
     """
     attachments: list[_CachedResult] = []
@@ -66,10 +66,10 @@ def read_results(folders: Sequence[Path], container_id: str) -> Reading:
 
 
 def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
-    """Find the containers of a node by their result caches: newest first, the newest 1000.
+    """List the containers of a node by their result caches: newest first, the newest 1000.
 
-    A cache outlives its container where DEL was lost, so a namespace may be gone. What cannot be
-    read is passed over: it answers no question.
+    A cache outlives its container when the DEL was lost, so a namespace may be gone. Unreadable
+    files are ignored.
     """
     sandboxes: dict[str, _Dated] = {}
     for folder in folders:
@@ -86,9 +86,9 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
 @dataclass(frozen=True, slots=True)
 class _CachedResult:
     own: Statement
-    """Of the interface that the ADD was called for."""
+    """The interface that the ADD was called for."""
     others: tuple[Statement, ...]
-    """Of all others in the container that its result has."""
+    """All other interfaces of its result in the container."""
 
 
 def _statements(attachments: Sequence[_CachedResult]) -> Iterator[Statement]:
@@ -99,7 +99,7 @@ def _statements(attachments: Sequence[_CachedResult]) -> Iterator[Statement]:
 
 
 def _read_folder(folder: Path, container_id: str) -> Iterator[_CachedResult | str]:
-    """Yield attachments, and problems in words; raises FileNotFoundError without the folder."""
+    """Yield attachments, and problems as texts; raises FileNotFoundError without the folder."""
     try:
         with plainfile.open_folder(folder) as folder_fd:
             for name in _names_with(f"-{container_id}-", folder_fd):
@@ -118,11 +118,11 @@ def _names_with(part: str, folder_fd: int) -> list[str]:
 
 
 def _read_attachment(folder_fd: int, name: str, container_id: str) -> Iterator[_CachedResult]:
-    """Read one file; nothing if it is another container's or of the loopback interface."""
+    """Read one file; yield nothing if it is another container's or of the loopback interface."""
     try:
         fields = _read_cache(folder_fd, name)
     except FileNotFoundError:
-        return  # a DEL at the same moment
+        return  # removed by a concurrent DEL
     if fields.text("containerId") != container_id or fields.text("ifName") == "lo":
         return
     attachment = _parse_attachment(fields)
@@ -162,7 +162,7 @@ def _parse_attachment(fields: Fields) -> _CachedResult:
 
 
 def _network(fields: Fields) -> str | None:
-    """Name the network as read_results says."""
+    """Return the network's name, as described in read_results."""
     name = fields.plain("networkName")
     file = fields.section("capabilityArgs").text("CNIDeviceInfoFile") or ""
     suffix = f"-{fields.text('containerId')}_{fields.text('ifName')}"
@@ -176,7 +176,7 @@ def _network(fields: Fields) -> str | None:
 
 
 def _cni_args(fields: Fields) -> dict[str, str]:
-    """Read CNI_ARGS; of a key that is there twice, the last value counts, as in plugins."""
+    """Parse CNI_ARGS; the last value of a duplicate key counts, as in plugins."""
     args = {}
     pairs = fields.members.get("cniArgs")
     for pair in pairs if isinstance(pairs, list) else ():
@@ -193,7 +193,7 @@ class _Dated:
 
 
 def _read_sandboxes(folder_fd: int, known_ids: Container[str]) -> Iterator[_Dated]:
-    """Read one file of each container that is not known yet, of the newest ones only."""
+    """Read one file of each container not in `known_ids`, of the newest ones only."""
     names_of: dict[str, list[str]] = {}
     for name in _names_with("-", folder_fd):
         match = _RUNTIME_ID.search(name)
@@ -211,7 +211,7 @@ def _read_sandboxes(folder_fd: int, known_ids: Container[str]) -> Iterator[_Date
 
 
 def _read_mtime_ns(folder_fd: int, name: str) -> int:
-    """Return when the file was written last, 0 if it is gone."""
+    """Return when the file was last written, 0 if it is gone."""
     try:
         return os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mtime_ns
     except OSError:

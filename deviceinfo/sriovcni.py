@@ -1,4 +1,4 @@
-"""What SR-IOV CNI keeps of each VF that it gave to a pod: the files in /var/lib/cni/sriov."""
+"""Reads SR-IOV CNI's cache of the VFs that it moved to pods, in /var/lib/cni/sriov."""
 
 import os
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _LINK_STATES: Final = ("auto", "enable", "disable")
 class SriovCniEntry:
     """One VF as SR-IOV CNI cached it at the end of its ADD (NetConf, its pkg/types/types.go).
 
-    None says that the network configuration did not ask for it or, in a field about the VF's
-    state before ADD, that it was not stored.
+    None: not requested by the network configuration or, in a field about the VF's state before
+    ADD, not stored.
     """
 
     ifname: str
@@ -30,24 +30,24 @@ class SriovCniEntry:
     pf_name: str | None
     vf_number: int | None
     administrative_mac: str | None
-    """The MAC that the user asked for (`mac`, CNI_ARGS or runtimeConfig), set through the PF."""
+    """The MAC requested by the user (`mac`, CNI_ARGS or runtimeConfig), set through the PF."""
     vlan: int | None
     trust: bool | None
     spoofchk: bool | None
     link_state: str | None
     original_admin_mac: str | None
-    """What the PF showed for the VF before; all zero if it had none."""
+    """The PF's MAC for the VF before; all zero if it had none."""
     original_effective_mac: str | None
     """The VF's own MAC before; not stored under a userspace driver."""
     host_ifname: str | None
     netns: str | None
-    """Who holds the device now, by `pci/<device_id>`, which the last ADD on the device wrote."""
+    """The namespace that has the device now, by `pci/<device_id>`, written by its last ADD."""
 
     @property
     def held_mac(self) -> str | None:
-        """The MAC that SR-IOV CNI, or somebody before it, had the PF set on the VF.
+        """The MAC that SR-IOV CNI, or an earlier writer, had the PF set on the VF.
 
-        An entry equal to the VF's own MAC proves nothing: some drivers keep its own request there.
+        An entry equal to the VF's own MAC proves nothing: some drivers store the VF's own request.
         """
         if self.administrative_mac:
             return self.administrative_mac
@@ -57,21 +57,21 @@ class SriovCniEntry:
 
 @dataclass(frozen=True, slots=True)
 class CacheReading:
-    """The entries of one container by interface name, and in words what could not be read."""
+    """The entries of one container by interface name, and what could not be read, as texts."""
 
     entries: tuple[SriovCniEntry, ...]
     problems: tuple[str, ...]
 
 
 def read_cache(folder: Path, container_id: str, *, netns: str | None = None) -> CacheReading:
-    """Read SR-IOV CNI's files `<container_id>-<ifname>` in `folder`; no folder, no entries.
+    """Read SR-IOV CNI's files `<container_id>-<ifname>` in `folder`; empty without the folder.
 
     Ids and interface names may both contain "-": `a-b-net1` is `b-net1` of `a` or `net1` of `a-b`.
-    Where an id of 64 hex digits does not settle it, the network namespace of the device does:
-    `netns` (CNI_NETNS as it came), else the one of the container's undoubted entries. A file that
-    stays in doubt is a problem, not an entry: it may be another pod's VF.
+    If an id of 64 hex digits does not decide it, the network namespace of the device does: `netns`
+    (CNI_NETNS as received), else the one of the container's unambiguous entries. A file that stays
+    ambiguous is a problem, not an entry: it may be another pod's VF.
 
-    Raises DeviceInfoError if `container_id` is not one that CNI allows.
+    Raises DeviceInfoError if CNI does not allow `container_id`.
     Source: SaveNetConf in pkg/utils/utils.go, SaveAllocatedPCI in pkg/utils/pci_allocator.go.
     """
     require_container_id(container_id, folder)
@@ -87,7 +87,7 @@ def read_cache(folder: Path, container_id: str, *, netns: str | None = None) -> 
 
 
 class _Search:
-    """Gathers what may be a container's, then decides about what is in doubt."""
+    """Collects the possible entries of a container, then decides the ambiguous ones."""
 
     def __init__(self, folder: Path, container_id: str) -> None:
         self._folder = folder
@@ -104,7 +104,7 @@ class _Search:
             try:
                 entry = _read_entry(folder_fd, name, ifname_of[self._container_id])
             except FileNotFoundError:
-                continue  # a DEL at the same moment
+                continue  # removed by a concurrent DEL
             except UnreadableError as error:
                 self._problems.append(f"cannot read {self._show_path(name)}: {error}")
             else:
@@ -122,12 +122,12 @@ class _Search:
         return CacheReading(tuple(entries), tuple(self._problems))
 
     def _find_netns(self) -> str | None:
-        """All of a container's devices are in one namespace; two mean that an entry is stale."""
+        """Return the namespace of all the container's devices; two mean a stale entry, so None."""
         seen = {entry.netns for entry in self._sure if entry.netns}
         return seen.pop() if len(seen) == 1 else None
 
     def _show_path(self, name: str) -> str:
-        """Show a path in plain characters: a file name may be any bytes."""
+        """Return a path in printable characters: a file name may be any bytes."""
         return ascii(str(self._folder / name))
 
     def _doubt(self, entry: SriovCniEntry) -> str:
@@ -141,7 +141,7 @@ class _Search:
 
 
 def _ifname_by_owner(file_name: str) -> dict[str, str]:
-    """Split `<container id>-<ifname>` in every way that it may be meant."""
+    """Return each possible split of `<container id>-<ifname>`, by container id."""
     return settle(
         {
             file_name[:at]: file_name[at + 1 :]
@@ -179,12 +179,12 @@ def _read_entry(folder_fd: int, file_name: str, ifname: str) -> SriovCniEntry:
 
 
 def _is_on(switch: str | None) -> bool | None:
-    """SR-IOV CNI's ApplyVFConfig (pkg/sriov/sriov.go): any text but "on" switches off."""
+    """Decode a switch as SR-IOV CNI's ApplyVFConfig (pkg/sriov/sriov.go): all but "on" is off."""
     return None if switch is None else switch == "on"
 
 
 def _read_netns(folder_fd: int, device_id: PciAddress) -> str | None:
-    """Read `pci/<device_id>`; None if it cannot be read, as it then decides nothing."""
+    """Read `pci/<device_id>`; None if it cannot be read, since it then decides nothing."""
     try:
         with plainfile.open_folder("pci", inside=folder_fd) as pci_fd:
             content = plainfile.read(device_id, _NETNS_BYTES, inside=pci_fd)

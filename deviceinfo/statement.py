@@ -1,4 +1,4 @@
-"""What a source answers about a pod: statements on devices, claims of other pods, and problems."""
+"""A source's reading of a pod: statements on devices, claims of other pods, problems."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from deviceinfo.device import DeviceId
 
 
 class Source(StrEnum):
-    """Who said something, in words for people; the first ones are trusted before the later."""
+    """The sources, named for people; earlier ones have priority over later ones."""
 
     KUBELET = "kubelet"
     CHECKPOINT = "kubelet's checkpoint"
@@ -23,7 +23,7 @@ class Source(StrEnum):
 
 
 class DeviceKind(StrEnum):
-    """What a device is to its user (`type` of the NPWG device-info specification 1.1)."""
+    """The type of a device (`type` of the NPWG device-info specification 1.1)."""
 
     PCI = "pci"
     VDPA = "vdpa"
@@ -32,7 +32,7 @@ class DeviceKind(StrEnum):
 
 
 class PodRef(NamedTuple):
-    """Who a pod is in Kubernetes; empty where it is not known. A tuple, as records keep it."""
+    """The identity of a pod in Kubernetes; empty where unknown. A tuple, as records keep it."""
 
     namespace: str = ""
     name: str = ""
@@ -40,7 +40,7 @@ class PodRef(NamedTuple):
 
     @property
     def full_name(self) -> str:
-        """The name as people write it, namespace/name; empty where either is not known."""
+        """namespace/name; empty when either is unknown."""
         return f"{self.namespace}/{self.name}" if self.namespace and self.name else ""
 
     def __str__(self) -> str:
@@ -52,9 +52,9 @@ UNKNOWN_POD: Final = PodRef()
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A pod's sandbox, by all that is known of it; empty where it is not known.
+    """A pod's sandbox; empty fields are unknown.
 
-    `netns` is the path of its network namespace, as the runtime gave it.
+    `netns` is the path of its network namespace, as the runtime passed it.
     """
 
     pod: PodRef = UNKNOWN_POD
@@ -63,7 +63,7 @@ class Sandbox:
 
     @property
     def names(self) -> dict[str, str]:
-        """All that it is known by."""
+        """All its known names."""
         return {**self.pod._asdict(), "container_id": self.container_id, "netns": self.netns}
 
     def __str__(self) -> str:
@@ -72,15 +72,15 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one source says of one device of the pod; None where it does not say.
+    """One source's facts about one device of the pod; None where the source does not know.
 
-    `device` is None where a source knows of a network or an interface but not by which device.
+    `device` is None when a source knows a network or an interface but not its device.
     """
 
     source: Source
     device: DeviceId | None = None
     resource: str | None = None
-    """The extended resource that it was allocated by (`rig.io/pf0`), or the claim of DRA."""
+    """The extended resource of its allocation (`rig.io/pf0`), or the claim of DRA."""
     container: str | None = None
     network: str | None = None
     """The NetworkAttachmentDefinition, `namespace/name`."""
@@ -93,14 +93,14 @@ class Statement:
     rdma: str | None = None
     mac: str | None = None
     administrative_mac: str | None = None
-    """One that the PF was told to hold the VF to."""
+    """The MAC that the PF was configured to enforce on the VF."""
     details: str | None = None
-    """What else it says, for people: a socket's path, a mode."""
+    """Further facts, for people: a socket's path, a mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Another pod that a source says has the device: `namespace/name`, or a UID."""
+    """Another pod that has the device, by a source: `namespace/name`, or a UID."""
 
     source: Source
     device: DeviceId
@@ -111,8 +111,8 @@ class Claim:
 class NetworkRequest:
     """One network of the pod, in the order in which Multus adds them; the default one is first.
 
-    `interface` is empty where the pod asked for no name and Multus gives one; `plugin` is the type
-    of the first one; `config` is the configuration of a plugin or of a list, as JSON gives it.
+    `interface` is empty when the pod requested no name and Multus chooses one; `plugin` is the type
+    of the first one; `config` is the configuration of a plugin or of a list, as parsed JSON.
     """
 
     network: str
@@ -133,9 +133,9 @@ class NetworkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one source answered. `problems` are in words; `is_absent`: it does not exist here.
+    """One source's reading. `problems` are texts; `is_absent`: the source does not exist here.
 
-    `is_ambiguous` says that several pods of this name answered and none could be told apart.
+    `is_ambiguous`: several pods of this name exist and could not be distinguished.
     """
 
     source: Source
@@ -148,14 +148,14 @@ class Reading:
 
 
 Ask = Callable[[PodRef], Reading]
-"""A source of facts that the library does not make itself: one needing netlink or the API."""
+"""A source of facts outside this library: one needing netlink or the API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The pods that kubelet has, as namespace/name; `problem` says why nothing is known of them.
+    """The pods that kubelet has, as namespace/name; `problem` says why they are unknown.
 
-    `sees_processes` tells that kubelet's own process is seen from here: then so are the pods'.
+    `sees_processes`: kubelet's process is visible from here, and so are those of the pods.
     """
 
     names: frozenset[str] = frozenset()

@@ -1,6 +1,6 @@
-"""What sysfs knows of a device; takes the sysfs root as an argument.
+"""Reads a device's facts from sysfs; takes the sysfs root as an argument.
 
-Paths are texts here: a Path costs more than the reading, and an ADD makes dozens.
+Paths are strings here: a Path costs more than the reading, and an ADD makes dozens.
 """
 
 import itertools
@@ -25,9 +25,9 @@ _VDPA: Final = re.compile(r"vdpa[0-9]+")  # vdpa_alloc_device, drivers/vdpa/vdpa
 
 
 def read_device(sysfs: Path, device_id: DeviceId) -> Device | None:
-    """Read what sysfs says of the device; None if there is none.
+    """Read a device from sysfs; None if it does not exist.
 
-    A device that is unplugged meanwhile lacks what was gone when it was asked for.
+    Attributes of a device that is unplugged meanwhile are missing.
     Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/driver-api/auxiliary_bus.rst
     of Linux.
     """
@@ -67,7 +67,7 @@ def _has_functions(names: tuple[str, ...]) -> bool:
 
 
 def _read_auxiliary(sysfs: Path, device_id: DeviceId) -> Device | None:
-    """Read a sub-function: its folder stands in that of the PCI function that it was made on."""
+    """Read a sub-function: its folder is in that of its parent PCI function."""
     link = sysfs / "bus" / "auxiliary" / "devices" / device_id.address
     try:
         folder = link.resolve(strict=True)
@@ -99,7 +99,7 @@ def _read_netdevsim(sysfs: Path, device_id: DeviceId) -> Device | None:
 
 
 def _vf_number(pf_folder: str, vf_address: PciAddress) -> int | None:
-    """Return the VF's number: the PF has a link for each, and there is no gap between them."""
+    """Return the VF's number: the PF has a link for each, numbered without gaps."""
     for number in itertools.count():
         linked = _read_linked_name(f"{pf_folder}/virtfn{number}")
         if linked is None or linked == vf_address:
@@ -108,7 +108,7 @@ def _vf_number(pf_folder: str, vf_address: PciAddress) -> int | None:
 
 
 def _numa_node(folder: str) -> int | None:
-    """-1 is NUMA_NO_NODE: the firmware did not say, or the machine has one node only."""
+    """Return the NUMA node, None for -1: NUMA_NO_NODE, unknown to the firmware or a single node."""
     node = _number(_text(f"{folder}/numa_node"))
     return None if node is None or node < 0 else node
 
@@ -126,7 +126,7 @@ def _as_address(name: str) -> PciAddress | None:
 
 
 def _read_linked_name(link: str) -> str | None:
-    """Read where a link points without going there, so a link to nowhere still has a name."""
+    """Return the name that a link points to, without following it: the target may be missing."""
     try:
         return os.path.basename(os.readlink(link)) or None  # noqa: PTH115, PTH119 - a Path costs more
     except OSError:
