@@ -234,15 +234,14 @@ def test_a_storm_is_written_no_faster_than_allowed(api: ClusterApi, make: Make) 
 
 def test_who_tells_never_waits_for_a_server_that_hangs(api: ClusterApi, make: Make) -> None:
     api.fail(cluster_api.hang)
-    sink = make()
+    sink = make(replace(QUICK, write_s=60.0))
     started = time.monotonic()
 
     for number in range(2000):
         sink(a_happening(pod=f"nf{number % 500}"))
 
-    assert time.monotonic() - started < 1
     assert not sink.close(0.2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20  # whoever waited for one write would take longer
 
 
 def test_closing_writes_what_waits_and_takes_no_more(api: ClusterApi, make: Make) -> None:
