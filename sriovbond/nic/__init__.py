@@ -1,5 +1,5 @@
-"""What NICs tell of themselves: speed by ethtool, port, eswitch and health by devlink.
+"""Facts reported by NICs: speed by ethtool; ports, eswitch and health by devlink.
 
-The one room that loads pyroute2, and only people's commands enter it: an ADD, a DEL or an event of
-the watch would pay a quarter of a second for it.
+The only room that imports pyroute2, and only the command line uses it: the import would cost an
+ADD, a DEL or an event of the watch a quarter of a second.
 """

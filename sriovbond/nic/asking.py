@@ -1,4 +1,4 @@
-"""What a bond's members, and the PFs under them, tell of themselves."""
+"""Queries ethtool and devlink for a bond's members and their PFs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from sriovbond.nic.functions import Known
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device to ask, and its interface in `namespace`; either may be missing (empty)."""
+    """A device to query, and its interface in `namespace`; either may be empty."""
 
     device: str
     interface: str
@@ -22,9 +22,9 @@ class Target:
 
 
 def ask(sysfs: Path, home: Namespace, targets: Sequence[Target]) -> tuple[Function, ...]:
-    """Return what the targets tell, and then what their PFs do; what they do not is a word.
+    """Return the targets' facts, followed by their PFs'; what is unavailable is a problem's text.
 
-    devlink is asked in `home`, the host's namespace: its instances do not move with a netdev.
+    devlink is queried in `home`, the host's namespace: its instances do not move with a netdev.
     """
     members = [
         Known(target.device, _read(sysfs, target.device), target.interface) for target in targets
@@ -50,7 +50,7 @@ def _read(sysfs: Path, name: str) -> Device | None:
 
 
 def _read_pfs(sysfs: Path, members: Iterable[Known]) -> list[Known]:
-    """Return the members' PFs, each once, but for those that are members themselves."""
+    """Return the members' PFs, each once, except those that are members themselves."""
     devices = [member.device for member in members if member.device]
     pfs = dict.fromkeys(device.pf for device in devices if device.pf)
     are_members = {device.id for device in devices}
@@ -58,13 +58,13 @@ def _read_pfs(sysfs: Path, members: Iterable[Known]) -> list[Known]:
 
 
 def _netdevs(members: Iterable[Known], pf: Known) -> tuple[str, ...]:
-    """Return the netdevs of the PF as its VFs' folders in sysfs list them."""
+    """Return the PF's netdevs, as its VFs' folders in sysfs list them."""
     devices = (member.device for member in members if member.pf_handle == pf.handle)
     return next((device.pf_netdevs for device in devices if device and device.pf_netdevs), ())
 
 
 def _read_devlinks(home: Namespace, known: Iterable[Known]) -> dict[str, Devlink]:
-    # a VF's handle may be its PF's, and then the PF's question counts: it comes last
+    # a VF's handle may be its PF's, whose query then counts: it comes last
     pfs_last = sorted(known, key=lambda item: not item.pf_handle)
     instances = [
         Instance(item.handle, item.driver, may_have_eswitch=not item.pf_handle)
@@ -77,7 +77,7 @@ def _read_devlinks(home: Namespace, known: Iterable[Known]) -> dict[str, Devlink
 def _read_ethtools(
     placed: Sequence[tuple[Namespace, Known]],
 ) -> Mapping[tuple[str, str], Ethtool]:
-    """Return ethtool's answers by the path of the namespace and the interface."""
+    """Return ethtool's facts by path of the namespace and interface."""
     namespaces = {place.path: place for place, _ in placed}
     answers: dict[tuple[str, str], Ethtool] = {}
     for path, namespace in namespaces.items():

@@ -1,6 +1,6 @@
 """Ports, eswitch mode and health of NICs, by devlink's generic netlink.
 
-pyroute2's own helper dumps devices and ports only; the other requests are made of its messages.
+pyroute2's own helper dumps devices and ports only; the other requests are built from its messages.
 """
 
 import errno
@@ -42,7 +42,7 @@ _VERSION: Final = 1  # DEVLINK_GENL_VERSION
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A devlink instance to ask: pci/0000:01:00.0; only a PF's may have an eswitch."""
+    """A devlink instance to query: pci/0000:01:00.0; only a PF's may have an eswitch."""
 
     handle: str
     driver: str
@@ -50,7 +50,7 @@ class Instance:
 
 
 def read(namespace: Namespace, instances: Iterable[Instance]) -> dict[str, Devlink]:
-    """Return by their handles what the namespace's devlink instances say."""
+    """Return the facts of the namespace's devlink instances by handle."""
     by_handle = {instance.handle: instance for instance in instances}
 
     async def ask(channel: Channel, handle: str) -> Devlink:
@@ -118,7 +118,7 @@ def question(command: int, handle: str) -> Message:
 
 
 def _of_instance(handle: str, answers: Iterable[Message]) -> Iterator[Message]:
-    """Yield the instance's: before 6.4 the kernel dumps all of them."""
+    """Yield the instance's messages: before 6.4 the kernel dumps those of all."""
     for answer in answers:
         parts = (answer.get_attr(f"DEVLINK_ATTR_{name}_NAME") for name in ("BUS", "DEV"))
         if "/".join(map(str, parts)) == handle:
@@ -126,7 +126,7 @@ def _of_instance(handle: str, answers: Iterable[Message]) -> Iterator[Message]:
 
 
 def parse_eswitch(answer: Message) -> str:
-    """Return the mode by its name."""
+    """Return the name of the eswitch mode."""
     mode = answer.get_attr("DEVLINK_ATTR_ESWITCH_MODE")
     return _ESWITCH.get(mode, f"mode {mode}")
 

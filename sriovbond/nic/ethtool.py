@@ -25,7 +25,7 @@ _SPEED: Final = re.compile("[0-9]+")
 
 
 def read(namespace: Namespace, drivers: Mapping[str, str]) -> dict[str, Ethtool]:
-    """Return what ethtool says of netdevs of the namespace; `drivers` by the netdev's name."""
+    """Return ethtool's facts about netdevs of the namespace; `drivers` by the netdev's name."""
 
     async def ask(channel: Channel, name: str) -> Ethtool:
         return await _ask(channel, name, drivers[name])
@@ -56,7 +56,7 @@ def question(name: str) -> Message:
 
 
 def parse(answer: Message) -> Ethtool:
-    """Return what the kernel's answer says."""
+    """Return the facts in the kernel's response."""
     speed = answer.get_attr("ETHTOOL_A_LINKMODES_SPEED")
     autonegotiation = answer.get_attr("ETHTOOL_A_LINKMODES_AUTONEG")
     bits = _bits(answer.get_attr("ETHTOOL_A_LINKMODES_OURS"))
@@ -70,7 +70,7 @@ def parse(answer: Message) -> Ethtool:
 
 
 def _bits(bitset: Message) -> dict[str, bool]:
-    """Return the bits of the mask by name, and whether each is in the value."""
+    """Return the bits of the mask by name, and whether each is set in the value."""
     bits = bitset.get_attr("ETHTOOL_A_BITSET_BITS") if bitset else None
     return {
         bit.get_attr("ETHTOOL_A_BITSET_BIT_NAME"): bit.get_attr("ETHTOOL_A_BITSET_BIT_VALUE")
@@ -80,6 +80,6 @@ def _bits(bitset: Message) -> dict[str, bool]:
 
 
 def _modes(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of speeds, the fastest first: the kernel counts ports and pause to them."""
+    """Return the speeds' names, the fastest first: the bits of ports and pause are left out."""
     modes = [name for name in names if _SPEED.match(name) and "base" in name]
     return tuple(sorted(modes, key=lambda name: -int(name.partition("base")[0])))

@@ -1,11 +1,11 @@
-"""The answers of ethtool and devlink as values; what was not answered is a word in them."""
+"""The facts of ethtool and devlink as values; unavailable ones are a problem's text."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Ethtool:
-    """A netdev's speed and link modes, by the kernel's names; None where the driver knows none."""
+    """A netdev's speed and link modes, by the kernel's names; None if not reported."""
 
     speed_mbps: int | None = None
     duplex: str | None = None
@@ -17,7 +17,7 @@ class Ethtool:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A devlink port. `netdev` is empty where its netdev is in another namespace, or missing."""
+    """A devlink port. `netdev` is empty when its netdev is in another namespace, or missing."""
 
     index: int
     flavour: str
@@ -28,7 +28,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """A health reporter: `state` is healthy or error; `port` is that of a port's own reporter."""
+    """A health reporter: `state` is healthy or error; `port` is set for a port's own reporter."""
 
     name: str
     state: str
@@ -39,7 +39,7 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class Devlink:
-    """What a devlink instance says; a problem for each question that it did not answer."""
+    """The facts of a devlink instance, and a problem for each failed query."""
 
     handle: str = ""
     eswitch: str = ""
@@ -50,7 +50,7 @@ class Devlink:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A PF, VF or sub-function and what it tells; `representors` stand for it on the host."""
+    """A PF, VF or sub-function and its facts; `representors` are its netdevs on the host."""
 
     device: str
     interface: str = ""

@@ -1,4 +1,4 @@
-"""Which of devlink's ports is whose, and what a function thereby tells. No I/O."""
+"""Maps devlink's ports to functions, and collects each function's facts. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _PHYSICAL, _VIRTUAL, _OF_VF = "physical", "virtual", "pcivf"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A device with what sysfs says of it, and its interface; either may be missing."""
+    """A device with its facts in sysfs, and its interface; either may be missing."""
 
     name: str
     device: Device | None = None
@@ -19,17 +19,17 @@ class Known:
 
     @property
     def driver(self) -> str:
-        """The driver's name, empty where sysfs tells none."""
+        """The driver's name, empty when sysfs has none."""
         return (self.device and self.device.driver) or ""
 
     @property
     def handle(self) -> str:
-        """The device's devlink instance, whether there is one or not; empty without a device."""
+        """The handle of the device's devlink instance, which may not exist; empty: no device."""
         return _handle(self.device.id) if self.device else ""
 
     @property
     def pf_handle(self) -> str:
-        """The same of its PF; that of a simulated VF is the PF's own."""
+        """The same of its PF; a simulated VF has that of the PF."""
         return _handle(self.device.pf) if self.device and self.device.pf else ""
 
     @property
@@ -39,7 +39,7 @@ class Known:
 
 
 def _handle(device: DeviceId) -> str:
-    """Return devlink's name of the instance: all ports of a simulated device are of one."""
+    """Return the instance's handle: all ports of a simulated device share one."""
     address = device.address.partition("/")[0] if device.bus == Bus.NETDEVSIM else device.address
     return f"{device.bus}/{address}"
 
@@ -47,7 +47,7 @@ def _handle(device: DeviceId) -> str:
 def to_function(
     known: Known, devlinks: Mapping[str, Devlink], ethtool: Ethtool | None = None
 ) -> Function:
-    """Return what the function tells; `devlinks` by their handles."""
+    """Return the function's facts; `devlinks` by handle."""
     own = devlinks.get(known.handle, Devlink())
     return Function(
         device=known.name,
@@ -73,7 +73,7 @@ def find_port(known: Known, devlinks: Mapping[str, Devlink]) -> Port | None:
 
 
 def find_netdev(pf: Known, devlinks: Mapping[str, Devlink], netdevs: Sequence[str]) -> str:
-    """Return a PF's own netdev: that of its physical port, else the only one that sysfs has."""
+    """Return a PF's own netdev: that of its physical port, else the only one in sysfs."""
     port = find_port(pf, devlinks)
     return (port.netdev if port else "") or (netdevs[0] if len(netdevs) == 1 else "")
 

@@ -1,4 +1,4 @@
-"""A conversation with a family of generic netlink, in a namespace and within bounded time."""
+"""Requests to a family of generic netlink, in a namespace and within bounded time."""
 
 import asyncio
 import errno
@@ -26,7 +26,7 @@ Message = Any  # pyroute2's messages are untyped
 
 
 class UnansweredError(Exception):
-    """A question without an answer: why, in words that stand behind the question's name."""
+    """A request without a response; the text, the reason, follows the request's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,21 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A socket that is bound to one family."""
+    """A socket bound to one family."""
 
     endpoint: Any
 
     async def get(self, message: Message) -> Message:
-        """Return the one message that answers.
+        """Return the single response.
 
-        Without NLM_F_ACK: pyroute2 would leave the kernel's ACK for the next question.
+        Without NLM_F_ACK: pyroute2 would leave the kernel's ACK in the queue for the next request.
         """
         async for answer in await self._request(message, NLM_F_REQUEST):
             return answer
         raise UnansweredError("an empty answer")
 
     async def dump(self, message: Message) -> list[Message]:
-        """Return all messages that answer."""
+        """Return all responses."""
         answers: list[Message] = []
         async for answer in await self._request(message, NLM_F_REQUEST | NLM_F_DUMP):
             answers.append(answer)
@@ -73,14 +73,15 @@ def converse(
     talk: Callable[[Channel], Awaitable[T]],
     within_s: float = DEADLINE_S,
 ) -> T:
-    """Return what `talk` makes of the family's answers in that namespace.
+    """Return the result of `talk` with the family's channel in that namespace.
 
-    The kernel answers within the caller's own call, which holds where a driver holds its lock: so a
-    thread waits, and is left behind when the time is over. Raises UnansweredError for each failure.
+    The kernel responds within the caller's own system call, which blocks while a driver holds its
+    lock: so it runs in a thread, which is abandoned after the time limit. Raises UnansweredError
+    for each failure.
     """
     answer: Future[T] = Future()
     try:
-        # born in the namespace it stays there, whichever thread uses it
+        # a socket stays in the namespace it is created in, whichever thread uses it
         endpoint = namespace.run(_a_socket)
         threading.Thread(
             target=_settle, args=(answer, endpoint, family, talk, within_s), daemon=True
@@ -99,7 +100,7 @@ def ask_each(
     ask: Callable[[Channel, str], Awaitable[T]],
     answer_without: Callable[[str, str], T],
 ) -> dict[str, T]:
-    """Return the answer for each key; `answer_without` makes one of a key and why there is none."""
+    """Return the response for each key; `answer_without` makes one of a key and the failure."""
     answers: dict[str, T] = {}
     missing = dict.fromkeys(keys, "")
 
@@ -112,7 +113,7 @@ def ask_each(
             converse(namespace, family, talk)
     except UnansweredError as error:
         missing = dict.fromkeys(missing, str(error))
-    # what was answered before the failure counts
+    # responses before the failure count
     return {key: answers.get(key) or answer_without(key, missing[key]) for key in missing}
 
 
@@ -142,7 +143,7 @@ async def _converse(
     endpoint: socket.socket, family: Family, talk: Callable[[Channel], Awaitable[T]]
 ) -> T:
     bound = AsyncGenericNetlinkSocket(use_socket=endpoint)
-    bound.module_err_level = "debug"  # a kernel without the family is an answer, not an error
+    bound.module_err_level = "debug"  # a kernel without the family is a result, not an error
     with closing(bound):
         try:
             await bound.bind(family.name, family.message)
@@ -154,7 +155,7 @@ async def _converse(
 
 
 def in_words(error: NetlinkError, driver: str) -> str:
-    """Return why the kernel refused a question, in words."""
+    """Return a text why the kernel refused a request."""
     match error.code:
         case errno.EOPNOTSUPP:
             return f"not supported by {driver or 'its driver'}"
