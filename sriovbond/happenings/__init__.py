@@ -1,1 +1,1 @@
-"""What happens to bonds, and how it is seen in what the kernel reports. No I/O."""
+"""Bond events (happenings), and their detection in what the kernel reports. No I/O."""

@@ -10,7 +10,7 @@ from sriovbond.happenings.happening import Happening, HappeningKind, WatchedBond
 from sriovbond.subject import Subject
 
 FEW = 1
-"""So many members that work are no redundancy."""
+"""At most so many working members are no redundancy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Heard:
 
     @property
     def matters(self) -> bool:
-        """True for a bond and for what is or was in one; a pod may have thousands of others."""
+        """Whether it is a bond, or is or was in one; a pod may have thousands of others."""
         return self.kind == "bond" or bool(self.master) or bool(self.device)
 
 
@@ -95,7 +95,7 @@ def follow(
     `is_reread` says that events may have been lost: then a member that is active again, but
     has failed meanwhile, has failed over and back.
     """
-    # else a DEL and an ADD came between
+    # else a DEL and an ADD were in between
     is_same = now.index in (0, before.index) and _names(now) == _names(before)
     happenings = list(_compare(before, now, at, is_reread=is_reread)) if is_same else []
     times = [happening for happening in happenings if happening.kind is HappeningKind.FAILOVER]
@@ -120,7 +120,7 @@ def keep_lasting(happenings: Iterable[Happening]) -> tuple[Happening, ...]:
 
 
 def judge_settled(now: WatchedBond, at: float) -> tuple[Happening, ...]:
-    """Return what is wrong with a bond that has had the time to come up."""
+    """Return the problems of a bond that has had the time to come up."""
     tell = _teller(now, at)
     return (tell(HappeningKind.DEGRADED, _describe_degraded(now)),) if _is_degraded(now) else ()
 

@@ -1,4 +1,4 @@
-"""What the agent's watch knows of the bonds on this node, and what it saw happen to them."""
+"""The watch's view of the bonds on this node, and the events detected on them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,26 +7,26 @@ from sriovbond.subject import Subject
 
 
 class HappeningKind(StrEnum):
-    """What happened; the name is also the reason of a Kubernetes Event."""
+    """The type of an event; the name is also the reason of a Kubernetes Event."""
 
     FAILOVER = "BondFailover"
-    """Another member is the active one."""
+    """The active member has changed."""
     DEGRADED = "BondDegraded"
-    """One member that works is left, or none."""
+    """At most one working member is left."""
     RESTORED = "BondRestored"
     """All members work again."""
     MEMBER_DOWN = "BondMemberDown"
     MEMBER_UP = "BondMemberUp"
     MEMBER_GONE = "BondMemberGone"
-    """A member is not in the bond any more: its PF was reset, its driver unbound."""
+    """A member is no longer in the bond: its PF was reset, its driver unbound."""
     REPAIRED = "BondRepaired"
-    """What was gone is in the bond again, by the agent's doing."""
+    """The agent has put a missing member into the bond again."""
     REPAIR_REFUSED = "BondRepairRefused"
-    """What was gone is back, and must or can not be put into the bond again; the text says why."""
+    """A missing member is back, and must not or cannot be put into the bond again; see the text."""
     DRIFT = "BondDrift"
     """Options or addresses differ from what ADD made."""
     RELEASED = "BondReleased"
-    """The pod went without a DEL, or an ADD was killed: what was left has been put back."""
+    """The pod ended without a DEL, or an ADD was killed: its remains have been released."""
     ADDRESSES_KEPT = "BondAddressesKept"
     """The bond is gone, and IPAM has not released its addresses yet."""
     ADDRESSES_RETURNED = "BondAddressesReturned"
@@ -50,7 +50,7 @@ WARNINGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class WatchedMember:
-    """A member that ADD put into the bond, as it is now; `pf` is its PF's name or address.
+    """A member that ADD put into the bond, in its current state; `pf` is its PF's name or address.
 
     `is_up` is the bond's own verdict (MII status or ARP monitor), `is_in_aggregator` that of LACP,
     true outside 802.3ad; `failures` counts as the kernel does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
@@ -67,22 +67,22 @@ class WatchedMember:
 
     @property
     def works(self) -> bool:
-        """True where it carries traffic, or would at once if it were the active one."""
+        """Whether it carries traffic, or would at once as the active one."""
         return self.is_in_bond and self.is_up and self.is_in_aggregator
 
     def __str__(self) -> str:
-        """Tell which one is meant: net1 (0000:01:10.0 of pf0)."""
+        """Return its name and device: net1 (0000:01:10.0 of pf0)."""
         details = " of ".join(filter(None, (self.device, self.pf)))
         return f"{self.name} ({details})" if details else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedBond:
-    """A bond as the watch last saw it; times are seconds since the epoch, 0 for never.
+    """A bond as the watch last read it; times are seconds since the epoch, 0 for never.
 
-    `index` is the link's, 0 where there is none; `last_active` the name of the member that is
-    active, or was before none worked; `refused` says of members that came back why they are not
-    in the bond.
+    `index` is the link's, 0 without a link; `last_active` the name of the active member, or of the
+    last one while none works; `refused` has the reasons why members that came back are not in the
+    bond.
     """
 
     subject: Subject
@@ -98,15 +98,15 @@ class WatchedBond:
 
     @property
     def working(self) -> int:
-        """How many members could carry traffic."""
+        """The number of members that can carry traffic."""
         return sum(member.works for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that happened to a bond at a time, `text` in words for the operator.
+    """An event of a bond at a time, `text` for the operator.
 
-    `member` is whom it is about, where it is about one: of a failover the member that failed.
+    `member` is the one concerned, if it is one: of a failover the member that failed.
     """
 
     kind: HappeningKind
@@ -117,5 +117,5 @@ class Happening:
 
     @property
     def is_warning(self) -> bool:
-        """True for what an operator should look at."""
+        """Whether it needs an operator's attention."""
         return self.kind in WARNINGS
