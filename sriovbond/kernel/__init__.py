@@ -1,1 +1,1 @@
-"""The only room that speaks netlink and enters namespaces."""
+"""The only room that uses netlink and enters namespaces."""

@@ -1,4 +1,4 @@
-"""IPAM's addresses and routes on the bond: put there, read back, and announced."""
+"""Sets IPAM's addresses and routes on the bond, compares them, and announces them."""
 
 import socket
 import struct
@@ -52,8 +52,8 @@ _ALL_NODES: Final = "ff02::1"
 def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
     """Write the sysctls of the new bond before it comes up, as the reference plugins do.
 
-    Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is switched on
-    where IPAM gave an address of it, and its addresses survive the link going down.
+    Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is enabled when
+    IPAM assigned an address of it, and its addresses survive the link going down.
     """
     values = {f"ipv4/conf/{ifname}/arp_notify": "1", f"ipv6/conf/{ifname}/ndisc_notify": "1"}
     if result and any(ip.address.version == _IPV6 for ip in result.ips):
@@ -70,7 +70,7 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
 
 
 def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
-    """Put the addresses, then the routes of IPAM's result on the link; waits for no DAD."""
+    """Set the addresses, then the routes of IPAM's result on the link; does not wait for DAD."""
     for ip in result.ips:
         _add_address(netlink, ifname, index, ip)
     for route in result.routes:
@@ -80,9 +80,9 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
 def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
     """Send a gratuitous ARP (RFC 5227) or an unsolicited NA (RFC 4861) for each address.
 
-    Best effort. The kernel does so when the bond gets its carrier, which it had before its
-    addresses if the mover had left the members up. At ADD IPv6 addresses are still tentative:
-    the kernel announces them at the end of DAD (ndisc_notify).
+    Best effort. The kernel does so when the bond gets its carrier, but it had one before its
+    addresses if the members were left up when they were moved. At ADD IPv6 addresses are still
+    tentative: the kernel announces them at the end of DAD (ndisc_notify).
     """
     sender = bytes.fromhex(mac.replace(":", ""))
     if not result.ips or len(sender) != len(_BROADCAST):  # IPoIB has another form of ARP
@@ -119,9 +119,9 @@ def _advertise(packets: socket.socket, ifname: str, sender: bytes, own: bytes) -
 
 
 def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
-    """Return the route with the gateway that its family's first address names, if it has none.
+    """Return the route, if it has no gateway with that of its family's first address.
 
-    So do the reference plugins (pkg/ipam), but for one of link scope, which has no gateway.
+    So do the reference plugins (pkg/ipam), except for a route of link scope, which has no gateway.
     """
     if route.gw is not None or route.scope == _SCOPE_LINK:
         return route
@@ -134,12 +134,11 @@ def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
 def differences(
     netlink: Netlink, ifname: str, index: int, result: CniResult, *, may_change: bool = False
 ) -> tuple[str, ...]:
-    """Name the addresses and routes of the result that the link lacks, or cannot use.
+    """Return the result's addresses and routes that are missing on the link, or unusable.
 
-    An IPv6 address that is still tentative counts as there, one that another host has does not.
+    An IPv6 address that is still tentative counts as present, a duplicate one does not.
     `may_change` is for CHECK and the watch: after our ADD a later plugin of the chain (sbr) may
-    have moved routes that were asked for without a table, Multus the default route to another
-    network.
+    have moved routes requested without a table, Multus the default route to another network.
     """
     lacking = []
     if result.ips:
@@ -176,7 +175,7 @@ def _address_difference(
 
 
 def _is_moved(expected: Route, index: int, routes: Sequence[RouteMessage]) -> bool:
-    """Tell whether the default route goes by another link now, as Multus' default-route has it."""
+    """Return whether the default route is on another link now, as by Multus' default-route."""
     family = _FAMILY[expected.dst.version]
     return not expected.dst.prefixlen and any(
         (message.family, message.prefix) == (family, 0)
@@ -209,7 +208,7 @@ def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
     kind = {"protocol": _RTPROT_BOOT, "scope": _scope(route), "type": _RTN_UNICAST}
     body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
-    # beside one of another interface, such as the pod's own default route
+    # APPEND: beside one of another interface, such as the pod's own default route
     netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
 
 
@@ -266,7 +265,7 @@ def _route(message: RouteMessage, gateway: str | None) -> Route:
 
 
 def _satisfies(current: Route, expected: Route) -> bool:
-    """Tell whether a standing route is the asked one; what was not asked may be anything."""
+    """Return whether the current route has the expected fields; unset ones may have any value."""
     same = current.dst == expected.dst and current.gw == expected.gw
     if expected.dst.version == _IPV4 and expected.scope is not None:  # IPv6 routes have no scope
         same = same and current.scope == expected.scope

@@ -1,7 +1,7 @@
-"""Netlink attributes read one by one (netlink(7)); none reaches beyond what it stands in.
+"""Netlink attributes read one by one (netlink(7)), never beyond the enclosing payload.
 
-The one place that walks them. One too short, or longer than what is left, ends the walk: what
-follows it cannot be told from garbage.
+The only module that parses them. One too short, or longer than the rest, ends the iteration: what
+follows cannot be distinguished from garbage.
 """
 
 import struct
@@ -13,7 +13,7 @@ _read_head: Final = HEADER.unpack_from
 
 
 def by_number(payload: bytes, offset: int = 0) -> dict[int, bytes]:
-    """Return the attributes that stand from `offset` on, a multiple of 4, by their numbers."""
+    """Return the attributes from `offset` on, a multiple of 4, by their numbers."""
     payloads = {}
     head, end = HEADER.size, len(payload)
     last = end - head
@@ -41,7 +41,7 @@ def walk(payload: bytes, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
 
 
 def are_whole(payload: bytes, offset: int = 0) -> bool:
-    """Tell whether the attributes from `offset` on fill the payload to its end."""
+    """Return whether the attributes from `offset` on fill the payload to its end."""
     head, end = HEADER.size, len(payload)
     while offset + head <= end:
         after = offset + _read_head(payload, offset)[0]
@@ -52,5 +52,5 @@ def are_whole(payload: bytes, offset: int = 0) -> bool:
 
 
 def bytes_of(payloads: Mapping[int, bytes]) -> int:
-    """Return the room that these attributes take: all that was read, if none was there twice."""
+    """Return the bytes that these attributes take: the whole payload, unless one was duplicate."""
     return sum((HEADER.size + len(payload) + 3) & ~3 for payload in payloads.values())

@@ -1,4 +1,4 @@
-"""Bonds: make one empty, give it members, read it back, take it away; by the option table."""
+"""Bonds: create one empty, add members, read it back, delete it; by the option table."""
 
 import errno
 import time
@@ -34,27 +34,27 @@ IFLA_BOND_ACTIVE_SLAVE: Final = 2
 IFLA_BOND_SLAVE_STATE, IFLA_BOND_SLAVE_MII_STATUS, IFLA_BOND_SLAVE_FAILURES = 1, 2, 3
 _BOND: Final = "bond"
 _DRIVER: Final = "bonding"
-_NEEDS_MEMBERS: Final = frozenset({"primary"})  # the kernel tells it only once the member is in
+_NEEDS_MEMBERS: Final = frozenset({"primary"})  # the kernel reports it only once the member is in
 _NO_DRIVER: Final = "Unknown device type"  # rtnl_newlink, net/core/rtnetlink.c
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 
 known_to_kernel: Final[set[str]] = set()
-"""Options that a bond was seen to have taken since this process began: no later one drops them."""
+"""Options that a bond accepted since this process began: no later bond drops them silently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A bond as requests name it."""
+    """A bond as requests identify it."""
 
     index: int
     name: str
 
 
 def create(netlink: Netlink, plan: BondPlan) -> Handle:
-    """Make the bond without members, and prove that each option new to this process took.
+    """Create the bond without members, and verify each option not used before by this process.
 
-    Raises KernelError where the kernel refuses, RefusedError naming the options that it dropped
-    without a word, which an older kernel does with those it does not know.
+    Raises KernelError when the kernel refuses, RefusedError naming the options that it dropped
+    silently, which an older kernel does with those it does not know.
     """
     settings = [setting for setting in plan.settings if setting.name not in _NEEDS_MEMBERS]
     data = {setting.name: setting.value for setting in settings}
@@ -79,7 +79,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
 
 
 def _send_first(netlink: Netlink, request: NetlinkRequest) -> None:
-    """Send what needs the bonding driver, which the kernel loads if it can."""
+    """Send the first request that needs the bonding driver, which the kernel loads if it can."""
     try:
         netlink.send(request)
     except KernelError as error:
@@ -108,8 +108,8 @@ def _refuse_dropped(settings: Iterable[Setting], state: BondState) -> None:
 def add_member(netlink: Netlink, member: Member, index: int, bond: Handle | BondState) -> None:
     """Put the link of that index, which must be down, into the bond; the kernel brings it up.
 
-    A device that is busy is waited for: the kernel sets its MAC and opens it here, and closed it
-    just before.
+    Retried while the device is busy: the kernel sets its MAC and opens it here, and closed it just
+    before.
     """
     body = messages.link(index, messages.word(IFLA_MASTER, bond.index))
     nl.send_patiently(
@@ -138,7 +138,7 @@ def set_up(netlink: Netlink, bond: Handle) -> None:
 
 
 def _info(kind: int, place: int, values: Mapping[str, OptionValue]) -> bytes:
-    """Return a bond's or a member's options as the table encodes them."""
+    """Return the options of a bond or a member, encoded as in the table."""
     rows = ((option(name), value) for name, value in values.items())
     data = b"".join(messages.attribute(row.number, row.kind.encode(value)) for row, value in rows)
     parts = messages.name(kind, _BOND) + messages.attribute(place, data)
@@ -146,30 +146,30 @@ def _info(kind: int, place: int, values: Mapping[str, OptionValue]) -> bytes:
 
 
 def find(netlink: Netlink, name: str) -> Handle | None:
-    """Return the bond of that very name, None where none is; an altname does not count."""
+    """Return the bond of exactly that name, None if there is none; an altname does not count."""
     index = ioctls.index(netlink, name)
     is_bond = index and ioctls.driver(netlink, name) == _DRIVER
     return Handle(index, name) if is_bond and ioctls.name(netlink, index) == name else None
 
 
 def delete(netlink: Netlink, bond: Handle | Link) -> None:
-    """Take the bond away; the kernel closes its members and gives MAC and MTU back to them."""
+    """Delete the bond; the kernel detaches its members and restores their MAC and MTU."""
     doing = f"delete the bond {bond.name}"
     with nl.passing_over(errno.ENODEV):
         netlink.send(NetlinkRequest(nl.RTM_DELLINK, doing, messages.link(bond.index)))
 
 
 def observe(netlink: Netlink, name: str) -> BondState | None:
-    """Return the bond and its members as the kernel tells them; None where no bond is."""
+    """Return the bond and its members as the kernel reports them; None if there is no bond."""
     link_messages = links.read_others(netlink, f"look at {name}")
     bond = next((message for message in link_messages if message.name == name), None)
     return _state(bond, link_messages) if bond and bond.kind == _BOND else None
 
 
 def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
-    """Return the bond when its members have their MACs, or after a bounded time as it is then.
+    """Return the bond once its members have their MACs, or after a bounded time as it is then.
 
-    Older iavf say that they have set a MAC, and set it when their PF has answered.
+    Older iavf drivers report success at once, and set the MAC when their PF has responded.
     """
     deadline = time.monotonic() + nl.PATIENCE_S
     state = observe(netlink, plan.name)

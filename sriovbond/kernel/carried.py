@@ -1,4 +1,4 @@
-"""What links carry: the addresses and routes that somebody gave them, seen and put back."""
+"""The configured addresses and routes of links, read and restored."""
 
 import errno
 import socket
@@ -31,7 +31,7 @@ _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
 _RTPROT_KERNEL: Final = 2
 _RTN_UNICAST: Final = 1
-_RTNH_F_ONLINK: Final = 0x4  # the one flag kept; the kernel refuses to be told DEAD or LINKDOWN
+_RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
 _HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
@@ -42,16 +42,16 @@ _BESIDE: Final = nl.NLM_F_CREATE | nl.NLM_F_APPEND
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """One way of a route: the interface's index, and the gateway's address if there is one."""
+    """One next hop of a route: the interface's index, and the gateway's address if any."""
 
     index: int
     gateway: str | None
 
 
 def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carried]]:
-    """Return, by the link's index, the addresses that somebody gave it; `macs` are by index too.
+    """Return the configured addresses by the link's index; `macs` are by index too.
 
-    Not those of fe80::/10 that the kernel makes itself, when the link comes up.
+    Without those of fe80::/10 that the kernel generates itself, when the link comes up.
     """
     present = all_addresses(netlink)
     tells_origin = any(IFA_PROTO in address.attributes for address in present)
@@ -80,7 +80,7 @@ def _origin_is_kernel(address: AddressMessage, _: str) -> bool:
 
 
 def _looks_like_kernels(address: AddressMessage, mac: str) -> bool:
-    """Tell by what the kernel would make of the MAC, or by the flag of other ways (RFC 7217)."""
+    """Compare with the kernel's EUI-64 of the MAC; check the flag of RFC 7217."""
     if messages.whole(address.attributes.get(IFA_FLAGS, b"")) & _IFA_F_STABLE_PRIVACY:
         return True
     octets = bytes.fromhex(mac.replace(":", ""))
@@ -91,10 +91,10 @@ def _looks_like_kernels(address: AddressMessage, mac: str) -> bool:
 
 
 def routes(present: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
-    """Return, by the link's index, the routes that somebody set; the kernel's come back alone.
+    """Return the configured routes by the link's index; the kernel restores its own.
 
-    Those by a gateway come last: it may be reached by one of the others. One over several links
-    (ECMP) is each link's; of an IPv6 one each has its own part, for these the kernel takes singly.
+    Those by a gateway come last: it may be reachable by one of the others. One over several links
+    (ECMP) is listed for each; of an IPv6 one each has its own hop, which the kernel accepts singly.
     """
     by_link: dict[int, list[Carried]] = {}
     for route in sorted(present, key=lambda route: any(hop.gateway for hop in next_hops(route))):
@@ -107,7 +107,7 @@ def routes(present: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
 
 
 def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
-    """Yield each link of a route, with the message that puts back what the link has of it."""
+    """Yield each link of a route, with the message that restores the link's part of it."""
     if index := route.number(RTA_OIF):
         yield index, route.body
     for number, start, payload in attributes.walk(route.body, _HEADER_BYTES):
@@ -126,7 +126,7 @@ def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """Where in an RTA_MULTIPATH a way begins and ends, and the index of its link."""
+    """Offsets of a next hop in an RTA_MULTIPATH, and the index of its link."""
 
     start: int
     end: int
@@ -152,14 +152,14 @@ def _align(length: int) -> int:
 
 
 def spans_links(route: Carried) -> bool:
-    """Tell whether a route can only be put back once all of its links are there."""
+    """Return whether a route can only be restored once all of its links are present."""
     body = bytes.fromhex(route.message)
     numbers = attributes.by_number(body, _HEADER_BYTES)
     return body[0] == socket.AF_INET and RTA_MULTIPATH in numbers
 
 
 def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) -> None:
-    """Give an address back to the link, which may have another index by now. Idempotent."""
+    """Restore an address on the link, which may have another index by now. Idempotent."""
     body = bytearray.fromhex(address.message)
     _INDEX.pack_into(body, 4, index)
     doing = f"put {address.text} back on {name}"
@@ -167,7 +167,7 @@ def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) 
 
 
 def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], route: Carried) -> None:
-    """Set a route again; `indices` are the links' by those that they had. Idempotent."""
+    """Restore a route; `indices` maps the links' former indices to the current ones. Idempotent."""
     body = bytearray.fromhex(route.message)
     (flags,) = _INDEX.unpack_from(body, _HEADER_BYTES - _INDEX.size)
     _INDEX.pack_into(body, _HEADER_BYTES - _INDEX.size, flags & _RTNH_F_ONLINK)
@@ -177,7 +177,7 @@ def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], rout
         for hop in _hops(payload) if number == RTA_MULTIPATH else ():
             body[start + hop.start + 2] &= _RTNH_F_ONLINK
             _renumber(body, start + hop.start + 4, indices)
-    # each IPv6 way is a route of its own, and EXCL would refuse it beside another's
+    # each IPv6 hop is a route of its own, which EXCL would refuse beside another's
     flags = _BESIDE if body[0] == socket.AF_INET6 else _NEW
     doing = f"put {route.text} back on {name}"
     _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
@@ -194,7 +194,7 @@ def _create(netlink: Netlink, request: NetlinkRequest) -> None:
 
 
 def default_route_carriers(routes: Iterable[RouteMessage]) -> set[int]:
-    """Return the indices of the links that a default route leads over."""
+    """Return the indices of the links of default routes."""
     return {hop.index for route in routes if route.prefix == 0 for hop in next_hops(route)}
 
 
@@ -208,7 +208,7 @@ def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:
-    """Yield where a route leads: one way, or several (ECMP)."""
+    """Yield a route's next hops: one, or several (ECMP)."""
     if index := route.number(RTA_OIF):
         yield NextHop(index, route.address(RTA_GATEWAY))
     payload = route.attributes.get(RTA_MULTIPATH, b"")

@@ -1,7 +1,7 @@
-"""Links of other namespaces that stand on links of the host: a macvlan of a pod, a veth's far end.
+"""Links of other namespaces on top of host links: a macvlan in a pod, the peer of a veth.
 
-Only namespaces that have a number of the host's (nsid) are seen, which all have that a link was
-moved into, or that have a veth to the host.
+Only namespaces with an nsid of the host's are visible: those that a link was moved into, or that
+have a veth to the host.
 """
 
 import errno
@@ -28,13 +28,13 @@ _INT: Final = struct.Struct("=i")
 
 
 def find_uppers(home: Namespace, indices: Collection[int]) -> dict[int, str]:
-    """Return, by the index of a link of the host, what stands on it in another namespace.
+    """Return, by the index of a host link, the link on top of it in another namespace.
 
-    Raises KernelError where a namespace cannot be read: then nobody knows what stands there.
+    Raises KernelError when a namespace cannot be read: then the uppers are unknown.
     """
     uppers: dict[int, str] = {}
     for nsid in _nsids(home.netlink):
-        with nl.passing_over(errno.EINVAL):  # the namespace is gone meanwhile
+        with nl.passing_over(errno.EINVAL):  # the namespace has ended meanwhile
             uppers |= _in_namespace(home, nsid, indices)
     return uppers
 
@@ -52,7 +52,7 @@ def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[
 
 
 def _own_number(home: Namespace) -> int:
-    """Return the host's number of itself, which the kernel makes when it tells of such a link."""
+    """Return the host's nsid of itself, which the kernel assigns when it reports such a link."""
     body = _GENERIC + messages.word(_NETNSA_FD, home.descriptor)
     doing = "look at the number of the host's namespace"
     return _number(home.netlink.get(NetlinkRequest(nl.RTM_GETNSID, doing, body)))

@@ -1,4 +1,4 @@
-"""Who holds a network namespace that is not to be found by its path: a process, or a mount."""
+"""Finds what keeps a network namespace alive that has no path: a process, or a mount."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from sriovbond.kernel import netns
 
 _WITHIN_S: Final = 10.0
 _MOST_BYTES: Final = 4 << 20  # of one mountinfo: a node has some 100 bytes for each of its mounts
-# of a process that has ended meanwhile; EINVAL while nobody has waited for it (fs/proc_namespace.c)
+# of a process that has ended meanwhile; EINVAL for a zombie (fs/proc_namespace.c)
 _ENDED: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.EINVAL})
 # proc_pid_mountinfo(5): root (4) and mount point (5), then the type behind a dash
 _NSFS: Final = re.compile(r"^\d+ \d+ \S+ net:\[(\d+)\] (\S+) .* - nsfs ", re.MULTILINE)
@@ -22,10 +22,10 @@ _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
 def find(proc: Path, identity: tuple[int, int, int]) -> str:
-    """Name who holds the namespace, empty where nobody does; `proc` must show all processes.
+    """Return a text naming the holder, "" when there is none; `proc` must show all processes.
 
-    A namespace that merely has the number of one that ended is known by its cookie. Raises
-    MachineError where not all could be looked at.
+    A namespace that merely reuses the inode of an ended one is detected by its cookie. Raises
+    MachineError when not all could be checked.
     """
     deadline = time.monotonic() + _WITHIN_S
     mounts_seen: set[str] = set()
@@ -42,7 +42,7 @@ def find(proc: Path, identity: tuple[int, int, int]) -> str:
 
 
 def is_that(path: str, identity: tuple[int, int, int]) -> bool:
-    """Tell whether the namespace of that identity is at the path."""
+    """Return whether the namespace of that identity is at the path."""
     with suppress(netns.NamespaceGoneError), netns.opened(path) as namespace:
         return namespace.identity == identity
     return False
@@ -57,9 +57,9 @@ def _list_processes(proc: Path) -> list[Path]:
 
 
 def _find_held(process: Path, inode: int, mounts_seen: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield paths to namespaces of that number, each with who has it; a process may end meanwhile.
+    """Yield paths to namespaces of that inode, each with its holder; a process may end meanwhile.
 
-    Processes that share their mounts are asked once for these.
+    The mounts of processes that share them are read once.
     """
     with suppress(FileNotFoundError, ProcessLookupError):
         if _read_number(process / "ns" / "net") == f"net:[{inode}]":

@@ -1,4 +1,4 @@
-"""What one ioctl tells of a link by its name: a message of rtnetlink tells all, and takes longer.
+"""Single facts about a link by ioctl: faster than rtnetlink's message, which has them all.
 
 Structures: include/uapi/linux/if.h (ifreq) and ethtool.h (ethtool_drvinfo).
 """
@@ -26,22 +26,22 @@ _BUS_INFO: Final = slice(4 + 32 * 3, 4 + 32 * 4)
 
 
 def index(netlink: Netlink, name: str) -> int:
-    """Return the index of the link of that name or altname, 0 where none is."""
+    """Return the index of the link of that name or altname, 0 if there is none."""
     return int(_ask(netlink, _SIOCGIFINDEX, _NUMBER, name.encode())[1])
 
 
 def name(netlink: Netlink, index: int) -> str:
-    """Return the name of the link of that index, empty where none is."""
+    """Return the name of the link of that index, empty if there is none."""
     return _text(_ask(netlink, _SIOCGIFNAME, _NUMBER, b"", index)[0])
 
 
 def flags(netlink: Netlink, name: str) -> int:
-    """Return the IFF_* of the link of that name, 0 where none is."""
+    """Return the IFF_* of the link of that name, 0 if there is none."""
     return int(_ask(netlink, _SIOCGIFFLAGS, _FLAGS, name.encode())[1])
 
 
 def mtu(netlink: Netlink, name: str) -> int:
-    """Return the MTU of the link of that name in bytes, 0 where none is."""
+    """Return the MTU of the link of that name in bytes, 0 if there is none."""
     return int(_ask(netlink, _SIOCGIFMTU, _NUMBER, name.encode())[1])
 
 
@@ -51,7 +51,7 @@ def mac(netlink: Netlink, name: str) -> str:
 
 
 def driver(netlink: Netlink, name: str) -> str:
-    """Return the driver of the link of that name, empty where none is told."""
+    """Return the driver of the link of that name, empty if none is reported."""
     return _text(_driver_info(netlink, name)[_DRIVER])
 
 
@@ -63,7 +63,7 @@ def bus_info(netlink: Netlink, name: str) -> str:
 def _ask(
     netlink: Netlink, what: int, shape: struct.Struct, name: bytes, argument: int | bytes = 0
 ) -> tuple[Any, ...]:
-    """Return what the kernel makes of a struct ifreq, nothing in it where there is no such link."""
+    """Return the fields of struct ifreq after the ioctl, empty if there is no such link."""
     try:
         return shape.unpack(fcntl.ioctl(netlink.fileno(), what, shape.pack(name, argument)))
     except OSError:

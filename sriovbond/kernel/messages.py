@@ -1,6 +1,6 @@
-"""The bodies of rtnetlink's messages: made of attributes, and read attribute by attribute.
+"""The bodies of rtnetlink's messages: built from attributes, and parsed attribute by attribute.
 
-Only what is used is decoded: a link tells some sixty attributes, and most are nobody's business.
+Only what is used is decoded: a link has some sixty attributes, and most are not needed.
 Numbers and structures: include/uapi/linux/if_link.h, if_addr.h and rtnetlink.h.
 """
 
@@ -43,38 +43,38 @@ _U32: Final = struct.Struct("=HHI")
 
 
 def attribute(number: int, payload: bytes) -> bytes:
-    """Return an attribute, padded as the next one needs it."""
+    """Return an attribute, padded to the alignment of the next one."""
     size = HEADER.size + len(payload)
     return HEADER.pack(size, number) + payload + bytes(-size % 4)
 
 
 def word(number: int, value: int) -> bytes:
-    """Return an attribute of an unsigned number of 32 bits."""
+    """Return an attribute with an unsigned number of 32 bits."""
     return _U32.pack(_U32.size, number, value)
 
 
 def name(number: int, text: str) -> bytes:
-    """Return an attribute of a text, with the NUL that ends it."""
+    """Return an attribute with a NUL-terminated text."""
     return attribute(number, text.encode() + b"\0")
 
 
 def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> bytes:
-    """Return the body of a message about a link, or a question for one."""
+    """Return the body of a message about a link, or of a query for one."""
     return _LINK.pack(0, 0, index, flags, change) + b"".join(attributes)
 
 
 def whole(payload: bytes) -> int:
-    """Return an unsigned number in this machine's order, 0 where there is none."""
+    """Return an unsigned number in host byte order, 0 for an empty payload."""
     return int.from_bytes(payload, sys.byteorder)
 
 
 def text(payload: bytes) -> str:
-    """Return a text without the NUL that ends it, empty where there is none."""
+    """Return a text without its terminating NUL, empty for an empty payload."""
     return payload.rstrip(b"\0").decode("utf-8", "backslashreplace")
 
 
 def _head(shape: struct.Struct, body: bytes) -> tuple[int, ...]:
-    """Return the numbers that a message begins with."""
+    """Return the numbers of a message's header."""
     try:
         return shape.unpack_from(body)
     except struct.error as error:
@@ -85,7 +85,7 @@ def _head(shape: struct.Struct, body: bytes) -> tuple[int, ...]:
 
 
 def ip(family: int, payload: bytes) -> str:
-    """Return an IP address in words, empty where there is none."""
+    """Return an IP address as text, empty if there is none."""
     try:
         return inet_ntop(family, payload)
     except (ValueError, OSError):  # of another length, of another family
@@ -94,9 +94,9 @@ def ip(family: int, payload: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LinkMessage:
-    """What the kernel says of one link (RTM_NEWLINK): ifinfomsg, and its attributes by IFLA_*.
+    """A link as the kernel reports it (RTM_NEWLINK): ifinfomsg, and its attributes by IFLA_*.
 
-    `type` is its ARPHRD_*, `info` what its kind says of it, by IFLA_INFO_*.
+    `type` is its ARPHRD_*, `info` the attributes of its kind, by IFLA_INFO_*.
     """
 
     type: int
@@ -107,20 +107,20 @@ class LinkMessage:
 
     @property
     def is_up(self) -> bool:
-        """Whether somebody brought it up."""
+        """Whether it is administratively up."""
         return bool(self.flags & IFF_UP)
 
     @property
     def has_carrier(self) -> bool:
-        """Whether its driver says that it can carry frames."""
+        """Whether its driver reports a carrier."""
         return bool(self.flags & IFF_LOWER_UP)
 
     def text(self, number: int) -> str:
-        """Return an attribute's text, empty where there is none."""
+        """Return an attribute's text, empty if missing."""
         return text(self.attributes.get(number, b""))
 
     def number(self, number: int) -> int:
-        """Return an attribute's number, 0 where there is none."""
+        """Return an attribute's number, 0 if missing."""
         return whole(self.attributes.get(number, b""))
 
     @property
@@ -135,15 +135,15 @@ class LinkMessage:
 
     @property
     def kind(self) -> str:
-        """What made it (bond, veth), empty for hardware."""
+        """Its kind (bond, veth), empty for hardware."""
         return text(self.info.get(IFLA_INFO_KIND, b""))
 
     @property
     def device(self) -> str:
-        """The address of its device, empty where none is told.
+        """The address of its device, empty if none is reported.
 
-        All ports of a simulated device (netdevsim) have one parent: the port's name tells them
-        apart.
+        All ports of a simulated device (netdevsim) have one parent: the port's name distinguishes
+        them.
         """
         parent = self.text(IFLA_PARENT_DEV_NAME)
         if IFLA_PHYS_PORT_NAME not in self.attributes:
@@ -153,7 +153,7 @@ class LinkMessage:
 
     @property
     def altnames(self) -> tuple[str, ...]:
-        """Its further names."""
+        """Its altnames."""
         properties = nla.walk(self.attributes.get(IFLA_PROP_LIST, b""))
         return tuple(
             text(payload) for number, _, payload in properties if number == IFLA_ALT_IFNAME
@@ -161,12 +161,12 @@ class LinkMessage:
 
 
 def is_loopback(body: bytes) -> bool:
-    """Tell whether a message is about the loopback, without reading all of it."""
+    """Return whether a message is about the loopback, without parsing all of it."""
     return bool(_head(_LINK, body)[1] == ARPHRD_LOOPBACK)
 
 
 def read_link(body: bytes) -> LinkMessage:
-    """Read a message about a link."""
+    """Parse a message about a link."""
     _, type_, index, flags, _ = _head(_LINK, body)
     attributes = by_number(body, _LINK.size)
     info = attributes.get(IFLA_LINKINFO)
@@ -174,10 +174,10 @@ def read_link(body: bytes) -> LinkMessage:
 
 
 def are_vfs_whole(message: LinkMessage, body: bytes) -> bool:
-    """Tell whether a message with what a PF says of its VFs can be believed.
+    """Return whether the VF list in a PF's message is complete.
 
-    The length of a list has 16 bits: with hundreds of VFs it may wrap round, and what was meant for
-    a VF stands among the PF's own attributes.
+    The length of a list has 16 bits: with hundreds of VFs it may overflow, so that a VF's
+    attributes appear among the PF's own.
     """
     if IFLA_NUM_VF not in message.attributes:
         return True
@@ -189,13 +189,13 @@ def are_vfs_whole(message: LinkMessage, body: bytes) -> bool:
 
 
 def mac(payload: bytes) -> str:
-    """Return a hardware address in words."""
+    """Return a hardware address as text."""
     return payload.hex(":") or NO_MAC
 
 
 @dataclass(frozen=True, slots=True)
 class AddressMessage:
-    """What the kernel says of one address (RTM_NEWADDR): ifaddrmsg, and its attributes."""
+    """An address as the kernel reports it (RTM_NEWADDR): ifaddrmsg, and its attributes."""
 
     body: bytes
     family: int
@@ -206,7 +206,7 @@ class AddressMessage:
 
     @property
     def address(self) -> str:
-        """The address itself, not that of a far side."""
+        """The local address, not that of the peer."""
         return ip(
             self.family, self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
         )
@@ -218,14 +218,14 @@ def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) ->
 
 
 def read_address(body: bytes) -> AddressMessage:
-    """Read a message about an address."""
+    """Parse a message about an address."""
     family, prefix, scope, index = _head(_ADDRESS, body)
     return AddressMessage(body, family, prefix, scope, index, by_number(body, _ADDRESS.size))
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMessage:
-    """What the kernel says of one route (RTM_NEWROUTE): rtmsg, and its attributes."""
+    """A route as the kernel reports it (RTM_NEWROUTE): rtmsg, and its attributes."""
 
     body: bytes
     family: int
@@ -237,12 +237,12 @@ class RouteMessage:
     attributes: dict[int, bytes]
 
     def address(self, number: int) -> str | None:
-        """Return an attribute's address, None where there is none."""
+        """Return an attribute's address, None if missing."""
         payload = self.attributes.get(number)
         return (ip(self.family, payload) or None) if payload else None
 
     def number(self, number: int) -> int:
-        """Return an attribute's number, 0 where there is none."""
+        """Return an attribute's number, 0 if missing."""
         return whole(self.attributes.get(number, b""))
 
 
@@ -253,7 +253,7 @@ def route(family: int, prefix: int = 0, *attributes: bytes, **header: int) -> by
 
 
 def read_route(body: bytes) -> RouteMessage:
-    """Read a message about a route."""
+    """Parse a message about a route."""
     family, prefix, table, protocol, scope, type_ = _head(_ROUTE, body)
     attributes = by_number(body, _ROUTE.size)
     return RouteMessage(body, family, prefix, table, protocol, scope, type_, attributes)

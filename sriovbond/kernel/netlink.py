@@ -1,7 +1,7 @@
-"""The one gate to rtnetlink: a request goes out, its answer or a KernelError comes back.
+"""The rtnetlink socket: sends a request, returns its response or raises KernelError.
 
-Messages are made and read in `messages`. The socket is the standard library's, because one that is
-born in a namespace stays there, whichever thread uses it, and costs no event loop.
+Messages are built and parsed in `messages`. The socket is the standard library's: it stays in the
+namespace it is created in, whichever thread uses it, and costs no event loop.
 """
 
 import errno
@@ -47,7 +47,7 @@ _DUMP_TRIES: Final = 5
 _MOST_STRANGERS: Final = 1000
 _BUSY: Final = frozenset({errno.EAGAIN, errno.EBUSY})
 PATIENCE_S: Final = 3.0
-"""How long a device that works with its PF is waited for: iavf itself gives up after 2.5 s."""
+"""How long a device that works with its PF is retried: iavf itself gives up after 2.5 s."""
 PAUSE_S: Final = 0.1
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
@@ -55,12 +55,12 @@ _NAMES: Final[Mapping[int, str]] = {
 
 
 class _ChangedMeanwhileError(Exception):
-    """A dump that is none of one moment (NLM_F_DUMP_INTR)."""
+    """A dump that is inconsistent (NLM_F_DUMP_INTR)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetlinkRequest:
-    """One request: `doing` says in words what for, as in "cannot <doing>: EBUSY"."""
+    """One request: `doing` is its purpose, as in "cannot <doing>: EBUSY"."""
 
     type: int
     doing: str
@@ -69,7 +69,7 @@ class NetlinkRequest:
 
     @property
     def changes(self) -> bool:
-        """True unless it only reads."""
+        """Whether it is not a query."""
         return self.type not in (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNSID)
 
     def __str__(self) -> str:
@@ -77,11 +77,11 @@ class NetlinkRequest:
 
 
 taps: list[Callable[[NetlinkRequest], None]] = []
-"""Called with each request before it is sent: for a log, or to cut the wire by raising."""
+"""Called with each request before it is sent: to log it, or to inject a failure by raising."""
 
 
 class Netlink:
-    """One rtnetlink socket in the namespace that the calling thread is in when it is made."""
+    """One rtnetlink socket in the namespace that the calling thread is in when it is created."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(
@@ -97,7 +97,7 @@ class Netlink:
         try:
             self._socket.setsockopt(SOL_NETLINK, choice, 1)
         except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:  # a kernel older than the choice does without
+            if error.errno != errno.ENOPROTOOPT:  # not supported by an older kernel, and optional
                 raise
 
     def __enter__(self) -> Self:
@@ -120,7 +120,7 @@ class Netlink:
         return self._socket.fileno()
 
     def namespace_cookie(self) -> int:
-        """Return the number that the kernel gave this namespace alone, 0 where it does not tell."""
+        """Return the namespace's cookie, 0 when the kernel does not report it."""
         try:
             cookie = self._socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, _COOKIE.size)
         except OSError:
@@ -128,25 +128,25 @@ class Netlink:
         return int(_COOKIE.unpack(cookie)[0])
 
     def send(self, request: NetlinkRequest) -> None:
-        """Send a request that changes something and wait for the kernel's word.
+        """Send a request that changes something and wait for the kernel's ACK.
 
         Raises KernelError with the errno and the kernel's own text (extack).
         """
         self._talk(request, request.flags | NLM_F_ACK)
 
     def get(self, request: NetlinkRequest) -> bytes:
-        """Return the one object asked for; KernelError ENODEV where a link is not there."""
+        """Return the requested object; KernelError ENODEV if a link does not exist."""
         bodies = self._talk(request, 0)
         if not bodies:
             raise KernelError(f"cannot {request.doing}: the kernel did not answer", errno.EPROTO)
         return bodies[0]
 
     def dump(self, request: NetlinkRequest) -> list[bytes]:
-        """Return all objects that the request describes; asks again if they changed meanwhile."""
+        """Return all objects that the request describes; repeats it if they changed meanwhile."""
         return self.dump_at_most(request, None)
 
     def dump_at_most(self, request: NetlinkRequest, most: int | None) -> list[bytes]:
-        """Dump, and raise KernelError E2BIG for more objects: then the socket is of no more use."""
+        """Dump; raise KernelError E2BIG for more objects: then the socket must be closed."""
         for _ in range(_DUMP_TRIES):
             with suppress(_ChangedMeanwhileError):
                 return self._talk(request, NLM_F_DUMP, most)
@@ -204,7 +204,7 @@ class Netlink:
         raise KernelError(f"cannot {request.doing}: there are more than {most}", errno.E2BIG)
 
     def _from_kernel(self, request: NetlinkRequest) -> bytes:
-        """Return what the kernel sent; a process of the pod may write to our socket there, too."""
+        """Receive from the kernel only; a process of the pod may write to our socket there, too."""
         for _ in range(_MOST_STRANGERS):
             data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
             if not sender:
@@ -218,8 +218,8 @@ class Netlink:
 def send_patiently(netlink: Netlink, request: NetlinkRequest) -> None:
     """Send a request again for as long as the device is busy, some 3 s at most; as `send`.
 
-    Drivers of VFs ask their PF for much of what they do, and answer EAGAIN or EBUSY meanwhile: iavf
-    to a MAC and to an open after a close, i40e and ice to what the PF is to change of such a VF.
+    VF drivers pass many requests to their PF, and return EAGAIN or EBUSY meanwhile: iavf for a MAC
+    and for an open after a close, i40e and ice for a PF's change of such a VF.
     """
     deadline = 0.0
     while True:
@@ -236,7 +236,7 @@ def send_patiently(netlink: Netlink, request: NetlinkRequest) -> None:
 
 @contextmanager
 def passing_over(code: int) -> Iterator[None]:
-    """Take a KernelError of that errno for a success."""
+    """Ignore a KernelError of that errno."""
     try:
         yield
     except KernelError as error:
@@ -251,9 +251,9 @@ def _raise_for(request: NetlinkRequest, type_: int, flags: int, body: bytes) -> 
 
 
 def _extack(type_: int, flags: int, body: bytes) -> str:
-    """Return the kernel's own words on an error (NLMSGERR_ATTR_MSG), if it has any.
+    """Return the kernel's error text (NLMSGERR_ATTR_MSG), if any.
 
-    An error carries the request's header or all of it before them, the end of a dump does not.
+    In an error the request's header, or all of it, precedes the attributes; at a dump's end not.
     """
     if not flags & NLM_F_ACK_TLVS:
         return ""

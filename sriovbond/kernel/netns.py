@@ -1,6 +1,6 @@
-"""Network namespaces: open one safely, speak to it, write its sysctls; nothing stays behind.
+"""Network namespaces: open one safely, send requests and write sysctls in it; leave nothing in it.
 
-A descriptor, socket or thread that stayed inside would pin the namespace, and the VFs in it.
+A descriptor, socket or thread left in the namespace would keep it alive, with the VFs in it.
 """
 
 import errno
@@ -20,7 +20,7 @@ from sriovbond.errors import MachineError
 from sriovbond.kernel.netlink import Netlink
 
 NAMES_OF_ALL: Final = frozenset({"all", "default"})
-"""What net.*.conf calls every link, and those to come; a link may be called so too."""
+"""The names in net.*.conf for all links and for new ones; a link may have such a name too."""
 _NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
 _THIS_THREAD: Final = "/proc/thread-self/ns/net"
 
@@ -28,15 +28,15 @@ T = TypeVar("T")
 
 
 class NamespaceGoneError(MachineError):
-    """Nothing stands at the path: the pod is gone."""
+    """The path does not exist: the pod is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """An open network namespace, with a socket of its own in it.
 
-    `identity` is device, inode and cookie; the kernel uses inodes anew at once, cookies never, but
-    before 5.14 it does not tell them (0).
+    `identity` is device, inode and cookie; the kernel reuses inodes at once, cookies never, but
+    before 5.14 it does not report them (0).
     """
 
     path: str
@@ -45,25 +45,25 @@ class Namespace:
     netlink: Netlink
 
     def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns inside, where it must not wait: for sysctls and packets."""
+        """Run `work` in the namespace, where it must not block: for sysctls and packets."""
         return _in_namespace(self.descriptor, work)
 
     def sysctl(self, key: str) -> str | None:
-        """Return a net.* sysctl's value; None where this kernel or namespace has none."""
+        """Return a net.* sysctl's value; None if this kernel or namespace does not have it."""
         return self.run(lambda: _read_sysctl(key))
 
     def set_sysctls(self, values: Mapping[str, str]) -> None:
-        """Write net.* sysctls by their path under /proc/sys; passes over those not there."""
+        """Write net.* sysctls by their path under /proc/sys; missing ones are ignored."""
         self.run(partial(_write_sysctls, values))
 
     def link_sysctls(self, name: str) -> tuple[Sysctl, ...]:
-        """Return a link's sysctls that are not the namespace's default: a move loses them."""
+        """Return a link's sysctls that differ from the namespace's default: a move resets them."""
         return self.run(lambda: tuple(_link_sysctls(name)))
 
     def set_link_sysctls(self, name: str, sysctls: Iterable[Sysctl]) -> None:
-        """Write a link's sysctls; passes over those not there.
+        """Write a link's sysctls; missing ones are ignored.
 
-        Raises MachineError for a name by which they are all links'.
+        Raises MachineError for a link named `all` or `default`.
         """
         values = {f"{sysctl.family}/conf/{name}/{sysctl.key}": sysctl.value for sysctl in sysctls}
         if values and name in NAMES_OF_ALL:
@@ -78,8 +78,8 @@ class Namespace:
 def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
     """Open the namespace at `path`, following links, and close all of it at the end.
 
-    Where somebody has opened it already, his `descriptor` is used and stays open.
-    Raises NamespaceGoneError where nothing is, MachineError where it is no network namespace.
+    An already open `descriptor` of it is used instead, and stays open.
+    Raises NamespaceGoneError if nothing exists there, MachineError if it is no network namespace.
     """
     descriptor = _open(path, descriptor)
     try:
@@ -91,7 +91,7 @@ def opened(path: str, descriptor: int | None = None) -> Iterator[Namespace]:
 
 @contextmanager
 def identified(paths: Iterable[str], identity: tuple[int, int, int]) -> Iterator[Namespace | None]:
-    """Open the namespace of that identity by the first path that leads to it; None where none does.
+    """Open the namespace of that identity by the first matching path; None if none matches.
 
     Raises MachineError.
     """
@@ -105,7 +105,7 @@ def identified(paths: Iterable[str], identity: tuple[int, int, int]) -> Iterator
 
 @contextmanager
 def own() -> Iterator[Namespace]:
-    """Open the namespace that this process is in: the host's."""
+    """Open the namespace of this process: the host's."""
     descriptor = _open(_THIS_THREAD, None)
     try:
         with Netlink() as netlink:
@@ -139,7 +139,7 @@ def _open(path: str, open_fd: int | None) -> int:
         kind = 0
     if kind != libc.CLONE_NEWNET:
         os.close(descriptor)
-        # what `ip netns` and the runtimes leave when the mount is gone is an empty plain file
+        # `ip netns` and the runtimes leave an empty plain file when the mount is gone
         raise NamespaceGoneError(
             f"cannot use {path!r}: it is no network namespace; look who made the file"
         )
@@ -147,10 +147,10 @@ def _open(path: str, open_fd: int | None) -> int:
 
 
 def _in_namespace(descriptor: int, work: Callable[[], T]) -> T:
-    """Run `work` inside, and come back: it must wait for nothing.
+    """Run `work` in the namespace, and return; it must not block.
 
-    setns changes only the thread that calls it. A thread of its own would cost more than all the
-    requests of an ADD: waking one takes long, the two calls do not.
+    setns changes only the calling thread. A separate thread would cost more than all the requests
+    of an ADD: waking one takes long, the two calls do not.
     """
     before = os.open(_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -175,7 +175,7 @@ def _come_back(descriptor: int) -> None:
     try:
         libc.setns(descriptor, libc.CLONE_NEWNET)
     except OSError:
-        # a thread that stayed would act in the pod for others, and pin its namespace
+        # a thread left in it would serve other requests in the pod, and keep its namespace alive
         log.event(logging.CRITICAL, "cannot leave a pod's namespace: this process ends")
         log.flush()
         os._exit(1)
@@ -214,5 +214,5 @@ def _write_sysctl(key: str, value: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if _read_sysctl(key) != value:  # a sandbox may show them read-only
+        if _read_sysctl(key) != value:  # a sandbox may mount them read-only
             raise MachineError(f"cannot write {value!r} to {path}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""What links are in (a bond, team, bridge, Open vSwitch), and which stand for a VF on the host."""
+"""Masters of links (bond, team, bridge, Open vSwitch), and representors of VFs on the host."""
 
 import re
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ def masters(link_messages: Sequence[LinkMessage]) -> dict[int, Master]:
 
 
 def representors(link_messages: Sequence[LinkMessage]) -> set[int]:
-    """Return the indexes of links that are the host's end of a VF (switchdev mode).
+    """Return the indices of links that are representors of a VF (switchdev mode).
 
-    A guess by their port names: devlink's proof would cost an ADD pyroute2. `explain` asks it, and
-    tells where it says otherwise.
+    Judged by their port names: reading devlink would cost an ADD pyroute2. `explain` reads it, and
+    reports where it differs.
     """
     named = [message for message in link_messages if IFLA_PHYS_PORT_NAME in message.attributes]
     return {

@@ -1,4 +1,4 @@
-"""What a PF says of its VFs; and having it treat one of them as it did before."""
+"""Reads a PF's settings of its VFs, and restores those of one VF."""
 
 import struct
 from collections.abc import Collection, Iterator
@@ -12,31 +12,31 @@ from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import IFLA_VFINFO_LIST
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
-# include/uapi/linux/if_link.h: within IFLA_VF_INFO, each for the VF that its first number names
+# include/uapi/linux/if_link.h: within IFLA_VF_INFO, each begins with the VF's number
 _IFLA_VF_INFO: Final = 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_LINK_STATE = 1, 2, 4, 5
 _IFLA_VF_RATE, _IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST, _IFLA_VF_VLAN_INFO = 6, 9, 12, 1
 _first_number: Final = struct.Struct("=4xI").unpack_from
 _LEAST: Final = 8  # bytes, for one attribute with a number
 _MAC: Final = struct.Struct("=I32s")
-_MAC_START, _MAC_END = 4, 10  # of an Ethernet one, behind the VF's number
+_MAC_START, _MAC_END = 4, 10  # of an Ethernet one, after the VF's number
 _VLAN: Final = struct.Struct("=III")
 _VALUE: Final = struct.Struct("=II")
 _RATE: Final = struct.Struct("=III")  # struct ifla_vf_rate: vf, min, max
-_UNKNOWN: Final = 0xFFFFFFFF  # what rtnetlink says where the driver says nothing
+_UNKNOWN: Final = 0xFFFFFFFF  # rtnetlink's value where the driver reports nothing
 _LINK_STATES: Final = {0: "auto", 1: "enable", 2: "disable"}
-_PROTOCOL: Final = slice(12, 14)  # behind what _VLAN has
+_PROTOCOL: Final = slice(12, 14)  # after the fields of _VLAN
 _VLAN_PROTOCOLS: Final = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # include/uapi/linux/if_ether.h
 _ETH_P_8021AD: Final = b"\x88\xa8\0\0"  # big-endian, and the structure's padding
 
 
 def read(vf_list: bytes, numbers: Collection[int] | None) -> Iterator[VfSettings]:
-    """Yield what IFLA_VFINFO_LIST says of the VFs of these numbers, of all where None.
+    """Yield the settings in IFLA_VFINFO_LIST of the VFs of these numbers, of all if None.
 
-    Not of one whose MAC or VLAN is not told.
+    VFs whose MAC or VLAN is not reported are left out.
     """
     for _, _, info in attributes.walk(vf_list):
-        # its first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
+        # the first attribute is the MAC, which begins with the number: a PF has hundreds of VFs
         if len(info) < _LEAST:
             continue
         if numbers is not None and _first_number(info)[0] not in numbers:
@@ -83,7 +83,7 @@ def _switch(payloads: dict[int, bytes], number: int) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One setting to write: its attribute, and in words."""
+    """One setting to write: its attribute, and its text for errors."""
 
     attribute: bytes
     told: str
@@ -92,8 +92,8 @@ class _Step:
 def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> list[KernelError]:
     """Write MAC, VLAN, trust, spoof check and rates where they differ; `netlink` is the host's.
 
-    Waits a bounded time for a VF that is still being reset (i40e: EAGAIN, ice: EBUSY). Returns what
-    was refused, after all has been tried. Idempotent.
+    Waits a bounded time for a VF that is still being reset (i40e: EAGAIN, ice: EBUSY). Tries all,
+    and returns the refused ones. Idempotent.
     """
     failures = []
     for step in _steps(now, before):
@@ -126,7 +126,7 @@ def _steps(now: VfSettings, before: VfSettings) -> Iterator[_Step]:
 
 
 def _vlan(vf: int, before: VfSettings) -> bytes:
-    """Return the attribute that sets the VLAN; old drivers know the short one only."""
+    """Return the attribute that sets the VLAN; old drivers support the short one only."""
     payload = _VLAN.pack(vf, before.vlan, before.qos)
     if before.vlan_proto != "802.1ad":
         return messages.attribute(_IFLA_VF_VLAN, payload)

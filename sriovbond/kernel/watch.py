@@ -1,7 +1,7 @@
-"""Hears, from sockets on the host, what happens to the links in the namespaces of pods.
+"""Receives, on sockets in the host's namespace, events of the links in pods' namespaces.
 
-A namespace gets a number of the host's (nsid), by which its events are told apart and its links
-are read. Nothing of ours stays inside: that would pin it, and the VFs in it.
+A namespace gets an nsid of the host's, by which its events are identified and its links read.
+Nothing of ours stays in it: that would keep it alive, and the VFs in it.
 """
 
 import errno
@@ -43,7 +43,7 @@ _SO_RCVBUFFORCE: Final = 33
 _NETNSA_NSID, _NETNSA_FD = 1, 3
 _IFLA_NEW_NETNSID, _IFLA_TARGET_NETNSID = 45, 46
 _NO_NUMBER: Final = -1
-_CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL for as long as downdelay lasts
+_CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL during downdelay
 _BACKUP: Final = 1  # BOND_STATE_BACKUP
 _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
@@ -56,14 +56,14 @@ _RECEIVE_BYTES: Final = 1 << 16
 _DRAINING_S: Final = 0.3
 _AT_ONCE: Final = 2000
 MOST_LINKS: Final = 512
-"""So many links of one namespace are read at most: bonds, or members of one."""
+"""Maximum number of links read in one namespace: bonds, or members of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
-    """A link changed or went; `nsid` is None in the host's own namespace.
+    """A link changed or was removed; `nsid` is None in the host's own namespace.
 
-    `is_moved` tells that one that went was moved by somebody, and did not end.
+    `is_moved`: the removed link was moved to another namespace, not deleted.
     """
 
     nsid: int | None
@@ -73,11 +73,11 @@ class LinkEvent:
 
 
 class OverrunError(Exception):
-    """The kernel had more to tell than the socket took: read all anew."""
+    """The socket's buffer overran and events were lost: read all again."""
 
 
 class _Listening:
-    """A socket that hears a group of rtnetlink; `fileno` is readable when there is something."""
+    """A socket subscribed to a group of rtnetlink; `fileno` is readable when events are queued."""
 
     def __init__(self, group: int, buffer_bytes: int, *, of_all: bool) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
@@ -105,7 +105,7 @@ class _Listening:
         return self._socket.fileno()
 
     def drain(self) -> None:
-        """Forget all that waits: before that the kernel tells nothing more after an overrun."""
+        """Discard all queued events: until then the kernel queues no more after an overrun."""
         deadline = time.monotonic() + _DRAINING_S
         while time.monotonic() < deadline:
             try:
@@ -117,9 +117,9 @@ class _Listening:
                     raise
 
     def _receive(self) -> tuple[bytes, int | None] | None:
-        """Return a message and its nsid, None where nothing waits; empty if not the kernel's.
+        """Return a message and its nsid, None when none is queued; empty if not the kernel's.
 
-        A process of a pod may send to the group, and nobody but the kernel may tell us of links.
+        A process of a pod may send to the group, and only the kernel's messages about links count.
         """
         try:
             data, ancillary, _, (sender, _) = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
@@ -133,9 +133,9 @@ class _Listening:
 
 
 class LinkEvents(_Listening):
-    """Hears of the links of all namespaces that have a number here.
+    """Receives link events of all namespaces with an nsid.
 
-    `was_emptied` tells that the last hearing came to the end of what waited.
+    `was_emptied`: the last call read the queue to its end.
     """
 
     was_emptied = True
@@ -146,10 +146,10 @@ class LinkEvents(_Listening):
     def events(
         self, is_wanted: Callable[[int | None], bool], deadline: float
     ) -> Iterator[LinkEvent]:
-        """Yield what was heard of wanted nsids' links; not too much, and until the deadline.
+        """Yield events of the wanted nsids' links; a bounded number, and until the deadline.
 
-        What is not wanted costs little: a pod may change its links at full speed.
-        Raises OverrunError where something was lost.
+        Unwanted events cost little: a pod may change its links at full speed.
+        Raises OverrunError when events were lost.
         """
         self.was_emptied = False
         for _ in range(_AT_ONCE):
@@ -165,15 +165,15 @@ class LinkEvents(_Listening):
 
 
 class Ends(_Listening):
-    """Hears of the ends of numbered namespaces, on a socket that no pod's links can overrun."""
+    """Receives the ends of namespaces with an nsid, on a socket that pods' links cannot overrun."""
 
     def __init__(self) -> None:
         super().__init__(_RTNLGRP_NSID, _ENDS_BUFFER_BYTES, of_all=False)
 
     def receive(self) -> Iterator[int]:
-        """Yield the nsids that are gone; another namespace may get the number.
+        """Yield the nsids that have ended; they may be reused for another namespace.
 
-        Raises OverrunError where something was lost.
+        Raises OverrunError when events were lost.
         """
         for _ in range(_AT_ONCE):
             received = self._receive()
@@ -185,12 +185,12 @@ class Ends(_Listening):
 
 
 def number(home: Netlink, descriptor: int) -> int:
-    """Return the nsid of the namespace open at `descriptor`; it gets one where it has none."""
+    """Return the nsid of the namespace open at `descriptor`; one is assigned if it has none."""
     nsid = _number(home, descriptor)
     if nsid == _NO_NUMBER:
         body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
         doing = "number a pod's namespace"
-        with nl.passing_over(errno.EEXIST):  # somebody else was quicker
+        with nl.passing_over(errno.EEXIST):  # a concurrent process was first
             home.send(
                 NetlinkRequest(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor))
             )
@@ -203,14 +203,14 @@ def number(home: Netlink, descriptor: int) -> int:
 def read(
     nsid: int, names: Collection[str], known: Mapping[int, Heard] = MappingProxyType({})
 ) -> dict[int, Heard]:
-    """Return the bonds of the namespace of that number, and the members of those so named.
+    """Return the bonds of the namespace of that nsid, and the members of those in `names`.
 
-    By index. All others are left out by the kernel: a pod may have ten thousand. The members of a
-    bond that is as in `known` are taken from there: each dump waits for the kernel's lock of links.
-    Raises KernelError, E2BIG where there are too many.
+    By index. The kernel filters out all others: a pod may have ten thousand links. The members of a
+    bond that is unchanged since `known` are taken from there: each dump waits for RTNL.
+    Raises KernelError, E2BIG when there are too many.
     """
     target = messages.word(_IFLA_TARGET_NETNSID, nsid)
-    with Netlink() as netlink:  # one that has stopped in the middle of a dump is of no use
+    with Netlink() as netlink:  # a socket whose dump was aborted cannot be reused
         bonds = _dump(netlink, target, _ONLY_BONDS)
         links = {bond.index: bond for bond in bonds}
         for bond in bonds:
@@ -243,7 +243,7 @@ def _number(home: Netlink, descriptor: int) -> int:
 
 def _events(data: bytes, nsid: int | None) -> Iterator[LinkEvent]:
     for type_, body in _messages(data):
-        # AF_BRIDGE tells of a port's leaving a bridge in the words of a link's end
+        # AF_BRIDGE reports a port that leaves a bridge as RTM_DELLINK
         is_link = type_ in (nl.RTM_NEWLINK, nl.RTM_DELLINK) and len(body) >= messages.LINK_BYTES
         if is_link and body[0] == socket.AF_UNSPEC:
             yield _link_event(nsid, messages.read_link(body), is_gone=type_ == nl.RTM_DELLINK)
