@@ -233,18 +233,16 @@ def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> li
 
     Nothing is said of a bond without a record, or where the records cannot be read.
     """
-    try:
-        standing = read_all(host)[0]
-    except MachineError:
-        return []
     present = {member.name for member in state.members}
-    return [
-        record.refused.get(member.name) or f"{member} is not in {state.name}"
-        for record in standing
-        if record.plan and (record.namespace, record.ifname) == (namespace, state.name)
-        for member in record.plan.members
-        if member.name not in present
-    ]
+    with suppress(MachineError):
+        return [
+            record.refused.get(member.name) or f"{member} is not in {state.name}"
+            for record in read_all(host)[0]
+            if record.plan and (record.namespace, record.ifname) == (namespace, state.name)
+            for member in record.plan.members
+            if member.name not in present
+        ]
+    return []
 
 
 def remove(host: Host, record: Record) -> None:
