@@ -1,1 +1,1 @@
-"""What a bond should be: options, rules, configuration, plan. Pure: no I/O, clock or root."""
+"""The bond to build: options, rules, configuration, plan. Pure: no I/O, clock or root."""

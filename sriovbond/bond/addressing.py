@@ -1,4 +1,4 @@
-"""What a configuration says of addresses: the MAC, the IPAM plugin, and whether IPv6 is wanted."""
+"""The addresses in a configuration: the MAC, the IPAM plugin, and a requested IPv6 address."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from typing import Any
 from sriovbond.bond import rules
 from sriovbond.bond.rules import Finding
 
-_MOST_READ = 256  # addresses and ranges: an IPAM plugin gives one of each family
+_MOST_READ = 256  # addresses and ranges: IPAM assigns one of each family
 _NOT_IN_FILE_NAMES = frozenset("/\\\0")
-_OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # the later words of a runtime for `ips`
+_OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # where later runtimes write `ips`
 
 
 def find_requested_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> dict[str, object]:
-    """Return the MAC of this attachment, by its key: the capability's goes before that of CNI_ARGS.
+    """Return the MAC of this attachment, by its key: the capability's has priority over CNI_ARGS'.
 
-    Without either it is empty: then the configuration's own holds.
+    Empty without either: then the configuration's own is used.
     """
     runtime = raw.get("runtimeConfig")
     if isinstance(runtime, Mapping) and runtime.get("mac"):
@@ -26,7 +26,7 @@ def find_requested_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> d
 
 
 def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the name of the IPAM plugin, "" for none, and what is wrong with it."""
+    """Return the name of the IPAM plugin, "" for none, and its faults."""
     ipam = {} if raw.get("ipam") is None else raw["ipam"]
     if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
         return "", [f"ipam: expected an object with a type, found {ipam!r}"]
@@ -39,7 +39,7 @@ def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield a warning where `ipam` says something that no plugin will read."""
+    """Yield a warning for keys of `ipam` that no plugin reads."""
     ipam = raw.get("ipam")
     if not isinstance(ipam, Mapping) or ipam.get("type"):
         return
@@ -49,9 +49,9 @@ def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def find_requested_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:
-    """Return an IPv6 address or range that the bond would get one of, "" where none is told.
+    """Return a requested IPv6 address, or a range of one, "" if there is none.
 
-    As static has it, what the runtime asks for replaces the addresses of the configuration.
+    As in static, the addresses in the runtime's arguments replace those of the configuration.
     """
     if not isinstance(raw.get("ipam"), Mapping) or not raw["ipam"].get("type"):
         return ""
@@ -96,7 +96,7 @@ def _at(value: object, *keys: str) -> object:
 
 def _is_ipv6(text: str) -> bool:
     try:
-        # whereabouts takes FIRST-LAST/LENGTH, too
+        # whereabouts accepts FIRST-LAST/LENGTH, too
         return isinstance(ip_interface(re.sub(r"-[^/]*", "", text)), IPv6Interface)
     except ValueError:
         return False

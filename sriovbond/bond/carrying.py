@@ -1,4 +1,4 @@
-"""Rules about what members carry, addresses and routes, and whose the members are."""
+"""Rules about the members' addresses and routes, and about host links."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from sriovbond.bond.situation import Situation
 
 
 def find_refused_addresses(situation: Situation) -> Iterator[str]:
-    """Yield members with addresses or routes, where that is refused."""
+    """Yield members with addresses or routes, where these are refused."""
     if situation.member_addresses != "refuse":
         return
     for member in situation.members:
@@ -17,14 +17,14 @@ def find_refused_addresses(situation: Situation) -> Iterator[str]:
 
 
 def node_route(situation: Situation) -> Iterator[str]:
-    """Yield interfaces of the host that a default route of the node leads over."""
+    """Yield host links that a default route of the node uses."""
     for member in situation.members:
         if member.place is Place.HOST and member.link.has_default_route:
             yield f"{member} carries a default route of the node"
 
 
 def find_flushed_addresses(situation: Situation) -> Iterator[str]:
-    """Yield members that lose an address and that nobody has named: who names one means it."""
+    """Yield members that lose an address and were not named in `links`: naming one is consent."""
     if situation.wanted or situation.member_addresses != "flush":
         return
     for member in situation.members:
@@ -34,6 +34,6 @@ def find_flushed_addresses(situation: Situation) -> Iterator[str]:
 
 
 def host_asked(situation: Situation) -> Iterator[str]:
-    """Yield that interfaces of the host are asked for in so many words."""
+    """Yield that host links are requested explicitly."""
     if situation.is_host_asked:
         yield "linksInContainer false asks for interfaces of the host"

@@ -1,6 +1,6 @@
-"""What each rule looks at in a situation, and what it finds: one function a rule.
+"""The checks of the rules: one function per rule, yielding its violations in a situation.
 
-What works on VFs with and without trust was measured on igb VFs (the rules' `why`).
+Behaviour of VFs with and without trust was measured on igb VFs (the rules' `why`).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.situation import Situation
 
 MIN_MTU = 68  # RFC 791; ETH_MIN_MTU
-MIN_IPV6_MTU = 1280  # RFC 8200; IPV6_MIN_MTU: below it the kernel takes IPv6 off the link
+MIN_IPV6_MTU = 1280  # RFC 8200; IPV6_MIN_MTU: below it the kernel disables IPv6 on the link
 
 
 def judge(situation: Situation) -> tuple[Finding, ...]:
@@ -112,13 +112,13 @@ def _unclear_mac(situation: Situation) -> Iterator[str]:
 
 
 def _foreign_mac(situation: Situation, member: Member) -> str | None:
-    """Return the MAC that the member must take and that is not its own, if there is one."""
+    """Return the MAC that the member would have to take, if it is another than its own."""
     shared = situation.shared_mac
     if shared is None or shared != member.link.mac:
         return shared
     if situation.mode not in BACKUP or situation.fail_over_mac != "follow":
         return None
-    # at a failover the member that was active takes the MAC of the one that now is
+    # at a failover the former active member takes the MAC of the new one
     macs = (other.link.mac for other in situation.members)
     return next((mac for mac in macs if mac != shared), None)
 
@@ -258,7 +258,7 @@ def _member_twice(situation: Situation) -> Iterator[str]:
                 f"links.{later} asks for {situation.wanted[later]}, all of which links.{earlier}, "
                 f"{situation.wanted[earlier]}, takes before it"
             )
-    names = [member.name for member in situation.members]  # which two different altnames may mean
+    names = [member.name for member in situation.members]  # which two different altnames may name
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"links ask for {name!r} {names.count(name)} times, by different names"
 
@@ -285,7 +285,7 @@ def _few_mac_filters(situation: Situation) -> Iterator[str]:
     for member in situation.members:
         most = MAC_FILTERS.get(member.driver)
         is_untrusted = member.settings is not None and member.settings.trust is False
-        # each has one MAC or group at least that the bond itself has not
+        # each has at least one MAC or multicast group beyond the bond's own
         if most and is_untrusted and (is_macvlan or len(situation.upon) > most // 3):
             limit = f"{member} ({member.driver}, trust off) takes {most} MACs"
             yield f"{limit}, and on top of it are {', '.join(situation.upon)}"
@@ -338,4 +338,4 @@ CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (
     (rules.HOST_LINKS_ASKED_FOR, carrying.host_asked),
     (rules.BOND_BEFORE_MEMBERS, _check_listed_after),
 )
-"""In the order in which findings are told."""
+"""In the order in which findings are reported."""

@@ -1,4 +1,4 @@
-"""The network configuration: what stdin says of a bond, and what it means; all faults at once."""
+"""Parses the network configuration of a bond; reports all faults at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 from sriovbond.errors import ConfigError, Fault
 
 DEFAULT_MIIMON_MS = 100
-# at a carrier that comes after the bond one fewer is sent: with 1 none (DECISIONS 21)
+# when the carrier comes after the bond one fewer is sent: none with 1 (DECISIONS 21)
 DEFAULT_ANNOUNCEMENTS = 15
 _OPTION_KEYS = by_key(OPTIONS)
 _LINK_KEYS = {
@@ -60,13 +60,13 @@ _MOST_KEYS = 256  # each is compared with all of ours; the longest list of an IP
 MOST_LINKS = 64  # each is compared with each; a pod has no more VFs
 
 
-@dataclass(frozen=True)  # no slots: `situation` is kept once it is made
+@dataclass(frozen=True)  # no slots: `situation` is cached
 class NetConf:
-    """What a valid configuration means, with defaults filled in.
+    """A valid configuration, with defaults filled in.
 
-    `settings` are the kernel's options, `fail_over_mac` is what `auto` stands for, `ipam_type` is
-    empty where no IPAM is asked, `ipv6` what CNI_ARGS ask for, `passed_over` the keys that
-    sriovbond does not know, for whoever looks why an ADD was refused.
+    `settings` are the kernel's options, `fail_over_mac` is the value that `auto` resolved to,
+    `ipam_type` is empty without IPAM, `ipv6` is the address requested in CNI_ARGS, `passed_over`
+    the unknown keys, as hints in the error of a refused ADD.
     """
 
     links: tuple[LinkSelector, ...] | None
@@ -89,7 +89,7 @@ class NetConf:
 
     @property
     def may_mean_host(self) -> bool:
-        """True where `links` may mean interfaces of the host: names alone, or where it is said."""
+        """Whether `links` may name host links: by names alone, or explicitly."""
         if self.links is None or self.links_in_container is not None:
             return self.links_in_container is False
         return all(link.is_exact for link in self.links)
@@ -105,7 +105,7 @@ class NetConf:
 
     @cached_property
     def situation(self) -> Situation:
-        """What rules may judge of the configuration alone."""
+        """The situation of the configuration alone."""
         links = self.links or ()
         return Situation(
             mode=self.mode,
@@ -136,7 +136,7 @@ REFUSED_KEYS = frozenset({_ACTIVE_SLAVE, *WORDS_OF_OTHERS})
 
 @dataclass(slots=True)
 class _Reading:
-    """What one pass over the keys has found so far."""
+    """The faults and findings of one pass over the keys."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     given: dict[str, tuple[str, object]] = field(default_factory=dict)
@@ -152,10 +152,10 @@ def parse_config(
     cni_args: Mapping[str, str] | None = None,
     faults: Sequence[str] = (),
 ) -> NetConf:
-    """Return the configuration that stdin's object and CNI_ARGS describe.
+    """Parse the configuration from stdin's object and CNI_ARGS.
 
-    `faults` are those of its text. Raises ConfigError with every fault that was found, not only the
-    first; what the options mean together is judged once each of them is understood.
+    `faults` are those of its text. Raises ConfigError with every fault, not only the first; the
+    combination of options is judged once each of them is valid.
     """
     ipam_type, ipam_faults = ipam_plugin(raw)
     reading = _Reading(warnings=list(unread_ipam(raw)))
@@ -182,7 +182,7 @@ def _read_keys(reading: _Reading, raw: Mapping[str, Any], ipam_type: str) -> Non
         return
     reading.keys_of_ipam = KEYS_OF_IPAM.get(ipam_type, frozenset())
     for key, value in raw.items():
-        if value is not None:  # as good as absent, as in Go's JSON
+        if value is not None:  # null counts as absent, as in Go's JSON
             _read_key(reading, key, value)
     reading.warnings += unknown_keys(reading.unknown, ipam_type)
     reading.warnings += find_missing_version(raw)
@@ -275,7 +275,7 @@ def _fill_defaults(reading: _Reading) -> None:
 
 
 def _config(reading: _Reading, ipam_type: str, ipv6: str) -> NetConf:
-    """Return what could be understood; what could not is noted in `reading`."""
+    """Return the configuration of the valid keys; the faults of the others are in `reading`."""
     own = _own_keys(reading)
     if own.links_in_container is False:
         reading.faults += host_faults(own.links)
@@ -303,7 +303,7 @@ def _own_keys(reading: _Reading) -> OwnKeys:
 
 
 def _settle_fail_over_mac(settings: dict[str, Setting], mac: str | None) -> str:
-    """Set it, and return it: `auto` is active in active-backup, none with a fixed MAC."""
+    """Resolve and return it: `auto` is active in active-backup, none with a fixed MAC."""
     said = settings.get(_FAIL_OVER_MAC)
     meant = str(said.value) if said else AUTO
     is_default = meant == AUTO

@@ -1,4 +1,4 @@
-"""What VFs' drivers are known to refuse: one row a driver, read in Linux 7.3 or seen in a run."""
+"""Known refusals of VF drivers: one row per driver, read in Linux 7.3 or observed in a run."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,15 +15,15 @@ HOLDING: Final[Mapping[str, str]] = MappingProxyType(
         "hns3": "hclge_set_vf_uc_mac_addr(), hclge_mbx.c, whatever the trust",
     }
 )
-"""Drivers whose VF may not change an administrative MAC without trust, and where that stands.
+"""Drivers whose VF may not change an administrative MAC without trust, with the source.
 
-Others may: mlx5e_set_mac() (en_main.c) asks nobody.
+Others may: mlx5e_set_mac() (en_main.c) does not involve the PF.
 """
 
 REGARDLESS_OF_TRUST: Final = frozenset({"hns3"})
 
 MAC_FILTERS: Final[Mapping[str, int]] = MappingProxyType({"iavf": 18, "i40evf": 18})
-"""As many MACs, groups' among them, as an untrusted VF may listen to.
+"""Limit of the MACs, including multicast, that an untrusted VF may listen to.
 
 I40E_VC_MAX_MAC_ADDR_PER_VF (i40e_virtchnl_pf.c), ICE_MAX_MACADDR_PER_VF (ice, virtchnl.h).
 """

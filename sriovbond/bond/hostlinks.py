@@ -1,4 +1,4 @@
-"""Whether a bond may take a link of the host: the node's word on it, and what speaks against."""
+"""Whether a bond may take a host link: the node's permission, and the reasons against it."""
 
 import json
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ KEY = "host_links"
 _UNUSED, _NONE = "unused", "none"
 _MOST_NAMES = 256
 _MOST_TOLD = 5
-# What a bond may be made of; a tunnel, a bridge or a switch's port belongs to who made it.
+# Kinds that may be members; a tunnel, a bridge or a switch's port belongs to its creator.
 _KINDS = frozenset({"", "dummy", "veth", "vlan", "macvlan", "netdevsim"})
 
 
 @dataclass(frozen=True, slots=True)
 class HostLinks:
-    """What the node lends to pods: its unused links where `names` is None, else those named.
+    """What the node lends to pods: its unused links if `names` is None, else those named.
 
     `fault` is why the node's file cannot be used; then nothing is lent.
     """
@@ -31,11 +31,11 @@ class HostLinks:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Who else may need a link of the host, beside what its snapshot shows.
+    """Other users of a host link, beyond those in its snapshot.
 
-    `has_functions`: VFs or sub-functions were made of it. `resource` is the device plugin's that
-    offers it and `is_given` whether this pod was given it; `is_unknown`: nobody tells whose the VF
-    is. `elsewhere` is what stands on it in other namespaces.
+    `has_functions`: it has VFs or sub-functions. `resource` is the device plugin's that offers it
+    and `is_given` whether it is allocated to this pod; `is_unknown`: the owner of the VF is
+    unknown. `elsewhere` is the link on top of it in another namespace.
     """
 
     has_functions: bool = False
@@ -47,7 +47,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A link that the node keeps, and why."""
+    """A link that the node does not lend, and why."""
 
     member: Member
     why: str
@@ -55,12 +55,12 @@ class Kept:
 
     @property
     def key(self) -> str:
-        """What the node would have to name: by a name alone no device of a plugin is lent."""
+        """The key that the node's file would need: a name alone lends no device of a plugin."""
         return self.member.device if self.is_of_plugin else self.member.name
 
 
 def parse_host_links(setting: object) -> HostLinks:
-    """Return what the node lends. Raises ValueError with words for the operator."""
+    """Parse the node's setting. Raises ValueError with a text for the operator."""
     if setting == _UNUSED:
         return HostLinks()
     if setting == _NONE:
@@ -79,7 +79,7 @@ def _is_name(name: object) -> bool:
 
 
 def kept(lent: HostLinks, member: Member, usage: Usage) -> Kept | None:
-    """Return why the node keeps the link; None where a pod may have it."""
+    """Return why the node does not lend the link; None if a pod may have it."""
     if lent.fault:
         return Kept(member, lent.fault)
     if lent.names and any(_is_address(name, member) for name in lent.names):
@@ -90,7 +90,7 @@ def kept(lent: HostLinks, member: Member, usage: Usage) -> Kept | None:
     if lent.names is None:
         reasons = list(_uses(member, usage))
         return Kept(member, " and ".join(reasons)) if reasons else None
-    # not an altname, nor what a plugin has: a pod that had the link before may have named it
+    # not by altname, and no device of a plugin: a pod that had the link may have named it
     if any(fnmatchcase(member.name, name) for name in lent.names):
         return None
     lent_names = ", ".join(lent.names[:_MOST_TOLD]) or "none"
@@ -122,7 +122,7 @@ def _uses(member: Member, usage: Usage) -> Sequence[str]:
 
 
 def refusal(lent: HostLinks, those: Sequence[Kept]) -> Finding:
-    """Say what is kept and why, with the line by which the node would lend it."""
+    """Return the finding: the links with reasons, and the line by which the node lends them."""
     refusals = "; ".join(f"{kept_link.member}: {kept_link.why}" for kept_link in those[:_MOST_TOLD])
     refusals += f"; and {len(those) - _MOST_TOLD} more" if len(those) > _MOST_TOLD else ""
     if lent.fault:

@@ -1,4 +1,4 @@
-"""Whose the keys of a configuration are: ours, others', or a wrong spelling of ours."""
+"""Sorts the keys of a configuration: ours, others', or a misspelling of ours."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from sriovbond.bond.rules import Finding, Level
 from sriovbond.errors import Fault
 
 IGNORED_KEYS = (
-    # the specification's own, and those that Multus, flannel and others put into any delegate
+    # the specification's own, and those that Multus, flannel and others add to any delegate
     "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
     "dns", "forceAddress", "hairpinMode", "ifname", "ipMasq", "ipam", "isDefaultGateway",
     "isGateway", "loadOnlyInlinedPlugins", "name", "pciBusID", "plugins", "prevResult",
@@ -22,7 +22,7 @@ IGNORED: Final = frozenset(normal_key(key) for key in IGNORED_KEYS)
 
 WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        # what nmstate, netplan, iproute2, ifcfg files and NetworkManager call members and mode
+        # names of members and mode in nmstate, netplan, iproute2, ifcfg files and NetworkManager
         **dict.fromkeys(
             (
                 "iface", "ifaces", "interface", "interfaces", "member", "members", "nic", "nics",
@@ -33,7 +33,7 @@ WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("bondmode", "bondingmode"), "mode"),
     }
 )  # fmt: skip
-"""Normal keys that mean a key of ours: passed over, the bond would be made of something else."""
+"""Normal keys with the meaning of a key of ours: if ignored, the bond would differ from them."""
 
 _CONTAINERNETWORKING = ("dhcp", "host-local", "static")  # plugins/ipam: they read `ipam` alone
 _CALICO = """
@@ -61,16 +61,16 @@ _MOST_CHARACTERS = 80
 
 
 def find_meant_key(normal: str, known: Mapping[str, str]) -> str:
-    """Return the known key that a wrong spelling stands for, "" where none is near."""
+    """Return the known key that is probably meant, "" if none is near."""
     alike = [key for key in known if abs(len(key) - len(normal)) <= _NEAR_LETTERS]
     close = difflib.get_close_matches(normal, alike, n=1, cutoff=_NEAR)
     return known[close[0]] if close else ""
 
 
 def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
-    """Yield a finding for each key that is not known.
+    """Yield a finding for each unknown key.
 
-    An IPAM plugin that is not known either may read it: then `policy: strict` must not refuse it.
+    An unknown IPAM plugin may read it: then `policy: strict` must not refuse it.
     """
     is_surely_unread = not ipam_type or ipam_type in KEYS_OF_IPAM
     level = Level.WARNING if is_surely_unread else Level.NOTICE
@@ -80,7 +80,7 @@ def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
 
 
 def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
-    """Name the keys that are not known, for whoever looks why an ADD was refused."""
+    """Return the unknown keys, as hints in the error of a refused ADD."""
     if not places:
         return ()
     more = len(places) - _MOST_TOLD
@@ -90,7 +90,7 @@ def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:
 
 
 def find_missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
-    """Yield a warning where the configuration has no cniVersion."""
+    """Yield a warning when the configuration has no cniVersion."""
     if not raw.get("cniVersion"):
         yield rules.CNI_VERSION_MISSING.finding(
             "cniVersion is missing, which means 0.1.0: its results have no interface and no MAC, "
@@ -101,7 +101,7 @@ def find_missing_version(raw: Mapping[str, object]) -> Iterator[Finding]:
 def contradiction(
     first_values: dict[str, tuple[str, object]], known_key: str, key: str, value: object
 ) -> list[str]:
-    """Note what a key says; tell where another spelling of it has said something else."""
+    """Record a key's value; return a fault if another spelling of it has a different value."""
     first_key, first = first_values.setdefault(known_key, (key, value))
     number = whole_number(value)
     if first == value or (number is not None and number == whole_number(first)):

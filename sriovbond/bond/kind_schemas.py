@@ -1,4 +1,4 @@
-"""The JSON schema of what each kind of value parses: no more, and no less."""
+"""The JSON schema of each kind of value: it accepts exactly what the kind parses."""
 
 from ipaddress import IPv4Address
 from typing import Any
@@ -17,7 +17,7 @@ from sriovbond.bond.kinds import (
 _HOSTS = "|".join(patterns.digits(*span) for span in ((1, 126), (128, 223), (240, 255)))
 _OCTETS = rf"(?:\.(?:{patterns.digits(0, 255)})){{3}}"
 _IPV4 = rf"(?!255(?:\.255){{3}}(?![0-9]))(?:{_HOSTS}){_OCTETS}"
-_IPV6 = "[0-9a-fA-F:]{2,39}(?:[0-9.]{7,15})?"  # its form only parsing tells
+_IPV6 = "[0-9a-fA-F:]{2,39}(?:[0-9.]{7,15})?"  # only parsing checks its form
 _UNICAST = "(?!00(:00){5})[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}"
 
 
@@ -57,7 +57,7 @@ def _of_names(kind: Choice) -> dict[str, Any]:
 
 
 def _of_addresses(address: str) -> dict[str, Any]:
-    """Take a list and a text; that no address is there twice only parsing tells of a text."""
+    """Accept a list and a text; duplicate addresses in a text are only found by parsing."""
     items = {"type": "string", "pattern": patterns.allow_spaces(address)}
     bounds = {"minItems": 1, "maxItems": MAX_TARGETS, "uniqueItems": True}
     many = {"type": "array", "items": items, **bounds}

@@ -1,6 +1,6 @@
-"""The kinds of value a bonding option takes: each parses JSON and speaks the kernel's bytes.
+"""The kinds of value a bonding option takes: each parses JSON and encodes netlink payloads.
 
-The bytes are those of one netlink attribute's payload, in host order but for addresses.
+The bytes are those of one netlink attribute's payload, in host order except for addresses.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from typing import Any, Protocol, cast
 
 OptionValue = int | str | tuple[str, ...]
-"""A number, a name, a MAC or interface, or a list of addresses: what a record can hold."""
+"""A number, a name, a MAC or interface, or a list of addresses: the types that a record stores."""
 
 INT_MAX = 2**31 - 1
 MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS and BOND_MAX_NS_TARGETS, include/net/bonding.h
@@ -31,48 +31,48 @@ _SIGNED_32 = struct.Struct("=i")
 
 
 def absolute(json_value: object) -> object:
-    """Return what is an absolute path. Raises ValueError with words for the operator."""
+    """Return an absolute path unchanged. Raises ValueError with a text for the operator."""
     if isinstance(json_value, str) and json_value.startswith("/"):
         return json_value
     raise ValueError(f"expected an absolute path, found {json_value!r}")
 
 
 def in_words(fault: Any, expected: str = "") -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    """Say what pydantic found, as `parse` does; `expected` goes before pydantic's own words."""
+    """Return pydantic's error as a text like those of `parse`, with `expected` if given."""
     words = expected or str(fault["msg"]).removeprefix("Value error, ")
     return words if ", found " in words else f"{words}, found {fault['input']!r}"
 
 
 class ValueKind(Protocol):
-    """What every kind can do; `parse` raises ValueError with words for the operator."""
+    """The interface of a kind; `parse` raises ValueError with a text for the operator."""
 
     def parse(self, json_value: object) -> OptionValue:
-        """Return the value that the JSON value `json_value` stands for."""
+        """Parse a JSON value."""
         ...
 
     def encode(self, value: OptionValue) -> bytes:
-        """Return the attribute's payload."""
+        """Encode a value as the attribute's payload."""
         ...
 
     def decode(self, payload: bytes) -> OptionValue:
-        """Return the value of a payload. Raises ValueError or struct.error for another's."""
+        """Decode a payload. Raises ValueError or struct.error for a malformed one."""
         ...
 
     def words(self) -> str:
-        """Return what may be given, for tables and error texts."""
+        """Return the valid values as a text, for tables and errors."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number, also as text (bond-cni wants miimon as text)."""
+    """An integer, also as text (bond-cni requires miimon as text)."""
 
     least: int
     most: int
     width: int = 4
 
     def parse(self, json_value: object) -> OptionValue:
-        """Take 100 or "100"."""
+        """Accept 100 or "100"."""
         number = whole_number(json_value)
         if number is None or not self.least <= number <= self.most:
             raise ValueError(f"expected {self.words()}, found {json_value!r}")
@@ -87,7 +87,7 @@ class Number:
         return int(self._packing().unpack(payload)[0])
 
     def words(self) -> str:
-        """Name the range."""
+        """Return the range."""
         return f"a number from {self.least} to {self.most}"
 
     def _packing(self) -> struct.Struct:
@@ -98,7 +98,7 @@ class Number:
 class Choice:
     """One of the kernel's names or its number, also as text; the value is the kernel's name.
 
-    `ours` are names that may be asked for and that the kernel never sees.
+    `ours` are additional names that the kernel does not know.
     """
 
     numbers: Mapping[str, int]
@@ -107,7 +107,7 @@ class Choice:
     ours: tuple[str, ...] = ()
 
     def parse(self, json_value: object) -> OptionValue:
-        """Take a name, an alias or a number."""
+        """Accept a name, an alias or a number."""
         if isinstance(json_value, bool) and {"off", "on"} == set(self.numbers):
             return "on" if json_value else "off"
         name = json_value.strip().lower() if isinstance(json_value, str) else ""
@@ -125,12 +125,12 @@ class Choice:
         return _UNSIGNED[self.width].pack(self.numbers[str(value)])
 
     def decode(self, payload: bytes) -> OptionValue:
-        """Name the number; one that no row knows stays a number, so that it shows up."""
+        """Return the number's name; an unknown one stays a number, so that it is visible."""
         number = int(_UNSIGNED[self.width].unpack(payload)[0])
         return next((name for name, value in self.numbers.items() if value == number), number)
 
     def _hint(self, spelling: str) -> str:
-        """Ask for the name that was meant: tlb for balance-tlb, 8023ad for 802.3ad."""
+        """Suggest the intended name: balance-tlb for tlb, 802.3ad for 8023ad."""
         names = {_letters(name): name for name in (*self.numbers, *self.ours)}
         letters = _letters(spelling)
         near = difflib.get_close_matches(letters, names, n=1, cutoff=_NEAR)
@@ -139,7 +139,7 @@ class Choice:
         return f"; did you mean {meant!r}?" if meant else ""
 
     def words(self) -> str:
-        """Name the names and their numbers."""
+        """Return the names and their numbers."""
         named = (f"{name} ({number})" for name, number in self.numbers.items())
         return "one of " + ", ".join((*self.ours, *named))
 
@@ -151,12 +151,12 @@ def switch(width: int = 1) -> Choice:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Up to 16 addresses of one family: a list, or one text with commas as ifcfg files have it."""
+    """Up to 16 addresses of one family: a list, or one text with commas as in ifcfg files."""
 
     family: type[IPv4Address] | type[IPv6Address]
 
     def parse(self, json_value: object) -> OptionValue:
-        """Take ["192.0.2.1"] or "192.0.2.1,192.0.2.2"."""
+        """Accept ["192.0.2.1"] or "192.0.2.1,192.0.2.2"."""
         texts = json_value.split(",") if isinstance(json_value, str) else json_value
         if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TARGETS:
             raise ValueError(f"expected {self.words()}, found {json_value!r}")
@@ -174,7 +174,7 @@ class Addresses:
         )
 
     def decode(self, payload: bytes) -> OptionValue:
-        """Read the nested attributes in their order: each has one address, so all have one size."""
+        """Decode the nested attributes in order: each has one address, so all have one size."""
         start = _NLA_HEADER.size
         size = start + (4 if self.family is IPv4Address else 16)
         if len(payload) % size:
@@ -183,7 +183,7 @@ class Addresses:
         return tuple(str(self.family(payload[at : at + size - start])) for at in places)
 
     def words(self) -> str:
-        """Name count and family."""
+        """Return count and family."""
         return f"1 to {MAX_TARGETS} IPv{self._version()} addresses"
 
     def _version(self) -> int:
@@ -206,7 +206,7 @@ class Mac:
     """A unicast MAC address, six bytes."""
 
     def parse(self, json_value: object) -> OptionValue:
-        """Take 02:00:00:00:00:01; groups and zeros are no address of a system."""
+        """Accept 02:00:00:00:00:01; multicast and zero addresses are refused."""
         if not isinstance(json_value, str) or not _MAC.fullmatch(json_value.strip()):
             raise ValueError(f"expected {self.words()}, found {json_value!r}")
         mac = json_value.strip().lower()
@@ -227,7 +227,7 @@ class Mac:
         return payload[:_MAC_BYTES].hex(":")
 
     def words(self) -> str:
-        """Name the form."""
+        """Return the form."""
         return "a MAC address such as 02:00:00:00:00:01"
 
 
@@ -236,7 +236,7 @@ class MemberReference:
     """A member by interface name, altname or PCI address; the kernel knows it by index."""
 
     def parse(self, json_value: object) -> OptionValue:
-        """Take a name; which member it means is known only beside the pod's links."""
+        """Accept a name; it is resolved once the pod's links are known."""
         if not isinstance(json_value, str) or not json_value.strip():
             raise ValueError(f"expected {self.words()}, found {json_value!r}")
         return json_value.strip()
@@ -250,12 +250,12 @@ class MemberReference:
         return int(_UNSIGNED[4].unpack(payload)[0])
 
     def words(self) -> str:
-        """Name the form."""
+        """Return the form."""
         return "a member's interface name, altname or PCI address"
 
 
 def _can_answer(address: IPv4Address | IPv6Address) -> bool:
-    """Say whether the kernel takes the address as a target, and a host can have it.
+    """Return whether the kernel accepts the address as a target, and a host can have it.
 
     bond_is_ip_target_ok() refuses 0.0.0.0/8 and the broadcast address, bond_changelink() IPv6
     link-local ones.
@@ -272,7 +272,7 @@ def _letters(name: str) -> str:
 
 
 def whole_number(json_value: object) -> int | None:
-    """Return what 5, 5.0 or "5" says; None for anything else (true is no number)."""
+    """Return the integer of 5, 5.0 or "5"; None for anything else (true is no number)."""
     if isinstance(json_value, bool):
         return None
     if isinstance(json_value, float) and json_value.is_integer():

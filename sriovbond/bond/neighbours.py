@@ -1,4 +1,4 @@
-"""Bonds that share a PF, and need the switch behind it otherwise."""
+"""Bonds that share a PF, but require different switch configurations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Neighbour:
 def find_mixed(
     mode: BondMode, members: Sequence[Member], neighbours: Iterable[Neighbour]
 ) -> Iterator[Finding]:
-    """Yield the bonds on the same PFs that need a LAG where this one must have none, or otherwise.
+    """Yield the bonds on the same PFs that need a LAG where this one must have none, or vice versa.
 
-    Not for ADD, which would read the record of every bond of the node.
+    Not for ADD, which would have to read the records of all bonds on the node.
     """
     pfs = {member.pf_address for member in members} - {""}
     for other in neighbours:

@@ -55,7 +55,7 @@ class Option:
     """One bonding option.
 
     `name` is the kernel's and our JSON key; `number` its IFLA_BOND_*; `modes` those in which the
-    kernel takes it, `effective` those in which it does something; `since` the first kernel.
+    kernel accepts it, `effective` those in which it has an effect; `since` the first kernel.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Option:
     aliases: tuple[str, ...] = ()
 
     def decode(self, payloads: Mapping[int, bytes]) -> OptionValue | None:
-        """Return what the kernel's attributes say of it; None where they say nothing readable."""
+        """Return the option's value in the kernel's attributes; None if missing or malformed."""
         if self.number not in payloads:
             return None
         try:
@@ -138,7 +138,7 @@ MEMBER_OPTIONS: tuple[Option, ...] = (
 def normal_key(key: str) -> str:
     """Return `key` without case, dash and underscore: failOverMac is fail_over_mac.
 
-    Go's JSON, and so bond-cni, passes over case.
+    Go's JSON, and so bond-cni, ignores case.
     """
     return key.replace("_", "").replace("-", "").lower()
 
@@ -149,7 +149,7 @@ def by_key(options: Iterable[Option]) -> dict[str, Option]:
 
 
 def option(name: str) -> Option:
-    """Return the row of that kernel name; KeyError where there is none."""
+    """Return the row of that kernel name. Raises KeyError."""
     return _BY_NAME[name]
 
 
@@ -158,7 +158,7 @@ _BY_NAME = {row.name: row for row in (*OPTIONS, *MEMBER_OPTIONS)}
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option with the value asked for."""
+    """An option with its requested value."""
 
     name: str
     value: OptionValue

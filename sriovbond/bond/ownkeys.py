@@ -1,4 +1,4 @@
-"""The keys of a configuration that are ours, and what each may say."""
+"""The configuration keys that are ours, and their valid values."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -13,7 +13,7 @@ _MTU: Final = Number(1, INT_MAX)
 
 
 class Policy(StrEnum):
-    """What happens to warnings: refused, logged, or ignored."""
+    """How warnings are handled: refused, logged, or ignored."""
 
     STRICT = "strict"
     DEFAULT = "default"
@@ -21,7 +21,7 @@ class Policy(StrEnum):
 
 
 class MemberAddresses(StrEnum):
-    """What happens to addresses and routes that members carry."""
+    """How addresses and routes of members are handled."""
 
     FLUSH = "flush"
     REFUSE = "refuse"
@@ -29,7 +29,7 @@ class MemberAddresses(StrEnum):
 
 
 def _mtu(json_value: object) -> object:
-    # bond-cni takes 0 for "not given"
+    # bond-cni treats 0 as "not given"
     return None if json_value is None or whole_number(json_value) == 0 else _MTU.parse(json_value)
 
 
@@ -40,7 +40,7 @@ def _truth(json_value: object) -> object:
 
 
 class OwnKeys(BaseModel):
-    """What stdin says by a key of ours; kernel options and keys of others are none of these."""
+    """The values of our keys on stdin, without kernel options and keys of others."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,29 +1,29 @@
-"""The patterns by which a JSON schema takes the texts that the kinds of value take."""
+"""Regular expressions for the JSON schema, equivalent to what the kinds of value parse."""
 
 from collections.abc import Iterable
 
 MOST_ZEROS = 20
-"""Zeros that a number may have before its first digit: its text is bounded so."""
+"""Maximum number of leading zeros in a number, so that its text is bounded."""
 
 
 def allow_spaces(*patterns: str) -> str:
-    """Return the pattern of a text that is one of these, with white space around it or not."""
+    """Return the pattern of any of these, with optional white space around it."""
     return rf"^\s*(?:{'|'.join(patterns)})\s*$"
 
 
 def in_any_case(words: Iterable[str]) -> str:
-    """Return the pattern of one of some words in capitals or not: JSON schema has no flags."""
+    """Return the pattern of one of these words in any case: JSON schema has no flags."""
     return "|".join("".join(map(_letter, word)) for word in words)
 
 
 def spelled(normal_key: str) -> str:
-    """Return the pattern of a key in every spelling that is read as this one."""
+    """Return the pattern of all accepted spellings of a key."""
     letters = "[-_]*".join(_letter(letter) for letter in normal_key)
     return f"^[-_]*{letters}[-_]*$"
 
 
 def number(least: int, most: int) -> str:
-    """Return the pattern of a whole number in a range, in digits, with a sign and zeros or not."""
+    """Return the pattern of the integers of a range, with optional sign and leading zeros."""
     zeros = f"0{{0,{MOST_ZEROS}}}"
     positive = f"[+]?{zeros}(?:{digits(max(least, 0), most)})"
     if least > 0:
@@ -32,9 +32,9 @@ def number(least: int, most: int) -> str:
 
 
 def digits(least: int, most: int) -> str:
-    """Return the pattern of the numbers of a range without sign and zeros before them."""
+    """Return the pattern of the numbers of a range, without sign and leading zeros."""
     alternatives = ["0"] if least == 0 else []
-    full_lengths = []  # lengths of which all numbers belong to it
+    full_lengths = []  # lengths whose numbers are all in the range
     for length in range(len(str(max(least, 1))), len(str(most)) + 1):
         first, last = max(least, 10 ** (length - 1)), min(most, 10**length - 1)
         if last - first + 1 == 9 * 10 ** (length - 1):
@@ -53,7 +53,7 @@ def _letter(letter: str) -> str:
 
 
 def _of_length(first: str, last: str) -> str:
-    """Return the pattern of the digits from `first` to `last`, which are as many."""
+    """Return the pattern of the numbers from `first` to `last`, of the same length."""
     if not first:
         return ""
     rest = len(first) - 1

@@ -1,4 +1,4 @@
-"""From configuration and members to the bond to build, and from what stands to what differs."""
+"""Plans the bond from configuration and members, and compares a plan with the actual bond."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from sriovbond.errors import ConfigError, RefusedError, TryLaterError
 
 @dataclass(frozen=True, slots=True)
 class BondPlan:
-    """The bond to build: `settings` with every default that is ours; MTU in bytes."""
+    """The bond to build: `settings` includes our own defaults; MTU in bytes."""
 
     name: str
     settings: tuple[Setting, ...]
@@ -35,19 +35,19 @@ class BondPlan:
 
     @property
     def keeps_macs(self) -> bool:
-        """True where each member keeps its MAC and the bond takes the active one's."""
+        """Whether each member keeps its MAC and the bond takes the active one's."""
         return self.mode is BondMode.ACTIVE_BACKUP and self.value("fail_over_mac") == "active"
 
     @property
     def shared_mac(self) -> str | None:
-        """The MAC of bond and members where they share one that stays; else None."""
+        """The fixed MAC shared by bond and members, if any; else None."""
         is_backup = self.mode is BondMode.ACTIVE_BACKUP
         if is_backup and self.value("fail_over_mac") in ("active", "follow"):
             return None
         return self.mac or self.members[0].link.mac
 
     def value(self, name: str) -> OptionValue | None:
-        """Return what is asked for the option; None where nothing is."""
+        """Return the option's planned value; None if it has none."""
         return next((setting.value for setting in self.settings if setting.name == name), None)
 
 
@@ -58,13 +58,12 @@ def plan_bond(
     later: tuple[str, ...] = (),
     upon: tuple[str, ...] = (),
 ) -> BondPlan:
-    """Return the plan, or say why it cannot work; nothing is touched.
+    """Return the plan, or raise why it cannot work; changes nothing.
 
-    `later` are the pod's networks with a device that come after the bond, `upon` those that stand
-    on it.
-
-    Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds
-    nothing but what passes by itself.
+    `later` are the pod's networks with a device that come after the bond, `upon` those on top of
+    it.
+    Raises ConfigError and RefusedError naming rules, TryLaterError when `policy: strict` finds only
+    what is temporary.
     """
     mtu = config.mtu or min(member.link.mtu for member in members)
     situation = replace(config.situation, members=members, mtu=mtu, later=later, upon=upon)
@@ -83,19 +82,19 @@ def plan_bond(
 
 
 def judge_again(plan: BondPlan, members: Sequence[Member]) -> tuple[Finding, ...]:
-    """Judge the plan over its members as they are now, by ADD's rules; return what is newly wrong.
+    """Judge the plan for its members' current state, by ADD's rules; return the new findings.
 
-    What ADD was told of and accepted is not told again. Raises as `plan_bond` does.
+    Findings that ADD already reported are left out. Raises as `plan_bond` does.
     """
     situation = Situation(
         mode=plan.mode,
         settings={setting.name: setting for setting in plan.settings},
         fail_over_mac=str(plan.value("fail_over_mac") or "none"),
-        mac=plan.mac or plan.shared_mac,  # not what its first member came back with
+        mac=plan.mac or plan.shared_mac,  # not the MAC that its first member came back with
         mtu=plan.mtu,
         is_mtu_asked=True,
         member_addresses=plan.member_addresses,
-        redundancy=Redundancy.OFF,  # no PF of a VF ever changes
+        redundancy=Redundancy.OFF,  # a VF's PF never changes
     )
     before = {finding.rule for finding in judge(replace(situation, members=plan.members))}
     findings = judge(replace(situation, members=members))
@@ -109,7 +108,7 @@ def judge_again(plan: BondPlan, members: Sequence[Member]) -> tuple[Finding, ...
 
 
 def refuse(findings: Sequence[Finding], policy: Policy) -> None:
-    """Raise what findings are under a policy, worst first; see `plan_bond`."""
+    """Raise the findings that the policy refuses, worst first; see `plan_bond`."""
     by_level = {
         level: [finding for finding in findings if finding.level is level] for level in Level
     }
@@ -125,7 +124,7 @@ def refuse(findings: Sequence[Finding], policy: Policy) -> None:
 
 
 def _resolve(setting: Setting, members: Sequence[Member]) -> Setting:
-    """Turn a primary given by PCI address or altname into the interface's name."""
+    """Replace a primary given as PCI address or altname by the interface's name."""
     if setting.name != "primary":
         return setting
     for member in members:
@@ -141,7 +140,7 @@ def _resolve(setting: Setting, members: Sequence[Member]) -> Setting:
 
 
 def differences(plan: BondPlan, bond: BondState) -> tuple[str, ...]:
-    """Name what stands otherwise than planned; nothing that changes by itself at run time."""
+    """Return the differences from the plan, except those that occur by themselves."""
     drift = [*_bond_differences(plan, bond), *setting_differences(plan.settings, bond)]
     states = {state.name: state for state in bond.members}
     for member in plan.members:
@@ -152,7 +151,7 @@ def differences(plan: BondPlan, bond: BondState) -> tuple[str, ...]:
 
 
 def setting_differences(settings: Sequence[Setting], bond: BondState) -> tuple[str, ...]:
-    """Name the options that the kernel reports otherwise, or not at all."""
+    """Return the options that the kernel reports with another value, or not at all."""
     drift = []
     for setting in settings:
         value = bond.settings.get(setting.name)
@@ -174,17 +173,17 @@ def _bond_differences(plan: BondPlan, bond: BondState) -> list[str]:
 
 
 def has_late_macs(plan: BondPlan, bond: BondState) -> bool:
-    """Tell whether a member has not the MAC that is planned: its driver may have yet to set it."""
+    """Return whether a member's MAC is not the planned one: its driver may set it late."""
     states = {state.name: state for state in bond.members}
     pairs = [(member, states.get(member.name)) for member in plan.members]
     return any(state and _lacks_mac(plan, member, state) for member, state in pairs)
 
 
 def _lacks_mac(plan: BondPlan, member: Member, state: MemberState) -> frozenset[str]:
-    """Return the MACs that the member may have, if it has none of them."""
+    """Return the MACs allowed for the member, if it has none of them."""
     shared = frozenset({plan.shared_mac} if plan.shared_mac else ())
     expected = member.lasting_macs if plan.keeps_macs else shared
-    # balance-tlb and -alb hand MACs around among the members
+    # balance-tlb and -alb swap MACs among the members
     is_free = plan.mode in ADAPTIVE or state.mac in expected
     return frozenset() if is_free else expected
 

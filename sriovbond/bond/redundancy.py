@@ -1,6 +1,6 @@
 """Redundancy: members on two PFs, or on two NICs, so that one may fail without the other.
 
-What nobody knows is neither one PF nor two.
+An unknown PF counts neither as the same nor as a different one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,19 @@ from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 
 
 def required_and_lacking(situation: Situation) -> Iterator[str]:
-    """Yield what the members share where `redundancy` is require."""
+    """Yield what the members share when `redundancy` is require."""
     if situation.redundancy is Redundancy.REQUIRE:
         yield from _lacking(situation)
 
 
 def preferred_and_lacking(situation: Situation) -> Iterator[str]:
-    """Yield what the members share where `redundancy` is prefer."""
+    """Yield what the members share when `redundancy` is prefer."""
     if situation.redundancy is Redundancy.PREFER:
         yield from _lacking(situation)
 
 
 def required_and_unproved(situation: Situation) -> Iterator[str]:
-    """Yield whose PF is not known where `redundancy` is require and that leaves it open."""
+    """Yield members with unknown PFs when `redundancy` is require and depends on them."""
     unknown = [member for member in situation.members if not member.pf_address]
     is_open = len(situation.members) > 1 and len(_parts(situation) - {""}) < 2  # noqa: PLR2004 - redundancy
     if situation.redundancy is Redundancy.REQUIRE and is_open and unknown:
@@ -30,7 +30,7 @@ def required_and_unproved(situation: Situation) -> Iterator[str]:
 
 
 def numa_nodes(members: Sequence[Member]) -> str:
-    """Tell the NUMA nodes of the members' PFs, empty where nobody knows one."""
+    """Return the NUMA nodes of the members' PFs, empty if one is unknown."""
     return ", ".join(
         f"{member} on node {member.pf.numa_node}"
         for member in members
@@ -50,7 +50,7 @@ def _lacking(situation: Situation) -> Iterator[str]:
 
 
 def _parts(situation: Situation) -> set[str]:
-    """Return the PFs or NICs under the members, "" for those that nobody told."""
+    """Return the PFs or NICs of the members, "" for unknown ones."""
     pfs = {member.pf_address for member in situation.members}
     return {nic_of(pf) for pf in pfs} if situation.redundancy_level is RedundancyLevel.NIC else pfs
 
@@ -67,7 +67,7 @@ def _name_part(situation: Situation, part: str) -> str:
 
 
 def _pools(vfs: Sequence[Member], kind: str) -> str:
-    """Say which resource pools of the SR-IOV device plugin have to be told apart."""
+    """Return which resource pools of the SR-IOV device plugin must be separated."""
     resources = list(dict.fromkeys(member.allocation.resource for member in vfs))
     silent = [_by_network(member) for member in vfs if not member.allocation.resource]
     if silent:

@@ -1,4 +1,4 @@
-"""A VF that came back: what its PF says of it now, beside what it said at ADD."""
+"""A VF that came back: its PF's current settings, compared with those at ADD."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -6,9 +6,9 @@ from typing import Final
 
 from sriovbond.bond.links import NO_MAC, Member, VfSettings
 
-# What a PF's driver has spoof checking on after a reset, by the driver of its VFs. In Linux 7.3
-# igb_vf_configure, __ixgbe_enable_sriov, i40e_alloc_vfs and ice_initialize_vf_entry set it; what
-# mlx5, mlx4, bnxt_en and netdevsim keep of a VF begins as zeros.
+# Whether a PF's driver enables spoof checking at a reset, by the driver of its VFs. In Linux 7.3
+# igb_vf_configure, __ixgbe_enable_sriov, i40e_alloc_vfs and ice_initialize_vf_entry enable it; what
+# mlx5, mlx4, bnxt_en and netdevsim store about a VF begins as zeros.
 _SPOOF_CHECK_AFTER_RESET: Final[Mapping[str, bool]] = {
     "igbvf": True,
     "ixgbevf": True,
@@ -22,9 +22,9 @@ _SPOOF_CHECK_AFTER_RESET: Final[Mapping[str, bool]] = {
 
 
 def to_write(before: VfSettings, now: VfSettings, driver: str) -> VfSettings:
-    """Return `now` with what ADD saw wherever the PF shows what its driver's reset leaves.
+    """Return `now` with ADD's values wherever the PF has the values of its driver's reset.
 
-    What differs from both is somebody's later change, and stays; link state and MAC always stay.
+    A value that differs from both is a later change, and kept; link state and MAC are always kept.
     """
     repaired = now
     if before.tagging != now.tagging and not (now.vlan or now.qos):
@@ -40,9 +40,9 @@ def to_write(before: VfSettings, now: VfSettings, driver: str) -> VfSettings:
 
 
 def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
-    """Yield what the VF had at ADD and has not now, so that it cannot stand in for what it was.
+    """Yield the settings that the VF had at ADD and that are missing now: it cannot replace itself.
 
-    More than it had (trust, no spoof check, a higher rate) is no lack.
+    Extra privileges (trust, no spoof check, a higher rate) are not reported.
     """
     if now is None:
         yield "settings that the PF does not report"
@@ -58,9 +58,9 @@ def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
 
 
 def as_it_is(member: Member, now: Member) -> Member:
-    """Return the member with what is seen of it now, and what was asked for it at ADD.
+    """Return the member in its current state, with the settings requested at ADD.
 
-    SR-IOV CNI's cache tells of an administrative MAC that a reset may have taken from the PF.
+    SR-IOV CNI's cache has the administrative MAC, which a reset may have removed from the PF.
     """
     entry = now.settings.mac if now.settings else NO_MAC
     administrative_mac = now.administrative_mac if now.administrative_mac == entry else None

@@ -1,8 +1,8 @@
-"""The registry of rules: what is refused or warned of, why, what to do, and who can tell.
+"""The registry of rules: the violation, its level, its reason, its remedy, and who checks it.
 
-One row a rule, with an id that never changes. A rule is checked elsewhere: in a situation
-(`bond/checks`), or where its facts come up; whoever finds it broken says so by `Rule.finding`.
-A sure refusal is never overruled; a warning becomes one under `policy: strict`.
+One row per rule, with an id that never changes. A rule is checked elsewhere: in a situation
+(`bond/checks`), or where its facts are read; the checker reports it by `Rule.finding`. A certain
+refusal is never overruled; a warning becomes one under `policy: strict`.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sriovbond.errors import Fault
 
 
 class Level(StrEnum):
-    """What becomes of a finding; a notice is a warning that `policy: strict` does not refuse."""
+    """How a finding is handled; a notice is a warning that `policy: strict` does not refuse."""
 
     CONFIG = "configuration"
     REFUSED = "refused"
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 
 class Where(StrEnum):
-    """Who can find a rule broken."""
+    """Who checks a rule."""
 
     VALIDATE = "validate"
     STATUS = "STATUS"
@@ -36,13 +36,13 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding(Fault):
-    """A broken rule."""
+    """A violated rule."""
 
     level: Level = field(kw_only=True)
 
 
 class Rule(NamedTuple):  # a dataclass would cost each ADD of thin mode half a millisecond
-    """One row: what breaks it, why that does not work, and what to do."""
+    """One row: the violation, why it does not work, and the remedy."""
 
     id: str
     level: Level
@@ -52,7 +52,7 @@ class Rule(NamedTuple):  # a dataclass would cost each ADD of thin mode half a m
     remedy: str
 
     def finding(self, text: str, remedy: str = "", level: Level | None = None) -> Finding:
-        """Say what was found; `remedy` says better than the row what to do here."""
+        """Return a finding with `text`; `remedy` overrides the row's in this case."""
         return Finding(text, remedy or self.remedy, self.id, level=level or self.level)
 
 
@@ -137,6 +137,6 @@ MEMORY_LIMIT = Rule("memory-limit", Level.NODE, _STATUS, "Thin mode: the caller'
 # fmt: on
 
 RULES: Final = tuple(row for row in list(globals().values()) if isinstance(row, Rule))
-"""All of them, in the order in which they stand above."""
+"""All rules, in the order above."""
 PASSING: Final = frozenset({PF_WITHOUT_CARRIER.id, VF_DISABLED_BY_RELAY.id})
-"""Warnings of what may pass by itself: under `policy: strict`, and alone, to be tried again."""
+"""Warnings of temporary conditions: under `policy: strict`, and alone, to be retried."""

@@ -1,4 +1,4 @@
-"""The JSON schema of a network configuration, made from the model and the table of options."""
+"""The JSON schema of a network configuration, generated from the model and the option table."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,14 +29,14 @@ _HAS_POLICY = {
     },
     "required": ["type"],
 }
-"""An IPAM plugin that has a key of that name beside ours: an object."""
+"""Of an IPAM plugin that has a key of this name beside ours: an object."""
 
 
 def json_schema() -> dict[str, object]:
-    """Return the JSON schema of a network configuration, made from the model and the table.
+    """Return the JSON schema of a network configuration, generated from the model and the table.
 
-    It takes and refuses the values of each key as parsing does, in every spelling. What several
-    keys mean together, and near misses, only parsing tells.
+    It accepts and refuses the values of each key as parsing does, in every spelling. Combinations
+    of keys, and near misses, are only checked by parsing.
     """
     schema = OwnKeys.model_json_schema(by_alias=True)
     own = {
@@ -61,7 +61,7 @@ def json_schema() -> dict[str, object]:
 
 
 def _selector(model_schema: dict[str, Any]) -> dict[str, object]:
-    """Return the schema of an entry of `links`, one key of which at least must select."""
+    """Return the schema of an entry of `links`, which needs at least one selecting key."""
     keys = model_schema["properties"]
     names = {"type": "string", "pattern": f"^([^*?[]{{1,{ALTNAME_MAX}}}|.*[*?[].*)$"}
     keys["name"]["anyOf"][0].update(names)
@@ -77,7 +77,7 @@ def _selector(model_schema: dict[str, Any]) -> dict[str, object]:
 
 
 def _spellings(keys: Iterable[str], where: str) -> dict[str, object]:
-    """Have what is a key in another spelling be as the key is."""
+    """Give each spelling of a key the key's schema."""
     by_normal = {normal_key(key): key for key in keys}
     return {spelled(normal): {"$ref": f"{where}/{key}"} for normal, key in by_normal.items()}
 
@@ -95,7 +95,7 @@ def _describe(options: Iterable[Option]) -> dict[str, Any]:
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """Take null, too, which is as good as absent."""
+    """Accept null, too, which counts as absent."""
     annotations = {key: schema[key] for key in _ABOUT if key in schema}
     values = {key: value for key, value in schema.items() if key not in _ABOUT}
     options = values.get("anyOf", [values])

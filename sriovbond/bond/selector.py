@@ -1,4 +1,4 @@
-"""One entry of `links`: which links it means, and their own options in the bond."""
+"""One entry of `links`: the links it selects, and their own options in the bond."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _PATTERN_LENGTH = 317  # a resource's name: a DNS subdomain, a slash and 63 char
 
 
 def parse_by(kind: ValueKind) -> BeforeValidator:
-    """Have pydantic take what the kind of an option takes."""
+    """Return the pydantic validator that parses as the kind of an option does."""
     return BeforeValidator(
         lambda json_value: None if json_value is None else kind.parse(json_value)
     )
@@ -29,7 +29,7 @@ _Pattern = Annotated[str | None, Field(min_length=1, max_length=_PATTERN_LENGTH)
 
 
 class LinkSelector(BaseModel):
-    """One entry of `links`: which links it means, by all of what it names, and their options.
+    """One entry of `links`: it selects the links that match all its selectors; and their options.
 
     Each of name, network, resource, pci and pf may be a shell pattern.
     """
@@ -63,17 +63,17 @@ class LinkSelector(BaseModel):
 
     @cached_property
     def wanted(self) -> dict[str, str]:
-        """What it asks for, by selector."""
+        """Its values, by selector."""
         texts = {key: getattr(self, key) for key in SELECTORS}
         return {key: value for key, value in texts.items() if value}
 
     @cached_property
     def is_exact(self) -> bool:
-        """True where it is one interface's name and nothing else, as bond-cni has it."""
+        """Whether it is one interface's name and nothing else, as in bond-cni."""
         return set(self.wanted) == {"name"} and not _PATTERN.search(self.name or "")
 
     def takes_all_of(self, later: Self) -> bool:
-        """Say whether whatever `later` means is surely meant by this one, too."""
+        """Return whether all links selected by `later` are certainly selected by this one, too."""
         return all(
             _is_within(later.wanted[key], text) if key in later.wanted else False
             for key, text in self.wanted.items()
@@ -84,22 +84,22 @@ class LinkSelector(BaseModel):
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """The options asked for."""
+        """Its options."""
         options = ((row.name, getattr(self, row.name)) for row in MEMBER_OPTIONS)
         return tuple(Setting(name, value) for name, value in options if value is not None)
 
     def apply_to(self, member: Member) -> Member:
-        """Return the member with the options asked for."""
+        """Return the member with the entry's options."""
         return replace(
             member, prio=self.prio, queue_id=self.queue_id, actor_port_prio=self.actor_port_prio
         )
 
 
 def _is_within(value: str, pattern: str) -> bool:
-    """Say whether all that one text of a selector means is surely meant by another one.
+    """Return whether all matches of one selector's text are certainly matches of another's.
 
-    Of two patterns this is told by their text only where they have no brackets, and the wider one
-    no question mark: then its stars alone can stand for the wildcards of the other.
+    Two patterns are compared by their text only if they have no brackets, and the wider one no
+    question mark: then its stars alone can match the wildcards of the other.
     """
     if _plain(value) == _plain(pattern):
         return True
@@ -109,21 +109,21 @@ def _is_within(value: str, pattern: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return an address as the shorter of its spellings, and anything else as it is."""
+    """Return an address in its shorter spelling, any other text unchanged."""
     if ":" not in text or _PATTERN.search(text):
         return text
     return text.lower().removeprefix("0000:")
 
 
 def most_members(links: Sequence[LinkSelector] | None) -> int | None:
-    """Return how many members `links` can give, None where only the pod's links tell."""
+    """Return the maximum number of members that `links` selects, None if it depends on the pod."""
     if links is None or not all(link.is_exact for link in links):
         return None
     return len({link.name for link in links})
 
 
 def find_shadowed(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
-    """Yield the entries that an earlier one leaves nothing, and the earlier ones, by place."""
+    """Yield the places of entries that an earlier one leaves no match, and the latter's."""
     for place, link in enumerate(links):
         takers = (other for other in range(place) if links[other].takes_all_of(link))
         earlier = next(takers, None)
@@ -132,7 +132,7 @@ def find_shadowed(links: Sequence[LinkSelector]) -> Iterator[tuple[int, int]]:
 
 
 def host_faults(links: Sequence[LinkSelector] | None) -> list[str]:
-    """Say why `links` can mean nothing on the host."""
+    """Return why `links` cannot match on the host."""
     if links is None:
         return ["linksInContainer: false needs `links`: name the host's interfaces"]
     return [

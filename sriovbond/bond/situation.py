@@ -1,4 +1,4 @@
-"""All that rules look at: a configuration, and the members that were chosen for it."""
+"""The input of the rules: a configuration, and its selected members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sriovbond.bond.options import BondMode, Setting
 
 
 class Redundancy(StrEnum):
-    """What happens to members that fail together: refused, warned of, or ignored."""
+    """How members that fail together are handled: refused, warned of, or ignored."""
 
     REQUIRE = "require"
     PREFER = "prefer"
@@ -26,15 +26,15 @@ class RedundancyLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that rules look at; `members` is empty when a configuration is judged alone.
+    """The input of the rules; `members` is empty when a configuration is judged alone.
 
-    `wanted` and `wanted_settings` are what all entries of `links` ask for, and their options;
-    `later` are the pod's networks with a device that come after the bond; `is_mtu_asked` tells
-    that `mtu` is the configuration's and not the members' smallest. `ipv6` is an address of it that
-    the bond would get; `most_members` as many as names alone can give; `left_nothing` the places of
-    entries with those of the earlier ones that take all they mean. `upon` are the pod's
-    networks that stand on the bond, each with its plugin's type; `switch_lag` tells that the switch
-    has a LAG over the members' PFs.
+    `wanted` and `wanted_settings` are the selectors of all entries of `links`, and their options;
+    `later` are the pod's networks with a device that come after the bond; `is_mtu_asked`: `mtu` is
+    the configuration's, not the members' smallest. `ipv6` is an IPv6 address requested for the
+    bond; `most_members` the maximum number that names alone can select; `left_nothing` the places
+    of entries with those of the earlier ones that take all their matches. `upon` are the pod's
+    networks on top of the bond, each with its plugin's type; `switch_lag`: the switch has a LAG
+    over the members' PFs.
     """
 
     mode: BondMode
@@ -59,18 +59,18 @@ class Situation:
     is_host_asked: bool = False
 
     def value(self, name: str, default: OptionValue) -> OptionValue:
-        """Return what is asked for an option, else `default`."""
+        """Return the option's requested value, else `default`."""
         setting = self.settings.get(name)
         return setting.value if setting else default
 
     def number(self, name: str) -> int:
-        """Return the number asked for an option, 0 where none is."""
+        """Return the option's requested number, 0 if it has none."""
         value = self.value(name, 0)
         return value if isinstance(value, int) else 0
 
     @property
     def shared_mac(self) -> str | None:
-        """The MAC that every member has to take; None where each keeps its own."""
+        """The MAC that every member has to take; None if each keeps its own."""
         if self.mode is BondMode.ACTIVE_BACKUP and self.fail_over_mac == "active":
             return None
         if self.mac:

@@ -1,4 +1,4 @@
-"""What a bond's mode needs of the switch behind its PFs: a LAG over exactly these, or none."""
+"""What each mode requires of the switch behind its PFs: a LAG over exactly these, or none."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sriovbond.bond.options import ADAPTIVE, BACKUP, LACP, BondMode
 from sriovbond.bond.rules import Rule
 from sriovbond.bond.situation import Situation
 
-# Those for which the switch must group its ports (bonding.rst, "Switch Configuration"); under the
+# Modes for which the switch must group its ports (bonding.rst, "Switch Configuration"); under the
 # others it sends a MAC's frames to the port where it has learned that MAC, which is the VF's.
 SPREADING: Final = frozenset({BondMode.BALANCE_RR, BondMode.BALANCE_XOR, BondMode.BROADCAST})
 _OVER_A_LAG: Final = SPREADING | LACP
@@ -28,7 +28,7 @@ class Lag(StrEnum):
 
 
 class Cell(NamedTuple):  # a dataclass would cost each ADD of thin mode a millisecond
-    """The warnings of a mode over such a LAG, none where it is fine; and who says so."""
+    """The warnings for a mode over such a LAG, none if they match; with the source."""
 
     rules: tuple[Rule, ...]
     source: str
@@ -97,9 +97,9 @@ def _asks(situation: Situation, rule: Rule) -> bool:
 
 
 def host_lag(situation: Situation) -> Iterator[str]:
-    """Yield each member whose PF the host has put into a LAG that does not suit the mode.
+    """Yield each member whose PF is in a LAG of the host that does not match the mode.
 
-    Not where VFs have representors: their traffic goes the host's way then, or the NIC has a LAG
+    Not for VFs with representors: their traffic is switched by the host then, or the NIC has a LAG
     for its VFs.
     """
     if not _asks(situation, rules.PF_IN_HOST_LAG):
@@ -113,7 +113,7 @@ def host_lag(situation: Situation) -> Iterator[str]:
 
 
 def needed_lag(situation: Situation) -> Iterator[str]:
-    """Yield the VFs whose switch ports must be grouped, and no LAG over them is seen."""
+    """Yield the VFs whose switch ports must be in a LAG, if none is known."""
     if situation.mode not in SPREADING:
         return
     spread = [member for member in situation.members if member.is_vf]
@@ -129,7 +129,7 @@ def needed_lag(situation: Situation) -> Iterator[str]:
 
 
 def unwanted_lag(situation: Situation) -> Iterator[str]:
-    """Yield a LAG of the switch that was told of and does not suit the mode."""
+    """Yield a switch's LAG that the configuration declares and that does not match the mode."""
     if situation.switch_lag and _asks(situation, rules.SWITCH_LAG_UNWANTED):
         yield f"switchLag is true, and in mode {situation.mode} each VF has its own switch port"
 
@@ -159,11 +159,11 @@ def disabled_by_relay(situation: Situation) -> Iterator[str]:
 
 
 def is_disabled(member: Member) -> bool:
-    """Tell whether the PF gives the VF no carrier at all."""
+    """Return whether the PF gives the VF no carrier at all."""
     return member.settings is not None and member.settings.link_state == "disable"
 
 
 def is_relayed(member: Member) -> bool:
-    """Tell whether the PF is in a bond that runs LACP, whose state a relay may give to the VF."""
+    """Return whether the PF is in a bond that runs LACP, whose state a relay may pass to the VF."""
     lag = _lag(member)
     return lag is not None and lag.mode in LACP

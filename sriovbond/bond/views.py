@@ -1,4 +1,4 @@
-"""The PFs' views of the members, side by side: what does not go together."""
+"""Differences between the PFs' settings of the members that do not work together."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,7 +18,7 @@ def differing_vlan(situation: Situation) -> Iterator[str]:
 
 
 def differing_trust(situation: Situation) -> Iterator[str]:
-    """Yield who is trusted where not all are."""
+    """Yield the trusted members if not all are."""
     words = {True: "trust on", False: "trust off"}
     yield from _differing(
         (member, words[member.settings.trust])
@@ -28,7 +28,7 @@ def differing_trust(situation: Situation) -> Iterator[str]:
 
 
 def differing_mtu(situation: Situation) -> Iterator[str]:
-    """Yield the MTUs of links and of PFs where they differ and the configuration has no word."""
+    """Yield the MTUs of links and of PFs if they differ and the configuration sets none."""
     if situation.is_mtu_asked:
         return
     yield from _differing((member, f"MTU {member.link.mtu}") for member in situation.members)

@@ -1,4 +1,4 @@
-"""From what the kernel reports of a namespace's links to what happened to the bond in it."""
+"""Derives a bond's happenings from the kernel's reports of its namespace's links."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class Heard:
 
 
 def observe(subject: Subject, plan: BondPlan, links: Mapping[int, Heard]) -> WatchedBond:
-    """Return the bond as these links of its namespace show it."""
+    """Return the state of the bond according to these links of its namespace."""
     bonds = [link for link in links.values() if link.kind == "bond"]
     bond = next((link for link in bonds if link.name == plan.name), None)
     pairs = [(member, _find(member, list(links.values()))) for member in plan.members]
