@@ -1,4 +1,4 @@
-"""The entrance: a CNI plugin where CNI_COMMAND is set, the command line where it is not."""
+"""The entry point: a CNI plugin if CNI_COMMAND is set, else the command line."""
 
 import logging
 import os
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sriovbond.dispatch import Answer
 
-_INTERRUPTED = 130  # 128 and SIGINT, as shells have it
+_INTERRUPTED = 130  # 128 and SIGINT, as in shells
 _UNHEARD = 1
 
 
 def main() -> int:
-    """Serve the runtime or the person who called; return the exit status."""
+    """Serve the runtime or the command line; return the exit status."""
     if "CNI_COMMAND" not in os.environ:
         from sriovbond.cli import main as command_line  # noqa: PLC0415 - a CNI call needs none of it
 
@@ -35,7 +35,7 @@ def _serve() -> int:
 
 
 def _read(most: int) -> bytes:
-    """Return what stands on stdin; nothing where the caller has closed it, or it cannot be read."""
+    """Return stdin, up to `most` bytes; empty when it is closed or cannot be read."""
     try:
         return sys.stdin.buffer.read(most) if sys.stdin else b""
     except OSError:
@@ -43,12 +43,12 @@ def _read(most: int) -> bytes:
 
 
 def _hand_over(answer: "Answer") -> int:
-    """Write the answer, and return its status; an error where nobody took what there was to say."""
+    """Write the answer, and return its status; an error's when stdout could not be written."""
     rest = answer.stdout.encode()
     if rest and not sys.stdout:
         return _unheard("stdout is closed")
     try:
-        while rest:  # not through sys.stdout, which would try once more when the process ends
+        while rest:  # not through sys.stdout, which would retry when the process ends
             rest = rest[os.write(sys.stdout.fileno(), rest) :]
     except OSError as error:
         return _unheard(error.strerror or "it cannot be written")

@@ -1,4 +1,4 @@
-"""Records that are none, by their content: kept out of the way, listed, and tried again."""
+"""Damaged records: moved aside, listed, and restored once they can be read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,11 @@ from sriovbond.records import DamagedRecordError, NewerRecordError
 
 DAMAGED: Final = ".damaged"
 NEWER: Final = ".newer"
-"""The version that wrote such a one can still release it, under its own name again."""
+"""Written by a newer version, which can still release it, under its own name again."""
 
 
 def put(host: Host, key: str, error: DamagedRecordError) -> Path:
-    """Keep an attachment's record out of the way, and return where it is now. Raises OSError."""
+    """Move an attachment's damaged record aside, and return its new path. Raises OSError."""
     ending = NEWER if isinstance(error, NewerRecordError) else DAMAGED
     path = host.records / f"{key}.json"
     aside_path = path.with_suffix(ending)
@@ -23,15 +23,15 @@ def put(host: Host, key: str, error: DamagedRecordError) -> Path:
 
 
 def files(host: Host) -> list[Path]:
-    """Return the records that were set aside. Raises MachineError where they cannot be listed."""
+    """Return the records that were moved aside. Raises MachineError when they cannot be listed."""
     paths = records.list_files(host)
     return [path for path in paths if "@" in path.name and path.suffix in (DAMAGED, NEWER)]
 
 
 def take_back(host: Host, path: Path) -> bool:
-    """Have a record that was set aside be one again if it can be read by now, and tell whether.
+    """Restore a record that was moved aside if it can be read by now; return whether it was.
 
-    Raises UnreadableRecordError, DamagedRecordError where it cannot, TryLaterError while a call has
+    Raises UnreadableRecordError, DamagedRecordError if it cannot, TryLaterError while a call holds
     the attachment, OSError.
     """
     with records.locked(replace(host, lock_timeout_s=0), path.stem):

@@ -1,4 +1,4 @@
-"""When what has failed is tried again: later each time, but never given up."""
+"""Exponential backoff of retries, which are never given up."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ class _Failure:
 
 
 class Backoff:
-    """The failures of several keys, each by itself; any thread may call."""
+    """The retries of several keys, each on its own; thread-safe."""
 
     def __init__(
         self, first_s: float, most_s: float, clock: Callable[[], float] = time.monotonic
@@ -31,14 +31,14 @@ class Backoff:
         self._failures: Final[dict[str, _Failure]] = {}
 
     def failed(self, key: str) -> None:
-        """Put the key off, for twice as long as the last time."""
+        """Postpone the key, for twice as long as the last time."""
         with self._changed:
             last = self._failures.get(key)
             wait_s = lengthen(last.wait_s if last else 0.0, self._first_s, self._most_s)
             self._failures[key] = _Failure(wait_s, self._clock() + wait_s)
 
     def due(self, waiting: Collection[str]) -> list[str]:
-        """Return which of those that wait may be tried now; forget all that wait no more."""
+        """Return the waiting keys that may be retried now; forget all keys that no longer wait."""
         now = self._clock()
         with self._changed:
             for key in self._failures.keys() - set(waiting):
@@ -47,7 +47,7 @@ class Backoff:
         return [key for key in waiting if key not in put_off]
 
     def pause_s(self) -> float | None:
-        """Return when the next may be tried; None where none is put off."""
+        """Return the seconds until the next retry; None if none is postponed."""
         with self._changed:
             first = min((failure.until for failure in self._failures.values()), default=None)
         return None if first is None else max(0.0, first - self._clock())

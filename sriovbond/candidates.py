@@ -1,4 +1,4 @@
-"""What there is to choose from: links of pod and host, and what bus, PF and kubelet say of them."""
+"""The candidates for members: links of pod and host, with the facts of all sources."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -42,14 +42,14 @@ _VHOST = "vhost-net"  # the key of device-info
 
 @dataclass(slots=True)
 class Sources:
-    """The facts of one look, each read once; `found` has the devices of all links looked at."""
+    """The facts of one look-up, each read once; `found` has the devices of all links involved."""
 
     host_netlink: Netlink
     found: PodDevices
     pfs: dict[str, Link] | None = None
 
     def pf(self, address: str) -> Link | None:
-        """Return the PF's link on the host, with what it says of its VFs."""
+        """Return the PF's link on the host, with its settings of its VFs."""
         if self.pfs is None:
             known = [allocated.device for allocated in self.found.devices if allocated.device]
             pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
@@ -58,7 +58,7 @@ class Sources:
         return self.pfs.get(address)
 
     def _read_pfs(self, pfs: Mapping[str, Sequence[str]], vfs: Collection[int]) -> dict[str, Link]:
-        """Return the PFs' links; none where they cannot be read, for a bond can do without."""
+        """Return the PFs' links; none if they cannot be read: a bond is possible without."""
         try:
             return links.of_devices(self.host_netlink, pfs, vfs)
         except KernelError as error:
@@ -66,7 +66,7 @@ class Sources:
             return {}
 
     def as_member(self, link: Link, place: Place) -> Member:
-        """Return the link with what its bus, its PF and whoever allocated it say of it."""
+        """Return the link with the facts of its bus, its PF and its allocation."""
         allocated = self.found.get(link.device)
         device = allocated.device if allocated else None
         if allocated is None or device is None:
@@ -82,7 +82,7 @@ class Sources:
         return self._with_pf(member, device, device.pf) if device.pf else member
 
     def unlinked(self) -> Iterator[Unlinked]:
-        """Yield the pod's network devices that no link in the pod stands for."""
+        """Yield the pod's network devices without a link in the pod."""
         for allocated in self.found.devices:
             is_linked = any(
                 statement.source is Source.NAMESPACE for statement in allocated.statements
@@ -98,7 +98,7 @@ class Sources:
                 yield Unlinked(kind=loose.kind, ifname=loose.interface or "", allocation=allocation)
 
     def seen(self, in_pod: Sequence[Link], on_host: Sequence[Link], type_: object) -> Seen:
-        """Return what can be chosen from, for a plugin of this type."""
+        """Return the candidates, for a plugin of this type."""
         auto_bonds, with_ipam = [], []
         for network in self.found.networks:
             for plugin in network.plugins:
@@ -166,9 +166,9 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One look at what there is, begun early: the kubelet answers while ADD does its other reading.
+    """One look-up, started early: kubelet responds while ADD does its other reading.
 
-    `asks` are asked when the sources on this node leave a network without a device.
+    `asks` are queried when the sources on this node leave a network without a device.
     """
 
     host: Host
@@ -179,7 +179,7 @@ class Lookup:
     def gather(
         self, config: NetConf, pod: Namespace, home: Namespace
     ) -> tuple[Seen, PodDevices, Lender]:
-        """Return what can be chosen from, what the sources said, and who lends the host's."""
+        """Return the candidates, the sources' readings, and the lender of the host's links."""
         in_pod, on_host, devices = look(self.search, config, pod, home, self.asks)
         type_ = self.request.config.get("type")
         lender = Lender(self.host, home, devices)
@@ -192,16 +192,16 @@ class Lookup:
 
 
 def begin(host: Host, request: CniRequest, asks: Sequence[Ask] = ()) -> Lookup:
-    """Begin to look at what the request's pod was given."""
+    """Start the look-up of the devices of the request's pod."""
     sandbox = Sandbox(pod_of(request.args), request.attachment.container_id, request.netns)
     search = Search(sandbox, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     return Lookup(host, request, asks, search)
 
 
 def choose(config: NetConf, seen: Seen, lender: Lender) -> tuple[Member, ...]:
-    """Choose the members; raises as `selection.choose`, and where the node keeps one of its own.
+    """Select the members; raises as `selection.choose`, and for a link that the node does not lend.
 
-    Whether the node lends a link comes first: one that it keeps is not to be judged further.
+    Lending is checked first: a link that the node keeps is not judged further.
     """
     coming = selection.find_on_host(config, seen)
     refusal = lender.refusal(coming) if coming else None
@@ -214,9 +214,9 @@ def choose(config: NetConf, seen: Seen, lender: Lender) -> tuple[Member, ...]:
 def look(
     search: Search, config: NetConf, pod: Namespace, home: Namespace, asks: Sequence[Ask]
 ) -> tuple[Sequence[Link], Sequence[Link], PodDevices]:
-    """Return the links of pod and host, and what all sources say of their devices.
+    """Return the links of pod and host, and all sources' facts of their devices.
 
-    The host's links are looked at only where `links` may mean them: a node has hundreds.
+    The host's links are read only when `links` may match them: a node has hundreds.
     """
     in_pod = snapshots.take(pod.netlink)
     may_mean_host = config.may_mean_host and not selection.means_pod(config, in_pod)
@@ -229,7 +229,7 @@ def look(
 
 
 def state_members(in_pod: Sequence[Link]) -> Reading:
-    """Return what the links of the pod's namespace say of its devices."""
+    """Return the devices of the links in the pod's namespace."""
     named = [(link, deviceinfo.parse_device_id(link.device)) for link in in_pod if link.device]
     statements = tuple(
         Statement(Source.NAMESPACE, device=device, interface=link.name, mac=link.mac)
@@ -240,14 +240,14 @@ def state_members(in_pod: Sequence[Link]) -> Reading:
 
 
 def state_host_links(on_host: Sequence[Link]) -> Reading:
-    """Return the devices of links that stand on the host, of which nothing is said yet."""
+    """Return the devices of host links that have no statement yet."""
     devices = (deviceinfo.parse_device_id(link.device) for link in on_host if link.device)
     statements = tuple(Statement(Source.SYSFS, device=device) for device in devices if device)
     return Reading(Source.SYSFS, statements)
 
 
 def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str, ...]:
-    """Name the pod's networks with a device that Multus adds after this one."""
+    """Return the pod's networks with a device that Multus adds after this one."""
     own = [network for network in networks if _bonds(network, request.config.get("type"))]
     alike = [network for network in own if network.config.get("name") == request.network]
     by_name = [network for network in alike if network.interface == request.ifname]
@@ -257,7 +257,7 @@ def _later(networks: Sequence[NetworkRequest], request: CniRequest) -> tuple[str
 
 
 def _upon(networks: Sequence[NetworkRequest], ifname: str) -> tuple[str, ...]:
-    """Name the pod's networks that stand on the bond of this name, and their plugins' types."""
+    """Return the pod's networks on top of the bond of this name, and their plugins' types."""
     return tuple(
         f"{_words(network)} ({plugin.get('type')})"
         for network in networks
@@ -286,9 +286,9 @@ def _words(network: NetworkRequest) -> str:
 
 
 def uses_beside(devices: PodDevices, plan: BondPlan) -> list[Finding]:
-    """Say which members a process may use past the kernel, as device-info tells.
+    """Return the members that a process may use past the kernel, according to device-info.
 
-    As of all warnings nothing is said under `policy: warn`.
+    Like all warnings, none under `policy: warn`.
     """
     if plan.policy is Policy.WARN:
         return []
@@ -311,7 +311,7 @@ def _use_beside(member: Member, said: Statement) -> Finding:
 
 
 def remarks(devices: PodDevices) -> Iterator[str]:
-    """Yield what an operator should know of the sources: faults, contradictions, other claims."""
+    """Yield the sources' problems, disagreements and foreign claims, for the log."""
     yield from devices.problems
     yield from map(str, devices.disagreements)
     for device in devices.devices:

@@ -1,4 +1,4 @@
-"""From a call to its answer: command to function, exception to CNI code, result to JSON."""
+"""Serves a call: command to function, exception to CNI code, result to JSON."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ _MOST: Final = 80  # characters; a container's id has 64
 
 
 class Failure(NamedTuple):  # see bond/rules.Rule
-    """An error as the runtime gets it; `rule` is the id of the rule that was broken, if one was."""
+    """An error as the runtime gets it; `rule` is the id of the violated rule, if any."""
 
     code: int
     message: str
@@ -64,7 +64,7 @@ class Failure(NamedTuple):  # see bond/rules.Rule
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runtime gets: stdout and exit status; and why, where that is an error."""
+    """The runtime's answer: stdout and exit status; and the failure, if it is an error."""
 
     stdout: str
     status: int
@@ -73,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """What an agent adds to a call: the opened CNI_NETNS, who waits, who gives addresses back."""
+    """What the agent adds to a call: the opened CNI_NETNS, the client, the keeper of leases."""
 
     netns_descriptor: int | None = None
     caller: Caller | None = None
@@ -92,7 +92,7 @@ def answer(
 ) -> Answer:
     """Serve one call; `asks` are sources of device facts beyond this node.
 
-    Never raises: what goes wrong is the answer.
+    Never raises: failures become the answer.
     """
     try:
         request = _parse(environ, stdin, agency.netns_descriptor)
@@ -102,14 +102,14 @@ def answer(
 
 
 def answer_error(error: Exception, version: str = CURRENT_VERSION) -> Answer:
-    """Make the answer that an error is."""
+    """Return the answer for an error."""
     failure = _failure(error)
     values = error_json(version, failure.code, failure.message, failure.details)
     return Answer(_json(values), 1, failure)
 
 
 def _parse(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:
-    """Parse the request; one that cannot be parsed is told with what was received of it."""
+    """Parse the request; a malformed one is logged with its CNI_* variables."""
     try:
         return parse_request(environ, stdin, netns_descriptor)
     except Exception as error:
@@ -128,7 +128,7 @@ def _serve(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency)
 
 
 def _tell(error: Exception, **fields: object) -> None:
-    """Log an answer that is an error."""
+    """Log the error of an answer."""
     failure = _failure(error)
     facts = {"rule": failure.rule, "details": failure.details}
     facts = {name: fact for name, fact in facts.items() if fact}
@@ -136,7 +136,7 @@ def _tell(error: Exception, **fields: object) -> None:
 
 
 def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -> str:
-    """Call the command's function; each loads only what it needs."""
+    """Call the command's function; each imports only what it needs."""
     match request.command:
         case Command.VERSION:
             return _json(version_report(request.cni_version))
@@ -160,13 +160,13 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -
             from sriovbond.commands.status import status  # noqa: PLC0415
 
             status(request, host)
-            return ""  # runtimes ask it all the time
+            return ""  # runtimes send it all the time
     log.event(logging.INFO, "done")
     return ""
 
 
 def _failure(error: Exception) -> Failure:
-    """Find the code of an error: here alone ours get one."""
+    """Map an error to its CNI code: only here sriovbond's errors get one."""
     if isinstance(error, CniError):
         return Failure(error.code, error.msg, error.details, cause=error)
     if isinstance(error, SriovbondError):
@@ -179,7 +179,7 @@ def _failure(error: Exception) -> Failure:
 def _code(error: SriovbondError) -> int:
     if not isinstance(error, IpamError):
         return next(code for kind, code in CODES if isinstance(error, kind))
-    # 3 would let the runtime leave out the DEL, and 0 is no error
+    # with code 3 the runtime would skip the DEL, and 0 is no error
     is_misleading = error.code in (None, 0, ErrorCode.UNKNOWN_CONTAINER)
     return IPAM if is_misleading or error.code is None else error.code
 
@@ -195,7 +195,7 @@ def _find_log_file(text: NetworkText) -> str | None:
 
 
 def _version_of(stdin: bytes) -> str:
-    """Return the version to answer errors in: the current one where stdin is not to be decoded."""
+    """Return the cniVersion to answer errors in: the current one if stdin cannot be decoded."""
     try:
         version = read_network(stdin).config.get("cniVersion")
     except CniError:

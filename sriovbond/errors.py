@@ -1,4 +1,4 @@
-"""The exceptions of sriovbond, sorted by what their reader can do; they know no CNI codes."""
+"""The exceptions of sriovbond, classified by who can act on them; without CNI codes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, what to do about it, and the id of the rule (bond/rules) that it breaks."""
+    """What is wrong, the remedy, and the id of the violated rule (bond/rules)."""
 
     text: str
     remedy: str = ""
@@ -15,16 +15,16 @@ class Fault:
 
     @property
     def words(self) -> str:
-        """What is wrong and what to do, for a log line, where the rule is a field."""
+        """Return fault and remedy as a text for a log line, which has the rule as a field."""
         return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
     def __str__(self) -> str:
-        """Write it as people read it: the one place that puts a rule into a text."""
+        """Return the text for people: the only place that adds the rule to a text."""
         return f"{self.words} [{self.rule}]" if self.rule else self.words
 
 
 class SriovbondError(Exception):
-    """What went wrong: `faults` for the operator, `hints` at what else may be why; `details`."""
+    """A failure: `faults` for the operator, `hints` at other possible reasons; `details`."""
 
     hints: tuple[Fault, ...] = ()
 
@@ -38,7 +38,7 @@ class SriovbondError(Exception):
 
     @classmethod
     def of(cls, what: str, faults: Sequence[Fault], hints: Iterable[Fault] = ()) -> Self:
-        """Make the error that says what cannot be done for all of these, one at least."""
+        """Return the error that `what` failed for all of these faults, at least one."""
         first, *rest = faults
         error = cls(replace(first, text=f"{what}: {first.text}"), further=rest)
         error.hints = tuple(hints)
@@ -46,17 +46,17 @@ class SriovbondError(Exception):
 
     @property
     def message(self) -> str:
-        """All of it but the details, as people read it."""
+        """The text for people, without the details."""
         return "; ".join(map(str, (*self.faults, *self.hints)))
 
     @property
     def rule(self) -> str:
-        """The id of the rule that was broken, the first of several; empty where none was."""
+        """The id of the violated rule, the first of several; empty if none."""
         return next((fault.rule for fault in self.faults if fault.rule), "")
 
     @property
     def remedy(self) -> str:
-        """What to do, where the first fault says it apart from what was found."""
+        """The remedy of the first fault, if it is separate from its text."""
         return self.faults[0].remedy
 
     def __str__(self) -> str:
@@ -64,31 +64,31 @@ class SriovbondError(Exception):
 
 
 class ConfigError(SriovbondError):
-    """The network configuration asks for something that has no meaning: edit it."""
+    """The network configuration is invalid: edit it."""
 
 
 class RefusedError(SriovbondError):
-    """What is asked cannot work on these devices: change the request, the PF or the driver."""
+    """The request cannot work on these devices: change the request, the PF or the driver."""
 
 
 class TryLaterError(SriovbondError):
-    """Nothing is wrong with the request, only with the moment: try again."""
+    """The request is valid, but cannot be served at this moment: retry."""
 
 
 class MachineError(SriovbondError):
-    """A file, a program or a namespace of this node is missing or unusable: mend the node."""
+    """A file, a program or a namespace of this node is missing or unusable: repair the node."""
 
 
 class UnavailableError(SriovbondError):
-    """No ADD can succeed on this node now: mend what is named."""
+    """No ADD can succeed on this node now: repair what is named."""
 
 
 class NamespaceError(SriovbondError):
-    """CNI_NETNS is the namespace of no pod: look at the runtime."""
+    """CNI_NETNS is not a pod's namespace: check the runtime."""
 
 
 class KernelError(SriovbondError):
-    """The kernel refused a request: `errno` is its reason, `said` are its own words."""
+    """The kernel refused a request: `errno` is the reason, `said` the kernel's own text."""
 
     def __init__(
         self, fault: str | Fault, errno: int, details: str = "", *, said: str = ""
@@ -99,4 +99,4 @@ class KernelError(SriovbondError):
 
 
 class DriftError(SriovbondError):
-    """The kernel has something else than was asked for: look at who changed it."""
+    """The kernel's state differs from the record: check who changed it."""

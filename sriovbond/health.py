@@ -1,4 +1,4 @@
-"""The probes: what must hold on this node for an ADD to succeed, one row each."""
+"""The node's preconditions for an ADD, one probe each."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,16 +9,16 @@ from sriovbond.bond import rules
 from sriovbond.bond.rules import Finding, Rule
 from sriovbond.host import Host
 
-_LEAST_ROOM_BYTES = 256 * 1024  # a record mostly has 10 KiB
+_LEAST_ROOM_BYTES = 256 * 1024  # most records have 10 KiB
 _MODULE_LISTS = ("modules.dep", "modules.builtin")
 _MIB = 1 << 20
-_THIN_ADD_BYTES = 31 * _MIB  # where kubelet is asked, which takes gRPC
+_THIN_ADD_BYTES = 31 * _MIB  # where kubelet is queried, which imports grpc
 _LEAST_LIMIT_BYTES = 64 * _MIB  # one ADD beside a Multus daemon of 20 to 30 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing that must hold; `reasons` yields why it does not."""
+    """One precondition; `reasons` yields why it is not met."""
 
     rule: Rule
     reasons: Callable[[Host], Iterator[str]]
@@ -72,7 +72,7 @@ def _privilege(_: Host) -> Iterator[str]:
 
 
 def _memory_limit(host: Host) -> Iterator[str]:
-    """In thin mode the runtime, or Multus' daemon, pays for the memory of each call."""
+    """In thin mode each call's memory counts for the runtime, or Multus' daemon."""
     limit = None if host.is_agent else min(_limits(host), default=None)
     if limit is not None and limit < _LEAST_LIMIT_BYTES:
         yield (
@@ -82,7 +82,7 @@ def _memory_limit(host: Host) -> Iterator[str]:
 
 
 def _limits(host: Host) -> Iterator[int]:
-    """Yield the memory limits of this process's cgroup and those above, as far as they are seen."""
+    """Yield the memory limits of this process's cgroup and its parents, as far as visible."""
     try:
         lines = (host.proc / "self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def _limits(host: Host) -> Iterator[int]:
     for line in lines:
         controllers, _, group = line.partition(":")[2].partition(":")
         if not group or ".." in PurePosixPath(group).parts:
-            continue  # "..": outside of what this cgroup namespace shows
+            continue  # "..": outside of this cgroup namespace
         if controllers == "":
             yield from _limits_above(host.cgroups, group, "memory.max")
         elif "memory" in controllers.split(","):
@@ -106,7 +106,7 @@ def _limits_above(root: Path, group: str, name: str) -> Iterator[int]:
 def _limit(file: Path) -> Iterator[int]:
     try:
         yield int(file.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # none there, or "max"
+    except (OSError, ValueError):  # missing, or "max"
         return
 
 

@@ -1,4 +1,4 @@
-"""This machine's paths and limits, as one value that a test can point elsewhere."""
+"""This machine's paths and limits, as one value that tests can replace."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,12 +9,12 @@ from deviceinfo import KUBELET_TIMEOUT_S, Places
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where this node keeps what the plugin reads and writes; times in seconds."""
+    """The paths on this node that the plugin reads and writes; times in seconds."""
 
     root: Path = Path("/")
-    """Where the host's root is, for the IPAM plugins; another only in a container."""
+    """The host's root, for the IPAM plugins; different only in a container."""
     is_agent: bool = False
-    """Whether this process serves all calls, rather than one in the cgroup of its caller."""
+    """Whether this process serves all calls, rather than one in its caller's cgroup."""
     places: Places = field(default_factory=Places)
     proc: Path = Path("/proc")
     modules: Path = Path("/lib/modules")
@@ -23,14 +23,17 @@ class Host:
     run: Path = Path("/run/sriovbond")
     logs: Path = Path("/var/log")
     kubeconfig: Path = Path("/etc/cni/net.d/sriovbond.d/sriovbond.kubeconfig")
-    """Where it is, the Kubernetes API may be asked. No network names it: who writes networks would
-    choose which file root reads and who is sent the token in it."""
+    """If it exists, the Kubernetes API may be called. Not a key of networks: their author could
+    choose a file for root to read and the server that gets the token in it.
+    """
     node_file: Path = Path("/etc/sriovbond/node.toml")
-    """Where the node says what it lends of its own links. To an agent in a container it is below
-    the host's root: what a pod is started with is not the node's word."""
+    """The node's list of lent links. For an agent in a container it is below the host's root, since
+    the container's own files are not the node's.
+    """
     service_account: Path | None = None
-    """Where the agent's pod has its service account, for want of a kubeconfig. Nowhere else: the
-    plugin may be executed within another's pod, whose account is not ours to use."""
+    """The agent's own service account, used without a kubeconfig. Only for the agent: the plugin
+    may be executed within another pod, whose account is not ours to use.
+    """
     lock_timeout_s: float = 20.0
     ipam_timeout_s: float = 60.0
     kubelet_timeout_s: float = KUBELET_TIMEOUT_S
@@ -38,11 +41,11 @@ class Host:
 
     @property
     def records(self) -> Path:
-        """The folder with one record for each attachment that stands."""
+        """The folder with one record for each attachment."""
         return _records(self.state)
 
     def paths_of(self, path: str) -> tuple[str, ...]:
-        """Return where a path of the host may be seen: below its root first, for a container."""
+        """Return where a path of the host may be found: below its root first, for a container."""
         return (path,) if str(self.root) == "/" else (f"{self.root}{path}", path)
 
     def boot_id(self) -> str:

@@ -1,4 +1,4 @@
-"""Works in the host's root, for an agent whose own root is that of a container."""
+"""Runs code in the host's root, for an agent whose own root is a container's."""
 
 import os
 from collections.abc import Callable
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def run_below(root: Path, work: Callable[[], T]) -> T:
-    """Return what `work` returns; to it, and to the programs that it starts, `root` is /.
+    """Return `work()`, run with `root` as /, which programs that it starts inherit.
 
-    `work` must import nothing: it would be the host's. Raises MachineError where `root` cannot be
+    `work` must not import anything: it would be the host's. Raises MachineError if `root` cannot be
     entered.
     """
     if root == _OWN:

@@ -1,4 +1,4 @@
-"""Runs the delegated IPAM plugin (CNI SPEC section 4) in the host's root, and says its answer."""
+"""Runs the delegated IPAM plugin (CNI SPEC section 4) in the host's root."""
 
 import contextlib
 import errno
@@ -44,9 +44,9 @@ _PURPOSES = {
 
 
 class IpamError(SriovbondError):
-    """The IPAM plugin `plugin` ran `command` and did not succeed.
+    """The IPAM plugin `plugin` ran `command` and failed.
 
-    `code` and `plugin_message` are the plugin's own, None and "" when it gave no CNI error.
+    `code` and `plugin_message` are the plugin's own, None and "" when it returned no CNI error.
     """
 
     def __init__(
@@ -67,25 +67,25 @@ class IpamError(SriovbondError):
 
 
 class IpamHungError(IpamError):
-    """It did not end in time; it would not end now either."""
+    """It did not end in time; a repetition would not either."""
 
 
 def is_asked_for(config: Mapping[str, object]) -> bool:
-    """Say whether the network configuration delegates IPAM; without `ipam.type` it does not."""
+    """Return whether the configuration delegates IPAM; without `ipam.type` it does not."""
     section = config.get("ipam")
     return bool(section.get("type")) if isinstance(section, dict) else bool(section)
 
 
 def require(request: CniRequest, host: Host) -> None:
-    """Raise ConfigError or MachineError where the IPAM plugin cannot be run, or be found."""
+    """Raise ConfigError or MachineError if the IPAM plugin is missing or cannot be run."""
     _find_program(request, host)
 
 
 def add(request: CniRequest, host: Host, lock: int | None = None) -> CniResult:
-    """Have the IPAM plugin reserve addresses, and return its result with one address at least.
+    """Run the IPAM plugin's ADD, and return its result with at least one address.
 
-    The caller runs its DEL when this or anything later fails (SPEC section 4). Should the caller be
-    killed, the plugin holds its `lock` until it has ended: a DEL before that would find nothing.
+    The caller runs its DEL when this or anything later fails (SPEC section 4). If the caller is
+    killed, the plugin holds its `lock` until it has ended: a DEL before that would find no lease.
     Raises IpamError, ConfigError, MachineError.
     """
     program = _find_program(request, host, lock)
@@ -93,21 +93,21 @@ def add(request: CniRequest, host: Host, lock: int | None = None) -> CniResult:
 
 
 def delete(request: CniRequest, host: Host) -> None:
-    """Have the IPAM plugin release what it holds for this attachment. Idempotent by SPEC.
+    """Run the IPAM plugin's DEL, which releases this attachment's lease. Idempotent by SPEC.
 
-    `request` may be of any command, so also one that a record has kept.
+    `request` may be of any command, and may come from a record.
     Raises IpamError, ConfigError, MachineError.
     """
     _run(_find_program(request, host), request, Command.DEL)
 
 
 def check(request: CniRequest, host: Host) -> None:
-    """Have the IPAM plugin check its reservations. Raises IpamError, ConfigError, MachineError."""
+    """Run the IPAM plugin's CHECK. Raises IpamError, ConfigError, MachineError."""
     _run(_find_program(request, host), request, Command.CHECK)
 
 
 def gc(request: CniRequest, host: Host, is_wanted: Callable[[], bool] = lambda: True) -> None:
-    """Have the IPAM plugin drop what no valid attachment holds; end it when that is not wanted.
+    """Run the IPAM plugin's GC; kill it once `is_wanted` returns False.
 
     Raises as `check` does.
     """
@@ -115,15 +115,15 @@ def gc(request: CniRequest, host: Host, is_wanted: Callable[[], bool] = lambda: 
 
 
 def status(request: CniRequest, host: Host) -> None:
-    """Ask the IPAM plugin whether it can serve an ADD. Raises as `check` does."""
+    """Run the IPAM plugin's STATUS: can it serve an ADD. Raises as `check` does."""
     _run(_find_program(request, host), request, Command.STATUS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """The IPAM plugin as the configuration names it, and where it was found: a path of the host.
+    """The configured IPAM plugin, and its path on the host.
 
-    `lock` is a descriptor that it inherits; it is killed when `is_wanted` says no.
+    `lock` is a descriptor that it inherits; it is killed once `is_wanted` returns False.
     """
 
     name: str
@@ -134,16 +134,16 @@ class _Program:
 
 
 class _KilledError(Exception):
-    """A program was killed by us; the text says for what."""
+    """We killed a program; the text says why."""
 
 
 class _HungError(_KilledError):
-    """It had not ended when its time was over."""
+    """It did not end within its time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """How a program ended: as in subprocess, a negative status is a signal."""
+    """A program's exit: as in subprocess, a negative status is a signal."""
 
     status: int
     output: bytes
@@ -193,7 +193,7 @@ def _read_result(program: _Program, output: bytes, request: CniRequest) -> CniRe
 
 
 def _run(program: _Program, request: CniRequest, command: Command) -> bytes:
-    """Run one command of the plugin and return its stdout; its stderr goes to ours at its end."""
+    """Run one command of the plugin and return its stdout; its stderr is passed on at its end."""
     try:
         outcome = _execute(program, request.stdin, _environment(request, command))
     except _KilledError as error:
@@ -211,7 +211,7 @@ def _environment(request: CniRequest, command: Command) -> dict[str, str]:
 
 
 def _failure(program: _Program, command: Command, outcome: _Outcome) -> IpamError:
-    """Return the plugin's own error if its stdout holds one (SPEC section 5, Error)."""
+    """Return the plugin's own error if its stdout has one (SPEC section 5, Error)."""
     with contextlib.suppress(CniError):
         fields = JsonObject(decode_object(outcome.output, "stdout"), "stdout")
         code = fields.number("code")
@@ -261,9 +261,9 @@ def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outco
 
 @contextlib.contextmanager
 def _passed_on_stderr() -> Iterator[int]:
-    """Yield a descriptor for a program's stderr; what was written there goes to ours at the end.
+    """Yield a descriptor for a program's stderr; its content is written to ours at the end.
 
-    A file in memory: were it our own stderr, or a pipe, the program would hang where nobody reads.
+    A file in memory: on our own stderr, or a pipe, the program would hang when nobody reads.
     """
     with os.fdopen(os.memfd_create("cni-stderr"), "rb") as complaints:
         try:
@@ -276,7 +276,7 @@ def _passed_on_stderr() -> Iterator[int]:
 def _start(
     program: _Program, source: IO[bytes], complaints: int, environ: dict[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a program; one that is just being written (ETXTBSY) gets a second, as in libcni."""
+    """Start a program; retry for a second while it is being written (ETXTBSY), as libcni."""
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603  # CNI_PATH and ipam.type are the runtime's
@@ -308,9 +308,9 @@ def _read_output(
     deadline: float,
     is_wanted: Callable[[], bool],
 ) -> bytes:
-    """Read stdout until its end, or until the program has ended and no more is there.
+    """Read stdout until its end, or until the program has ended and no more output is there.
 
-    The second, since a daemon that the program left behind may hold the pipe for ever.
+    The second, since a daemon started by the program may hold the pipe for ever.
     """
     descriptor = _stdout_descriptor(process)
     poll = select.poll()
@@ -340,9 +340,10 @@ def _stdout_descriptor(process: subprocess.Popen[bytes]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close what is open to it, and kill its group where it still runs.
+    """Close its descriptors, and kill its group if it still runs.
 
-    One that waits in the kernel (a dead NFS server) is left: it ends when that lets it go.
+    A process in uninterruptible sleep (a dead NFS server) is left: it ends when the kernel wakes
+    it.
     """
     if process.stdout:
         process.stdout.close()

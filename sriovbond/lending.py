@@ -1,4 +1,4 @@
-"""What the node lends of its own links: node.toml, asked only where a bond means to take some."""
+"""The host links that the node lends, from node.toml; read only when a bond may take some."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,9 +23,9 @@ _FILE_BYTES: Final = 1 << 16
 
 
 def read(file: Path) -> HostLinks:
-    """Return what the node lends: by default its unused links, nothing where the file is wrong.
+    """Return what the node lends: by default its unused links, nothing if the file is faulty.
 
-    The file is `file` here, and node.toml to who writes it: a container sees the node's elsewhere.
+    The file is `file` here, and node.toml in texts: a container sees the node's at another path.
     """
     import tomllib  # noqa: PLC0415 - an ADD over links of the pod needs none of it
 
@@ -51,7 +51,7 @@ def _parse(settings: Mapping[str, object]) -> HostLinks:
 
 
 class Lender:
-    """Speaks for the node on the links that one pod's bond would take; asks what it needs once."""
+    """Checks whether the node lends the links that a pod's bond would take; caches facts."""
 
     def __init__(self, host: Host, home: Namespace, devices: PodDevices) -> None:
         self._host = host
@@ -59,7 +59,7 @@ class Lender:
         self._devices = devices
 
     def refusal(self, members: Sequence[Member]) -> Finding | None:
-        """Say which of these links of the host are kept, and why; None where all are lent."""
+        """Return which of these host links are not lent, and why; None if all are lent."""
         upon = elsewhere.find_uppers(self._home, {member.link.index for member in members})
         judged = (
             hostlinks.kept(self._lent, member, self._usage(member, upon)) for member in members
@@ -68,7 +68,7 @@ class Lender:
         return hostlinks.refusal(self._lent, those) if those else None
 
     def refuse_what_changed(self, members: Sequence[Member]) -> None:
-        """Judge again, just before they are moved. Raises RefusedError, MachineError."""
+        """Check again, just before they are moved. Raises RefusedError, MachineError."""
         host_links = {link.index: link for link in snapshots.take(self._home.netlink)}
         now = [replace(member, link=_now(member, host_links)) for member in members]
         refusal = self.refusal(now)
@@ -81,7 +81,7 @@ class Lender:
 
     @cached_property
     def _offered(self) -> dict[str, str] | None:
-        """The resource of each device that device plugins offer; None where nobody tells."""
+        """The resource of each device that device plugins offer; None if unknown."""
         timeout_s = self._host.kubelet_timeout_s
         readings = deviceinfo.find_offered(self._host.places, kubelet_timeout_s=timeout_s)
         answered = [reading for reading in readings if not (reading.is_absent or reading.problems)]

@@ -1,4 +1,4 @@
-"""What Python 3.11 has no name for: libc's functions, which fail as Python's own do, by OSError."""
+"""Functions of libc that Python 3.11 does not have; they fail by OSError."""
 
 import ctypes
 import os
@@ -14,13 +14,13 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def setns(descriptor: int, kind: int) -> None:
-    """Put the calling thread into an open namespace of that kind."""
+    """Put the calling thread into the open namespace of that kind."""
     if _LIBC.setns(descriptor, kind):
         raise _last_error()
 
 
 def unshare(kind: int) -> None:
-    """Have the calling thread share no more with others what `kind` names."""
+    """Give the calling thread its own copy of what `kind` names."""
     if _LIBC.unshare(kind):
         raise _last_error()
 
@@ -34,13 +34,13 @@ def open_inotify() -> int:
 
 
 def add_watch(descriptor: int, path: Path, events: int) -> None:
-    """Have the inotify descriptor tell of these events at the path."""
+    """Watch the path for these events."""
     if _LIBC.inotify_add_watch(descriptor, os.fsencode(path), events) < 0:
         raise _last_error()
 
 
 def limit_arenas(most: int) -> None:
-    """Have all threads share so many arenas of malloc."""
+    """Limit the number of malloc arenas shared by all threads."""
     with suppress(AttributeError):  # musl has one arena, and no mallopt
         _LIBC.mallopt(_M_ARENA_MAX, most)
 

@@ -1,4 +1,4 @@
-"""The log: one line an event, `key=value` fields, on stderr or in a file; never on stdout."""
+"""The log: one line per event, `key=value` fields, on stderr or in a file; never on stdout."""
 
 import json
 import logging
@@ -22,25 +22,25 @@ _SINK: ContextVar["_Sink | None"] = ContextVar("sink", default=None)
 _STEP: ContextVar[str] = ContextVar("step", default="")
 _TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
-_MOST: Final = 2000  # characters of one field: a pod may give names to hundreds of links
+_MOST: Final = 2000  # characters of one field: a pod may name hundreds of links
 _BEGINNING: Final = b"time=2"  # of each of our lines; logrus quotes the time
 
-_PIPE_BYTES: Final = 4096  # so much fits into a pipe that poll calls writable (PIPE_BUF)
+_PIPE_BYTES: Final = 4096  # so much fits into a pipe that is writable for poll (PIPE_BUF)
 
 
 class Writer(Protocol):
-    """Writes what goes to stderr; neither method may hold its caller up for long."""
+    """Writes lines for stderr; neither method may block its caller for long."""
 
     def write(self, text: str) -> None:
-        """Have a line written."""
+        """Queue a line to be written."""
 
     def flush(self) -> None:
-        """Wait a short time until all is written."""
+        """Wait briefly until all is written."""
 
 
 @dataclass(slots=True)
 class _Stderr:
-    """How stderr is written: by whom, or for how many seconds this process may still wait."""
+    """The writer of stderr, or the seconds for which this process may still block on it."""
 
     writer: Writer | None = None
     patience_s: float = 1.0
@@ -50,7 +50,7 @@ _STDERR: Final = _Stderr()
 
 
 def event(level: int, message: str, **fields: object) -> None:
-    """Log what happened, with its fields: pod, container, ifname, pci, rule ...
+    """Log an event with its fields: pod, container, ifname, pci, rule ...
 
     `level` is one of logging's. Outside of `logged_to` warnings and worse go to stderr.
     """
@@ -62,14 +62,14 @@ def event(level: int, message: str, **fields: object) -> None:
 
 
 def flush() -> None:
-    """Have what was logged written before this process ends."""
+    """Write all queued lines before this process ends."""
     if _STDERR.writer:
         _STDERR.writer.flush()
 
 
 @contextmanager
 def written_by(writer: Writer) -> Iterator[None]:
-    """Have all threads' lines for stderr written by `writer`."""
+    """Pass all threads' lines for stderr to `writer`."""
     _STDERR.writer = writer
     try:
         yield
@@ -80,10 +80,10 @@ def written_by(writer: Writer) -> Iterator[None]:
 
 @contextmanager
 def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None]:
-    """Send events to the file at `path`, else to stderr, each with the `common` fields.
+    """Log to the file at `path`, else to stderr, each event with the `common` fields.
 
-    It must be below `folder`: whoever may write a network's configuration chooses it, and root
-    writes it. One that cannot be used is no reason to fail a pod: stderr is used, and told so.
+    It must be below `folder`: the author of a network's configuration chooses it, and root writes
+    it. An unusable file does not fail a pod: stderr is used, with a line saying so.
     In this context only: of two threads each logs its own request.
     """
     stream, fault = _stream(path, folder)
@@ -101,9 +101,9 @@ def logged_to(path: str | None, folder: Path, **common: object) -> Iterator[None
 
 
 class step:  # noqa: N801 - used as a function is
-    """Name the step that a call is at: in its events, and to whoever times it.
+    """Name the step of a call, for its events and for `timed`.
 
-    Where it fails, the call's error still tells the step.
+    After a failure, the call's error still has the step.
     """
 
     def __init__(self, name: str) -> None:
@@ -124,7 +124,7 @@ class step:  # noqa: N801 - used as a function is
 
 @contextmanager
 def timed() -> Iterator[dict[str, float]]:
-    """Have the steps of the block's call timed; yields them by name, in seconds."""
+    """Time the steps of the call in the block; yields the seconds by step."""
     times: dict[str, float] = {}
     token = _TIMES.set(times)
     try:
@@ -134,7 +134,7 @@ def timed() -> Iterator[dict[str, float]]:
 
 
 def refusal(path: str, folder: Path) -> str:
-    """Say why the file at `path` is not logged to; nothing where it is below the folder."""
+    """Return why the file at `path` is not used; "" if it is below the folder."""
     file = Path(path)
     if ".." not in file.parts and folder in file.parents:
         return ""
@@ -160,10 +160,10 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
 
 
 def _fault_of(descriptor: int) -> str:
-    """Say why an open file is no log of ours; empty where it is, or is new."""
+    """Return why an open file is not our log; empty if it is, or is new."""
     try:
         if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
-            # who writes a network must not write into the node's other logs
+            # the author of a network must not write into the node's other logs
             return "it is another program's log"
     except OSError as error:
         return str(error.strerror)
@@ -172,9 +172,9 @@ def _fault_of(descriptor: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Sink:
-    """A file, or stderr, whose faults (a full disk, none at all) are no reason to fail a pod.
+    """A file, or stderr, whose faults (disk full, closed) do not fail a pod.
 
-    `common` is what all of its events tell.
+    `common` are the fields of all its events.
     """
 
     stream: TextIO | None
@@ -193,7 +193,7 @@ class _Sink:
 
 
 def pass_on(text: str) -> None:
-    """Write what another program had to say, as it is; waits for no reader for long."""
+    """Write another program's output unchanged; blocks briefly at most."""
     if text:
         with suppress(Exception):
             _write_to_stderr(text)
@@ -214,7 +214,7 @@ def _write_to_stderr(text: str) -> None:
 
 
 def _is_writable(descriptor: int) -> bool:
-    """Tell whether a write would not block; wait for that as long as this process may."""
+    """Return whether a write would not block; wait for that as long as this process may."""
     waiting, began_at = select.poll(), time.monotonic()
     waiting.register(descriptor, select.POLLOUT)
     ready = waiting.poll(_STDERR.patience_s * 1000)
@@ -243,10 +243,10 @@ def _quoted(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text with what would steer a terminal, or is not seen, escaped as in JSON."""
+    """Return a text with terminal control and invisible characters escaped as in JSON."""
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
-    """Return a character as JSON escapes it if it would steer a terminal, or is not seen."""
+    """Return a character, escaped as in JSON if it is terminal control or invisible."""
     return character if character.isprintable() else json.dumps(character)[1:-1]

@@ -1,4 +1,4 @@
-"""Files and folders of one user alone: what others put there would be done with root's rights."""
+"""Files and folders that only one user may write: root would act on another's content."""
 
 import os
 import stat
@@ -14,12 +14,12 @@ from sriovbond.errors import MachineError
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSED: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-# O_NONBLOCK: a pipe that nobody reads must not hold up a pod
+# O_NONBLOCK: a pipe without a reader must not block a pod
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read(file: Path, most_bytes: int) -> bytes:
-    """Return the plain file's content; it and its folder must be root's, for root alone to write.
+    """Return the plain file's content; only root may be able to write it and its folder.
 
     Raises FileNotFoundError if there is none, UnreadableError with the reason not to use it.
     """
@@ -39,7 +39,7 @@ def read(file: Path, most_bytes: int) -> bytes:
 
 
 def _check(which: str, status: os.stat_result) -> None:
-    """Blame what others can write; an owner other than root only where root reads."""
+    """Refuse what others can write; an owner other than root only when root reads."""
     if os.geteuid() == 0 and status.st_uid != 0:
         raise UnreadableError(f"{which} belongs to user {status.st_uid}; chown it to root")
     if status.st_mode & _OTHERS_WRITE:
@@ -55,10 +55,10 @@ def write_whole(
     fresh: str,
     finish: Callable[[int], object] | None = None,
 ) -> None:
-    """Put a file in its place whole or not at all: written as `fresh`, synced, renamed.
+    """Create or replace a file atomically: written as `fresh`, synced, renamed.
 
-    What is there under its name, also a link, is replaced. `finish` gets the written file's
-    descriptor before it is synced. Raises OSError.
+    A file or link of its name is replaced. `finish` gets the written file's descriptor before it is
+    synced. Raises OSError.
     """
     try:
         file_fd = _create(folder_fd, fresh)
@@ -81,13 +81,13 @@ def write_whole(
 def _create(folder_fd: int, fresh: str) -> int:
     try:
         return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)
-    except FileExistsError:  # of a call that was killed
+    except FileExistsError:  # left by a killed call
         os.unlink(fresh, dir_fd=folder_fd)
         return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)
 
 
 def open_to_append(folder: Path, below: Path) -> int:
-    """Open a plain file below the folder, made if missing, following no link on the way.
+    """Open a plain file below the folder, created if missing, following no link on the way.
 
     Raises NotPlainError, OSError.
     """
@@ -108,7 +108,7 @@ def open_to_append(folder: Path, below: Path) -> int:
 
 
 def make_folder(path: Path, owner: int) -> None:
-    """Make the folder where it is not there. Raises MachineError for one that others can write."""
+    """Create the folder if missing. Raises MachineError for one that others can write."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = path.lstat()

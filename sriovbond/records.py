@@ -1,7 +1,7 @@
-"""What ADD is about to change, on disk before it changes it; and one lock an attachment.
+"""Records of attachments, written before ADD changes anything; and one lock per attachment.
 
 A record is the only thing that DEL needs: no configuration, no prevResult, no namespace.
-Where every ADD passes, paths are texts: a Path costs more than what is done with it.
+On the path of every ADD, paths are strings: a Path costs more than what is done with it.
 """
 
 import fcntl
@@ -37,7 +37,7 @@ _LOCK: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnreadableRecordError(MachineError):
-    """The record cannot be read now, and may be whole: nothing is to be concluded from that."""
+    """The record cannot be read now, but may be valid: it counts as existing."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"cannot read the record {path!r}: {why}")
@@ -45,7 +45,7 @@ class UnreadableRecordError(MachineError):
 
 
 class DamagedRecordError(MachineError):
-    """What is in the place of the record is none, and will be none the next time."""
+    """The file is no record, and a retry would fail in the same way."""
 
 
 class NewerRecordError(DamagedRecordError):
@@ -54,7 +54,7 @@ class NewerRecordError(DamagedRecordError):
 
 @dataclass(frozen=True, slots=True)
 class IpamCall:
-    """What IPAM was asked with, so that its reservation can be given back without the runtime."""
+    """The parameters of the IPAM call, by which its lease can be released without the runtime."""
 
     stdin: str
     environment: dict[str, str]
@@ -62,10 +62,10 @@ class IpamCall:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One attachment; `namespace` is its identity, `is_complete` that its ADD succeeded.
+    """One attachment; `namespace` is its identity, `is_complete`: its ADD succeeded.
 
-    `plan` is None once the kernel's part is undone and only IPAM's is left; `refused` says, by its
-    name, why a member that vanished and came back is not in the bond.
+    `plan` is None once the kernel's part is released and only IPAM's is left; `refused` has, by
+    member name, why a member that vanished and came back is not in the bond.
     """
 
     network: str
@@ -84,22 +84,22 @@ class Record:
 
     @property
     def attachment(self) -> Attachment:
-        """What the record is of."""
+        """The attachment of the record."""
         return Attachment(self.container_id, self.ifname)
 
     @property
     def key(self) -> str:
-        """The record's name among the records."""
+        """The record's file name."""
         return self.attachment.key
 
     @property
     def subject(self) -> Subject:
-        """Whose bond it is, as the watch tells of it."""
+        """The attachment, network and pod, for the watch's reports."""
         return Subject(self.attachment, self.network, self.pod)
 
     @property
     def lease(self) -> CniResult:
-        """What IPAM gave: addresses and routes; empty where it was not asked."""
+        """IPAM's lease: addresses and routes; empty without IPAM."""
         return CniResult.from_json(self.leased, where="the record")
 
     def completed(self, leased: dict[str, Any]) -> "Record":
@@ -113,10 +113,10 @@ _KNOWN: Final = Memory[Record](256)  # as many bonds as a node may have; some 10
 
 @contextmanager
 def locked(host: Host, key: str) -> Iterator[int]:
-    """Hold the lock of the attachment of that key; TryLaterError when another call has it too long.
+    """Hold the lock of the attachment of that key; TryLaterError if another call holds it too long.
 
-    Takes away what a killed call left of a record that it was writing. Yields the lock's
-    descriptor: a program that inherits it holds the lock too, until it has ended.
+    Removes temporary files of a killed call. Yields the lock's descriptor: a program that inherits
+    it holds the lock too, until it has ended.
     """
     path = f"{host.run}/{key}"  # not on the disk: a DEL must work when that is full
     descriptor = _lock(path, host.lock_timeout_s)
@@ -124,12 +124,12 @@ def locked(host: Host, key: str) -> Iterator[int]:
         _unlink(f"{host.records}/{_fresh(key)}")
         yield descriptor
     finally:
-        _unlink(path)  # an unlocked file that stays is in nobody's way
+        _unlink(path)  # an unlocked file that stays does no harm
         os.close(descriptor)
 
 
 def is_locked(host: Host, key: str) -> bool:
-    """Tell whether a call has, or may have, the attachment of that key at this moment."""
+    """Return whether a call holds, or may hold, the lock of the attachment of that key."""
     try:
         descriptor = os.open(f"{host.run}/{key}", _LOCK)
     except FileNotFoundError:
@@ -146,7 +146,7 @@ def is_locked(host: Host, key: str) -> bool:
 
 
 def write(host: Host, record: Record) -> None:
-    """Put the record on disk, whole or not at all (write, fsync, rename).
+    """Write the record atomically (write, fsync, rename).
 
     Raises RefusedError for one that would be too large to be read again, MachineError.
     """
@@ -158,14 +158,14 @@ def write(host: Host, record: Record) -> None:
     except OSError as error:
         path = f"{host.records}/{record.key}.json"
         raise MachineError(f"cannot write the record {path!r}: {error.strerror}") from error
-    if record.is_complete:  # the others are written anew, or gone soon
+    if record.is_complete:  # the others are rewritten, or removed soon
         _KNOWN.learn(content, record)
 
 
 def read(host: Host, key: str) -> Record | None:
-    """Return the record of the attachment of that key, None where there is none.
+    """Return the record of the attachment of that key, None if there is none.
 
-    Raises UnreadableRecordError where it cannot be read now, DamagedRecordError for what is none,
+    Raises UnreadableRecordError if it cannot be read now, DamagedRecordError for a malformed one,
     NewerRecordError for one of a later version: all MachineError.
     """
     return read_file(f"{host.records}/{key}.json")
@@ -189,7 +189,7 @@ def list_files(host: Host) -> list[Path]:
 
 
 def exists(host: Host, key: str) -> bool:
-    """Tell whether there is, or may be, a record of the attachment of that key."""
+    """Return whether there is, or may be, a record of the attachment of that key."""
     try:
         os.lstat(f"{host.records}/{key}.json")
     except FileNotFoundError:
@@ -200,9 +200,9 @@ def exists(host: Host, key: str) -> bool:
 
 
 def read_all(host: Host) -> tuple[list[Record], list[str]]:
-    """Return every record, and in words what is wrong with those that cannot be read.
+    """Return every readable record, and a text for each that cannot be read.
 
-    Raises MachineError where the folder cannot be read.
+    Raises MachineError if the folder cannot be read.
     """
     records, faults = [], []
     for key in keys(host):
@@ -216,9 +216,9 @@ def read_all(host: Host) -> tuple[list[Record], list[str]]:
 
 
 def every(host: Host) -> list[Record]:
-    """Return every record, to conclude something from there being no other.
+    """Return every record, for callers that rely on the list being complete.
 
-    Raises UnreadableRecordError where one cannot be read now; damaged ones are passed over.
+    Raises UnreadableRecordError if one cannot be read now; damaged ones are ignored.
     """
     records = []
     for key in keys(host):
@@ -229,9 +229,9 @@ def every(host: Host) -> list[Record]:
 
 
 def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> list[str]:
-    """Say of each member that ADD put into the bond, and that is not in it, what is known of it.
+    """Return a text for each member that ADD put into the bond and that is missing now.
 
-    Nothing is said of a bond without a record, or where the records cannot be read.
+    Empty for a bond without a record, or if the records cannot be read.
     """
     present = {member.name for member in state.members}
     with suppress(MachineError):
@@ -246,7 +246,7 @@ def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> li
 
 
 def remove(host: Host, record: Record) -> None:
-    """Forget the attachment, whose lock is held. Idempotent."""
+    """Delete the record, whose lock is held. Idempotent."""
     path = f"{host.records}/{record.key}.json"
     try:
         os.unlink(path)  # noqa: PTH108 - see above
@@ -257,7 +257,7 @@ def remove(host: Host, record: Record) -> None:
 
 
 def _put(folder: Path, name: str, content: bytes) -> None:
-    """Write it into the folder, which is made where it is not there."""
+    """Write it into the folder, created if missing."""
     try:
         folder_fd = os.open(folder, _FOLDER)
     except (FileNotFoundError, NotADirectoryError):
@@ -274,7 +274,7 @@ def _fresh(name: str) -> str:
 
 
 def _unlink(path: str) -> None:
-    """Take a file away that is in nobody's way where it stays."""
+    """Remove a file that does no harm if it stays."""
     try:
         os.unlink(path)  # noqa: PTH108 - see above
     except OSError:
@@ -318,7 +318,7 @@ def _fault(error: ValueError) -> str:
 
 
 def _format_of(content: bytes) -> object:
-    """Return the format that a record tells, ours where it tells none: then it was damaged."""
+    """Return the record's format, ours if it has none: then it is damaged."""
     try:
         return json.loads(content)["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -337,7 +337,7 @@ def _check_format(path: str, version: object) -> None:
 
 
 def make_folder(host: Host) -> None:
-    """Make the records' folder where it is not there. Raises MachineError."""
+    """Create the records' folder if missing. Raises MachineError."""
     _make(host.records)
 
 
@@ -349,7 +349,7 @@ def _make(folder: Path) -> None:
 
 
 def _too_large(record: Record, size: int) -> str:
-    """Say what makes a record too large: mostly what a link of the host carries."""
+    """Return what makes a record too large: mostly the addresses and routes of a host link."""
     carried = {
         str(member): len(member.link.addresses) + len(member.link.routes)
         for member in (record.plan.members if record.plan else ())
@@ -385,7 +385,7 @@ def _lock(path: str, timeout_s: float) -> int:
 
 
 def _open_lock(path: str) -> int:
-    """Open the lock's file; make it, and its folder, where they are not there."""
+    """Open the lock's file; create it, and its folder, if missing."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return os.open(path, _LOCK | os.O_CREAT, 0o600)
     _make(Path(path).parent)
@@ -393,7 +393,7 @@ def _open_lock(path: str) -> int:
 
 
 def _stands(path: str, descriptor: int) -> bool:
-    """Tell whether the locked file is still the one at the path: its last holder removes it."""
+    """Return whether the locked file is still the one at the path: its last holder removes it."""
     with suppress(FileNotFoundError):
         return os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 - see above
     return False

@@ -1,4 +1,4 @@
-"""Whom a call, a record and a bond are for: an attachment, its network, and the pod."""
+"""The subject of a call, a record and a bond: an attachment, its network, and the pod."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sriovbond.cni.request import CniRequest
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose it is; the pod as far as CNI_ARGS name it."""
+    """An attachment; the pod as far as CNI_ARGS name it."""
 
     attachment: Attachment
     network: str = ""
@@ -18,12 +18,12 @@ class Subject:
 
     @classmethod
     def of(cls, request: CniRequest) -> "Subject":
-        """Return whom the request is for."""
+        """Return the subject of the request."""
         return cls(request.attachment, request.network, pod_of(request.args))
 
     @property
     def fields(self) -> dict[str, object]:
-        """Whose it is, as lines of the log tell it."""
+        """Its fields in the log."""
         return {
             "pod": "/".join(filter(None, (self.pod.namespace, self.pod.name))),
             "container": self.attachment.container_id,
@@ -33,7 +33,7 @@ class Subject:
 
 
 def pod_of(args: Mapping[str, str]) -> PodRef:
-    """Return the pod that the arguments of CNI_ARGS name, as container runtimes of kubelet do."""
+    """Return the pod named in CNI_ARGS, as kubelet's container runtimes do."""
     return PodRef(
         args.get("K8S_POD_NAMESPACE", ""),
         args.get("K8S_POD_NAME", ""),
