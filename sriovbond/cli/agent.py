@@ -1,4 +1,4 @@
-"""`sriovbond agent`: thick mode's process, and the two questions that probes ask it."""
+"""`sriovbond agent`: thick mode's process, and the two queries of its probes."""
 
 import logging
 import os
@@ -42,11 +42,11 @@ def agent(config: Path | None, install: Path | None, *, check: bool, alive: bool
     if install:
         _install_shim(install)
     if not _serve(loaded):
-        os._exit(1)  # a worker that hangs would hold up the interpreter's end
+        os._exit(1)  # a hanging worker would delay the interpreter's end
 
 
 def _install_shim(folder: Path) -> None:
-    """Put the shim into the folder; go on with the one that is there where that cannot be."""
+    """Install the shim in the folder; on failure continue with the existing one."""
     from sriovbond.shim import install  # noqa: PLC0415 - a probe loads none of what serves
 
     try:

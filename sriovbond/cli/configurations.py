@@ -1,4 +1,4 @@
-"""The configurations in a person's file that are ours, and what the plugin would say of each."""
+"""Finds sriovbond's configurations in a user's file, and judges each as ADD would."""
 
 import codecs
 import json
@@ -46,15 +46,15 @@ _MAKERS: Final = frozenset(
         "bridge", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan",
     }
 )  # fmt: skip
-"""Plugins that make the interface they are asked for, and so leave none to make after them."""
+"""Plugins that create the requested interface, and so leave none for a later plugin to create."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What one plugin would get on stdin; `place` is where it was, empty for the whole file.
+    """The stdin of one plugin's call; `place` is where it was in the file, empty: all of it.
 
-    `fault` is why there is nothing to get; `twice` names keys that stand twice in its text;
-    `is_taken` tells that an earlier plugin of its list makes the interface.
+    `fault` is why there is none; `twice` names duplicate keys in its text; `is_taken`: an earlier
+    plugin of its list creates the interface.
     """
 
     place: str
@@ -70,14 +70,14 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """What to put before a word about it, where it is not the whole file."""
+        """The prefix of a message about it, if it is not the whole file."""
         type_ = f" ({OURS})" if self.type == OURS else ""
         return f"{self.place}{type_}: " if self.place else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What would keep an ADD from working, and what is only doubtful."""
+    """What would fail an ADD, and what is only doubtful."""
 
     faults: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def find(file: Path) -> list[Configuration]:
     """Return our configurations: of a plugin, of a list, or of networks of Multus in YAML.
 
     A plugin's own configuration is returned whatever its type; `-` is standard input.
-    Raises NoAnswerError where there is none.
+    Raises NoAnswerError if there is none.
     """
     name, content = files.name_of(file), files.read(file, MAX_JSON_BYTES)
     try:
@@ -111,7 +111,7 @@ def find(file: Path) -> list[Configuration]:
 
 
 def find_ours(file: Path) -> list[Configuration]:
-    """Return what `find` does. Raises NoAnswerError where it is another plugin's, too."""
+    """Return the result of `find`. Raises NoAnswerError if another plugin's is among it."""
     configurations = find(file)
     if not _ours(configurations):
         types = ", ".join(shorten(configuration.type) for configuration in configurations)
@@ -122,7 +122,7 @@ def find_ours(file: Path) -> list[Configuration]:
 
 
 def judge(configuration: Configuration, logs: Path) -> Judgement:
-    """Say what an ADD would, by the functions that it calls; `logs` is the folder of log files."""
+    """Judge it by the same functions as an ADD; `logs` is the folder of log files."""
     if configuration.fault:
         return Judgement((configuration.fault,))
     try:
@@ -175,7 +175,7 @@ def _warnings(config: NetConf, logs: Path) -> Iterator[str]:
 
 
 def _of_network(config: Mapping[str, object]) -> Iterator[Configuration]:
-    """Yield each plugin's configuration, with what libcni puts into it from around."""
+    """Yield each plugin's configuration, with the keys that libcni adds from the list."""
     plugins = config.get("plugins")
     if plugins is None:
         yield from _with_delegate(Configuration("", config, twice=find_duplicate_keys(config)))
@@ -197,14 +197,14 @@ def _of_network(config: Mapping[str, object]) -> Iterator[Configuration]:
 
 
 def _twice_around(config: Mapping[str, object]) -> tuple[str, ...]:
-    """Name the keys that stand twice in a list itself, not in its plugins."""
+    """Return the duplicate keys of a list itself, not of its plugins."""
     if not isinstance(config, Doubled):
         return ()
     return find_duplicate_keys(Doubled([pair for pair in config.pairs if pair[0] != "plugins"]))
 
 
 def _with_delegate(configuration: Configuration) -> Iterator[Configuration]:
-    """Yield it and what it hands on, as flannel does: by its own name and version."""
+    """Yield it and the configuration it delegates, as flannel does: by its name and version."""
     yield configuration
     delegate = configuration.values.get("delegate")
     if isinstance(delegate, dict):
@@ -263,7 +263,7 @@ def _of_manifests(name: str, objects: Iterable["Manifest"]) -> list[Configuratio
 
 
 def _of_manifest(manifest: "Manifest", file: str) -> Iterator[Configuration]:
-    """Yield what a network has; of one without spec.config Multus reads a file of the node."""
+    """Yield a network's configurations; without spec.config Multus reads a file of the node."""
     text = manifest.config
     if manifest.values["kind"] != _NETWORK or text is None:
         return
@@ -286,7 +286,7 @@ def _of_manifest(manifest: "Manifest", file: str) -> Iterator[Configuration]:
 
 
 def _with_place(error: CniError, manifest: "Manifest", file: str) -> str:
-    """Tell where in the file a fault of JSON is, which is told by its place in spec.config."""
+    """Return a JSON fault, whose place is relative to spec.config, with its place in the file."""
     cause = error.__cause__
     if not isinstance(cause, json.JSONDecodeError):
         return error.msg

@@ -27,9 +27,9 @@ from sriovbond.nic.facts import Function
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A pod's devices, the verdict on each, and what a bond would come to.
+    """A pod's devices, the verdict on each, and the resulting bond.
 
-    `functions` is what the NICs report of themselves, which no verdict hangs on.
+    `functions` is what the NICs report of themselves, on which no verdict depends.
     """
 
     devices: PodDevices
@@ -60,7 +60,7 @@ def _sandbox(names: Mapping[str, str]) -> Sandbox:
 
 
 def _matches(known: Mapping[str, str], names: Mapping[str, str]) -> bool:
-    """Return whether the pod is known by one of the names, and by no other than any of them."""
+    """Return whether the pod matches all of the known names, and at least one."""
     common = [key for key in names if known[key]]
     return bool(common) and all(
         _plain(key, known[key]) == _plain(key, names[key]) for key in common
@@ -78,7 +78,7 @@ def explain(
     """Look as an ADD with this configuration of that plugin would, and change nothing.
 
     Bonds of the pod are named, and their members judged as if they were free.
-    Raises MachineError where no namespace of the pod is known, or it is gone.
+    Raises MachineError if no namespace of the pod is known, or it is gone.
     """
     if not sandbox.netns:
         raise MachineError(
@@ -114,7 +114,7 @@ def _without(bonds: Mapping[int, str], in_pod: Sequence[Link]) -> list[Link]:
 
 
 def _targets(verdicts: Sequence[Verdict], pod: Namespace, home: Namespace) -> Iterator[Target]:
-    """Yield which NICs to ask: what is a device, or an interface, and exists."""
+    """Yield which NICs to query: existing devices or interfaces."""
     for verdict in verdicts:
         subject = verdict.subject
         if isinstance(subject, Member):

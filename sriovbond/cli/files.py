@@ -1,4 +1,4 @@
-"""The file that a person names, `-` for standard input: read up to a bound, named in its faults."""
+"""A user's file, `-` for standard input: read up to a bound, named in its faults."""
 
 import sys
 from contextlib import nullcontext
@@ -15,13 +15,13 @@ ARGUMENT: Final = click.argument(
 
 
 class NoAnswerError(click.ClickException):
-    """A command has no answer: a file cannot be read, or has nothing that it could judge."""
+    """A command has no result: a file cannot be read, or contains nothing to judge."""
 
     exit_code = 2
 
 
 def name_of(file: Path) -> str:
-    """Return what to call it in a text for people."""
+    """Return its name in texts for people."""
     return "standard input" if file == STDIN else click.format_filename(file)
 
 

@@ -1,4 +1,4 @@
-"""The Kubernetes objects in a person's file, and where in it a text of theirs stands."""
+"""The Kubernetes objects in a user's file, and the positions of their texts in it."""
 
 import json
 import re
@@ -37,9 +37,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An object of Kubernetes; `twice` names the keys that stand twice in it.
+    """An object of Kubernetes; `twice` names its duplicate keys.
 
-    `node` is what YAML made it of, None where it was JSON.
+    `node` is the parsed YAML, None for JSON.
     """
 
     values: Mapping[str, Any]
@@ -54,15 +54,15 @@ class Manifest:
 
     @property
     def config(self) -> object:
-        """What a network has for its plugins."""
+        """A network's spec.config."""
         return self.at("spec", "config")
 
     def at(self, *keys: str) -> object:
-        """Return what stands below these keys, None where nothing does."""
+        """Return the value below these keys, None if there is none."""
         return _at(self.values, *keys)
 
     def place_in_config(self, offset: int) -> Position | None:
-        """Return where character `offset` of the text spec.config stands in the file."""
+        """Return the position in the file of character `offset` of the text spec.config."""
         if self.node is None:
             return _place_in_json(self.source, self.config, offset)
         spec = _child(self.node, "spec")
@@ -71,7 +71,7 @@ class Manifest:
 
 
 def of_json(source: str, parsed: Mapping[str, Any]) -> list[Manifest]:
-    """Return the object that JSON was read as, or those of a list of them."""
+    """Return the object parsed from JSON, or those of a list of them."""
     items = parsed.get("items")
     return [
         Manifest(item, source, find_duplicate_keys(item))
@@ -81,16 +81,16 @@ def of_json(source: str, parsed: Mapping[str, Any]) -> list[Manifest]:
 
 
 def of_yaml(source: str) -> list[Manifest]:
-    """Return the objects of YAML, those of lists among them. Raises FormatError."""
+    """Return the objects of YAML, including those of lists. Raises FormatError."""
     try:
         return [manifest for node in _documents(source) for manifest in _flat(source, node)]
     except Exception as error:
-        # the loader trusts its input: beside its own errors there are those of recursion and types
+        # the loader trusts its input: beside its own errors it raises those of recursion and types
         raise FormatError(" ".join(str(error).split())) from error
 
 
 def _at(value: object, *keys: str) -> object:
-    """Return what stands in nested objects below these keys, None where nothing does."""
+    """Return the value in nested objects below these keys, None if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -111,7 +111,7 @@ def _flat(source: str, node: yaml.Node) -> Iterator[Manifest]:
     """Yield an object of Kubernetes, or those of a list of them."""
     items = _child(node, "items")
     for item in items.value if isinstance(items, yaml.SequenceNode) else [node]:
-        twice = tuple(islice(_twice(item, set()), _MOST_TOLD))  # before merges (<<) are made one
+        twice = tuple(islice(_twice(item, set()), _MOST_TOLD))  # before merges (<<) are resolved
         values = _constructed(item)
         if isinstance(values, dict) and isinstance(values.get("kind"), str):
             yield Manifest(values, source, twice, item)
@@ -132,7 +132,7 @@ def _child(node: yaml.Node, key: str) -> yaml.Node | None:
 
 
 def _twice(node: yaml.Node, seen: set[int]) -> Iterator[str]:
-    """Name each key that is duplicated in a mapping, and where; aliases may lead round."""
+    """Return each duplicate key of a mapping, and its position; aliases may be cyclic."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -158,9 +158,9 @@ def _twice_words(first: yaml.Node, then: yaml.Node) -> str:
 
 
 def _place(source: str, node: yaml.ScalarNode, offset: int) -> Position | None:
-    """Find a character of a text in the YAML that it was written as.
+    """Find the position of a text's character in the YAML source.
 
-    Folding and indenting change white space only, so what is none is counted.
+    Folding and indenting change white space only, so the other characters are counted.
     """
     text = "".join(node.value.split())
     written = list(islice(_read_characters(source, node), len(text)))
@@ -172,7 +172,7 @@ def _place(source: str, node: yaml.ScalarNode, offset: int) -> Position | None:
 
 
 def _read_characters(source: str, node: yaml.ScalarNode) -> Iterator[tuple[int, str]]:
-    """Yield the characters that are no white space, with their places, of a text as written."""
+    """Yield the non-space characters, with their positions, of a text's source."""
     index, end = node.start_mark.index, node.end_mark.index
     if node.style in ("|", ">"):
         index = source.index("\n", index)
@@ -186,7 +186,7 @@ def _read_characters(source: str, node: yaml.ScalarNode) -> Iterator[tuple[int, 
 
 
 def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
-    """Return how long the character at `index` is written in a style of YAML, and what it means."""
+    """Return the length of the character at `index` in a style of YAML, and its value."""
     if style == "'" and source.startswith("''", index):
         return 2, "'"
     escape = _ESCAPE.match(source, index) if style == '"' else None
@@ -200,7 +200,7 @@ def _character(source: str, index: int, style: str | None) -> tuple[int, str]:
 
 
 def _place_in_json(source: str, text: object, offset: int) -> Position | None:
-    """Find a character of a text in the JSON that it was written as."""
+    """Find the position of a text's character in the JSON source."""
     decoder = json.JSONDecoder()
     for match in _CONFIG.finditer(source):
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""What NICs tell of themselves, for a terminal: ethtool's speed, devlink's port and health."""
+"""Prints the NICs' facts, for a terminal: ethtool's speed, devlink's port and health."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,7 +14,7 @@ _MOST_MODES = 4  # a fast NIC has dozens: JSON has all of them
 
 
 def print_nics(functions: Sequence[Function], console: Console) -> None:
-    """Print a row for each function that was asked."""
+    """Print a row for each queried function."""
     if not functions:
         return
     table = Table("device", "interface", "driver", "ethtool", "devlink")
@@ -25,7 +25,7 @@ def print_nics(functions: Sequence[Function], console: Console) -> None:
 
 
 def describe_link(ethtool: Ethtool | None) -> str:
-    """Return speed and link modes in words."""
+    """Return speed and link modes as text."""
     if ethtool is None:
         return "no interface to ask"
     if ethtool.problem:
@@ -45,7 +45,7 @@ def _describe_modes(modes: Sequence[str]) -> Iterator[str]:
 
 
 def describe_port(function: Function) -> str:
-    """Return what devlink says, and what it did not answer, in words."""
+    """Return devlink's facts and problems as text."""
     words = []
     if function.port:
         number = function.port.vf_number
@@ -66,7 +66,7 @@ def _describe_reporter(reporter: Reporter) -> str:
 
 
 def contradictions(pfs: Iterable[PhysicalFunction], functions: Iterable[Function]) -> Iterator[str]:
-    """Yield where an ADD, which knows representors by their names only, judges a PF wrongly."""
+    """Yield PFs that an ADD judges wrongly, since it knows representors by their names only."""
     modes = {function.device: function.eswitch for function in functions if function.eswitch}
     for pf in dict.fromkeys(pfs):
         mode = modes.get(pf.device, "")

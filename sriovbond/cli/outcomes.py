@@ -1,4 +1,4 @@
-"""What becomes of a call that breaks a rule, in the words of commands and docs."""
+"""The outcomes of violated rules, in the words of commands and docs."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,4 +15,4 @@ OUTCOMES: Final[Mapping[Level, str]] = MappingProxyType(
         Level.NODE: "error 50",
     }
 )
-"""What comes of a broken rule, by its level."""
+"""The outcome of a violated rule, by its level."""

@@ -85,7 +85,7 @@ def _rules() -> Iterator[str]:
 
 
 def switching() -> str:
-    """Return the table of what a mode needs of the switch, with the sources."""
+    """Return the table of what a mode requires of the switch, with the sources."""
     return "\n".join(_switching())
 
 

@@ -1,4 +1,4 @@
-"""`sriovbond release`: the way out by hand, and the list of what may be released."""
+"""`sriovbond release`: release an attachment by hand, and list the records."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +65,7 @@ def _list(host: Host, *, as_json: bool) -> None:
 
 
 def print_table(readable: Sequence[Record], kept: Sequence[Path]) -> None:
-    """Print a row for each record, and for each file that was set aside as damaged."""
+    """Print a row for each record, and for each file that was moved aside as damaged."""
     table = Table("container", "interface", "network", "members", "namespace")
     for record in readable:
         plan = record.plan

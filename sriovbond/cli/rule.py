@@ -1,4 +1,4 @@
-"""`sriovbond rule`: what the id at the end of a message or a log line means."""
+"""`sriovbond rule`: explains the id at the end of a message or a log line."""
 
 import difflib
 import json

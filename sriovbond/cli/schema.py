@@ -1,4 +1,4 @@
-"""`sriovbond schema`: what a configuration may hold, for editors and for those who check files."""
+"""`sriovbond schema`: the JSON schema of a configuration, for editors and checks of files."""
 
 import json
 

@@ -86,6 +86,6 @@ def _describe(state: BondState) -> str:
 
 
 def print_json(view: View) -> None:
-    """Print the keys of the bond, and beside them what is missing, and the NICs."""
+    """Print the keys of the bond, with its missing members and the NICs, as JSON."""
     state = dataclasses.asdict(view.state)
     tables.print_json({**state, "missing": view.missing, "nics": view.functions})

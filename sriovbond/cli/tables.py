@@ -14,15 +14,15 @@ from sriovbond.log import visible
 
 
 def print_line(line: str, console: Console, style: str = "") -> None:
-    """Print a text as it is: rich takes brackets for markup, `:ab:` in an address for an emoji.
+    """Print a text unchanged: rich takes brackets for markup, `:ab:` in an address for an emoji.
 
-    But for what would steer the terminal: pods choose their interfaces' names.
+    Except terminal control characters: pods choose their interfaces' names.
     """
     console.print(Text(visible(line), style), soft_wrap=True)
 
 
 def add_row(table: Table, *cells: object) -> None:
-    """Add texts as they are, see `print_line`."""
+    """Add texts unchanged, see `print_line`."""
     table.add_row(*(Text(visible(str(cell))) for cell in cells))
 
 
@@ -34,5 +34,5 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print what dataclasses, lists and texts make up."""
+    """Print dataclasses, lists and texts as JSON."""
     click.echo(json.dumps(value, indent=2, default=dataclasses.asdict))

@@ -1,4 +1,4 @@
-"""`sriovbond validate`: a person's file, checked before a node gets it."""
+"""`sriovbond validate`: checks a user's file before it is applied."""
 
 import sys
 from pathlib import Path
