@@ -8,7 +8,7 @@ from tests.support.pods import Pod, batch, ip
 
 
 @pytest.mark.vf
-def test_add_bonds_the_two_vfs_of_a_pod_without_being_told_their_names(
+def test_add_bonds_the_two_vfs_of_a_pod_without_their_names_in_links(
     runtime: Runtime, vf_pod: Pod
 ) -> None:
     result = runtime.add(a_config()).ok()
@@ -70,7 +70,7 @@ def test_add_refuses_a_name_that_is_an_altname_in_the_pod(runtime: Runtime, wire
 
 
 @pytest.mark.parametrize("record", ["there", "lost"])
-def test_links_of_the_host_come_home_that_were_asked_for_by_altname(
+def test_links_of_the_host_come_home_that_were_requested_by_altname(
     runtime: Runtime, on_host: tuple[str, str], pod: Pod, record: str
 ) -> None:
     batch(*(f"link property add dev {name} altname {name}-{LONG}" for name in on_host))

@@ -57,7 +57,7 @@ def test_7_a_missing_miimon_is_100(ours: Call, wires: Wires) -> None:
     assert state.settings["miimon"] == 100
 
 
-def test_7_a_bond_that_nobody_watches_is_refused_under_strict(ours: Call, wires: Wires) -> None:
+def test_7_a_bond_without_monitoring_is_refused_under_strict(ours: Call, wires: Wires) -> None:
     reply = ours("ADD", a_classic(miimon="0", policy="strict"))
 
     assert "[no-link-monitoring]" in reply.msg
@@ -92,7 +92,7 @@ def test_7_bond_cni_refuses_numbers_and_a_missing_miimon(
 
 
 @bond_cni
-def test_7_bond_cni_makes_a_bond_that_nobody_watches(theirs: Call, wires: Wires) -> None:
+def test_7_bond_cni_makes_a_bond_without_monitoring(theirs: Call, wires: Wires) -> None:
     theirs("ADD", a_classic(miimon="0")).ok()
 
     state = wires.pod.bond()

@@ -65,7 +65,7 @@ def test_an_agent_killed_at_any_step_of_a_del_leaves_no_trace(stage: Stage, note
     note(f"an agent killed at each of {len(traces)} steps of a DEL over veths: no trace")
 
 
-def test_what_ipam_reserves_after_its_agent_was_killed_is_given_back(
+def test_a_lease_made_after_its_agent_was_killed_is_released(
     shim: Shim, wires: Wires, tmp_path: Path
 ) -> None:
     thick, path = Thick(shim, wires.pod), ipams.scripted(tmp_path, LATE.format(tmp_path))

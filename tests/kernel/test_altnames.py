@@ -18,7 +18,7 @@ from tests.vm import rig as rigs
 pytestmark = pytest.mark.vf
 
 
-def test_a_vf_with_the_bonds_name_as_an_altname_is_told_with_the_way_out(
+def test_a_vf_with_the_bonds_name_as_an_altname_is_reported_with_the_way_out(
     runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout, tmp_path: Path
 ) -> None:
     vf_pod.ip("link property add dev net1 altname bond0")

@@ -118,7 +118,7 @@ def test_links_of_the_host_come_home_from_a_bond_of_bond_cni(
 
 
 @bond_cni
-def test_an_address_that_bond_cni_reserved_is_given_back_by_ours(
+def test_an_address_that_bond_cni_reserved_is_released_by_ours(
     ours: Call, theirs: Call, wires: Wires, tmp_path: Path
 ) -> None:
     ranges = [[{"subnet": "192.0.2.0/24"}]]

@@ -98,7 +98,7 @@ def told(home: Namespace, nic: Nic) -> tuple[Link, VfSettings]:
 
 
 @pytest.mark.netdevsim
-def test_a_pf_whose_vf_is_being_reset_is_told_when_it_is_ready() -> None:
+def test_a_pf_whose_vf_is_being_reset_is_reported_when_it_is_ready() -> None:
     with netdevsim.a_nic() as nic, netns.own() as home:
         pf, was = told(home, nic)
         wanted = replace(

@@ -107,7 +107,7 @@ def test_links_of_the_host_bring_home_what_they_carried(
 
 
 @pytest.mark.usefixtures("on_host")
-def test_what_is_left_of_a_route_when_a_link_of_it_has_gone_is_told_and_blocks_no_del(
+def test_a_route_that_lost_a_link_is_reported_and_blocks_no_del(
     runtime: Runtime, pod: Pod, capfd: pytest.CaptureFixture[str]
 ) -> None:
     batch(*ways(("one", "two")))
@@ -122,7 +122,7 @@ def test_what_is_left_of_a_route_when_a_link_of_it_has_gone_is_told_and_blocks_n
 
 
 @pytest.mark.parametrize("mode", ["eui64", "random", "none"])
-def test_a_link_local_address_is_carried_only_where_somebody_gave_it(pod: Pod, mode: str) -> None:
+def test_a_link_local_address_is_carried_only_if_configured(pod: Pod, mode: str) -> None:
     pod.batch(
         "link add one type dummy",
         f"link set one addrgenmode {mode}",

@@ -72,7 +72,7 @@ UPPERS = {
 
 
 @pytest.mark.parametrize("row", UPPERS)
-def test_links_stand_upon_the_bond_and_both_are_deleted(
+def test_links_on_top_of_the_bond_are_deleted_with_it(
     runtime: Runtime, wires: Wires, row: str
 ) -> None:
     own = a_config(links=wires.links)

@@ -34,7 +34,7 @@ def assert_nothing_is_left(runtime: Runtime, folder: Path) -> None:
     assert ipams.leases(folder) == []
 
 
-def test_del_leaves_the_members_down_and_otherwise_as_they_were(
+def test_del_leaves_the_members_down_and_restores_all_else(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:
     before = [pod.link("d1"), pod.link("d2")]
@@ -133,7 +133,7 @@ def test_del_succeeds_when_something_is_gone(
     assert_nothing_is_left(runtime, tmp_path)
 
 
-def test_del_leaves_a_member_alone_that_is_in_anothers_bridge_and_tells_it(
+def test_del_leaves_a_member_alone_that_is_in_a_bridge_and_reports_it(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:
     runtime.add(config).ok()
@@ -291,7 +291,7 @@ def test_del_without_a_record_runs_ipam_too(
     assert_nothing_is_left(runtime, tmp_path)
 
 
-def test_add_first_releases_what_an_earlier_one_left_that_nobody_deleted(
+def test_add_first_releases_an_earlier_one_without_a_del(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:
     runtime.add(config).ok()
@@ -314,7 +314,7 @@ def test_add_releases_an_earlier_one_whose_bond_is_gone(
     assert len(ipams.leases(tmp_path)) == 2
 
 
-def test_call_that_waits_too_long_for_the_attachment_is_told_to_come_back(
+def test_call_that_waits_too_long_for_the_attachment_must_be_retried(
     runtime: Runtime, config: Config
 ) -> None:
     hasty = replace(runtime, host=replace(runtime.host, lock_timeout_s=0.1))

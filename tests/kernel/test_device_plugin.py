@@ -213,7 +213,7 @@ def described(member: Member) -> tuple[object, ...]:
     return member.name, member.device, given.resource, given.sources
 
 
-def test_the_device_plugin_tells_the_container_and_the_node_what_it_allocated(
+def test_the_device_plugin_writes_allocations_for_container_and_node(
     given: Given, allocated: Allocated
 ) -> None:
     told = [one.environment for one in allocated.allocations]

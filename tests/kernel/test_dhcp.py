@@ -26,7 +26,7 @@ def dhcp_far(wires: Wires) -> Iterator[Wires]:
         yield wires
 
 
-def test_a_lease_of_dhcp_stands_on_the_bond_and_is_released_at_del(
+def test_a_lease_of_dhcp_is_set_on_the_bond_and_is_released_at_del(
     runtime: Runtime, dhcp_far: Wires
 ) -> None:
     config = over(dhcp_far, dhcp.IPAM)
@@ -44,7 +44,7 @@ def test_a_lease_of_dhcp_stands_on_the_bond_and_is_released_at_del(
     assert dhcp_far.pod.bond() is None
 
 
-def test_dhcp_is_asked_only_when_the_carrier_has_come(
+def test_dhcp_runs_only_once_the_carrier_is_up(
     runtime: Runtime, dhcp_far: Wires, note: Callable[[str], None]
 ) -> None:
     config = over(dhcp_far, dhcp.IPAM)

@@ -94,7 +94,7 @@ def test_without_an_answer_of_kubelet_nothing_is_released(
     assert records.keys(host)
 
 
-def test_a_pod_whose_namespace_somebody_holds_is_not_released(
+def test_a_pod_whose_namespace_is_held_is_not_released(
     host: Host, bonded: Pod, kubelet: Kubelet
 ) -> None:
     ended = Ended(host, apart_s=0)

@@ -84,7 +84,7 @@ def test_an_error_is_json_on_stdout_and_status_1(folder: Path, wires: Wires) -> 
     assert "level=error" in done.stderr
 
 
-def test_version_tells_all_versions(folder: Path) -> None:
+def test_version_reports_all_versions(folder: Path) -> None:
     done = run(folder, "VERSION", {"cniVersion": "1.0.0"})
 
     assert done.returncode == 0

@@ -143,7 +143,7 @@ def test_none_works_where_all_vfs_have_the_same_administrative_mac(
     assert members_of(pod) == [MACS[0]] * 3
 
 
-def test_a_mac_that_is_asked_for_means_none_and_every_member_takes_it(
+def test_a_mac_that_is_requested_means_none_and_every_member_takes_it(
     runtime: Runtime, vf_pod: Pod
 ) -> None:
     before = macs_of(vf_pod)
@@ -158,7 +158,7 @@ def test_a_mac_that_is_asked_for_means_none_and_every_member_takes_it(
     assert macs_of(vf_pod) == before
 
 
-def test_a_mac_that_is_asked_for_is_refused_where_the_pf_holds_the_vfs_to_theirs(
+def test_a_mac_that_is_requested_is_refused_where_the_pf_holds_the_vfs_to_theirs(
     runtime: Runtime, held_pod: Pod, tmp_path: Path
 ) -> None:
     reply = refused(runtime, tmp_path, a_config(mac=MAC))
@@ -168,7 +168,7 @@ def test_a_mac_that_is_asked_for_is_refused_where_the_pf_holds_the_vfs_to_theirs
     assert "[vf-mac-held-by-pf]" in reply.msg
 
 
-def test_a_mac_that_is_asked_for_contradicts_active(
+def test_a_mac_that_is_requested_contradicts_active(
     runtime: Runtime, vf_pod: Pod, tmp_path: Path
 ) -> None:
     reply = refused(runtime, tmp_path, a_config(mac=MAC, failOverMac="active"))
@@ -208,7 +208,7 @@ def test_a_mac_that_is_administrative_after_all_is_refused_by_the_kernel_and_all
 
 
 @pytest.mark.parametrize("mode", ["balance-tlb", "balance-alb"])
-def test_members_of_one_mac_are_refused_in_modes_that_tell_members_apart_by_it(
+def test_members_of_one_mac_are_refused_in_modes_that_distinguish_members_by_it(
     runtime: Runtime, vf_pod: Pod, tmp_path: Path, mode: str
 ) -> None:
     vf_pod.ip(f"link set net2 address {macs_of(vf_pod)[0]}")

@@ -59,7 +59,7 @@ def test_gc_leaves_other_networks_alone(
 @pytest.mark.parametrize(
     "given", [{}, {"cni.dev/valid-attachments": None}, {"cni.dev/attachments": 7}]
 )
-def test_gc_that_is_not_told_what_is_valid_fails_and_removes_nothing(
+def test_gc_without_valid_attachments_fails_and_removes_nothing(
     two: tuple[Runtime, Runtime], pod: Pod, tmp_path: Path, given: Config
 ) -> None:
     reply = two[0].call("GC", {**over(tmp_path), **given})

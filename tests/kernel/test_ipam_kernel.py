@@ -44,7 +44,7 @@ def sysctls(pod: Pod, name: str = "bond0") -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_static_addresses_stand_on_the_bond_and_in_the_result(
+def test_static_addresses_are_set_on_the_bond_and_in_the_result(
     runtime: Runtime, wires: Wires, family: str
 ) -> None:
     asked = FAMILIES[family]
@@ -62,7 +62,7 @@ def test_static_addresses_stand_on_the_bond_and_in_the_result(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_addresses_of_host_local_are_reserved_at_add_and_given_back_at_del(
+def test_addresses_of_host_local_are_reserved_at_add_and_released_at_del(
     runtime: Runtime, wires: Wires, family: str, tmp_path: Path
 ) -> None:
     ranges = [[{"subnet": str(network(one))}] for one in FAMILIES[family]]
@@ -133,7 +133,7 @@ ROUTES: dict[str, tuple[Fields, Fields]] = {
 
 
 @pytest.mark.parametrize("row", ROUTES)
-def test_a_route_stands_with_all_its_fields(runtime: Runtime, wires: Wires, row: str) -> None:
+def test_a_route_is_set_with_all_its_fields(runtime: Runtime, wires: Wires, row: str) -> None:
     asked, expected = ROUTES[row]
     config = over(wires, static(IPV4, IPV6, routes=[asked]))
 
@@ -259,7 +259,7 @@ def test_each_bond_of_a_pod_has_addresses_of_its_own(
     second.delete(others).ok()
 
 
-def test_a_default_route_of_the_bond_stands_beside_that_of_the_default_network(
+def test_a_default_route_of_the_bond_is_set_beside_that_of_the_default_network(
     runtime: Runtime, wires: Wires
 ) -> None:
     """bond-cni's README has such a route, and every pod has one by eth0."""
@@ -303,7 +303,7 @@ def a_frozen_disk(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-def test_a_plugin_that_no_signal_ends_is_left_and_told(
+def test_a_plugin_that_no_signal_ends_is_left_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with a_frozen_disk(tmp_path) as disk:

@@ -18,7 +18,7 @@ def seen(path: str | None = None) -> dict[str, Link]:
 
 
 @pytest.mark.parametrize("mode", BondMode)
-def test_a_link_tells_the_bond_that_it_is_in_by_mode_and_ports(pod: Pod, mode: BondMode) -> None:
+def test_a_link_has_its_bond_with_mode_and_ports(pod: Pod, mode: BondMode) -> None:
     pod.batch(
         f"link add lag0 type bond mode {mode}",
         *(f"link add {name} type dummy" for name in PORTS),
@@ -30,14 +30,14 @@ def test_a_link_tells_the_bond_that_it_is_in_by_mode_and_ports(pod: Pod, mode: B
     assert within == dict.fromkeys(PORTS, Master("lag0", "bond", mode.value, PORTS))
 
 
-def test_a_link_tells_the_bridge_that_it_is_in(pod: Pod) -> None:
+def test_a_link_has_its_bridge(pod: Pod) -> None:
     pod.batch("link add br0 type bridge", "link add net1 type dummy", "link set net1 master br0")
 
     assert seen(pod.path)["net1"].within == Master("br0", "bridge", ports=("net1",))
 
 
 @pytest.mark.vf
-def test_a_pf_tells_vlan_trust_and_link_state_of_its_vfs(vfs: rigs.Layout) -> None:
+def test_a_pf_reports_vlan_trust_and_link_state_of_its_vfs(vfs: rigs.Layout) -> None:
     """The kernel tells 802.1Q of every VF that has no other protocol, also without a VLAN."""
     parent = vfs.pfs[0]
     pf.tell(parent, parent.vfs[1], "vlan 100 qos 3")

@@ -203,7 +203,7 @@ def test_a_shared_mac_is_refused_where_the_pf_holds_untrusted_vfs_to_their_own(
 
 
 @pytest.mark.peer("sriov")
-def test_a_shared_mac_is_taken_by_trusted_vfs_and_given_back(
+def test_a_shared_mac_is_taken_by_trusted_vfs_and_restored(
     caller: Runtime, given: tuple[Vf, Vf]
 ) -> None:
     before = [movers.at_home(vf) for vf in given]

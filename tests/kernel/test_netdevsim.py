@@ -129,7 +129,7 @@ def test_an_administrative_mac_is_what_the_pf_says_and_the_vf_has_not(
     assert "the PF's entry 02:00:00:00:00:aa" in reply.msg
 
 
-def test_the_pf_is_read_with_all_that_it_tells(runtime: Runtime, nics: tuple[Nic, Nic]) -> None:
+def test_the_pf_is_read_with_all_its_facts(runtime: Runtime, nics: tuple[Nic, Nic]) -> None:
     give(runtime.pod, *(nic.vfs[0] for nic in nics))
     netdevsim.tell(nics[0], nics[0].vfs[0], "vlan 100 qos 3 proto 802.1ad trust on spoofchk on")
 

@@ -31,7 +31,7 @@ def test_vfs_of_a_nic_have_its_parent_and_a_port_name_each(nics: tuple[Nic, Nic]
         }
 
 
-def test_pf_keeps_what_it_is_told_of_its_vfs(nics: tuple[Nic, Nic]) -> None:
+def test_pf_keeps_settings_of_its_vfs(nics: tuple[Nic, Nic]) -> None:
     nic, _ = nics
     words = "mac 02:00:00:00:00:aa vlan 100 qos 3 proto 802.1ad trust on spoofchk on state disable"
 

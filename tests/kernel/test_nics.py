@@ -95,7 +95,7 @@ def test_an_answer_that_cannot_be_read_is_a_word(pod: Pod) -> None:
     assert str(refusal.value) == "failed: AttributeError: no such attribute"
 
 
-def test_a_family_that_the_kernel_lacks_is_a_word(pod: Pod, caplog: Any) -> None:  # noqa: ANN401
+def test_a_family_missing_in_the_kernel_is_a_problem_in_words(pod: Pod, caplog: Any) -> None:  # noqa: ANN401
     async def nothing(_channel: Channel) -> None:
         pytest.fail("it was bound")
 

@@ -54,7 +54,7 @@ def devlink(*arguments: str) -> Any:  # noqa: ANN401 - what devlink's JSON holds
 
 
 @pytest.mark.vf
-def test_show_tells_what_igbs_vfs_and_pfs_say(
+def test_show_has_the_facts_of_igbs_vfs_and_pfs(
     runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
 ) -> None:
     caller = Runtime(runtime.host, vf_pod)
@@ -89,7 +89,7 @@ def nic() -> Iterator[Nic]:
 
 
 @pytest.mark.netdevsim
-def test_show_and_explain_tell_what_devlink_says(runtime: Runtime, nic: Nic) -> None:
+def test_show_and_explain_have_devlinks_facts(runtime: Runtime, nic: Nic) -> None:
     for number, vf in enumerate(nic.vfs, 1):
         runtime.pod.give(vf.name, f"net{number}")
     runtime.add(a_config()).ok()
@@ -121,7 +121,7 @@ def test_show_and_explain_tell_what_devlink_says(runtime: Runtime, nic: Nic) -> 
 
 
 @pytest.mark.netdevsim
-def test_a_health_reporter_tells_its_failures(nic: Nic) -> None:
+def test_a_health_reporter_has_its_failures(nic: Nic) -> None:
     if not HEALTH.exists():
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"], check=True)
     (HEALTH / nic.parent / "health/break_health").write_text("broken on purpose")
@@ -134,7 +134,7 @@ def test_a_health_reporter_tells_its_failures(nic: Nic) -> None:
 
 
 @pytest.mark.netdevsim
-def test_only_the_nic_that_is_asked_answers(nic: Nic) -> None:
+def test_only_the_queried_nic_answers(nic: Nic) -> None:
     with netdevsim.a_nic(11) as second:
         subprocess.run(
             ["devlink", "dev", "eswitch", "set", f"netdevsim/{second.parent}", "mode", "legacy"],

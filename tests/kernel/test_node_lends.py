@@ -73,7 +73,7 @@ def against(runtime: Runtime, folder: Path, **keys: object) -> str:
 
 
 @pytest.mark.parametrize("asked", ASKS)
-def test_unused_links_are_lent_however_they_are_asked_for(
+def test_unused_links_are_lent_however_they_are_requested(
     runtime: Runtime, pod: Pod, asked: str
 ) -> None:
     config = a_config(**ASKS[asked])
@@ -86,7 +86,7 @@ def test_unused_links_are_lent_however_they_are_asked_for(
 
 
 @pytest.mark.parametrize("asked", ASKS)
-def test_a_link_with_the_nodes_address_is_kept_however_it_is_asked_for(
+def test_a_link_with_the_nodes_address_is_kept_however_it_is_requested(
     runtime: Runtime, tmp_path: Path, asked: str
 ) -> None:
     ip(f"addr add 203.0.113.1/28 dev {NIC}")
@@ -236,9 +236,7 @@ def test_a_link_that_the_node_comes_to_use_in_the_last_moment_is_kept(
     assert pod.bond() is None
 
 
-def test_nothing_is_asked_of_the_node_by_a_bond_over_links_of_the_pod(
-    runtime: Runtime, pod: Pod
-) -> None:
+def test_a_bond_over_links_of_the_pod_does_not_query_the_node(runtime: Runtime, pod: Pod) -> None:
     write(runtime.host.node_file, "[")
     pod.batch(f"link add {NIC} type dummy", f"link add {OTHER} type dummy")
 
@@ -263,7 +261,7 @@ def test_a_pod_that_has_one_of_the_names_is_meant_whatever_strays_the_host_has(
     assert not any(request.changes for request in seen)
 
 
-def test_that_the_host_is_asked_for_is_told_and_strict_does_not_refuse_it(
+def test_requesting_host_links_is_reported_and_strict_does_not_refuse_it(
     runtime: Runtime, capfd: pytest.CaptureFixture[str]
 ) -> None:
     keys = {"links": LINKS, "linksInContainer": False, "redundancy": "off", "policy": "strict"}
@@ -392,7 +390,7 @@ def test_a_vf_is_lent_where(
 
 
 @pytest.mark.vf
-def test_a_vf_is_kept_from_pods_of_kubernetes_where_nobody_tells_whose_it_is(
+def test_a_vf_of_unknown_owner_is_kept_from_pods_of_kubernetes(
     runtime: Runtime, vfs: rigs.Layout, tmp_path: Path
 ) -> None:
     named = replace(runtime, environment=KUBERNETES)
@@ -428,7 +426,7 @@ def test_a_link_that_came_back_and_that_the_node_uses_now_is_not_taken_again(
 
 
 @pytest.mark.vf
-def test_the_checkpoint_tells_of_device_plugins_where_kubelet_is_not_there(
+def test_the_checkpoint_has_device_plugins_where_kubelet_is_missing(
     runtime: Runtime, vfs: rigs.Layout, tmp_path: Path
 ) -> None:
     checkpoint = runtime.host.places.checkpoint

@@ -197,7 +197,7 @@ def test_the_kernel_takes_the_ends_of_a_range_and_nothing_beyond(
 
 
 @pytest.mark.parametrize("mode", BondMode)
-def test_a_bond_that_was_told_nothing_has_the_defaults_of_the_table(
+def test_a_bond_without_options_has_the_defaults_of_the_table(
     bench: Bench, dropped: frozenset[str], mode: BondMode
 ) -> None:
     found = bench.make(mode).settings

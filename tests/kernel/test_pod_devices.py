@@ -158,7 +158,7 @@ def test_all_sources_agree_on_a_node_where_all_is_well(
     assert "level=warning" not in capfd.readouterr().err
 
 
-def test_where_nobody_speaks_the_namespace_is_enough_and_that_is_said(
+def test_without_any_source_the_namespace_is_enough_and_that_is_logged(
     give: Give, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -197,7 +197,7 @@ def test_two_bonds_of_a_pod_take_what_they_select(give: Give) -> None:
     ],
     ids=str,
 )
-def test_members_stand_in_the_order_of_the_entries(
+def test_members_are_in_the_order_of_the_entries(
     give: Give, links: object, chosen: list[str]
 ) -> None:
     given = give(0, 1, 0, 1)
@@ -226,7 +226,7 @@ def refusal(given: Given, tmp_path: Path, **keys: object) -> str:
     return reply.msg
 
 
-def test_what_nothing_matches_is_told_with_every_device(give: Give, tmp_path: Path) -> None:
+def test_an_entry_without_a_match_is_reported_with_every_device(give: Give, tmp_path: Path) -> None:
     given = give(0, 1)
 
     words = refusal(given, tmp_path, links=[{"pf": "pf*"}, {"resource": "example.com/pf2"}])
@@ -250,7 +250,7 @@ def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
     assert "[auto-twice]" in words
 
 
-def test_a_bond_that_is_listed_before_its_vfs_is_told_so(give: Give, tmp_path: Path) -> None:
+def test_a_bond_that_is_listed_before_its_vfs_is_reported(give: Give, tmp_path: Path) -> None:
     given = give(0)
     scratch = given.root.multus / given.container_id
     eth0, first, bond = json.loads(scratch.read_text())
@@ -302,7 +302,7 @@ def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_p
     assert given.kubelet.methods() == ["Get", "List"]
 
 
-def test_a_vf_that_two_pods_claim_is_ours_and_the_other_is_told(
+def test_a_vf_that_two_pods_claim_is_ours_and_the_other_claim_is_reported(
     give: Give, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -316,7 +316,7 @@ def test_a_vf_that_two_pods_claim_is_ours_and_the_other_is_told(
     assert f"kubelet says that default/nf1-old was given {address}, too" in capfd.readouterr().err
 
 
-def test_sources_that_contradict_each_other_are_told_and_no_more(
+def test_sources_that_contradict_each_other_are_reported_and_no_more(
     give: Give, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -353,7 +353,7 @@ def test_a_kubelet_that_hangs_costs_its_own_time_only(
     note(f"ADD over VFs beside a kubelet that hangs: {took:.1f} s")
 
 
-def test_explain_tells_who_says_what_and_which_would_be_taken(
+def test_explain_shows_each_sources_statements_and_the_devices_taken(
     give: Give, held: ExitStack, vfs: rigs.Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -397,7 +397,7 @@ def asking_for_ipam(given: Given, ifname: str) -> None:
 
 
 @pytest.mark.parametrize("told_by", ["its address", "its network"])
-def test_a_vf_that_serves_an_end_of_its_own_is_passed_over(give: Give, told_by: str) -> None:
+def test_a_vf_in_use_is_skipped(give: Give, told_by: str) -> None:
     given = give(0, 1, 2)
     if told_by == "its address":
         given.pod.ip(f"addr add {OWN} dev net3")
@@ -411,7 +411,7 @@ def test_a_vf_that_serves_an_end_of_its_own_is_passed_over(give: Give, told_by: 
         assert OWN in str(given.pod.ip("addr show net3"))
 
 
-def test_a_vf_with_an_address_is_bonded_where_too_few_others_are_and_that_is_told(
+def test_a_vf_with_an_address_is_bonded_where_others_are_too_few_and_that_is_logged(
     give: Give, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -429,7 +429,7 @@ def test_a_vf_with_an_address_is_bonded_where_too_few_others_are_and_that_is_tol
     assert OWN in line
 
 
-def test_a_vf_with_an_rdma_device_is_told_and_strict_does_not_refuse_it(
+def test_a_vf_with_an_rdma_device_is_reported_and_strict_does_not_refuse_it(
     give: Give, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
@@ -445,7 +445,7 @@ def test_a_vf_with_an_rdma_device_is_told_and_strict_does_not_refuse_it(
     assert "rule=member-used-past-kernel" in said
 
 
-def test_the_command_line_explains_a_namespace_that_nobody_knows(
+def test_the_command_line_explains_an_unknown_namespace(
     give: Give,
 ) -> None:
     given = give(0, 1)

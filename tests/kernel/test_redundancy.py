@@ -90,7 +90,7 @@ def test_three_vfs_of_two_pfs_are_bonded_where_two_pfs_are_required(
     assert {one.name for one in state.members} == {"net1", "net2", "net3"}
 
 
-def test_a_pf_in_a_lag_of_the_host_is_told_unless_it_is_alone_there(
+def test_a_pf_in_a_lag_of_the_host_is_reported_unless_it_is_alone_there(
     runtime: Runtime, vfs: rigs.Layout
 ) -> None:
     list(given(runtime.pod, vfs, 0, 1))

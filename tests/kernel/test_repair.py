@@ -113,7 +113,7 @@ def test_a_pf_reset_is_healed(
     runtime.delete(config).ok()
 
 
-def test_a_vf_is_taken_back_only_when_nothing_has_happened_to_it_for_a_while(
+def test_a_vf_is_repaired_only_after_it_was_quiet_for_a_while(
     running: Running, bonded: Pod, vfs: rigs.Layout
 ) -> None:
     before, rest_s = members(bonded), 6.0
@@ -134,7 +134,9 @@ def test_a_vf_is_taken_back_only_when_nothing_has_happened_to_it_for_a_while(
     assert members(bonded).keys() == before.keys()
 
 
-def test_repair_that_is_switched_off_only_tells(host: Host, bonded: Pod, vfs: rigs.Layout) -> None:
+def test_repair_that_is_switched_off_only_reports(
+    host: Host, bonded: Pod, vfs: rigs.Layout
+) -> None:
     pfs.rebind(vfs.pfs[0].vfs[0])
 
     found = examined(host, bonded, Repairs(members=False))
@@ -198,7 +200,7 @@ def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
     assert mtus(bonded) == {"net1": MTU, "net2": MTU}
 
 
-def test_what_stands_in_another_interface_is_not_touched(
+def test_addresses_of_another_interface_are_not_touched(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
     vf = vfs.pfs[0].vfs[0]
@@ -279,7 +281,7 @@ def test_a_rate_that_a_reset_has_taken_is_set_again(
     assert link["vfinfo_list"][vf.index]["rate"]["max_tx"] == 100
 
 
-def test_a_vf_whose_settings_may_not_be_set_again_is_refused_with_what_it_lacks(
+def test_a_vf_whose_settings_may_not_be_set_again_is_refused_with_its_missing_ones(
     runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
 ) -> None:
     tagged(runtime, vfs)
@@ -387,7 +389,7 @@ def test_a_repair_that_failed_is_tried_again(
     assert list(members(bonded)) == ["net2", "net1"]
 
 
-def test_a_vf_that_somebody_moved_home_is_left_there(
+def test_a_vf_that_was_moved_home_is_left_there(
     running: Running, runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object]
 ) -> None:
     agent = running(check_interval_s=1, rest_s=0.5)

@@ -105,7 +105,7 @@ def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succ
     assert sum(reply.status != 0 for reply in taken_back(pod, vfs)) <= without
 
 
-def test_where_the_settings_may_not_be_written_the_vf_stays_out_and_the_reason_is_told(
+def test_where_the_settings_may_not_be_written_the_vf_stays_out_and_the_reason_is_reported(
     caller: Runtime, vfs: rigs.Layout
 ) -> None:
     set_up(caller.pod, vfs)

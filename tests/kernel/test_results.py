@@ -40,7 +40,7 @@ def test_what_an_earlier_plugin_answered_is_passed_on_and_ours_comes_after_it(
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
-def test_the_result_is_in_the_version_that_was_asked_for(
+def test_the_result_is_in_the_version_that_was_requested(
     runtime: Runtime, wires: Wires, version: str
 ) -> None:
     ipam = static(IPV4, IPV6, routes=[{"dst": "0.0.0.0/0"}, {"dst": "::/0"}])
@@ -86,7 +86,7 @@ MAC_GIVEN: dict[str, tuple[dict[str, object], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("way", MAC_GIVEN)
-def test_a_mac_that_is_asked_for_is_the_bonds_and_its_members(
+def test_a_mac_that_is_requested_is_the_bonds_and_its_members(
     runtime: Runtime, wires: Wires, way: str
 ) -> None:
     keys, environment = MAC_GIVEN[way]

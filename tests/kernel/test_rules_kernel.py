@@ -293,7 +293,7 @@ def test_the_kernel_itself_bonds_infiniband_links_in_active_backup_only(
 
 
 @pytest.mark.vf
-def test_pfs_without_carrier_are_a_warning_by_default_and_the_bond_stands(
+def test_pfs_without_carrier_are_a_warning_by_default_and_the_bond_is_built(
     runtime: Runtime, vfs: rigs.Layout, held: ExitStack, tmp_path: Path
 ) -> None:
     with_pfs_down(Scene(runtime.pod, held, vfs))

@@ -123,7 +123,7 @@ def test_an_add_fits_beside_multus_daemon_where_status_has_no_objection(
 
 
 @pytest.mark.usefixtures("kubelet")
-def test_as_multus_daemon_is_shipped_an_add_has_somebody_killed_and_status_says_so(
+def test_with_multus_shipped_memory_limit_an_add_is_killed_and_status_says_so(
     wires: Wires,
 ) -> None:
     with a_caller(50) as caller:

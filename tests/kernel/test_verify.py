@@ -214,7 +214,7 @@ def is_detected_anew(pod: Pod) -> bool:
     return "dadfailed" in addresses(pod)[IPV6]
 
 
-def test_an_ipv6_address_that_another_host_has_is_told_by_check_and_by_the_agent(
+def test_an_ipv6_address_that_another_host_has_is_reported_by_check_and_by_the_agent(
     runtime: Runtime, wires: Wires
 ) -> None:
     config = a_config(links=wires.links, ipam=static(IPV6))

@@ -76,7 +76,7 @@ def await_settled(agent: Agent, bonds: int = 1) -> None:
     )
 
 
-def test_a_failover_is_told_with_pod_and_members(
+def test_a_failover_is_reported_with_pod_and_members(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     agent = running()
@@ -219,7 +219,7 @@ def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
         wait_for(lambda: not records.keys(runtime.host))
 
 
-def test_a_namespace_that_is_only_not_found_is_left_alone_and_told_once(
+def test_a_namespace_that_is_only_not_found_is_left_alone_and_reported_once(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     runtime.add(over(wires)).ok()
@@ -250,7 +250,7 @@ def test_an_add_that_was_killed_is_released_when_the_agent_starts(
     assert not records.keys(runtime.host)
 
 
-def test_drift_is_told_once_and_ends(running: Running, runtime: Runtime, wires: Wires) -> None:
+def test_drift_is_reported_once_and_ends(running: Running, runtime: Runtime, wires: Wires) -> None:
     agent = running(check_interval_s=0.5)
     runtime.add(over(wires)).ok()
     await_working(wires.pod)
@@ -344,7 +344,7 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
         wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
 
 
-def test_a_member_that_lacp_leaves_out_is_told_though_its_link_is_up(
+def test_a_member_that_lacp_leaves_out_is_reported_though_its_link_is_up(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     agent = running()

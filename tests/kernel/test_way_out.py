@@ -99,7 +99,7 @@ def test_add_over_links_of_the_host_that_ends_at_any_request_leaves_no_trace(
     note(f"an ADD over links of the host, {len(traces)} requests, {how} at each: no trace")
 
 
-def test_way_back_that_fails_too_is_added_to_the_first_cause_and_mended_by_del(
+def test_a_failed_rollback_is_added_to_the_first_cause_and_completed_by_del(
     host_scene: Scene,
 ) -> None:
     runtime, config = host_scene.runtime, host_scene.config

@@ -61,7 +61,7 @@ def test_a_record_that_was_set_aside_is_one_again_when_it_can_be_read(host: Host
     assert aside.files(host) == []
 
 
-def test_a_record_that_was_set_aside_takes_nobodys_place(host: Host) -> None:
+def test_a_record_that_was_set_aside_replaces_no_other(host: Host) -> None:
     records.write(host, a_record("old"))
     kept = host.records / f"{ID}@{IFNAME}.damaged"
     (host.records / f"{ID}@{IFNAME}.json").rename(kept)

@@ -98,7 +98,7 @@ def test_a_vf_whose_pf_cannot_be_read_is_a_vf_still(
     assert "nothing is known of the PFs: cannot look at pf0: EIO" in capsys.readouterr().err
 
 
-def test_networks_that_stand_on_the_bond_are_known_by_their_master() -> None:
+def test_networks_on_top_of_the_bond_are_known_by_their_master() -> None:
     networks = (
         a_network("default/sriov-a@net1", type="sriov"),
         a_network("default/vlan@net3", type="vlan", master="bond0", linkInContainer=True),
@@ -209,7 +209,7 @@ def given(**facts: Any) -> Statement:  # noqa: ANN401 - Statement's fields
     return Statement(Source.KUBELET, **{"device": VF_ID, "interface": "net1", **facts})
 
 
-def test_a_device_without_a_link_is_told_with_its_state(tmp_path: Path) -> None:
+def test_a_device_without_a_link_is_reported_with_its_state(tmp_path: Path) -> None:
     """No vDPA device can exist in the VM, so sysfs is a tree of files here."""
     folder = a_vf(tmp_path, VF, driver="mlx5_core", netdevs=())
 
@@ -226,7 +226,7 @@ def test_a_device_without_a_link_is_told_with_its_state(tmp_path: Path) -> None:
     ("driver", "rule"),
     [("vfio-pci", "userspace-driver"), (None, "no-driver"), ("igbvf", "not-in-pod")],
 )
-def test_the_driver_tells_why_a_device_has_no_link(
+def test_the_driver_explains_why_a_device_has_no_link(
     tmp_path: Path, driver: str | None, rule: str
 ) -> None:
     a_vf(tmp_path, VF, driver=driver, netdevs=())
@@ -249,7 +249,7 @@ def test_an_accelerator_on_vfio_is_no_concern_of_a_bond(tmp_path: Path) -> None:
     assert list(sources_of(tmp_path, given(), pfs=(PF_LINK,)).unlinked()) == []
 
 
-def test_a_socket_is_told_by_its_network(tmp_path: Path) -> None:
+def test_a_socket_is_reported_by_its_network(tmp_path: Path) -> None:
     said = Statement(
         Source.DEVICE_INFO, kind=DeviceKind.MEMIF, network="default/fast", interface="net9"
     )
@@ -303,7 +303,7 @@ def test_networks_that_ask_for_addresses_are_known(
     ],
     ids=str,
 )
-def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
+def test_a_member_that_a_process_may_use_past_the_kernel_is_reported(
     tmp_path: Path, facts: dict[str, str], words: str
 ) -> None:
     a_vf(tmp_path, number=1)
@@ -320,7 +320,7 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_told(
     assert uses_beside(sources.found, a_plan([member], policy="warn")) == []
 
 
-def test_what_the_node_keeps_is_not_taken_and_told_with_what_else_may_be_meant(
+def test_links_that_the_node_keeps_are_not_taken_and_reported_with_alternatives(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "node.toml").write_text("host_links = []")

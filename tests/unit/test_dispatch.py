@@ -78,7 +78,7 @@ def gc_that_ends_in(error: Exception, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("given", [b"", b'{"cniVersion": "0.4.0"}', b'{"cniVersion": "9.9.9"}'])
-def test_version_is_told_whatever_is_asked(host: Host, given: bytes) -> None:
+def test_version_is_reported_for_any_command(host: Host, given: bytes) -> None:
     answer = dispatch.answer({"CNI_COMMAND": "VERSION"}, given, host)
 
     if answer.status:  # a version that we do not speak
@@ -200,7 +200,7 @@ def test_add_into_a_namespace_that_is_not_there_changes_nothing(host: Host) -> N
     assert not host.records.exists() or not list(host.records.iterdir())
 
 
-def test_a_call_beside_another_for_the_same_attachment_is_told_to_try_later(host: Host) -> None:
+def test_a_call_beside_another_for_the_same_attachment_must_be_retried(host: Host) -> None:
     with records.locked(host, "pod1@bond0"):
         said = error_of(ask(host, "ADD"))
 
@@ -224,7 +224,7 @@ def test_delete_of_what_is_not_there_succeeds_whatever_the_configuration(
     assert ask(host, "DEL", **keys) == Answer("", 0)
 
 
-def test_a_delete_is_not_refused_for_a_key_that_stands_twice(host: Host) -> None:
+def test_a_delete_is_not_refused_for_a_duplicate_key(host: Host) -> None:
     stdin = b'{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mtu": 1, "mtu": 2}'
 
     assert dispatch.answer(environ("DEL"), stdin, host) == Answer("", 0)

@@ -185,7 +185,7 @@ def test_what_is_generated_is_current(path: Path) -> None:
     assert written == docs_tables.GENERATED[path](), "run: make docs"
 
 
-def test_decisions_stand_in_their_order_and_each_is_in_the_index() -> None:
+def test_decisions_are_in_order_and_each_is_in_the_index() -> None:
     text = docs_tables.DECISIONS.read_text(encoding="utf-8")
     numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", text, re.MULTILINE)]
 

@@ -53,7 +53,7 @@ def test_an_answer_that_finds_no_room_is_an_error() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_answer_that_nobody_reads_is_an_error() -> None:
+def test_an_answer_without_a_reader_is_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
 

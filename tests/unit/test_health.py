@@ -33,7 +33,7 @@ def list_modules(host: Host, name: str, content: str) -> None:
     (folder / name).write_text(content)
 
 
-def test_a_machine_that_lacks_nothing_has_no_reason(host: Host) -> None:
+def test_a_complete_machine_has_no_reason_against_add(host: Host) -> None:
     assert reasons(host) == []
     assert not host.state.exists()
 
@@ -52,7 +52,7 @@ def test_a_driver_that_can_be_loaded_will_do(host: Host, name: str, line: str) -
     assert reasons(host) == []
 
 
-def test_a_kernel_without_bonding_is_told_with_where_it_was_looked_for(host: Host) -> None:
+def test_a_kernel_without_bonding_is_reported_with_where_it_was_looked_for(host: Host) -> None:
     list_modules(host, "modules.dep", "kernel/drivers/net/dummy.ko:\n")
 
     told = reasons(host)
@@ -63,7 +63,7 @@ def test_a_kernel_without_bonding_is_told_with_where_it_was_looked_for(host: Hos
     assert told[0].endswith("install the kernel's modules package [bonding-driver]")
 
 
-def test_a_state_folder_that_cannot_be_made_is_told(host: Host, tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_made_is_reported(host: Host, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
 
     told = reasons(host)
@@ -110,7 +110,7 @@ SMALL, LARGE = str(50 << 20), str(64 << 20)
     ],
     ids=["v2", "v2 above", "v2 the smallest", "v2 in a namespace", "v1", "v1 of several"],
 )
-def test_a_memory_limit_that_an_add_of_thin_mode_would_break_is_told(
+def test_a_memory_limit_that_an_add_of_thin_mode_would_break_is_reported(
     host: Host, groups: str, limits: dict[str, str]
 ) -> None:
     limit_memory(host, groups, **limits)
@@ -144,7 +144,7 @@ def test_other_limits_are_none_of_its_business(
     assert reasons(host) == []
 
 
-def test_all_reasons_are_told_at_once(host: Host, tmp_path: Path) -> None:
+def test_all_reasons_are_reported_at_once(host: Host, tmp_path: Path) -> None:
     list_modules(host, "modules.dep", "")
     (tmp_path / "a").write_text("")
 
@@ -157,7 +157,7 @@ def test_any_user_but_root_is_a_reason(host: Host) -> None:
     assert len(told) == (1 if os.geteuid() else 0)
 
 
-def test_a_state_folder_that_cannot_be_looked_at_is_told(host: Host, tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_looked_at_is_reported(host: Host, tmp_path: Path) -> None:
     where = tmp_path / ("x" * 300)
 
     told = reasons(replace(host, state=where))

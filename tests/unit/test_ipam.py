@@ -133,7 +133,7 @@ def test_the_stderr_of_the_plugin_is_passed_on(
     assert captured.out == ""
 
 
-def test_a_plugin_that_says_much_is_not_held_up_by_a_log_that_nobody_reads(tmp_path: Path) -> None:
+def test_a_plugin_that_says_much_is_not_held_up_by_a_log_without_a_reader(tmp_path: Path) -> None:
     write_plugin(tmp_path, "head -c 300000 /dev/zero >&2; echo '{}'")
     program = f"""
 import sys
@@ -200,7 +200,7 @@ def test_a_failed_add_leaves_the_del_to_its_caller(tmp_path: Path, log: Path) ->
         (":", "cannot decode its result: .*its stdout is empty"),
     ],
 )
-def test_an_add_that_did_not_succeed_is_told_in_plain_words(
+def test_an_add_that_did_not_succeed_is_reported_in_plain_words(
     tmp_path: Path, script: str, reason: str
 ) -> None:
     error = failed_add(tmp_path, script)
@@ -266,7 +266,7 @@ def test_a_plugin_that_is_being_installed_is_tried_again(tmp_path: Path) -> None
     assert len(result.ips) == 1
 
 
-def test_a_plugin_that_cannot_start_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_a_plugin_that_cannot_start_is_reported_with_the_reason(tmp_path: Path) -> None:
     program = tmp_path / "scripted"
     program.write_text("#!/no/such/interpreter\n", encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -276,7 +276,7 @@ def test_a_plugin_that_cannot_start_is_told_with_the_reason(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", VERBS)
-def test_a_missing_plugin_is_told_with_the_folders_searched(
+def test_a_missing_plugin_is_reported_with_the_folders_searched(
     tmp_path: Path, command: Command
 ) -> None:
     (tmp_path / "scripted").write_text("not executable", encoding="utf-8")
@@ -285,7 +285,7 @@ def test_a_missing_plugin_is_told_with_the_folders_searched(
         VERBS[command](a_request(tmp_path), HOST)
 
 
-def test_an_empty_cni_path_is_told(tmp_path: Path) -> None:
+def test_an_empty_cni_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="searched nothing"):
         ipam.add(a_request(tmp_path, CNI_PATH=""), HOST)
 
@@ -314,7 +314,7 @@ def test_our_own_type_is_refused(tmp_path: Path) -> None:
         ("host-local", True),
     ],
 )
-def test_ipam_is_asked_for_by_its_type(section: object, asked: bool) -> None:  # noqa: FBT001
+def test_ipam_is_requested_by_its_type(section: object, asked: bool) -> None:  # noqa: FBT001
     assert ipam.is_asked_for({"ipam": section}) is asked
 
 

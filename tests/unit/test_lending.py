@@ -81,7 +81,7 @@ def test_links_are_not_followed(file: Path) -> None:
     assert "its folder is a link" in fault(file.parent / "folder" / "node.toml")
 
 
-def test_a_fifo_holds_nobody_up(file: Path) -> None:
+def test_a_fifo_blocks_nothing(file: Path) -> None:
     file.unlink()
     os.mkfifo(file, 0o600)
 

@@ -102,7 +102,7 @@ def plant(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["a folder", "a link", "a link to stdout", "a pipe that nobody reads"]
 )
-def test_a_file_that_cannot_be_used_is_told_on_stderr_and_holds_nothing_up(
+def test_a_file_that_cannot_be_used_is_reported_on_stderr_and_holds_nothing_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     path = tmp_path / "log"
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_used_is_told_on_stderr_and_holds_nothing_up(
     assert not path.with_name("elsewhere").exists()
 
 
-def test_a_missing_folder_is_told_on_stderr(
+def test_a_missing_folder_is_reported_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with log.logged_to(str(tmp_path / "no" / "log"), tmp_path):
@@ -200,7 +200,7 @@ def test_a_link_among_the_folders_is_not_followed(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_file_whose_name_no_file_can_have_is_told_on_stderr(
+def test_a_file_whose_name_no_file_can_have_is_reported_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with log.logged_to(f"{tmp_path}/a\0b", tmp_path):
@@ -242,7 +242,7 @@ def test_a_log_ends_also_when_the_call_fails(tmp_path: Path) -> None:
     assert (tmp_path / "first").read_text() == ""
 
 
-def test_a_failed_step_is_told_with_the_error_of_its_call(
+def test_a_failed_step_is_reported_with_the_error_of_its_call(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with log.logged_to(None, tmp_path), log.timed() as times:
@@ -260,7 +260,7 @@ def test_a_failed_step_is_told_with_the_error_of_its_call(
     assert set(times) == {"look", "build"}
 
 
-def test_a_stderr_that_nobody_reads_holds_the_plugin_up_for_a_second_at_most() -> None:
+def test_a_stderr_without_a_reader_holds_the_plugin_up_for_a_second_at_most() -> None:
     program = (
         "import logging, time\n"
         "from sriovbond import log\n"

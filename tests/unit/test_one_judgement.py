@@ -209,7 +209,7 @@ def test_what_no_node_could_take_is_refused_by_both(keys: dict[str, Any], words:
 @pytest.mark.parametrize(
     "keys", [{"policy": "strict", "vlan": 7}, {"dns": {"search": 7}}, {"links": []}]
 )
-def test_status_tells_what_every_add_would(keys: dict[str, Any]) -> None:
+def test_status_reports_what_every_add_would(keys: dict[str, Any]) -> None:
     config = {**BASE, "cniVersion": "1.1.0", **keys}
     call = {"CNI_COMMAND": "STATUS", "CNI_PATH": "/no/such/folder"}
 
@@ -218,7 +218,7 @@ def test_status_tells_what_every_add_would(keys: dict[str, Any]) -> None:
     assert (json.loads(answer.stdout)["msg"],) == judged(config)
 
 
-def test_a_key_that_stands_twice_is_refused_by_add() -> None:
+def test_a_duplicate_key_is_refused_by_add() -> None:
     stdin = b'{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mode": 0, "mode": 1}'
 
     answer = dispatch.answer(CALL, stdin, Host(state=Path("/no/such/folder")))
@@ -228,7 +228,7 @@ def test_a_key_that_stands_twice_is_refused_by_add() -> None:
     assert "the key 'mode' is duplicated, as 0 and as 1; remove one of them" in error["msg"]
 
 
-def test_every_refusal_of_an_add_names_the_keys_that_were_passed_over() -> None:
+def test_every_refusal_of_an_add_names_the_keys_that_were_ignored() -> None:
     message = added({**BASE, "vlan": 7})["msg"]
 
     assert message.startswith("cannot open the namespace")

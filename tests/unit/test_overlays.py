@@ -82,7 +82,7 @@ def test_the_base_is_what_the_two_manifests_are() -> None:
 
 
 @each_overlay
-def test_only_the_node_s_folders_differ_and_stand_in_the_same_places(name: str) -> None:
+def test_only_the_node_s_folders_differ_and_are_in_the_same_places(name: str) -> None:
     expected = pod_of(built(BASE))
     for key, path in FOLDERS[name].items():
         expected["volumes"][key]["hostPath"]["path"] = path

@@ -55,7 +55,7 @@ def test_a_link_in_its_place_or_beside_is_replaced_and_not_followed(
     assert (folder / "file").read_bytes() == CONTENT
 
 
-def test_what_a_killed_call_left_beside_is_in_nobodys_way(folder: Path, folder_fd: int) -> None:
+def test_temporary_files_of_a_killed_call_do_no_harm(folder: Path, folder_fd: int) -> None:
     (folder / ".file.new").write_bytes(CONTENT * 2)
 
     ownfiles.write_whole(folder_fd, "file", b"{}", fresh=".file.new")

@@ -202,14 +202,14 @@ def damage(path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', "\0", '"text"'])
-def test_a_damaged_record_is_told_with_its_path(host: Host, content: str) -> None:
+def test_a_damaged_record_is_reported_with_its_path(host: Host, content: str) -> None:
     damage(path_of(host), content)
 
     with pytest.raises(MachineError, match=f"cannot read the record '{path_of(host)}'.* damaged"):
         records.read(host, KEY)
 
 
-def test_a_record_of_a_newer_version_is_told_apart_from_a_damaged_one(host: Host) -> None:
+def test_a_record_of_a_newer_version_is_distinguished_from_a_damaged_one(host: Host) -> None:
     damage(path_of(host), '{"format": 2, "attachment": {"of": "another shape"}}')
 
     with pytest.raises(NewerRecordError, match="its format is 2, this version knows 1; use the"):
@@ -247,7 +247,7 @@ def test_a_link_in_place_of_a_record_is_not_followed(host: Host, tmp_path: Path)
         records.read(host, KEY)
 
 
-def test_a_folder_in_place_of_a_record_is_told(host: Host) -> None:
+def test_a_folder_in_place_of_a_record_is_reported(host: Host) -> None:
     path_of(host).mkdir(parents=True)
 
     with pytest.raises(DamagedRecordError, match="not a plain file"):
@@ -284,7 +284,7 @@ def test_a_record_that_would_be_too_large_to_be_read_is_refused_and_says_why(hos
     assert [path.name for path in host.records.iterdir()] == [path_of(host).name]
 
 
-def test_a_record_that_cannot_be_read_now_is_told_apart_from_a_damaged_one(host: Host) -> None:
+def test_a_record_that_cannot_be_read_now_is_distinguished_from_a_damaged_one(host: Host) -> None:
     records.write(host, a_record())
     records.write(host, a_record(ifname="bond1"))
 
@@ -332,7 +332,7 @@ def test_two_interfaces_of_a_container_have_two_records(host: Host) -> None:
     assert records.read_all(host)[0] == [a_record(ifname="bond1")]
 
 
-def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     host = Host(state=tmp_path / "file" / "state", run=tmp_path / "file" / "run")
 
@@ -381,7 +381,7 @@ def test_attachments_do_not_lock_each_other(host: Host) -> None:
         pass
 
 
-def test_a_lock_file_left_by_a_killed_call_holds_nobody_up(host: Host) -> None:
+def test_a_lock_file_left_by_a_killed_call_blocks_nothing(host: Host) -> None:
     damage(lock_path(host), "")
 
     with records.locked(host, KEY):
@@ -399,7 +399,7 @@ def test_a_record_that_a_killed_call_was_writing_goes_with_the_next_call(host: H
         assert list(host.records.iterdir()) == [others]
 
 
-def test_a_link_in_place_of_a_lock_is_told(host: Host, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_lock_is_reported(host: Host, tmp_path: Path) -> None:
     lock_path(host).parent.mkdir(parents=True)
     lock_path(host).symlink_to(tmp_path / "elsewhere")
 
@@ -435,7 +435,7 @@ def test_threads_hold_the_lock_one_after_another(host: Host) -> None:
     assert not lock_path(host).exists()
 
 
-def test_members_that_a_bond_lacks_are_told_with_what_was_refused_of_them(host: Host) -> None:
+def test_missing_members_are_reported_with_their_refusals(host: Host) -> None:
     record = a_record(is_complete=True, refused={"net2": "net2 is back, and has no VLAN"})
     records.write(host, record)
     whole = a_state(a_plan())

@@ -33,7 +33,7 @@ def commands(tmp_path: Path, **modules: str) -> list[Command]:
 
 
 @pytest.mark.slow
-def test_each_module_is_run_once_and_the_progress_is_told(tmp_path: Path) -> None:
+def test_each_module_is_run_once_and_the_progress_is_written(tmp_path: Path) -> None:
     runs = commands(tmp_path, **{f"no{number}": PASSES for number in range(6)})
     said: list[str] = []
 
@@ -46,7 +46,7 @@ def test_each_module_is_run_once_and_the_progress_is_told(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_failure_is_told_at_once_and_is_a_fault_of_its_run(tmp_path: Path) -> None:
+def test_a_failure_is_reported_at_once_and_is_a_fault_of_its_run(tmp_path: Path) -> None:
     runs = commands(tmp_path, fails=FAILS)
     said: list[str] = []
 
@@ -58,7 +58,7 @@ def test_a_failure_is_told_at_once_and_is_a_fault_of_its_run(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_run_that_dies_is_told_with_the_test_that_it_was_in(tmp_path: Path) -> None:
+def test_a_run_that_dies_is_reported_with_the_test_that_it_was_in(tmp_path: Path) -> None:
     runs = commands(tmp_path, dies=DIES, passes=PASSES)
 
     (fault,) = side_by_side.run(runs, lambda _: None)
@@ -67,7 +67,7 @@ def test_a_run_that_dies_is_told_with_the_test_that_it_was_in(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_run_that_hangs_is_ended_and_told_with_the_test_that_it_is_in(tmp_path: Path) -> None:
+def test_a_run_that_hangs_is_ended_and_reported_with_the_test_that_it_is_in(tmp_path: Path) -> None:
     runs = commands(tmp_path, hangs=HANGS, passes=PASSES)
 
     (fault,) = side_by_side.run(runs, lambda _: None, stall_s=STALL_S)

@@ -83,7 +83,7 @@ def test_250_calls_of_a_network_with_a_slow_ipam_all_succeed(
         wait_for(lambda: kept(shim) == [])
 
 
-def test_who_stands_in_line_for_too_long_is_told_to_come_again_and_a_del_is_done(
+def test_a_call_queued_for_too_long_must_be_retried_and_a_del_is_done(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
 ) -> None:
     with an_agent(shim, watch=False, ipam_wait_s=0.5), hanging(shim, ipam, crowd, "a", 4):
@@ -133,7 +133,7 @@ def test_queued_dels_of_a_network_that_hangs_hold_no_other_up(shim: Shim, ipam: 
         wait_for(lambda: kept(shim) == [])
 
 
-def test_a_del_whose_ipam_fails_succeeds_and_its_addresses_are_given_back_later(
+def test_a_del_whose_ipam_fails_succeeds_and_its_addresses_are_released_later(
     shim: Shim, ipam: Ipam
 ) -> None:
     (ipam.folder / "fail").touch()
@@ -171,7 +171,7 @@ ARGS = "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=pod"
     ("network", "args", "is_first"),
     [("net", ARGS, True), ("other", ARGS, False), ("net", f"{ARGS}2", False), ("net", "", False)],
 )
-def test_addresses_of_an_earlier_pod_of_a_name_are_given_back_before_its_add(
+def test_addresses_of_an_earlier_pod_of_a_name_are_released_before_its_add(
     shim: Shim, ipam: Ipam, network: str, args: str, *, is_first: bool
 ) -> None:
     (ipam.folder / "fail").touch()
@@ -205,7 +205,7 @@ def test_a_network_with_too_many_kept_addresses_gets_no_more_and_others_do(
 
 
 @pytest.mark.parametrize("command", ["GC", "STATUS", "CHECK"])
-def test_what_nobody_waits_for_any_more_is_not_begun(
+def test_a_call_whose_client_has_gone_is_not_begun(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor, command: str
 ) -> None:
     with an_agent(shim, watch=False) as agent:

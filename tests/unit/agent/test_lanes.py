@@ -51,7 +51,7 @@ def test_who_leaves_calls_the_next_in_line_in_order() -> None:
     assert scene.called == ["first goes on", "second goes on"]
 
 
-def test_nobody_goes_before_those_in_line() -> None:
+def test_a_new_call_is_queued_behind_the_waiting_ones() -> None:
     scene = Scene()
     scene.enter("a", 4)
     scene.enter("b", 2)

@@ -179,7 +179,7 @@ def test_what_is_too_much_for_the_workers_is_refused_and_a_del_kept(
     assert last.returncode == 0
 
 
-def test_an_add_that_nobody_waits_for_is_not_begun(
+def test_an_add_without_a_waiting_client_is_not_begun(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
     with an_agent(shim) as agent:
@@ -326,7 +326,7 @@ def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(sh
     agent.says("restart this container")
 
 
-def test_addresses_of_a_queued_del_that_fails_are_given_back_later_and_hold_its_add_up(
+def test_addresses_of_a_queued_del_that_fails_are_released_later_and_hold_its_add_up(
     shim: Shim, ipam: Ipam
 ) -> None:
     ipam.delete(shim, "pod1")
@@ -403,7 +403,7 @@ def test_a_queued_del_of_an_unusual_name_is_done(
 
 
 @pytest.mark.parametrize("name", ["nété0".encode("latin-1"), "b\u00a00".encode()], ids=ascii)
-def test_a_queued_del_of_a_name_that_no_add_takes_is_set_aside_and_told(
+def test_a_queued_del_of_a_name_that_no_add_takes_is_set_aside_and_reported(
     shim: Shim, ipam: Ipam, name: bytes
 ) -> None:
     shim.run("DEL", stdin(), CNI_IFNAME=os.fsdecode(name))
@@ -456,7 +456,7 @@ def a_pipe(path: Path) -> None:
         a_pipe,
     ],
 )
-def test_a_damaged_file_is_set_aside_and_told(
+def test_a_damaged_file_is_set_aside_and_reported(
     shim: Shim, ipam: Ipam, damage: Callable[[Path], None]
 ) -> None:
     ipam.delete(shim, "pod1")
@@ -487,7 +487,7 @@ def test_the_socket_of_a_killed_agent_is_replaced(shim: Shim) -> None:
         assert shim.run("GC", stdin(**{"cni.dev/attachments": []})).returncode == 0
 
 
-def test_a_path_that_is_too_long_for_a_socket_is_told(shim: Shim) -> None:
+def test_a_path_that_is_too_long_for_a_socket_is_reported(shim: Shim) -> None:
     with an_agent(shim, socket=shim.home / ("a" * 120)) as agent:
         assert agent.ended() == 1
 
@@ -581,7 +581,7 @@ def test_requests_of_other_users_are_not_taken(shim: Shim, agent: Agent) -> None
     wait_for(lambda: "a request of user 65534 is refused" in agent.said)
 
 
-def test_systemd_is_told_when_the_agent_is_ready_and_when_it_stops(
+def test_systemd_is_notified_when_the_agent_is_ready_and_when_it_stops(
     shim: Shim,
 ) -> None:
     path = shim.home / "notify.sock"

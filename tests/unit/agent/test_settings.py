@@ -99,7 +99,7 @@ SERVICE = {
 
 
 @pytest.mark.parametrize("service", ["", "METRICS_", "PORT_"])
-def test_what_kubelet_tells_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+def test_variables_of_a_service_of_our_name_are_no_settings(service: str) -> None:
     given = {f"{service}{name}": text for name, text in SERVICE.items()}
 
     assert load(**given) == load()
@@ -120,13 +120,13 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
         settings.load(file, {})
 
 
-def test_metrics_are_told_to_this_node_alone_unless_another_address_is_chosen() -> None:
+def test_metrics_are_served_to_this_node_only_by_default() -> None:
     assert str(settings.load(environ={}).metrics_address) == "127.0.0.1:9750"
     chosen = settings.load(environ={"SRIOVBOND_AGENT_METRICS": "0.0.0.0:9750"})
     assert str(chosen.metrics_address) == "0.0.0.0:9750"
 
 
-def test_no_metrics_and_no_events_can_be_asked_for(tmp_path: Path) -> None:
+def test_no_metrics_and_no_events_can_be_requested(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('metrics = ""\n')
 

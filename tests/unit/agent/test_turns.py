@@ -61,7 +61,7 @@ def test_an_open_door_lets_all_in(pool: ThreadPoolExecutor) -> None:
     visitors.let_out(5)
 
 
-def test_work_of_a_key_waits_for_the_one_before_and_holds_nobody(pool: ThreadPoolExecutor) -> None:
+def test_work_of_a_key_waits_for_the_one_before_without_a_thread(pool: ThreadPoolExecutor) -> None:
     turns, done = Turns(1, 0), list[str]()
     begun, go_on = threading.Event(), threading.Event()
 
@@ -86,7 +86,7 @@ def test_work_of_a_key_waits_for_the_one_before_and_holds_nobody(pool: ThreadPoo
     assert done == ["other", "first", "second", "third", "a replay"]
 
 
-def test_a_fault_is_told_and_the_next_has_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_is_reported_and_the_next_has_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
     turns, done = Turns(1, 1), list[str]()
 
     def broken() -> None:

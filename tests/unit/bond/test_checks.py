@@ -610,7 +610,7 @@ def test_every_rule_has_a_case() -> None:
     assert {case.rule for case in CASES} | elsewhere == BY_ID.keys()
 
 
-def test_a_bond_before_its_members_is_told_where_it_takes_them_all() -> None:
+def test_a_bond_before_its_members_is_reported_where_it_takes_them_all() -> None:
     later = ("default/sriov-b@net2",)
 
     (warning,) = plan_bond("bond0", a_netconf(), PLAIN, later).warnings
@@ -626,7 +626,7 @@ VLANS = tuple(f"default/vlan{number}@net{number} (vlan)" for number in range(3, 
 
 
 @pytest.mark.parametrize("upon", [("default/nf@net3 (macvlan)",), VLANS], ids=len)
-def test_what_stands_on_a_bond_over_untrusted_vfs_may_have_no_mac_filter(
+def test_links_on_a_bond_over_untrusted_vfs_may_have_no_mac_filter(
     upon: tuple[str, ...],
 ) -> None:
     members = driven("iavf", two_vfs(trust=False, mac=NO_MAC))
@@ -645,7 +645,7 @@ def test_what_stands_on_a_bond_over_untrusted_vfs_may_have_no_mac_filter(
 
 
 @pytest.mark.parametrize("case", CASES, ids=label)
-def test_a_rule_fires_and_tells_what_was_found_and_what_to_do(case: Case) -> None:
+def test_a_rule_fires_with_fault_and_remedy(case: Case) -> None:
     fired = [one for one in findings(case.members, case.fires) if one.rule == case.rule]
 
     text = " ".join(one.words for one in fired)
@@ -733,7 +733,7 @@ def test_a_vf_whose_pf_is_not_visible_is_never_refused() -> None:
     assert fired == []
 
 
-def test_strict_tells_every_warning_and_not_only_the_passing_one() -> None:
+def test_strict_reports_every_warning_and_not_only_the_temporary_one() -> None:
     with pytest.raises(RefusedError) as caught:
         plan_bond("bond0", a_netconf(policy="strict", mode="802.3ad"), dark())
 

@@ -219,7 +219,7 @@ def test_links_in_container_is_true_or_false_as_go_has_it(given: object) -> None
     assert f"linksInContainer: expected true or false, found {given!r}" in told
 
 
-def test_a_mac_of_a_group_is_told_once() -> None:
+def test_a_mac_of_a_group_is_reported_once() -> None:
     assert refused(mac="01:00:5e:00:00:01").count("01:00:5e:00:00:01") == 1
 
 
@@ -268,14 +268,14 @@ def test_no_ipam_is_no_fault(ipam: object) -> None:
     assert (warned(config), config.ipam_type) == ([], "")
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     message = refused(mode="fast", miimmon=1, mtu="x", policy="y", ipam=1, links=[{"prio": 1.5}])
 
     for words in ("mode: ", "'miimmon'", "mtu: ", "policy: ", "ipam: ", "links.0.prio: "):
         assert words in message
 
 
-def test_faults_of_keys_and_of_their_combination_are_told_at_once() -> None:
+def test_faults_of_keys_and_of_their_combination_are_reported_at_once() -> None:
     message = refused(mtu="x", miimon=100, arp_interval=100, arp_ip_target=["192.0.2.1"])
 
     assert "mtu: " in message
@@ -356,7 +356,7 @@ def test_a_near_miss_in_a_link_is_refused_with_the_name_meant() -> None:
     assert "'links.0.queue_ids' is unknown; did you mean 'queue_id'?" in message
 
 
-def test_a_refusal_names_the_keys_that_were_passed_over() -> None:
+def test_a_refusal_names_the_keys_that_were_ignored() -> None:
     message = refused(mode="fast", vlan=7, links=[{"name": "net1", "comment": "left"}, *LINKS])
 
     assert "mode: expected one of " in message
@@ -389,7 +389,7 @@ CALICO = {
 }
 
 
-def test_what_calico_ipam_reads_beside_ipam_is_passed_over_silently() -> None:
+def test_keys_of_calico_ipam_beside_ipam_are_ignored_silently() -> None:
     config = a_netconf(**CALICO)
 
     assert config.warnings == ()
@@ -507,7 +507,7 @@ def test_an_mtu_that_ipv6_does_not_fit_into_is_refused_beside_an_ipv6_address(
     ],
     ids=str,
 )
-def test_a_small_mtu_is_taken_where_no_ipv6_address_is_asked_for(keys: dict[str, Any]) -> None:
+def test_a_small_mtu_is_taken_where_no_ipv6_address_is_requested(keys: dict[str, Any]) -> None:
     assert a_netconf(mtu=500, **keys).mtu == 500
 
 
@@ -617,7 +617,7 @@ OTHERS_KEYS = """
 
 
 @pytest.mark.parametrize("key", OTHERS_KEYS)
-def test_a_key_of_another_plugin_is_passed_over_with_a_warning(key: str) -> None:
+def test_a_key_of_another_plugin_is_ignored_with_a_warning(key: str) -> None:
     config = a_netconf(**{key: "1"})
 
     assert warned(config) == ["unknown-key"]
@@ -625,7 +625,7 @@ def test_a_key_of_another_plugin_is_passed_over_with_a_warning(key: str) -> None
 
 
 @pytest.mark.parametrize("key", [*IGNORED_KEYS, "cni.dev/valid-attachments", "cni.dev/anything"])
-def test_a_key_that_others_put_there_is_passed_over_silently(key: str) -> None:
+def test_a_key_that_others_put_there_is_ignored_silently(key: str) -> None:
     raw = {
         "type": "sriovbond",
         "cniVersion": "1.0.0",

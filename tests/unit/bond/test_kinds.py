@@ -89,7 +89,7 @@ def test_every_form_that_an_operator_writes_is_taken(
         (MemberReference(), 3, "found 3"),
     ],
 )
-def test_what_is_refused_is_told_with_what_was_found_and_what_is_wanted(
+def test_a_refusal_has_the_found_and_the_expected_value(
     kind: ValueKind, given_value: object, wanted: str
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words are looked at below

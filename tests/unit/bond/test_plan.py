@@ -24,7 +24,7 @@ ELSE = "02:00:00:00:77:77"
 @pytest.mark.parametrize(
     ("keys", "expected"), [({}, 1400), ({"mtu": 1300}, 1300), ({"mtu": 0}, 1400)]
 )
-def test_the_mtu_follows_the_members_unless_one_is_asked_for(
+def test_the_mtu_follows_the_members_unless_one_is_requested(
     keys: dict[str, Any], expected: int
 ) -> None:
     members = [a_vf("net1"), a_vf("net2", pf=a_pf(1), link={"mtu": 1400})]
@@ -49,7 +49,7 @@ def test_a_primary_that_is_no_member_is_refused_with_the_members() -> None:
     assert "net1 (VF 0 of pf0, 0000:01:10.0), net2 (VF 0 of pf1" in caught.value.message
 
 
-def test_a_plan_holds_what_was_asked_for() -> None:
+def test_a_plan_holds_what_was_requested() -> None:
     plan = a_plan(mac=FIXED, memberAddresses="keep", updelay=200)
 
     assert (plan.name, plan.mode, plan.mac) == ("bond0", "active-backup", FIXED)
@@ -80,7 +80,7 @@ def test_bond_and_members_share_a_mac_unless_failovers_move_it(
     assert a_plan(**keys).shared_mac == shared
 
 
-def test_warnings_are_told_once_though_judged_twice() -> None:
+def test_warnings_are_reported_once_though_judged_twice() -> None:
     rules = [warning.rule for warning in a_plan(miimon=0, bandwidth=1).warnings]
 
     assert sorted(rules) == ["no-link-monitoring", "unknown-key"]
@@ -100,7 +100,7 @@ PLANS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("keys", PLANS.values(), ids=PLANS)
-def test_what_stands_as_planned_has_no_difference(keys: dict[str, Any]) -> None:
+def test_a_bond_as_planned_has_no_difference(keys: dict[str, Any]) -> None:
     plan = a_plan(**keys)
 
     assert differences(plan, a_state(plan)) == ()
@@ -165,7 +165,7 @@ def test_each_difference_is_named(
         ({}, {}, {"prio": 5, "queue_id": 2}),
     ],
 )
-def test_what_changes_by_itself_or_was_not_asked_for_is_no_difference(
+def test_what_changes_by_itself_or_was_not_requested_is_no_difference(
     keys: dict[str, Any], bond: dict[str, Any], member: dict[str, Any]
 ) -> None:
     plan = a_plan(**keys)
@@ -173,7 +173,7 @@ def test_what_changes_by_itself_or_was_not_asked_for_is_no_difference(
     assert differences(plan, replace(changed_member(a_state(plan), **member), **bond)) == ()
 
 
-def test_an_option_that_stands_otherwise_is_named_with_both_values() -> None:
+def test_an_option_that_differs_is_named_with_both_values() -> None:
     plan = a_plan(arp_interval=200, arp_ip_target=["192.0.2.1"], lacp_active=None)
     state = a_state(plan)
     found = {**state.settings, "arp_ip_target": ("192.0.2.9",), "resend_igmp": 7}
@@ -201,7 +201,7 @@ def test_members_that_left_or_came_are_named() -> None:
 
 
 @pytest.mark.parametrize(("prio", "found"), [(5, 4), (5, None), (0, 4), (-1, 1)])
-def test_a_members_prio_and_queue_are_compared_where_asked_for(
+def test_a_members_prio_and_queue_are_compared_where_requested(
     prio: int, found: int | None
 ) -> None:
     first, second = two_vfs()
@@ -217,7 +217,7 @@ def test_a_members_prio_and_queue_are_compared_where_asked_for(
     )
 
 
-def test_a_notice_is_told_and_never_refused() -> None:
+def test_a_notice_is_reported_and_never_refused() -> None:
     notice = Finding("this may be meant for others", rule="some-rule", level=Level.NOTICE)
     config = replace(a_netconf(policy="strict"), warnings=(notice,))
 
@@ -254,7 +254,7 @@ def test_members_that_came_back_are_judged_as_an_add_would() -> None:
 
 
 @pytest.mark.parametrize("policy", ["default", "strict", "warn"])
-def test_a_new_warning_is_told_refused_or_passed_over_as_the_policy_says(policy: str) -> None:
+def test_a_new_warning_is_reported_refused_or_ignored_by_policy(policy: str) -> None:
     plan = a_plan(policy=policy)
     first, second = plan.members
     untrusted = replace(second, settings=VfSettings(0, second.link.mac, trust=False))

@@ -108,7 +108,9 @@ def test_members_are_redundant_where_two_of_their_pfs_or_nics_differ(
         ),
     ],
 )
-def test_a_refusal_names_the_pools_to_mend(allocations: Sequence[Allocation], words: str) -> None:
+def test_a_refusal_names_the_pools_to_separate(
+    allocations: Sequence[Allocation], words: str
+) -> None:
     members = [
         replace(one, allocation=given)
         for one, given in zip(on(PORT_0, PORT_0), allocations, strict=True)
@@ -139,7 +141,7 @@ def test_links_of_the_host_came_from_no_pool() -> None:
     assert "pool" not in refusal.value.message
 
 
-def test_numa_nodes_are_told_where_they_are_known() -> None:
+def test_numa_nodes_are_reported_where_they_are_known() -> None:
     first, second = on(PORT_0, OTHER)
     near = replace(second, pf=a_pf(1, numa_node=1))
 

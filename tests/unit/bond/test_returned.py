@@ -49,7 +49,7 @@ def test_all_but_link_state_and_mac_is_written_again_where_the_reset_took_it() -
         {"min_tx_rate": 50},
     ],
 )
-def test_what_somebody_has_set_since_stays(later: dict[str, Any]) -> None:
+def test_settings_changed_since_are_kept(later: dict[str, Any]) -> None:
     now = a_view(**{**AT_ADD, **later})
 
     assert to_write(a_view(**AT_ADD), now, "igbvf") == now
@@ -67,7 +67,7 @@ def test_what_somebody_has_set_since_stays(later: dict[str, Any]) -> None:
         ("who_knows", True, False, False),
     ],
 )
-def test_spoof_checking_is_written_only_where_it_stands_as_that_drivers_reset_leaves_it(
+def test_spoof_checking_is_written_only_with_its_place_as_that_drivers_reset_leaves_it(
     driver: str, *, was: bool, now: bool, written: bool
 ) -> None:
     wanted = to_write(a_view(spoofchk=was), a_view(spoofchk=now), driver)
@@ -112,7 +112,7 @@ def test_what_is_not_known_of_the_add_is_neither_written_nor_missed(
         ),
     ],
 )
-def test_what_a_vf_lacks_is_named_with_what_it_had(
+def test_missing_vf_settings_are_named_with_the_former_ones(
     was: dict[str, Any], now: dict[str, Any], words: str
 ) -> None:
     assert list(lacking(a_view(**was), a_view(**now))) == [words]
@@ -122,17 +122,17 @@ def test_what_a_vf_lacks_is_named_with_what_it_had(
     ("was", "now"),
     [({}, {}), ({}, {"trust": True}), ({}, {"spoofchk": False}), ({}, {"link_state": "disable"})],
 )
-def test_more_than_it_had_is_no_lack(was: dict[str, Any], now: dict[str, Any]) -> None:
+def test_more_than_it_had_is_not_reported(was: dict[str, Any], now: dict[str, Any]) -> None:
     assert list(lacking(a_view(**was), a_view(**now))) == []
 
 
-def test_a_pf_that_tells_nothing_is_a_lack() -> None:
+def test_a_pf_that_reports_nothing_counts_as_missing() -> None:
     (words,) = lacking(a_view(), None)
 
     assert words == "settings that the PF does not report"
 
 
-def test_a_member_that_came_back_has_its_name_its_place_and_what_was_asked_for() -> None:
+def test_a_member_that_came_back_has_its_name_its_place_and_what_was_requested() -> None:
     member = replace(a_vf("net1"), prio=5, queue_id=2)
     seen = replace(a_vf("eth3"), place=Place.HOST)
 

@@ -62,7 +62,7 @@ def test_without_links_what_serves_another_end_is_never_taken(other: Member, why
     assert f"{other}: not taken, {why}" in caught.value.message
 
 
-def test_too_few_are_told_with_each_link_that_was_seen() -> None:
+def test_too_few_are_reported_with_each_link_that_was_seen() -> None:
     with pytest.raises(RefusedError) as caught:
         choose(a_netconf(), seen(pod=[a_member("lo"), ETH0, NET1]))
 
@@ -75,7 +75,7 @@ def test_too_few_are_told_with_each_link_that_was_seen() -> None:
     assert "[too-few-members]" in caught.value.message
 
 
-def test_an_empty_pod_is_told() -> None:
+def test_an_empty_pod_is_reported() -> None:
     with pytest.raises(RefusedError, match="the pod: no interface"):
         choose(a_netconf(), seen())
 
@@ -144,7 +144,7 @@ def test_links_are_found_by_their_altnames_too() -> None:
     ]
 
 
-def test_an_altname_of_a_link_elsewhere_is_told_with_its_place() -> None:
+def test_an_altname_of_a_link_elsewhere_is_reported_with_its_place() -> None:
     there = seen(pod=[NET1], host=[with_link(ENS1, altnames=("blue",))])
 
     with pytest.raises(ConfigError, match="the host has blue"):
@@ -167,7 +167,7 @@ def test_where_the_pod_has_one_of_the_names_the_hosts_strays_are_not_taken() -> 
     assert caught.value.message.endswith(" [no-such-link]")
 
 
-def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
+def test_links_in_different_places_are_reported_with_them() -> None:
     there = seen(pod=[NET1], host=[ENS1])
 
     with pytest.raises(ConfigError) as caught:
@@ -179,7 +179,7 @@ def test_links_that_are_in_no_one_place_are_told_with_their_places() -> None:
     assert caught.value.message.endswith("or leave `links` out [no-such-link]")
 
 
-def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None:
+def test_a_misspelt_name_is_reported_with_the_pods_interfaces_and_no_crowd() -> None:
     many = [a_member(f"veth{number}") for number in range(1000)]
     there = seen(pod=[a_member("lo"), ETH0, NET1], host=many, pod_name="default/nf1")
 
@@ -214,7 +214,7 @@ def test_a_misspelt_name_is_told_with_the_pods_interfaces_and_no_crowd() -> None
         ),
     ],
 )
-def test_a_missing_link_is_told_with_what_is_there(
+def test_a_missing_link_is_reported_with_those_present(
     in_container: bool,  # noqa: FBT001 - a column of the table
     words: tuple[str, ...],
 ) -> None:
@@ -228,7 +228,7 @@ def test_a_missing_link_is_told_with_what_is_there(
 
 
 @pytest.mark.parametrize("in_container", [None, True])
-def test_a_named_link_that_is_in_userspace_is_told_with_its_driver(
+def test_a_named_link_that_is_in_userspace_is_reported_with_its_driver(
     in_container: bool | None,  # noqa: FBT001 - a column of the table
 ) -> None:
     config = a_netconf(links=links("net1", "net3"), linksInContainer=in_container)
@@ -290,7 +290,7 @@ def test_an_entrys_options_are_those_of_all_that_it_selects() -> None:
 
 
 @pytest.mark.parametrize("other", [{"name": "net*"}, {"network": "sriov-a"}], ids=str)
-def test_an_entry_that_matches_nothing_new_is_told_with_all_that_was_seen(
+def test_an_entry_that_matches_nothing_new_is_reported_with_all_that_was_seen(
     other: dict[str, str],
 ) -> None:
     wanted = [{"resource": "rig.io/*"}, {"network": "sriov-x"}, other]
@@ -306,14 +306,14 @@ def test_an_entry_that_matches_nothing_new_is_told_with_all_that_was_seen(
     assert message.endswith("[no-such-link]")
 
 
-def test_an_entry_whose_links_are_all_taken_is_told() -> None:
+def test_an_entry_whose_links_are_all_taken_is_reported() -> None:
     wanted = [{"resource": "rig.io/*"}, {"network": "default/sriov-b", "prio": 10}]
 
     with pytest.raises(RefusedError, match=r"`links`.1 .*earlier entries take all that it selects"):
         choose(a_netconf(links=wanted), seen(pod=[A, B]))
 
 
-def test_an_address_may_be_asked_for_in_capitals() -> None:
+def test_an_address_may_be_requested_in_capitals() -> None:
     high = a_vf("net1", pf=replace(a_pf(), device="0000:af:00.0"))
 
     wanted = [{"pci": "0000:AF:10.*"}, {"pf": "*:02:00.0"}]
@@ -339,7 +339,7 @@ def test_two_bonds_that_take_all_are_refused_before_the_first_is_made() -> None:
     ]
 
 
-def test_what_another_bond_took_is_told_with_the_way_out() -> None:
+def test_members_of_another_bond_are_reported_with_the_way_out() -> None:
     there = seen(pod=[with_link(A, master=9), with_link(B, master=9)])
 
     with pytest.raises(RefusedError, match="two bonds in one pod need `links` that select"):
@@ -386,7 +386,7 @@ AWAY = Unlinked(
 )
 
 
-def test_a_refused_device_is_told_with_container_resource_and_network() -> None:
+def test_a_refused_device_is_reported_with_container_resource_and_network() -> None:
     with pytest.raises(RefusedError) as caught:
         choose(a_netconf(), seen(pod=[A, B], unlinked=[DPDK]))
 
@@ -397,7 +397,7 @@ def test_a_refused_device_is_told_with_container_resource_and_network() -> None:
     )
 
 
-def test_devices_for_dpdk_may_stand_beside_those_that_are_selected() -> None:
+def test_devices_for_dpdk_are_allowed_beside_those_that_are_selected() -> None:
     there = seen(pod=[A, B], unlinked=[DPDK])
 
     assert names({"links": [{"resource": "rig.io/pf*"}]}, there) == ["net1", "net2"]
@@ -413,7 +413,7 @@ def test_a_socket_is_no_vf_so_only_who_selects_it_is_refused() -> None:
         choose(a_netconf(links=[{"network": "default/*"}]), there)
 
 
-def test_a_device_that_is_not_in_the_pod_yet_is_told_where_too_few_are() -> None:
+def test_a_device_that_is_not_in_the_pod_yet_is_reported_where_too_few_are() -> None:
     assert names({}, seen(pod=[A, B], unlinked=[AWAY])) == ["net1", "net2"]
 
     with pytest.raises(RefusedError) as caught:
@@ -441,7 +441,7 @@ OF_LINK = Carried("fe80::77/64", "0a4080fd" + "05000000")
     ],
     ids=["address", "router's", "IPAM"],
 )
-def test_a_vf_with_addresses_of_its_own_is_passed_over_where_enough_others_remain(
+def test_a_vf_with_addresses_is_skipped_where_enough_others_remain(
     third: Member,
     is_taken: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
@@ -461,7 +461,7 @@ def test_a_vf_with_addresses_of_its_own_is_no_reason_to_bond_fewer_than_two(leas
     assert names({"minMembers": least}, there) == ["net1", "net2"]
 
 
-def test_who_is_passed_over_for_its_addresses_is_told_where_too_few_are_left() -> None:
+def test_links_skipped_for_their_addresses_are_reported_where_too_few_are_left() -> None:
     told = verdicts(a_netconf(), seen(pod=[A, B, with_link(C, addresses=(OWN,))]))
 
     assert (

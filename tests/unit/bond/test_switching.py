@@ -60,7 +60,7 @@ def test_each_cell_of_the_table_is_what_the_rules_say(
 
 
 @pytest.mark.parametrize("mode", ["balance-rr", "balance-xor", "broadcast"])
-def test_a_lag_on_the_switch_alone_passes_strict_where_it_is_told(mode: str) -> None:
+def test_a_lag_on_the_switch_alone_passes_strict_where_it_is_declared(mode: str) -> None:
     keys = {"mode": mode, "policy": "strict"}
 
     with pytest.raises(RefusedError, match="switch-lag-needed"):
@@ -81,7 +81,7 @@ def test_a_lag_of_vfs_in_the_nic_suits_active_backup() -> None:
     assert fired(BondMode.ACTIVE_BACKUP, switchdev, is_said=False) == []
 
 
-def test_what_stands_on_no_switch_port_needs_no_lag() -> None:
+def test_members_without_a_switch_port_need_no_lag() -> None:
     veths = [replace(one, is_vf=False, pf=None, settings=None) for one in over(None, None)]
 
     assert "switch-lag-needed" not in fired(BondMode.BALANCE_XOR, veths, is_said=False)
@@ -89,7 +89,7 @@ def test_what_stands_on_no_switch_port_needs_no_lag() -> None:
 
 @pytest.mark.parametrize("redundancy", ["prefer", "off"])
 @pytest.mark.parametrize("keys", [{"mode": "balance-xor"}, {"failOverMac": "none"}], ids=str)
-def test_one_mac_twice_on_one_pf_is_told_whatever_is_said_of_redundancy(
+def test_one_mac_twice_on_one_pf_is_reported_with_any_redundancy(
     redundancy: str, keys: dict[str, str]
 ) -> None:
     members = (a_vf("net1", 0), a_vf("net2", 1))
@@ -109,7 +109,7 @@ def test_vfs_of_one_pf_that_keep_their_macs_have_none_twice(keys: dict[str, str]
     assert "one-mac-twice" not in {one.rule for one in plan.warnings}
 
 
-def test_a_vf_that_a_relay_disabled_is_told_and_left_to_it() -> None:
+def test_a_vf_that_a_relay_disabled_is_reported_and_left_to_it() -> None:
     first, second = over(lag("pf0"), lag("pf1"))
     assert second.settings is not None
     members = (first, replace(second, settings=replace(second.settings, link_state="disable")))
@@ -136,7 +136,7 @@ SPREAD, ONE_PORT = (BondMode.BALANCE_RR, BondMode.BALANCE_XOR), (BondMode.ACTIVE
         (BondMode.ACTIVE_BACKUP, BondMode.BALANCE_TLB, False),
     ],
 )
-def test_bonds_of_both_kinds_on_one_pf_are_told(
+def test_bonds_of_both_kinds_on_one_pf_are_reported(
     mode: BondMode, other: BondMode, *, is_told: bool
 ) -> None:
     members = over(None, None)

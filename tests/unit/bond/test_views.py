@@ -44,7 +44,7 @@ def test_what_pfs_set_on_vfs_must_be_the_same(
     assert told(second, first) == expected
 
 
-def test_a_third_member_that_differs_is_told_with_all_others() -> None:
+def test_a_third_member_that_differs_is_reported_with_all_others() -> None:
     members = [a_vf(f"net{at}", pf=a_pf(at), vlan=at // 2) for at in range(3)]
 
     (warning,) = a_plan(members).warnings
@@ -83,7 +83,7 @@ def test_mtus_that_differ_are_settled_by_the_configuration() -> None:
     ],
     ids=str,
 )
-def test_a_pf_in_a_lag_is_told_where_the_switch_must_group_the_ports(
+def test_a_pf_in_a_lag_is_reported_where_the_switch_must_group_the_ports(
     master: Master | None, expected: list[str]
 ) -> None:
     assert rules(a_vf("net1", pf=a_pf(0, master=master)), a_vf("net2", pf=a_pf(1))) == expected

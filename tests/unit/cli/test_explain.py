@@ -67,7 +67,7 @@ def test_a_question_that_names_no_pod_is_a_wrong_call(arguments: list[str]) -> N
         ('{"type": "sriovbond", "mode": 0, "mode": 1}', "'mode' is duplicated, as 0 and as 1"),
     ],
 )
-def test_a_file_without_the_one_configuration_is_told(
+def test_a_file_without_the_one_configuration_is_reported(
     tmp_path: Path, content: str, words: str
 ) -> None:
     file = tmp_path / "bond.json"
@@ -146,12 +146,12 @@ def test_the_bonds_of_other_pods_are_the_neighbours(host: Host) -> None:
     assert found[0].members == a_plan().members
 
 
-def test_a_pod_whose_namespace_nobody_knows_is_no_verdict(host: Host) -> None:
+def test_a_pod_with_an_unknown_namespace_is_no_verdict(host: Host) -> None:
     with pytest.raises(MachineError, match="no cache of this node knows its namespace"):
         explanation.explain(host, Sandbox(PodRef("default", "typo")), a_netconf(), "sriovbond")
 
 
-def test_a_pod_that_no_cache_knows_is_asked_for_as_it_is(host: Host) -> None:
+def test_a_pod_unknown_to_all_caches_is_queried_as_named(host: Host) -> None:
     named = Sandbox(PodRef("default", "nf9"))
 
     assert explanation.find_sandbox(host, named) == named

@@ -21,7 +21,7 @@ def run(words: list[str], stdout: int, state: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_full_disk_under_stdout_is_told_in_one_line(words: list[str], tmp_path: Path) -> None:
+def test_a_full_disk_under_stdout_is_reported_in_one_line(words: list[str], tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
 
     done = run(words, full, tmp_path)
@@ -31,7 +31,7 @@ def test_a_full_disk_under_stdout_is_told_in_one_line(words: list[str], tmp_path
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_who_stops_reading_is_told_nothing(words: list[str], tmp_path: Path) -> None:
+def test_a_client_that_stops_reading_is_disconnected(words: list[str], tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
 

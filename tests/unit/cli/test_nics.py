@@ -30,7 +30,7 @@ PF = Function("0000:08:00.0", "p0", "mlx5_core", eswitch="switchdev")
         ),
     ],
 )
-def test_a_link_is_told_in_words(ethtool: Ethtool | None, words: str) -> None:
+def test_a_link_is_reported_in_words(ethtool: Ethtool | None, words: str) -> None:
     assert nics.describe_link(ethtool) == words
 
 
@@ -59,11 +59,11 @@ def test_a_link_is_told_in_words(ethtool: Ethtool | None, words: str) -> None:
         ),
     ],
 )
-def test_a_port_is_told_in_words(function: Function, words: str) -> None:
+def test_a_port_is_reported_in_words(function: Function, words: str) -> None:
     assert nics.describe_port(function) == words
 
 
-def test_where_no_nic_was_asked_nothing_is_printed() -> None:
+def test_nothing_is_printed_without_a_queried_nic() -> None:
     console = Console(file=io.StringIO(), width=20)
 
     nics.print_nics((), console)
@@ -82,7 +82,7 @@ def test_where_no_nic_was_asked_nothing_is_printed() -> None:
         ("", True, ""),
     ],
 )
-def test_a_guess_by_names_that_devlink_contradicts_is_told_once(
+def test_a_guess_by_names_that_devlink_contradicts_is_reported_once(
     eswitch: str, words: str, *, has_representors: bool
 ) -> None:
     pf = PhysicalFunction(PF.device, name="p0", has_representors=has_representors)

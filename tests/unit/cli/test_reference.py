@@ -63,7 +63,7 @@ def test_every_metric_has_a_row_with_its_labels_and_help() -> None:
     assert rows == [(row.name, row.kind, ", ".join(row.labels), row.help) for row in ROWS]
 
 
-def test_a_part_that_is_none_is_told_with_those_that_are() -> None:
+def test_a_part_that_is_none_is_reported_with_those_that_are() -> None:
     answer = CliRunner().invoke(sriovbond, ["reference", "nothing"])
 
     assert answer.exit_code == 2

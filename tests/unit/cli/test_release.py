@@ -121,7 +121,7 @@ def test_an_attachment_is_undone_by_its_record_and_no_other(host: Host) -> None:
     assert records.read_all(host) == ([other], [])
 
 
-def test_an_attachment_without_a_record_is_told(host: Host) -> None:
+def test_an_attachment_without_a_record_is_reported(host: Host) -> None:
     a_record(host)
 
     answer = release(host, ID, "bond1")
@@ -130,7 +130,7 @@ def test_an_attachment_without_a_record_is_told(host: Host) -> None:
     assert f"there is no record of {ID} bond1" in answer.stderr
 
 
-def test_what_could_not_be_undone_is_told_and_stays_on_record(host: Host) -> None:
+def test_what_could_not_be_released_is_reported_and_stays_on_record(host: Host) -> None:
     config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", "ipam": {"type": "none"}}
     environment = {
         "CNI_COMMAND": "ADD",
@@ -151,7 +151,7 @@ def test_what_could_not_be_undone_is_told_and_stays_on_record(host: Host) -> Non
     assert left.ipam is not None
 
 
-def test_a_record_that_cannot_be_read_is_told_and_kept(host: Host) -> None:
+def test_a_record_that_cannot_be_read_is_reported_and_kept(host: Host) -> None:
     host.records.mkdir(parents=True)
     path = host.records / f"{ID}@{IFNAME}.json"
     path.write_text("{")

@@ -34,7 +34,7 @@ def test_a_valid_configuration_is_called_so(tmp_path: Path) -> None:
     assert answer.stdout == f"{tmp_path / 'net.conf'}: valid\n"
 
 
-def test_every_fault_is_told(tmp_path: Path) -> None:
+def test_every_fault_is_reported(tmp_path: Path) -> None:
     answer = validate(tmp_path, {**OURS, "mode": "fast", "mtu": "x", "miimmon": 1})
 
     assert answer.exit_code == 1
@@ -82,7 +82,7 @@ def test_a_strict_configuration_with_a_warning_is_not_valid(tmp_path: Path) -> N
     ],
     ids=json.dumps,
 )
-def test_what_the_plugin_would_not_be_called_with_or_would_refuse_is_told(
+def test_configurations_that_the_plugin_would_refuse_are_reported(
     tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     answer = validate(tmp_path, {**OURS, **changes})
@@ -100,7 +100,9 @@ def test_faults_around_a_configuration_do_not_hide_those_in_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("depth", [*range(800, 1000, 5), 200_000])
-def test_what_is_nested_too_deeply_is_told_without_a_traceback(tmp_path: Path, depth: int) -> None:
+def test_what_is_nested_too_deeply_is_reported_without_a_traceback(
+    tmp_path: Path, depth: int
+) -> None:
     nested = f"{'[' * depth}{']' * depth}"
 
     answer = validate(tmp_path, f'{{"name": "net", "type": "sriovbond", "links": {nested}}}')
@@ -166,7 +168,7 @@ def a_network(name: str, config: object, kind: str = "NetworkAttachmentDefinitio
     return yaml.safe_dump({**manifest, "spec": spec})
 
 
-def test_networks_in_yaml_are_judged_by_their_name_and_other_objects_passed_over(
+def test_networks_in_yaml_are_judged_by_their_name_and_other_objects_ignored(
     tmp_path: Path,
 ) -> None:
     manifests = (
@@ -190,7 +192,7 @@ def test_networks_in_yaml_are_judged_by_their_name_and_other_objects_passed_over
     )
 
 
-def test_a_config_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_config_that_is_no_text_is_reported(tmp_path: Path) -> None:
     manifest = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "net"}}
     content = yaml.safe_dump({**manifest, "spec": {"config": OURS}})
 
@@ -233,7 +235,7 @@ def test_our_own_networks_are_valid(path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["{", "[]", "", "- a", "key: value", "a: b: c", "&a {items: [*a]}"]
 )
-def test_what_is_neither_form_is_told_with_both(tmp_path: Path, content: str) -> None:
+def test_a_value_of_neither_form_is_reported_with_both(tmp_path: Path, content: str) -> None:
     answer = validate(tmp_path, content)
 
     assert answer.exit_code == 2
@@ -241,14 +243,14 @@ def test_what_is_neither_form_is_told_with_both(tmp_path: Path, content: str) ->
     assert "YAML with NetworkAttachmentDefinitions" in answer.stderr
 
 
-def test_why_it_is_no_yaml_is_told(tmp_path: Path) -> None:
+def test_why_it_is_no_yaml_is_reported(tmp_path: Path) -> None:
     answer = validate(tmp_path, "kind: NetworkAttachmentDefinition\nspec: config: x\n")
 
     assert "mapping values are not allowed here" in answer.stderr
     assert "line 2" in answer.stderr
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     answer = CliRunner().invoke(sriovbond, ["validate", str(tmp_path / "no.conf")])
 
     assert answer.exit_code == 2
@@ -301,7 +303,7 @@ TWICE = """{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mode": "
   "links": [{"name": "net1", "name": "net2"}, {"name": "net3"}], "mode": "balance-rr"}"""
 
 
-def test_a_key_that_stands_twice_is_told_with_both_values(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_reported_with_both_values(tmp_path: Path) -> None:
     answer = validate(tmp_path, TWICE)
 
     assert answer.exit_code == 1
@@ -309,7 +311,7 @@ def test_a_key_that_stands_twice_is_told_with_both_values(tmp_path: Path) -> Non
     assert "'links.0.name' is duplicated, as 'net1' and as 'net2'" in answer.stderr
 
 
-def test_a_key_that_stands_twice_in_the_text_of_a_network_is_told(tmp_path: Path) -> None:
+def test_a_duplicate_key_in_the_text_of_a_network_is_reported(tmp_path: Path) -> None:
     answer = validate(tmp_path, a_network("net", TWICE))
 
     assert answer.exit_code == 1
@@ -317,7 +319,7 @@ def test_a_key_that_stands_twice_in_the_text_of_a_network_is_told(tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["around", "ours", "another"])
-def test_in_a_list_what_stands_twice_is_told_where_it_concerns_us(
+def test_duplicate_keys_of_a_list_are_reported_where_they_concern_us(
     tmp_path: Path, place: str
 ) -> None:
     twice = {
@@ -342,14 +344,14 @@ spec:
 """
 
 
-def test_a_key_that_stands_twice_in_yaml_is_told_with_its_lines(tmp_path: Path) -> None:
+def test_a_duplicate_key_in_yaml_is_reported_with_its_lines(tmp_path: Path) -> None:
     answer = validate(tmp_path, IN_YAML)
 
     assert answer.exit_code == 1
     assert "the key 'config' is duplicated, in lines 5 and 6" in answer.stderr
 
 
-def test_what_stands_twice_in_another_object_is_not_ours_to_judge(tmp_path: Path) -> None:
+def test_duplicate_keys_in_another_object_are_ignored(tmp_path: Path) -> None:
     pod = "kind: Pod\nmetadata: {name: a, name: b}\n"
 
     answer = validate(tmp_path, pod + "---\n" + a_network("net", OURS))
@@ -405,7 +407,7 @@ def written(content: str) -> str:
 
 @pytest.mark.parametrize("content", [LITERAL, FOLDED, QUOTED, DOUBLE, IN_JSON])
 @pytest.mark.parametrize("before", ["", "kind: Pod\n---\n# a word\n"], ids=["alone", "second"])
-def test_a_fault_of_json_is_told_with_its_place_in_the_file(
+def test_a_fault_of_json_is_reported_with_its_place_in_the_file(
     tmp_path: Path, content: str, before: str
 ) -> None:
     if content == IN_JSON and before:
@@ -420,13 +422,13 @@ def test_a_fault_of_json_is_told_with_its_place_in_the_file(
     assert written(content) in told
 
 
-def test_a_text_that_ends_too_early_is_told_at_its_end(tmp_path: Path) -> None:
+def test_a_text_that_ends_too_early_is_reported_at_its_end(tmp_path: Path) -> None:
     answer = validate(tmp_path, LITERAL.replace("    }\n", "").replace('"mode" ', '"mode": '))
 
     assert "line 9, column 27 of " in answer.stderr
 
 
-def test_a_control_character_in_a_text_of_json_is_told_where_it_stands(tmp_path: Path) -> None:
+def test_a_control_character_in_a_text_of_json_is_reported_with_its_place(tmp_path: Path) -> None:
     answer = validate(
         tmp_path, LITERAL.replace('"mode" "balance-rr"', '"mode": "balance-\n      rr"')
     )

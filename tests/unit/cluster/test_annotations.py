@@ -233,7 +233,7 @@ def test_one_malformed_annotation_leaves_the_other() -> None:
     assert of_networks.problems[0].startswith(f"annotation {STATUS}: it is not JSON")
 
 
-def test_all_faults_of_a_status_are_told_at_once() -> None:
+def test_all_faults_of_a_status_are_reported_at_once() -> None:
     with pytest.raises(UnreadableError) as raised:
         parse_status(json.dumps([{"name": 7, "interface": 7, "mac": 7}] * 256))
 
@@ -302,7 +302,7 @@ def test_a_definition_may_leave_its_plugin_to_the_nodes_disk() -> None:
         ('{"type": "sriov"}', ["x"], "resourceName is ['x'] instead of a text"),
     ],
 )
-def test_a_malformed_definition_is_told(config: object, resource: object, fault: str) -> None:
+def test_a_malformed_definition_is_reported(config: object, resource: object, fault: str) -> None:
     with pytest.raises(UnreadableError) as raised:
         read_definition(a_definition(config, resource=resource))
 

@@ -60,7 +60,7 @@ def test_a_warning_says_which_pf_to_look_at() -> None:
         a_happening(member=a_watched_member(pf="")),
     ],
 )
-def test_nobody_is_sent_to_a_pf_for_nothing(happening: Happening) -> None:
+def test_a_pf_is_named_only_where_it_can_be_the_cause(happening: Happening) -> None:
     assert "look at" not in built(happening)["note"]
 
 
@@ -71,7 +71,7 @@ def test_a_note_keeps_to_the_bound_of_bytes(text: str) -> None:
     assert len(note.encode()) <= 1024
 
 
-def test_a_series_tells_how_often_and_when_last() -> None:
+def test_a_series_has_count_and_last_time() -> None:
     event = built(a_happening(), count=7)
 
     assert event["series"] == {"count": 7, "lastObservedTime": "2026-09-21T14:13:20.250000Z"}

@@ -112,7 +112,7 @@ def test_an_event_that_the_server_has_forgotten_is_written_anew(
 
 
 @pytest.mark.parametrize("uid", ["", "0123456789abcdef0123456789abcdef"])
-def test_a_uid_that_is_not_known_is_asked_for_once(api: ClusterApi, make: Make, uid: str) -> None:
+def test_an_unknown_uid_is_requested_once(api: ClusterApi, make: Make, uid: str) -> None:
     sink = make()
     happening = a_happening(subject=a_subject(pod_uid=uid))
     sink(happening)
@@ -181,7 +181,7 @@ def test_an_answer_that_got_lost_makes_no_second_event(api: ClusterApi, make: Ma
     assert len(api.events()) == 1
 
 
-def test_what_is_refused_is_lost_and_told_once(
+def test_refused_events_are_dropped_and_logged_once(
     api: ClusterApi, make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     api.fail(cluster_api.status(403), times=2)
@@ -232,7 +232,7 @@ def test_a_storm_is_written_no_faster_than_allowed(api: ClusterApi, make: Make) 
     assert last - first > 0.25
 
 
-def test_who_tells_never_waits_for_a_server_that_hangs(api: ClusterApi, make: Make) -> None:
+def test_a_caller_never_waits_for_a_server_that_hangs(api: ClusterApi, make: Make) -> None:
     api.fail(cluster_api.hang)
     sink = make(replace(QUICK, write_s=60.0))
     started = time.monotonic()
@@ -267,7 +267,7 @@ def test_closing_does_not_try_again(api: ClusterApi, make: Make) -> None:
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "no such file"), ("{}", "no kubeconfig")])
-def test_a_kubeconfig_that_is_missing_or_wrong_is_told_and_looked_at_again(
+def test_a_kubeconfig_that_is_missing_or_wrong_is_reported_and_looked_at_again(
     api: ClusterApi,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -316,7 +316,7 @@ def test_kubernetes_is_loaded_with_the_first_event_and_not_before(
     assert len(api.events()) == 1
 
 
-def test_that_nothing_is_there_to_write_with_is_told_at_the_start(
+def test_missing_credentials_are_reported_at_the_start(
     api: ClusterApi, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert cluster.sink(Host(kubeconfig=tmp_path / "none"), "node-1").close()

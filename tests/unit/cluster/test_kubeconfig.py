@@ -48,7 +48,7 @@ def test_a_file_that_only_its_owner_can_write_is_read(kubeconfig: Path, mode: in
 
 
 @pytest.mark.parametrize("place", ["missing", "missing/missing", "sriovbond.kubeconfig/missing"])
-def test_a_file_that_is_not_there_is_told_apart(kubeconfig: Path, place: str) -> None:
+def test_a_file_that_is_not_there_is_distinguished(kubeconfig: Path, place: str) -> None:
     with pytest.raises(FileNotFoundError):
         read_kubeconfig(kubeconfig.parent / place)
 
@@ -80,7 +80,7 @@ def test_a_link_is_not_followed(kubeconfig: Path) -> None:
         read_kubeconfig(link)
 
 
-def test_a_fifo_or_a_folder_is_told_at_once(kubeconfig: Path) -> None:
+def test_a_fifo_or_a_folder_is_reported_at_once(kubeconfig: Path) -> None:
     kubeconfig.unlink()
     os.mkfifo(kubeconfig, 0o600)
 
@@ -139,7 +139,7 @@ def test_the_plugin_and_an_agent_without_the_setting_have_no_service_account(
     ("lacking", "words"),
     [("token", "it has no token"), ("ca.crt", "it has no ca.crt"), ("", "is not set")],
 )
-def test_a_service_account_that_is_not_whole_is_told(
+def test_a_service_account_that_is_not_whole_is_reported(
     account: Host, monkeypatch: pytest.MonkeyPatch, lacking: str, words: str
 ) -> None:
     if lacking and account.service_account:

@@ -67,7 +67,7 @@ def test_all_pods_of_a_node_that_are_looked_at_at_once_make_one_request(
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_where_it_cannot_be_read_that_is_told_once_and_time_decides(  # noqa: PLR0913, PLR0917 - fixtures
+def test_an_unreadable_state_is_logged_once_and_time_decides(  # noqa: PLR0913, PLR0917 - fixtures
     api: ClusterApi,
     state: NodeState,
     clock: Clock,
@@ -86,7 +86,7 @@ def test_where_it_cannot_be_read_that_is_told_once_and_time_decides(  # noqa: PL
     assert capsys.readouterr().err.count("going by time alone") == 1
 
 
-def test_without_a_namespace_or_a_kubeconfig_nobody_is_asked(
+def test_without_a_namespace_or_a_kubeconfig_no_source_is_queried(
     api: ClusterApi, tmp_path: Path
 ) -> None:
     nowhere = Host(kubeconfig=tmp_path / "none")

@@ -77,7 +77,7 @@ def test_the_binding_gives_the_role_to_the_account(
     assert binding["roleRef"] == {**kind, "name": role["metadata"]["name"]}
 
 
-def test_the_role_for_the_operators_state_has_the_right_that_is_used_where_it_is_asked(
+def test_the_role_for_the_operators_state_has_the_right_that_is_used(
     api: ClusterApi, tmp_path: Path
 ) -> None:
     namespace = Settings().sriov_operator_namespace

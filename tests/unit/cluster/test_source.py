@@ -87,7 +87,7 @@ def test_the_pod_and_each_network_are_got_once_with_the_token_and_nothing_else(
     assert {(got.method, got.token) for got in api.requests} == {("GET", f"Bearer {TOKEN}")}
 
 
-def test_a_device_that_the_pod_asks_for_by_its_id_is_told(api: ClusterApi, host: Host) -> None:
+def test_a_device_that_the_pod_asks_for_by_its_id_is_reported(api: ClusterApi, host: Host) -> None:
     wish_for(api, '[{"name": "bond-net", "deviceID": "0000:01:10.0"}, {"name": "bond-net"}]')
 
     reading = ask_api(host)(NF1)
@@ -97,7 +97,7 @@ def test_a_device_that_the_pod_asks_for_by_its_id_is_told(api: ClusterApi, host:
     assert reading.networks[0].device == statement.device
 
 
-def test_a_device_that_a_definition_names_is_told(api: ClusterApi, host: Host) -> None:
+def test_a_device_that_a_definition_names_is_reported(api: ClusterApi, host: Host) -> None:
     wish_for(api, "fixed")
     config = '{"type": "host-device", "pciBusID": "0000:01:10.0"}'
     api.add_network(
@@ -151,7 +151,7 @@ def test_a_kubeconfig_that_others_can_write_is_not_used(api: ClusterApi, host: H
         (json.dumps({"users": [TOKEN]}), "it is no kubeconfig (AttributeError)"),
     ],
 )
-def test_what_is_no_kubeconfig_is_told_without_what_is_in_it(
+def test_a_malformed_kubeconfig_is_reported_without_its_content(
     host: Host, content: str, fault: str
 ) -> None:
     host.kubeconfig.write_text(content)
@@ -164,7 +164,7 @@ def test_what_is_no_kubeconfig_is_told_without_what_is_in_it(
 
 
 @pytest.mark.parametrize("server", [None, "", "127.0.0.1:6443", "file:///etc/passwd"])
-def test_a_kubeconfig_without_a_server_is_told(
+def test_a_kubeconfig_without_a_server_is_reported(
     api: ClusterApi, host: Host, server: str | None
 ) -> None:
     content = api.kubeconfig_content()
@@ -187,7 +187,7 @@ def test_a_kubeconfig_that_wants_a_program_run_is_not_used(
     assert not trace.exists()
 
 
-def test_a_token_may_stand_in_a_file_beside_the_kubeconfig(api: ClusterApi, tmp_path: Path) -> None:
+def test_a_token_may_be_in_a_file_beside_the_kubeconfig(api: ClusterApi, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
 
     reading = ask_api(api.host(tmp_path, tokenFile="token"))(NF1)
@@ -215,7 +215,7 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
 @pytest.mark.parametrize(
     "pod", [PodRef(), PodRef("default"), PodRef("..", "nf1"), PodRef("a", "/")]
 )
-def test_without_a_pods_name_nothing_is_asked(api: ClusterApi, host: Host, pod: PodRef) -> None:
+def test_without_a_pods_name_nothing_is_queried(api: ClusterApi, host: Host, pod: PodRef) -> None:
     assert "is not a pod's name" in problem(ask_api(host)(pod))
     assert api.requests == []
 
@@ -236,7 +236,9 @@ def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, host: Host) 
         (400, "the API server answered 400"),
     ],
 )
-def test_a_refused_pod_is_told_at_once(api: ClusterApi, host: Host, code: int, words: str) -> None:
+def test_a_refused_pod_is_reported_at_once(
+    api: ClusterApi, host: Host, code: int, words: str
+) -> None:
     api.fail(cluster_api.status(code))
 
     text = problem(ask_api(host)(NF1))
@@ -269,7 +271,7 @@ def test_an_answer_in_chunks_is_read(api: ClusterApi, host: Host) -> None:
     assert ask_api(host)(NF1) == whole
 
 
-def test_a_network_without_a_definition_is_told(api: ClusterApi, host: Host) -> None:
+def test_a_network_without_a_definition_is_reported(api: ClusterApi, host: Host) -> None:
     del api.objects[SRIOV_B]
 
     [text] = ask_api(host)(NF1).problems
@@ -285,7 +287,7 @@ def test_a_redirect_is_not_followed(api: ClusterApi, host: Host) -> None:
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
-def test_a_busy_server_is_asked_again_after_a_while_that_chance_makes_longer(
+def test_a_busy_server_is_retried_after_a_pause_with_jitter(
     api: ClusterApi, host: Host, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 0.99)
@@ -299,7 +301,7 @@ def test_a_busy_server_is_asked_again_after_a_while_that_chance_makes_longer(
 
 
 @pytest.mark.slow
-def test_the_server_is_asked_less_and_less(api: ClusterApi, host: Host) -> None:
+def test_the_server_is_queried_less_and_less(api: ClusterApi, host: Host) -> None:
     api.fail(BUSY)
 
     ask_api(host, timeout_s=2)(NF1)
@@ -334,7 +336,7 @@ def test_a_wait_beyond_the_time_limit_is_not_begun(api: ClusterApi, host: Host, 
     assert len(api.requests) == 1
 
 
-def test_a_wait_of_no_meaning_is_told(api: ClusterApi, host: Host) -> None:
+def test_a_wait_of_no_meaning_is_reported(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="soon"))
 
     assert problem(ask_api(host)(NF1)).endswith("no answer (InvalidHeader)")
@@ -408,7 +410,7 @@ def test_what_came_in_time_is_kept(api: ClusterApi, host: Host) -> None:
         (f"http://user:{TOKEN}@127.0.0.1:1", 1.5, "no connection: Connection refused"),
     ],
 )
-def test_a_server_that_is_not_there_is_told(
+def test_a_server_that_is_not_there_is_reported(
     api: ClusterApi, host: Host, server: str, timeout_s: float, words: str
 ) -> None:
     content = api.kubeconfig_content()
@@ -433,7 +435,7 @@ def test_a_server_that_is_not_there_is_told(
         (cluster_api.raw(b" " * (4 << 20) + b"{}"), "the answer is larger than 4194304 bytes"),
     ],
 )
-def test_garbage_is_told(api: ClusterApi, host: Host, answer: Answer, fault: str) -> None:
+def test_garbage_is_reported(api: ClusterApi, host: Host, answer: Answer, fault: str) -> None:
     api.fail(answer)
 
     text = problem(ask_api(host)(NF1))
@@ -443,7 +445,7 @@ def test_garbage_is_told(api: ClusterApi, host: Host, answer: Answer, fault: str
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\nX: y", f"{TOKEN}\x00", f"{TOKEN}é\u20ac", ""])
-def test_a_token_that_no_header_can_have_is_told_without_it(
+def test_a_token_invalid_in_a_header_is_reported_without_it(
     api: ClusterApi, tmp_path: Path, token: str
 ) -> None:
     text = problem(ask_api(api.host(tmp_path, token=token))(NF1))

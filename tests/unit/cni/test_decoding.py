@@ -33,7 +33,7 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
     assert decode_object(b'{"a": 1, "a": 2}', "stdin") == {"a": 2}
 
 
-def test_keys_given_twice_are_named_with_their_place_wherever_they_stand() -> None:
+def test_duplicate_keys_are_named_with_their_place_at_any_depth() -> None:
     content = b'{"a": 1, "b": [{"c": {"d": [], "d": null}}], "a": "x"}'
 
     assert find_duplicate_keys(decode_object(content, "stdin")) == (

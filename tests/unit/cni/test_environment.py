@@ -73,7 +73,7 @@ def test_an_unusable_value_is_refused_with_its_rule(variable: str, value: str, r
     assert repr(value) in caught.value.msg
 
 
-def test_missing_and_unusable_variables_are_told_together() -> None:
+def test_missing_and_unusable_variables_are_reported_together() -> None:
     with pytest.raises(CniError, match="CNI_NETNS is not set; CNI_CONTAINERID is '/'"):
         environment.check_variables(
             Command.ADD, {**COMPLETE, "CNI_NETNS": "", "CNI_CONTAINERID": "/"}

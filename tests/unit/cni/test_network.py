@@ -10,7 +10,7 @@ def a_text(**keys: object) -> bytes:
     return json.dumps({"name": "net", **keys}).encode()
 
 
-def test_a_text_is_read_once_whoever_asks() -> None:
+def test_a_text_is_decoded_once_for_all_readers() -> None:
     assert read_network(a_text()) is read_network(a_text())
 
 

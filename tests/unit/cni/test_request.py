@@ -118,7 +118,7 @@ def test_stdin_that_is_no_object_is_refused(command: Command, stdin: bytes) -> N
     ("command", "version"),
     [(Command.CHECK, "0.3.1"), (Command.GC, "1.0.0"), (Command.STATUS, "1.0.0")],
 )
-def test_a_command_that_the_version_lacks_is_refused(command: Command, version: str) -> None:
+def test_a_command_missing_in_the_version_is_refused(command: Command, version: str) -> None:
     with pytest.raises(CniError) as caught:
         a_request(command, {"cniVersion": version})
 

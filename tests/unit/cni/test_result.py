@@ -108,7 +108,7 @@ def test_a_whole_result_is_read() -> None:
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
-def test_a_result_is_written_in_each_version_without_what_it_lacks(version: str) -> None:
+def test_a_result_is_written_in_each_version_without_undefined_keys(version: str) -> None:
     expected = {**ANSWERS[LIKE.get(version, version)], "cniVersion": version}
 
     assert RESULT.to_json(version) == expected

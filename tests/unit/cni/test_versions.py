@@ -19,7 +19,7 @@ def test_the_report_echoes_a_supported_version(asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["", "2.0.0", "1.1"])
-def test_the_report_answers_in_the_current_version_otherwise(asked: str) -> None:
+def test_the_report_is_in_the_current_version_by_default(asked: str) -> None:
     assert version_report(asked)["cniVersion"] == "1.1.0"
 
 

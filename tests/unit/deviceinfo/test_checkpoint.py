@@ -81,7 +81,7 @@ def test_to_another_pod_the_devices_of_a_real_pod_are_claimed() -> None:
     )
 
 
-def test_without_the_pods_uid_nothing_is_told_apart() -> None:
+def test_without_the_pods_uid_pods_are_not_distinguished() -> None:
     reading = read_checkpoint(samples.NODE.checkpoint, PodRef(namespace="default", name="nf1"))
 
     assert not reading.statements
@@ -139,7 +139,7 @@ def test_a_device_of_two_containers_of_another_pod_is_claimed_once(tmp_path: Pat
     assert [claim.pod for claim in reading.claims] == ["pod UID other", "pod UID third"]
 
 
-def test_unknown_keys_are_passed_over(tmp_path: Path) -> None:
+def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint"
     data = {"PodDeviceEntries": [an_entry(New=1)], "RegisteredDevices": 7}
     file.write_text(json.dumps({"Data": data, "BootID": "x", "Checksum": "y"}))
@@ -166,7 +166,7 @@ def test_a_checkpoint_without_entries_is_empty(tmp_path: Path, content: str) -> 
         (an_entry(ids={"-1": PCI}), "instead of lists by NUMA node"),
     ],
 )
-def test_a_wrong_entry_is_told_and_the_next_one_is_read(
+def test_a_wrong_entry_is_reported_and_the_next_one_is_read(
     tmp_path: Path, entry: object, fault: str
 ) -> None:
     reading = reading_of(tmp_path, entry, an_entry(ids={"-1": ["0000:01:10.2"]}))
@@ -180,7 +180,7 @@ def test_a_wrong_entry_is_told_and_the_next_one_is_read(
     "content",
     [b"", b"{", b"\xff", b"[]", b"[" * 100_000, b'{"Data": 7}', b" " * (8 << 20) + b"{}"],
 )
-def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_checkpoint_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(content)
 
     reading = read_checkpoint(tmp_path / "checkpoint", OURS)
@@ -208,7 +208,7 @@ def test_ten_thousand_wrong_entries_are_one_short_problem(tmp_path: Path) -> Non
 
 @over_one_folder
 @given(content=st.binary(max_size=200) | mutated(samples.NODE.checkpoint))
-def test_whatever_the_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
+def test_whatever_the_file_holds_it_is_parsed_or_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(content)
 
     reading = read_checkpoint(tmp_path / "checkpoint", samples.SANDBOX.pod)
@@ -233,7 +233,7 @@ def test_what_plugins_have_registered_on_a_real_node_is_read() -> None:
     )
 
 
-def test_registered_devices_that_are_no_network_devices_are_passed_over(tmp_path: Path) -> None:
+def test_registered_devices_that_are_no_network_devices_are_ignored(tmp_path: Path) -> None:
     ids = {"intel.com/pf0": [PCI, "gpu-1", 7], "other.com/none": None}
 
     assert devices(registered_of(tmp_path, {"RegisteredDevices": ids})) == [PCI]
@@ -249,5 +249,5 @@ def test_registered_devices_that_cannot_be_read_are_a_problem(tmp_path: Path, da
     assert (reading.statements, len(reading.problems)) == ((), 1)
 
 
-def test_a_checkpoint_that_is_not_there_tells_nothing_of_plugins(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_reports_no_plugins(tmp_path: Path) -> None:
     assert read_registered(tmp_path / "none") == Reading(Source.CHECKPOINT, is_absent=True)

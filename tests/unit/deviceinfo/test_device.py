@@ -65,7 +65,7 @@ def test_a_driver_that_serves_the_kernel_is_not_userspace(driver: str | None) ->
 
 
 @pytest.mark.parametrize("driver", VF_ONLY_DRIVERS)
-def test_a_driver_of_vfs_only_tells_a_vf_without_physfn(driver: str) -> None:
+def test_a_driver_of_vfs_only_identifies_a_vf_without_physfn(driver: str) -> None:
     device = a_device(driver)
 
     assert device.is_vf_by_driver
@@ -73,7 +73,7 @@ def test_a_driver_of_vfs_only_tells_a_vf_without_physfn(driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["igb", "mlx5_core", "bnxt_en", "fm10k", "vfio-pci", None])
-def test_a_driver_of_both_kinds_tells_nothing(driver: str | None) -> None:
+def test_a_driver_of_both_kinds_proves_nothing(driver: str | None) -> None:
     assert not a_device(driver).is_vf_by_driver
 
 

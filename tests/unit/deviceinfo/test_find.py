@@ -75,7 +75,7 @@ def test_what_sources_say_of_a_device_is_put_together(tmp_path: Path) -> None:
     assert devices.get(ONE.address) is device
 
 
-def test_where_nobody_speaks_the_namespace_still_does(tmp_path: Path) -> None:
+def test_without_any_source_the_namespace_counts(tmp_path: Path) -> None:
     devices = found(tmp_path, said(Source.NAMESPACE, on(interface="net1")))
 
     assert not devices.is_told
@@ -83,7 +83,7 @@ def test_where_nobody_speaks_the_namespace_still_does(tmp_path: Path) -> None:
     assert all(one.is_absent for one in devices.readings if one.source is not Source.NAMESPACE)
 
 
-def test_a_statement_on_an_interface_gets_the_device_that_stands_there(tmp_path: Path) -> None:
+def test_a_statement_on_an_interface_gets_the_device_that_is_there(tmp_path: Path) -> None:
     devices = found(
         tmp_path,
         said(Source.NAMESPACE, on(interface="net1"), on(TWO, interface="net2")),
@@ -137,7 +137,9 @@ def test_a_network_that_cannot_be_tied_to_one_device_stays_loose(tmp_path: Path)
     assert [one.network for one in devices.loose] == ["default/a"]
 
 
-def test_the_last_sources_are_asked_only_where_a_network_lacks_its_device(tmp_path: Path) -> None:
+def test_the_last_sources_are_queried_only_where_a_networks_device_is_missing(
+    tmp_path: Path,
+) -> None:
     asked: list[PodRef] = []
 
     def api(pod: PodRef) -> Reading:
@@ -178,7 +180,7 @@ def test_another_pod_with_our_device_is_a_claim_beside_ours(tmp_path: Path) -> N
     assert devices.disagreements == ()
 
 
-def test_pods_of_one_name_are_told_apart_by_the_checkpoint(tmp_path: Path) -> None:
+def test_pods_of_one_name_are_distinguished_by_the_checkpoint(tmp_path: Path) -> None:
     kubelet = said(Source.KUBELET, on(), on(TWO), is_ambiguous=True)
     checkpoint = said(
         Source.CHECKPOINT, on(), claims=(Claim(Source.CHECKPOINT, TWO, "pod UID other"),)
@@ -228,7 +230,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("first", "second", "field"), PAIRS)
-def test_each_pair_of_sources_that_disagrees_is_told(
+def test_each_pair_of_sources_that_disagrees_is_reported(
     tmp_path: Path, first: Source, second: Source, field: str
 ) -> None:
     one, other = SAYINGS[first][field][0], SAYINGS[second][field][1]
@@ -251,7 +253,7 @@ WHO_NAME_INTERFACES = [source for source, facts in SAYINGS.items() if "interface
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(WHO_NAME_INTERFACES, 2)))
-def test_two_devices_for_one_interface_are_told(
+def test_two_devices_for_one_interface_are_reported(
     tmp_path: Path, first: Source, second: Source
 ) -> None:
     devices = found(
@@ -267,7 +269,7 @@ def test_two_devices_for_one_interface_are_told(
 @pytest.mark.parametrize(
     "other", [one for one in Source if one not in (Source.SYSFS, Source.NAMESPACE)]
 )
-def test_a_device_that_kubelet_does_not_know_of_is_told(
+def test_a_device_that_kubelet_does_not_know_of_is_reported(
     tmp_path: Path, knowing: Source, other: Source
 ) -> None:
     if knowing is other:

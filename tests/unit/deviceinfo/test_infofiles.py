@@ -146,7 +146,7 @@ def test_another_container_whose_id_ends_alike_is_left_alone(tmp_path: Path) -> 
     assert read_cni_files(tmp_path, "a") == Reading(Source.DEVICE_INFO)
 
 
-def test_a_short_id_is_told_from_a_name_with_one_meaning(tmp_path: Path) -> None:
+def test_a_short_id_is_accepted_from_an_unambiguous_name(tmp_path: Path) -> None:
     a_file(tmp_path, "default-net-a1_net1")
 
     [statement] = read_cni_files(tmp_path, "a1").statements
@@ -155,7 +155,9 @@ def test_a_short_id_is_told_from_a_name_with_one_meaning(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("container_id", ["a1", "b-a1"])
-def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, container_id: str) -> None:
+def test_a_file_that_stays_in_doubt_is_reported_and_not_used(
+    tmp_path: Path, container_id: str
+) -> None:
     a_file(tmp_path, "default-net-b-a1_net1")
 
     reading = read_cni_files(tmp_path, container_id)
@@ -266,14 +268,14 @@ def test_each_type_is_read(tmp_path: Path, info: object, expected: Statement) ->
         ([], "it is JSON, but list instead of an object"),
     ],
 )
-def test_a_file_of_another_form_is_told(tmp_path: Path, info: object, fault: str) -> None:
+def test_a_file_of_another_form_is_reported(tmp_path: Path, info: object, fault: str) -> None:
     reading = read_dp(tmp_path, info)
 
     assert reading.statements == ()
     assert fault in reading.problems[0]
 
 
-def test_a_file_about_another_device_than_its_name_says_is_told(tmp_path: Path) -> None:
+def test_a_file_about_another_device_than_its_name_says_is_reported(tmp_path: Path) -> None:
     other = {"type": "pci", "version": "1.1.0", "pci": {"pci-address": "0000:01:10.2"}}
 
     reading = read_dp(tmp_path, other)
@@ -293,7 +295,7 @@ def test_a_device_that_is_no_pci_function_is_found_by_its_id(
 
 
 @pytest.mark.parametrize("device_id", ["a\0", "\ud800", "é", "a\n", "x" * 300])
-def test_an_id_that_cannot_be_in_a_files_name_is_told(tmp_path: Path, device_id: str) -> None:
+def test_an_id_that_cannot_be_in_a_files_name_is_reported(tmp_path: Path, device_id: str) -> None:
     reading = read_dp_files(tmp_path, [(RESOURCE, device_id)])
 
     assert reading.statements == ()
@@ -309,13 +311,13 @@ def test_an_id_never_leads_out_of_the_folder(tmp_path: Path, device_id: str) -> 
     assert read_dp_files(tmp_path / "dp", [("..", device_id)]) == Reading(Source.DEVICE_INFO)
 
 
-def test_a_device_asked_for_twice_is_told_once(tmp_path: Path) -> None:
+def test_a_device_requested_twice_is_reported_once(tmp_path: Path) -> None:
     a_file(tmp_path, DP_NAME)
 
     assert len(read_dp_files(tmp_path, [(RESOURCE, PCI)] * 2).statements) == 1
 
 
-def test_what_is_no_plain_file_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
     a_file(tmp_path, "elsewhere")
     (tmp_path / f"default-net-{RUNTIME_ID}_net1").symlink_to("elsewhere")
     os.mkfifo(tmp_path / f"default-net-{RUNTIME_ID}_net2")

@@ -57,6 +57,6 @@ def test_a_text_for_people_has_no_control_characters(text: str) -> None:
     assert fields.faults[0].isprintable()
 
 
-def test_of_many_faults_the_first_are_told() -> None:
+def test_the_first_of_many_faults_are_reported() -> None:
     assert some_of(["a", "b"]) == "a; b"
     assert some_of([str(number) for number in range(100)]) == "0; 1; 2; 3; 4; and 95 more"

@@ -89,7 +89,7 @@ def test_an_interface_is_named_by_request_else_by_its_place(tmp_path: Path) -> N
     assert [one.interface for one in reading.networks] == ["", "", "x0", ""]
 
 
-def test_of_a_list_of_plugins_the_first_is_told(tmp_path: Path) -> None:
+def test_the_first_of_a_list_of_plugins_is_read(tmp_path: Path) -> None:
     plugins = [{"type": "sriov", "deviceID": PCI, "vlan": 7}, {"type": "tuning"}]
 
     reading = reading_of(tmp_path, a_delegate({"name": "n", "plugins": plugins}, resourceName="r"))
@@ -106,7 +106,7 @@ def test_a_device_that_only_the_configuration_names_is_read(tmp_path: Path) -> N
     assert reading_of(tmp_path, a_delegate(config)).statements[0].device == pci()
 
 
-def test_a_resource_without_a_known_device_is_told(tmp_path: Path) -> None:
+def test_a_resource_without_a_known_device_is_reported(tmp_path: Path) -> None:
     reading = reading_of(tmp_path, a_delegate(resourceName="r/vhost", deviceID="socket0"))
 
     assert [(one.resource, one.device) for one in reading.statements] == [("r/vhost", None)]
@@ -124,7 +124,7 @@ def test_a_resource_without_a_known_device_is_told(tmp_path: Path) -> None:
         (a_delegate({"plugins": {}}), "delegates[1].Bytes.plugins is {} instead of a list of"),
     ],
 )
-def test_a_wrong_network_is_told_and_the_next_keeps_its_place(
+def test_a_wrong_network_is_reported_and_the_next_keeps_its_place(
     tmp_path: Path, delegate: object, fault: str
 ) -> None:
     reading = reading_of(tmp_path, a_delegate(), delegate, a_delegate(deviceID=PCI))
@@ -141,7 +141,7 @@ def test_a_network_without_a_configuration_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b"7", b"[" * 100_000])
-def test_what_is_no_list_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_list_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
     reading = read_scratch(tmp_path, "a")
@@ -150,14 +150,14 @@ def test_what_is_no_list_is_told(tmp_path: Path, content: bytes) -> None:
     assert "JSON" in reading.problems[0]
 
 
-def test_a_list_of_absurd_length_is_told(tmp_path: Path) -> None:
+def test_a_list_of_absurd_length_is_reported(tmp_path: Path) -> None:
     reading = reading_of(tmp_path, *[{}] * 20_001)
 
     assert reading.networks == ()
     assert "a list of at most 20000" in reading.problems[0]
 
 
-def test_what_is_no_plain_file_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(SAMPLE)
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "results").mkdir()
@@ -181,7 +181,7 @@ def test_a_container_id_that_cni_forbids_is_refused(tmp_path: Path, container_id
 
 @over_one_folder
 @given(content=st.binary(max_size=200) | mutated(SAMPLE))
-def test_whatever_the_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
+def test_whatever_the_file_holds_it_is_parsed_or_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
     reading = read_scratch(tmp_path, "a")
@@ -198,7 +198,7 @@ CONFIG = st.dictionaries(
 
 @over_one_folder
 @given(config=CONFIG)
-def test_whatever_a_configuration_holds_it_is_read_or_told(
+def test_whatever_a_configuration_holds_it_is_parsed_or_reported(
     tmp_path: Path, config: dict[str, object]
 ) -> None:
     reading = reading_of(tmp_path, a_delegate(config))

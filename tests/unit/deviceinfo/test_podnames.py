@@ -24,9 +24,7 @@ def test_all_pods_are_named_also_those_without_devices(kubelet: Kubelet) -> None
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\x0a\xff"])
-def test_an_answer_that_makes_no_sense_is_a_problem_and_names_nobody(
-    kubelet: Kubelet, content: bytes
-) -> None:
+def test_a_malformed_answer_is_a_problem_and_names_no_pod(kubelet: Kubelet, content: bytes) -> None:
     kubelet.serve(raw={"List": content})
 
     listing = read_names(kubelet.socket, timeout_s=20.0)

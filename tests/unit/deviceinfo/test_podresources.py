@@ -103,7 +103,7 @@ def test_what_a_real_kubelet_answered_is_read(
     assert kubelet.methods() == methods
 
 
-def test_the_pod_is_asked_for_by_name_and_namespace(kubelet: Kubelet) -> None:
+def test_the_pod_is_requested_by_name_and_namespace(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=VF)), a_pod("nf2", a_container(pf0=VF2)))
 
     assert addresses(read_pod(kubelet.socket, NF1)) == [VF]
@@ -138,7 +138,7 @@ def test_a_device_on_one_node_has_it(
     assert statement.numa_node == numa_node
 
 
-def test_devices_that_are_no_network_devices_are_passed_over(kubelet: Kubelet) -> None:
+def test_devices_that_are_no_network_devices_are_ignored(kubelet: Kubelet) -> None:
     gpus = ["GPU-5f1e6b9c-2a3d", "/dev/kvm", "0", "MIG-x::1", "ünïcode"]
     kubelet.serve(a_pod("nf1", a_container(gpu=gpus, pf0=VF), a_container("empty")))
 
@@ -171,7 +171,7 @@ def test_devices_of_other_dra_drivers_are_taken_where_they_are_understood(
     assert addresses(read_pod(kubelet.socket, NF1)) == [VF, "mlx5_core.sf.4"]
 
 
-def test_a_device_of_the_sriov_dra_driver_that_is_not_understood_is_told(
+def test_a_device_of_the_sriov_dra_driver_that_is_not_understood_is_reported(
     kubelet: Kubelet,
 ) -> None:
     claims = [a_claim(SRIOV_DRA, "vf-7", "0000-01-10-0")]
@@ -200,7 +200,7 @@ def test_a_pod_without_devices_is_an_answer(kubelet: Kubelet) -> None:
 
 
 @pytest.mark.parametrize("get", ["on", "disabled", "unimplemented"])
-def test_a_pod_that_kubelet_does_not_know_is_told(kubelet: Kubelet, get: str) -> None:
+def test_a_pod_that_kubelet_does_not_know_is_reported(kubelet: Kubelet, get: str) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=VF), namespace="other"), get=get)
 
     reading = read_pod(kubelet.socket, NF1)
@@ -256,7 +256,7 @@ def test_claims_are_all_devices_of_all_other_pods(kubelet: Kubelet) -> None:
 
 
 @pytest.mark.parametrize("pod", [PodRef(), PodRef(name="nf1"), PodRef("default", "a\nb")])
-def test_a_pod_without_a_name_is_not_asked_for(kubelet: Kubelet, pod: PodRef) -> None:
+def test_a_pod_without_a_name_is_not_requested(kubelet: Kubelet, pod: PodRef) -> None:
     assert "missing or no name" in problem(read_pod(kubelet.socket, pod))
     assert "missing or no name" in problem(read_claims(kubelet.socket, pod))
     assert kubelet.calls() == []
@@ -270,7 +270,7 @@ def test_the_limiter_is_waited_for(kubelet: Kubelet) -> None:
 
 
 @pytest.mark.slow
-def test_a_limiter_that_refuses_for_ever_is_told(kubelet: Kubelet) -> None:
+def test_a_limiter_that_refuses_for_ever_is_reported(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=VF)), exhausted=1000)
 
     text = problem(read_pod(kubelet.socket, NF1))
@@ -288,7 +288,7 @@ def test_waiting_for_the_limiter_ends_with_the_time(kubelet: Kubelet) -> None:
     assert time.monotonic() - started < 0.8
 
 
-def test_a_kubelet_that_hangs_is_told_in_time(kubelet: Kubelet) -> None:
+def test_a_kubelet_that_hangs_is_reported_in_time(kubelet: Kubelet) -> None:
     kubelet.serve(delay_s=5)
 
     started = time.monotonic()
@@ -334,7 +334,7 @@ def test_an_answer_just_below_its_bound_takes_no_more_than_the_time(
 @pytest.mark.parametrize(
     "answer", [b"\xff" * 40, GET[:-1], b"\n\xff", b"\x0a\x05\x0a\x03\xff\xfe\xfd"]
 )
-def test_an_answer_that_is_no_message_is_told(kubelet: Kubelet, answer: bytes) -> None:
+def test_an_answer_that_is_no_message_is_reported(kubelet: Kubelet, answer: bytes) -> None:
     kubelet.serve(raw={"Get": answer, "List": answer})
 
     assert "its answer to Get is none of this API" in problem(read_pod(kubelet.socket, NF1))
@@ -344,14 +344,14 @@ def test_an_answer_that_is_no_message_is_told(kubelet: Kubelet, answer: bytes) -
 @pytest.mark.parametrize(
     "answer", [b"", ALLOCATABLE, b"\x08\x01", b"\n\x02\x08\x01", GET.replace(b"nf1", b"nf2")]
 )
-def test_an_answer_about_something_else_is_told(kubelet: Kubelet, answer: bytes) -> None:
+def test_an_answer_about_something_else_is_reported(kubelet: Kubelet, answer: bytes) -> None:
     kubelet.serve(raw={"Get": answer})
 
     assert "it answers about" in problem(read_pod(kubelet.socket, NF1))
 
 
 @pytest.mark.parametrize("device_id", ["0000:01:10.0\n", "\x1b[31m", "", "x" * 100_000])
-def test_an_absurd_id_is_told_and_the_others_count(kubelet: Kubelet, device_id: str) -> None:
+def test_an_absurd_id_is_reported_and_the_others_count(kubelet: Kubelet, device_id: str) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=[device_id, VF])))
 
     reading = read_pod(kubelet.socket, NF1)
@@ -363,13 +363,13 @@ def test_an_absurd_id_is_told_and_the_others_count(kubelet: Kubelet, device_id: 
     assert len(text) < 400
 
 
-def test_only_the_first_faults_are_told(kubelet: Kubelet) -> None:
+def test_only_the_first_faults_are_reported(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=[""] * 1000)))
 
     assert len(read_pod(kubelet.socket, NF1).problems) == 5
 
 
-def test_faults_of_other_pods_are_told_with_their_claims(kubelet: Kubelet) -> None:
+def test_faults_of_other_pods_are_reported_with_their_claims(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1", a_container(pf0=VF)), a_pod("nf2", a_container(pf0=["", VF2])))
 
     reading = read_claims(kubelet.socket, NF1)
@@ -396,7 +396,7 @@ def test_no_socket_is_no_kubelet(tmp_path: Path) -> None:
     assert read_claims(tmp_path / "nowhere" / "kubelet.sock", NF1) == absent
 
 
-def test_what_is_no_socket_is_told(tmp_path: Path) -> None:
+def test_what_is_no_socket_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert problem(read_pod(tmp_path / "file", NF1)).endswith("it is not a socket")
@@ -406,7 +406,7 @@ def test_what_is_no_socket_is_told(tmp_path: Path) -> None:
     assert "embedded null" in problem(read_pod(Path("a\0b"), NF1))
 
 
-def test_a_socket_that_nobody_serves_is_told(tmp_path: Path) -> None:
+def test_a_socket_without_a_server_is_reported(tmp_path: Path) -> None:
     with sockets.socket(sockets.AF_UNIX) as socket:
         socket.bind(str(tmp_path / "s"))
 
@@ -417,7 +417,7 @@ def test_a_socket_that_nobody_serves_is_told(tmp_path: Path) -> None:
     assert "/proc/self" not in text
 
 
-def test_a_socket_that_never_speaks_is_told_in_time(tmp_path: Path) -> None:
+def test_a_socket_that_never_speaks_is_reported_in_time(tmp_path: Path) -> None:
     with sockets.socket(sockets.AF_UNIX) as socket:
         socket.bind(str(tmp_path / "s"))
         socket.listen()
@@ -429,7 +429,7 @@ def test_a_socket_that_never_speaks_is_told_in_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"\xff" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_a_socket_that_speaks_something_else_is_told(tmp_path: Path, said: bytes) -> None:
+def test_a_socket_that_speaks_something_else_is_reported(tmp_path: Path, said: bytes) -> None:
     def speak() -> None:
         with socket.accept()[0] as connection:
             connection.sendall(said)
@@ -447,7 +447,7 @@ def test_a_socket_that_speaks_something_else_is_told(tmp_path: Path, said: bytes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_socket_of_somebody_else_is_not_talked_to(kubelet: Kubelet) -> None:
+def test_a_socket_of_another_user_is_not_connected_to(kubelet: Kubelet) -> None:
     os.chown(kubelet.socket, 65534, -1)
     try:
         text = problem(read_pod(kubelet.socket, NF1))
@@ -610,7 +610,7 @@ def test_what_plugins_offer_on_a_real_node_is_read(kubelet: Kubelet) -> None:
     assert set(offered.values()) == {"rig.io/pf0", "rig.io/pf1"}
 
 
-def test_what_plugins_offer_is_told_with_its_resource_and_no_pod(kubelet: Kubelet) -> None:
+def test_what_plugins_offer_is_reported_with_its_resource_and_no_pod(kubelet: Kubelet) -> None:
     kubelet.serve(offered={"pf0": [VF, VF2], "gpu": ["gpu-1"]})
 
     assert read_allocatable(kubelet.socket).statements == (
@@ -619,7 +619,7 @@ def test_what_plugins_offer_is_told_with_its_resource_and_no_pod(kubelet: Kubele
     )
 
 
-def test_a_kubelet_that_does_not_tell_what_plugins_offer_is_a_problem(
+def test_a_kubelet_without_allocatable_devices_is_a_problem(
     kubelet: Kubelet, tmp_path: Path
 ) -> None:
     kubelet.serve(raw={"GetAllocatableResources": b"\xff"})

@@ -99,7 +99,7 @@ def test_folders_that_are_not_there_are_an_absent_source(tmp_path: Path) -> None
     assert not read_results([tmp_path / "a", tmp_path], "a").is_absent
 
 
-def test_a_folder_that_is_none_is_told_and_the_next_is_read(tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_reported_and_the_next_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     reading = read_results([tmp_path / "file", a_cache(tmp_path / "results")], "a")
@@ -129,7 +129,7 @@ def test_a_device_is_found_in_the_call_or_the_result(
     assert (statement.device, statement.interface) == (pci(), "net1")
 
 
-def test_more_interfaces_in_the_container_are_told_where_no_file_is_theirs(
+def test_further_interfaces_in_the_container_are_included_without_their_own_file(
     tmp_path: Path,
 ) -> None:
     others = [an_interface("net1"), an_interface("net3"), {"name": "veth0", "mac": ""}]
@@ -175,7 +175,7 @@ def test_the_pods_namespace_and_the_name_in_the_configuration_settle_a_doubt(
     assert read(tmp_path).statements[0].network == "apps/my-net"
 
 
-def test_whose_a_file_is_stands_in_it(tmp_path: Path) -> None:
+def test_the_owner_of_a_file_is_in_its_content(tmp_path: Path) -> None:
     a_cache(tmp_path, network="x-a", container_id="b", ifname="c")
     a_cache(tmp_path, network="x", container_id="a", ifname="b-c")
 
@@ -199,7 +199,7 @@ def test_whose_a_file_is_stands_in_it(tmp_path: Path) -> None:
         ({"result": {"interfaces": [an_interface(mac="x")]}}, "instead of a hardware address"),
     ],
 )
-def test_a_wrong_file_is_told_and_the_next_is_read(
+def test_a_wrong_file_is_reported_and_the_next_is_read(
     tmp_path: Path, fields: dict[str, object], fault: str
 ) -> None:
     a_cache(tmp_path)
@@ -212,7 +212,7 @@ def test_a_wrong_file_is_told_and_the_next_is_read(
     assert fault in reading.problems[0]
 
 
-def test_what_is_no_plain_file_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "x-a-net1").symlink_to(SAMPLE)
     os.mkfifo(tmp_path / "x-a-net2")
     (tmp_path / "x-a-net3").write_bytes(b" " * (4 << 20) + b"{}")
@@ -269,7 +269,7 @@ def test_a_sandbox_without_arguments_has_no_name(tmp_path: Path, args: object) -
 
 @over_one_folder
 @given(content=st.binary(max_size=200) | mutated(SAMPLE))
-def test_whatever_a_file_holds_it_is_read_or_told(tmp_path: Path, content: bytes) -> None:
+def test_whatever_a_file_holds_it_is_parsed_or_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / SAMPLE.name).write_bytes(content)
 
     reading = read_results([tmp_path], samples.SANDBOX.container_id)

@@ -53,7 +53,7 @@ def test_the_files_of_a_real_pod_are_read() -> None:
     )
 
 
-def test_what_the_user_asked_for_is_read(tmp_path: Path) -> None:
+def test_what_the_user_requested_is_read(tmp_path: Path) -> None:
     mac = "02:00:00:00:00:AA"
     a_cache_file(tmp_path, "a-net1", MAC=mac, vlan=100, trust="off", link_state="enable")
 
@@ -106,7 +106,9 @@ def test_a_dash_in_an_interface_name_is_no_doubt_beside_a_runtimes_id(tmp_path: 
     assert read_cache(tmp_path, f"{RUNTIME_ID}-my") == CacheReading((), ())
 
 
-def test_the_namespace_of_undoubted_entries_tells_whose_a_doubtful_file_is(tmp_path: Path) -> None:
+def test_the_namespace_of_certain_entries_decides_the_owner_of_an_ambiguous_file(
+    tmp_path: Path,
+) -> None:
     a_cache_file(tmp_path, "a-net1", pci="0000:01:10.0", netns="/run/netns/a")
     a_cache_file(tmp_path, "a-x-net", pci="0000:01:10.2", netns="/run/netns/a")
     a_cache_file(tmp_path, "a-b-net1", pci="0000:01:10.4", netns="/run/netns/b")
@@ -116,7 +118,7 @@ def test_the_namespace_of_undoubted_entries_tells_whose_a_doubtful_file_is(tmp_p
 
 
 @pytest.mark.parametrize(("container_id", "ifname"), [("a", "b-net1"), ("a-b", "net1")])
-def test_the_namespace_of_the_caller_tells_whose_a_doubtful_file_is(
+def test_the_callers_namespace_decides_the_owner_of_an_ambiguous_file(
     tmp_path: Path, container_id: str, ifname: str
 ) -> None:
     a_cache_file(tmp_path, "a-b-net1", netns="/run/netns/mine")
@@ -127,7 +129,9 @@ def test_the_namespace_of_the_caller_tells_whose_a_doubtful_file_is(
 
 
 @pytest.mark.parametrize("netns", [None, "/run/netns/mine"])
-def test_a_file_that_stays_in_doubt_is_told_and_not_used(tmp_path: Path, netns: str | None) -> None:
+def test_a_file_that_stays_in_doubt_is_reported_and_not_used(
+    tmp_path: Path, netns: str | None
+) -> None:
     a_cache_file(tmp_path, "a-b-net1")
 
     reading = read_cache(tmp_path, "a", netns=netns)
@@ -146,7 +150,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert "a link is not followed" in reading.problems[0]
 
 
-def test_a_fifo_or_a_folder_under_a_files_name_is_told_at_once(tmp_path: Path) -> None:
+def test_a_fifo_or_a_folder_under_a_files_name_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a-net1")
     (tmp_path / "a-net2").mkdir()
 
@@ -166,7 +170,7 @@ def test_a_file_is_read_up_to_its_bound_and_not_beyond(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"[]", b"1"])
-def test_what_is_no_json_object_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_json_object_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a-net1").write_bytes(content)
 
     reading = read_cache(tmp_path, "a")
@@ -191,7 +195,7 @@ def test_what_is_no_json_object_is_told(tmp_path: Path, content: bytes) -> None:
         ({"OrigVfState": {"AdminMAC": {}}}, "OrigVfState.AdminMAC is {} instead of a text"),
     ],
 )
-def test_a_field_of_the_wrong_kind_is_told(
+def test_a_field_of_the_wrong_kind_is_reported(
     tmp_path: Path, fields: dict[str, object], fault: str
 ) -> None:
     a_cache_file(tmp_path, "a-net1").write_text(json.dumps({"deviceID": PCI, **fields}))
@@ -202,7 +206,9 @@ def test_a_field_of_the_wrong_kind_is_told(
     assert fault in reading.problems[0]
 
 
-def test_all_faults_of_a_file_are_told_at_once_and_the_next_file_is_read(tmp_path: Path) -> None:
+def test_all_faults_of_a_file_are_reported_at_once_and_the_next_file_is_read(
+    tmp_path: Path,
+) -> None:
     a_cache_file(tmp_path, "a-net1", vlan="x", trust=1)
     a_cache_file(tmp_path, "a-net2")
 

@@ -133,7 +133,7 @@ def test_a_numa_node_that_is_no_number_never_crashes(tmp_path: Path, content: by
     assert found(tmp_path, PF).id == pci(PF)
 
 
-def test_links_that_do_not_point_to_pci_addresses_tell_nothing(tmp_path: Path) -> None:
+def test_links_that_do_not_point_to_pci_addresses_are_ignored(tmp_path: Path) -> None:
     folder = a_pf(tmp_path)
     (folder / "physfn").symlink_to("/")
     (folder / "iommu_group").symlink_to("../group-x")

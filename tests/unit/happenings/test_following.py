@@ -41,7 +41,7 @@ def told(before: Links, now: Links, *, is_reread: bool = False) -> list[Happenin
 DOWN: dict[str, Any] = {"has_carrier": False, "mii_up": False, "failures": 1}
 
 
-def test_a_bond_is_seen_as_its_namespaces_links_tell() -> None:
+def test_a_bond_is_derived_from_the_links_of_its_namespace() -> None:
     found = bond(links(net2=DOWN))
 
     assert (found.mode, found.has_carrier, found.working) == ("active-backup", True, 1)
@@ -57,7 +57,7 @@ def test_a_member_is_found_by_its_device_under_another_name() -> None:
     assert found.working == 2
 
 
-def test_a_member_is_found_by_its_name_where_the_kernel_tells_no_devices() -> None:
+def test_a_member_is_found_by_its_name_where_the_kernel_reports_no_devices() -> None:
     found = bond(links(net1={"device": ""}, net2={"device": ""}))
 
     assert found.working == 2
@@ -69,7 +69,7 @@ def test_a_link_of_another_device_is_no_member_whatever_its_name() -> None:
     assert [one.is_in_bond for one in found.members] == [False, True]
 
 
-def test_members_without_a_device_are_told_apart_by_name() -> None:
+def test_members_without_a_device_are_distinguished_by_name() -> None:
     plan = a_plan([a_member("net1"), a_member("net2")])
 
     found = following.observe(SUBJECT, plan, links(net1={"device": ""}, net2={"device": ""}))
@@ -101,14 +101,14 @@ def test_a_failover_of_a_dead_member_says_where_to_look() -> None:
     assert all(one.is_warning for one in happenings)
 
 
-def test_a_bond_without_a_member_that_works_is_told_so() -> None:
+def test_a_bond_without_a_member_that_works_is_reported() -> None:
     happenings = told(links(net1=DOWN), links(net1=DOWN, net2=DOWN))
 
     assert happenings[-1].kind is HappeningKind.DEGRADED
     assert "the pod has no network here" in happenings[-1].text
 
 
-def test_a_bond_that_is_whole_again_is_told_so() -> None:
+def test_a_bond_that_is_whole_again_is_reported() -> None:
     happenings = told(links(active=NET2, net1=DOWN), links(active=NET2, net1={"failures": 1}))
 
     assert [one.kind for one in happenings] == [HappeningKind.MEMBER_UP, HappeningKind.RESTORED]
@@ -235,7 +235,7 @@ def test_a_backup_of_another_mode_works() -> None:
     assert bond(links(net2={"is_backup": True})).working == 2
 
 
-def test_a_bond_that_never_came_up_is_told_of() -> None:
+def test_a_bond_that_never_came_up_is_reported() -> None:
     (happening,) = following.judge_settled(bond(links(net2=DOWN)), 1.0)
 
     assert happening.kind is HappeningKind.DEGRADED

@@ -113,7 +113,7 @@ def test_those_who_write_to_the_socket_in_place_of_the_kernel_do_not_hold_the_qu
 
 
 @pytest.mark.parametrize("flags", [0, nl.NLM_F_ACK_TLVS, nl.NLM_F_ACK_TLVS | nl.NLM_F_CAPPED])
-def test_an_error_that_is_cut_short_is_told_by_its_number(flags: int) -> None:
+def test_an_error_that_is_cut_short_is_reported_by_its_number(flags: int) -> None:
     body = struct.pack("=i", -errno.EBUSY)
 
     error = answered(nl.HEADER.pack(16 + len(body), nl.NLMSG_ERROR, flags, 1, 0) + body)
@@ -150,13 +150,13 @@ def test_a_torn_bond_is_read_in_part_or_refused(body: bytes) -> None:
 
 
 @given(torn(LISTED[4:]))
-def test_of_torn_vf_information_what_is_told_is_whole(listed: bytes) -> None:
+def test_torn_vf_information_is_complete_or_left_out(listed: bytes) -> None:
     for one in (*vfs.read(listed, None), *vfs.read(listed, {0, 1, 2})):
         assert len(one.mac) == 17
 
 
 @given(torn(a_route()))
-def test_a_torn_route_leads_nowhere_or_somewhere(body: bytes) -> None:
+def test_a_torn_route_is_read_without_a_fault(body: bytes) -> None:
     with suppress(KernelError):
         route = messages.read_route(body)
 
@@ -172,7 +172,7 @@ def test_a_torn_address_is_none(body: bytes) -> None:
         assert one.address == "" or socket.inet_pton(one.family, one.address)
 
 
-def test_an_option_of_another_width_is_not_told() -> None:
+def test_an_option_of_another_width_is_left_out() -> None:
     wide = messages.attribute(1, bytes(4)) + messages.word(3, 100)
     data = messages.name(1, "bond") + messages.attribute(2, wide)
     told = messages.read_link(messages.link(2, messages.attribute(messages.IFLA_LINKINFO, data)))
@@ -180,7 +180,7 @@ def test_an_option_of_another_width_is_not_told() -> None:
     assert bonding._state(told, []).settings == {"miimon": 100}  # noqa: SLF001
 
 
-def test_a_vf_without_vlan_is_not_told_and_the_next_one_is() -> None:
+def test_a_vf_without_vlan_is_left_out_and_the_next_one_is_read() -> None:
     silent = messages.attribute(1, messages.attribute(1, struct.pack("=I32s", 0, bytes(32))))
 
     assert [one.number for one in vfs.read(silent + a_vf(1), None)] == [1]
@@ -214,7 +214,7 @@ def test_a_torn_answer_of_this_kernel_is_read_in_part_or_refused(body: bytes) ->
 IGB = bytes.fromhex((Path(__file__).parents[2] / "data" / "kernel" / "igb-pf.hex").read_text())
 
 
-def test_a_captured_pf_tells_of_each_of_its_vfs() -> None:
+def test_a_captured_pf_reports_each_of_its_vfs() -> None:
     told = messages.read_link(IGB)
 
     assert messages.are_vfs_whole(told, IGB)

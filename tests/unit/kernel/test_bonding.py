@@ -22,7 +22,7 @@ class Refusing(Netlink):
         raise KernelError(message, self._code, said=self._words.rpartition(": ")[2])
 
 
-def test_a_kernel_without_the_bonding_driver_is_told_as_status_does() -> None:
+def test_a_kernel_without_the_bonding_driver_is_reported_as_status_does() -> None:
     netlink = Refusing("ENOTSUP (Operation not supported): Unknown device type", errno.EOPNOTSUPP)
 
     with pytest.raises(KernelError) as caught:

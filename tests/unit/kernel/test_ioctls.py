@@ -15,7 +15,7 @@ def netlink() -> Iterator[Netlink]:
         yield talk
 
 
-def test_an_ioctl_tells_what_a_message_tells(netlink: Netlink) -> None:
+def test_an_ioctl_reports_the_same_as_rtnetlink(netlink: Netlink) -> None:
     told = links.read_all(netlink, "list the links")
 
     assert "lo" in [one.name for one in told]
@@ -28,7 +28,7 @@ def test_an_ioctl_tells_what_a_message_tells(netlink: Netlink) -> None:
         assert bool(ioctls.flags(netlink, one.name) & IFF_UP) == one.is_up
 
 
-def test_of_no_link_nothing_is_told(netlink: Netlink) -> None:
+def test_nothing_is_reported_of_no_link(netlink: Netlink) -> None:
     assert ioctls.index(netlink, NOBODY) == 0
     assert ioctls.name(netlink, 2_000_000) == ""
     assert ioctls.flags(netlink, NOBODY) == 0

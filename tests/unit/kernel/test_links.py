@@ -61,7 +61,7 @@ UPLINKS = {
 
 @pytest.mark.parametrize("uplink", UPLINKS.values(), ids=UPLINKS)
 @pytest.mark.parametrize("vfs", [set(), {1}], ids=str)
-def test_no_representor_stands_for_a_pf(uplink: bytes, vfs: set[int]) -> None:
+def test_no_representor_belongs_to_a_pf(uplink: bytes, vfs: set[int]) -> None:
     for place in range(3):
         told = [a_link(3, "eth3", port("pf0vf0")), a_link(4, "eth4", port("pf0sf1"))]
         told.insert(place, uplink)
@@ -118,9 +118,7 @@ SOUND = a_link(2, "p0", messages.attribute(1, bytes.fromhex("020000000099")))
 
 @pytest.mark.parametrize("count", [None, *range(222, 255)], ids=str)
 @pytest.mark.parametrize("is_dumped", [False, True], ids=["one", "all"])
-def test_a_pf_that_cannot_tell_of_all_its_vfs_tells_of_none(
-    count: int | None, *, is_dumped: bool
-) -> None:
+def test_a_pf_with_a_torn_vf_list_reports_none(count: int | None, *, is_dumped: bool) -> None:
     kernel = Crowded(None if count is None else wrapped(count), SOUND)
     names = ("p0", "other") if is_dumped else ("p0",)
 
@@ -131,13 +129,13 @@ def test_a_pf_that_cannot_tell_of_all_its_vfs_tells_of_none(
 
 
 @pytest.mark.parametrize("count", [1, 128, 221])
-def test_a_pf_with_many_vfs_tells_of_each(count: int) -> None:
+def test_a_pf_with_many_vfs_reports_each(count: int) -> None:
     found = links.of_devices(Crowded(wrapped(count), SOUND), {PF: ("p0",)}, {count - 1})
 
     assert [one.number for one in found[PF].vfs] == [count - 1]
 
 
-def test_another_fault_of_the_kernel_is_not_passed_over() -> None:
+def test_another_error_of_the_kernel_is_not_ignored() -> None:
     class Broken(Crowded):
         def get(self, request: NetlinkRequest) -> bytes:
             raise KernelError(f"cannot {request.doing}: EPERM", errno.EPERM)

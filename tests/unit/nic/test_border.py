@@ -17,7 +17,7 @@ def contract(name: str) -> dict[str, Any]:
     return dict(border)
 
 
-def test_only_the_command_line_stands_above_what_loads_it() -> None:
+def test_only_the_command_line_may_import_it() -> None:
     """A layer may not be imported from below it, nor through others; and every room is in one."""
     layers, loading = contract("rooms are entered from above"), contract("only nic loads pyroute2")
 

@@ -71,7 +71,7 @@ def test_a_simulated_vf_is_a_port_of_its_pfs_instance() -> None:
     assert function.problems == ()
 
 
-def test_an_instance_that_said_nothing_is_told_of_each_that_stands_on_it() -> None:
+def test_an_instance_without_an_answer_is_a_problem_of_each_function_on_it() -> None:
     parent = DeviceId(Bus.NETDEVSIM, "netdevsim10/p1")
     of_vf = DeviceId(Bus.NETDEVSIM, "netdevsim10/pf0vf1")
     vf = Known(of_vf.address, Device(id=of_vf, pf=parent, vf_number=1))

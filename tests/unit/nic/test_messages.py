@@ -28,7 +28,7 @@ def answers(name: str, message: Callable[[bytes], Any]) -> Iterator[Any]:
         left = left[length:]
 
 
-def test_igbs_pf_tells_speed_and_modes_the_fastest_first() -> None:
+def test_igbs_pf_reports_speed_and_modes_the_fastest_first() -> None:
     (answer,) = answers("igb-linkmodes", ethtool_linkmode_msg)
 
     read = ethtool.parse(answer)
@@ -44,7 +44,7 @@ def test_igbs_pf_tells_speed_and_modes_the_fastest_first() -> None:
     assert read.advertised == read.supported
 
 
-def test_igbvf_tells_its_speed() -> None:
+def test_igbvf_reports_its_speed() -> None:
     (answer,) = answers("igbvf-linkmodes", ethtool_linkmode_msg)
 
     modes = ("1000baseT/Full",)

@@ -55,17 +55,17 @@ def test_an_answer_is_read_as_it_was_written(stdout: bytes, status: int) -> None
         wire.REQUEST_MAGIC + b"\0\0\0\x0a\0\0\0\6CNI_A\0",
     ],
 )
-def test_what_is_no_request_is_told(content: bytes) -> None:
+def test_what_is_no_request_is_reported(content: bytes) -> None:
     with pytest.raises(FrameError):
         wire.decode_frame(content)
 
 
-def test_an_exit_status_that_is_none_is_told() -> None:
+def test_an_exit_status_that_is_none_is_reported() -> None:
     with pytest.raises(FrameError):
         wire.decode_answer(b"\0\0\1\0")
 
 
-def test_ten_thousand_mutated_requests_are_read_or_told() -> None:
+def test_ten_thousand_mutated_requests_are_parsed_or_reported() -> None:
     dice = random.Random(7)  # noqa: S311 - no secret
     read = 0
     for _ in range(10_000):

@@ -126,7 +126,7 @@ def test_what_is_executed_meanwhile_goes_on(folder: Path) -> None:
     assert subprocess.run([program], check=False).returncode == 0
 
 
-def test_whoever_looks_sees_a_whole_file(source: Path, folder: Path) -> None:
+def test_a_reader_sees_a_whole_file(source: Path, folder: Path) -> None:
     other = source.with_name("other")
     other.write_bytes(CONTENT[::-1])
     install(folder, source)

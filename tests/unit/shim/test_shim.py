@@ -410,7 +410,7 @@ def test_a_del_of_whatever_an_add_takes_is_kept(shim: Shim, environment: dict[st
     assert wire.decode_frame(queued.read_bytes()).environment == given
 
 
-def test_container_ids_that_are_too_long_for_a_name_are_told_apart(shim: Shim) -> None:
+def test_container_ids_that_are_too_long_for_a_name_are_distinguished(shim: Shim) -> None:
     many = [f"{'c' * 300}{number}" for number in range(20)]
 
     for one in many:

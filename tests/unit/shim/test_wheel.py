@@ -86,7 +86,7 @@ def test_it_has_the_shim(unpacked: Path) -> None:
 @pytest.mark.skipif(
     os.geteuid() != 0, reason="the command line's agent takes folders and requests of root alone"
 )
-def test_its_agent_installs_the_shim_and_tells_whether_it_is_ready(
+def test_its_agent_installs_the_shim_and_reports_readiness(
     agent: subprocess.Popen[bytes], environment: dict[str, str], tmp_path: Path
 ) -> None:
     wait_for(lambda: "the agent is ready" in (tmp_path / "log").read_text())

@@ -17,7 +17,7 @@ def a_record(name: str) -> Record:
     )
 
 
-def test_of_too_many_pods_that_are_missed_the_oldest_are_asked_anew(tmp_path: Path) -> None:
+def test_of_too_many_missing_pods_the_oldest_are_queried_again(tmp_path: Path) -> None:
     clock = [0.0]
     with TemporaryDirectory() as folder, kubelets.running(Path(folder)) as kubelet:
         kubelet.serve(kubelets.a_pod("other"))

@@ -48,7 +48,7 @@ def value(metrics: Metrics, name: str, labels: Mapping[str, str] = {}) -> float:
     return told(metrics)[name, frozenset(labels.items())]
 
 
-def test_a_bond_and_its_members_are_told_with_pod_and_pf() -> None:
+def test_a_bond_and_its_members_are_reported_with_pod_and_pf() -> None:
     members = (a_watched_member(1, failures=3), a_watched_member(2, is_up=False))
     bond = a_watched_bond(
         members=members,
@@ -92,7 +92,7 @@ def test_the_series_of_a_bond_go_with_it() -> None:
     assert gone == {one for one in before if ("pod_name", "nf2") in one[1]} != set()
 
 
-def test_of_a_sandbox_and_its_successor_the_later_one_is_told() -> None:
+def test_of_a_sandbox_and_its_successor_the_later_one_is_exported() -> None:
     first = a_watched_bond(failovers=5)
     second = replace(first, subject=a_subject(container_id="another"), failovers=1)
 
@@ -102,7 +102,7 @@ def test_of_a_sandbox_and_its_successor_the_later_one_is_told() -> None:
     assert value(metrics, "sriovbond_bonds") == 2
 
 
-def test_bonds_without_a_pod_are_told_apart_by_their_containers() -> None:
+def test_bonds_without_a_pod_are_distinguished_by_their_containers() -> None:
     nameless = [
         replace(a_watched_bond(), subject=a_subject(pod_name="", container_id=name))
         for name in ("one", "two")
@@ -189,7 +189,7 @@ def test_happenings_are_counted_by_kind_and_repairs_by_outcome() -> None:
     assert value(metrics, "sriovbond_watch_overruns_total") == 1
 
 
-def test_queue_lost_events_version_and_process_are_told() -> None:
+def test_queue_lost_events_version_and_process_are_exported() -> None:
     metrics = Metrics(list, lambda: 3, lambda: 4)
 
     assert value(metrics, "sriovbond_queue_length") == 3

@@ -83,12 +83,12 @@ def test_a_page_is_answered_by_its_path(port: int, path: str, status: int, conte
     assert ask(port, path)[::2] == (status, content)
 
 
-def test_the_type_of_a_page_is_told_and_head_has_no_content(port: int) -> None:
+def test_the_type_of_a_page_is_sent_and_head_has_no_content(port: int) -> None:
     assert ask(port, "/metrics") == (200, "text/plain; version=0.0.4", b"a 1\n")
     assert ask(port, "/metrics", "HEAD") == (200, "text/plain; version=0.0.4", b"")
 
 
-def test_a_page_that_fails_is_500_told_in_the_log_and_the_next_is_served(
+def test_a_page_that_fails_is_500_and_logged_and_the_next_is_served(
     port: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert ask(port, "/broken")[0] == 500
@@ -127,7 +127,7 @@ def test_a_request_may_come_in_pieces(port: int) -> None:
         assert b"200 OK" in connection.recv(1 << 16)
 
 
-def test_askers_that_say_nothing_keep_nobody_from_an_answer_however_many(port: int) -> None:
+def test_any_number_of_silent_clients_delays_no_answer(port: int) -> None:
     with ExitStack() as held:
         first = silent(port, held)
         for _ in range(3 * pages.CONNECTIONS):
@@ -137,7 +137,7 @@ def test_askers_that_say_nothing_keep_nobody_from_an_answer_however_many(port: i
         assert first.recv(1) == b""
 
 
-def test_who_does_not_take_the_answer_keeps_nobody_from_theirs(port: int) -> None:
+def test_a_client_that_does_not_read_delays_no_other(port: int) -> None:
     with ExitStack() as held:
         for _ in range(3):
             silent(port, held).sendall(b"GET /large HTTP/1.1\r\n\r\n")
@@ -186,7 +186,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         pages.listen(Address.parse(f"127.0.0.1:{port}"))
 
 
-def test_who_cannot_listen_is_told_of_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_to_listen_is_logged_and_not_fatal(capfd: pytest.CaptureFixture[str]) -> None:
     with served() as port:
         assert pages.serve(Address.parse(f"127.0.0.1:{port}"), WHAT) is None
 

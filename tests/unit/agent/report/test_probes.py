@@ -69,9 +69,7 @@ def test_probes_are_well_while_all_workers_are_busy(
     assert took_s < 2
 
 
-def test_readiness_tells_of_addresses_that_are_kept_and_is_not_lost_for_them(
-    shim: Shim, ipam: Ipam
-) -> None:
+def test_readiness_names_unreleased_addresses_and_stays_ready(shim: Shim, ipam: Ipam) -> None:
     port = a_free_port()
     (ipam.folder / "fail").touch()
     with an_agent(shim, watch=False, probes=f"127.0.0.1:{port}"):
@@ -90,7 +88,7 @@ def test_no_agent_is_not_alive() -> None:
         asking.ask_alive(settings.load(environ=environ))
 
 
-def test_without_probes_the_socket_is_asked(shim: Shim) -> None:
+def test_without_probes_the_socket_is_queried(shim: Shim) -> None:
     environ = {
         f"{settings.PREFIX}PROBES": "",
         f"{settings.PREFIX}SOCKET": str(shim.socket),
@@ -111,7 +109,7 @@ def served(fault: str = "") -> Iterator[int]:
         probes.close()
 
 
-def test_a_loop_that_does_not_turn_is_told() -> None:
+def test_a_loop_that_does_not_turn_is_reported() -> None:
     with served("the watch has been stuck for 61 s") as port:
         assert ask(port) == (503, "the watch has been stuck for 61 s\n")
 
@@ -147,7 +145,7 @@ def test_a_neighbour_who_connects_at_full_speed_keeps_no_probe_waiting() -> None
     assert max(times) < 2
 
 
-def test_a_port_that_is_taken_is_told_once_and_listened_at_when_it_is_free(
+def test_a_port_that_is_taken_is_reported_once_and_listened_at_when_it_is_free(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

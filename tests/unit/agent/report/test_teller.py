@@ -75,7 +75,7 @@ def test_bonds_that_are_gone_are_not_kept_in_mind_for_ever() -> None:
     assert 0 < len(written) <= 200
 
 
-def test_a_sink_that_fails_hinders_neither_the_others_nor_who_tells(lines: Lines) -> None:
+def test_a_sink_that_fails_affects_neither_other_sinks_nor_the_caller(lines: Lines) -> None:
     told: list[Happening] = []
     happening = a_happening(subject=a_subject(pod_name=""))
 

@@ -59,7 +59,7 @@ def test_lines_of_all_threads_are_written_whole(tmp_path: Path) -> None:
     assert writer.lost == 0
 
 
-def test_a_log_that_nobody_reads_holds_nobody_up_and_what_was_lost_is_told(
+def test_a_log_without_a_reader_blocks_nothing_and_what_was_lost_is_reported(
     pipe: tuple[int, int],
 ) -> None:
     fill(pipe)
@@ -82,7 +82,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up_and_what_was_lost_is_told(
     assert "40 lines of the log were lost" in told
 
 
-def test_a_flush_of_a_log_that_nobody_reads_ends(pipe: tuple[int, int]) -> None:
+def test_a_flush_of_a_log_without_a_reader_ends(pipe: tuple[int, int]) -> None:
     fill(pipe)
     started = time.monotonic()
 
@@ -102,7 +102,7 @@ def test_a_line_that_cannot_be_written_is_counted() -> None:
     wait_for(lambda: writer.lost == 2)
 
 
-def test_a_descriptor_that_somebody_else_made_nonblocking_is_waited_for(
+def test_a_descriptor_made_nonblocking_elsewhere_is_waited_for(
     pipe: tuple[int, int],
 ) -> None:
     fill(pipe)

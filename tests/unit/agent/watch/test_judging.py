@@ -96,7 +96,7 @@ def test_a_lost_device_that_is_back_on_the_host_is_left_to_rest(scene: Scene) ->
     assert (Task.RESTED, KEY) in list(scene.agenda.due())
 
 
-def test_after_an_overrun_who_lacks_a_member_is_examined(scene: Scene) -> None:
+def test_after_an_overrun_bonds_with_missing_members_are_examined(scene: Scene) -> None:
     scene.watch()
     scene.lose_first_member()
     scene.agenda.forget(KEY)

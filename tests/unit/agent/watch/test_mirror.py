@@ -9,7 +9,7 @@ def event(nsid: int, link: Heard, *, is_gone: bool = False) -> LinkEvent:
     return LinkEvent(nsid, link, is_gone=is_gone, is_moved=False)
 
 
-def test_a_mirror_follows_events_and_tells_whose_they_are() -> None:
+def test_a_mirror_follows_events_and_names_their_namespace() -> None:
     spaces, net1 = Spaces(), Heard(1, "net1", master=9)
     spaces.join("a", 7, {1: net1})
     spaces.join("b", 7, {1: net1})

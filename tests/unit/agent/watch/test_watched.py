@@ -17,7 +17,7 @@ def an_attachment() -> WatchedAttachment:
     return WatchedAttachment(subject, plan, 7, following.observe(subject, plan, {}))
 
 
-def test_a_device_that_somebody_took_out_is_not_lost() -> None:
+def test_a_device_that_was_taken_out_is_not_lost() -> None:
     attachment = an_attachment()
     first, second = (member.device for member in attachment.plan.members)
 
@@ -59,7 +59,7 @@ def test_a_lost_device_is_at_rest_when_nothing_has_happened_to_it_for_long_enoug
     assert attachment.unrest_s(118.0, 10.0) == {}
 
 
-def test_where_the_kernel_tells_no_devices_all_that_is_lost_has_stirred() -> None:
+def test_where_the_kernel_reports_no_devices_every_missing_member_is_triggered() -> None:
     attachment = an_attachment()
     attachment.note_lost(100.0)
 
@@ -102,7 +102,7 @@ def some_watched(*keys: str) -> Watched:
     return watched
 
 
-def test_who_lacks_a_member_is_known_until_it_is_watched_no_more() -> None:
+def test_a_bond_with_a_missing_member_is_known_until_it_is_no_longer_watched() -> None:
     watched = some_watched("a", "b")
     for member in watched["b"].plan.members:
         watched["b"].note_moved(member.device)
@@ -124,7 +124,7 @@ def test_a_bond_whose_namespace_is_forgotten_is_not_heard() -> None:
     assert [bond.subject for bond in watched.bonds()] == [watched["a"].subject]
 
 
-def test_a_device_that_is_back_on_the_host_stirs_for_who_lacks_it() -> None:
+def test_a_device_that_is_back_on_the_host_triggers_the_bond_that_misses_it() -> None:
     watched = some_watched("a")
     first, second = (member.device for member in watched["a"].plan.members)
 
