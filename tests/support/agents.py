@@ -1,4 +1,4 @@
-"""A real agent in a process of its own, for the user who runs the tests."""
+"""A real agent in its own process, running as the user who runs the tests."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from tests.support.shims import WITHIN_S, Shim
 
-# imports once what each agent needs, which takes seconds in a VM
+# imports the agent's modules once, which takes seconds in a VM
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
@@ -33,7 +33,7 @@ _NO_SYSTEMD = {"NOTIFY_SOCKET": "", "WATCHDOG_USEC": ""}
 
 @dataclass(slots=True)
 class Agent:
-    """A running agent; `log` is what it has said, `metrics` the socket where it serves them."""
+    """A running agent; `log` has its output, `metrics` is the socket that serves them."""
 
     process: BaseProcess
     log: Path
@@ -49,7 +49,7 @@ class Agent:
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
     def says(self, words: str) -> None:
-        """Wait until the log has these words: a thread of the agent writes it, at its own time."""
+        """Wait until the log contains `words`: the agent writes it from a thread."""
         wait_for(lambda: words in self.said)
 
     def ended(self) -> int:
@@ -59,7 +59,7 @@ class Agent:
         return self.process.exitcode
 
     def stop(self) -> int:
-        """End it as systemd does; return its exit status."""
+        """Stop it as systemd does; return its exit status."""
         self.process.terminate()
         return self.ended()
 
@@ -80,8 +80,8 @@ def an_agent(
 ) -> Iterator[Agent]:
     """Run an agent for the shim's home, with these settings, until the block ends.
 
-    `systemd` is what that one puts into the environment; `prepare` is run first in the agent's
-    process; Kubernetes Events go by the kubeconfig `events_to`.
+    `systemd` are the environment variables that systemd sets; `prepare` runs first in the agent's
+    process; Kubernetes Events are sent by the kubeconfig `events_to`.
     """
     home = {
         "socket": shim.socket,
@@ -89,7 +89,7 @@ def an_agent(
         "run": shim.home / "run",
         "metrics": "",
         "probes": "",
-        "watch": os.geteuid() == 0,  # it listens to all namespaces, which is root's right
+        "watch": os.geteuid() == 0,  # listening to all namespaces needs root
         **given,
     }
     environment = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
@@ -129,7 +129,7 @@ def _run(
 
 
 def wait_for(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Wait until `condition` is true; fail when it never is."""
+    """Wait until `condition` is true; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline

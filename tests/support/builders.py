@@ -1,4 +1,4 @@
-"""Builders of what the bond room works on: each fact has a default, a test names what matters."""
+"""Builders of the bond room's data: each field has a default, so tests name what matters."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ MTU = 1500
 
 
 def a_link(name: str = "net1", index: int = 0, **facts: Any) -> Link:  # noqa: ANN401 - Link's fields
-    """Make a link; its index and its MAC follow from its name where they are not given."""
+    """Return a link; its index and MAC derive from its name unless given."""
     index = index or sum(name.encode())
     mac = facts.pop("mac", f"02:00:00:00:{index // 256:02x}:{index % 256:02x}")
     return Link(index=index, name=name, mac=mac, mtu=facts.pop("mtu", MTU), **facts)
@@ -28,7 +28,7 @@ def a_vf(
     link: dict[str, Any] | None = None,
     **view: Any,  # noqa: ANN401 - VfSettings' fields
 ) -> Member:
-    """Make a VF in the pod that its PF trusts; `view` is what the PF says otherwise of it."""
+    """Return a VF in the pod, trusted by its PF; `view` overrides the PF's settings of it."""
     pf = pf or a_pf()
     pci = f"{pf.device[:-4]}10.{number}"
     vf_link = a_link(name, device=pci, **(link or {}))
@@ -45,18 +45,18 @@ def a_vf(
 
 
 def a_pf(number: int = 0, **facts: Any) -> PhysicalFunction:  # noqa: ANN401 - PhysicalFunction's fields
-    """Make a PF with carrier."""
+    """Return a PF with carrier."""
     fields: dict[str, Any] = {"name": f"pf{number}", "mtu": 9000, "has_carrier": True, **facts}
     return PhysicalFunction(f"0000:{number + 1:02x}:00.0", **fields)
 
 
 def a_member(name: str = "net1", place: Place = Place.POD, **facts: Any) -> Member:  # noqa: ANN401 - Link's fields
-    """Make a member that is no VF, such as a veth."""
+    """Return a member that is no VF, such as a veth."""
     return Member(a_link(name, **facts), place)
 
 
 def two_vfs(**view: Any) -> tuple[Member, Member]:  # noqa: ANN401 - VfSettings' fields
-    """Make net1 and net2, VFs of two PFs that say the same of them but for their MAC."""
+    """Return net1 and net2, VFs of two PFs with the same settings except for their MAC."""
     return a_vf("net1", pf=a_pf(0), **view), a_vf("net2", pf=a_pf(1), **view)
 
 
@@ -71,7 +71,7 @@ def a_plan(members: Sequence[Member] | None = None, **keys: object) -> BondPlan:
 
 
 def a_state(plan: BondPlan) -> BondState:
-    """Make the bond as the kernel reports it when all is as planned."""
+    """Return the bond as the kernel reports it when it matches the plan."""
     return BondState(
         index=9,
         name=plan.name,
@@ -104,7 +104,7 @@ def seen(
     unlinked: Sequence[Unlinked] = (),
     **facts: Any,  # noqa: ANN401 - Seen's fields
 ) -> Seen:
-    """Make what there is to choose from, of members whose facts are known."""
+    """Return the candidates: these members, with their facts."""
     return Seen(
         pod=[replace(member, place=Place.POD) for member in pod],
         host=[replace(member, place=Place.HOST) for member in host],

@@ -17,7 +17,7 @@ Config = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; `body` is {} where nothing was printed."""
+    """The plugin's answer; `body` is {} when nothing was printed."""
 
     status: int
     body: dict[str, Any]
@@ -31,14 +31,14 @@ class Reply:
         return str(self.body.get("msg", "")) if self.status else ""
 
     def ok(self) -> dict[str, Any]:
-        """Return the body of a success; fail with the plugin's own words otherwise."""
+        """Return the body of a success; on an error fail with its message."""
         assert self.status == 0, json.dumps(self.body, indent=2)
         return self.body
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A container runtime that knows one pod."""
+    """A container runtime with one pod."""
 
     host: Host
     pod: Pod
@@ -80,13 +80,13 @@ def a_config(**keys: object) -> dict[str, object]:
 
 
 def a_network(*configs: Mapping[str, object]) -> str:
-    """Return the network list with these plugins, as it lies in a runtime's folder."""
+    """Return the network list with these plugins, as a file in the runtime's folder."""
     common = ("cniVersion", "name")
     plugins = [{key: config[key] for key in config if key not in common} for config in configs]
     return json.dumps({**{key: a_config()[key] for key in common}, "plugins": plugins})
 
 
 def plugin_path() -> str:
-    """Return the CNI_PATH with the reference plugins, and the peers where they are given."""
+    """Return the CNI_PATH with the reference plugins, and the peer plugins if there are any."""
     folders = (os.environ.get("SRIOVBOND_PLUGINS", ""), os.environ.get("SRIOVBOND_PEERS", ""))
     return ":".join(filter(None, folders))

@@ -1,4 +1,4 @@
-"""bond-cni's configurations, and links for it; what both plugins are asked alike."""
+"""Configurations and links for bond-cni and ours alike."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ IPAM: Config = {"ipam": {"type": "scripted"}}  # see scripted()
 
 
 def a_classic(**keys: object) -> Config:
-    """Return a configuration as bond-cni has it, over net1 and net2 of the pod."""
+    """Return a configuration in bond-cni's form, over net1 and net2 of the pod."""
     classic: Config = {
         "cniVersion": "0.3.1",
         "name": "bond-net1",
@@ -36,7 +36,7 @@ def of_host(*names: str) -> Config:
 
 
 def scripted(folder: Path, body: str) -> dict[str, str]:
-    """Make an IPAM plugin of these shell lines; return the variables to find it."""
+    """Create an IPAM plugin of these shell lines; return the variables to find it."""
     program = folder / "scripted"
     program.write_text(f"#!/bin/sh\ncat >/dev/null\n{body}\n")
     program.chmod(0o755)

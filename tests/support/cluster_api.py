@@ -28,7 +28,7 @@ Answer = Callable[["Handler"], None]
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -39,14 +39,14 @@ class Got:
 
 @dataclass(slots=True)
 class ClusterApi:
-    """Objects by their path, answers that come before them, and the requests that came."""
+    """Objects by their path, scripted answers that precede them, and the received requests."""
 
     port: int = 0
     objects: dict[str, object] = field(default_factory=dict)
     faults: list[tuple[str, Answer]] = field(default_factory=list)
     requests: list[Got] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    """What was wrong with Events that came."""
+    """Faults of received Events."""
     ended: Event = field(default_factory=Event)
 
     def add_pod(self, pod: dict[str, object]) -> None:
@@ -61,7 +61,7 @@ class ClusterApi:
         self.objects[path.format(metadata["namespace"], metadata["name"])] = manifest
 
     def fail(self, answer: Answer, *, on: str = "", times: int = 1000) -> None:
-        """Have requests whose path contains `on` answered so, before anything else."""
+        """Answer requests whose path contains `on` with `answer`, before anything else."""
         self.faults += [(on, answer)] * times
 
     def fault(self, path: str) -> Answer | None:
@@ -72,13 +72,13 @@ class ClusterApi:
         return None
 
     def events(self, namespace: str = "default") -> list[dict[str, Any]]:
-        """Return the Events that there are, in the order in which they were created."""
+        """Return the stored Events in the order of creation."""
         folder = EVENTS.format(namespace) + "/"
         events = [manifest for path, manifest in [*self.objects.items()] if path.startswith(folder)]
         return [manifest for manifest in events if isinstance(manifest, dict)]
 
     def answer_to(self, got: Got) -> Answer:
-        """Get, create or change an object; nothing but Events is written."""
+        """Get, create or change an object; only Events can be written."""
         match got.method, self.objects.get(got.path):
             case "GET" | "HEAD", None:
                 return status(404)
@@ -116,7 +116,7 @@ class ClusterApi:
         return file
 
     def host(self, folder: Path, **user: object) -> Host:
-        """Return a node that asks this server by a kubeconfig in the folder."""
+        """Return a node that calls this server by a kubeconfig in the folder."""
         return Host(kubeconfig=self.kubeconfig(folder, **user))
 
     def kubeconfig_content(self, **user: object) -> dict[str, object]:
@@ -147,11 +147,11 @@ class Handler(BaseHTTPRequestHandler):
         answer = self.api.fault(self.path) or self.api.answer_to(got)
         if authorization != f"Bearer {TOKEN}":
             answer = status(401)
-        with suppress(OSError):  # who asked may have gone
+        with suppress(OSError):  # the client may have disconnected
             answer(self)
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """Serve every other method alike, so that it is recorded."""
+        """Serve every other method in the same way, so that it is recorded."""
         if not name.startswith("do_"):
             raise AttributeError(name)
         return self.do_GET
@@ -164,16 +164,16 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Stay quiet."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """Has a thread for each connection, which may end at any moment; closing waits for all."""
+    """One thread per connection, which may end at any moment; closing waits for all."""
 
     daemon_threads = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of connections that break; socketserver would, on stderr."""
+        """Ignore broken connections; socketserver would write to stderr."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -187,7 +187,7 @@ def raw(body: bytes, code: int = 200) -> Answer:
 
 
 def in_chunks(document: object) -> Answer:
-    """Send it in chunks of any length, as Go's server sends what is large."""
+    """Send it in chunks of various lengths, as Go's server sends large bodies."""
 
     def answer(handler: Handler) -> None:
         body = json.dumps(document).encode()
@@ -202,14 +202,14 @@ def in_chunks(document: object) -> Answer:
 
 
 def status(code: int, **headers: str) -> Answer:
-    """Refuse; `Retry_After="1"` is the header Retry-After."""
+    """Answer an error status; `Retry_After="1"` is the header Retry-After."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = json.dumps({"kind": "Status", "code": code, "message": "no"}).encode()
     return lambda handler: handler.answer(code, body, named)
 
 
 def hang(handler: Handler) -> None:
-    """Answer nothing until the server ends."""
+    """Send no answer until the server ends."""
     handler.api.ended.wait()
     handler.close_connection = True
 
@@ -263,7 +263,7 @@ def served(account: Path | None = None) -> Iterator[ClusterApi]:
     finally:
         api.ended.set()
         for left_alone in threading.enumerate():
-            if left_alone.name == "kubernetes-api":  # as it was too slow; now it is answered
+            if left_alone.name == "kubernetes-api":  # the client gave up on it; it is answered now
                 left_alone.join(timeout=10)
         server.shutdown()
         thread.join()
@@ -271,7 +271,7 @@ def served(account: Path | None = None) -> Iterator[ClusterApi]:
 
 
 def _make_account(folder: Path) -> ssl.SSLContext:
-    """Make token and CA in the folder; return how the server is to prove that it is that CA's."""
+    """Create token and CA in the folder; return the server's TLS context with that CA."""
     key, certificate = folder / "server.key", folder / "ca.crt"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=api"
     names = ["-addext", "subjectAltName=IP:127.0.0.1"]
@@ -284,7 +284,7 @@ def _make_account(folder: Path) -> ssl.SSLContext:
 
 
 def recorded_pod() -> dict[str, object]:
-    """Return a pod with two SR-IOV networks and a bond, as it was in an API server."""
+    """Return a pod with two SR-IOV networks and a bond, captured from an API server."""
     pod: dict[str, object] = json.loads((OBJECTS / "pod.json").read_text())
     return pod
 

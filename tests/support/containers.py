@@ -23,13 +23,13 @@ from tests.support.agents import wait_for
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 MANIFEST: Final = CHECKOUT / "manifests/daemonset.yaml"
 _LEFT: Final = ("/run/sriovbond", "/var/lib/sriovbond")
-# As a runtime does for a privileged container on the host's network.
+# As a runtime mounts for a privileged container on the host's network.
 _KERNEL: Final = ("mount -t proc proc proc", "mount -t sysfs sysfs sys", "mount --rbind /dev dev")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One volume of the manifest: what kubelet has the runtime mount."""
+    """One volume of the manifest, which kubelet has the runtime mount."""
 
     source: Path
     target: Path
@@ -39,7 +39,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A running container; `log` is what its agent has said."""
+    """A running container; `log` has its agent's output."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -56,7 +56,7 @@ def pod_spec() -> dict[str, Any]:
 
 
 def mounts() -> list[Mount]:
-    """Return what of the host the container has."""
+    """Return the container's mounts of host paths."""
     spec = pod_spec()
     paths = {
         volume["name"]: volume["hostPath"]["path"]
@@ -77,7 +77,7 @@ def mounts() -> list[Mount]:
 
 
 def _empty_folders() -> list[str]:
-    """Return where the container has folders of its own (emptyDir)."""
+    """Return the container's own folders (emptyDir)."""
     spec = pod_spec()
     names = {volume["name"] for volume in spec["volumes"] if "emptyDir" in volume}
     (container,) = spec["containers"]
@@ -107,8 +107,8 @@ def a_container(folder: Path) -> Iterator[Container]:
 
 
 def make_image(image: Path) -> Path:
-    """Make what the image has of ours: as a wheel has it, with the shim."""
-    ignored = shutil.ignore_patterns("*.c")  # with what Python has compiled
+    """Create the image's copy of this project: as in a wheel, with the shim."""
+    ignored = shutil.ignore_patterns("*.c")  # including compiled bytecode
     for name in ("sriovbond", "deviceinfo"):
         shutil.copytree(CHECKOUT / name, image / name, ignore=ignored)
     build.build(image / "sriovbond/shim/bin" / NAME)
@@ -116,11 +116,11 @@ def make_image(image: Path) -> Path:
 
 
 def _root(root: Path, image: Path) -> Iterator[str]:
-    """Yield the commands that make the container's root: programs and this project, no more."""
+    """Yield the commands that create the container's root: only programs and this project."""
     yield f"mkdir {root} && mount -t tmpfs tmpfs {root} && cd {root}"
     yield "mkdir proc sys dev tmp etc usr host opt run var var/lib old"
     yield "ln -s ../run var/run"
-    for folder in _empty_folders():  # before what of the tests' may stand in them
+    for folder in _empty_folders():  # before the tests' own mounts below them
         yield f"mkdir -p .{folder} && mount -t tmpfs tmpfs .{folder}"
     for name in ("bin", "lib", "lib64", "sbin"):
         yield f"ln -s usr/{name} {name}"

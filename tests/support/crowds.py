@@ -54,11 +54,11 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How a new agent did the queued DELs, and an ADD of a new pod meanwhile."""
+    """A new agent's replay of the queued DELs, and a concurrent ADD of a new pod."""
 
     queued: int
     waited: int
-    """DELs that still waited when the ADD had its answer."""
+    """DELs still queued when the ADD was answered."""
     took_s: float
     add_s: float
 
@@ -70,7 +70,7 @@ class Replay:
 
 
 def replay(crowd: Crowd, new: Crowd) -> Replay:
-    """Have the agent, which was just started, do what is queued, and the ADD and DEL of `new`."""
+    """Let the agent, just started, replay the queue, and run ADD and DEL of `new` meanwhile."""
     started, queued = time.monotonic(), len(crowd.pods)
     added, add_s = new.timed("ADD")
     waited = len(crowd.shim.queued())

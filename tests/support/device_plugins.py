@@ -1,6 +1,6 @@
 """Kubelet's side of the device plugin API: plugins register, list their devices, allocate them.
 
-Real gRPC; messages are encoded and read by the API's field numbers.
+Real gRPC; messages are encoded and decoded by the API's field numbers.
 Source: kubernetes, staging/src/k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto.
 """
 
@@ -32,7 +32,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a plugin wants to be asked beside Allocate."""
+    """The optional calls that a plugin requires beside Allocate."""
 
     pre_start_required: bool
     preferred_allocation_available: bool
@@ -40,14 +40,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a container got of a resource, and the environment that the plugin sets for it."""
+    """A container's allocation of a resource, and the environment set by the plugin."""
 
     resource: str
     devices: tuple[Device, ...]
     environment: Mapping[str, str]
 
     def of_container(self) -> Json:
-        """Return it as kubelet.a_container() has it, to be told by PodResources."""
+        """Return it in the form of kubelet.a_container(), for the PodResources API."""
         ids = [device.id for device in self.devices]
         return {"resource": self.resource, "ids": ids, "nodes": []}
 
@@ -70,12 +70,12 @@ class Endpoint:
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
-        """What the plugin lists first; further lists, after changes, are left unread."""
+        """The plugin's first list; later lists, after changes, are not read."""
         listed = (_decoded(device) for device in _messages(_decoded(next(self._lists)), 1))
         return tuple(Device(_text(device, 1), _text(device, 2)) for device in listed)
 
     def allocate(self, *devices: Device) -> Allocation:
-        """Allocate these to one container."""
+        """Allocate these devices to one container."""
         container = b"".join(field(1, device.id.encode()) for device in devices)
         answer = _decoded(self._call("Allocate", field(1, container)))
         (message,) = _messages(answer, 1)
@@ -93,7 +93,7 @@ class Endpoint:
 
 
 class Registry(grpc.GenericRpcHandler):
-    """The service Registration; `endpoints` are those registered so far, by their resource."""
+    """The service Registration; `endpoints` are the registered ones, by resource."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -115,7 +115,7 @@ class Registry(grpc.GenericRpcHandler):
 
 @contextmanager
 def registering(folder: Path) -> Iterator[Registry]:
-    """Serve `kubelet.sock` in kubelet's folder of device plugins, which is made."""
+    """Serve `kubelet.sock` in kubelet's folder of device plugins, which is created."""
     folder.mkdir(mode=0o750)
     registry = Registry(folder)
     server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[registry])
@@ -133,7 +133,7 @@ _Fields = dict[int, list[bytes | int]]
 
 
 def _decoded(message: bytes) -> _Fields:
-    """Return the fields by number: numbers, and the bytes of all that has a length."""
+    """Return the fields by number: integers, and the bytes of length-delimited ones."""
     fields: _Fields = {}
     stream = BytesIO(message)
     while stream.tell() < len(message):

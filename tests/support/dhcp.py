@@ -1,4 +1,4 @@
-"""A DHCP server (busybox udhcpd) and the dhcp plugin's daemon, which keeps leases alive."""
+"""A DHCP server (busybox udhcpd) and the dhcp plugin's daemon, which renews leases."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ def server(far: Pod, interface: str) -> Iterator[None]:
 
 @contextmanager
 def daemon() -> Iterator[None]:
-    """Run the dhcp plugin's daemon; return when it takes requests."""
+    """Run the dhcp plugin's daemon; return once it accepts requests."""
     SOCKET.unlink(missing_ok=True)
     program = shutil.which("dhcp", path=plugin_path())
     assert program
@@ -56,7 +56,7 @@ def daemon() -> Iterator[None]:
 
 @contextmanager
 def later(delay_s: float, work: Callable[[], None]) -> Iterator[None]:
-    """Do the work after a while, beside the block."""
+    """Run the work after a delay, parallel to the block."""
     timer = threading.Timer(delay_s, work)
     timer.start()
     try:

@@ -1,4 +1,4 @@
-"""A small disk of its own for a folder, to be filled."""
+"""A small file system of its own for a folder, to be filled."""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def a_small_disk(folder: Path) -> Iterator[None]:
 
 
 def fill(folder: Path, of: str) -> None:
-    """Fill the disk with bytes, or with files."""
+    """Fill the file system with bytes, or with files."""
     try:
         if of == "bytes":
             with (folder / "ballast").open("wb", buffering=0) as file:

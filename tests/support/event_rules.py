@@ -17,7 +17,7 @@ LONGEST = {"action": 128, "reason": 128, "reportingInstance": 128, "note": 1024}
 
 
 def faults(event: Mapping[str, Any], namespace: str, before: Mapping[str, Any] | None) -> list[str]:
-    """Say what is wrong with an Event that is created, or changed if there was one before."""
+    """Return the faults of an Event that is created, or changed if there was one before."""
     broken = [*_of_fields(event), *_of_names(event, namespace), *_of_series(event.get("series"))]
     if before is not None:
         changed = {name for name in FIELDS - {"series"} if event.get(name) != before.get(name)}

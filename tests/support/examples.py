@@ -13,8 +13,8 @@ _ALL: Final = 150
 def load_profiles() -> None:
     """Register both; `--hypothesis-profile` chooses, before any test module is imported.
 
-    No deadline: a machine may be many times slower, and the tests' own bounds tell what hangs. In
-    CI the examples are the same each time: a commit is green or it is not.
+    No deadline: a machine may be many times slower, and the tests' own bounds detect a hang. In CI
+    the examples are the same each time, so that a commit's result is reproducible.
     """
     is_ci = bool(os.environ.get("CI"))
     settings.register_profile(QUICK, max_examples=_FEW, deadline=None)
@@ -23,5 +23,5 @@ def load_profiles() -> None:
 
 
 def at_most(number: int) -> int:
-    """Return the number of examples for a property whose examples cost more than most do."""
+    """Return the number of examples for a property with expensive examples."""
     return min(number, settings().max_examples)

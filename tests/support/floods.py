@@ -1,4 +1,4 @@
-"""A pod with NET_ADMIN that changes its links as fast as the kernel lets it."""
+"""A pod with NET_ADMIN that changes its links at full speed."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 from sriovbond.kernel import links, netns
 from tests.support.pods import Pod
 
-# takes links down and up without end, fifty changes a call
+# sets links down and up in a loop, fifty changes per call
 _PROGRAM = """
 import socket, struct, sys
 s = socket.socket(fileno=int(sys.argv[1]))
@@ -25,7 +25,7 @@ while True:
 
 @contextmanager
 def flooding(pod: Pod, names: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a program take these links of the pod down and up without end, while the block runs."""
+    """Run a program that sets these links of the pod down and up in a loop, during the block."""
     with netns.opened(pod.path) as opened:
         flooded = [links.find(opened.netlink, name) for name in names]
         indices = [str(link.index) for link in flooded if link]
@@ -42,7 +42,7 @@ def flooding(pod: Pod, names: Sequence[str]) -> Iterator[subprocess.Popen[bytes]
 
 @contextmanager
 def seen_from_inside(pod: Pod, bond: str = "bond0") -> Iterator[Callable[[], str]]:
-    """Yield what tells a bond's active member without a lock that a flood might hold."""
+    """Yield a function that reads a bond's active member without a lock that a flood may hold."""
     with subprocess.Popen(["ip", "netns", "exec", pod.name, "sleep", "inf"]) as process:
         file = Path(f"/proc/{process.pid}/net/bonding/{bond}")
         try:

@@ -1,4 +1,4 @@
-"""Kills an agent before a chosen step of what it does: a netlink request, a file, a program."""
+"""Kills an agent before a chosen step: a netlink request, a file operation, a program start."""
 
 import multiprocessing
 import os
@@ -18,11 +18,12 @@ _NAME_BYTES = 200
 
 @dataclass(slots=True)
 class Fuse:
-    """A count that a test sets and the agent's process burns down, step by step, to its end.
+    """A counter that a test sets and the agent's process decrements at each step; at 0 it dies.
 
-    Steps are what the world can see: netlink requests, and by Python's audit events files of the
-    agent's own that it writes, renames, removes or syncs, sysctls that it writes, programs started.
-    Without `reads` requests that change nothing are no steps: between two of them all is the same.
+    Steps have effects outside of the process: netlink requests and, by Python's audit events,
+    writing, renaming, removing or syncing the agent's own files, writing sysctls, starting
+    programs. Without `reads`, requests that change nothing are no steps: killing before or after
+    them is the same.
     """
 
     home: Path
@@ -31,11 +32,11 @@ class Fuse:
     _name: Any = field(default_factory=lambda: _SHARED.RawArray("c", _NAME_BYTES))
 
     def light(self, steps: int) -> None:
-        """Have the process die before that step, counted from 1 and from now on."""
+        """Let the process die before that step, counted from 1 and from now on."""
         self._left.value = steps
 
     def put_out(self) -> int:
-        """Have the process live; return how many steps were left to it, 0 where it died."""
+        """Let the process live; return the number of steps left, 0 if it died."""
         left = int(self._left.value)
         self._left.value = 0
         return left

@@ -1,4 +1,4 @@
-"""What files may hold in place of what they should: samples with a byte or a value replaced."""
+"""Malformed file contents: samples with a byte or a value replaced."""
 
 import base64
 import json
@@ -19,11 +19,11 @@ JSON = st.recursive(
 _VALUES = JSON | JSON.map(lambda value: base64.b64encode(json.dumps(value).encode()).decode())
 
 Place = tuple[str | int, ...]
-"""Keys and indexes on the way to a value."""
+"""Keys and indices of a nested value."""
 
 
 def mutated(sample: Path) -> st.SearchStrategy[bytes]:
-    """Draw the sample with one value at any depth replaced, or cut, or with bytes replaced."""
+    """Draw the sample with a value at any depth or bytes replaced, or truncated."""
     content = sample.read_bytes()
     places = list(_places(json.loads(content)))
     return st.one_of(

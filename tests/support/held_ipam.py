@@ -1,4 +1,4 @@
-"""A scripted IPAM plugin that takes as long as a test wants, and calls with it by the shim."""
+"""A scripted IPAM plugin that blocks for as long as a test wants, and calls of it by the shim."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def stdin(**keys: object) -> bytes:
 
 
 def kept(shim: Shim) -> list[str]:
-    """Return the records that stand, here of addresses that are to be given back."""
+    """Return the keys of the records, here those of unreleased addresses."""
     return sorted(path.name for path in (shim.state / "records").glob("*.json"))
 
 
@@ -33,7 +33,7 @@ def code_of(done: subprocess.CompletedProcess[bytes]) -> int:
 
 
 class Ipam:
-    """A scripted IPAM plugin that takes as long as a test wants."""
+    """A scripted IPAM plugin that blocks for as long as a test wants."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Ipam:
 
     @contextmanager
     def held(self, container: str) -> Iterator[None]:
-        """Let the plugin wait for this container within the block."""
+        """Let the plugin block for this container during the block."""
         (self.folder / f"hold-{container}").touch()
         yield
         (self.folder / f"hold-{container}").unlink()

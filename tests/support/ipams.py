@@ -1,4 +1,4 @@
-"""IPAM plugins for tests: the real host-local, and a script that does as it is told."""
+"""IPAM plugins for tests: the real host-local, and scripted ones."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ def host_local(folder: Path, subnets: tuple[str, ...] = ("198.51.100.0/24",)) ->
 
 
 def leases(folder: Path) -> list[str]:
-    """Return the addresses that host-local holds reserved in `folder`."""
+    """Return the addresses that host-local has leased in `folder`."""
     names = [file.name for file in (folder / "leases" / NETWORK).glob("*")]
     return sorted(name for name in names if name[0].isdigit())
 
 
 def scripted(folder: Path, body: str, name: str = "scripted-ipam") -> str:
-    """Make an IPAM plugin of a shell script; return a CNI_PATH that holds it alone."""
+    """Create an IPAM plugin from a shell script; return a CNI_PATH with only that."""
     home = folder / "plugins"
     home.mkdir(exist_ok=True)
     program = home / name

@@ -1,8 +1,8 @@
-"""A kubelet for tests: a real gRPC server in a process of its own, which answers as it is told.
+"""A kubelet for tests: a real gRPC server in its own process, with scripted answers.
 
 Started by `running()`, or by hand: `python -m tests.support.kubelet SOCKET SCRIPT`, where SCRIPT is
-the JSON that Kubelet.serve() writes and is read anew when it changes. Answers are encoded by the
-API's field numbers here, not with our .proto: a wrong number in that one must show.
+the JSON that Kubelet.serve() writes; it is read again when it changes. Answers are encoded by the
+API's field numbers here, not with our .proto, so that a wrong number in that one is detected.
 """
 
 import json
@@ -41,12 +41,12 @@ def devices_of(resource: str, *ids: str, nodes: Iterable[int] = ()) -> Json:
 
 
 def a_claim(driver: str, *devices: str, name: str = "vfs") -> Json:
-    """Return a ResourceClaim of DRA and the devices that it got."""
+    """Return a ResourceClaim of DRA and its allocated devices."""
     return {"namespace": "default", "name": name, "driver": driver, "devices": devices}
 
 
 class Kubelet:
-    """The running server, as its test sees it."""
+    """A test's handle of the running server."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "pod-resources" / "kubelet.sock"
@@ -58,7 +58,7 @@ class Kubelet:
         """Answer with these pods from now on, and forget the calls so far.
 
         `raw`: bytes to answer with, by method. `get="disabled"` or `"unimplemented"`: Get is off.
-        `offered={"pf0": ["0000:01:10.0"]}`: what device plugins offer, by resource.
+        `offered={"pf0": ["0000:01:10.0"]}`: the device plugins' devices, by resource.
         `exhausted=2`: the limiter refuses the next two calls. `delay_s=60`: it hangs.
         """
         raw_hex = {method: content.hex() for method, content in (raw or {}).items()}
@@ -93,7 +93,7 @@ def running(folder: Path) -> Iterator[Kubelet]:
 
 
 class _Service(grpc.GenericRpcHandler):
-    """PodResourcesLister; what it does not know is UNIMPLEMENTED by gRPC itself."""
+    """PodResourcesLister; gRPC answers other methods with UNIMPLEMENTED."""
 
     def __init__(self, script: Path) -> None:
         self._file = script
@@ -151,7 +151,7 @@ class _Service(grpc.GenericRpcHandler):
 
 
 def _request(pod: Json) -> bytes:
-    """GetPodResourcesRequest, by which the pod is found."""
+    """Encode GetPodResourcesRequest, which identifies the pod."""
     return _text(1, pod["name"]) + _text(2, pod["namespace"])
 
 
@@ -161,7 +161,7 @@ def _encode_pod(pod: Json) -> bytes:
 
 
 def _encode_container(container: Json) -> bytes:
-    """With cpu_ids (3) and memory (4) too, which our .proto does not know."""
+    """Encode a container, with cpu_ids (3) and memory (4) too, which our .proto does not have."""
     devices = (field(2, _encode_devices(devices)) for devices in container["devices"])
     claims = (field(5, _encode_claim(claim)) for claim in container["claims"])
     memory = field(4, _text(1, "memory") + _number(2, 1 << 30))
@@ -176,7 +176,7 @@ def _encode_devices(devices: Json) -> bytes:
 
 
 def _encode_claim(claim: Json) -> bytes:
-    """With the names of CDI (1) and the pool (3) too, which our .proto does not know."""
+    """Encode a claim, with the names of CDI (1) and the pool (3) too, not in our .proto."""
     resources = (
         field(1, _text(1, f"{claim['driver']}/vf=x"))
         + _text(2, claim["driver"])
@@ -193,7 +193,7 @@ def _text(number: int, text: str) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Encode a field with a length: a text, a message, packed numbers."""
+    """Encode a length-delimited field: a text, a message, packed numbers."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
@@ -202,7 +202,7 @@ def _number(number: int, value: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last have the high bit."""
+    """Encode seven bits per byte, the lowest first; all but the last have the high bit set."""
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
@@ -215,7 +215,7 @@ def _calls_file(script: Path) -> Path:
 
 
 def main() -> None:
-    """Serve until killed; the socket's rights are those of kubelet's."""
+    """Serve until killed; the socket's mode is that of kubelet's."""
     socket, script = (Path(argument) for argument in sys.argv[1:])
     server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[_Service(script)])
     server.add_insecure_port(f"unix:{socket}")

@@ -22,7 +22,7 @@ def build(folder: Path) -> list[Manifest]:
 
 
 def _plugins() -> Path:
-    """Return where make has the programs of others; what it exports, or would export."""
+    """Return the folder in which make installs third-party programs."""
     exported = os.environ.get("SRIOVBOND_PLUGINS")
     if exported:
         return Path(exported)

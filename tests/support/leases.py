@@ -1,4 +1,4 @@
-"""What IPAM is asked for, and what of its answer stands in a pod."""
+"""IPAM sections of configurations, and IPAM's addresses and routes in a pod."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ def static(*addresses: str, **keys: object) -> dict[str, object]:
 
 
 def addresses(pod: Pod, name: str = "bond0") -> dict[str, dict[str, Any]]:
-    """Return the addresses that somebody gave, with what the kernel says of each."""
+    """Return the configured addresses, with the kernel's attributes of each."""
     (link,) = pod.ip(f"-j addr show {name}")
     return {
         f"{address['local']}/{address['prefixlen']}": address
@@ -34,7 +34,7 @@ def addresses(pod: Pod, name: str = "bond0") -> dict[str, dict[str, Any]]:
 
 
 def routes(pod: Pod, name: str = "bond0") -> list[dict[str, Any]]:
-    """Return the routes that somebody set."""
+    """Return the configured routes."""
     all_routes = [
         *pod.ip(f"-4 -d -j route show table all dev {name}"),
         *pod.ip(f"-6 -d -j route show table all dev {name}"),

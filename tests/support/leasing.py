@@ -1,4 +1,4 @@
-"""A file that cannot be opened now, by the kernel's own word: somebody holds a lease on it."""
+"""A file that cannot be opened now: another process holds a lease on it (fcntl F_SETLEASE)."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def unreadable(path: Path) -> Iterator[None]:
-    """Have whoever opens the file without blocking be told to try again (EAGAIN).
+    """Let a non-blocking open of the file fail with EAGAIN.
 
     The kernel breaks the lease after 45 s (fs.lease-break-time).
     """

@@ -1,4 +1,4 @@
-"""What a test's node lends of its own links: a node.toml, as its owner would write it."""
+"""node.toml of a test's node, which lends host links."""
 
 import json
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from sriovbond.host import Host
 
 
 def lend(host: Host, *names: str) -> None:
-    """Have the node lend the links of these names, patterns or addresses, and no others."""
+    """Lend the links of these names, patterns or addresses, and no others."""
     write(host.node_file, f"host_links = {json.dumps(names)}\n")
 
 
 def write(file: Path, text: str) -> None:
-    """Write node.toml as only root may."""
+    """Write node.toml, writable only by root."""
     file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(0o644)
@@ -22,7 +22,7 @@ def write(file: Path, text: str) -> None:
 
 @contextmanager
 def lent_by_this_machine(*names: str) -> Iterator[None]:
-    """Have the machine's own file say so meanwhile, for an agent in a process of its own."""
+    """Write the machine's own node.toml meanwhile, for an agent in its own process."""
     host = Host()
     assert not host.node_file.exists()
     lend(host, *names)

@@ -1,4 +1,4 @@
-"""The plugins that put a VF into a pod and take it out again, and the VF as the host sees it."""
+"""The plugins that move a VF into a pod and back, and the VF's state on the host."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ _DEVICES = Path("/sys/bus/pci/devices")
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A plugin that moves a VF; `device_key` is how its configuration names it."""
+    """A plugin that moves a VF; `device_key` is the key of the device in its configuration."""
 
     type: str
     device_key: str
@@ -36,13 +36,13 @@ class Mover:
         }
 
     def add(self, pod: Pod, ifname: str, vf: Vf, **keys: object) -> Reply:
-        """Put the VF into the pod; fail where the mover does."""
+        """Move the VF into the pod; fail if the mover does."""
         reply = plugins.call("ADD", pod, ifname, self.config(vf, **keys))
         reply.ok()
         return reply
 
     def delete(self, pod: Pod, ifname: str, vf: Vf, **keys: object) -> Reply:
-        """Take the VF out of the pod."""
+        """Move the VF out of the pod."""
         return plugins.call("DEL", pod, ifname, self.config(vf, **keys))
 
 
@@ -56,10 +56,10 @@ MOVERS = (
 
 @dataclass(frozen=True, slots=True)
 class VfOnHost:
-    """A VF at rest; `entry` is the PF's view of it.
+    """An unused VF's state; `entry` is the PF's entry of it.
 
-    Left out of the entry is its MAC: igb keeps the VF's own request there, so that it changes by
-    itself. Left out of the link are its index, which a move changes, and its carrier.
+    Without the entry's MAC: igb stores the VF's own request there, so that it changes by itself.
+    Without the link's index, which a move changes, and its carrier.
     """
 
     name: str
@@ -71,7 +71,7 @@ class VfOnHost:
 
 
 def at_home(vf: Vf) -> VfOnHost:
-    """Return how the host sees the VF, whatever its name is now."""
+    """Return the VF's state on the host, whatever its name is now."""
     with netns.own() as home:
         standing = links.dump(home.netlink, with_vfs=True)
     link = next(link for link in standing if link.device == vf.pci)
@@ -79,7 +79,7 @@ def at_home(vf: Vf) -> VfOnHost:
 
 
 def is_at_home(vf: Vf) -> bool:
-    """Tell whether the VF's netdev stands in the host's namespace."""
+    """Return whether the VF's netdev is in the host's namespace."""
     with netns.own() as home:
         return any(link.device == vf.pci for link in links.dump(home.netlink))
 
@@ -95,7 +95,7 @@ def _entry(standing: list[Link], vf: Vf) -> VfSettings:
 
 @contextmanager
 def bound_to_vfio(vf: Vf) -> Iterator[None]:
-    """Take a VF's netdev away by binding it to vfio-pci; to igbvf again at the end."""
+    """Remove a VF's netdev by binding it to vfio-pci; bind it to igbvf again at the end."""
     home = _DEVICES / vf.pci
     (home / "driver" / "unbind").write_text(vf.pci)
     (home / "driver_override").write_text("vfio-pci")
@@ -109,7 +109,7 @@ def bound_to_vfio(vf: Vf) -> Iterator[None]:
 
 
 def come_home(pci: str) -> str:
-    """Wait until a VF stands on the host; return the name that it has there."""
-    folder = _DEVICES / pci / "net"  # empty while it is elsewhere
+    """Wait until a VF is on the host; return its name there."""
+    folder = _DEVICES / pci / "net"  # empty while it is in another namespace
     wait_for(lambda: folder.is_dir() and any(folder.iterdir()))
     return next(folder.iterdir()).name

@@ -13,7 +13,7 @@ BUS = Path("/sys/bus/netdevsim")
 
 @dataclass(frozen=True, slots=True)
 class Vf:
-    """A VF: on the host, down; `port_name` such as pf0vf0 is its own on its NIC only."""
+    """A VF: on the host, down; `port_name` such as pf0vf0 is unique on its NIC only."""
 
     name: str
     port_name: str
@@ -23,7 +23,7 @@ class Vf:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A PF's netdev and its VFs; all of them have the one parent device, such as netdevsim10."""
+    """A PF's netdev and its VFs, all with one parent device, such as netdevsim10."""
 
     parent: str
     pf: str
@@ -32,13 +32,13 @@ class Nic:
 
 @contextmanager
 def a_nic(number: int = 10, vfs: int = 2) -> Iterator[Nic]:
-    """Make the device netdevsim<number>; take it away with its VFs, wherever they are then."""
+    """Create the device netdevsim<number>; delete it at the end with its VFs, in any namespace."""
     assert BUS.exists(), "netdevsim is not loaded: make vm NETDEVSIM=1"
     parent = f"netdevsim{number}"
     (BUS / "new_device").write_text(f"{number} 1")
     try:
         (BUS / "devices" / parent / "sriov_numvfs").write_text(str(vfs))
-        # Only then VFs have netdevs.
+        # VFs have netdevs only in this mode.
         command = ["devlink", "dev", "eswitch", "set", f"netdevsim/{parent}", "mode", "switchdev"]
         subprocess.run(command, check=True)
         yield _named(number, BUS / "devices" / parent)
@@ -47,12 +47,12 @@ def a_nic(number: int = 10, vfs: int = 2) -> Iterator[Nic]:
 
 
 def tell(nic: Nic, vf: Vf, words: str) -> None:
-    """Set something of a VF through its PF, such as "trust on"; netdevsim only keeps it in mind."""
+    """Configure a VF through its PF, such as "trust on"; netdevsim only stores it."""
     ip(f"link set {nic.pf} vf {vf.index} {words}")
 
 
 def _named(number: int, device: Path) -> Nic:
-    """Name the netdevs as udev does: eni10np1 the PF, eni10npf0vf0 ... its VFs."""
+    """Rename the netdevs as udev does: eni10np1 the PF, eni10npf0vf0 ... its VFs."""
     vfs = []
     for netdev in list((device / "net").iterdir()):
         port_name = (netdev / "phys_port_name").read_text().strip()

@@ -1,4 +1,4 @@
-"""Writes what pods with VFs leave behind in the files of a node: plain data in, files out."""
+"""Writes the node's files about pods with VFs: plain data in, files out."""
 
 import base64
 import json
@@ -12,13 +12,13 @@ from deviceinfo import Places, PodRef, Sandbox
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where everything is, under the folder that stands for the node's root."""
+    """Paths below the folder that is the node's root."""
 
     root: Path
 
     @property
     def places(self) -> Places:
-        """Where the sources look; sysfs stays the machine's own."""
+        """The paths for the sources; sysfs stays the machine's own."""
         return Places(
             pod_resources=self.root / "var/lib/kubelet/pod-resources/kubelet.sock",
             checkpoint=self.checkpoint,
@@ -59,7 +59,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Vf:
-    """A VF as a pod has it: of a resource, by a network of the pod's namespace."""
+    """A pod's VF: of a resource, by a network of the pod's namespace."""
 
     address: str
     resource: str = "intel.com/pf0"
@@ -88,7 +88,7 @@ class Pod:
 
 
 def some_pods(pods: int, vfs: int) -> list[Pod]:
-    """Give the first pods a VF of each of two PFs, as long as there are any."""
+    """Return pods, the first ones with a VF of each of two PFs, up to that number of VFs."""
     pairs = [
         (
             Vf(f"0000:3b:{2 + pair // 8:02x}.{pair % 8}", "intel.com/pf0", "sriov-a", 0),

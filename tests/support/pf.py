@@ -1,4 +1,4 @@
-"""What a PF sets on its VFs and what it is in; what SR-IOV CNI keeps in its cache of it."""
+"""Configures a PF's VFs, and bonds of PFs; writes SR-IOV CNI's cache of VFs."""
 
 import json
 from collections.abc import Iterator
@@ -12,27 +12,27 @@ from tests.vm.reset import IGBVF
 
 
 def tell(pf: Pf, vf: Vf, words: str) -> None:
-    """Set something of a VF through its PF, such as "trust on" or "mac 02:00:00:00:00:01"."""
+    """Configure a VF through its PF, such as "trust on" or "mac 02:00:00:00:00:01"."""
     ip(f"link set {pf.name} vf {vf.index} {words}")
 
 
 def hold(pf: Pf, vf: Vf, mac: str) -> None:
-    """Give a VF an administrative MAC, and its driver anew, for only so does the netdev take it."""
+    """Set a VF's administrative MAC and rebind its driver: only then the netdev takes it."""
     tell(pf, vf, f"mac {mac}")
     ip(f"link set {rebind(vf)} name {vf.name}")
 
 
 def rebind(vf: Vf) -> str:
-    """Take a VF from its driver and give it back; return the name of its new netdev."""
+    """Unbind a VF from its driver and bind it again; return the name of its new netdev."""
     (IGBVF / "unbind").write_text(vf.pci)
     (IGBVF / "bind").write_text(vf.pci)
     return vfs.netdev(vfs.DEVICES / vf.pci)
 
 
 def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:
-    """Write the file of SR-IOV CNI by which it gave the VF to the pod.
+    """Write SR-IOV CNI's cache file of a VF that it moved to the pod.
 
-    `MAC` is what the user asked for, `OrigVfState` what stood before.
+    `MAC` is the requested one, `OrigVfState` the state before.
     """
     folder = host.places.sriov_cni
     (folder / "pci").mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def cache(host: Host, pod: Pod, ifname: str, vf: Vf, **keys: object) -> None:
 
 @contextmanager
 def in_host_lag(mode: str, *pfs: str) -> Iterator[None]:
-    """Put PFs into a bond of the host; they are down afterwards, which the VFs' reset mends."""
+    """Put PFs into a bond of the host; they are down afterwards, until the VFs are reset."""
     batch(
         f"link add lag0 type bond mode {mode}",
         *(f"link set {name} down" for name in pfs),

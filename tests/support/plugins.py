@@ -13,10 +13,9 @@ from tests.support.pods import Pod
 def call(
     command: str, pod: Pod, ifname: str, config: Mapping[str, object], **environment: str
 ) -> Reply:
-    """Run the plugin that `config` names; `environment` overrides, an empty variable is left out.
+    """Run the plugin that `config` names; `environment` overrides, an empty variable is removed.
 
-    It is looked for in CNI_PATH first. A body that is no JSON is what the program printed, under
-    "printed".
+    It is searched for in CNI_PATH first. Output that is not JSON is returned under "printed".
     """
     env_vars = {
         "PATH": os.environ["PATH"],

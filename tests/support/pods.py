@@ -1,4 +1,4 @@
-"""Pods as far as CNI knows them: a network namespace and a container id."""
+"""Pods for CNI: a network namespace and a container id."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A namespace that stands for a pod."""
+    """A namespace in the role of a pod."""
 
     name: str
     container_id: str
@@ -36,15 +36,15 @@ class Pod:
         return Attachment(self.container_id, ifname).key
 
     def ip(self, arguments: str) -> Any:  # noqa: ANN401 - what ip's JSON holds
-        """Run `ip` inside; return its JSON where it prints any."""
+        """Run `ip` in the namespace; return its JSON if it prints any."""
         return ip(f"-n {self.name} {arguments}")
 
     def batch(self, *lines: str) -> None:
-        """Run lines of `ip` inside, in one process."""
+        """Run lines of `ip` in the namespace, in one process."""
         batch(*lines, netns=self.name)
 
     def put_vlan_on(self, below: str, number: int) -> None:
-        """Put a VLAN on a VF, which its PF refuses (EINVAL) while the VF is still coming up."""
+        """Create a VLAN on a VF, which its PF refuses (EINVAL) while the VF is still coming up."""
         line = f"-n {self.name} link add link {below} name {below}.{number} type vlan id {number}"
         deadline = time.monotonic() + VLAN_WITHIN_S
         while subprocess.run(["ip", *line.split()], check=False, capture_output=True).returncode:
@@ -52,7 +52,7 @@ class Pod:
             time.sleep(0.2)
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
-        """Run a program inside."""
+        """Run a program in the namespace."""
         return subprocess.run(
             ["ip", "netns", "exec", self.name, *command],
             text=True,
@@ -62,7 +62,7 @@ class Pod:
         )
 
     def give(self, host_name: str, name: str, *, is_up: bool = True) -> None:
-        """Move a link of the host into the pod under another name, as a mover leaves it."""
+        """Move a host link into the pod under another name, as a mover does."""
         with netns.own() as home, netns.opened(self.path) as pod:
             link = links.find(home.netlink, host_name)
             assert link is not None, f"the host has no {host_name}"
@@ -76,7 +76,7 @@ class Pod:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep a process inside."""
+        """Keep a process in the namespace."""
         command = ["ip", "netns", "exec", self.name, "sleep", "600"]
         with subprocess.Popen(command) as process:
             own = Path("/proc/self/ns/net").readlink()
@@ -88,7 +88,7 @@ class Pod:
                 process.kill()
 
     def bond(self, name: str = "bond0") -> BondState | None:
-        """Return the pod's bond as the kernel tells it."""
+        """Return the pod's bond as the kernel reports it."""
         with netns.opened(self.path) as pod:
             return bonding.observe(pod.netlink, name)
 
@@ -98,13 +98,13 @@ class Pod:
             return links.find(pod.netlink, name)
 
     def the_bond(self, name: str = "bond0") -> BondState:
-        """Return the bond that must be there."""
+        """Return the pod's bond, which must exist."""
         found = self.bond(name)
         assert found is not None, f"{name} is not there, or is no bond"
         return found
 
     def the_link(self, name: str) -> Link:
-        """Return the link that must be there."""
+        """Return the link, which must exist."""
         found = self.link(name)
         assert found is not None, f"{name} is not there"
         return found
@@ -112,7 +112,7 @@ class Pod:
 
 @contextmanager
 def a_pod(prefix: str = "pod") -> Iterator[Pod]:
-    """Make a namespace, and take it away with all that is in it."""
+    """Create a namespace; delete it at the end with its links."""
     pod = _named(prefix)
     ip(f"netns add {pod.name}")
     try:
@@ -123,7 +123,7 @@ def a_pod(prefix: str = "pod") -> Iterator[Pod]:
 
 @contextmanager
 def many_pods(count: int, prefix: str = "many") -> Iterator[list[Pod]]:
-    """Make namespaces with the dummies d1 and d2 in each, quickly, and take them away."""
+    """Create namespaces with the dummies d1 and d2 in each, quickly; delete them at the end."""
     pods = [_named(prefix) for _ in range(count)]
     names = [pod.name for pod in pods]
     batch(*(f"netns add {name}" for name in names))
@@ -140,7 +140,7 @@ def _named(prefix: str) -> Pod:
 
 
 def ip(arguments: str, *, check: bool = True) -> Any:  # noqa: ANN401 - what ip's JSON holds
-    """Run `ip` on the host; return its JSON instead of it any (-j)."""
+    """Run `ip` on the host; return its JSON if it prints any (-j)."""
     done = subprocess.run(["ip", *arguments.split()], check=False, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"ip {arguments}: {done.stderr}"
     return json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else done.stdout

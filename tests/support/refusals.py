@@ -1,4 +1,4 @@
-"""An ADD that has to be refused before anything is changed, and the proof that it was."""
+"""An ADD that must be refused before anything is changed, and the proof of that."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ _IPAM = "scripted-ipam"
 
 
 def refused(runtime: Runtime, folder: Path, config: Mapping[str, object]) -> Reply:
-    """Return the refusal, once it is proved that it came before any change.
+    """Return the refusal, after verifying that it preceded any change.
 
-    That is: no request that changes anything was sent, IPAM was not run, no record is left, and
-    host and pod are as they were.
+    That is: no changing request was sent, IPAM did not run, no record is left, and host and pod are
+    unchanged.
     """
     traces = folder / "ipam-was-run"
     path = ipams.scripted(folder, f"touch {traces}; exit 1", _IPAM)

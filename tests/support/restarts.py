@@ -1,4 +1,4 @@
-"""Kills a real agent at each step of a call, starts another, and looks what is left."""
+"""Kills a real agent at each step of a call, starts another, and compares what is left."""
 
 import itertools
 import time
@@ -19,14 +19,14 @@ _SETTLED_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An attachment to be: what it asks for, and how its links are made as they were before."""
+    """An attachment to be made: its configuration, and a way to restore its links."""
 
     thick: Thick
     config: Config
     folders: tuple[Path, ...]
     lay_out: Callable[[], None] = lambda: None
     with_host: bool = False
-    """Whether the host's links are looked at too."""
+    """Whether the host's links are compared too."""
 
     def look(self) -> World:
         host: dict[str, str | None] = {"host": None} if self.with_host else {}
@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(slots=True)
 class Sweep:
-    """What each kill left behind, by step; and how long each next agent took to be ready."""
+    """The remains of each kill, by step; and the time until each next agent was ready."""
 
     stage: Stage
     fuse: Fuse
@@ -58,7 +58,7 @@ class Sweep:
     restarts_s: list[float] = field(default_factory=list)
 
     def compare(self, name: str, expected: World) -> None:
-        """Look what is left; the kernel mends an MTU of IPv6 (mtu6) only with the carrier."""
+        """Compare with the expected state; the kernel restores mtu6 only with the carrier."""
         deadline = time.monotonic() + _SETTLED_S
         while True:
             self.traces[name] = worlds.differences(expected, self.stage.look())
@@ -77,7 +77,7 @@ class Sweep:
 
 
 def of(stage: Stage, *, reads: bool = False) -> Sweep:
-    """Look at the stage before an attachment, and after one that nobody disturbed."""
+    """Record the state before an attachment, and after an undisturbed one."""
     fuse = Fuse(stage.thick.shim.home, reads)
     stage.lay_out()
     with an_agent(stage.thick.shim, watch=False):
@@ -89,13 +89,13 @@ def of(stage: Stage, *, reads: bool = False) -> Sweep:
 
 
 def told(traces: dict[str, list[str]]) -> str:
-    """Say which steps left what."""
+    """Format the remains by step."""
     left = (f"{step}: {'; '.join(found)}" for step, found in traces.items() if found)
     return "\n".join(left)
 
 
 def deleted(sweep: Sweep, name: str, expected: World) -> None:
-    """Have seen the queued DEL replayed, and compare."""
+    """Wait for the replay of the queued DEL, and compare."""
     stage = sweep.stage
     wait_for(lambda: stage.thick.shim.queued() == [])
     sweep.compare(name, expected)
@@ -104,7 +104,7 @@ def deleted(sweep: Sweep, name: str, expected: World) -> None:
 
 
 def added_again(sweep: Sweep, name: str, _: World) -> None:
-    """Have the runtime ADD once more, and then DEL."""
+    """Run ADD once more, and then DEL."""
     stage = sweep.stage
     stage.done("ADD")
     stage.done("DEL")
@@ -136,7 +136,7 @@ def at_each_step_of_add(
 
 
 def at_each_step_of_del(sweep: Sweep) -> dict[str, list[str]]:
-    """Kill the agent before each step of a DEL in turn; the shim keeps it, and the next does it."""
+    """Kill the agent before each step of a DEL in turn; the next agent replays it."""
     stage, name = sweep.stage, ""
     for place in itertools.count(1):
         with sweep.agent():

@@ -1,4 +1,4 @@
-"""Files of a real node, as they were while one pod with two VFs and a bond ran on it."""
+"""Captured files of a real node with one running pod, two VFs and a bond."""
 
 from pathlib import Path
 

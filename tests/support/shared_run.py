@@ -1,8 +1,8 @@
-"""A pytest plugin: runs beside each other share the modules, and tell how far each is.
+"""A pytest plugin: parallel runs share the modules, and write their progress.
 
-Every run collects all tests. Before a module's first test it takes the module, which is its own if
-no other run had taken it. So none waits for the other at the end, however unlike their machines.
-A run whose VM is started once more does again what it had taken.
+Every run collects all tests. Before a module's first test it claims the module, unless another
+run has. So no run waits for another at the end, however different their machines are. A run whose
+VM is restarted repeats what it had claimed.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Shared:
-    """One of the runs; its file of progress has a word and a test in each line."""
+    """One of the runs; its progress file has a word and a test in each line."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
@@ -45,7 +45,7 @@ class _Shared:
         self._tell("ended", nodeid)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Do as pytest's own loop does, with the modules that no other run has taken."""
+        """Do as pytest's own loop does, with the modules that no other run has claimed."""
         if session.testsfailed:
             raise session.Interrupted(f"{session.testsfailed} modules cannot be collected")
         items = self._taken(session.items)
@@ -59,7 +59,7 @@ class _Shared:
         return True
 
     def _taken(self, items: list[pytest.Item]) -> Iterator[pytest.Item]:
-        """Yield the tests of one module after the other, those first that take long."""
+        """Yield the tests of one module after the other, long ones first."""
         modules = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
         for tests in sorted(modules, key=lambda tests: (not _is_long(tests), -len(tests))):
             if self._take(self._folder / f"{tests[0].path.stem}.taken"):

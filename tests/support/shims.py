@@ -1,4 +1,4 @@
-"""The real shim, built with the paths of a test, and servers that answer it as they please."""
+"""The real shim, built with a test's paths, and servers with scripted answers."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ Script = Callable[[socket.socket], object]
 
 @dataclass(frozen=True, slots=True)
 class Shim:
-    """A shim and the folder that it takes for this machine; its namespace is `/no/such/netns`."""
+    """A shim and the folder of its sockets and queue; its namespace is `/no/such/netns`."""
 
     program: Path
     home: Path
@@ -60,7 +60,7 @@ class Shim:
         return sorted(self.queue.iterdir()) if self.queue.exists() else []
 
     def clear(self) -> None:
-        """Forget what an earlier test left."""
+        """Remove the files of earlier tests."""
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ def variables(command: str, **environment: str | None) -> dict[str, str]:
 
 
 def defines(home: Path, *, owner: int | None = None, deadline_ms: int = DEADLINE_MS) -> list[str]:
-    """Return the compiler's options that make a shim look into `home`."""
+    """Return the compiler options that set the shim's paths to `home`."""
     return [
         f'-DSHIM_SOCKET="{home}/agent.sock"',
         f'-DSHIM_STATE="{home}/state"',
@@ -93,7 +93,7 @@ def defines(home: Path, *, owner: int | None = None, deadline_ms: int = DEADLINE
 
 @contextmanager
 def a_shim(*flags: str, compiler: str = "", **bounds: int) -> Iterator[Shim]:
-    """Build a shim for a short-lived home; a socket's path has 107 bytes at most."""
+    """Build a shim for a temporary home; a socket's path has 107 bytes at most."""
     with tempfile.TemporaryDirectory(prefix="shim-", dir=MEMORY) as folder:
         home = Path(folder)
         options = [*build.FLAGS, *defines(home, **bounds), *flags]
@@ -102,7 +102,7 @@ def a_shim(*flags: str, compiler: str = "", **bounds: int) -> Iterator[Shim]:
 
 @contextmanager
 def a_server(path: Path, script: Script) -> Iterator[None]:
-    """Let `script` serve each connection to `path`; it may also do nothing, or hang up."""
+    """Serve each connection to `path` by `script`, which may also do nothing, or hang up."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
@@ -126,7 +126,7 @@ def _serve(listening: socket.socket, script: Script) -> None:
             try:
                 script(connection)
             except (BrokenPipeError, ConnectionResetError):
-                continue  # it did not wait for us
+                continue  # the client has disconnected
 
 
 def answering(stdout: bytes, status: int = 0) -> Script:

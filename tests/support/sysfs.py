@@ -1,4 +1,4 @@
-"""Builds sysfs trees in a folder of the test: PFs with VFs, and VFs alone as a VM sees them."""
+"""Builds sysfs trees in a folder of the test: PFs with VFs, and VFs alone as in a VM."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def a_pf(  # noqa: PLR0913 - a builder: each argument is one fact, and all have 
     numa_node: int = -1,
     iommu_group: int | None = None,
 ) -> Path:
-    """Make a PCI function that is no VF; returns its folder under devices/."""
+    """Create a PCI function that is no VF; return its folder under devices/."""
     folder = sysfs / "devices" / "pci0000:00" / address
     folder.mkdir(parents=True)
     _link(sysfs / "bus" / "pci" / "devices" / address, folder)
@@ -43,7 +43,7 @@ def a_vf(  # noqa: PLR0913 - as above
     numa_node: int = -1,
     iommu_group: int | None = None,
 ) -> Path:
-    """Make a VF, and its PF if that is missing; `pf=None` is a VF handed into a VM."""
+    """Create a VF, and its PF if missing; `pf=None` is a VF passed into a VM."""
     folder = a_pf(
         sysfs,
         address,
@@ -58,14 +58,14 @@ def a_vf(  # noqa: PLR0913 - as above
             a_pf(sysfs, pf)
         _link(folder / "physfn", pf_folder)
         _link(pf_folder / f"virtfn{number}", folder)
-        for before in range(number):  # there is no gap between a PF's VFs
+        for before in range(number):  # a PF's VFs are numbered without gaps
             if not (pf_folder / f"virtfn{before}").is_symlink():
                 _link(pf_folder / f"virtfn{before}", folder.parent / f"{pf}.{before}")
     return folder
 
 
 def a_sub_function(sysfs: Path, name: str, *, pf: str = PF) -> Path:
-    """Make a sub-function as mlx5 has them, in the folder of its PCI function on node 1."""
+    """Create a sub-function as mlx5 has them, in the folder of its PCI function on node 1."""
     pf_folder = a_pf(sysfs, pf, numa_node=1)
     folder = pf_folder / name
     (folder / "net" / "eth4").mkdir(parents=True)

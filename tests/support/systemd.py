@@ -20,7 +20,7 @@ UNIT: Final = "sriovbond-agent.service"
 SHIPPED: Final = CHECKOUT / "manifests" / UNIT
 _SYSTEMD: Final = "/lib/systemd/systemd"
 _CGROUP: Final = Path("/sys/fs/cgroup/sriovbond-test")
-# As on a node, where all mounts are shared: what `ip netns` mounts later is seen by all services.
+# As on a node, where all mounts are shared: all services see later mounts of `ip netns`.
 _BOOT: Final = f"""
 echo $$ >{_CGROUP}/cgroup.procs
 exec unshare --pid --mount --cgroup --fork --kill-child --propagation slave sh -c '
@@ -32,7 +32,7 @@ exec unshare --pid --mount --cgroup --fork --kill-child --propagation slave sh -
 """
 _SHIPPED_PROGRAM: Final = "/opt/sriovbond/bin/sriovbond"
 CNI_BIN: Final = Path("/opt/cni/bin")
-# Only where the project is on this machine; the rest is as shipped.
+# Only the project's path on this machine; the rest is as shipped.
 _HERE: Final = """[Service]
 ExecStart=
 {start}
@@ -42,7 +42,7 @@ StandardError=append:{log}
 
 @dataclass(frozen=True, slots=True)
 class Installed(Shim):
-    """The shim with the paths that it is shipped with."""
+    """The shim with the paths of the release."""
 
     @property
     def socket(self) -> Path:
@@ -55,7 +55,7 @@ class Installed(Shim):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The agent as a service; `log` is what it has said."""
+    """The agent as a service; `log` has its output."""
 
     init: int
     log: Path
@@ -67,7 +67,7 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Its main process, as this namespace numbers it."""
+        """Its main process, as numbered in this PID namespace."""
         (process,) = self._cgroup().read_text(encoding="ascii").split()
         return int(process)
 
@@ -78,7 +78,7 @@ class Service:
         self.systemctl("start", UNIT)
 
     def state(self) -> dict[str, str]:
-        """Return how systemd finds it: how it ended last, how often it was started anew."""
+        """Return systemd's state of it: its last result, its number of restarts."""
         shown = self.systemctl("show", "--property=ActiveState,Result,NRestarts", UNIT)
         return dict(line.split("=", 1) for line in shown.splitlines())
 
@@ -141,7 +141,7 @@ def _make_units(units: Path, log: Path) -> None:
 
 
 def _installed(folder: Path) -> Path:
-    """Make the package of the shim as a wheel has it: with the program."""
+    """Create the shim's package as in a wheel: with the program."""
     shutil.copytree(CHECKOUT / "sriovbond" / "shim", folder)
     build.build(folder / "bin" / "sriovbond")
     return folder
@@ -156,7 +156,7 @@ def _read(path: Path) -> str:
 
 
 def _remove_cgroups() -> None:
-    """Remove the groups, the inner ones first; a killed process leaves its own a moment later."""
+    """Remove the cgroups, the inner ones first; a killed process leaves its own with a delay."""
 
     def is_gone() -> bool:
         for path in sorted(_CGROUP.rglob("*"), reverse=True):

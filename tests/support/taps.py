@@ -1,4 +1,4 @@
-"""Links of any ARPHRD type: a tap device that says it is one (TUNSETLINK), such as IPoIB's."""
+"""Links of any ARPHRD type: tap devices with another type (TUNSETLINK), such as IPoIB's."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ _IFF_TAP, _IFF_NO_PI = 0x2, 0x1000
 
 
 def make(name: str, type_: int) -> None:
-    """Make a link of that type on the host; it stays until it is deleted."""
+    """Create a link of that type on the host; it stays until it is deleted."""
     subprocess.run(["modprobe", "tun"], check=True)
     device = os.open("/dev/net/tun", os.O_RDWR)
     try:

@@ -1,4 +1,4 @@
-"""A terminal of a chosen width, and what was printed on it."""
+"""A terminal of a chosen width, and its printed text."""
 
 import io
 

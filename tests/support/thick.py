@@ -14,7 +14,7 @@ Config = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What a runtime gets back."""
+    """The shim's answer to a runtime."""
 
     stdout: str
     status: int

@@ -1,4 +1,4 @@
-"""Pings that run while something breaks, and what the far side hears on the wire."""
+"""Pings during failures, and the announcements received by the far side."""
 
 import itertools
 import re
@@ -32,7 +32,7 @@ _SOLICITED = 0x40
 
 @dataclass(slots=True)
 class Pings:
-    """Pings of one run: how many were sent and lost, and the longest silence between answers."""
+    """The pings of one run: sent, lost, and the longest time between answers."""
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -50,7 +50,7 @@ class Pings:
         return self.times[-1] if self.times else 0.0
 
     def await_answer(self, after_s: float = 0.0) -> None:
-        """Wait until one has come after that time, which is since the epoch."""
+        """Wait for an answer after that time, in seconds since the epoch."""
         wait_for(lambda: any(came_s > after_s for came_s in self._answers()))
 
     def _answers(self) -> list[float]:
@@ -87,7 +87,7 @@ def pings(pod: Pod, target: str) -> Iterator[Pings]:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A gratuitous ARP or an unsolicited NA: whose address at which MAC, and when it was heard."""
+    """A gratuitous ARP or an unsolicited NA: an address, its MAC, and the time of receipt."""
 
     address: IPv4Address | IPv6Address
     mac: str
@@ -96,7 +96,7 @@ class Announcement:
 
 @contextmanager
 def listening(pod: Pod, interface: str) -> Iterator[Callable[[], list[Announcement]]]:
-    """Listen on an interface of a namespace; call what is yielded for all heard so far."""
+    """Listen on an interface of a namespace; yields a function that returns all received so far."""
     heard: list[Announcement] = []
     with netns.opened(pod.path) as inside:
         packets = inside.run(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
@@ -126,7 +126,7 @@ def _announcement(frame: bytes) -> Announcement | None:
 
 
 def _gratuitous(arp: bytes) -> Announcement | None:
-    """RFC 5227: sender and target protocol address are the same."""
+    """Parse an ARP of RFC 5227: sender and target protocol address are the same."""
     sender, target = arp[14:18], arp[24:28]
     if sender != target:
         return None
@@ -134,7 +134,7 @@ def _gratuitous(arp: bytes) -> Announcement | None:
 
 
 def _unsolicited(packet: bytes) -> Announcement | None:
-    """RFC 4861 section 4.4: an NA without the flag S; its option 2 has the MAC."""
+    """Parse an NA of RFC 4861 section 4.4, without the flag S; its option 2 has the MAC."""
     message = packet[40:]
     if message[0] != _NEIGHBOUR_ADVERTISEMENT or message[4] & _SOLICITED:
         return None

@@ -1,4 +1,4 @@
-"""Builders of what the watch tells: a bond of nf1 over net1 and net2, unless told otherwise."""
+"""Builders of the watch's data: a bond nf1 over net1 and net2, by default."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def a_subject(pod: str = "nf1", **facts: Any) -> Subject:  # noqa: ANN401 - Subj
 
 
 def a_watched_member(number: int = 1, **facts: Any) -> WatchedMember:  # noqa: ANN401 - its fields
-    """Make net1 of pf1, or another, that works."""
+    """Return net1 of pf1, or another number, working."""
     fields = {
         "device": f"0000:0{number}:10.0",
         "pf": f"pf{number}",

@@ -1,4 +1,4 @@
-"""The wire between plugin and kernel: watch it, cut it, or act between two requests."""
+"""The netlink requests between plugin and kernel: record them, fail them, or act between two."""
 
 import errno
 import multiprocessing
@@ -18,7 +18,7 @@ Tap = Callable[[NetlinkRequest], None]
 
 @contextmanager
 def tapped(tap: Tap) -> Iterator[None]:
-    """Have `tap` called with each request."""
+    """Call `tap` with each request."""
     nl.taps.append(tap)
     try:
         yield
@@ -28,7 +28,7 @@ def tapped(tap: Tap) -> Iterator[None]:
 
 @contextmanager
 def watched() -> Iterator[list[NetlinkRequest]]:
-    """Give the requests that are sent."""
+    """Record the requests that are sent."""
     seen: list[NetlinkRequest] = []
     with tapped(seen.append):
         yield seen
@@ -36,7 +36,7 @@ def watched() -> Iterator[list[NetlinkRequest]]:
 
 @contextmanager
 def at(place: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do `act` instead of, or before, the request of that place, counted from 1."""
+    """Call `act` before the request of that number, counted from 1; by raising it replaces it."""
     count = 0
 
     def tap(_: NetlinkRequest) -> None:
@@ -51,7 +51,7 @@ def at(place: int, act: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def cut_from(place: int) -> Iterator[None]:
-    """Have every request fail from that place on, counted from 1."""
+    """Fail every request from that number on, counted from 1."""
     count = 0
 
     def tap(_: NetlinkRequest) -> None:
@@ -66,7 +66,7 @@ def cut_from(place: int) -> Iterator[None]:
 
 @contextmanager
 def before(doing: str, act: Callable[[], object]) -> Iterator[None]:
-    """Do `act` once, before the first request whose words begin so."""
+    """Call `act` once, before the first request whose `doing` begins so."""
     is_done = False
 
     def tap(request: NetlinkRequest) -> None:
@@ -82,9 +82,9 @@ def before(doing: str, act: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def before_proof(act: Callable[[], object], last: str = "bring bond0 up") -> Iterator[None]:
-    """Do `act` once, after ADD's last change and before it reads back what it made.
+    """Call `act` once, after ADD's last change and before it verifies the bond.
 
-    `last` is how that change begins; the default holds without IPAM.
+    `last` is the beginning of that change's `doing`; the default holds without IPAM.
     """
     changes: list[str] = []
 
@@ -100,17 +100,17 @@ def before_proof(act: Callable[[], object], last: str = "bring bond0 up") -> Ite
 
 
 def fail() -> None:
-    """Raise what a request raises that the kernel refuses."""
+    """Raise the error of a request that the kernel refuses."""
     raise KernelError(CUT, errno.EIO)
 
 
 def die() -> None:
-    """End this process as nothing can prevent."""
+    """Kill this process by a signal that it cannot handle."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def killed(act: Callable[[], object]) -> bool:
-    """Run `act` in a child of this warm process; tell whether it was killed."""
+    """Run `act` in a child of this warm process; return whether it was killed."""
     child = multiprocessing.get_context("fork").Process(target=act)
     child.start()
     child.join()
@@ -119,9 +119,9 @@ def killed(act: Callable[[], object]) -> bool:
 
 @contextmanager
 def busy(doing: str, code: int, times: int) -> Iterator[list[float]]:
-    """Have that many requests whose words begin so refused, as by a device that is busy.
+    """Refuse that many requests whose `doing` begins so, as a busy device does.
 
-    Gives when each of them, and those that went through, came.
+    Yields the times of each of them, and of those that were sent.
     """
     came: list[float] = []
 

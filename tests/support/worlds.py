@@ -1,4 +1,4 @@
-"""The whole state of host and pod that an ADD may touch, to be compared before and after."""
+"""The whole state of host and pod that an ADD may touch, for comparison before and after."""
 
 import os
 import struct
@@ -25,12 +25,12 @@ _IFLA_AF_SPEC = 26
 _IFINFOMSG_BYTES = 16
 _CARRIER = (" fe80", "ff00::", "table 255")
 HAND_SET = "fe80::77:"
-"""How link-local addresses begin that a test gives, and the kernel does not."""
+"""The prefix of link-local addresses that a test sets, and the kernel does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as pyroute2 reads it, which is not ours: what ours overlooks must show."""
+    """An answer parsed by pyroute2 instead of our code, so that our omissions are detected."""
 
     message: Any
     body: bytes
@@ -45,7 +45,7 @@ class Answer:
 def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) -> World:
     """Return every link with its sysctls, every address and route, and every file.
 
-    `namespaces` maps a word to a path, None for the namespace of this process.
+    `namespaces` maps a name to a path, None for the namespace of this process.
     """
     facts: World = {}
     for word, path in namespaces.items():
@@ -55,19 +55,19 @@ def world(namespaces: Mapping[str, str | None], folders: Iterable[Path] = ()) ->
     for folder in folders:
         for parent, _, names in os.walk(folder):
             for file in (Path(parent, name) for name in names):
-                with suppress(FileNotFoundError):  # IPAM may be giving a lease back just now
+                with suppress(FileNotFoundError):  # IPAM may be releasing a lease at this moment
                     if file.is_file() and not _is_memory(file):
                         facts[f"file: {file}"] = file.read_bytes()
     return facts
 
 
 def _is_memory(file: Path) -> bool:
-    """Tell host-local's notes, which are no reservation, from its leases."""
+    """Return whether it is host-local's note, which is no lease."""
     return file.name == "lock" or file.name.startswith("last_reserved_ip")
 
 
 def differences(before: World, after: World) -> list[str]:
-    """Name what was added, taken away or changed."""
+    """Return what was added, removed or changed."""
     lines = [f"gone: {key} = {before[key]!r}" for key in before.keys() - after.keys()]
     lines += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
     for key in before.keys() & after.keys():
@@ -78,7 +78,7 @@ def differences(before: World, after: World) -> list[str]:
 
 
 def _unlike(was: object, now: object) -> tuple[object, object]:
-    """Leave out of two dicts what is the same in both."""
+    """Return two dicts without their common items."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
         return was, now
     same = dict(was.items() & now.items())
@@ -138,7 +138,7 @@ def _conf(answer: Answer, family: int, conf: int) -> dict[int, int]:
 def _address(answer: Answer, names: Names) -> tuple[str, object]:
     message = answer.message
     text = answer.attribute("IFA_LOCAL") or answer.attribute("IFA_ADDRESS")
-    # whether DAD is over, and the link-local address that comes with the link, are the kernel's
+    # the state of DAD, and the link-local address of the link, are the kernel's
     scope = message["scope"]
     key = f"address {text}/{message['prefixlen']} scope {scope}"
     return f"{key} on {names.get(message['index'])}", "there"
@@ -156,7 +156,7 @@ def _route(answer: Answer, names: Names) -> tuple[str, object]:
 
 
 def settled(facts: World) -> World:
-    """Return the world without what the kernel makes of carrier and DAD: it comes 1-3 s later."""
+    """Return the state without what the kernel adds at carrier and DAD, 1-3 s later."""
     return {
         key: value
         for key, value in facts.items()
@@ -165,5 +165,5 @@ def settled(facts: World) -> World:
 
 
 def any_of(facts: World, *words: str) -> dict[str, Any]:
-    """Return the facts whose key holds every one of the words."""
+    """Return the facts whose key contains all of the words."""
     return {key: value for key, value in facts.items() if all(word in key for word in words)}
