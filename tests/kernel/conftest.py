@@ -1,4 +1,4 @@
-"""What kernel tests stand on: the rig's VFs, pods, and a plugin whose records are in tmp_path."""
+"""Fixtures of the kernel tests: the rig's VFs, pods, and a plugin with records in tmp_path."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs what nobody gave, and say so in the summary."""
+    """Deselect tests whose prerequisites were not given, and say so in the summary."""
     _leave_out_netdevsim(config, items)
     left_out = [item for item in items if _missing_peer(item)]
     items[:] = [item for item in items if not _missing_peer(item)]
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only where a person has said that there is to be none: its lack alone is a failure."""
+    """Only if explicitly excluded: otherwise a missing netdevsim is a failure."""
     left_out = [item for item in items if item.get_closest_marker("netdevsim")]
     if left_out and os.environ.get("NETDEVSIM") == "0":
         items[:] = [item for item in items if item not in left_out]
@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def has_peer(name: str) -> bool:
-    """Tell whether SRIOVBOND_PEERS has the program."""
+    """Return whether SRIOVBOND_PEERS has the program."""
     return Path(os.environ.get("SRIOVBOND_PEERS") or "/nonexistent", name).exists()
 
 
@@ -97,7 +97,7 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def rig() -> rigs.Layout:
-    """The VM's PFs and VFs; a test that asks for them fails where there are none."""
+    """The VM's PFs and VFs; a test that needs them fails if there are none."""
     return rigs.layout()
 
 
@@ -110,7 +110,7 @@ def host(tmp_path: Path) -> Host:
         places=Node(tmp_path).places,
         logs=tmp_path,
         node_file=tmp_path / "node.toml",
-        kubelet_timeout_s=60.0,  # a slow machine loads gRPC for longer than a kubelet is waited for
+        kubelet_timeout_s=60.0,  # a slow machine imports gRPC for longer than the default
     )
 
 
@@ -144,14 +144,14 @@ def running(host: Host, pod: Pod, tmp_path: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def vfs(rig: rigs.Layout) -> Iterator[rigs.Layout]:
-    """The rig's VFs, pristine again after the test."""
+    """The rig's VFs, reset after the test."""
     yield rig
     rigs.reset_vfs()
 
 
 @pytest.fixture
 def vf_pod(vfs: rigs.Layout, pod: Pod) -> Pod:
-    """A pod that was given a VF of pf0 as net1 and one of pf1 as net2, both up."""
+    """A pod with a VF of pf0 as net1 and one of pf1 as net2, both up."""
     pod.give(vfs.pfs[0].vfs[0].name, "net1")
     pod.give(vfs.pfs[1].vfs[0].name, "net2")
     return pod
@@ -159,7 +159,7 @@ def vf_pod(vfs: rigs.Layout, pod: Pod) -> Pod:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Veth pairs: `pod` holds net1, net2 ..., `far` their other ends far1, far2 ..."""
+    """Veth pairs: `pod` has net1, net2 ..., `far` their peers far1, far2 ..."""
 
     pod: Pod
     far: Pod
@@ -210,7 +210,7 @@ def theirs(pod: Pod) -> Call:
 
 @pytest.fixture
 def on_host() -> Iterator[tuple[str, str]]:
-    """Make two links of the host for a bond to take, down; nothing of them is left afterwards."""
+    """Create two links of the host for a bond to take, down; delete all of them afterwards."""
     names = ("bondtest1", "bondtest2")
     for name, mac in zip(names, MACS, strict=True):
         ip(f"link add {name} address {mac} type dummy")

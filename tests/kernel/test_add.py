@@ -1,4 +1,4 @@
-"""ADD over real VFs and over veth pairs: what is asked for stands."""
+"""ADD over real VFs and over veth pairs: the requested bond is built."""
 
 import pytest
 

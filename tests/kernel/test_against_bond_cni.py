@@ -1,4 +1,4 @@
-"""bond-cni's defects 1 to 6: what it leaves behind. Each is shown on it where it is present."""
+"""bond-cni's defects 1 to 6: remains and wrong deletions. Shown on bond-cni if it is present."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_1_bond_cni_gives_the_second_a_mac_made_of_text_and_leaves_it(
 # 2. IPAM fails
 
 
-# its DEL succeeds, as the specification asks for what it does not know
+# its DEL succeeds, as the specification requires for an unknown attachment
 REFUSING = """[ "$CNI_COMMAND" = DEL ] && exit 0
 echo '{"cniVersion":"0.3.1","code":100,"msg":"no address is left"}'; exit 1"""
 
@@ -114,12 +114,12 @@ def test_2_bond_cni_never_deletes_the_bond_when_the_ipam_plugin_is_missing(
     assert wires.pod.bond() is not None
 
 
-# 3. The second enslave fails: the PF holds an untrusted VF to its MAC, which nobody can see before
+# 3. The second enslave fails: the PF holds an untrusted VF to its MAC, which nothing reports before
 
 
 @pytest.fixture
 def held(vf_pod: Pod, vfs: rigs.Layout) -> Iterator[Pod]:
-    """Make a pod whose VFs are held to the very MACs that they have."""
+    """A pod with VFs that their PFs hold to their current MACs."""
     for pf in vfs.pfs[:2]:
         ip(f"link set {pf.name} vf 0 mac {pf.vfs[0].mac}")
     yield vf_pod

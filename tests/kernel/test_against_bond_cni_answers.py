@@ -1,4 +1,4 @@
-"""bond-cni's defects 7 to 10: what it takes and what it answers. Shown on it where present."""
+"""bond-cni's defects 7 to 10: accepted keys and answers. Shown on bond-cni if it is present."""
 
 from pathlib import Path
 
@@ -177,7 +177,7 @@ def test_9_bond_cni_collects_nothing(theirs: Call, wires: Wires) -> None:
     assert wires.pod.bond() is not None
 
 
-# 10. MTU, up and down, addresses, the MAC asked for, the errors
+# 10. MTU, up and down, addresses, the requested MAC, the errors
 
 
 @pytest.mark.parametrize("mtu", [1400, 9000])

@@ -1,4 +1,4 @@
-"""Thick mode: the real shim and a real agent do what thin mode does, and outlive each other."""
+"""Thick mode: the real shim and a real agent do what thin mode does, and survive restarts."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ def over(*names: str, **keys: object) -> Config:
 
 
 def round_of(call: Callable[[str, Config], Called], config: Config) -> list[Called]:
-    """Run ADD, CHECK, CHECK of what is not so, a second ADD's CHECK, DEL, DEL, CHECK."""
+    """Run ADD, CHECK, CHECK with a wrong prevResult, a second ADD's CHECK, DEL, DEL, CHECK."""
     added = call("ADD", config)
     result = json.loads(added.stdout)
     assert added.status == 0, added.stdout
@@ -88,7 +88,7 @@ def test_thick_and_thin_give_the_same_bytes_over_vfs(shim: Shim, vf_pod: Pod) ->
 
 
 def test_the_namespace_is_the_one_that_the_shim_has_opened(thick: Thick, config: Config) -> None:
-    path = "/proc/self/fd/9"  # of the shim's process, and of no other
+    path = "/proc/self/fd/9"  # valid in the shim's process only
     prefix = ("sh", "-c", f'exec 9<{thick.pod.path}; exec "$@"', "sh")
 
     with an_agent(thick.shim) as agent:
@@ -124,7 +124,7 @@ def test_a_disk_that_was_read_only_for_a_while_holds_no_queued_del_up(
 
 @contextmanager
 def mounted(folder: Path) -> Iterator[None]:
-    """Have a file system of its own at the folder."""
+    """Mount a file system at the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", folder)
     try:
@@ -214,7 +214,7 @@ def test_a_replayed_del_without_a_record_enters_no_namespace(thick: Thick, confi
         wait_for(lambda: thick.shim.queued() == [])
     assert thick.pod.link("bond0") is not None
 
-    with an_agent(thick.shim):  # but one that the runtime asks for now does
+    with an_agent(thick.shim):  # but it is found in the CNI_PATH of now
         assert thick.call("DEL", config).status == 0
     assert thick.pod.link("bond0") is None
 
@@ -233,7 +233,7 @@ def test_an_add_waits_for_the_queued_del_of_its_attachment(thick: Thick, config:
 
 @dataclass(frozen=True, slots=True)
 class CriO:
-    """ocicni, the part of CRI-O that executes plugins; our bond is all of the pod's network."""
+    """ocicni, the part of CRI-O that executes plugins; the bond is the pod's only network."""
 
     thick: Thick
     folder: Path

@@ -1,4 +1,4 @@
-"""Many at once: 50 ADDs, 50 DELs out of the queue, 50 calls for one attachment."""
+"""Many calls at once: 50 ADDs, 50 queued DELs, 50 calls for one attachment."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""An agent killed at any step of ADD or DEL, and restarted: no trace is left."""
+"""An agent killed at any step of ADD or DEL, and restarted: nothing is left behind."""
 
 import shutil
 import time
@@ -28,7 +28,7 @@ esac"""
 
 @pytest.fixture
 def stage(shim: Shim, wires: Wires) -> Stage:
-    """Two veths, one of them with addresses; host-local gives the bond some."""
+    """Two veths, one of them with addresses; host-local assigns the bond some."""
     leases = shim.home / "ipam"
     shutil.rmtree(leases, ignore_errors=True)
     leases.mkdir()
@@ -80,11 +80,11 @@ def test_a_lease_made_after_its_agent_was_killed_is_released(
         assert adding.result().code == 11
     assert thick.call("DEL", config, CNI_PATH=path) == restarts.QUEUED
     with an_agent(shim):
-        time.sleep(1.0)  # in which it must not be done
+        time.sleep(1.0)  # long enough for a wrong replay
         assert len(shim.queued()) == 1  # it waits for the plugin
         (tmp_path / "hold").unlink()
         wait_for(lambda: shim.queued() == [])
-        # IPAM may be asked after the DEL has been done
+        # IPAM may run after the DEL is done
         wait_for(lambda: not (tmp_path / "lease").exists() and thick.record() is None)
 
     assert thick.pod.bond() is None

@@ -1,4 +1,4 @@
-"""Altnames of former lives: told where they are in the way of a bond, and in no way of a repair."""
+"""Altnames of former uses: reported if they conflict with a bond; no obstacle to a repair."""
 
 from pathlib import Path
 

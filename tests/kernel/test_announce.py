@@ -1,4 +1,4 @@
-"""Neighbours learn where the bond's addresses are: when its carrier comes, and at a failover."""
+"""Announcements of the bond's addresses to neighbours: at its carrier, and at a failover."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def heard(rig: rigs.Layout) -> Iterator[Heard]:
 
 
 def await_announced(heard: Heard, pod: Pod, since: float, count: int = 1) -> dict[str, int]:
-    """Return how often each address was announced at the bond's MAC, once all were `count` times.
+    """Return how often each address was announced with the bond's MAC, once all reached `count`.
 
     Until its first carrier the bond may have another MAC than then.
     """
@@ -48,7 +48,7 @@ def await_announced(heard: Heard, pod: Pod, since: float, count: int = 1) -> dic
 
 
 def await_quiet(heard: Heard) -> None:
-    """Wait until nothing has been announced for a while: a bond does it every 100 ms."""
+    """Wait until nothing was announced for a while: a bond announces every 100 ms."""
     wait_for(lambda: all(one.heard_s < time.monotonic() - QUIET_S for one in heard()))
 
 

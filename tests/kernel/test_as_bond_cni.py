@@ -1,4 +1,4 @@
-"""bond-cni's configurations give the same bond here, and bonds that it made are ours to delete."""
+"""bond-cni's configurations build the same bond here, and our DEL deletes bonds made by it."""
 
 import itertools
 from pathlib import Path
@@ -38,11 +38,11 @@ SAME: dict[str, Config] = {
     "mac-in-a-mode-without-it": {"mode": "balance-rr", "failOverMac": 2},
 }
 OTHERWISE = {"ad_actor_system", "num_grat_arp"}
-"""Drawn anew for each bond; ours by default, so that a late carrier is announced."""
+"""Random for each bond; or our own default, so that a late carrier is announced."""
 
 
 def comparable(state: BondState | None) -> dict[str, Any]:
-    """Return what two bonds of one configuration have in common: all but MACs and indices."""
+    """Return the facts that two bonds of one configuration share: all but MACs and indices."""
     assert state is not None
     settings = {
         row.name: state.settings.get(row.name) for row in OPTIONS if row.name not in OTHERWISE
@@ -58,7 +58,7 @@ def test_a_configuration_of_bond_cni_gives_the_same_bond(
 ) -> None:
     config = a_classic(**SAME[row])
     if "failOverMac" in SAME[row] and config.get("failOverMac") is None:
-        config["failOverMac"] = 0  # absent it is 0 there, and auto here: the one deliberate change
+        config["failOverMac"] = 0  # the default: 0 there, auto here, deliberately
 
     theirs("ADD", config).ok()
     made = comparable(wires.pod.bond())

@@ -1,4 +1,4 @@
-"""Devices that work with their PF answer late: they are waited for, and not for ever."""
+"""Devices that are busy with their PF: requests are retried, for a bounded time."""
 
 import errno
 import threading
@@ -16,7 +16,7 @@ from tests.support import netdevsim, wire
 from tests.support.calls import Runtime, a_config
 from tests.support.netdevsim import Nic
 
-SLACK_S = 10.0  # what a busy machine may add
+SLACK_S = 10.0  # for a busy machine
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EBUSY])
@@ -66,7 +66,7 @@ def test_an_add_waits_for_a_mac_that_a_driver_sets_late(runtime: Runtime, wires:
     shared, own = wires.pod.the_link("net1").mac, wires.pod.the_link("net2").mac
 
     def set_at_last() -> None:
-        time.sleep(0.3)  # a tenth of what is waited for
+        time.sleep(0.3)  # a tenth of the retry time
         wires.pod.ip(f"link set net2 address {shared}")
 
     late = threading.Thread(target=set_at_last)
@@ -91,7 +91,7 @@ def test_what_works_at_once_costs_nothing(runtime: Runtime, wires: Wires) -> Non
 
 
 def told(home: Namespace, nic: Nic) -> tuple[Link, VfSettings]:
-    """Return the PF's link, and what it says of its first VF."""
+    """Return the PF's link, and its settings of its first VF."""
     standing = links.dump(home.netlink, with_vfs=True)
     pf = next(one for one in standing if one.name == nic.pf)
     return pf, next(one for one in pf.vfs if one.number == 0)

@@ -1,4 +1,4 @@
-"""Addresses of fe80::/10 that somebody gave, and routes over several links, come back too."""
+"""Configured addresses of fe80::/10, and routes over several links, are restored too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ over = pytest.mark.parametrize("names", WAYS.values(), ids=WAYS.keys())
 def ways(names: tuple[str, ...]) -> list[str]:
     """Return the lines of `ip` that set a route of each family over these links.
 
-    The kernel keeps the third, which has no gateways, as one route for each link.
+    The kernel stores the third, which has no gateways, as one route for each link.
     """
     four, six = "", ""
     for place, name in enumerate(names):
@@ -54,7 +54,7 @@ def ways(names: tuple[str, ...]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _lent(host: Host) -> None:
-    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    """Lend these tests' links, whatever addresses they have: lending is tested elsewhere."""
     lend(host, "one", "two", "three")
 
 
@@ -94,7 +94,7 @@ def test_links_of_the_host_bring_home_what_they_carried(
 ) -> None:
     batch(*ways(names))
     before = look(host=None)
-    taken = ip("-j link show one")[0]["ifindex"]  # so that it comes home with another
+    taken = ip("-j link show one")[0]["ifindex"]  # so that it returns with another
     pod.ip(f"link add stranger index {taken} type dummy")
     config = a_config(links=LINKS, linksInContainer=False)
 

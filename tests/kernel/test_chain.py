@@ -1,4 +1,4 @@
-"""Other plugins after ours: in the chain, and with links of their own upon the bond."""
+"""Other plugins after ours: in the chain, and with links on top of the bond."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_check_names_an_mtu_that_a_later_plugin_changed(runtime: Runtime, wires:
     added = runtime.add(own).ok()
     result = plugins.call("ADD", wires.pod, "bond0", {**tuning, "prevResult": added}).ok()
 
-    # tuning passes on our MTU of 1500 as the result: nothing tells that the change is meant
+    # tuning passes on our MTU of 1500 as the result: nothing says that the change is intended
     reply = runtime.check(own, result)
     plugins.call("DEL", wires.pod, "bond0", {**tuning, "prevResult": result}).ok()
     runtime.delete(own).ok()

@@ -1,4 +1,4 @@
-"""The agent in the DaemonSet's container serves pods of a host of which it sees what is mounted."""
+"""The agent in the DaemonSet's container serves pods of a host whose paths are mounted into it."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from tests.vm import rig as rigs
 pytestmark = [
     pytest.mark.vf,
     pytest.mark.long,
-]  # the VM's alone: it takes the paths of an installed agent
+]  # only in the VM: it uses the paths of an installed agent
 CNI_BIN = Path("/opt/cni/bin")
 
 
@@ -39,7 +39,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 @pytest.fixture
 def thick(container: Container, vf_pod: Pod) -> Thick:
-    """A pod that was made after the agent had started."""
+    """A pod created after the agent had started."""
     assert container.process.poll() is None, container.said
     return Thick(Installed(CNI_BIN / NAME, Path("/run/sriovbond")), vf_pod)
 
@@ -72,7 +72,7 @@ def test_an_ipam_plugin_is_executed_in_the_hosts_root(thick: Thick, tmp_path: Pa
         f"ls $CNI_NETNS >>{tmp_path}/where; echo '{answer}'",
     )
     linked = tmp_path / "linked"
-    linked.symlink_to(path)  # to be followed on the host, where alone it leads somewhere
+    linked.symlink_to(path)  # to be followed on the host, where only its target exists
     config = a_config(ipam={"type": "scripted-ipam"})
 
     told = added(thick, config, str(linked))

@@ -1,4 +1,4 @@
-"""DEL in its hard cases: it succeeds, puts back what is there, and touches nothing of others."""
+"""DEL's hard cases: it succeeds, restores what still exists, and changes nothing of others."""
 
 import json
 from collections.abc import Callable

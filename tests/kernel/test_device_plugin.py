@@ -1,4 +1,4 @@
-"""The SR-IOV network device plugin over real VFs: what it allocates is what a bond takes."""
+"""The SR-IOV network device plugin over real VFs: a bond takes the allocated ones."""
 
 import json
 import os
@@ -36,7 +36,7 @@ POOLS = {"example.com/pf0": "pf0", "example.com/pf1": "pf1"}
 NOTHING_ELSE = Options(pre_start_required=False, preferred_allocation_available=False)
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0
-# The plugin has no settings for its folders, so its /var is that of the node of the test.
+# The plugin's folders cannot be configured, so its /var is that of the test's node.
 WITH_VAR = 'mount --bind "$0" /var && exec "$@"'
 
 
@@ -72,7 +72,7 @@ def running(node: Node) -> Iterator[subprocess.Popen[bytes]]:
     options = ["-logtostderr", "-resource-prefix=example.com", f"-config-file={config}"]
     command = ["unshare", "--mount", "sh", "-c", WITH_VAR]
     command += [str(node.root / "var"), str(program), *options]
-    # It takes names of vendors from pci.ids, which need not be installed; none will do.
+    # It reads vendor names from pci.ids, which need not be installed; an empty file will do.
     environment = {**os.environ, "PCIDB_PATH": os.devnull}
     with (
         log_of(node).open("wb") as log,
@@ -123,7 +123,7 @@ def test_the_device_plugin_lists_the_vfs_of_each_pf(given: Given, rig: rigs.Layo
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """What a pod was allocated, one VF of each pool, in the order of the pools."""
+    """A pod's allocation, one VF of each pool, in the order of the pools."""
 
     vfs: tuple[Vf, Vf]
     allocations: tuple[Allocation, ...]
@@ -131,12 +131,12 @@ class Allocated:
 
 @pytest.fixture
 def allocated(given: Given, vfs: rigs.Layout) -> Iterator[Allocated]:
-    """Allocate VFs to the pod default/nf1, which the kubelet then tells who asks."""
+    """Allocate VFs to the pod default/nf1, listed by kubelet then."""
     made = allocate(given, vfs)
     devices = [one.of_container() for one in made.allocations]
     given.kubelet.serve(kubelets.a_pod("nf1", {**a_container(), "devices": devices}))
     yield made
-    rigs.reset_vfs(*(vf.name for vf in made.vfs))  # SR-IOV CNI's DEL holds them to their MAC
+    rigs.reset_vfs(*(vf.name for vf in made.vfs))  # SR-IOV CNI's DEL leaves an administrative MAC
 
 
 def allocate(given: Given, rig: rigs.Layout) -> Allocated:
@@ -183,7 +183,7 @@ def test_a_bond_takes_what_the_device_plugin_allocated(
 
 @contextmanager
 def moved(vfs: tuple[Vf, ...], pod: Pod, mover: Mover) -> Iterator[None]:
-    """Have the mover put the VFs into the pod, and take them out again."""
+    """Let the mover move the VFs into the pod, and out again."""
     for number, vf in enumerate(vfs, start=1):
         mover.add(pod, f"net{number}", vf)
     yield
@@ -192,7 +192,7 @@ def moved(vfs: tuple[Vf, ...], pod: Pod, mover: Mover) -> Iterator[None]:
 
 
 def members(runtime: Runtime) -> list[tuple[object, ...]]:
-    """Return the record's members: name, device, resource, and who said that it is the pod's."""
+    """Return the record's members: name, device, resource, and the sources of the allocation."""
     record = records.read(runtime.host, runtime.pod.key(runtime.ifname))
     assert record is not None
     assert record.plan is not None
@@ -200,7 +200,7 @@ def members(runtime: Runtime) -> list[tuple[object, ...]]:
 
 
 def explain(runtime: Runtime, config: Mapping[str, object]) -> list[tuple[object, ...]]:
-    """Return what `explain` says that a bond would take, in the same words."""
+    """Return the members that `explain` would take, in the same form."""
     ref = PodRef("default", "nf1")
     sandbox = Sandbox(ref, runtime.pod.container_id, runtime.pod.path)
     told = explanation.explain(runtime.host, sandbox, parse_config(config), "sriovbond")

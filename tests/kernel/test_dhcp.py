@@ -1,4 +1,4 @@
-"""Leases of a real DHCP server, for which a bond must have its carrier first."""
+"""Leases of a real DHCP server, which the dhcp plugin requests once the bond has its carrier."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.vm import rig as rigs
 
 @pytest.fixture
 def dhcp_far(wires: Wires) -> Iterator[Wires]:
-    """Make the far side one switch with a DHCP server, and start the dhcp plugin's daemon."""
+    """Make the far side a switch with a DHCP server, and start the dhcp plugin's daemon."""
     wires.far.ip("link add br0 type bridge")
     for number in (1, 2):
         wires.far.ip(f"link set far{number} master br0")
@@ -74,7 +74,7 @@ def test_the_wait_for_a_carrier_before_dhcp_is_bounded(runtime: Runtime, wires: 
     hasty = Runtime(replace(runtime.host, dhcp_carrier_timeout_s=0.5), runtime.pod)
     started = time.monotonic()
 
-    reply = hasty.add(over(wires, dhcp.IPAM))  # no daemon runs, so it fails at once then
+    reply = hasty.add(over(wires, dhcp.IPAM))  # no daemon runs, so it fails at once
 
     assert reply.status == 1
     assert "'dhcp'" in reply.msg

@@ -1,4 +1,4 @@
-"""A pod that went without a DEL is released on proof only, where the kernel did not tell of it."""
+"""A pod that ended without a DEL is released on proof only, if the kernel reported nothing."""
 
 import subprocess
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ def looked_at(host: Host, pod: Pod, ended: Ended) -> Examined:
 
 
 def died(bonded: Pod, vfs: rigs.Layout) -> None:
-    """End the pod without a DEL, and wait until its VFs are at home."""
+    """Delete the pod without a DEL, and wait until its VFs are on the host."""
     ip(f"netns del {bonded.name}")
     wait_for(lambda: all(any((DEVICES / pf.vfs[0].pci / "net").iterdir()) for pf in vfs.pfs[:2]))
 
 
 @pytest.fixture
 def kubelet(host: Host) -> Iterator[Kubelet]:
-    """Run a kubelet at the host's place that lists another pod and not this one."""
+    """Run a kubelet at the host's path that lists another pod and not this one."""
     folder = host.places.pod_resources.parents[1]
     folder.mkdir(parents=True, exist_ok=True)
     with kubelets.running(folder) as running:

@@ -1,4 +1,4 @@
-"""The plugin as a runtime has it: a file in a CNI folder, a process, its streams and its status."""
+"""The plugin as the runtime executes it: a file in a CNI folder, its streams and exit status."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def test_cnitool_runs_every_command_on_a_chain_of_ours_and_tuning(
     assert result["ips"][0]["interface"] == 0
     assert wires.pod.bond() is None
     assert not list((tmp_path / "ipam").rglob("192.0.2.*"))
-    # cnitool gives no list of valid attachments, and then nothing may be removed
+    # cnitool passes no list of valid attachments, and then nothing may be removed
     assert "'cni.dev/valid-attachments'" in collected.stderr
 
 
@@ -134,7 +134,7 @@ def test_status_is_good_on_this_machine(runtime: Runtime) -> None:
 
 
 def unwritable(host: Host) -> Host:
-    """Return a host whose state would go under /proc, where nobody can make a folder."""
+    """Return a host with its state under /proc, where no folder can be created."""
     return replace(host, state=Path("/proc/sys/sriovbond"))
 
 

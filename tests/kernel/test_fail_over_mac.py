@@ -1,4 +1,4 @@
-"""Which fail_over_mac works on real VFs, with and without an administrative MAC and trust."""
+"""fail_over_mac on real VFs, with and without an administrative MAC and trust."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SHARING: list[dict[str, object]] = [
 
 
 def give(vfs: rigs.Layout, pod: Pod, *macs: str) -> None:
-    """Give the pod a VF of pf0 and one of pf1, up, each with an administrative MAC."""
+    """Move a VF of pf0 and one of pf1 into the pod, up, each with an administrative MAC."""
     for number, mac in enumerate(macs):
         parent = vfs.pfs[number]
         pf.hold(parent, parent.vfs[0], mac)
@@ -34,7 +34,7 @@ def give(vfs: rigs.Layout, pod: Pod, *macs: str) -> None:
 
 
 def known(host: Host, vfs: rigs.Layout, pod: Pod, *macs: str) -> None:
-    """Have SR-IOV CNI's cache say that it set these MACs."""
+    """Write SR-IOV CNI's cache files that say that it set these MACs."""
     for number, mac in enumerate(macs):
         pf.cache(host, pod, f"net{number + 1}", vfs.pfs[number].vfs[0], MAC=mac)
 
@@ -55,7 +55,7 @@ def members_of(pod: Pod) -> list[str]:
 
 @pytest.fixture
 def held_pod(vfs: rigs.Layout, pod: Pod, host: Host) -> Pod:
-    """A pod whose VFs have administrative MACs, known from SR-IOV CNI's cache, and no trust."""
+    """A pod with untrusted VFs and administrative MACs, known from SR-IOV CNI's cache."""
     give(vfs, pod, *MACS)
     known(host, vfs, pod, *MACS)
     return pod
@@ -76,7 +76,7 @@ def test_none_without_administrative_macs_works_and_del_gives_both_macs_back(
 def test_a_mac_that_the_pf_would_not_let_a_vf_take_is_refused_with_all_that_was_read(
     runtime: Runtime, held_pod: Pod, tmp_path: Path
 ) -> None:
-    """The entry of the PF equals the netdev's MAC: only the cache tells."""
+    """The PF's entry equals the netdev's MAC: only the cache proves it."""
     told = ("[vf-mac-held-by-pf]", "net2 (VF 0 of pf1", "trust off", "spoofchk on", *MACS)
     for keys in SHARING:
         reply = refused(runtime, tmp_path, a_config(**keys))
@@ -195,7 +195,7 @@ def test_an_entry_that_equals_the_mac_proves_nothing_and_is_a_warning(
 def test_a_mac_that_is_administrative_after_all_is_refused_by_the_kernel_and_all_is_put_back(
     runtime: Runtime, vfs: rigs.Layout, pod: Pod, keys: dict[str, str]
 ) -> None:
-    """The case behind the rule: nothing told that the equal entry is an administrative one."""
+    """The rule's limit: nothing proves that the equal entry is an administrative one."""
     give(vfs, pod, *MACS)
     before = worlds.settled(worlds.world({"host": None, "pod": pod.path}))
 
@@ -220,7 +220,7 @@ def test_members_of_one_mac_are_refused_in_modes_that_distinguish_members_by_it(
 
 
 def test_an_mtu_above_the_pfs_is_refused(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> None:
-    """The kernel takes it on the VF, and the PF drops the frames."""
+    """The kernel accepts it on the VF, and the PF drops the frames."""
     reply = refused(runtime, tmp_path, a_config(mtu=2000))
 
     assert (reply.code, vf_pod.bond()) == (REFUSED, None)
@@ -231,7 +231,7 @@ def test_an_mtu_above_the_pfs_is_refused(runtime: Runtime, vf_pod: Pod, tmp_path
 def test_a_mac_set_on_a_bound_vf_is_taken_when_it_comes_up_and_del_is_not_blocked(
     runtime: Runtime, vfs: rigs.Layout, vf_pod: Pod
 ) -> None:
-    """The VF's driver is not loaded anew, so its netdev has the old MAC until its next ifup."""
+    """The VF's driver is not rebound, so its netdev has the old MAC until it is next set up."""
     pf.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], f"mac {MAC}")
 
     result = runtime.add(a_config()).ok()

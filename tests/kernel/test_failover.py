@@ -1,4 +1,4 @@
-"""Traffic survives what breaks: a PF down, VFs removed, a cable pulled."""
+"""Traffic survives failures: a PF down, VFs removed, a cable pulled."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from tests.vm import rig as rigs
 
 pytestmark = [pytest.mark.vf, pytest.mark.long]
 FAILS_OVER_WITHIN_S = 60.0
-# igbvf looks at its link every 2 s, which is 40 pings; counted, since a busy machine stands still
+# igbvf polls its link every 2 s, which is 40 pings; counted, since a busy machine may pause
 MOST_LOST = 80
 NOTHING_COMES_S = 3.0
 IPAM = {
@@ -53,7 +53,7 @@ class Bonded:
         return next((one.name for one in state.members if one.is_active), "") if state else ""
 
     def pf_of(self, member: str) -> str:
-        """Return the PF of net1, net2 ...: they are given in the PFs' order."""
+        """Return the PF of net1, net2 ...: they are in the PFs' order."""
         return str(self.rig.pfs[int(member.removeprefix("net")) - 1].name)
 
     def await_members(self, names: set[str]) -> None:
@@ -74,7 +74,7 @@ class Bonded:
         return time.monotonic() - started
 
     def end(self) -> None:
-        """CHECK and DEL, as after any failover."""
+        """Run CHECK and DEL, as after any failover."""
         self.runtime.check(self.config, self.result).ok()
         self.runtime.delete(self.config).ok()
         assert self.runtime.pod.bond() is None
@@ -97,7 +97,7 @@ def bonded(runtime: Runtime, vf_pod: Pod, rig: rigs.Layout) -> Iterator[Callable
 
 
 def survived(sent: Pings, last_trouble: float) -> None:
-    """Assert that answers came again after the trouble, and that the gap was bounded."""
+    """Assert that answers resumed after the failure, and that the gap was bounded."""
     assert sent.last_s > last_trouble, f"traffic never came back: {sent}"
     assert sent.lost < MOST_LOST, str(sent)
 

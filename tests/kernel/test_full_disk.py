@@ -1,4 +1,4 @@
-"""A disk that is full: ADD is refused with nothing touched, STATUS says why, DEL succeeds."""
+"""A full disk: ADD is refused with nothing changed, STATUS says why, DEL succeeds."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def test_a_full_disk_refuses_add_untouched_and_lets_del_succeed(
 
         status = runtime.call("STATUS", CONFIG)
         deleted = runtime.delete(CONFIG)
-        fill(host.state, of)  # what the record had taken
+        fill(host.state, of)  # the space of the record
         before = world(namespaces)
         refused = runtime.add(CONFIG)
         after = world(namespaces)

@@ -1,4 +1,4 @@
-"""GC: what no valid attachment holds is released, and nothing else."""
+"""GC: attachments that are no longer valid are released, and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_gc_releases_the_stale_attachment_and_leaves_the_valid_one(
     assert pod.link("bond0") is None
     assert pod.bond("bond1") is not None
     assert [one.stem for one in first.host.records.glob("*.json")] == [f"{pod.container_id}@bond1"]
-    assert len(ipams.leases(tmp_path)) == 2  # host-local has no GC: ours ran its DEL
+    assert len(ipams.leases(tmp_path)) == 2  # host-local has no GC: we ran its DEL
 
 
 def test_gc_leaves_other_networks_alone(

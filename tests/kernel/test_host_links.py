@@ -1,4 +1,4 @@
-"""A bond over the host's own interfaces: moved into the pod, they come home as they were."""
+"""A bond over host links: moved into the pod, they return to the host unchanged."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SYSCTLS = {"ipv4": "arp_filter", "ipv6": "use_tempaddr"}
 
 @pytest.fixture(autouse=True)
 def _lent(host: Host) -> None:
-    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    """Lend these tests' links, whatever addresses they have: lending is tested elsewhere."""
     lend(host, "home*", "pf*v*")
 
 
@@ -222,7 +222,7 @@ def test_vfs_of_the_host_come_home_as_they_were(
 
 
 def _still(link: Link | None) -> Link | None:
-    """Return it without its carrier, which takes seconds to come back, and its new index."""
+    """Return it without its carrier, which takes seconds to return, and its new index."""
     return link and replace(link, has_carrier=False, index=0)
 
 
@@ -242,12 +242,12 @@ def test_bond_of_bond_cni_over_host_links_is_taken_down_without_a_record(
     assert pod.link("bond0") is None
 
 
-# ---- what a pod with NET_ADMIN does to them
+# ---- changes to them by a pod with NET_ADMIN
 
 
 @contextmanager
 def a_link_of_the_host(name: str, *altnames: str) -> Iterator[None]:
-    """Have another link on the host, which nothing of a pod may change."""
+    """Create another link on the host, which no pod may change."""
     ip(f"link add {name} type dummy")
     try:
         batch(*(f"link property add dev {name} altname {one}" for one in altnames))
@@ -259,11 +259,11 @@ def a_link_of_the_host(name: str, *altnames: str) -> Iterator[None]:
 
 
 def node_wide() -> dict[Path, bytes]:
-    """Read the sysctls that are every link's, and a new link's."""
+    """Read the sysctls of all links, and of new links."""
     found = {}
     for path in Path("/proc/sys/net").glob("ipv[46]/conf/*/*"):
         if path.parent.name in ("all", "default"):
-            with suppress(OSError):  # a secret that nobody has set
+            with suppress(OSError):  # a secret that is not set
                 found[path] = path.read_bytes()
     return found
 
@@ -285,7 +285,7 @@ def test_a_vf_that_the_pod_calls_as_all_are_changes_no_sysctl_of_the_node(
     runtime.add(config).ok()
     pod.batch(
         f"link set {vf.name} nomaster",
-        f"link set {vf.name} down mtu 1000",  # has IPv6 leave it, which refuses the name
+        f"link set {vf.name} down mtu 1000",  # removes IPv6 from it, which refuses the name
         f"link set {vf.name} name {name}",
         f"link add {vf.name} type dummy",
     )
@@ -328,7 +328,7 @@ def test_an_altname_that_the_pod_took_off_comes_back_unless_another_link_has_it(
     runtime.add(config).ok()
     if pod.link(
         "its-own"
-    ):  # else an old kernel, where it cannot be taken off, nor given to another
+    ):  # else an old kernel, where it can neither be removed nor moved to another
         pod.ip("link property del dev home1 altname its-own")
         with a_link_of_the_host("theirs", *["its-own"] * has_another):
             runtime.delete(config).ok()
@@ -376,7 +376,7 @@ def test_the_name_that_a_link_comes_home_by_cannot_be_taken_before(
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A VF of the host that an ADD has taken into the pod; `was` is how it stood at home."""
+    """A host VF that an ADD has moved into the pod; `was` is its state on the host."""
 
     name: str
     was: Link | None

@@ -1,4 +1,4 @@
-"""What a pod or an event waits for does not load pyroute2: each process tells its imports."""
+"""No path that a pod or an event waits for imports pyroute2: each process reports its imports."""
 
 import json
 import os
@@ -23,7 +23,7 @@ VERBS = {"DEL": "delete"}
 
 
 def imports(said: str) -> set[str]:
-    """Return the modules that a process said to have imported (python -X importtime)."""
+    """Return the modules that a process reported as imported (python -X importtime)."""
     lines = [line for line in said.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}
 
@@ -68,7 +68,7 @@ def test_no_command_of_a_runtime_loads_it(wires: Wires) -> None:
 
 @contextmanager
 def an_agent_that_tells_imports(host: Host, folder: Path) -> Iterator[Path]:
-    """Run the agent as an operator does; yield where its words and its imports go."""
+    """Run the agent as an operator does; yield the file with its log and its imports."""
     home = {"state": host.state, "run": host.run, "socket": folder / "sock", "metrics": ""}
     given = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = folder / "agent.log"
@@ -103,7 +103,7 @@ def test_an_agent_that_has_followed_an_event_has_not_loaded_it(
 
 @pytest.mark.parametrize("command", [["show", "bond0", "--netns"], ["explain", "--netns"]])
 def test_the_commands_that_ask_nics_load_it(wires: Wires, command: list[str]) -> None:
-    """So the tests above look for what can be seen."""
+    """Proves that the tests above can detect the import."""
     wires.pod.batch("link add bond0 type bond")
     done = subprocess.run(
         [PROGRAM, *command, wires.pod.path],

@@ -1,4 +1,4 @@
-"""IPAM's answer on the bond: addresses, routes and sysctls as the kernel then has them."""
+"""IPAM's result on the bond: addresses, routes and sysctls in the kernel."""
 
 import itertools
 import json
@@ -283,7 +283,7 @@ def test_a_default_route_of_the_bond_is_set_beside_that_of_the_default_network(
 
 @contextmanager
 def a_frozen_disk(folder: Path) -> Iterator[Path]:
-    """Have a disk on which whoever writes waits in the kernel, where no signal reaches him."""
+    """Mount a frozen file system: a writer waits in the kernel, where no signal reaches it."""
     image, disk = folder / "image", folder / "frozen"
     disk.mkdir()
     with image.open("wb") as file:
@@ -317,6 +317,6 @@ def test_a_plugin_that_no_signal_ends_is_left_and_reported(
         took_s = time.monotonic() - started
         still = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat").read_text()
 
-    assert took_s < 30  # of the 60 s that an operator's plugin has
+    assert took_s < 30  # of the default 60 s
     assert still.rpartition(") ")[2][0] == "D"
     assert "an IPAM plugin was killed and does not end" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a PF says of its VFs and what it is in, as the kernel tells it."""
+"""A PF's settings of its VFs and its master, as the kernel reports them."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_link_has_its_bridge(pod: Pod) -> None:
 
 @pytest.mark.vf
 def test_a_pf_reports_vlan_trust_and_link_state_of_its_vfs(vfs: rigs.Layout) -> None:
-    """The kernel tells 802.1Q of every VF that has no other protocol, also without a VLAN."""
+    """The kernel reports 802.1Q for every VF without another protocol, also without a VLAN."""
     parent = vfs.pfs[0]
     pf.tell(parent, parent.vfs[1], "vlan 100 qos 3")
     pf.tell(parent, parent.vfs[1], "trust on")

@@ -12,10 +12,10 @@ from tests.support.calls import Runtime, a_config
 from tests.support.pods import Pod
 from tests.vm import rig as rigs
 
-# every NIC of the rig is on one wire, which a LACP port takes for a loopback
+# every NIC of the rig is on one wire, which a LACP port treats as a loopback
 ON_ONE_WIRE = set(BondMode) - {BondMode.LACP}
-# A switch, as these modes are made for: replies go to the MAC they ask for, out of one port; and
-# two active-backup bonds would each choose their active member by themselves, and may never meet.
+# A switch, which these modes are made for: replies go to the requesting MAC, out of one port; and
+# two active-backup bonds would each choose their active member by themselves, and may never match.
 TOWARDS_A_BRIDGE = {BondMode.ACTIVE_BACKUP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB}
 LOCAL, FAR = "192.0.2.10", "192.0.2.1"
 IPAM = {"type": "static", "addresses": [{"address": f"{LOCAL}/24"}]}
@@ -46,7 +46,7 @@ def test_a_bond_over_vfs_works_in_every_mode_and_is_put_back(
 def test_a_bond_talks_to_a_far_side_of_its_kind_in_every_mode(
     runtime: Runtime, wires: Wires, mode: BondMode
 ) -> None:
-    """Here the mode is given by its number, over VFs by its name, and once as `lacp`."""
+    """Here the mode is given as a number, over VFs by its name, and once as `lacp`."""
     make_far_side(wires, mode)
     config = a_config(mode=MODE_NUMBERS[mode], links=wires.links, ipam=IPAM)
 
@@ -74,7 +74,7 @@ def test_lacp_finds_its_partner_and_puts_both_ports_into_one_aggregator(
 
 
 def standing(pod: Pod) -> tuple[object, list[str]]:
-    """Return the mode of the pod's bond, and its members that are up by their names."""
+    """Return the mode of the pod's bond, and the names of its members that are up."""
     state = pod.bond()
     assert state is not None
     assert state.is_up
@@ -82,13 +82,13 @@ def standing(pod: Pod) -> tuple[object, list[str]]:
 
 
 def ping(pod: Pod, address: str) -> None:
-    """Return when pings are answered, which takes until carriers and partners are there."""
+    """Return once pings are answered, which takes until carriers and partners are up."""
     command = ("ping", "-n", "-c3", "-i0.1", "-W1", "-w2", address)
     wait_for(lambda: pod.run(*command).returncode == 0)
 
 
 def make_far_side(wires: Wires, mode: BondMode) -> None:
-    """Put the far ends under a bond of the same mode, or under a bridge where that is its peer."""
+    """Put the far ends into a bond of the same mode, or into a bridge if that is its peer."""
     kind = "bridge" if mode in TOWARDS_A_BRIDGE else f"bond mode {mode} miimon 100"
     kind += " lacp_rate fast" if mode is BondMode.LACP else ""
     wires.far.batch(

@@ -1,4 +1,4 @@
-"""Between a mover's ADD and its DEL: the VFs go back to the host as they were."""
+"""Between a mover's ADD and its DEL: the VFs return to the host unchanged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ ADMINISTRATIVE = ("06:00:00:00:00:01", "06:00:00:00:00:02")
 
 @pytest.fixture
 def given(vfs: rigs.Layout) -> Iterator[tuple[Vf, Vf]]:
-    """Return the first VF of two PFs; rebound, since SR-IOV CNI's DEL holds them to their MAC."""
+    """Return the first VF of two PFs; rebound: SR-IOV CNI's DEL leaves administrative MACs."""
     pair = vfs.pfs[0].vfs[0], vfs.pfs[1].vfs[0]
     yield pair
     rigs.reset_vfs(*(vf.name for vf in pair))
@@ -98,7 +98,7 @@ def test_members_are_left_down_with_name_and_alias_for_the_movers_del(
 
 @pytest.fixture
 def addressed(caller: Runtime, given: tuple[Vf, Vf], mover: Mover) -> Iterator[Runtime]:
-    """Make a pod whose mover also gave net1 an address and a route by IPAM."""
+    """A pod whose mover also assigned net1 an address and a route by IPAM."""
     ipam = {
         "type": "static",
         "addresses": [{"address": "198.51.100.9/24"}, {"address": "2001:db8:9::9/64"}],
@@ -112,7 +112,7 @@ def addressed(caller: Runtime, given: tuple[Vf, Vf], mover: Mover) -> Iterator[R
 
 
 def carried(pod: Pod, name: str) -> set[str]:
-    """Return what IPAM gave a member: its addresses, and whether its route stands."""
+    """Return IPAM's addresses of a member, and its route if it is set."""
     (link,) = pod.ip(f"-j addr show {name}")
     told = {one["local"] for one in link["addr_info"] if one["scope"] == "global"}
     return told | {route["dst"] for route in pod.ip("-j route") if "gateway" in route}
@@ -148,19 +148,19 @@ def test_the_ipv4_address_that_the_mover_gave_is_kept_where_the_config_says_keep
 ) -> None:
     addressed.add(a_config(memberAddresses="keep")).ok()
 
-    # the kernel takes IPv6 addresses and routes away when the member goes down to be enslaved
+    # the kernel removes IPv6 addresses and routes when the member is set down to be enslaved
     assert "198.51.100.9" in carried(addressed.pod, "net1"), mover
     addressed.delete(a_config()).ok()
 
 
 @contextmanager
 def administrative(caller: Runtime, given: tuple[Vf, Vf], *, trust: str) -> Iterator[None]:
-    """Have SR-IOV CNI give the VFs administrative MACs, and take them back.
+    """Let SR-IOV CNI set administrative MACs on the VFs, and remove them.
 
-    Its own ADD and DEL set the VF's MAC, which igb takes only from a VF that it trusts.
+    Its own ADD and DEL set the VF's MAC, which igb accepts only from a trusted VF.
     """
     for number, (vf, mac) in enumerate(zip(given, ADMINISTRATIVE, strict=True), start=1):
-        ip(f"link set {pf_of(vf)} vf {vf.index} mac {NO_MAC}")  # as of a VF that no pod has had
+        ip(f"link set {pf_of(vf)} vf {vf.index} mac {NO_MAC}")  # as for a VF that no pod has used
         SRIOV_CNI.add(caller.pod, f"net{number}", vf, mac=mac, trust="on")
         ip(f"link set {pf_of(vf)} vf {vf.index} trust {trust}")
     yield
@@ -236,7 +236,7 @@ def test_a_vf_on_vfio_pci_is_refused_by_its_pci_address_and_driver(
         for words in ("[userspace-driver]", given[0].pci, "vfio-pci"):
             assert words in reply.msg
         assert caller.pod.bond() is None
-        # its DEL of net1 fails by itself: it keeps in no cache that the VF has no netdev
+        # its DEL of net1 fails by itself: its cache does not store that the VF has no netdev
         SRIOV_CNI.delete(caller.pod, "net2", given[1]).ok()
 
 

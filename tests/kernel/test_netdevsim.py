@@ -1,6 +1,6 @@
-"""VFs of NICs that netdevsim simulates: chosen, judged and bonded as those of PCI NICs are.
+"""VFs of simulated NICs (netdevsim): chosen, judged and bonded like those of PCI NICs.
 
-They show what igb's cannot: a PF that tells a VF's link state and keeps 802.1ad.
+They have what igb's do not: a PF that reports a VF's link state and stores 802.1ad.
 """
 
 import tempfile
@@ -125,7 +125,7 @@ def test_an_administrative_mac_is_what_the_pf_says_and_the_vf_has_not(
 
     reply = refused(runtime, tmp_path, a_config(failOverMac="none", policy="strict"))
 
-    assert "[vf-mac-unclear]" in reply.msg  # of netdevsim it is not known that it refuses
+    assert "[vf-mac-unclear]" in reply.msg  # for netdevsim it is unknown whether it refuses
     assert "the PF's entry 02:00:00:00:00:aa" in reply.msg
 
 

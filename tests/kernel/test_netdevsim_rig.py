@@ -1,4 +1,4 @@
-"""What the rig promises of netdevsim: its PFs and VFs, and how they can be told apart."""
+"""The rig's netdevsim devices: their PFs and VFs, and how to distinguish them."""
 
 from collections.abc import Iterator
 from typing import Any

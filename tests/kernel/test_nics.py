@@ -1,4 +1,4 @@
-"""How NICs are asked, of the real kernel: in which namespace, how long, and what is left."""
+"""Queries of NICs to the real kernel: their namespace, their time limit, no remains."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ SYSFS = Path("/sys")
 
 
 def ask(*subjects: tuple[str, str], pod: Pod | None = None) -> tuple[Function, ...]:
-    """Ask these devices and interfaces, of the pod or of the host."""
+    """Query these devices and interfaces, of the pod or of the host."""
     with netns.own() as home, netns.opened(pod.path if pod else netns_of_host()) as where:
         return asking.ask(SYSFS, home, [Target(*subject, where) for subject in subjects])
 
@@ -72,7 +72,7 @@ def test_an_answer_that_does_not_come_is_a_word_in_time(pod: Pod) -> None:
 
 
 def test_a_caller_that_is_held_in_the_kernel_is_not_waited_for(pod: Pod) -> None:
-    """As where a driver holds its lock: the thread itself stands, and no loop can end it."""
+    """As when a driver holds its lock: the thread itself blocks, and no event loop can end it."""
     lock = threading.Lock()
 
     async def hold(_channel: Channel) -> None:

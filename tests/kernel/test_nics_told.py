@@ -1,4 +1,4 @@
-"""What `show` and `explain` tell of real NICs: igb's VFs and PFs, and netdevsim's devlink."""
+"""The NICs' facts in `show` and `explain`: igb's VFs and PFs, and netdevsim's devlink."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ HEALTH = Path("/sys/kernel/debug/netdevsim")
 
 
 def ask_host(*targets: tuple[str, str]) -> tuple[Function, ...]:
-    """Ask these devices and interfaces of the host."""
+    """Query these devices and interfaces of the host."""
     with netns.own() as home:
         return asking.ask(SYSFS, home, [Target(*target, home) for target in targets])
 
@@ -39,7 +39,7 @@ def command(*arguments: str) -> str:
 
 
 def nics_of(*arguments: str) -> Mapping[str, Any]:
-    """Run the command with --json; return what it has of NICs, by device or else by interface."""
+    """Run the command with --json; return its facts of NICs, by device or else by interface."""
     nics = json.loads(command(*arguments, "--json"))["nics"]
     return {nic["device"] or nic["interface"]: nic for nic in nics}
 

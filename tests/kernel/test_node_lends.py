@@ -1,4 +1,4 @@
-"""Host links belong to the node: what it uses no network definition can take, however it asks."""
+"""Host links belong to the node: no network definition can take the ones that it uses."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ KUBERNETES = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAM
 
 @pytest.fixture(autouse=True)
 def nics() -> Iterator[None]:
-    """Two interfaces of the host, up, with what the kernel itself gives them and no more."""
+    """Two host interfaces, up, with the kernel's own addresses only."""
     batch(
         f"link add {NIC} address 02:00:00:00:0a:01 type dummy",
         f"link add {OTHER} address 02:00:00:00:0a:02 type dummy",
@@ -65,7 +65,7 @@ def held() -> Iterator[ExitStack]:
 
 
 def against(runtime: Runtime, folder: Path, **keys: object) -> str:
-    """Return the words of a refusal before any change, without the line to write."""
+    """Return the text of a refusal before any change, without the line to write."""
     reply = refused(runtime, folder, a_config(**keys))
     assert reply.code == REFUSED, reply.msg
     assert "[host-links-not-allowed]" in reply.msg
@@ -167,7 +167,7 @@ def test_what_the_node_or_another_pod_uses_is_kept(
 def test_a_pod_of_another_namespace_without_such_links_keeps_nothing(
     runtime: Runtime, held: ExitStack, pod: Pod
 ) -> None:
-    """Indices are each namespace's own: a pod's VLAN over its own link says nothing of ours."""
+    """Indices are per namespace: a pod's VLAN over its own link says nothing about ours."""
     other = held.enter_context(a_pod("other"))
     index = ip(f"-j link show {NIC}")[0]["ifindex"]
     other.batch(
@@ -207,7 +207,7 @@ def test_what_the_node_names_is_lent_with_its_addresses_and_no_other(
 
 
 def test_an_altname_does_not_make_a_link_another(runtime: Runtime, tmp_path: Path) -> None:
-    """A pod that had the link before may have given it that name."""
+    """A former pod of the link may have given it that name."""
     lend(runtime.host, ALT, OTHER)
 
     assert f"{NIC}: the node lends {ALT}" in against(runtime, tmp_path, links=LINKS)
@@ -295,7 +295,7 @@ def test_explain_in_a_container_goes_by_the_nodes_file_below_the_hosts_root(
     assert "the node lends none" in " ".join(done.output.split())
 
 
-# ---- altnames of a link's former lives
+# ---- altnames of a link's former uses
 
 
 def test_altnames_that_the_pod_needs_are_taken_off_meanwhile(runtime: Runtime, pod: Pod) -> None:
@@ -343,7 +343,7 @@ def kubelet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
 
 @pytest.fixture
 def on_kubernetes(runtime: Runtime, kubelet: Kubelet) -> Runtime:
-    """A pod that Kubernetes names, on a node whose kubelet knows it."""
+    """A pod named by Kubernetes, on a node whose kubelet lists it."""
     kubelet.serve(kubelets.a_pod("nf1"))
     places = replace(runtime.host.places, pod_resources=kubelet.socket)
     return replace(runtime, host=replace(runtime.host, places=places), environment=KUBERNETES)

@@ -1,4 +1,4 @@
-"""THE TABLE proved by the kernel: every row, in every mode, set on a bond and read back."""
+"""The option table, proved by the kernel: every row, in every mode, set on a bond and read back."""
 
 import os
 import re
@@ -36,7 +36,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value to set; kernels from `since` on, and before `until`, know it."""
+    """A value to set; kernels from `since` on, and before `until`, accept it."""
 
     value: OptionValue
     since: str = "0"
@@ -97,18 +97,18 @@ ELSEWHERE = [row for row in ON_THE_BOND if row.modes < set(BondMode)]
 NUMBERS = [row for row in ON_THE_BOND if isinstance(row.kind, Number)]
 # its default is ours, not the kernel's
 OURS = frozenset({"mode", "miimon", "fail_over_mac", "num_grat_arp"})
-BOUND_SINCE = {"peer_notif_delay": "6.4"}  # where older kernels took any number
+BOUND_SINCE = {"peer_notif_delay": "6.4"}  # older kernels accept any number
 RUNNING = version(os.uname().release)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A namespace in which bonds come and go, one at a time."""
+    """A namespace in which bonds are created and deleted, one at a time."""
 
     netlink: Netlink
 
     def make(self, mode: BondMode, **asked: OptionValue) -> BondState:
-        """Make a bond as ADD does, past all that judges what is asked, and take it away."""
+        """Create a bond as ADD does, without the rules' checks, and delete it."""
         settings = tuple(Setting(name, value) for name, value in {"mode": mode, **asked}.items())
         try:
             bonding.create(self.netlink, BondPlan("bond0", settings, (), 1500))
@@ -119,7 +119,7 @@ class Bench:
             self.remove()
 
     def set(self, row: Option, mode: BondMode, value: OptionValue) -> OptionValue | None:
-        """Set one option with what it needs in this mode; return what is read back."""
+        """Set one option with its prerequisites in this mode; return the value read back."""
         needed = NEEDED.get(row.name, {})
         taken = {name: one for name, one in needed.items() if mode in option(name).modes}
         return self.make(mode, **{**taken, row.name: value}).settings.get(row.name)
@@ -145,7 +145,7 @@ def test_every_row_of_the_table_has_values_to_prove_it_by() -> None:
 def test_the_kernel_takes_each_option_in_the_modes_of_its_row(
     bench: Bench, dropped: frozenset[str], mode: BondMode
 ) -> None:
-    """Many options at a time, for a bond costs 80 ms; each is read back by itself."""
+    """Many options at a time, since a bond costs 80 ms; each is read back by itself."""
     rows = [row for row in ON_THE_BOND if mode in row.modes and row.name not in dropped]
     known = {row.name: [one.value for one in VALUES[row.name] if is_known(one)] for row in rows}
     for asked in batches(known):
@@ -165,7 +165,7 @@ def batches(known: dict[str, list[OptionValue]]) -> Iterator[dict[str, OptionVal
 def test_the_kernel_refuses_an_option_in_all_other_modes(
     bench: Bench, dropped: frozenset[str], row: Option
 ) -> None:
-    """The kernel itself does: nothing of ours judges here."""
+    """The kernel itself refuses: none of our rules apply here."""
     refusal = RefusedError if row.name in dropped else KernelError
     for mode in sorted(set(BondMode) - row.modes):
         with pytest.raises(refusal):
@@ -211,7 +211,7 @@ def test_a_bond_without_options_has_the_defaults_of_the_table(
 def test_options_that_this_kernel_drops_without_a_word_are_refused_by_name(
     bench: Bench, dropped: frozenset[str], note: Note
 ) -> None:
-    """Below `since` a kernel may know an option, for it is backported; from there on it must."""
+    """Before `since` a kernel may have a backported option; from there on it must."""
     for name in sorted(dropped):
         row = option(name)
         assert version(row.since) > RUNNING
@@ -239,7 +239,7 @@ def test_options_that_this_kernel_drops_without_a_word_are_refused_by_name(
 
 @pytest.fixture(scope="module")
 def dropped(bench: Bench) -> frozenset[str]:
-    """The options that this kernel passes over without a word."""
+    """The options that this kernel ignores silently."""
     reported = bench.make(BondMode.LACP).settings
     return frozenset(
         row.name
@@ -256,14 +256,14 @@ def takes(bench: Bench, row: Option) -> bool:
 
 
 def is_known(one: Value) -> bool:
-    """Tell whether this kernel knows the value."""
+    """Return whether this kernel accepts the value."""
     return version(one.since) <= RUNNING < version(one.until)
 
 
 def test_add_refuses_an_option_that_did_not_take_before_any_member_is_touched(
     runtime: Runtime, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the kernel knows all of them, a second socket forgets one for it."""
+    """If the kernel has all of them, a second socket drops one."""
     # an earlier test's bond has proven the option in this process
     monkeypatch.setattr(bonding, "known_to_kernel", set[str]())
     seen: list[NetlinkRequest] = []
@@ -309,7 +309,7 @@ def test_the_kernel_takes_a_prio_for_a_member_in_the_modes_of_its_row(wires: Wir
 
 
 def knows_port_priorities(pod: Pod) -> bool:
-    """Tell whether this kernel has them: stable ones that are older have got them since."""
+    """Return whether this kernel has them: older stable ones have them backported."""
     with member_of_a_bond(pod, BondMode.LACP) as (netlink, bond, link):
         bonding.add_member(netlink, Member(link, Place.POD), link.index, bond)
         return members_of(netlink)[0].actor_port_prio is not None
@@ -365,7 +365,7 @@ def test_the_kernel_takes_a_primary_in_the_modes_of_its_row(wires: Wires) -> Non
 
 @contextmanager
 def member_of_a_bond(pod: Pod, mode: BondMode) -> Iterator[tuple[Netlink, Handle, Link]]:
-    """Make a bond in the pod for a while; give a socket there, the bond, and a link for it."""
+    """Create a bond in the pod for a while; yield a socket there, the bond, and a link for it."""
     with netns.opened(pod.path) as inside:
         link = links.find(inside.netlink, "net1")
         assert link is not None

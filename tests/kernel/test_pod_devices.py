@@ -1,4 +1,4 @@
-"""Which VFs are the pod's: told by real files and a real gRPC kubelet, over real VFs."""
+"""Which VFs are the pod's: from real files and a real gRPC kubelet, over real VFs."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ def kubelet() -> Iterator[Kubelet]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A pod with real VFs as net1, net2 ..., and what its node says of it."""
+    """A pod with real VFs as net1, net2 ..., and its node's files."""
 
     pod: Pod
     known: node.Pod
@@ -84,7 +84,7 @@ class Given:
             self.kubelet.serve(get="unimplemented")
 
     def sources(self) -> set[tuple[str, ...]]:
-        """Return who said of each member of the bond that the pod was given it."""
+        """Return the sources that list each member as the pod's."""
         record = records.read(self.host, self.key)
         assert record is not None
         assert record.plan is not None
@@ -102,7 +102,7 @@ Give = Callable[..., Given]
 
 @pytest.fixture
 def give(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Path) -> Give:
-    """Return what gives the pod VFs of PFs by their numbers, by resources example.com/pfN."""
+    """Return a function that moves VFs of PFs, by number, to the pod: example.com/pfN."""
 
     def given(*pfs: int) -> Given:
         used: dict[int, int] = {}
@@ -122,7 +122,7 @@ def give(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Pat
 
 
 def pod_of(known: node.Pod) -> kubelets.Json:
-    """Return what the kubelet says of a pod."""
+    """Return kubelet's entry of a pod."""
     by_resource: dict[str, Any] = {}
     for vf in known.vfs:
         by_resource.setdefault(vf.resource.partition("/")[2], []).append(vf.address)
@@ -220,7 +220,7 @@ def test_three_vfs_of_three_pfs_are_one_bond(give: Give) -> None:
 
 
 def refusal(given: Given, tmp_path: Path, **keys: object) -> str:
-    """Return the words of an ADD that was refused before any change."""
+    """Return the text of an ADD that was refused before any change."""
     reply: Reply = refused(given.runtime, tmp_path, a_config(**keys))
     assert reply.code == REFUSED
     return reply.msg
@@ -288,7 +288,7 @@ def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
 
 
 def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_path: Path) -> None:
-    given = give(0, 1, 2)  # SR-IOV CNI, Multus and libcni say that all three are ours
+    given = give(0, 1, 2)  # SR-IOV CNI, Multus and libcni list all three as ours
     ours, theirs = given.known.vfs[:2], given.known.vfs[2:]
     given.root.checkpoint.unlink()
     given.kubelet.serve(
@@ -349,7 +349,7 @@ def test_a_kubelet_that_hangs_costs_its_own_time_only(
 
     assert members(given.pod) == ["net1", "net2"]
     assert "kubelet" in capfd.readouterr().err
-    assert took < 30  # of the 60 s that it hangs
+    assert took < 30  # of the 60 s for which it hangs
     note(f"ADD over VFs beside a kubelet that hangs: {took:.1f} s")
 
 
@@ -385,7 +385,7 @@ OWN = "198.51.100.7/24"
 
 
 def asking_for_ipam(given: Given, ifname: str) -> None:
-    """Have the pod's network of that interface ask for addresses."""
+    """Add IPAM to the pod's network of that interface."""
     scratch = given.root.multus / given.container_id
     networks = json.loads(scratch.read_text())
     one = networks[int(ifname.removeprefix("net"))]

@@ -1,6 +1,6 @@
-"""Redundancy over real VFs: how many PFs are under a bond, and what the three settings make of it.
+"""Redundancy over real VFs: one or two PFs under a bond, with each of the three settings.
 
-Every NIC of the rig has one PF, so redundancyLevel nic is proved on snapshots.
+Every NIC of the rig has one PF, so redundancyLevel nic is tested on snapshots.
 """
 
 import re
@@ -21,7 +21,7 @@ Told = dict[str, set[str]]
 
 
 def given(pod: Pod, rig: rigs.Layout, *pfs: int) -> Iterator[int]:
-    """Give the pod a VF of each of the PFs as net1, net2 ...; yield how many it has so far."""
+    """Move a VF of each of the PFs to the pod as net1, net2 ...; yield their number so far."""
     for at, number in enumerate(pfs):
         vf = rig.pfs[number].vfs[pfs[:at].count(number)]
         pod.give(vf.name, f"net{at + 1}", is_up=False)
@@ -29,7 +29,7 @@ def given(pod: Pod, rig: rigs.Layout, *pfs: int) -> Iterator[int]:
 
 
 def told(runtime: Runtime, **keys: object) -> set[str]:
-    """Return the rules that refuse an ADD under `policy: strict`; none where it bonds."""
+    """Return the rules that refuse an ADD under `policy: strict`; none if it succeeds."""
     config = a_config(policy="strict", **keys)
     reply = runtime.add(config)
     if not reply.status:

@@ -1,4 +1,4 @@
-"""A member that vanished and came back is put into its bond again, and nobody else's is touched."""
+"""A member that vanished and came back is put into its bond again, and no other's is touched."""
 
 import json
 import time
@@ -31,13 +31,13 @@ from tests.vm.reset import IGBVF
 pytestmark = pytest.mark.vf
 MTU = 1400
 NOTHING_COMES_S = 3.0
-"""A pause in which nothing must be repaired: three rounds that might."""
+"""A pause in which nothing must be repaired: three rounds that could."""
 DEVICES = Path("/sys/bus/pci/devices")
 
 
 @pytest.fixture
 def running(vfs: rigs.Layout, running: Running) -> Running:
-    """Run agents that end before the VFs are made as new: they would take them from there."""
+    """Run agents that end before the VFs are recreated, which they would take."""
     assert vfs.pfs
     return running
 
@@ -55,7 +55,7 @@ def bonded(runtime: Runtime, vf_pod: Pod, config: dict[str, object]) -> Pod:
 
 
 def examined(host: Host, pod: Pod, repairs: Repairs = Repairs()) -> Examined:  # noqa: B008 - frozen
-    """Examine the bond, and again where the PF refuses (EINVAL) a VF that is still coming up."""
+    """Examine the bond; retry while the PF refuses (EINVAL) a VF that is still coming up."""
     results: list[Examined] = []
 
     def is_past_coming_up() -> bool:
@@ -72,7 +72,7 @@ def members(pod: Pod) -> dict[str, tuple[str, int]]:
 
 
 def mtus(pod: Pod) -> dict[str, int]:
-    """Return the MTUs of the bond's members: a VF comes back with a MAC of its own."""
+    """Return the MTUs of the bond's members: a VF comes back with a new MAC."""
     return {name: mtu for name, (_, mtu) in members(pod).items()}
 
 
@@ -123,7 +123,7 @@ def test_a_vf_is_repaired_only_after_it_was_quiet_for_a_while(
     stirred = first = time.monotonic()
     told(agent, "BondMemberGone")
 
-    while stirred < first + rest_s + 1:  # as who has reset the PF may still do
+    while stirred < first + rest_s + 1:  # as further changes by whatever reset the PF
         time.sleep(0.3)
         was, stirred = stirred, time.monotonic()
         ip(f"link set {name} mtu {1300 + int(stirred * 10) % 100}")
@@ -161,7 +161,7 @@ def test_a_vf_that_another_pod_was_given_is_not_touched(
 
 
 def given_to_another(host: Host, vf: Vf) -> None:
-    """Have kubelet's checkpoint say that some other pod has the VF."""
+    """Write a checkpoint in which another pod has the VF."""
     entry = {
         "PodUID": "other-uid",
         "ContainerName": "app",
@@ -189,7 +189,7 @@ def test_a_vf_that_another_record_names_is_not_touched(
 def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
-    names = [f"eth{number}" for number in range(10)]  # the kernel's own, where no udev renames
+    names = [f"eth{number}" for number in range(10)]  # the kernel's own, if udev does not rename
     bonded.batch(*(f"link add {name} type dummy" for name in names))
 
     name = pfs.rebind(vfs.pfs[0].vfs[0])
@@ -229,14 +229,14 @@ def test_a_repair_that_fails_leaves_the_vf_on_the_host(
 
 
 def settings_of(vfs: rigs.Layout) -> tuple[int, bool]:
-    """Return the VLAN and the trust that the first PF has for its first VF."""
+    """Return the first PF's VLAN and trust of its first VF."""
     (link,) = ip(f"-d -j link show {vfs.pfs[0].name}")
     entry = link["vfinfo_list"][vfs.pfs[0].vfs[0].index]
     return entry["vlan_list"][0].get("vlan", 0), entry["trust"]
 
 
 def tagged(runtime: Runtime, vfs: rigs.Layout, **keys: object) -> None:
-    """Bond two VFs, of which net1 has VLAN 7 and trust, and have net1 vanish and come back."""
+    """Bond two VFs, net1 with VLAN 7 and trust, and let net1 vanish and come back."""
     pf, vf = vfs.pfs[0], vfs.pfs[0].vfs[0]
     pfs.tell(pf, vf, "vlan 7")
     pfs.tell(pf, vf, "trust on")
@@ -245,7 +245,7 @@ def tagged(runtime: Runtime, vfs: rigs.Layout, **keys: object) -> None:
 
 
 def reset(vfs: rigs.Layout) -> None:
-    """Take from the first VF what its PF's reset would."""
+    """Clear the first VF's settings as its PF's reset would."""
     for words in ("vlan 0", "trust off"):
         pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], words)
 
@@ -369,7 +369,7 @@ def test_dead_pods_vfs_come_home_and_the_bond_is_released(
 
     for pf in vfs.pfs[:2]:
         come_home(pf.vfs[0].pci)
-    wait_for(lambda: not records.keys(runtime.host))  # IPAM is asked by itself
+    wait_for(lambda: not records.keys(runtime.host))  # IPAM runs separately
 
 
 def test_a_repair_that_failed_is_tried_again(
@@ -380,7 +380,7 @@ def test_a_repair_that_failed_is_tried_again(
 
     (IGBVF / "unbind").write_text(vf.pci)
     told(agent, "BondMemberGone")
-    bonded.batch("link add net1 type dummy")  # in the way
+    bonded.batch("link add net1 type dummy")  # occupies the name
     (IGBVF / "bind").write_text(vf.pci)
     told(agent, "BondRepairRefused")
     bonded.batch("link del net1")

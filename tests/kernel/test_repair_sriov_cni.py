@@ -1,4 +1,4 @@
-"""A PF's reset under a pod with SR-IOV CNI's VFs: the bond is whole again, and every DEL works."""
+"""A PF's reset under a pod with SR-IOV CNI's VFs: the bond is repaired, and every DEL succeeds."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ def caller(host: Host, pod: Pod) -> Runtime:
 
 @pytest.fixture
 def in_vlan(rig: rigs.Layout) -> Iterator[None]:
-    """Have the far side answer in VLAN 7."""
+    """Let the far side answer in VLAN 7."""
     far = Pod(rig.remote.netns, "remote")
     far.batch(
         f"link add link {rig.remote.name} name far7 type vlan id 7",
@@ -57,7 +57,7 @@ def taken_back(pod: Pod, vfs: rigs.Layout) -> list[Reply]:
 
 
 def reset(*pfs: Pf) -> None:
-    """Take all VFs of the PFs and make them anew, and wait until the first stands on the host."""
+    """Delete all VFs of the PFs and create them again, and wait until the first is on the host."""
     for pf in pfs:
         numvfs = Path("/sys/bus/pci/devices", pf.pci, "sriov_numvfs")
         count = numvfs.read_text()
@@ -67,7 +67,7 @@ def reset(*pfs: Pf) -> None:
 
 
 def answers_over(pod: Pod, name: str) -> bool:
-    """Tell whether the far side answers over this member alone."""
+    """Return whether the far side answers over this member alone."""
     pod.ip(f"link set bond0 type bond active_slave {name}")
     return pod.run("ping", "-n", "-c", "3", "-i", "0.3", "-W", "2", THEIRS).returncode == 0
 
@@ -81,7 +81,7 @@ def await_both(pod: Pod) -> None:
 def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succeeds_that_would(
     caller: Runtime, vfs: rigs.Layout, count: int
 ) -> None:
-    with a_pod("alone") as alone:  # the same without us
+    with a_pod("alone") as alone:  # the same without sriovbond
         set_up(alone, vfs)
         reset(*vfs.pfs[:count])
         without = sum(reply.status != 0 for reply in taken_back(alone, vfs))

@@ -1,4 +1,4 @@
-"""What a real ADD answers, in each version and after other plugins, and what it is asked with."""
+"""A real ADD's result, in each version and after other plugins, and the call of its IPAM."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_the_result_is_in_the_version_that_was_requested(
 
 
 def _looks_like(version: str, result: dict[str, Any], pod: Pod) -> None:
-    """Assert what SPEC section 5 of each version has."""
+    """Assert the shape of SPEC section 5 of each version."""
     if version in ("0.1.0", "0.2.0"):
         assert result.keys() == {"cniVersion", "ip4", "ip6"}
         route = {"dst": "0.0.0.0/0"}

@@ -1,4 +1,4 @@
-"""Each rule as an ADD that is refused before any change, and what is never taken by itself."""
+"""Each rule as an ADD that is refused before any change, and links that are never taken."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ INVALID_CONFIG, TRY_LATER = 7, 11
 MAC = "02:00:00:00:ee:01"
 LINKS: list[dict[str, object]] = [{"name": "net1"}, {"name": "net2"}]
 NAMED: dict[str, object] = {"links": LINKS}
-# igb knows no link state of a VF: test_netdevsim; Multus' list is in test_pod_devices
+# igb has no link state of a VF: test_netdevsim; Multus' list is in test_pod_devices
 # netdevsim has a link state, and no NIC here has 18 filters
 SHOWN_ELSEWHERE = {
     "vf-link-state-forced",
@@ -45,7 +45,7 @@ Keys = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a case has to stand on: a pod, the rig where it asks for it, and a way to tidy up."""
+    """The means of a case: a pod, the rig if it needs it, and a way to clean up."""
 
     pod: Pod
     held: ExitStack
@@ -62,7 +62,7 @@ class Scene:
         self.pod.batch(*(f"link add net{at}{mac} type dummy" for at, mac in enumerate(given, 1)))
 
     def give(self, count: int, *, is_up: bool = True) -> None:
-        """Give the pod the first VFs of so many PFs, as net1, net2 ..."""
+        """Move the first VFs of so many PFs to the pod, as net1, net2 ..."""
         for at, parent in enumerate(self.rig.pfs[:count], 1):
             self.pod.give(parent.vfs[0].name, f"net{at}", is_up=is_up)
 
@@ -81,7 +81,7 @@ def dummies(**keys: object) -> Arrange:
 
 
 def two_vfs(told: str = "", **keys: object) -> Arrange:
-    """Two VFs in the pod, of the second of which its PF was told something."""
+    """Two VFs in the pod; the second one configured through its PF."""
 
     def arrange(scene: Scene) -> Keys:
         scene.give(2)
@@ -143,7 +143,7 @@ def with_a_hidden_pf(scene: Scene) -> Keys:
 
 
 def with_pfs_down(scene: Scene) -> Keys:
-    """VFs that were up would do, but igbvf of Linux 7.2 then may hang in taking them down."""
+    """VFs that are up would do, but igbvf of Linux 7.2 may hang then when set down."""
     scene.give(2, is_up=False)
     for name in ("pf0", "pf1"):
         ip(f"link set {name} down")
@@ -225,7 +225,7 @@ EXPECTED = {
 
 @pytest.fixture(autouse=True)
 def _lent(host: Host) -> None:
-    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    """Lend these tests' links, whatever addresses they have: lending is tested elsewhere."""
     lend(host, "home*", "bond0")
 
 
@@ -278,7 +278,7 @@ def assert_refused(runtime: Runtime, folder: Path, keys: Keys, rule: str) -> Rep
 def test_the_kernel_itself_bonds_infiniband_links_in_active_backup_only(
     pod: Pod, held: ExitStack
 ) -> None:
-    """The links are taps that say they are InfiniBand: bond_enslave() asks for no more."""
+    """The links are taps of type InfiniBand: bond_enslave() checks no more."""
     infiniband("net1")(Scene(pod, held, None))
     with netns.opened(pod.path) as inside:
         link = links.find(inside.netlink, "net1")
@@ -307,7 +307,7 @@ def test_pfs_without_carrier_are_a_warning_by_default_and_the_bond_is_built(
 
 
 def crowd(pod: Pod, rig: rigs.Layout) -> None:
-    """Give the pod VFs that are in use already, each in another way."""
+    """Move VFs to the pod that are in use already, each in another way."""
     names = ("eth0", "routed", "below", "bonded")
     for vf, name in zip(rig.pfs[2].vfs, names, strict=True):
         pod.give(vf.name, name)

@@ -1,4 +1,4 @@
-"""What an ADD of thin mode takes of its caller's memory, beside a daemon such as Multus'."""
+"""Memory of a thin-mode ADD in its caller's cgroup, beside a daemon such as Multus'."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.support.kubelet import Kubelet, a_container, a_pod
 pytestmark = [
     pytest.mark.vf,
     pytest.mark.long,
-]  # the VM's alone: its cgroups, and the path of its kubelet
+]  # only in the VM: its cgroups, and the path of its kubelet
 
 CGROUPS = Path("/sys/fs/cgroup")
 POD_RESOURCES = Path("/var/lib/kubelet/pod-resources")
@@ -58,14 +58,14 @@ class Caller:
         )
 
     def killed(self) -> int:
-        """Return how many processes the kernel has killed for want of memory."""
+        """Return how many processes the kernel's OOM killer has killed."""
         events = (self.group / "memory.events").read_text().splitlines()
         return {name: int(count) for name, count in map(str.split, events)}["oom_kill"]
 
 
 @pytest.fixture
 def kubelet() -> Iterator[Kubelet]:
-    """Run a kubelet where the plugin looks for it: the import of gRPC is a third of an ADD."""
+    """Run a kubelet at the plugin's default path: importing gRPC is a third of an ADD."""
     POD_RESOURCES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="k") as folder, kubelets.running(Path(folder)) as real:
         real.serve(a_pod("nf1", a_container(pf0="0000:01:10.0")))
@@ -118,7 +118,7 @@ def test_an_add_fits_beside_multus_daemon_where_status_has_no_objection(
     assert status.stdout == ""
     assert json.loads(added.stdout)["interfaces"]
     assert (killed, deleted.returncode) == (0, 0)
-    # under emulation gRPC may take longer than the kubelet is waited for
+    # under emulation importing gRPC may take longer than the time limit
     assert kubelet.methods() or "kubelet" in added.stderr
 
 

@@ -1,4 +1,4 @@
-"""The shipped unit's sandbox forbids nothing that the work needs: the agent runs as it, really."""
+"""The agent works in the shipped unit's sandbox, under a real systemd."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.vm import rig as rigs
 pytestmark = [
     pytest.mark.vf,
     pytest.mark.long,
-]  # the VM's alone: it takes the paths of an installed agent
+]  # only in the VM: it uses the paths of an installed agent
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_gc_releases_what_the_runtime_does_not_list(thick: Thick, tmp_path: Path
     collected = thick.call("GC", {**config, "cni.dev/valid-attachments": []})
 
     assert (collected.stdout, thick.pod.bond()) == ("", None)
-    wait_for(lambda: thick.record() is None)  # IPAM is asked when the GC has its answer
+    wait_for(lambda: thick.record() is None)  # IPAM runs after the GC is answered
     assert ipams.leases(tmp_path) == []
 
 
@@ -159,7 +159,7 @@ def test_the_sandbox_is_there(service: Service) -> None:
 
     assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
     assert int(fields["CapBnd"], 16) < int(_own_bounding_set(), 16)
-    assert "shared:" not in mounts  # what is mounted there is nobody else's
+    assert "shared:" not in mounts  # mounts there are not propagated
     assert not (root / "dev/mem").exists()
     assert os.statvfs(root / "usr").f_flag & os.ST_RDONLY
 
@@ -170,11 +170,11 @@ def _own_bounding_set() -> str:
 
 
 def test_an_agent_that_cannot_start_is_tried_for_ever(service: Service) -> None:
-    # as many as systemd would give up at, and more
+    # at least as many as systemd's limit
     with service.overridden("[Service]\nExecStart=\nExecStart=/bin/false\n"):
         wait_for(lambda: int(service.state()["NRestarts"]) > 6)
         state = service.state()["ActiveState"]
 
     assert state == "activating"
     assert service.state()["ActiveState"] == "active"
-    service.systemctl("reset-failed", UNIT)  # counts restarts anew
+    service.systemctl("reset-failed", UNIT)  # resets the count of restarts

@@ -1,4 +1,4 @@
-"""What stands is proved: by ADD before it answers, by CHECK against record and prevResult."""
+"""The bond is verified: by ADD before it answers, by CHECK against record and prevResult."""
 
 from pathlib import Path
 
@@ -188,13 +188,13 @@ def test_check_claims_nothing_that_an_earlier_plugin_of_the_chain_gave(
 
 
 def agent_finds(runtime: Runtime) -> tuple[str, ...]:
-    """Return what the agent's round would tell of the bond."""
+    """Return the differences that the agent's round would report of the bond."""
     key = runtime.pod.key()
     return examination.examine(runtime.host, key, Repairs(), examination.no_doubt).drift
 
 
 def far_host(wires: Wires) -> None:
-    """Have the far side's hosts be one that has the IPv6 address too."""
+    """Give a host on the far side the IPv6 address too."""
     wires.far.batch(
         "link add br0 up type bridge",
         "link set far1 master br0",
@@ -204,7 +204,7 @@ def far_host(wires: Wires) -> None:
 
 
 def is_detected_anew(pod: Pod) -> bool:
-    """Have the kernel look again: it does so once, when an address comes, and may hear nothing."""
+    """Restart DAD: the kernel runs it once, when an address is added, and may receive nothing."""
     pod.batch(f"addr del {IPV6} dev bond0", f"addr add {IPV6} dev bond0")
     wait_for(
         lambda: (
@@ -234,7 +234,7 @@ def test_an_ipv6_address_that_another_host_has_is_reported_by_check_and_by_the_a
 def test_an_add_whose_address_another_host_has_already_been_heard_to_have_is_refused(
     runtime: Runtime, wires: Wires
 ) -> None:
-    """It waits for nothing: mostly that is heard only after its answer."""
+    """It does not wait for DAD: mostly the duplicate is detected only after its answer."""
     far_host(wires)
     config = a_config(links=wires.links, ipam=static(IPV6))
 
@@ -253,7 +253,7 @@ def test_an_add_whose_address_another_host_has_already_been_heard_to_have_is_ref
 def test_a_default_route_that_multus_gave_to_another_network_is_no_drift(
     runtime: Runtime, wires: Wires, other: str
 ) -> None:
-    """Multus' netutils.DeleteDefaultGW takes it from all networks but those of default-route."""
+    """Multus' netutils.DeleteDefaultGW removes it from all networks but those of default-route."""
     routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
     config = a_config(links=wires.links, ipam=static(IPV4, IPV6, routes=routes))
     result = runtime.add(config).ok()

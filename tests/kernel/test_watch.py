@@ -1,4 +1,4 @@
-"""The agent's watch: what happens to bonds in pods is told, from one socket on the host."""
+"""The agent's watch reports the events of bonds in pods, from one socket on the host."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.support.scrape import sample, samples
 
 Config = dict[str, object]
 NOTHING_COMES_S = 1.5
-"""A pause in which nothing must be told: three rounds, and more, of those that make them."""
+"""A pause in which nothing must be reported: three rounds, and more, of those that could."""
 ADDRESSES = ("192.0.2.10", "2001:db8::10")
 POD_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=nf;K8S_POD_NAME=upf-0;K8S_POD_UID=u-1"
 
@@ -43,7 +43,7 @@ def kinds(agent: Agent) -> list[str]:
 
 
 def told(agent: Agent, kind: str, count: int = 1) -> str:
-    """Wait until the agent has told of this kind so often; return the last line of it."""
+    """Wait until the agent has logged this kind so often; return its last line."""
     wait_for(lambda: kinds(agent).count(kind) >= count)
     return [line for line in agent.said.splitlines() if f"kind={kind}" in line][-1]
 
@@ -66,7 +66,7 @@ def await_watched(agent: Agent, bonds: int = 1) -> None:
 
 
 def await_settled(agent: Agent, bonds: int = 1) -> None:
-    """Wait until it watches so many, and has seen every member of theirs work."""
+    """Wait until it watches so many, and has seen all their members working."""
     await_watched(agent, bonds)
     wait_for(
         lambda: (
@@ -162,7 +162,7 @@ def test_a_pod_that_went_without_a_del_is_released(
     line = told(agent, "BondReleased")
 
     assert "its pod went without a DEL" in line
-    wait_for(lambda: not records.keys(runtime.host))  # IPAM is asked by who asks it again
+    wait_for(lambda: not records.keys(runtime.host))  # IPAM runs in the thread for leases
     assert not list(leases.rglob("192.0.2.*"))
     runtime.delete(over(wires, ipam=ipam)).ok()
 
@@ -208,9 +208,9 @@ def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
         fail.touch()
         (record,) = records.read_all(runtime.host)[0]
         with records.locked(runtime.host, record.key):
-            wires.pod.ip("link del bond0")  # the link's end is heard, and the record's change
+            wires.pod.ip("link del bond0")  # two events: the link's end, and the record's removal
             records.write(runtime.host, replace(record, plan=None))
-            time.sleep(NOTHING_COMES_S)  # the agent may hear of the link before the record
+            time.sleep(NOTHING_COMES_S)  # the link's event may come before the record's
 
         told(agent, "BondAddressesKept", count)
 
@@ -327,7 +327,7 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     agent = running()
-    config = over(wires, mode="balance-xor", ipam=static(IPV4, IPV6))  # no failover, no peers told
+    config = over(wires, mode="balance-xor", ipam=static(IPV4, IPV6))  # no peer notification
     wires.far.batch(
         "link add br0 up type bridge", "link set far1 master br0", "link set far2 master br0"
     )
@@ -358,7 +358,7 @@ def test_a_member_that_lacp_leaves_out_is_reported_though_its_link_is_up(
     await_settled(agent)
     before = kinds(agent).count("BondRestored")
 
-    shape(wires.far, "add dev far2 root pfifo limit 0")  # its LACPDUs come no more
+    shape(wires.far, "add dev far2 root pfifo limit 0")  # no more LACPDUs from there
     line = told(agent, "BondDegraded")
 
     assert "only net1 is left" in line

@@ -1,4 +1,4 @@
-"""A pod that changes its links without end harms the watch of its own bond alone."""
+"""A pod that changes its links in a loop impairs the watch of its own bond only."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.long
 Running = Callable[..., Agent]
 CONFIG = a_config(links=[{"name": "net1"}, {"name": "net2"}], miimon=50)
 SOON_S = 10.0
-"""Before a round over all bonds would tell of it, on the slowest machine; the soak measures it."""
+"""Before the next round over all bonds, on the slowest machine; the soak measures it."""
 MOST_AGENTS_END_S = 30.0
 FLOOD_FELT_S = 5.0
 MANY = kernel.MOST_LINKS + 8
@@ -51,7 +51,7 @@ def agent(host: Host, tmp_path: Path, page: Path) -> Iterator[Agent]:
 
 @contextmanager
 def a_noisy_pod(host: Host) -> Iterator[Pod]:
-    """Make a pod with a bond of its own and a dummy, both to be flapped."""
+    """Create a pod with a bond of its own and a dummy, both to be flapped."""
     with a_pod("noisy") as pod, a_pod("far") as far:
         make_wires(pod, far)
         Runtime(host, pod).add(CONFIG).ok()
@@ -61,7 +61,7 @@ def a_noisy_pod(host: Host) -> Iterator[Pod]:
 
 
 def failover_seconds(agent: Agent, wires: Wires) -> float:
-    """Fail a bond over and back; return how long after the kernel the agent told of it.
+    """Fail a bond over and back; return the delay of the agent's report after the kernel's.
 
     The kernel itself is late: its monitor only tries to take the lock that the flood holds.
     """
@@ -85,7 +85,7 @@ def failovers(agent: Agent, pod: Pod) -> int:
 
 
 def await_flood(agent: Agent) -> None:
-    """Wait until the flood is felt; a slow machine floods too slowly for it to be told."""
+    """Wait for an effect of the flood; a slow machine floods too slowly for the log."""
     deadline = time.monotonic() + FLOOD_FELT_S
     wait_for(lambda: is_flooded(agent) or time.monotonic() > deadline)
 
@@ -129,7 +129,7 @@ def test_a_socket_that_overruns_again_and_again_is_given_up_for_a_while(
                 flooded_s = time.monotonic() - began
 
             assert max(took_s) < SOON_S
-            assert overruns < 8 + flooded_s / 4  # it is deaf for 1, 2, 4, and then 8 s each time
+            assert overruns < 8 + flooded_s / 4  # it pauses for 1, 2, 4, and then 8 s each
             await_settled(agent, bonds=2)
             wait_for(lambda: not sample(page, "sriovbond_watch_loud_namespaces"))
             count = failovers(agent, noisy)
@@ -141,7 +141,7 @@ def test_a_socket_that_overruns_again_and_again_is_given_up_for_a_while(
 def test_a_pod_with_many_links_is_watched_as_any_other(
     agent: Agent, host: Host, wires: Wires
 ) -> None:
-    """Of more than 512 that matter none would be heard; these do not."""
+    """More than 512 relevant links would not be watched; these are not relevant."""
     wires.pod.batch(*(f"link add many{n} type dummy" for n in range(MANY)))
     Runtime(host, wires.pod).add(CONFIG).ok()
     await_working(wires.pod)

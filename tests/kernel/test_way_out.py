@@ -1,4 +1,4 @@
-"""The one road out: an ADD that fails or dies anywhere leaves everything as it was."""
+"""Release: an ADD that fails or dies anywhere leaves everything unchanged."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.long
 
 Note = Callable[[str], None]
 Config = dict[str, object]
-SYSCTLS = (("ipv4", "arp_notify", "1"), ("ipv6", "accept_ra", "0"))  # lost by a move
+SYSCTLS = (("ipv4", "arp_notify", "1"), ("ipv6", "accept_ra", "0"))  # reset by a move
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An attachment to be: what it asks for, and how its links are made as they were before."""
+    """An attachment to be made: its configuration, and a way to restore its links."""
 
     runtime: Runtime
     config: Config
@@ -38,7 +38,7 @@ class Scene:
 
 @pytest.fixture
 def vf_scene(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> Scene:
-    """Two VFs in the pod that carry addresses and routes; IPAM gives the bond some."""
+    """Two VFs in the pod with addresses and routes; IPAM assigns the bond some."""
 
     def lay_out() -> None:
         for number, mtu in ((1, 1500), (2, 1450)):
@@ -48,14 +48,14 @@ def vf_scene(runtime: Runtime, vf_pod: Pod, tmp_path: Path) -> Scene:
 
     for number in (1, 2):
         vf_pod.ip(f"link set net{number} alias host{number}")
-    # by `none` the second one takes the MAC of the first, and must get its own back
+    # with `none` the second one takes the MAC of the first, and must get its own back
     config = a_config(failOverMac="none", ipam=ipams.host_local(tmp_path))
     return Scene(runtime, config, tmp_path, lay_out)
 
 
 @pytest.fixture(autouse=True)
 def _lent(host: Host) -> None:
-    """The node lends the links of these tests, whatever they carry: no other test is of that."""
+    """Lend these tests' links, whatever addresses they have: lending is tested elsewhere."""
     lend(host, "home*")
 
 
@@ -115,7 +115,7 @@ def test_a_failed_rollback_is_added_to_the_first_cause_and_completed_by_del(
 
 
 def request_of(runtime: Runtime, config: Config, doing: str) -> int:
-    """Return the place of a request among those of an ADD, which is undone again."""
+    """Return the number of a request among those of an ADD, which is released again."""
     with wire.watched() as seen:
         runtime.add(config).ok()
     runtime.delete(config).ok()
@@ -233,7 +233,7 @@ def dummies(pod: Pod) -> Config:
 def sweep(scene: Scene, end: Callable[[Scene, int], None]) -> dict[int, list[str]]:
     """End an ADD at each of its requests in turn; return what each end left behind."""
     scene.lay_out()
-    requests_of(scene)  # a move gives the pod's namespace a number, by which later ADDs read it
+    requests_of(scene)  # a move gives the pod's namespace an nsid, by which later ADDs read it
     spaces = {"host": None, "pod": scene.runtime.pod.path}
     before = scene.look(**spaces)
     traces: dict[int, list[str]] = {}
@@ -245,7 +245,7 @@ def sweep(scene: Scene, end: Callable[[Scene, int], None]) -> dict[int, list[str
 
 
 def requests_of(scene: Scene) -> int:
-    """Count the requests of an uncut ADD, and have the links as they were before it."""
+    """Count the requests of an uncut ADD, and restore the links."""
     with wire.watched() as seen:
         scene.runtime.add(scene.config).ok()
     scene.runtime.delete(scene.config).ok()
@@ -264,7 +264,7 @@ def failed(scene: Scene, place: int) -> None:
     assert "details" not in reply.body
 
 
-# what a PF says of its VFs: an ADD can do without, and says so in its log
+# a PF's settings of its VFs: an ADD works without, and logs that
 OPTIONAL = frozenset({"look at pf0", "look at pf1"})
 
 
@@ -288,7 +288,7 @@ def read_only(folder: str) -> Iterator[None]:
 
 
 def _block(records: Path) -> None:
-    """Have a folder stand where the record is written, which no file replaces."""
+    """Create a folder at the record's path, which no file replaces."""
     (standing,) = records.glob("*.json")
     (records / f".{standing.stem}.new").mkdir()
 

@@ -1,4 +1,4 @@
-"""A consumer without Kubernetes: libcni, a namespace with a name, runtimeConfig, no K8S_POD_*."""
+"""A consumer without Kubernetes: libcni, a named namespace, runtimeConfig, no K8S_POD_*."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The comparison of before and after: it finds whatever is planted."""
+"""The comparison of before and after: it finds every planted difference."""
 
 from collections.abc import Callable
 from pathlib import Path
