@@ -70,7 +70,7 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
         bond = links.read(netlink, plan.name)
         if bond is None:
             raise gone
-        _refuse_dropped(settings, _state(bond, [bond]))
+        _refuse_dropped(settings, state_of(bond, [bond]))
         known_to_kernel.update(data)
     index = ioctls.index(netlink, plan.name)
     if not index:
@@ -163,7 +163,7 @@ def observe(netlink: Netlink, name: str) -> BondState | None:
     """Return the bond and its members as the kernel reports them; None if there is no bond."""
     link_messages = links.read_others(netlink, f"look at {name}")
     bond = next((message for message in link_messages if message.name == name), None)
-    return _state(bond, link_messages) if bond and bond.kind == _BOND else None
+    return state_of(bond, link_messages) if bond and bond.kind == _BOND else None
 
 
 def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
@@ -179,7 +179,8 @@ def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
     return state
 
 
-def _state(bond: LinkMessage, link_messages: Iterable[LinkMessage]) -> BondState:
+def state_of(bond: LinkMessage, link_messages: Iterable[LinkMessage]) -> BondState:
+    """Return what the messages about a bond and other links say of it and its members."""
     data = attributes.by_number(bond.info.get(IFLA_INFO_DATA, b""))
     active = messages.whole(data.get(IFLA_BOND_ACTIVE_SLAVE, b""))
     members = [message for message in link_messages if message.number(IFLA_MASTER) == bond.index]

@@ -35,6 +35,7 @@ _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LI
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
 _HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
+_HOP_WEIGHT: Final = 3  # the place of its weight - 1
 _MAC_BYTES: Final = 6
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 _BESIDE: Final = nl.NLM_F_CREATE | nl.NLM_F_APPEND
@@ -42,10 +43,14 @@ _BESIDE: Final = nl.NLM_F_CREATE | nl.NLM_F_APPEND
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """One next hop of a route: the interface's index, and the gateway's address if any."""
+    """One next hop of a route: the interface's index, and the gateway's address if any.
+
+    `weight` is its share among several next hops, 0 where it is the only one.
+    """
 
     index: int
     gateway: str | None
+    weight: int = 0
 
 
 def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carried]]:
@@ -214,4 +219,5 @@ def next_hops(route: RouteMessage) -> Iterator[NextHop]:
     payload = route.attributes.get(RTA_MULTIPATH, b"")
     for hop in _hops(payload):
         gateway = attributes.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
-        yield NextHop(hop.index, messages.ip(route.family, gateway) if gateway else None)
+        address = messages.ip(route.family, gateway) if gateway else None
+        yield NextHop(hop.index, address, payload[hop.start + _HOP_WEIGHT] + 1)

@@ -40,7 +40,7 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     What is on it, and what it is in, is for `read_related` to say; what a PF says of its VFs,
     if asked.
     """
-    link_messages = _all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
+    link_messages = read_all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
     link_messages = [
         message for message in link_messages if message.type != messages.ARPHRD_LOOPBACK
     ]
@@ -83,7 +83,7 @@ def of_devices(
     if any(len(link_names) != 1 for link_names in names.values()) or any(
         map(_is_lower, link_messages)
     ):
-        link_messages = _all_with_vfs(netlink)
+        link_messages = read_all_with_vfs(netlink)
     links = _relate(netlink, _pfs_last(link_messages), vfs_wanted)
     return {link.device: link for link in links if link.device in names}
 
@@ -132,8 +132,8 @@ def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
     )
 
 
-def _all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
-    """Read all links as `_with_vfs` does one."""
+def read_all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
+    """Return what the kernel says of every link, with a PF's VFs where that can be believed."""
     doing = "list the links"
     try:
         bodies = _dump_bodies(netlink, doing, RTEXT_FILTER_VF)

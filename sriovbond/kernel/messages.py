@@ -24,10 +24,10 @@ RTEXT_FILTER_VF: Final = 1
 RTEXT_FILTER_SKIP_STATS: Final = 8
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NUM_VF, IFLA_VFINFO_LIST = 18, 20, 21, 22
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NUM_VF, IFLA_VFINFO_LIST, IFLA_AF_SPEC = 18, 20, 21, 22, 26
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID, IFLA_PHYS_PORT_NAME = 28, 29, 37, 38
 IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 50, 51, 52, 53
-IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
+IFLA_PERM_ADDRESS, IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 54, 56, 57
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS, IFA_PROTO = 1, 2, 4, 8, 11
@@ -58,9 +58,9 @@ def name(number: int, text: str) -> bytes:
     return attribute(number, text.encode() + b"\0")
 
 
-def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0) -> bytes:
+def link(index: int, *attributes: bytes, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
     """Return the body of a message about a link, or of a query for one."""
-    return _LINK.pack(0, 0, index, flags, change) + b"".join(attributes)
+    return _LINK.pack(family, 0, index, flags, change) + b"".join(attributes)
 
 
 def whole(payload: bytes) -> int:

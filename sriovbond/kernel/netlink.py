@@ -34,6 +34,7 @@ SO_NETNS_COOKIE: Final = 71  # include/uapi/asm-generic/socket.h
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWNSID, RTM_DELNSID, RTM_GETNSID = 88, 89, 90
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 
@@ -49,6 +50,8 @@ _BUSY: Final = frozenset({errno.EAGAIN, errno.EBUSY})
 PATIENCE_S: Final = 3.0
 """How long a device that works with its PF is retried: iavf itself gives up after 2.5 s."""
 PAUSE_S: Final = 0.1
+_GET: Final = 2
+"""Of each four types the third reads (rtnetlink_rcv_msg(), net/core/rtnetlink.c)."""
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
@@ -70,7 +73,7 @@ class NetlinkRequest:
     @property
     def changes(self) -> bool:
         """Whether it is not a query."""
-        return self.type not in (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNSID)
+        return self.type & 3 != _GET
 
     def __str__(self) -> str:
         return f"{_NAMES.get(self.type, self.type)}: {self.doing}"

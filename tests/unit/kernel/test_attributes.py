@@ -144,7 +144,7 @@ def test_both_ways_of_reading_attributes_find_the_same(payload: bytes, offset: i
 def test_a_torn_bond_is_read_in_part_or_refused(body: bytes) -> None:
     with suppress(KernelError):
         told = messages.read_link(body)
-        state = bonding._state(told, [told])  # noqa: SLF001 - what observe makes of an answer
+        state = bonding.state_of(told, [told])
 
         assert state.index == told.index
 
@@ -177,7 +177,7 @@ def test_an_option_of_another_width_is_left_out() -> None:
     data = messages.name(1, "bond") + messages.attribute(2, wide)
     told = messages.read_link(messages.link(2, messages.attribute(messages.IFLA_LINKINFO, data)))
 
-    assert bonding._state(told, []).settings == {"miimon": 100}  # noqa: SLF001
+    assert bonding.state_of(told, []).settings == {"miimon": 100}
 
 
 def test_a_vf_without_vlan_is_left_out_and_the_next_one_is_read() -> None:
