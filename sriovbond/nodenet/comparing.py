@@ -75,8 +75,8 @@ def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - val
         return differ(desired, current)
     if isinstance(kind, Free):
         return _differ_options(desired, current or BondOptions())
-    if isinstance(kind, Many) and kind.identity and current is not None:
-        return None if _are_met(kind, desired, current) else desired
+    if isinstance(kind, Many) and current is not None:
+        return None if _is_met(kind, desired, current) else desired
     return desired
 
 
@@ -94,6 +94,13 @@ def _are_names_met(desired: tuple[AltName, ...], current: tuple[AltName, ...]) -
     """Say whether altnames are there, and those that are absent are not; others stay."""
     present = {row.name for row in current}
     return all((row.name in present) != (row.state == ABSENT) for row in desired)
+
+
+def _is_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
+    """Say whether a list has what another asks for; two that are equal came not so far."""
+    if kind.is_set:
+        return set(desired) == set(current)
+    return bool(kind.identity) and _are_met(kind, desired, current)
 
 
 def _are_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:

@@ -46,9 +46,17 @@ class Pair:
     is_bound: bool = False
 
     def loses(self, family: int) -> bool:
-        """Return whether it is to have no addresses of IPv4 or IPv6 any more."""
-        if self.target.state == ABSENT or self.is_bound:
-            return True
+        """Return whether it is to have no addresses of IPv4 or IPv6."""
+        return self.target.state == ABSENT or self.is_bound or self._is_without(family)
+
+    def drops_routes(self, family: int) -> bool:
+        """Return whether its routes go with the change; a port that stays one keeps what it has."""
+        stays_bound = self.is_bound and self.current is not None and self.current.controller
+        if stays_bound and self.target.state != ABSENT:
+            return self._is_without(family)
+        return self.current is not None and self.loses(family)
+
+    def _is_without(self, family: int) -> bool:
         ip = self.target.ipv6 if family == 6 else self.target.ipv4  # noqa: PLR2004 - IPv6
         return ip is not None and ip.enabled is False
 

@@ -86,7 +86,7 @@ class Ipv4:
 
     enabled: bool | None = key(Truth())
     dhcp: bool | None = key(Truth())
-    address: tuple[IpAddress4, ...] | None = key(Many(Section(IpAddress4)))
+    address: tuple[IpAddress4, ...] | None = key(Many(Section(IpAddress4), is_set=True))
     dhcp_client_id: str | None = key(Text())
     auto_dns: bool | None = key(Truth())
     auto_gateway: bool | None = key(Truth())
@@ -112,7 +112,7 @@ class Ipv6:
     enabled: bool | None = key(Truth())
     dhcp: bool | None = key(Truth(), unset=_NO_DHCP6)
     autoconf: bool | None = key(Truth())
-    address: tuple[IpAddress6, ...] | None = key(Many(Section(IpAddress6)))
+    address: tuple[IpAddress6, ...] | None = key(Many(Section(IpAddress6), is_set=True))
     dhcp_duid: str | None = key(Text(), unset=_NO_DHCP6)
     addr_gen_mode: str | None = key(Text())
     token: str | None = key(Token())

@@ -52,7 +52,7 @@ def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
     """Return whether a route ends because its interface goes, or loses that family."""
     pair = joined.pair(route.next_hop_interface or "")
     family = family_of(route.destination or "")
-    return pair is not None and pair.current is not None and pair.loses(family)
+    return pair is not None and pair.drops_routes(family)
 
 
 def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:

@@ -18,10 +18,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of one kind; `identity` is the field that its parts are known by."""
+    """A list of one kind; `identity` is the field that its parts are known by.
+
+    Where it `is_set` the order says nothing: the kernel has its own.
+    """
 
     of: "Section | Scalar"
     identity: str = ""
+    is_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)

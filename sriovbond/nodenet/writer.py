@@ -1,5 +1,6 @@
 """From the dataclasses to what JSON and YAML have, in nmstate's words."""
 
+import json
 from typing import Any, Final
 
 import yaml
@@ -25,6 +26,11 @@ def plain(section: Any) -> dict[str, Any]:  # noqa: ANN401 - any section of the 
 def to_yaml(state: NetState) -> str:
     """Return the document as YAML."""
     return yaml.safe_dump(plain(state), sort_keys=False, allow_unicode=True)
+
+
+def to_json(state: NetState) -> str:
+    """Return the document as JSON, without a line's end."""
+    return json.dumps(plain(state), indent=2, ensure_ascii=False)
 
 
 def _plain(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - a value of that kind

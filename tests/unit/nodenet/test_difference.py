@@ -144,6 +144,16 @@ def test_a_bond_that_is_removed_comes_back_whole() -> None:
     ]
 
 
+def test_the_order_of_addresses_says_nothing() -> None:
+    document = (
+        "interfaces: [{name: eth1, ipv6: {enabled: true, address: ["
+        "{ip: '2001:db8::%d', prefix-length: 64}, {ip: '2001:db8::%d', prefix-length: 64}]}}]"
+    )
+
+    assert changes(document % (1, 2), document % (2, 1)) == "{}\n"
+    assert changes(document % (1, 2), document % (2, 3)) != "{}\n"
+
+
 def test_addresses_of_a_nic_that_becomes_a_port_come_back() -> None:
     state = (
         "interfaces: [{name: eth5, type: ethernet, state: up,"
