@@ -8,26 +8,29 @@ import click
 
 from sriovbond.cli import files
 from sriovbond.cli.files import NoAnswerError
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import netns
 from sriovbond.log import visible
 from sriovbond.nodenet import difference, document, steps
 from sriovbond.nodenet.document import Document, DocumentError
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
-from sriovbond.nodenet.writer import to_yaml
+from sriovbond.nodenet.writer import to_json, to_yaml
+from sriovbond.survey import shown
 
 _STATE: Final = click.option(
     "--state",
     "state",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The node's state, as `nmstatectl show` prints it.",
+    help="A state, as `host show` or `nmstatectl show` prints it; the node's own without it.",
 )
 
 
 @click.group()
 def host() -> None:
-    """Compare the node's own network with a document.
+    """Show the node's own network, or compare it with a document.
 
     FILE is a document of nmstate, or has NodeNetworkConfigurationPolicies (v1, v1beta1), in YAML or
     JSON; - is standard input.
@@ -35,9 +38,32 @@ def host() -> None:
 
 
 @host.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="The form of the document.",
+)
+def show(names: tuple[str, ...], output: str) -> None:
+    """Print the node's state as a document.
+
+    With NAMEs only these interfaces and the routes over them. Interfaces of types that are not
+    ours have `state: ignore`; pods' veths are left out. The status is 2 where it cannot be read.
+    """
+    document = shown.show(_read_node(), names)
+    missing = sorted({*names} - {link.label for link in document.interfaces or ()})
+    if missing:
+        raise NoAnswerError(visible(f"no interface {', '.join(missing)} is on this node"))
+    click.echo(to_json(document) if output == "json" else to_yaml(document), nl=output == "json")
+
+
+@host.command()
 @files.ARGUMENT
 @_STATE
-def plan(file: Path, state: Path) -> None:
+def plan(file: Path, state: Path | None) -> None:
     """Print the steps that would bring about what FILE asks for.
 
     Nothing is changed. The status is 0 where there is nothing to do, 1 where there would be
@@ -58,7 +84,7 @@ def plan(file: Path, state: Path) -> None:
 @host.command()
 @files.ARGUMENT
 @_STATE
-def diff(file: Path, state: Path) -> None:
+def diff(file: Path, state: Path | None) -> None:
     """Print the document with what of FILE is not there yet."""
     _, joined = _join(file, state)
     click.echo(to_yaml(difference.difference(joined)), nl=False)
@@ -67,15 +93,15 @@ def diff(file: Path, state: Path) -> None:
 @host.command()
 @files.ARGUMENT
 @_STATE
-def revert(file: Path, state: Path) -> None:
+def revert(file: Path, state: Path | None) -> None:
     """Print the document that would take back what FILE changes."""
     _, joined = _join(file, state)
     click.echo(to_yaml(difference.revert(joined)), nl=False)
 
 
-def _join(file: Path, state: Path) -> tuple[Document, Joined]:
-    """Return what a file asks for, beside the state."""
-    current = _read_state(state)
+def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
+    """Return what a file asks for, beside a state or the node's own."""
+    current = _read_state(state) if state else _read_node()
     try:
         wish = document.unite(
             document.read(_text(file), current) or [Document("", NetState(), (), {})]
@@ -87,6 +113,16 @@ def _join(file: Path, state: Path) -> tuple[Document, Joined]:
         faults = [f"{wish.spot(row.path)}: {row.text}" for row in joined.complaints]
         raise NoAnswerError(_lines(file, faults))
     return wish, joined
+
+
+def _read_node() -> NetState:
+    from sriovbond.survey import node  # noqa: PLC0415 - pyroute2 takes longer than a recorded state
+
+    try:
+        with netns.own() as own:
+            return node.read(own, Host())
+    except SriovbondError as error:
+        raise NoAnswerError(visible(error.message)) from error
 
 
 def _read_state(path: Path) -> NetState:

@@ -114,3 +114,26 @@ def test_no_document_steers_the_terminal_or_makes_lines_of_its_own(state: Path) 
     ]
     assert len(fault.stderr.splitlines()) == 1
     assert "\x1b" not in plan.output + fault.output
+
+
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_what_is_shown_of_this_machine_leaves_a_plan_nothing_to_do(
+    tmp_path: Path, form: str
+) -> None:
+    shown = CliRunner().invoke(sriovbond, ["host", "show", "-o", form])
+    path = tmp_path / "shown"
+    path.write_text(shown.stdout, encoding="utf-8")
+
+    planned = CliRunner().invoke(sriovbond, ["host", "plan", str(path)])
+
+    assert "name" in shown.stdout
+    assert (planned.stdout, planned.stderr, planned.exit_code) == ("nothing to do\n", "", 0)
+
+
+def test_one_interface_is_shown_by_its_name_and_one_that_is_missing_is_said() -> None:
+    loopback = CliRunner().invoke(sriovbond, ["host", "show", "lo"])
+    missing = CliRunner().invoke(sriovbond, ["host", "show", "lo", "nosuch0", "\x1bx"])
+
+    assert loopback.stdout == "interfaces:\n- name: lo\n  type: loopback\n  state: ignore\n"
+    assert missing.stderr == "Error: no interface \\u001bx, nosuch0 is on this node\n"
+    assert missing.exit_code == 2

@@ -54,6 +54,8 @@ def test_the_list_of_commands_loads_nothing_heavy(words: str) -> None:
         ("validate manifests/standalone-flannel.conf", "pydantic"),
         ("validate manifests/nfv-pod.yaml", "pydantic yaml"),
         ("release", "pydantic rich"),
+        ("host plan /dev/null --state manifests/nfv-pod.yaml", "yaml"),
+        ("host show lo", "pydantic pyroute2 yaml"),
         ("show bond0 --netns /missing", "pydantic pyroute2 rich"),
         ("explain --pod default/missing", "pydantic pyroute2 rich"),
     ],

@@ -1,0 +1,42 @@
+"""A bond as the document has it: the kernel's options by the one table, those of its mode."""
+
+from collections.abc import Iterator
+
+from sriovbond.bond.options import BondMode, Setting, option
+from sriovbond.bond.plan import BondState
+from sriovbond.nodenet.model import BondOptions, BondPort, LinkAggregation
+
+
+def link_aggregation(bond: BondState) -> LinkAggregation:
+    """Return mode, options and ports of a bond; options that its mode has not are left out."""
+    mode = str(bond.settings.get("mode", ""))
+    members = sorted(bond.members, key=lambda member: member.name)
+    return LinkAggregation(
+        mode=mode,
+        options=BondOptions(tuple(_settings(bond, mode))),
+        port=tuple(member.name for member in members),
+        ports_config=tuple(
+            BondPort(
+                name=member.name,
+                priority=member.prio if mode in option("prio").modes else None,
+                queue_id=member.queue_id,
+            )
+            for member in members
+        ),
+    )
+
+
+def _settings(bond: BondState, mode: str) -> Iterator[Setting]:
+    for name, value in sorted(bond.settings.items()):
+        setting = Setting(name, value)
+        if name != "mode" and BondMode(mode) in setting.option.modes and _can_be_asked_for(setting):
+            yield setting
+
+
+def _can_be_asked_for(setting: Setting) -> bool:
+    """Return whether a document may have the value: an address of zeros is the kernel's none."""
+    value = list(setting.value) if isinstance(setting.value, tuple) else setting.value
+    try:
+        return setting.option.kind.parse(value) == setting.value
+    except ValueError:
+        return False

@@ -1,0 +1,37 @@
+"""The entrance: the state of a node, all of it, as a NetState."""
+
+from socket import AF_INET, AF_INET6
+
+from sriovbond.host import Host
+from sriovbond.kernel.netns import Namespace
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.routing import NodeRoutes, RouteRules
+from sriovbond.survey import answers, interfaces, paths, resolver, scene
+from sriovbond.survey.interfaces import Routed
+from sriovbond.survey.paths import Way
+
+
+def read(node: Namespace, host: Host) -> NetState:
+    """Return what the kernel of `node` and the files of `host` report, at one moment each.
+
+    Reads only. Pods' veths and routes over them are left out; interfaces whose type is not ours
+    have `state: ignore`; a port that has addresses has them here. Raises KernelError.
+    """
+    view = scene.see(node, answers.ask(node.netlink))
+    ways = paths.ways(view)
+    routed = Routed(_routed(ways, AF_INET), _routed(ways, AF_INET6))
+    sysfs = host.places.sysfs
+    links = (interfaces.interface(row, view, routed, sysfs) for row in view.links.values())
+    return NetState(
+        dns_resolver=resolver.read(host.root).dns,
+        route_rules=RouteRules(config=paths.rules(view)),
+        routes=NodeRoutes(
+            running=tuple(way.route for way in ways),
+            config=tuple(way.route for way in ways if way.is_configured),
+        ),
+        interfaces=tuple(sorted(links, key=lambda link: link.label)),
+    )
+
+
+def _routed(ways: tuple[Way, ...], family: int) -> frozenset[int]:
+    return frozenset(way.index for way in ways if way.is_configured and way.family == family)
