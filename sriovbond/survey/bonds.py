@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sriovbond.bond.options import BondMode, Setting, option
-from sriovbond.bond.plan import BondState
+from sriovbond.bond.states import BondState
 from sriovbond.nodenet.model import BondOptions, BondPort, LinkAggregation
 
 
