@@ -1,4 +1,4 @@
-"""What the unit tests share: profiles of generated examples, and a marker for what takes long."""
+"""Shared by the unit tests: profiles of generated examples, and a marker for slow tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The example alerts ask for what the agent exposes, and tell an operator what to do."""
+"""The example alerts use series that the agent exposes, and have a remedy for the operator."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ ALERTS = [
     for rule in group["rules"]
 ]
 OF_PROMETHEUS = {"instance", "job"}
-"""What it gives to each series of a scrape."""
+"""Labels that Prometheus adds to each series of a scrape."""
 IN_EXPRESSIONS = re.compile(r'(\w+)\s*(?:=~|!=|!~|=)\s*"([^"]*)"')
 each = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
 

@@ -1,4 +1,4 @@
-"""What fails is tried later each time, up to a limit, and stands in nobody's way."""
+"""Failures are retried with growing pauses, up to a limit, without delaying others."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from sriovbond.backoff import Backoff, lengthen
 
 @dataclass
 class Clock:
-    """A clock that a test puts on."""
+    """A clock set by the test."""
 
     now: float = 1000.0
 
@@ -54,7 +54,7 @@ def test_what_has_gone_is_forgotten(backoff: Backoff) -> None:
 
     assert backoff.due([]) == []
     assert backoff.pause_s() is None
-    assert backoff.due(["a"]) == ["a"]  # another of its name begins anew
+    assert backoff.due(["a"]) == ["a"]  # another key of its name starts anew
 
 
 def test_a_first_wait_above_the_limit_is_the_limit(clock: Clock) -> None:

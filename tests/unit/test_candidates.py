@@ -1,4 +1,4 @@
-"""What sysfs and SR-IOV CNI's cache say of a link; what PFs say is proved against the kernel."""
+"""Facts of a link in sysfs and SR-IOV CNI's cache; those from PFs are tested in the VM."""
 
 import errno
 from dataclasses import replace
@@ -42,7 +42,7 @@ PF_LINK = a_link(
 def sources_of(
     sysfs: Path, *statements: Statement, claims: tuple[Claim, ...] = (), pfs: tuple[Link, ...] = ()
 ) -> Sources:
-    """Return sources where the links of the host are known, so that no netlink is needed."""
+    """Return sources with known host links, so that no netlink is needed."""
     places = replace(Node(sysfs / "none").places, sysfs=sysfs)
     reading = Reading(Source.KUBELET, statements, claims)
     found = find_devices(Sandbox(PodRef("default", "nf1")), places, reading)
@@ -117,7 +117,7 @@ def a_network(name: str, **config: object) -> NetworkRequest:
 
 
 class Deaf(Netlink):
-    """A gate behind which the kernel answers every question with an error."""
+    """A netlink socket whose kernel answers every request with an error."""
 
     def __init__(self) -> None: ...
 

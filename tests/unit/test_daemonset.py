@@ -1,4 +1,4 @@
-"""The DaemonSet gives its container what the agent needs of the host, by the host's own paths."""
+"""The DaemonSet mounts the host paths that the agent needs, at the same paths."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ WRITTEN = (SETTINGS.socket, HOST.state, HOST.run, HOST.logs)
 
 
 def mount_of(path: Path) -> Mount:
-    """Return the mount that a path of the container lies in, the innermost one."""
+    """Return the innermost mount that contains a path of the container."""
     plain = Path("/run", *path.parts[3:]) if path.is_relative_to("/var/run") else path
     found = [one for one in mounts() if plain.is_relative_to(one.target)]
     assert found, f"{path} is not the host's"
@@ -139,7 +139,7 @@ def test_its_service_account_is_that_of_the_roles_and_is_where_the_agent_looks()
 
     assert accounts == [{"name": SPEC["serviceAccountName"], "namespace": daemon_set["namespace"]}]
     assert SPEC["automountServiceAccountToken"]
-    # where the API server's admission controller has it mounted
+    # where the API server's admission controller mounts it
     assert HOST.service_account == Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 

@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class BrokenHost(Host):
-    """A machine on which looking for the records ends in `error`."""
+    """A machine on which reading the records fails with `error`."""
 
     error: Exception = RuntimeError("a bug")  # noqa: RUF009 - never changed
 
@@ -81,7 +81,7 @@ def gc_that_ends_in(error: Exception, tmp_path: Path) -> dict[str, Any]:
 def test_version_is_reported_for_any_command(host: Host, given: bytes) -> None:
     answer = dispatch.answer({"CNI_COMMAND": "VERSION"}, given, host)
 
-    if answer.status:  # a version that we do not speak
+    if answer.status:  # an unsupported version
         assert error_of(answer)["code"] == ErrorCode.INCOMPATIBLE_VERSION
     else:
         assert json.loads(answer.stdout)["supportedVersions"] == list(SUPPORTED_VERSIONS)

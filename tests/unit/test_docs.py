@@ -1,4 +1,4 @@
-"""What the docs say is what the code does: examples, commands, tables, links, names."""
+"""The docs match the code: examples, commands, tables, links, names."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def _make_targets(page: Path) -> set[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to a page's headings."""
+    """Return GitHub's anchors of a page's headings."""
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {docs_tables.anchor_of(heading) for heading in headings}
@@ -155,7 +155,7 @@ def test_every_command_is_in_the_docs() -> None:
     assert told == set(cli.SUMMARIES)
 
 
-# In a process of its own: what this one has imported already would hide a fault.
+# In a process of its own: what this one has imported already could hide a fault.
 def _printed(*words: str) -> str:
     command = [sys.executable, "-m", "sriovbond", *words]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The program as a runtime calls it: what it reads, whom it answers, and how it ends."""
+"""The program as a runtime executes it: stdin, stdout and exit status."""
 
 import json
 import os

@@ -11,7 +11,7 @@ from sriovbond.host import Host
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """Make a machine that lacks nothing but, where the tests run without it, root."""
+    """Return a machine that meets all preconditions except, if the tests run without it, root."""
     (tmp_path / "sys/module/bonding").mkdir(parents=True)
     return Host(
         places=Places(sysfs=tmp_path / "sys"),

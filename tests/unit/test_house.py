@@ -1,4 +1,4 @@
-"""What a newcomer meets may become less, and no more."""
+"""The counts of house faults may only decrease."""
 
 from tests import house, words
 from tests.docs_tables import CHECKOUT

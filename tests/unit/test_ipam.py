@@ -34,7 +34,7 @@ VERBS: dict[Command, Callable[[CniRequest, Host], object]] = {
 
 @pytest.fixture(autouse=True)
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder where the scripted plugins write down how they were called."""
+    """Return the folder in which the scripted plugins record their calls."""
     folder = tmp_path / "log"
     folder.mkdir()
     monkeypatch.setenv("LOG", str(folder))
@@ -141,7 +141,7 @@ from tests.unit.test_ipam import HOST, a_request, ipam
 from pathlib import Path
 ipam.check(a_request(Path({str(tmp_path)!r})), HOST)
 """
-    reading, writing = os.pipe()  # nobody reads it
+    reading, writing = os.pipe()  # without a reader
 
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=Path.cwd(), stderr=writing, timeout=30, check=False
@@ -326,7 +326,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that nobody has reaped yet does not."""
+    """Return whether a process runs; a zombie does not."""
     state = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout

@@ -1,7 +1,7 @@
-"""What ADD refuses without a look at the node, `validate` refuses, in the same words, and no more.
+"""What ADD refuses for its request alone `validate` refuses, in the same words, and no more.
 
-ADD is the real one, called as a runtime calls it, for a pod whose namespace is not there: where the
-configuration will do, that is what it says.
+ADD is the real one, called as a runtime calls it, for a pod whose namespace does not exist: with a
+valid configuration that is its error.
 """
 
 import json
@@ -150,13 +150,13 @@ def test_validate_and_add_refuse_the_same_in_the_same_words(config: dict[str, An
         assert error["msg"].startswith("cannot open the namespace '/run/netns/some-pod'"), config
 
 
-# most of what is made up is refused
+# most generated examples are refused
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(configured(2))
 def test_what_validate_takes_can_be_planned_over_links_that_fit(config: dict[str, Any]) -> None:
     assume(not judged(config))
     parsed = parse_config(config)
-    assume(parsed.links_in_container is not False)  # which links of the host, the node says
+    assume(parsed.links_in_container is not False)  # the allowed host links are the node's decision
 
     usual = replace(parsed, policy=Policy.DEFAULT)
     members = choose(usual, seen(list(fitting())))

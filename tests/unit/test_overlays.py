@@ -1,4 +1,4 @@
-"""Each overlay is the DaemonSet with the folders that its distribution has, and with rights."""
+"""Each overlay is the DaemonSet with its distribution's folders, and with RBAC."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ OVERLAYS = CHECKOUT / "overlays"
 INSTALL = (CHECKOUT / "docs/install.md").read_text(encoding="utf-8")
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KUBELET = "/var/snap/microk8s/common/var/lib/kubelet"
-# What of the node stands elsewhere; the sources are named in each overlay.
+# Folders of the node at other paths; the sources are named in each overlay.
 FOLDERS = {
     "k3s": {"cni-bin": "/var/lib/rancher/k3s/data/cni"},
     "microk8s": {
@@ -34,7 +34,7 @@ FOLDERS = {
 SETTINGS = {
     "openshift": {"SRIOVBOND_AGENT_SRIOV_OPERATOR_NAMESPACE": "openshift-sriov-network-operator"}
 }
-# Whose kubelet is a container that sees these of the node's folders, and can check no other.
+# Their kubelet is a container with these folders of the node, and can check no other.
 KUBELET_SEES = {"talos": ("/", "/lib/modules", "/var/lib/kubelet", "/var/log")}
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "Namespace"}
 each_overlay = pytest.mark.parametrize("name", FOLDERS)
@@ -96,7 +96,7 @@ def test_only_the_node_s_folders_differ_and_are_in_the_same_places(name: str) ->
 
 
 def is_seen(name: str, path: str) -> bool:
-    """Tell whether the distribution's kubelet sees the folder."""
+    """Return whether the distribution's kubelet has access to the folder."""
     seen = [Path(folder) for folder in KUBELET_SEES.get(name, ())]
     return not seen or Path(path) in seen or Path(path).parent in seen[1:]
 

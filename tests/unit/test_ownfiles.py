@@ -1,4 +1,4 @@
-"""What one user alone may write is read, made, appended to and put in its place whole."""
+"""Files that only one user may write are read, created, appended to and replaced atomically."""
 
 import errno
 import os

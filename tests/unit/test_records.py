@@ -100,7 +100,7 @@ def test_a_complete_record_is_the_same_to_who_wrote_it_and_to_others(
     records.write(host, record)
     writer = records.read(host, KEY)
     with path_of(host).open("ab") as file:
-        file.write(b" ")  # so the text is one that nobody has read yet
+        file.write(b" ")  # so that the text is not in the cache
 
     other = records.read(host, KEY)
 

@@ -1,4 +1,4 @@
-"""Runs of pytest beside each other: real ones, over modules in tmp_path."""
+"""Parallel runs of pytest: real ones, over modules in tmp_path."""
 
 import os
 import sys

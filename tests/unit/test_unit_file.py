@@ -1,4 +1,4 @@
-"""The shipped unit, and the drop-ins of the docs, as systemd itself reads them."""
+"""The shipped unit, and the drop-ins of the docs, as systemd parses them."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ START = re.compile(rf"^ExecStart={PROGRAM} (.+)$", re.MULTILINE)
 
 
 def faults(folder: Path, drop_in: str) -> list[str]:
-    """Return what systemd finds wrong with the unit and the drop-in."""
+    """Return systemd's complaints about the unit and the drop-in."""
     unit = folder / UNIT
     unit.write_text(SHIPPED.replace(PROGRAM, "/bin/true"))
     made = folder / f"{UNIT}.d" / "override.conf"

@@ -1,4 +1,4 @@
-"""One network's IPAM hangs: what other networks, its own calls and the probes have of it."""
+"""One network's IPAM hangs: the effect on other networks, its own calls and the probes."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def crowd() -> Iterator[ThreadPoolExecutor]:
 def hanging(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor, network: str, count: int = AT_ONCE
 ) -> Iterator[None]:
-    """Have DELs of a network hang in IPAM, as many as may, within the block."""
+    """Let as many DELs of a network as possible hang in IPAM, within the block."""
     names = [f"{network}{number}" for number in range(count)]
     holds = [ipam.folder / f"hold-{name}" for name in names]
     for hold in holds:
@@ -148,7 +148,7 @@ def test_a_del_whose_ipam_fails_succeeds_and_its_addresses_are_released_later(
 
     assert (done.returncode, done.stderr, again.returncode) == (0, b"", 0)
     assert standing == ["pod1@bond0.json"]
-    assert asked.returncode == 1  # by the plugin, and by the driver that is lacking here
+    assert asked.returncode == 1  # in the plugin, and for the missing driver
     assert agent.said.count("kind=BondAddressesKept") == 1
 
 

@@ -4,7 +4,7 @@ from sriovbond.agent.lanes import ROOM_BYTES, Entry, Lanes, Waiting
 
 
 class Scene:
-    """Lanes, a clock to turn, and what was called."""
+    """Lanes, a clock set by the test, and the calls made."""
 
     def __init__(self, total: int = 8, most: int = 4) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""What is kept of addresses that IPAM has not taken back, whoever asks for it and how often."""
+"""The unreleased leases: which are kept, and when their release is tried again."""
 
 import time
 from dataclasses import replace

@@ -36,7 +36,7 @@ def agent(shim: Shim) -> Iterator[Agent]:
 
 @pytest.fixture(scope="module")
 def standing() -> Iterator[tuple[Shim, Agent]]:
-    """Return a shim and an agent that serve many tests."""
+    """A shim and an agent shared by many tests."""
     with a_shim() as shim, an_agent(shim) as running:
         yield shim, running
 
@@ -98,7 +98,7 @@ def test_status_takes_milliseconds(standing: tuple[Shim, Agent], tmp_path: Path)
 
 
 def links_of(process: Path) -> list[str]:
-    """Return what a process has open, but for what it closes meanwhile."""
+    """Return a process's open descriptors, except those closed meanwhile."""
     found = []
     for path in process.glob("fd/*"):
         with suppress(FileNotFoundError):
@@ -111,7 +111,7 @@ def test_many_calls_leave_no_descriptor(standing: tuple[Shim, Agent]) -> None:
     proc = Path("/proc", str(agent.pid))
 
     def call(number: int) -> int:
-        namespace = "/proc/self/ns/mnt"  # one that is refused after it was handed over
+        namespace = "/proc/self/ns/mnt"  # one that is refused after it was passed
         return code_of(shim.run("ADD", stdin(), CNI_NETNS=namespace, CNI_IFNAME=f"bond{number}"))
 
     with ThreadPoolExecutor(8) as pool:
@@ -241,9 +241,7 @@ def test_a_killed_agent_makes_a_running_del_a_queued_one_and_the_next_does_it(
 
     with an_agent(shim) as agent:
         wait_for(lambda: 'msg="a queued DEL is done" queued=first@bond0' in agent.said)
-        wait_for(
-            lambda: len(ipam.calls()) == 4
-        )  # the plugin of the killed agent ends when it likes
+        wait_for(lambda: len(ipam.calls()) == 4)  # the killed agent's plugin ends at any time
     assert ipam.calls().count("DEL first start") == 2
     assert shim.queued() == []
 
@@ -275,7 +273,7 @@ def test_queued_dels_whose_locks_are_held_hold_no_other_up(shim: Shim, ipam: Ipa
     host = host_of(shim)
 
     with ExitStack() as locks:
-        for name in held:  # as the plugin of a killed agent does until it ends
+        for name in held:  # as a killed agent's plugin does until it ends
             locks.enter_context(records.locked(host, f"{name}@bond0"))
         with an_agent(shim, watch=False) as agent:
             wait_for(lambda: "queued=free@bond0" in agent.said, 8)
@@ -305,7 +303,7 @@ def test_a_queue_that_is_made_anew_is_heard_of(shim: Shim, ipam: Ipam) -> None:
         wait_for(lambda: "queued=second@bond0" in agent.said)
         took_s = time.monotonic() - started
 
-    assert took_s < 5  # the loop turns every 10 s by itself
+    assert took_s < 5  # the loop also turns every 10 s by itself
 
 
 def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(shim: Shim) -> None:
@@ -352,7 +350,7 @@ def test_a_queued_del_that_keeps_failing_is_tried_ever_more_rarely_and_holds_no_
 ) -> None:
     ipam.delete(shim, "pod1")
     records = shim.state / "records"
-    records.touch()  # no folder, so that nothing can be kept
+    records.touch()  # no folder, so that nothing can be stored
 
     with an_agent(shim, retry_s=0.1, watch=False) as agent:
         wait_for(lambda: agent.said.count("must wait") >= 3)
@@ -373,7 +371,7 @@ def test_an_add_comes_after_the_queued_del_of_its_attachment(shim: Shim, ipam: I
     ipam.delete(shim, "pod1")
 
     with an_agent(shim):
-        assert code_of(shim.run("ADD", stdin())) == 5  # its namespace is not there
+        assert code_of(shim.run("ADD", stdin())) == 5  # its namespace does not exist
 
         assert shim.queued() == []
         assert ipam.calls() == ["DEL pod1 start", "DEL pod1 end"]
@@ -621,7 +619,7 @@ def test_each_request_is_logged_with_its_own_fields(shim: Shim, agent: Agent) ->
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(call, range(30)))
 
-    wait_for(lambda: agent.said.count("msg=done") == 30)  # it is written by a thread of its own
+    wait_for(lambda: agent.said.count("msg=done") == 30)  # written by a thread of its own
     lines = [line for line in agent.said.splitlines() if "msg=done" in line]
     for number in range(30):
         assert sum(f"container=pod{number} ifname=bond{number}" in line for line in lines) == 1
@@ -642,7 +640,7 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
     file = host.records / f"{record.key}.json"
 
     with ExitStack() as held:
-        with leasing.unreadable(file):  # before the agent, which would give them back
+        with leasing.unreadable(file):  # before the agent, which would release them
             agent = held.enter_context(an_agent(shim, retry_s=0.2, watch=False))
             answer = dispatch.answer(call("DEL"), ipam.config, host)
             done = ipam.delete(shim, "c1")

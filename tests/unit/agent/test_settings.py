@@ -1,4 +1,4 @@
-"""The agent's settings: file, environment, and what is refused."""
+"""The agent's settings: file, environment, and refusals."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ def load(**given: str) -> settings.Settings:
 
 
 def refusal_of(given: Mapping[str, str], file: Path | None = None) -> str:
-    """Return what is said of a file and of variables, named without their prefix."""
+    """Return the error for a file and for variables, named without their prefix."""
     variables = {f"SRIOVBOND_AGENT_{name}": text for name, text in given.items()}
     with pytest.raises(ConfigError) as caught:
         settings.load(file, variables)
@@ -95,7 +95,7 @@ SERVICE = {
     "PORT_9750_TCP_PORT": "9750",
     "PORT_9750_TCP_ADDR": "192.0.2.7",
 }
-"""What kubelet tells a pod of a Service, behind its name."""
+"""Kubelet's variables for a Service in a pod, without their prefix."""
 
 
 @pytest.mark.parametrize("service", ["", "METRICS_", "PORT_"])

@@ -11,7 +11,7 @@ SOON_S = 0.2
 
 
 class Visitors:
-    """Threads that go in, stay until they are let out, and come no more."""
+    """Threads that enter, stay until they are released, and do not return."""
 
     def __init__(self, door: Door, count: int, pool: ThreadPoolExecutor) -> None:
         self.inside = 0
@@ -76,7 +76,7 @@ def test_work_of_a_key_waits_for_the_one_before_without_a_thread(pool: ThreadPoo
     assert turns.after_others("pod", lambda: done.append("second"), 2)
     assert turns.after_others("pod", lambda: done.append("third"), 2)
     assert not turns.after_others("pod", lambda: done.append("too much"), 2)
-    assert turns.after_others("pod", lambda: done.append("a replay"))  # it must be done some time
+    assert turns.after_others("pod", lambda: done.append("a replay"))  # it must be done eventually
     assert turns.after_others("other", lambda: done.append("other"), 2)
     assert not turns.finish(SOON_S)
     go_on.set()

@@ -1,8 +1,8 @@
-"""Every rule: a case in which it fires, and a near one in which it does not.
+"""Every rule: a case that violates it, and a similar one that does not.
 
 IPoIB interfaces cannot exist in the rig (its NICs are Ethernet), so their two rules, and that of
-mixed link types, are proved here on snapshots only. So is what igb cannot emulate: link states
-other than auto, a driver that does not tell trust, and a VF without a visible PF.
+mixed link types, are tested here on snapshots only. So is what igb cannot emulate: link states
+other than auto, a driver that does not report trust, and a VF without a visible PF.
 """
 
 import re
@@ -54,7 +54,7 @@ def findings(members: Sequence[Member], keys: dict[str, Any]) -> list[Finding]:
 
 
 def held(**view: Any) -> tuple[Member, Member]:  # noqa: ANN401 - VfSettings' fields
-    """Make two VFs that their PFs hold to an administrative MAC, as SR-IOV CNI's cache tells."""
+    """Return two VFs with administrative MACs enforced by their PFs, as SR-IOV CNI's cache has."""
     members = two_vfs(trust=False, spoofchk=True, **view)
     return tuple(replace(one, administrative_mac=one.link.mac) for one in members)  # type: ignore[return-value] # two
 
@@ -131,7 +131,7 @@ BY_ROUTER = Carried("2001:db8::7/64", "0a40000005000000")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A rule with the configuration and members that break it, and near ones that do not."""
+    """A rule with violating configurations and members, and similar ones that do not violate it."""
 
     rule: str
     fires: dict[str, Any]
@@ -291,7 +291,7 @@ CASES = (
         near=NONE,
         near_members=untrusted(mac=NO_MAC),
     ),
-    Case(  # an entry equal to the netdev's MAC proves nothing: igb keeps the VF's request there
+    Case(  # an entry equal to the netdev's MAC proves nothing: igb stores the VF's request there
         "vf-mac-held-by-pf",
         NONE,
         untrusted(mac=ADMIN),

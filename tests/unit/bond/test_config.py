@@ -150,7 +150,7 @@ def an_example(row: Option) -> object:
 
 
 def surroundings(row: Option) -> dict[str, object]:
-    """Return what the option needs beside it."""
+    """Return the options that the option requires."""
     mode = min(row.effective)
     if row.name.startswith(("arp_", "ns_")):
         beside = {"mode": mode, "arp_interval": 200, "arp_ip_target": ["192.0.2.1"]}

@@ -64,7 +64,7 @@ RANGES = {  # the tables of drivers/net/bonding/bond_options.c
 
 
 def values(row: Option) -> Iterator[OptionValue]:
-    """Yield values at the edges of what the row takes."""
+    """Yield values at the limits of the row's range."""
     match row.kind:
         case Number(least, most):
             yield from (least, most)

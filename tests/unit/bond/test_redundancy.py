@@ -1,4 +1,4 @@
-"""What is redundancy: by PF and by NIC, with PFs that nobody tells, and whose pools to mend."""
+"""Redundancy by PF and by NIC, with unknown PFs, and the pools to separate."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ IDS = ("redundancy-required", "redundancy-unproved", "no-redundancy")
 
 
 def on(*pfs: PhysicalFunction | None) -> list[Member]:
-    """Make a VF on each of the PFs, None for a VF inside a VM."""
+    """Return a VF on each of the PFs, None for a VF inside a VM."""
     made = [a_vf(f"net{at}", at, pf=pf) for at, pf in enumerate(pfs, 1)]
     return [
         one if pf else replace(one, pf=None, vf_number=None, settings=None)
@@ -35,7 +35,7 @@ def simulated(vf: int, nic: int) -> Member:
 
 
 def found(members: Sequence[Member], **keys: str) -> list[str]:
-    """Return which of the rules fire."""
+    """Return which of the rules are violated."""
     try:
         warnings = plan_bond("bond0", a_netconf(**keys), members).warnings
     except RefusedError as refusal:

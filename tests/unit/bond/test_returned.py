@@ -59,10 +59,10 @@ def test_settings_changed_since_are_kept(later: dict[str, Any]) -> None:
     ("driver", "was", "now", "written"),
     [
         ("igbvf", False, True, False),
-        ("igbvf", True, False, False),  # an administrator has switched it off
+        ("igbvf", True, False, False),  # disabled by an administrator
         ("iavf", False, True, False),
         ("mlx5_core", True, False, True),
-        ("mlx5_core", False, True, True),  # an administrator has switched it on
+        ("mlx5_core", False, True, True),  # enabled by an administrator
         ("who_knows", False, True, True),
         ("who_knows", True, False, False),
     ],

@@ -1,4 +1,4 @@
-"""The registry: each row is whole, each is raised somewhere, and nothing else is."""
+"""The registry: each row is complete, each is used somewhere, and nothing else is."""
 
 import ast
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def _rows_used(tree: ast.AST) -> Iterator[str]:
 
 
 def _rules_passed(tree: ast.AST) -> Iterator[ast.expr]:
-    """Yield what calls pass as the rule of a fault, by its name or in its place."""
+    """Yield the arguments that calls pass as the rule of a fault, by keyword or position."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "rule")

@@ -1,4 +1,4 @@
-"""What each mode needs of the switch behind its PFs: the table, cell by cell, as ADD judges it."""
+"""Each mode's requirement on the switch behind its PFs: the table, cell by cell, as in ADD."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

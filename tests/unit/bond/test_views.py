@@ -1,4 +1,4 @@
-"""What PFs say of members side by side: what differs, and what nobody told differs from nothing."""
+"""Differences between PFs' settings of the members; an unreported setting differs from none."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ def told(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
         ({"vlan": 100}, {"vlan": 100, "qos": 3}, VLAN),
         (OUTER, INNER, VLAN),
         (OUTER, {"vlan": 7}, []),
-        ({"vlan_proto": "802.1ad"}, {"vlan_proto": "802.1Q"}, []),  # a protocol of no VLAN
+        ({"vlan_proto": "802.1ad"}, {"vlan_proto": "802.1Q"}, []),  # a protocol without a VLAN
         ({"trust": True}, {"trust": False}, TRUST),
         ({"trust": None}, {"trust": False}, []),
     ],

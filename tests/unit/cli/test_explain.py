@@ -1,4 +1,4 @@
-"""What a person may ask `explain`, and how it is told; what it finds is proved in the VM."""
+"""The arguments of `explain`, and its output; its facts are tested in the VM."""
 
 import io
 import json

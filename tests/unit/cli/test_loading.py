@@ -1,4 +1,4 @@
-"""A command loads what it needs, and the list of commands loads none of them."""
+"""A command imports what it needs, and the list of commands imports none of them."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 
 
 def loaded_by(*words: str) -> set[str]:
-    """Return the packages that a process has loaded when it ends."""
+    """Return the packages that a process has imported when it ends."""
     command = [sys.executable, "-c", LOADED, *words]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout))

@@ -1,4 +1,4 @@
-"""The command line as a program: how it ends where its stdout does not take what it says."""
+"""The command line as a program: its end when stdout cannot be written."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ COMMANDS = (["schema"], ["reference", "rules"], ["release", "--json"], ["release
 
 
 def run(words: list[str], stdout: int, state: Path) -> tuple[int, str]:
-    """Return the exit status and what stderr has."""
+    """Return the exit status and stderr."""
     command = [sys.executable, "-m", "sriovbond", *words]
     environ = {**os.environ, "SRIOVBOND_AGENT_STATE": str(state)}
     done = subprocess.run(

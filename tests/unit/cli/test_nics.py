@@ -1,4 +1,4 @@
-"""What NICs tell, in words: each answer, and each lack of one."""
+"""The NICs' facts as text: each fact, and each missing one."""
 
 import io
 from dataclasses import replace

@@ -20,7 +20,7 @@ EARLIER, NOW = "an earlier boot", "this boot"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """A machine whose records are of an earlier boot: no link of theirs stands any more."""
+    """A machine whose records are of an earlier boot: none of their links exists any more."""
     boot_id = tmp_path / "proc/sys/kernel/random/boot_id"
     boot_id.parent.mkdir(parents=True)
     boot_id.write_text(f"{NOW}\n")
@@ -53,7 +53,7 @@ def test_without_an_attachment_the_records_are_listed_and_left(host: Host) -> No
 
 
 def test_what_the_list_has_can_be_released_by(host: Host) -> None:
-    """Where no terminal is, rich takes 80 columns: the id alone has 64."""
+    """Without a terminal, rich assumes 80 columns: the id alone has 64."""
     record = replace(a_record(host), container_id="c0ffee" * 10 + "c0ff")
     records.write(host, record)
 

@@ -165,7 +165,7 @@ def parses(row: Option, value: object) -> bool:
     try:
         return value is None or row.kind.parse(value) is not None
     except ValueError as fault:
-        # which the schema tells of items that are spelled alike
+        # only for identical spellings the schema detects it
         return "names an address twice" in str(fault) and not has_same_items(value)
 
 

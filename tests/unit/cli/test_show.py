@@ -1,4 +1,4 @@
-"""How a pod's bond is shown; what it is looked at by is proved in the VM."""
+"""The output for a pod's bond; reading the bond is tested in the VM."""
 
 from dataclasses import replace
 

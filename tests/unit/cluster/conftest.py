@@ -8,7 +8,7 @@ from tests.support.cluster_api import ClusterApi
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterApi]:
-    """A server with the recorded pod and its networks, asked without a proxy in between."""
+    """A server with the recorded pod and its networks, reached without a proxy."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

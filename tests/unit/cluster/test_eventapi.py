@@ -1,4 +1,4 @@
-"""An Event of what happened: what it says, and that an API server would take it."""
+"""An Event of a happening: its fields, and that an API server would accept it."""
 
 from typing import Any
 

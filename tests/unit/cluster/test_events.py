@@ -1,4 +1,4 @@
-"""Events over HTTP: written, counted, limited, tried again, and given up."""
+"""Events over HTTP: written, counted, rate-limited, retried, and given up."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ Make = Callable[..., Events]
 
 @pytest.fixture
 def make(api: ClusterApi, tmp_path: Path) -> Iterator[Make]:
-    """Make sinks to the server; at the end each must come to its end."""
+    """Create sinks to the server; at the end each must end."""
     made: list[Events] = []
 
     def build(limits: Limits = QUICK, **user: object) -> Events:
@@ -241,7 +241,7 @@ def test_a_caller_never_waits_for_a_server_that_hangs(api: ClusterApi, make: Mak
         sink(a_happening(pod=f"nf{number % 500}"))
 
     assert not sink.close(0.2)
-    assert time.monotonic() - started < 20  # whoever waited for one write would take longer
+    assert time.monotonic() - started < 20  # waiting for a single write would take longer
 
 
 def test_closing_writes_what_waits_and_takes_no_more(api: ClusterApi, make: Make) -> None:

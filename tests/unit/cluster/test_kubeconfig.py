@@ -156,7 +156,7 @@ def test_a_service_account_that_is_not_whole_is_reported(
 
 @pytest.fixture
 def ask(account: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
-    """Ask an API server by the service account, over TLS."""
+    """Query an API server by the service account, over TLS."""
     with cluster_api.served(tmp_path) as api:
         api.add_pod(cluster_api.recorded_pod())
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
@@ -180,7 +180,7 @@ def test_an_authority_that_only_python_313_refuses_is_taken(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (client, urllib3.connection):
-        # the tests' own Python may be an older one, which is not as strict
+        # the tests' own Python may be an older one, which is less strict
         monkeypatch.setattr(module, "create_urllib3_context", as_of_python_313)
 
     told = ask(PodRef("default", "nf1"))
@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_entered_is_no_kubeconfig_and_no_fault(
 ) -> None:
     tmp_path.chmod(0)
     user = os.geteuid()
-    os.seteuid(user or 65534)  # root enters every folder
+    os.seteuid(user or 65534)  # root may enter every folder
     try:
         asks = cluster.asks(Host(kubeconfig=kubeconfig))
     finally:

@@ -26,7 +26,7 @@ SRIOV_A, SRIOV_B, BOND = (
     NETWORKS.format("default", name) for name in ("sriov-a", "sriov-b", "bond-net")
 )
 BUSY = cluster_api.status(503)
-# What a busy machine may add to a time limit.
+# Extra time for a busy machine, beyond a time limit.
 SLACK_S = 2.0
 PATIENT_S = 20.0
 
@@ -37,7 +37,7 @@ def host(api: ClusterApi, tmp_path: Path) -> Host:
 
 
 def problem(reading: Reading) -> str:
-    """Return the only problem of a reading that says nothing else."""
+    """Return the only problem of a reading without anything else."""
     assert (reading.source, reading.statements, reading.networks) == (Source.API, (), ())
     [text] = reading.problems
     return text
@@ -368,7 +368,7 @@ def test_all_requests_keep_to_the_time_limit_together(
     api: ClusterApi, host: Host, on: str, answer: Answer
 ) -> None:
     ask = ask_api(host, timeout_s=0.3)
-    ask(NF1)  # loads kubernetes
+    ask(NF1)  # imports kubernetes
     api.fail(answer, on=on)
     started = time.monotonic()
 
@@ -380,7 +380,7 @@ def test_all_requests_keep_to_the_time_limit_together(
 
 def test_a_server_that_never_ends_its_answers_has_few_threads(api: ClusterApi, host: Host) -> None:
     ask = ask_api(host, timeout_s=0.1)
-    ask(NF1)  # loads kubernetes
+    ask(NF1)  # imports kubernetes
     api.fail(cluster_api.drip_headers)
 
     with ThreadPoolExecutor(16) as pool:
@@ -473,7 +473,7 @@ def test_the_token_is_in_no_log(
 @pytest.mark.parametrize("failing", [POD_PATH, SRIOV_A, "nothing"])
 def test_no_thread_and_no_connection_is_left(api: ClusterApi, host: Host, failing: str) -> None:
     api.fail(cluster_api.hang_up, on=failing)
-    gc.disable()  # an error refers to itself through its frames, and to what they hold
+    gc.disable()  # an error refers to itself through its frames, and to their objects
     try:
         ask_api(host, timeout_s=1)(NF1)
         ends = time.monotonic() + SLACK_S

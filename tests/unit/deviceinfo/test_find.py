@@ -1,4 +1,4 @@
-"""The merge: what several sources say of one pod, in agreement and not."""
+"""The merge: several sources' statements on one pod, in agreement and not."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -190,7 +190,7 @@ def test_pods_of_one_name_are_distinguished_by_the_checkpoint(tmp_path: Path) ->
     assert [one.id for one in found(tmp_path, kubelet, checkpoint).devices] == [ONE]
 
 
-# What each source can say of one device, in two ways that cannot both hold.
+# Two contradictory statements that each source can make of one device.
 SAYINGS: dict[Source, dict[str, tuple[object, object]]] = {
     Source.KUBELET: {"resource": ("a/x", "a/y"), "container": ("c1", "c2"), "numa_node": (0, 1)},
     Source.CHECKPOINT: {"resource": ("a/x", "a/y"), "container": ("c1", "c2"), "numa_node": (0, 1)},
@@ -285,7 +285,7 @@ def test_a_device_that_kubelet_does_not_know_of_is_reported(
 
 
 def test_a_device_of_no_resource_may_be_unknown_to_kubelet(tmp_path: Path) -> None:
-    """As one that a network names by itself (host-device), beside what a plugin allocated."""
+    """As one that a network names itself (host-device), beside a plugin's allocation."""
     devices = found(
         tmp_path,
         said(Source.KUBELET, on(TWO, resource="example.com/qat")),
@@ -330,7 +330,7 @@ def test_a_device_is_foreign_where_kubelet_knows_our_pod_and_gave_it_to_another(
     ours: tuple[Source, DeviceId],
     is_foreign: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """What the CNI's caches say of it is what the network said, which anybody may have written."""
+    """CNI caches only repeat what the network said, which anybody may have written."""
     source, device = ours
     claim = Claim(Source.KUBELET, ONE, "default/nf2")
 

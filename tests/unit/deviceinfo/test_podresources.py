@@ -60,7 +60,7 @@ def addresses(reading: Reading) -> list[str]:
 
 
 def problem(reading: Reading) -> str:
-    """Return the one problem of a reading that tells nothing else."""
+    """Return the one problem of a reading without anything else."""
     [text] = reading.problems
     assert reading == Reading(Source.KUBELET, problems=(text,))
     return text
@@ -500,7 +500,7 @@ def test_nothing_is_left_behind(kubelet: Kubelet, tmp_path: Path) -> None:
 
 
 def _grown(before: tuple[int, int]) -> bool:
-    """Tell whether there are more threads or more descriptors than before."""
+    """Return whether there are more threads or more descriptors than before."""
     return any(now > then for now, then in zip(held(), before, strict=True))
 
 
@@ -567,7 +567,7 @@ def test_children_run_undisturbed_and_see_the_operators_settings_only(
 
 
 def mutated(answer: bytes) -> st.SearchStrategy[bytes]:
-    """Return answers with a few bytes overwritten, taken out, put in or cut off."""
+    """Return answers with a few bytes overwritten, removed, inserted or truncated."""
     cut = st.tuples(
         st.integers(0, len(answer)), st.integers(0, 6), st.binary(max_size=6) | st.just(answer)
     )

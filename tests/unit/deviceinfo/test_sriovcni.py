@@ -291,7 +291,7 @@ def test_no_file_is_an_entry_of_two_containers(
         ({"administrative_mac": ADMIN}, ADMIN),
         ({"original_admin_mac": ADMIN}, ADMIN),
         ({"administrative_mac": OWN, "original_admin_mac": ADMIN}, OWN),
-        ({"original_admin_mac": OWN}, None),  # some drivers keep the VF's own request there
+        ({"original_admin_mac": OWN}, None),  # some drivers store the VF's own request there
         ({"original_admin_mac": "00:00:00:00:00:00"}, None),
     ],
 )

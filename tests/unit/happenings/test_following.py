@@ -18,7 +18,7 @@ Links = dict[int, Heard]
 
 
 def links(*, active: int = NET1, **changed: dict[str, Any]) -> Links:
-    """Return the links of a bond whose members work, but for what is `changed` of net1, net2."""
+    """Return the links of a bond with working members, except for `changed` of net1, net2."""
     members = {
         index: Heard(
             index, member.name, master=BOND, has_carrier=True, device=member.device, mii_up=True

@@ -1,4 +1,4 @@
-"""What the kernel tells is read without trust: what is cut short or garbled ends the reading."""
+"""The kernel's messages are parsed without trust: a truncated or malformed one ends the parsing."""
 
 import errno
 import socket
@@ -45,7 +45,7 @@ def an_address() -> bytes:
 
 
 def torn(body: bytes) -> st.SearchStrategy[bytes]:
-    """Draw the message cut somewhere, or with some bytes replaced."""
+    """Draw the message truncated, or with some bytes replaced."""
     return st.one_of(
         st.integers(0, len(body)).map(lambda size: body[:size]),
         st.builds(
@@ -58,7 +58,7 @@ def torn(body: bytes) -> st.SearchStrategy[bytes]:
 
 
 class Talking(Netlink):
-    """A gate at whose other end a test writes, in place of the kernel."""
+    """A netlink socket whose messages a test writes, in place of the kernel."""
 
     def __init__(self, told: bytes, sender: int = 0) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Talking(Netlink):
 
 
 class Wire:
-    """A socket that gives the same datagram for ever."""
+    """A socket that returns the same datagram for ever."""
 
     def __init__(self, told: bytes, sender: int) -> None:
         self.told, self.sender = told, sender
@@ -79,7 +79,7 @@ class Wire:
 
 
 def answered(told: bytes, sender: int = 0) -> KernelError:
-    """Return the error of a question that is answered so; it must come at once."""
+    """Return the error of a request with this response; it must come at once."""
     caught: list[KernelError] = []
 
     def ask() -> None:
@@ -187,7 +187,7 @@ def test_a_vf_without_vlan_is_left_out_and_the_next_one_is_read() -> None:
 
 
 def the_loopback() -> bytes:
-    """Return what the running kernel says of its loopback, in some 50 attributes."""
+    """Return the running kernel's message about its loopback, with some 50 attributes."""
     with Netlink() as netlink:
         return netlink.get(ASKING)
 

@@ -1,4 +1,4 @@
-"""What is said where a kernel lacks the bonding driver, as no kernel of the rig does."""
+"""The error for a kernel without the bonding driver, which no kernel of the rig is."""
 
 import errno
 
@@ -11,7 +11,7 @@ from tests.support.builders import a_plan
 
 
 class Refusing(Netlink):
-    """A kernel that refuses all with these words."""
+    """A kernel that refuses all requests with this text."""
 
     def __init__(self, words: str, code: int) -> None:
         self._words = words

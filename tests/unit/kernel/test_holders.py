@@ -1,4 +1,4 @@
-"""Who holds a namespace: a process that ends while it is looked at holds none, stops nothing."""
+"""The holder of a namespace: a process that ends while it is read holds none, stops nothing."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ GONE = (4, 4026500000, 1)
 
 @pytest.fixture
 def zombie() -> Iterator[int]:
-    """A process that has ended and that its parent has not asked about yet."""
+    """A zombie: a process that has ended and that its parent has not reaped."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     yield process.pid
@@ -24,7 +24,7 @@ def zombie() -> Iterator[int]:
 
 
 def a_process(proc: Path, mounts: Path) -> None:
-    """Make a process whose namespaces are seen; its mounts are read a moment later."""
+    """Create a process with visible namespaces; its mounts are read a moment later."""
     links = proc / "17" / "ns"
     links.mkdir(parents=True)
     (links / "net").symlink_to("net:[4026531992]")

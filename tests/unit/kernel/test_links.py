@@ -1,4 +1,4 @@
-"""Which link stands for a PF: what no rig has, a NIC whose representors have its address."""
+"""The PF's link among several: on a NIC whose representors have its address, as in no rig."""
 
 import errno
 import struct
@@ -24,7 +24,7 @@ PF = "0000:01:00.0"
 
 
 class Told(Netlink):
-    """A kernel that tells of these links, whatever it is asked."""
+    """A kernel that answers every request with these links."""
 
     def __init__(self, *bodies: bytes) -> None:
         self._bodies = list(bodies)
@@ -78,7 +78,7 @@ def test_of_a_pf_only_the_vfs_that_matter_are_read() -> None:
 
 
 class Crowded(Netlink):
-    """A kernel that cannot tell of VFs, or garbles what it tells, and is sound without them."""
+    """A kernel that cannot report VFs, or reports them torn, and works without them."""
 
     def __init__(self, with_vfs: bytes | None, without: bytes) -> None:
         self._with_vfs, self._without = with_vfs, without
@@ -98,7 +98,7 @@ class Crowded(Netlink):
 
 
 def wrapped(count: int) -> bytes:
-    """Return a PF's message whose list of VFs is longer than its length can say."""
+    """Return a PF's message whose list of VFs is longer than its length field can hold."""
     before = b"".join((messages.name(IFLA_IFNAME, "p0"), messages.name(IFLA_PARENT_DEV_NAME, PF)))
     listed = b"".join(a_big_vf(number) for number in range(count))
     head = struct.pack("=HH", (4 + len(listed)) & 0xFFFF, IFLA_VFINFO_LIST)
@@ -107,7 +107,7 @@ def wrapped(count: int) -> bytes:
 
 
 def a_big_vf(number: int) -> bytes:
-    """Return what a kernel tells of a VF with its statistics: 296 bytes."""
+    """Return a VF's attributes with statistics: 296 bytes."""
     mac = messages.attribute(1, struct.pack("=I32s", number, bytes([6, 0, 0, 0, 0, number % 256])))
     vlan = messages.attribute(2, struct.pack("=III", number, 0, 0))
     return messages.attribute(1, mac + vlan + messages.attribute(8, bytes(232)))

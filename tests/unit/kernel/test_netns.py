@@ -1,4 +1,4 @@
-"""Namespaces: what is refused without a look at the kernel."""
+"""Namespaces: refusals that need no kernel."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the sockets that hear of links do with words that are not the kernel's."""
+"""The watch's sockets, with messages that are not the kernel's."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Who may load pyroute2: by the contracts of pyproject.toml only what people call."""
+"""By the contracts of pyproject.toml, only the command line may import pyroute2."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def contract(name: str) -> dict[str, Any]:
 
 
 def test_only_the_command_line_may_import_it() -> None:
-    """A layer may not be imported from below it, nor through others; and every room is in one."""
+    """No layer imports a higher one, directly or indirectly; and every room is in one."""
     layers, loading = contract("rooms are entered from above"), contract("only nic loads pyroute2")
 
     assert layers["layers"][:3] == ["__main__", "cli", "nic | nodenet"]

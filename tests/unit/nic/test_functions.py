@@ -1,4 +1,4 @@
-"""Which port is whose on a NIC that no rig has: PF and VFs with devlink instances of their own."""
+"""Ports of a NIC unlike the rig's: PF and VFs with devlink instances of their own."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the kernel really sends for ethtool and devlink, captured, is read whole."""
+"""The kernel's real messages of ethtool and devlink, captured, are parsed completely."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ DONE: Final = 3
 
 
 def answers(name: str, message: Callable[[bytes], Any]) -> Iterator[Any]:
-    """Yield the messages of a captured answer as pyroute2 reads them."""
+    """Yield the messages of a captured response as pyroute2 parses them."""
     left = bytes.fromhex((CAPTURED / f"{name}.hex").read_text())
     while left:
         length, type_, *_ = HEADER.unpack_from(left)

@@ -1,4 +1,4 @@
-"""The build of the shim: what it is told, what it needs, what comes out."""
+"""The build of the shim: its options, its prerequisites, its result."""
 
 import json
 import re

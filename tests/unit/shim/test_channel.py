@@ -1,4 +1,4 @@
-"""What is known of the other end of the agent's socket."""
+"""The agent's facts about its socket's peer."""
 
 import socket
 import subprocess
@@ -26,5 +26,5 @@ def test_a_caller_is_not_taken_for_younger_than_it_is(tmp_path: Path) -> None:
             assert began_at
             late.append(began_at - executed_at)
 
-    assert max(late) < 0  # what is written since is not in the list that it brings
+    assert max(late) < 0  # attachments recorded since are not in its list
     assert min(late) > -1

@@ -1,4 +1,4 @@
-"""Frames in Python: what is written is read again, and nothing else is."""
+"""Frames in Python: encoded ones are decoded again, and all others are refused."""
 
 import random
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The shim is installed whole or not at all, and follows nobody's links."""
+"""The shim is installed atomically, and no link is followed."""
 
 import os
 import signal
@@ -162,7 +162,7 @@ def test_a_killed_installation_leaves_the_old_one_and_is_cleared_up_later(
     assert done.returncode == -signal.SIGKILL
     assert (folder / NAME).read_bytes() == CONTENT
     assert not install(folder, source)
-    assert left.exists()  # it may be another installer's, who is at it
+    assert left.exists()  # it may be that of another, running installer
     os.utime(left, (0, 0))
     install(folder, source)
     assert_installed(folder)
@@ -194,7 +194,7 @@ OF_PLUGINS, OF_CONTAINERS = b"system_u:object_r:bin_t:s0", b"system_u:object_r:c
 
 
 def label(path: Path, text: bytes) -> bool:
-    """Label as SELinux does; tell whether this user may, on this file system."""
+    """Label as SELinux does; return whether this user may, on this file system."""
     try:
         os.setxattr(path, LABEL, text)
     except OSError:
@@ -233,7 +233,7 @@ def test_a_label_that_cannot_be_given_is_no_reason_to_have_no_shim(
         "import pathlib, sys; from sriovbond.shim import install\n"
         "install.install(*map(pathlib.Path, sys.argv[1:]))"
     )
-    # who may write the file, and may not label it
+    # a user who may write the file, and may not label it
     prefix = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_admin"]
 
     done = subprocess.run([*prefix, sys.executable, "-c", program, folder, source], check=False)

@@ -1,4 +1,4 @@
-"""What the agent does at its start where the shim cannot be installed."""
+"""The agent's start when the shim cannot be installed."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 def an_agent_that_installs(
     image: Path, folder: Path
 ) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Run the agent until the block ends, with a folder of plugins that nobody can write."""
+    """Run the agent until the block ends, with a read-only folder of plugins."""
     home = folder.parent
     log = home / "agent.log"
     settings = {"SOCKET": home / "socket", "STATE": home / "state", "RUN": home / "run"}
@@ -41,7 +41,7 @@ def an_agent_that_installs(
     environment |= {"SRIOVBOND_AGENT_METRICS": "", "SRIOVBOND_AGENT_WATCH": "false"}
     command = [sys.executable, "-m", "sriovbond", "agent", "--install", str(folder)]
     folder.chmod(0o555)
-    if os.geteuid() == 0:  # whom no mode stops
+    if os.geteuid() == 0:  # file modes do not restrict root
         command = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(folder), *command]
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The shim, compiled and run: with an agent, without one, and with some that are none."""
+"""The shim, compiled and run: with an agent, without one, and with servers that are none."""
 
 import json
 import os
@@ -50,7 +50,7 @@ FRAME = wire.encode_answer(b"{}\n", 0)
 
 @pytest.fixture(scope="module")
 def short_shim() -> Iterator[Shim]:
-    """Return a shim whose deadline comes soon."""
+    """A shim with a short deadline."""
     with a_shim(deadline_ms=SHORT_MS) as shim:
         yield shim
 
@@ -318,7 +318,7 @@ def test_version_is_answered_without_an_agent_byte_for_byte_as_thin(
     done = shim.run("VERSION", stdin)
 
     thin = dispatch.answer({"CNI_COMMAND": "VERSION"}, stdin, Host())
-    if stdin == b'{"cniVersion": "0.1.0':  # no JSON, which the shim does not judge
+    if stdin == b'{"cniVersion": "0.1.0':  # invalid JSON, which the shim does not parse
         thin = dispatch.answer({"CNI_COMMAND": "VERSION"}, b'{"cniVersion": "0.1.0"}', Host())
     assert (done.stdout.decode(), done.returncode) == (thin.stdout, thin.status)
 

@@ -1,4 +1,4 @@
-"""A wheel is all that a node needs: its agent installs its shim, and says whether it is ready."""
+"""A wheel is all that a node needs: its agent installs its shim, and reports readiness."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def asked(question: str, environment: dict[str, str], folder: Path) -> tuple[str
 
 def test_it_has_the_shim(unpacked: Path) -> None:
     program = unpacked / "sriovbond/shim/bin/sriovbond"
-    program.chmod(0o755)  # which unzipping lost
+    program.chmod(0o755)  # lost by unzipping
 
     done = subprocess.run(
         [program], env={"CNI_COMMAND": "VERSION"}, input=b"{}", capture_output=True, check=False

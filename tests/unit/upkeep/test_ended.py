@@ -1,4 +1,4 @@
-"""What is kept of pods that kubelet does not list stays small; the proofs are tried in the VM."""
+"""The memory of pods that kubelet does not list is bounded; the proofs are tested in the VM."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""The metrics: what is exposed, under which labels, and for how long."""
+"""The metrics: which series are exposed, with which labels, and for how long."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def some_metrics(bonds: Iterable[WatchedBond] = ()) -> Metrics:
 
 
 def told(metrics: Metrics) -> dict[Sample, float]:
-    """Return what a scrape gets; what stands there twice is a fault."""
+    """Return the samples of a scrape; a duplicate one is a fault."""
     found: dict[Sample, float] = {}
     for family in text_string_to_metric_families(metrics.page().content.decode()):
         for sample in family.samples:
@@ -220,7 +220,7 @@ def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
     metrics.count_call("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
 
     exposed = {
-        # the parser's counters lack the ending
+        # the parser's counters do not have the suffix
         family.name + "_total" * (family.type == "counter"): (
             family.type,
             {label for sample in family.samples for label in sample.labels} - {"le"},

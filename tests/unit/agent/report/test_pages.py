@@ -1,4 +1,4 @@
-"""The pages over HTTP: right answers, and askers that are slow, many or of bad intent."""
+"""The HTTP server: correct responses, and slow, many or malicious clients."""
 
 import http.client
 import os
@@ -35,7 +35,7 @@ WHAT: dict[str, Callable[[], Page]] = {
 
 @contextmanager
 def served(timeout_s: float = pages.TIMEOUT_S) -> Iterator[int]:
-    """Serve on a port that is free; yield it."""
+    """Serve on a free port; yield it."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = Pages(listening, WHAT, timeout_s)
     try:

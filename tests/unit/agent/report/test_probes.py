@@ -1,4 +1,4 @@
-"""Probes of a real agent: whatever its work, its metrics and its neighbours do."""
+"""Probes of a real agent, independent of its load, its metrics and its neighbours."""
 
 import contextlib
 import http.client
@@ -124,7 +124,7 @@ def test_a_neighbour_who_connects_at_full_speed_keeps_no_probe_waiting() -> None
                 with contextlib.suppress(OSError):
                     connection = socket.create_connection(("127.0.0.1", port), 1)
                     if count < 500:
-                        held.push(connection)  # and says nothing
+                        held.push(connection)  # a silent client
                     else:
                         connection.close()
                 count += 1
@@ -166,7 +166,7 @@ def test_a_port_that_is_taken_is_reported_once_and_listened_at_when_it_is_free(
 def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_path: Path) -> None:
     modules = tmp_path / "modules" / os.uname().release
     modules.mkdir(parents=True)
-    os.mkfifo(modules / "modules.dep")  # as long as nobody writes it, who reads it waits
+    os.mkfifo(modules / "modules.dep")  # a reader blocks until it has a writer
     places = Places(sysfs=tmp_path)
     ready = Readiness(Host(places=places, modules=tmp_path / "modules", state=tmp_path))
 

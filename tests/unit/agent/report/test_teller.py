@@ -1,4 +1,4 @@
-"""What becomes of a happening: a line in the log, and every sink told."""
+"""The sinks of a happening: a line in the log, and every other one."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def fill(pipe: tuple[int, int]) -> None:
-    """Fill a pipe to its end, as who reads it no more leaves it."""
+    """Fill a pipe, as after its reader stopped reading."""
     os.set_blocking(pipe[1], False)
     os.write(pipe[1], b"." * PIPE_BYTES)
     os.set_blocking(pipe[1], True)

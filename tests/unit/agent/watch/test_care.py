@@ -24,7 +24,7 @@ Work = Callable[[], object]
 
 @dataclass
 class Workers:
-    """Workers that do nothing until they are told to."""
+    """Workers that do nothing until the test says so."""
 
     room: int = 99
     given: list[Work] = field(default_factory=list)

@@ -13,7 +13,7 @@ from tests.unit.agent.watch.conftest import KEY, Scene
 
 @dataclass
 class Workers:
-    """A worker that does at once what it is given."""
+    """A worker that runs its work at once."""
 
     works: int = 0
 
