@@ -70,12 +70,12 @@ NodeName = Annotated[str, AfterValidator(_node_name)]
 
 
 class Settings(BaseModel):
-    """What an operator may set; `socket` and `state` must be those of the shim."""
+    """The operator's settings; `socket` and `state` must be those of the shim."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     socket: AbsolutePath = Path("/run/sriovbond/agent.sock")
-    """Where the agent listens: only for a shim that was compiled for another path."""
+    """Where the agent listens: only for a shim that was compiled with another path."""
     state: AbsolutePath = Host().state
     """The folder of records and queue: likewise."""
     run: AbsolutePath = Host().run
@@ -83,64 +83,72 @@ class Settings(BaseModel):
     workers: Count = 16
     """Requests that are served at once."""
     waiting: Count = 256
-    """Requests that may wait for a worker; of more a DEL is kept, all else is error 11. As many may
-    wait for another of their attachment, and of each network for its IPAM."""
+    """Requests that may wait for a worker; above that a DEL is queued, all else is error 11. As
+    many may wait for another call of their attachment, and of each network for its IPAM.
+    """
     read_timeout_s: Seconds = 5.0
-    """How long a request may take to come in, and an answer to be taken."""
+    """How long receiving a request, and sending an answer, may take."""
     ipam_wait_s: Seconds = 75.0
-    """How long a request waits for IPAM while other calls of its network have all there is; then it
-    is error 11. A DEL, which waits 30 s at most, is done without."""
+    """How long a request waits for IPAM while other calls of its network occupy all its lanes; then
+    it is error 11. A DEL, which waits 30 s at most, is done without.
+    """
     retry_s: Seconds = 30.0
-    """When a queued DEL that failed is tried again; each time after twice as long."""
+    """Pause before a failed DEL of the queue is retried; doubled each time."""
     retry_most_s: Seconds = 600.0
-    """The longest that it waits."""
+    """The longest such pause."""
     stop_timeout_s: Seconds = 80.0
-    """How long a stop waits for what runs; the unit's TimeoutStopSec is longer."""
+    """How long a stop waits for running calls; the unit's TimeoutStopSec is longer."""
     watch: bool = True
-    """Whether the agent follows the bonds: events, metrics, repair, release of what is left."""
+    """Whether the agent watches the bonds: events, metrics, repair, release of what is left."""
     check_interval_s: Seconds = 300.0
-    """How often every bond is compared with what its ADD had made."""
+    """How often every bond is compared with its record."""
     gone_after_s: Seconds = 5.0
-    """How long the bond of a pod that went without a DEL waits for one."""
+    """How long the agent waits for a DEL before it releases the bond of an ended pod."""
     repair: bool = True
     """Whether a member that vanished and came back is put into its bond again."""
     rest_s: Seconds = 30.0
-    """How long nothing must have happened to such a member before that: who reset its PF has ended
-    then."""
+    """How long the device of such a member must be quiet before that, so that whatever reset its PF
+    has finished.
+    """
     repair_pf_settings: bool = True
     """Whether the VF's VLAN, trust, spoof check and rates are set at its PF again, where a reset
-    has undone them."""
+    has cleared them.
+    """
     sriov_operator_namespace: NodeName = "sriov-network-operator"
-    """Where the SR-IOV operator keeps its state of the node: while it is at work, no member is
-    taken back. It is asked where the API may be asked; empty: never."""
+    """The namespace of the SR-IOV operator's state of the node: while the operator is at work, no
+    member is put back. It is read where API access is configured; empty: never.
+    """
     watch_buffer_bytes: Bytes = 8 << 20
-    """How many bytes of the kernel's link events may wait before it leaves out some; then all is
-    read again."""
+    """Buffer for the kernel's link events in bytes; when it overruns, events are lost and all links
+    are read again.
+    """
     host_root: AbsolutePath = Host().root
-    """Where the host's root is seen, for an agent in a container: IPAM plugins are looked for and
-    executed there."""
+    """The mount point of the host's root, for an agent in a container: IPAM plugins are looked for
+    and executed there.
+    """
     lock_timeout_s: Seconds = Host().lock_timeout_s
-    """How long another call of the same attachment is waited for."""
+    """How long a call waits for another one of the same attachment."""
     ipam_timeout_s: Seconds = Host().ipam_timeout_s
     """How long an IPAM plugin may run."""
     kubelet_timeout_s: Seconds = Host().kubelet_timeout_s
-    """How long kubelet is waited for."""
+    """Time limit of queries to kubelet."""
     dhcp_carrier_timeout_s: Seconds = Host().dhcp_carrier_timeout_s
     """How long dhcp waits for a carrier."""
 
     metrics: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9750"
-    """Where metrics are served: IP:PORT, unix:/PATH, or nothing; who connects there may read pods'
-    names."""
+    """Where metrics are served: IP:PORT, unix:/PATH, or nothing; they have the pods' names."""
     probes: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:9751"
-    """Where kubelet's probes are answered, whatever `metrics` says: IP:PORT, unix:/PATH, or
-    nothing."""
+    """Where kubelet's probes are answered, independent of `metrics`: IP:PORT, unix:/PATH, or
+    nothing.
+    """
     kubernetes_events: bool = False
-    """Whether what happens to bonds is written as Events of their pods; needs a kubeconfig or an
-    account."""
+    """Whether the bonds' happenings are written as Events of their pods; needs a kubeconfig or a
+    service account.
+    """
     service_account: Annotated[Path | None, BeforeValidator(_absolute_if_any)] = None
-    """The folder with token and ca.crt of the agent's own pod, used where no kubeconfig is."""
+    """The folder with token and ca.crt of the agent's own pod, used without a kubeconfig."""
     node_name: NodeName = ""
-    """The node's name in Kubernetes, for its Events, where it is not the machine's."""
+    """The node's name in Kubernetes, for its Events, if it differs from the machine's."""
 
     @property
     def metrics_address(self) -> Address | None:
