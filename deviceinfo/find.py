@@ -123,7 +123,7 @@ def _ask_guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Readi
     """Run `ask`; any failure becomes a problem of that source."""
     try:
         return ask(about)
-    except Exception as error:  # noqa: BLE001 - the others are still to be heard
+    except Exception as error:  # noqa: BLE001 - the other sources must still be read
         fault = f"cannot ask {source}: {type(error).__name__}: {error}"
         return Reading(source, problems=(fault,))
 

@@ -21,7 +21,7 @@ _FILE_BYTES: Final = 1 << 20
 _VERSION: Final = re.compile(r"1\.[0-9]{1,9}\.[0-9]{1,9}")
 
 _DETAILS: Final[Mapping[DeviceKind, tuple[str, ...]]] = MappingProxyType(
-    {  # type: the keys that are told as they are, sections 3.1.3 to 3.1.6
+    {  # type: the keys whose values are shown as they are, sections 3.1.3 to 3.1.6
         DeviceKind.PCI: ("vhost-net", "representor-device"),
         DeviceKind.VDPA: ("parent-device", "driver", "path", "representor-device"),
         DeviceKind.VHOST_USER: ("mode", "path"),

@@ -263,7 +263,7 @@ def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outco
 def _passed_on_stderr() -> Iterator[int]:
     """Yield a descriptor for a program's stderr; its content is written to ours at the end.
 
-    A file in memory: on our own stderr, or a pipe, the program would hang when nobody reads.
+    A file in memory: on our own stderr, or a pipe, the program would hang without a reader.
     """
     with os.fdopen(os.memfd_create("cni-stderr"), "rb") as complaints:
         try:

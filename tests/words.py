@@ -1,11 +1,13 @@
-"""Finds texts for people that say a thing in our own idiom rather than in the words of the field.
+"""Finds texts, docstrings and comments in our own idiom rather than in the words of the field.
 
 `python -m tests.words [FOLDER ...]` prints them; a test holds that there are none.
 """
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -28,6 +30,22 @@ IDIOMS: Final = {
 }
 """What one author would say, and what an operator searches for."""
 
+IN_SOURCE: Final = {
+    r"whoever|whom": "name the process, the call or the user",
+    r"who (asks?|has|have|is|may|waits?)": "the caller, the waiting calls, the process that ...",
+    r"(give|gives|take|takes) back": "release, restore, put back",
+    r"passes over|passing over": "ignores, skips",
+    r"sees? to it": "makes sure",
+    r"as good as|amiss": "counts as, malformed",
+    r"(is|are|was|were) asked for": "requested",
+    r"is not there|are not there|where (none|nothing) is": "missing, does not exist",
+    r"take note|takes note|take it that": "record, note",
+    r"say whether|claim (what|that)": "return whether",
+    r"is no more than|in nobody's way|the one road": "say what happens",
+    r"heard of|hear of|hears of": "receive, be notified of",
+}
+"""What no reader of the source can search for, and the words to take; beside those above."""
+
 SPARED: Final = {
     "cannot tell whose": "to tell is to distinguish",
     "tell members apart": "to tell is to distinguish",
@@ -35,6 +53,8 @@ SPARED: Final = {
 """Texts that may say so all the same, and why."""
 
 _PATTERN: Final = re.compile(rf"\b({'|'.join(IDIOMS)})\b", re.IGNORECASE)
+_SOURCE_PATTERN: Final = re.compile(rf"\b({'|'.join([*IDIOMS, *IN_SOURCE])})\b", re.IGNORECASE)
+_CODE: Final = re.compile(r"`[^`]*`")
 
 
 def idioms(roots: Iterable[Path]) -> Iterator[str]:
@@ -44,6 +64,28 @@ def idioms(roots: Iterable[Path]) -> Iterator[str]:
             idiom = _PATTERN.search(text)
             if idiom and not any(spared in text for spared in SPARED):
                 yield f"{path}:{line}: {idiom[0]!r} in {text!r}"
+
+
+def source_idioms(roots: Iterable[Path]) -> Iterator[str]:
+    """Yield each idiom in a docstring or a comment, with its place; code in backticks is none."""
+    for path in house.modules_of(roots):
+        source = path.read_text(encoding="utf-8")
+        for line, text in [*_docstrings(source), *_comments(source)]:
+            idiom = _SOURCE_PATTERN.search(_CODE.sub("", text))
+            if idiom:
+                yield f"{path}:{line}: {idiom[0]!r} in {text!r}"
+
+
+def _docstrings(source: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.lineno, str(node.value.value)
+
+
+def _comments(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def _texts(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -64,4 +106,5 @@ def _texts(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(idioms([Path(name) for name in sys.argv[1:]] or house.ROOTS)) + "\n")
+    folders = [Path(name) for name in sys.argv[1:]] or house.ROOTS
+    sys.stdout.write("\n".join([*idioms(folders), *source_idioms(folders)]) + "\n")

@@ -1,4 +1,4 @@
-"""File events of a folder: inotify(7), which Python's standard library lacks."""
+"""File events of a folder: inotify(7), missing in Python's standard library."""
 
 import os
 import struct

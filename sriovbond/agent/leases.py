@@ -215,7 +215,7 @@ class Leases:
         try:
             if record:
                 self._give_back(key, record)
-        except Exception as error:  # noqa: BLE001 - the others must have their turn
+        except Exception as error:  # noqa: BLE001 - the other leases must be released, too
             fault = error.message if isinstance(error, SriovbondError) else repr(error)
             if record:
                 self._tell_kept(record, fault)

@@ -116,7 +116,7 @@ class _Agent:
                 series.LOUD: self.watch.loud,
                 series.DAMAGED: lambda: len(aside.files(self.host)),
             },
-            lambda: self.leases.counts(),  # noqa: PLW0108 - which tells the metrics
+            lambda: self.leases.counts(),  # noqa: PLW0108 - created after the metrics
         )
         self.tell = Teller(self.metrics.tell, *sinks)
         self.leases = Leases(settings, self.lanes, self.tell)

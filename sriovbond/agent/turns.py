@@ -70,7 +70,7 @@ class Turns:
             self._open += 1
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - the next must have its turn
+        except Exception as error:  # noqa: BLE001 - the next work must run
             log.event(logging.ERROR, f"a fault of sriovbond: {type(error).__name__}: {error}")
         finally:
             with self._changed:

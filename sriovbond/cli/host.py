@@ -85,7 +85,7 @@ def plan(file: Path, state: Path | None) -> None:
 @files.ARGUMENT
 @_STATE
 def diff(file: Path, state: Path | None) -> None:
-    """Print the document with what of FILE is not there yet."""
+    """Print the document with what of FILE is missing on the node."""
     _, joined = _join(file, state)
     click.echo(to_yaml(difference.difference(joined)), nl=False)
 
@@ -94,7 +94,7 @@ def diff(file: Path, state: Path | None) -> None:
 @files.ARGUMENT
 @_STATE
 def revert(file: Path, state: Path | None) -> None:
-    """Print the document that would take back what FILE changes."""
+    """Print the document that would revert FILE's changes."""
     _, joined = _join(file, state)
     click.echo(to_yaml(difference.revert(joined)), nl=False)
 

@@ -98,7 +98,7 @@ class CniResult:
         return _read_old(node, version) if _is_old(version) else _read(node, version)
 
     def to_json(self, version: str) -> dict[str, object]:
-        """Return the result as an object of `version`, without the fields that version lacks.
+        """Return the result as an object of `version`, without the fields undefined in it.
 
         0.1.0 and 0.2.0 hold the first address of each family, and the routes of that family.
         """

@@ -50,7 +50,7 @@ def is_that(path: str, identity: tuple[int, int, int]) -> bool:
 
 def _list_processes(proc: Path) -> list[Path]:
     try:
-        names = os.listdir(proc)  # noqa: PTH208 - thousands of names, of which most are wanted
+        names = os.listdir(proc)  # noqa: PTH208 - thousands of names, most of them used
     except OSError as error:
         raise MachineError(f"cannot list the processes in {str(proc)!r}: {error}") from error
     return [proc / name for name in names if name.isdigit()]

@@ -135,7 +135,7 @@ def _settle(
         with closing(endpoint):
             conversation = _converse(endpoint, family, talk)
             answer.set_result(asyncio.run(asyncio.wait_for(conversation, within_s)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
+    except Exception as error:  # noqa: BLE001 - any failure is passed to the caller
         answer.set_exception(error)
 
 

@@ -62,7 +62,7 @@ def build(
         Path(folder, "generated.h").write_text(header(), encoding="ascii")
         fresh = Path(folder, target.name)
         command = [compiler, *WARNINGS, *flags, f"-I{folder}", str(source), "-o", str(fresh)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the compiler that was asked for
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the requested compiler
         if done.returncode:
             raise BuildError(f"cannot build the shim with {compiler!r}: {done.stderr}")
         fresh.replace(target)

@@ -54,7 +54,7 @@ class Readiness:
     def _look(self) -> None:
         try:
             reasons = "; ".join(map(str, health.reasons_against_add(self._host)))
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+        except Exception as error:  # noqa: BLE001 - a waiting probe must get the reason
             reasons = f"a fault of sriovbond: {type(error).__name__}: {error}"
         with self._changed:
             self._reasons, self._seen_at, self._looking_since = reasons, time.monotonic(), None
