@@ -1,7 +1,7 @@
 # Every target does its own set-up. Settings: make TARGET NAME=VALUE, or the environment.
 SHELL := /bin/sh
 export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
-export KERNEL VFS WIRING NETDEVSIM
+export KERNEL VFS WIRING NETDEVSIM TESTS
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
 export RUN
@@ -18,13 +18,15 @@ BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBON
 
 .PHONY: help
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo; sed -n 's/^#: //p' $(MAKEFILE_LIST)
 
 #: Settings of the VM:
 #:   RUN='COMMAND'    what to run in it; without it, a shell. make knows only success and 2:
 #:                    tests/vm/run 'COMMAND' ends with the command's own status
 #:   KERNEL=6.12      Debian's kernel: 5.10, 6.1, 6.12, 6.16 ... 7.2 or whatever Debian serves
+#:   KERNELS="6.1 newest"  those of `make test-kernels` (default 5.10 6.1 6.12 newest); TESTS=tests/kernel
+#:                    runs there all kernel tests, or those that it names
 #:   VFS=4            VFs on each of the 3 PFs, 1 to 7
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
@@ -70,6 +72,10 @@ docs: .venv/done  ## rewrite what the docs have from the tables: reference, sche
 .PHONY: test-here
 test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this host: root, and a kernel with bonding
 	@tests/kernel/here.sh .venv/bin/python -m pytest -q -m 'not vf and not netdevsim' tests/kernel
+
+.PHONY: test-kernels
+test-kernels: rig .venv/done  ## the tests of bonding's options on each of KERNELS, and what each kernel takes of them
+	@.venv/bin/python -m tests.kernels $(KERNELS)
 
 .PHONY: soak
 soak: rig .venv/done  ## what takes long, in the VM: no leak in 1,000 cycles, 250 bonds, kills at every step

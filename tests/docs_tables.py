@@ -12,6 +12,7 @@ from typing import Final
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from tests.bench import picture, rows
+from tests.kernels import table
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 README: Final = CHECKOUT / "README.md"
@@ -31,7 +32,8 @@ _BEGIN: Final = re.compile("<!-- begin: ([a-z]+) -->\n")
 def tables() -> Mapping[str, Callable[[], str]]:
     """Return how each table of the pages is made, by the name that its markers have."""
     figures = {"figures": lambda: rows.table(rows.read(FIGURES))}
-    return {**PARTS, **figures, "decisions": decisions}
+    measured = {"kernels": lambda: table.table(table.read(CHECKOUT / table.PUBLISHED))}
+    return {**PARTS, **figures, **measured, "decisions": decisions}
 
 
 def decisions() -> str:

@@ -36,6 +36,15 @@ def suites_of(series: str) -> list[str]:
     return SUITES.get(series, NEWER)
 
 
+def newest() -> str:
+    """Return the series of the newest kernel that Debian serves, such as 7.3."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        debian.make_apt_root(work, NEWER)
+        releases = stock_releases(debian.run(work, "apt-cache", "pkgnames", "linux-").split())
+    return ".".join(map(str, _numbers(releases[-1])[:2]))
+
+
 def _fetch_into(work: Path, series: str) -> Path:
     suites = suites_of(series)
     debian.say(f"looking for Linux {series} in Debian {', '.join(suites)}")
@@ -50,7 +59,19 @@ def _fetch_into(work: Path, series: str) -> Path:
 
 
 def _newest(series: str, names: list[str], suites: list[str]) -> str:
-    """Choose the newest stock kernel: neither cloud (no igb) nor rt nor unsigned.
+    """Choose the newest stock kernel of the series."""
+    releases = stock_releases(names)
+    same = [release for release in releases if re.match(rf"{re.escape(series)}(?!\d)", release)]
+    if not same:
+        raise debian.FetchError(
+            f"cannot find Linux {series!r} in Debian {', '.join(suites)}, which has "
+            f"{', '.join(releases) or 'none'}; choose another with KERNEL="
+        )
+    return same[-1]
+
+
+def stock_releases(names: list[str]) -> list[str]:
+    """Return the stock kernels, newest last: neither cloud (no igb) nor rt nor unsigned.
 
     Since 6.19 the image package is empty: its files are in linux-binary-* and linux-modules-*, and
     Debian drops the latter of an old kernel while it still lists the former.
@@ -62,14 +83,11 @@ def _newest(series: str, names: list[str], suites: list[str]) -> str:
         for release in releases
         if f"linux-binary-{release}" not in names or f"linux-modules-{release}" in names
     ]
-    releases.sort(key=lambda release: [int(number) for number in re.findall(r"\d+", release)])
-    same = [release for release in releases if re.match(rf"{re.escape(series)}(?!\d)", release)]
-    if not same:
-        raise debian.FetchError(
-            f"cannot find Linux {series!r} in Debian {', '.join(suites)}, which has "
-            f"{', '.join(releases) or 'none'}; choose another with KERNEL="
-        )
-    return same[-1]
+    return sorted(releases, key=_numbers)
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)]
 
 
 def _unpack(work: Path, release: str) -> Path:
