@@ -49,6 +49,7 @@ _RECEIVED: Final = {
     "container": "CNI_CONTAINERID",
     "ifname": "CNI_IFNAME",
 }
+_MOST_IN_ANSWER: Final = 16_384  # characters of an error's text
 _MOST: Final = 80  # characters; a container's id has 64
 
 
@@ -104,8 +105,15 @@ def answer(
 def answer_error(error: Exception, version: str = CURRENT_VERSION) -> Answer:
     """Return the answer for an error."""
     failure = _failure(error)
-    values = error_json(version, failure.code, failure.message, failure.details)
+    message, details = _cut(failure.message), _cut(failure.details)
+    values = error_json(version, failure.code, message, details)
     return Answer(_json(values), 1, failure)
+
+
+def _cut(text: str) -> str:
+    """Return a text that Events and logs can take: a value that it quotes may have 4 MiB."""
+    rest = len(text) - _MOST_IN_ANSWER
+    return f"{text[:_MOST_IN_ANSWER]}... ({rest} more)" if rest > 0 else text
 
 
 def _parse(environ: Mapping[str, str], stdin: bytes, netns_descriptor: int | None) -> CniRequest:

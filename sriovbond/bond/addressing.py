@@ -28,14 +28,27 @@ def find_requested_mac(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> d
 def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the name of the IPAM plugin, "" for none, and its faults."""
     ipam = {} if raw.get("ipam") is None else raw["ipam"]
-    if not isinstance(ipam, Mapping) or not isinstance(ipam.get("type"), str | None):
-        return "", [f"ipam: expected an object with a type, found {ipam!r}"]
+    if not isinstance(ipam, Mapping):
+        return "", [f"ipam: expected an object with a type, found {_without_content(ipam)}"]
+    if not isinstance(ipam.get("type"), str | None):
+        found = _without_content(ipam["type"])
+        return "", [f"ipam: expected an object with a type, found {found} as its type"]
     name = ipam.get("type") or ""
     if name and name == raw.get("type"):
         return name, [f"ipam.type: {name!r} is this plugin itself; name an IPAM plugin"]
     if name in {".", ".."} or not _NOT_IN_FILE_NAMES.isdisjoint(name):
         return name, [f"ipam.type: expected the file name of an IPAM plugin, found {name!r}"]
     return name, []
+
+
+def _without_content(json_value: object) -> str:
+    """Return a value in words; what is in a list or object may be the IPAM plugin's secret."""
+    match json_value:
+        case list():
+            return "a list"
+        case Mapping():
+            return "an object"
+    return repr(json_value)
 
 
 def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:

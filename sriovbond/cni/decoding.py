@@ -29,6 +29,7 @@ _Path = tuple["_Path", object] | None
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 _MOST_TOLD: Final = 10
+_OF_OTHERS: Final = frozenset({"ipam", "args"})
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -94,10 +95,17 @@ def _items(value: object) -> list[object]:
 
 def _twice_words(value: Doubled, path: "_Path") -> Iterator[str]:
     for key, first, then in value.twice():
-        yield (
-            f"the key {_in_words((path, key))!r} is duplicated, as {shorten(first)} and as "
-            f"{shorten(then)}; remove one of them"
-        )
+        place = (path, key)
+        values = "" if _is_of_others(place) else f", as {shorten(first)} and as {shorten(then)}"
+        yield f"the key {_in_words(place)!r} is duplicated{values}; remove one of them"
+
+
+def _is_of_others(path: tuple["_Path", object]) -> bool:
+    """Tell whether a value is another plugin's: it may be a secret, and errors are read by many."""
+    parent, key = path
+    while parent is not None:
+        parent, key = parent
+    return str(key).lower() in _OF_OTHERS
 
 
 def _in_words(path: "_Path") -> str:

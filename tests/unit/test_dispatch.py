@@ -62,6 +62,19 @@ def stdin(**keys: object) -> bytes:
     return json.dumps(config).encode()
 
 
+@pytest.mark.parametrize("keys", [{"mtu": "x" * 3_000_000}, {"links": [["a"] * 400_000]}])
+def test_a_giant_value_is_refused_in_a_text_that_events_and_logs_can_take(
+    host: Host, keys: dict[str, object]
+) -> None:
+    answer = dispatch.answer(environ("ADD"), stdin(**keys), host)
+
+    error = json.loads(answer.stdout)
+    assert error["code"] == ErrorCode.INVALID_CONFIG
+    assert error["msg"].startswith("cannot use the network configuration: ")
+    assert error["msg"].endswith(" more)")
+    assert len(error["msg"]) < 17_000
+
+
 def ask(host: Host, command: str, **keys: object) -> Answer:
     return dispatch.answer(environ(command), stdin(**keys), host)
 

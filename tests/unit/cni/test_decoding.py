@@ -42,6 +42,22 @@ def test_duplicate_keys_are_named_with_their_place_at_any_depth() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"ipam": {"token": "secret-1", "token": "secret-2"}}',
+        b'{"IPAM": {"a": [{"token": "secret-1", "token": 2}]}}',
+        b'{"args": {"cni": {"token": 1, "token": "secret-2"}}}',
+        b'{"ipam": {"token": "secret-1"}, "ipam": {"token": "secret-2"}}',
+    ],
+)
+def test_of_a_duplicated_key_of_another_plugin_the_values_are_kept_secret(content: bytes) -> None:
+    [words] = find_duplicate_keys(decode_object(content, "stdin"))
+
+    assert words.endswith("' is duplicated; remove one of them")
+    assert "secret" not in words
+
+
 def test_a_key_in_two_objects_is_not_given_twice() -> None:
     assert (
         find_duplicate_keys(decode_object(b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}', "stdin"))
