@@ -1,7 +1,7 @@
 # Every target does its own set-up. Settings: make TARGET NAME=VALUE, or the environment.
 SHELL := /bin/sh
 export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
-export KERNEL VFS WIRING NETDEVSIM TESTS
+export KERNEL VFS WIRING NETDEVSIM TESTS INPUTS SECONDS SEED
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
 export RUN
@@ -12,6 +12,7 @@ CACHE   := $(SRIOVBOND_CACHE)
 VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
+ATHERIS := 3.0.0
 STUBS   := deviceinfo/podresources_pb2.py
 BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBOND_PLUGINS) \
 	$(VIRTME)/bin/python -m tests.vm.boot
@@ -32,6 +33,7 @@ help:  ## this list
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL
 #:   NMSTATE=DIR      folder with nmstate's cases: policy, diff, revert, examples, nncp
+#:   INPUTS=1000000   of `make fuzz`, in at most SECONDS=3600; SEED=1 chooses others
 #:   CYCLES=1000      ADDs and DELs in `make soak`
 #:   SRIOVBOND_CACHE  what was downloaded and built (default ~/.cache/sriovbond)
 #:   PYTHON=python3   Python of .venv and of the rig (default /usr/bin/python3, Debian's)
@@ -76,6 +78,10 @@ test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this ho
 .PHONY: test-kernels
 test-kernels: rig .venv/done  ## the tests of bonding's options on each of KERNELS, and what each kernel takes of them
 	@.venv/bin/python -m tests.kernels $(KERNELS)
+
+.PHONY: fuzz
+fuzz: .venv/atheris-$(ATHERIS)  ## hostile input of each kind, INPUTS of it within SECONDS: no crash, no way out, no secret told
+	@.venv/bin/python -m tests.fuzz
 
 .PHONY: soak
 soak: rig .venv/done  ## what takes long, in the VM: no leak in 1,000 cycles, 250 bonds, kills at every step
@@ -126,6 +132,9 @@ $(TOOLS)/done: | packages
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@.venv/bin/pip --quiet install -e '.[dev]'
 	@.venv/bin/python -m compileall -q .venv/lib && touch $@
+
+.venv/atheris-$(ATHERIS): .venv/done
+	@.venv/bin/pip --quiet install atheris==$(ATHERIS) && touch $@
 
 # The installation makes them: where git clean took them away, it runs again.
 $(STUBS): ;

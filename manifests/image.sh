@@ -41,6 +41,8 @@ build run --isolation chroot --network host \
 ' >&2
 
 mkdir -p "$(dirname "$archive")"
+sbom=${archive%.tar}.cdx.json
+build run --isolation chroot "$container" python - "${name%:*}" "${name##*:}" <manifests/sbom.py >"$sbom"
 rm -f "$archive"
 build push --quiet "$name" "oci-archive:$archive:$name"
-say "$archive ($(du -h "$archive" | cut -f1))"
+say "$archive ($(du -h "$archive" | cut -f1)), what is in it: $sbom"

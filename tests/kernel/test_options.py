@@ -35,7 +35,7 @@ ELSEWHERE = [row for row in ON_THE_BOND if row.modes < set(BondMode)]
 NUMBERS = [row for row in ON_THE_BOND if isinstance(row.kind, Number)]
 # its default is ours, not the kernel's
 OURS = frozenset({"mode", "miimon", "fail_over_mac", "num_grat_arp"})
-BOUND_SINCE = {"peer_notif_delay": "6.4"}  # where older kernels took any number
+BOUND_SINCE = {"peer_notif_delay": "6.4"}  # older kernels accept any number
 
 
 @pytest.fixture(scope="module")

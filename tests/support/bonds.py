@@ -79,18 +79,18 @@ RUNNING = version(os.uname().release)
 
 
 def is_known(one: Value) -> bool:
-    """Tell whether this kernel knows the value."""
+    """Return whether this kernel accepts the value."""
     return version(one.since) <= RUNNING < version(one.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A namespace in which bonds come and go, one at a time."""
+    """A namespace in which bonds are created and deleted, one at a time."""
 
     netlink: Netlink
 
     def make(self, mode: BondMode, **asked: OptionValue) -> BondState:
-        """Make a bond as ADD does, past all that judges what is asked, and take it away."""
+        """Create a bond as ADD does, without the rules' checks, and delete it."""
         settings = tuple(Setting(name, value) for name, value in {"mode": mode, **asked}.items())
         try:
             bonding.create(self.netlink, BondPlan("bond0", settings, (), 1500))
@@ -101,7 +101,7 @@ class Bench:
             self.remove()
 
     def set(self, row: Option, mode: BondMode, value: OptionValue) -> OptionValue | None:
-        """Set one option with what it needs in this mode; return what is read back."""
+        """Set one option with its prerequisites in this mode; return the value read back."""
         needed = NEEDED.get(row.name, {})
         taken = {name: one for name, one in needed.items() if mode in option(name).modes}
         return self.make(mode, **{**taken, row.name: value}).settings.get(row.name)
@@ -114,7 +114,7 @@ class Bench:
 
 @contextmanager
 def member_of_a_bond(pod: Pod, mode: BondMode) -> Iterator[tuple[Netlink, Handle, Link]]:
-    """Make a bond in the pod for a while; give a socket there, the bond, and a link for it."""
+    """Create a bond in the pod for a while; yield a socket there, the bond, and a link for it."""
     with netns.opened(pod.path) as inside:
         link = links.find(inside.netlink, "net1")
         assert link is not None

@@ -24,12 +24,21 @@ Place = tuple[str | int, ...]
 
 def mutated(sample: Path) -> st.SearchStrategy[bytes]:
     """Draw the sample with a value at any depth or bytes replaced, or truncated."""
-    content = sample.read_bytes()
+    return mutated_json(sample.read_bytes())
+
+
+def mutated_json(content: bytes) -> st.SearchStrategy[bytes]:
+    """Draw the JSON with a value at any depth or bytes replaced, or truncated."""
     places = list(_places(json.loads(content)))
+    replaced = st.builds(
+        lambda place, value: _with(content, place, value), st.sampled_from(places), _VALUES
+    )
+    return replaced | torn(content)
+
+
+def torn(content: bytes) -> st.SearchStrategy[bytes]:
+    """Draw the content truncated, or with some bytes replaced."""
     return st.one_of(
-        st.builds(
-            lambda place, value: _with(content, place, value), st.sampled_from(places), _VALUES
-        ),
         st.integers(0, len(content)).map(lambda size: content[:size]),
         st.builds(
             lambda at, junk: content[:at] + junk + content[at + len(junk) :],

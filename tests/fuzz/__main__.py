@@ -1,0 +1,176 @@
+"""`make fuzz`: hostile input of each kind, bounded in number and time; counts in build/fuzz.json.
+
+`python -m tests.fuzz TARGET FILE` judges one input again, which a run has kept in build/fuzz.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.fuzz import tally
+from tests.fuzz.tally import Tally
+from tests.fuzz.targets import BY_NAME, TARGETS, Target
+from tests.fuzz.world import a_world
+
+BUILD: Final = Path("build/fuzz")
+FIGURES: Final = Path("build/fuzz.json")
+INPUTS: Final = 1_000_000
+SECONDS: Final = 3600
+_HYPOTHESIS_SHARE: Final = 0.02
+"""It takes some 2 ms to draw one of its inputs."""
+_ENDING_S: Final = 120.0
+"""More than one input may take, and the start of an engine."""
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An engine on a target."""
+
+    target: Target
+    engine: str
+    inputs: int
+
+    @property
+    def folder(self) -> Path:
+        return BUILD / f"{self.target.name}-{self.engine}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run."""
+
+    run: Run
+    tally: Tally
+    fault: str
+
+
+class Clock:
+    """Shares the time that is left out to the runs that are left."""
+
+    def __init__(self, seconds: int, runs: int, workers: int) -> None:
+        self._end_s = time.monotonic() + seconds
+        self._runs = runs
+        self._workers = workers
+        self._lock = threading.Lock()
+
+    def take_s(self) -> int:
+        """Return how long the next run may take."""
+        with self._lock:
+            left_s = self._end_s - time.monotonic()
+            share_s = left_s * min(self._workers, self._runs) / self._runs
+            self._runs -= 1
+        return max(1, round(share_s))
+
+
+def main() -> int:
+    """Run all engines on all targets, or judge one input; return 1 where one has a fault."""
+    if len(sys.argv) > 1:
+        return _judge_again(*sys.argv[1:])
+    inputs, seconds, seed = (
+        int(os.environ.get(name) or 0) for name in ("INPUTS", "SECONDS", "SEED")
+    )
+    shutil.rmtree(BUILD, ignore_errors=True)
+    runs, workers = _plan(inputs or INPUTS), os.cpu_count() or 1
+    clock = Clock(seconds or SECONDS, len(runs), workers)
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = list(pool.map(lambda run: _execute(run, clock.take_s(), seed or 1), runs))
+    _report(outcomes)
+    return 1 if any(outcome.fault for outcome in outcomes) else 0
+
+
+def _setting(name: str, default: int) -> int:
+    return int(os.environ.get(name) or default)
+
+
+def _judge_again(name: str, file: str) -> int:
+    with a_world() as world:
+        BY_NAME[name].judge(world, Path(file).read_bytes())
+    _say("nothing is wrong with it")
+    return 0
+
+
+def _plan(inputs: int) -> list[Run]:
+    """Share the inputs out by the targets' weights."""
+    total = sum(target.weight for target in TARGETS)
+    runs = []
+    for target in TARGETS:
+        own = -(-inputs * target.weight // total)
+        drawn = max(1, round(own * _HYPOTHESIS_SHARE))
+        runs += [Run(target, "hypothesis", drawn), Run(target, "atheris", max(1, own - drawn))]
+    return runs
+
+
+def _execute(run: Run, seconds: int, seed: int) -> Outcome:
+    """Run an engine in a folder and, where root may, a network namespace of its own."""
+    temporary = run.folder / "tmp"
+    temporary.mkdir(parents=True)
+    isolation = ["unshare", "--net"] if os.geteuid() == 0 else []
+    engine = [sys.executable, "-m", "tests.fuzz.engine", run.engine, run.target.name]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "TMPDIR": str(temporary.resolve())}
+    with (run.folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*isolation, *engine, *map(str, (run.inputs, seconds, seed))],
+            cwd=run.folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            fault = f"status {process.wait(seconds + _ENDING_S)}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            fault = f"it did not end within {_ENDING_S:g} s of its time"
+    shutil.rmtree(temporary, ignore_errors=True)
+    outcome = Outcome(run, tally.read(run.folder), "" if fault == "status 0" else fault)
+    _say(_line(outcome))
+    return outcome
+
+
+def _report(outcomes: list[Outcome]) -> None:
+    """Print the counts of each target and of all, and write them."""
+    rows = {
+        target.name: sum((each.tally for each in outcomes if each.run.target is target), Tally())
+        for target in TARGETS
+    }
+    everything = sum(rows.values(), Tally())
+    FIGURES.write_text(
+        json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    _say("", "=== summary", *(_counts(target.what, rows[target.name]) for target in TARGETS))
+    _say(_counts("all", everything), f"written: {FIGURES}")
+    for outcome in outcomes:
+        if outcome.fault:
+            _say(f"FAILED {_line(outcome)}; see {outcome.run.folder}")
+
+
+def _line(outcome: Outcome) -> str:
+    run = outcome.run
+    return _counts(f"{run.target.name} by {run.engine}", outcome.tally) + (
+        f": {outcome.fault}" if outcome.fault else ""
+    )
+
+
+def _counts(what: str, row: Tally) -> str:
+    return (
+        f"{row.inputs:9,} inputs  {row.took_s:6.0f} s  slowest {row.slowest_s:5.2f} s  "
+        f"{row.most_mib:4} MiB  {what}"
+    )
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + os.linesep)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

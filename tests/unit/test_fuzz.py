@@ -1,0 +1,106 @@
+"""Hostile input of each kind, a part of what `make fuzz` tries: judged by the same code."""
+
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from sriovbond import log
+from tests.fuzz.confined import EscapedError, confined
+from tests.fuzz.strategies import hostile
+from tests.fuzz.targets import BY_NAME
+from tests.fuzz.world import OUTSIDE, SECRET, World, a_world
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with a_world() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_each_sample_is_judged_well(world: World, name: str) -> None:
+    target = BY_NAME[name]
+
+    for sample in target.samples:
+        target.judge(world, sample)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_hostile_input_crashes_nothing_leads_nowhere_and_tells_no_secret(
+    world: World, name: str
+) -> None:
+    target = BY_NAME[name]
+
+    @given(hostile(target))
+    def judge(content: bytes) -> None:
+        target.judge(world, content)
+
+    judge()
+
+
+def read(path: Path) -> None:
+    path.read_bytes()
+
+
+def start(program: Path) -> None:
+    subprocess.run([program], check=True)
+
+
+def connect(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(str(path))
+
+
+ESCAPES: tuple[Callable[[Path], object], ...] = (
+    read,
+    lambda path: path.with_name("new").write_bytes(b""),
+    lambda path: path.with_name("folder").mkdir(),
+    lambda path: path.with_name("link").symlink_to(path),
+    lambda path: path.rename(path.with_name("moved")),
+    Path.unlink,
+    lambda path: path.chmod(0o600),
+    connect,
+    start,
+)
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_what_leaves_the_folder_is_found(tmp_path: Path, escape: Callable[[Path], object]) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "file").write_text("#!/bin/sh\n")
+    (outside / "file").chmod(0o700)
+
+    with pytest.raises(EscapedError, match="outside"), confined(inside):
+        escape(inside / ".." / "outside" / "file")
+
+
+def test_what_stays_in_the_folder_is_no_fault(tmp_path: Path) -> None:
+    with confined(tmp_path):
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "file").write_bytes(b"")
+        (tmp_path / "folder" / "file").rename(tmp_path / "file")
+        folder_fd = os.open(tmp_path, os.O_RDONLY)
+        os.unlink("file", dir_fd=folder_fd)
+        os.close(folder_fd)
+
+
+def test_a_secret_in_the_log_is_found(world: World) -> None:
+    with pytest.raises(AssertionError), world.judged():
+        log.event(logging.WARNING, f"the token is {SECRET}")
+
+
+def test_a_file_outside_that_changed_is_found(world: World) -> None:
+    try:
+        with pytest.raises(AssertionError), world.judged():
+            os.truncate(os.open(world.canary, os.O_WRONLY), 0)
+    finally:
+        world.canary.write_text(OUTSIDE)
