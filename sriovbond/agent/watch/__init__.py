@@ -1,1 +1,1 @@
-"""Follows the bonds of this node: what the kernel says of them, and what is done for them."""
+"""Follows the bonds of this node: receives the kernel's events, reports, repairs and releases."""

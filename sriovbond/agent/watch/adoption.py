@@ -1,4 +1,4 @@
-"""From the records to the bonds that are watched: which begin, which cease."""
+"""Starts and stops the watch of bonds as their records appear and vanish."""
 
 import logging
 import time
@@ -32,9 +32,9 @@ from sriovbond.subject import Subject
 
 
 class Adoption:
-    """Of the watch's thread; `home` is the host's namespace, open.
+    """Used by the watch's thread only; `home` is the host's namespace, open.
 
-    What cannot be watched is looked after at once: it may be left by a pod or an ADD that is gone.
+    A record whose bond cannot be watched is examined at once: its pod or its ADD may have ended.
     """
 
     def __init__(  # noqa: PLR0913 - it puts the others together
@@ -64,7 +64,7 @@ class Adoption:
         }
 
     def note_changed(self, names: set[str] | None) -> None:
-        """Look at the records whose files changed; at all where None: the kernel lost some."""
+        """Schedule the records whose files changed; all of them if None: inotify lost events."""
         keys = {name.removesuffix(".json") for name in names or () if name.endswith(".json")}
         if names is None:
             keys = set(self._watched)
@@ -74,13 +74,13 @@ class Adoption:
                 self._agenda.put_off(Task.ADOPT, key, SETTLING_S)
 
     def _adopt_others(self, _: str) -> None:
-        """Begin with the bonds that are not watched yet, and hear of events meanwhile."""
+        """Schedule the records of unwatched bonds one by one, handling events in between."""
         unwatched = [key for key in records.keys(self._host) if not self._watched.is_heard(key)]
         for place, key in enumerate(unwatched):
             self._agenda.later(Task.ADOPT, key, place * APART_S)
 
     def _take_back(self, _: str) -> None:
-        """Try the records again that were set aside; what is left of their pods is released."""
+        """Retry the records that were set aside; release what is left of their pods."""
         for file in aside.files(self._host):
             with suppress(SriovbondError, OSError):
                 if aside.take_back(self._host, file):
@@ -102,7 +102,7 @@ class Adoption:
             self._follow_or_leave(key, record)
 
     def _follow_or_leave(self, key: str, record: Record | None) -> None:
-        """Watch the record's bond; have IPAM's part kept, and what has no bond looked after."""
+        """Watch the record's bond; leave a lease to the keeper, examine a record without a bond."""
         if record is None or record.plan is None:
             self._judging.forget(key)
             self._tending.forget_left(key)
@@ -112,7 +112,7 @@ class Adoption:
             self._tending.look_after(key, record.subject)
 
     def _follow_record(self, key: str, record: Record) -> bool:
-        """Watch the record's bond; False where there is none any more."""
+        """Watch the record's bond; return False if it no longer exists."""
         if not (record.plan and record.is_complete and record.boot_id == self._host.boot_id()):
             return False
         try:
@@ -126,7 +126,7 @@ class Adoption:
         return nsid is not None
 
     def _number(self, record: Record) -> int | None:
-        """Return the nsid of the record's namespace, None where it is another one, or none."""
+        """Return the nsid of the record's namespace, None if it has ended or been replaced."""
         paths = self._host.paths_of(record.netns)
         with netns.identified(paths, record.namespace) as pod:
             return kernel.number(self._home.netlink, pod.descriptor) if pod else None

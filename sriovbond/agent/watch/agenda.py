@@ -1,4 +1,4 @@
-"""What is to be done when: a task for a key is in it once."""
+"""The watch's schedule: a task for a key is in it at most once."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -6,48 +6,48 @@ from enum import StrEnum
 from typing import Final
 
 SETTLING_S: Final = 0.1
-"""What a call still does with an attachment must not be watched, nor slowed."""
+"""Delay of tasks for an attachment, so that a running call is neither watched nor slowed."""
 AGAIN_S: Final = 5.0
 FAULT_S: Final = 30.0
 APART_S: Final = 0.02
-"""Many bonds at once must not keep requests waiting."""
+"""Delay between bonds, so that many at once do not delay requests."""
 
 
 class Task(StrEnum):
-    """What the watch does at a time of its own; `actions` of each module say who does it."""
+    """The watch's scheduled tasks; each module's `actions` are the functions that run them."""
 
     LISTEN = "listen"
-    """Hear of changed records again."""
+    """Read events of records again."""
     ADOPT = "adopt"
-    """Begin to watch what the record says, or cease where it is gone."""
+    """Start watching a record's bond, or stop when the record is gone."""
     ADOPT_OTHERS = "adopt others"
     TAKE_BACK = "take back"
-    """Try the records again that were set aside."""
+    """Retry the records that were set aside."""
     JUDGE = "judge"
-    """Report what has happened to a bond since it was last judged."""
+    """Report a bond's happenings since it was last judged."""
     SETTLE = "settle"
-    """Take a new bond for up by now."""
+    """Treat a new bond as settled."""
     ANNOUNCE = "announce"
     EXAMINE = "examine"
-    """Have a bond compared with its record, and repaired."""
+    """Compare a bond with its record, and repair it."""
     RESTED = "rested"
-    """The same once nothing more happens to what it lost, whatever else is due before."""
+    """EXAMINE once a lost device is quiet, independent of an earlier EXAMINE."""
     GONE = "gone"
-    """The same, where the kernel has reported the end of its namespace."""
+    """EXAMINE after the kernel has reported the end of the namespace."""
     ROUND = "round"
-    """Have all of them examined."""
+    """EXAMINE all bonds."""
     WEIGH = "weigh"
-    """Look which namespaces are too loud to be heard."""
+    """Find the namespaces with too many events."""
     TRUST = "trust"
-    """Read those again that were read too early."""
+    """Read those again that were read before their events."""
     POLL = "poll"
-    """Read all, while nothing is heard."""
+    """Read all bonds, while events are not received."""
     HEAR = "hear"
-    """Hear again after overruns."""
+    """Receive events again after overruns."""
 
 
 Actions = Mapping[Task, Callable[[str], None]]
-"""What does a task for its key; the key is "" where a task is for no single attachment."""
+"""The function for each task, called with its key, which is "" for a task of no attachment."""
 
 
 class Agenda:
@@ -58,30 +58,30 @@ class Agenda:
         self._due: Final[dict[tuple[Task, str], float]] = {}
 
     def later(self, task: Task, key: str, delay_s: float) -> None:
-        """Have it done after the delay; what is in it already keeps its time."""
+        """Schedule it after the delay; an already scheduled one keeps its time."""
         self._due.setdefault((task, key), self._clock() + delay_s)
 
     def put_off(self, task: Task, key: str, delay_s: float) -> None:
-        """Have it done after the delay, and not before."""
+        """Schedule it after the delay, not earlier if it is scheduled already."""
         self._due[task, key] = self._clock() + delay_s
 
     def has(self, task: Task, key: str) -> bool:
-        """Tell whether it is still to be done."""
+        """Return whether it is scheduled."""
         return (task, key) in self._due
 
     def forget(self, key: str) -> None:
-        """Have nothing done for the key."""
+        """Remove all tasks of the key."""
         for entry in [entry for entry in self._due if entry[1] == key]:
             del self._due[entry]
 
     def due(self) -> Iterator[tuple[Task, str]]:
-        """Yield what is to be done now and take it out; what is forgotten meanwhile is not."""
+        """Remove and yield the tasks due now, except those forgotten meanwhile."""
         now = self._clock()
         for entry in [entry for entry, due in self._due.items() if due <= now]:
             if self._due.pop(entry, None) is not None:
                 yield entry
 
     def pause_s(self, most_s: float) -> float:
-        """Return how long there is nothing to do, `most_s` at most."""
+        """Return the seconds until the next task, `most_s` at most."""
         next_at = min(self._due.values(), default=float("inf"))
         return max(0.0, min(next_at - self._clock(), most_s))

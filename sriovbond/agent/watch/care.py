@@ -1,4 +1,4 @@
-"""Has workers look after single bonds: a few at once, each in the turn of its attachment."""
+"""Passes examinations of single bonds to workers: a few at once, in each attachment's order."""
 
 import logging
 import threading
@@ -22,10 +22,10 @@ Then = Callable[[Examined | None], None]
 
 
 class Care:
-    """A PF's reset concerns every pod of a node at once, and requests come first.
+    """Bounds the examinations: a PF's reset concerns every pod of a node, and requests come first.
 
-    `do_after_others` does work of an attachment in a worker; False where too much waits. At most
-    `most` bonds are looked after at once, the others wait here.
+    `do_after_others` runs work of an attachment in a worker; False when too much is queued. At most
+    `most` bonds are examined at once, the others are queued here.
     """
 
     def __init__(self, host: Host, repairs: Repairs, do_after_others: Do, most: int) -> None:
@@ -46,11 +46,11 @@ class Care:
         is_namespace_gone: bool = False,
         passing_over: frozenset[str] = frozenset(),
     ) -> None:
-        """Have the bond examined; `then` is called with what was found, by the worker.
+        """Examine the bond in a worker, which calls `then` with the result.
 
-        With None where another call has the attachment, and knows better: at once, for that one
-        may hang in IPAM, and must not take the place of others. Devices that are passed over are
-        not put back into the bond.
+        With None if another call holds the attachment: at once, since that one may hang in IPAM,
+        and must not occupy a worker for others. Devices in `passing_over` are not put back into the
+        bond.
         """
         if records.is_locked(self._host, subject.attachment.key):
             then(None)
@@ -64,7 +64,7 @@ class Care:
         self._put(("gone" if is_namespace_gone else "examine", subject), work)
 
     def announce(self, subject: Subject) -> None:
-        """Have the bond announced."""
+        """Announce the bond's addresses in a worker."""
 
         def work() -> None:
             with log.logged_to(None, self._host.logs, **subject.fields):
@@ -76,7 +76,7 @@ class Care:
         self._put(("announce", subject), work)
 
     def go_on(self) -> None:
-        """Begin with what waits, as far as there is room."""
+        """Start queued work, up to the limit."""
         while (pending := self._take()) is not None:
             (key, work) = pending
             if not self._do_after_others(key[1], partial(self._run, work)):

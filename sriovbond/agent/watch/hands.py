@@ -1,4 +1,4 @@
-"""What the agent lends its watch."""
+"""The agent's functions that the watch calls."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from sriovbond.subject import Subject
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What the watch calls: who reports a happening, and who does work that takes its time.
+    """The watch's callbacks: report a happening, run slow work.
 
-    `is_leaving` says whether a DEL of the attachment waits; `do_after_others` does the work of one
-    in a worker, False where too much waits; the keeper has IPAM asked for what is left to it.
+    `is_leaving` returns whether a DEL of the attachment is queued; `do_after_others` runs work of
+    an attachment in a worker, False when too much is queued; the keeper gets unreleased leases.
     """
 
     tell: Callable[[Happening], None]
@@ -25,6 +25,6 @@ class Hands:
     keeper: Keeper
 
     def report(self, happenings: Iterable[Happening]) -> None:
-        """Have each of them reported."""
+        """Report each of them."""
         for happening in happenings:
             self.tell(happening)

@@ -1,7 +1,7 @@
-"""Hears the links of all pods and reads them again, so that no pod's noise hides the others.
+"""Receives link events of all pods, bounded, so that no pod's event rate hides the others.
 
-A namespace with too many events is not heard but read every few seconds. Where there are more
-than the socket takes, and again soon after, all are read for a while and nothing is heard.
+The links of a namespace with too many events are read every few seconds instead. After repeated
+overruns of the socket the links of all are read for a while, and no events are received.
 """
 
 import logging
@@ -21,7 +21,7 @@ from sriovbond.kernel import watch as kernel
 from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, OverrunError
 
 MOST_EVENTS: Final = 2000
-"""Events of one namespace in a window: some hundred VLANs on a bond that fails over make fewer."""
+"""Events of one namespace in a window: a bond with some hundred VLANs that fails over has fewer."""
 WINDOW_S: Final = 3.0
 _AT_ONCE_S: Final = 0.05
 _HEARING_OUT_S: Final = 0.1
@@ -35,10 +35,10 @@ _WARNINGS_APART_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """What is called for an event, and for what else is known of a namespace by now.
+    """Callbacks for an event, and for other changes of a namespace.
 
-    `is_host_wanted` is whether the host's own links matter; `lost_ends` that numbers may be those
-    of other namespaces by now, `unreadable` why the links of one could not be read.
+    `is_host_wanted`: the host's own links matter; `lost_ends`: nsids may have been reused for other
+    namespaces; `unreadable`: why the links of one could not be read.
     """
 
     event: Callable[[LinkEvent], None]
@@ -51,14 +51,14 @@ class Ears:
 
 
 class Hearing:
-    """Of one thread: it hears, and reads, for a bounded time at each call."""
+    """For one thread: each call receives, and reads, for a bounded time."""
 
     def __init__(self, spaces: Spaces, agenda: Agenda) -> None:
         self._spaces: Final = spaces
         self._agenda: Final = agenda
         self._counts: Final[dict[int, int]] = {}
         self._unheard: Final[set[int]] = set()
-        # what waits of these may be older than what was read
+        # queued events of these may be older than what was read
         self._untrusted: Final[set[int]] = set()
         self._unread: Final[dict[int, None]] = {}
         self._is_deaf = self._is_brief = False
@@ -75,7 +75,7 @@ class Hearing:
     def open(
         self, ears: Ears, buffer_bytes: int, stack: ExitStack, waiting: selectors.BaseSelector
     ) -> None:
-        """Listen until `stack` is closed; `waiting` waits for something to hear."""
+        """Subscribe until `stack` is closed; register the sockets with `waiting`."""
         self._ears = ears
         self._links = stack.enter_context(LinkEvents(buffer_bytes))
         self._ends = stack.enter_context(Ends())
@@ -85,16 +85,16 @@ class Hearing:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something is to be read that has not been yet."""
+        """Whether a namespace still has to be read again."""
         return bool(self._unread)
 
     @property
     def loud(self) -> int:
-        """How many namespaces are read because they have too many events; any thread may ask."""
+        """The number of namespaces that are read for their many events; thread-safe."""
         return len(self._unheard)
 
     def hear(self) -> None:
-        """Hear what waits, the ends of namespaces first; not for long."""
+        """Receive queued events, ends of namespaces first, for a bounded time."""
         try:
             for nsid in self._ends.receive():
                 self._forget(nsid)
@@ -119,7 +119,7 @@ class Hearing:
             self._overrun()
 
     def hear_out(self) -> bool:
-        """Hear all that waits, which is older than what is read next; False where it has no end."""
+        """Receive all queued events, older than the next read; return False if they do not end."""
         deadline = time.monotonic() + _HEARING_OUT_S
         self.hear()
         while not (self._is_deaf or self._links.was_emptied):
@@ -129,14 +129,14 @@ class Hearing:
         return True
 
     def read(self, nsid: int, key: str) -> None:
-        """Read the links of a namespace for an attachment that is there now. Raises KernelError."""
+        """Read the links of a namespace that an attachment is now in. Raises KernelError."""
         if not self.hear_out():
             self._distrust(nsid)
         names = self._spaces.names(nsid) | {key.rpartition("@")[2]}
         self._spaces.join(key, nsid, kernel.read(nsid, names))
 
     def read_some(self, within_s: float) -> None:
-        """Read of what is to be read again as much as that time allows, one at least."""
+        """Read namespaces that have to be read again, at least one, until the time is over."""
         deadline = time.monotonic() + within_s
         while self._unread:
             nsid = next(iter(self._unread))
@@ -145,17 +145,17 @@ class Hearing:
             if time.monotonic() > deadline:
                 break
         if self._is_deaf and not self._unread:
-            # in work of its own: waiting for the lock that a flood holds takes no CPU time
+            # in CPU time: waiting for the lock that a flood holds takes none
             took_s = time.thread_time() - self._reading_began_at
             self._agenda.later(Task.POLL, "", max(_READ_EACH_S, took_s))
 
     def read_all(self) -> None:
-        """Have all namespaces read again, and everything in them."""
+        """Schedule all namespaces to be read again, with all their links."""
         self._is_brief = False
         self._read_all()
 
     def _poll(self) -> None:
-        """Have all bonds read again, and the members of those alone that differ."""
+        """Schedule all bonds to be read again, and the members of changed ones."""
         self._is_brief = self._is_deaf
         self._read_all()
 
@@ -188,7 +188,7 @@ class Hearing:
         self._agenda.later(Task.TRUST, "", _READ_EACH_S)
 
     def _trust(self, _: str) -> None:
-        """Read those again that were read too early, and hear them if nothing old waits by now."""
+        """Read those again that were read before their events; trust them if none is queued."""
         is_heard_out = self.hear_out()
         self._unread.update(dict.fromkeys(self._untrusted))
         if is_heard_out:
@@ -196,7 +196,7 @@ class Hearing:
         else:
             self._agenda.later(Task.TRUST, "", _READ_EACH_S)
 
-    # the loud ones
+    # namespaces with too many events
 
     def _is_heard(self, nsid: int) -> bool:
         if nsid not in self._spaces:
@@ -217,7 +217,7 @@ class Hearing:
         self._agenda.later(Task.WEIGH, "", WINDOW_S)
 
     def _weigh(self, _: str) -> None:
-        """Read those that are not heard, and hear those again that have become quiet."""
+        """Read those whose events are ignored; stop ignoring those that are quiet now."""
         counts = dict(self._counts)
         self._counts.clear()
         is_heard_out = self.hear_out()
@@ -231,7 +231,7 @@ class Hearing:
     # overruns
 
     def _note_lateness(self) -> None:
-        """Give up hearing where it never comes to an end: what is heard then is old."""
+        """Stop receiving events when the queue never empties: they are outdated."""
         now = time.monotonic()
         if self._links.was_emptied:
             self._behind_since = None
@@ -250,7 +250,7 @@ class Hearing:
         self.read_all()
 
     def _fall_deaf(self) -> None:
-        """Hear nothing for a while: the kernel drops its events, at no cost to us."""
+        """Receive no events for a while: the kernel drops them, at no cost to us."""
         self._tell_overrun()
         was_heard_well = time.monotonic() > self._heard_since + _LATELY_S
         self._deaf_s = lengthen(0.0 if was_heard_well else self._deaf_s, _DEAF_S, _DEAFEST_S)

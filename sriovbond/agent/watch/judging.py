@@ -1,4 +1,4 @@
-"""From what the kernel reports to what has happened to a bond, and what is to be done for it."""
+"""Derives happenings from the kernel's reports, and schedules what they require."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ _ANNOUNCEMENTS: Final = 3  # the switch's port may not forward yet
 
 
 class Judging:
-    """Of the watch's thread."""
+    """Used by the watch's thread only."""
 
     def __init__(self, settings: Settings, watched: Watched, agenda: Agenda, hands: Hands) -> None:
         self._host: Final = settings.host
@@ -37,7 +37,7 @@ class Judging:
         }
 
     def ears(self) -> Ears:
-        """Return what is to be called with what is heard."""
+        """Return the callbacks for link events."""
         return Ears(
             event=self._take,
             is_host_wanted=lambda: bool(self._watched.lacking),
@@ -54,15 +54,15 @@ class Judging:
         self._agenda.put_off(Task.SETTLE, key, _COMING_UP_S)
 
     def forget(self, key: str) -> None:
-        """Watch the attachment no more, and do nothing more for it."""
+        """Stop watching the attachment, and remove its tasks."""
         self._watched.remove(key)
         self._agenda.forget(key)
 
     def judge_again(self, key: str) -> None:
-        """Report what has happened to the bond, of which some events may have been lost."""
+        """Report the bond's happenings after events may have been lost."""
         self._judge(key, is_reread=True)
 
-    # what is heard
+    # callbacks
 
     def _take(self, event: LinkEvent) -> None:
         if event.nsid is not None:
@@ -70,16 +70,16 @@ class Judging:
                 if event.is_moved:
                     self._watched[key].note_moved(event.link.device)
                     self._watched.note_lack(key, time.monotonic())
-                if not self._agenda.has(Task.JUDGE, key):  # then a DEL takes it away in pieces
+                if not self._agenda.has(Task.JUDGE, key):  # a DEL deletes it piece by piece
                     self._judge(key)
         elif not event.is_gone:
             self._note_back(event.link)
 
     def _note_back(self, link: Heard) -> None:
-        """Have a lost member looked at once nothing more happens to it.
+        """Schedule an examination for a lost member, once its device is quiet.
 
-        Who has reset its PF may be about to bind it, name it, or set its MAC: the SR-IOV operator
-        fails where a VF is taken from under it.
+        Whatever has reset its PF may be about to bind it, name it, or set its MAC: the SR-IOV
+        operator fails when a VF is moved meanwhile.
         """
         for place, key in enumerate(self._watched.note_back(link, time.monotonic())):
             wait_s = max(self._watched[key].wait_s, self._settings.rest_s)
@@ -95,7 +95,7 @@ class Judging:
                 self.judge_again(key)
 
     def _unreadable(self, nsid: int, error: KernelError) -> None:
-        """Identify the namespace anew, where it is still there."""
+        """Identify the namespace again, if it still exists."""
         for key in self._watched.spaces.keys(nsid):
             log.event(logging.WARNING, f"cannot watch a bond now: {error.message}", attachment=key)
             self._agenda.later(Task.ADOPT, key, AGAIN_S)
@@ -104,19 +104,19 @@ class Judging:
         self._hands.overrun()
         for key in self._watched:
             self._watched[key].sent_home = frozenset()  # it may never be reported
-        for key in self._watched.lacking:  # nor that a device has come back
+        for key in self._watched.lacking:  # nor may the return of a device
             self._agenda.later(Task.EXAMINE, key, self._watched[key].wait_s)
 
     def _identify_all(self) -> None:
-        """Look for every namespace anew: the numbers of those gone may be others' by now."""
+        """Identify every namespace again: the nsids of ended ones may be reused."""
         self._watched.spaces.clear()
         for key in self._watched:
             self._agenda.later(Task.ADOPT, key, 0)
 
-    # what comes of it
+    # tasks
 
     def _judge(self, key: str, *, is_reread: bool = False) -> None:
-        """Report what happened to the bond since its last report."""
+        """Report the bond's happenings since its last report."""
         attachment = self._watched.get(key)
         links = self._watched.spaces.links(attachment.nsid) if attachment else None
         if attachment is None or links is None:
@@ -133,7 +133,7 @@ class Judging:
             self._agenda.later(Task.ADOPT, key, SETTLING_S)  # IPAM's part of it may be left
             return
         before, attachment.bond = attachment.bond, after
-        if after.index not in (0, before.index):  # an ADD after a DEL, so close that one was missed
+        if after.index not in (0, before.index):  # an ADD right after a DEL, whose event was missed
             self.begin(key, attachment)
         self._hands.report(
             happenings if attachment.is_settled else following.keep_lasting(happenings)
@@ -142,7 +142,7 @@ class Judging:
         self._plan_care(key, attachment, before, happenings)
 
     def _is_over(self, key: str, bond: WatchedBond) -> bool:
-        """Tell whether a DEL has been there, which may have left only IPAM's part to be done."""
+        """Return whether a DEL has run, which may have left only IPAM's part."""
         if bond.index:
             return not records.exists(self._host, key)
         with suppress(SriovbondError):
@@ -170,7 +170,7 @@ class Judging:
             self._agenda.later(Task.ANNOUNCE, key, 0)
 
     def _settle(self, key: str) -> None:
-        """Take a bond for up by now, and report where it is not."""
+        """Treat a bond as settled, and report if it is not up."""
         attachment = self._watched.get(key)
         if attachment and not attachment.is_settled:
             attachment.is_settled = True

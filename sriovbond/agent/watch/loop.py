@@ -1,4 +1,4 @@
-"""The watch's thread: it waits, hears, and does what is due, a short time each."""
+"""The watch's thread: waits, receives events, and runs due tasks, each for a bounded time."""
 
 import logging
 import selectors
@@ -28,15 +28,15 @@ from sriovbond.kernel import netns
 from sriovbond.kernel.netns import Namespace
 from sriovbond.upkeep.repair import Repairs
 
-_LULL_S: Final = 0.5  # a call changes its record twice: it must not wake this thread each time
-_SLICE_S: Final = 0.2  # what is to be done must not keep this thread from hearing
+_LULL_S: Final = 0.5  # a call changes its record twice: wake once
+_SLICE_S: Final = 0.2  # tasks must not delay the reception of events
 _STOPPING_S: Final = 5.0
 _BEAT_S: Final = 10.0
-_GATHERED_S: Final = 0.02  # a call makes a dozen events: this thread must not run between them
+_GATHERED_S: Final = 0.02  # a call causes a dozen events: do not run between them
 
 
 class Watch:
-    """A thread of its own; nothing of it is ever in a pod's namespace but for a moment."""
+    """The watch, in a thread of its own, which enters pods' namespaces for moments only."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,19 +52,19 @@ class Watch:
         self._opened = ExitStack()
 
     def start(self, hands: Hands) -> None:
-        """Listen, and begin with the bonds that the records name. Raises MachineError."""
+        """Subscribe to events, and watch the bonds with records. Raises MachineError."""
         self._hands = hands
         self._waiting = self._opened.enter_context(selectors.DefaultSelector())
         self._put_together(hands, self._opened.enter_context(netns.own()))
         records.make_folder(self._host)
         with suppress(OSError):
-            self._host.boot_id()  # read once, and known from now on
+            self._host.boot_id()  # cached for later
         self._folder = Folder(self._host.records)
         self._opened.callback(self._folder.close)
         self._thread.start()
 
     def stop(self) -> None:
-        """Hear no more; a thread that is held up is not waited for long. Idempotent."""
+        """Stop the thread; wait for a blocked one for a bounded time. Idempotent."""
         self._is_stopping = True
         if self._thread.is_alive():
             self._wake()
@@ -75,11 +75,11 @@ class Watch:
             self._opened.close()
 
     def bonds(self) -> Sequence[WatchedBond]:
-        """Return the bonds as they were last seen; any thread may ask."""
+        """Return the bonds as last read; thread-safe."""
         return self._watched.bonds()
 
     def loud(self) -> int:
-        """Return how many namespaces are read, not heard; any thread may ask."""
+        """Return the number of namespaces that are read for their many events; thread-safe."""
         return self._hearing.loud
 
     def _put_together(self, hands: Hands, home: Namespace) -> None:
@@ -134,7 +134,7 @@ class Watch:
 
     @contextmanager
     def _logging_faults(self) -> Iterator[None]:
-        """Go on with the other bonds whatever happens to one."""
+        """Log an exception, so that the other bonds are still watched."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - see above
@@ -160,7 +160,7 @@ class Watch:
         self._care.go_on()
 
     def _do_what_is_due(self) -> None:
-        """Do it for a short time; the rest stays due. What could not be done is tried again."""
+        """Run due tasks for a bounded time; the rest stays due. A failed one is retried."""
         deadline = time.monotonic() + _SLICE_S
         for task, key in self._agenda.due():
             self._hands.beat()
@@ -178,7 +178,7 @@ class Watch:
             self._waker.send(b"\0")
 
     def _call(self, result: Callable[[], None]) -> None:
-        """Have this thread call it; any thread may ask."""
+        """Run `result` in this thread; thread-safe."""
         self._results.put(result)
         self._wake()
 

@@ -1,4 +1,4 @@
-"""A mirror of the links in the namespaces whose bonds are watched."""
+"""A mirror of the links in the namespaces of watched bonds."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,29 +27,29 @@ class Spaces:
         return iter(tuple(self._spaces))
 
     def join(self, key: str, nsid: int, links: Mapping[int, Heard]) -> None:
-        """Have an attachment there, whose links were read just now."""
+        """Add an attachment to the namespace, whose links were just read."""
         self._spaces.setdefault(nsid, _Space({})).keys.add(key)
         self.replace(nsid, links)
 
     def replace(self, nsid: int, links: Mapping[int, Heard]) -> None:
-        """Take these for the links of a namespace that is known."""
+        """Replace the links of a known namespace."""
         matter = {index: link for index, link in links.items() if link.matters}
         self._spaces[nsid].links = matter
 
     def size(self, nsid: int) -> int:
-        """Return how many links of the namespace are known."""
+        """Return the number of known links of the namespace."""
         return len(self._spaces[nsid].links) if nsid in self._spaces else 0
 
     def keys(self, nsid: int) -> tuple[str, ...]:
-        """Return the keys of the attachments there."""
+        """Return the keys of the attachments in the namespace."""
         return tuple(self._spaces[nsid].keys) if nsid in self._spaces else ()
 
     def names(self, nsid: int) -> frozenset[str]:
-        """Return the names of the bonds there that are followed."""
+        """Return the names of the watched bonds in the namespace."""
         return frozenset(key.rpartition("@")[2] for key in self.keys(nsid))
 
     def leave(self, key: str, nsid: int) -> None:
-        """Forget an attachment, and its namespace with the last one."""
+        """Remove an attachment, and its namespace with the last one."""
         space = self._spaces.get(nsid)
         if space:
             space.keys.discard(key)
@@ -57,24 +57,24 @@ class Spaces:
                 del self._spaces[nsid]
 
     def forget(self, nsid: int) -> set[str]:
-        """Forget a namespace that is gone; return the keys of those that were there."""
+        """Remove an ended namespace; return the keys of its attachments."""
         space = self._spaces.pop(nsid, None)
         return space.keys if space else set()
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all namespaces."""
         self._spaces.clear()
 
     def has(self, key: str, nsid: int) -> bool:
-        """Tell whether the attachment is known to be there."""
+        """Return whether the attachment is known to be in the namespace."""
         return nsid in self._spaces and key in self._spaces[nsid].keys
 
     def links(self, nsid: int) -> Mapping[int, Heard] | None:
-        """Return the links there; None where nothing is known of it."""
+        """Return the links of the namespace; None if it is unknown."""
         return self._spaces[nsid].links if nsid in self._spaces else None
 
     def change(self, nsid: int, event: LinkEvent) -> tuple[str, ...]:
-        """Take an event into the mirror; return the keys of the attachments that it concerns."""
+        """Apply an event to the mirror; return the keys of the attachments that it concerns."""
         space = self._spaces.get(nsid)
         if space is None:
             return ()

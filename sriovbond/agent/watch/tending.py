@@ -1,4 +1,4 @@
-"""When bonds are looked after, and what comes of it: reports, and when to look again."""
+"""Schedules examinations of bonds, and handles their results: reports, retries."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,19 +17,19 @@ from sriovbond.subject import Subject
 from sriovbond.upkeep.examination import Examined
 
 _ANNOUNCED_AGAIN_S: Final = 1.0
-_ROUND_APART_S: Final = 0.1  # a round over all bonds must not keep requests waiting
+_ROUND_APART_S: Final = 0.1  # a round over all bonds must not delay requests
 
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What an attachment that is not watched left behind, and how long it waits to be looked at."""
+    """Remains of an attachment that is no longer watched, and the pause before the next attempt."""
 
     wait_s: float
     drift: tuple[str, ...]
 
 
 class Tending:
-    """Of the watch's thread, which `call` has call what a worker gives it."""
+    """Used by the watch's thread; workers pass their results to it by `call`."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is of another room
         self,
@@ -56,7 +56,7 @@ class Tending:
         }
 
     def look_after(self, key: str, subject: Subject, *, is_namespace_gone: bool = False) -> None:
-        """Have the bond examined by a worker, whether it is watched or not."""
+        """Examine the bond in a worker, whether it is watched or not."""
         again = _again(is_namespace_gone=is_namespace_gone, is_watched=key in self._watched)
 
         def then(examined: Examined | None) -> None:
@@ -77,7 +77,7 @@ class Tending:
         )
 
     def forget_left(self, key: str) -> None:
-        """Forget what an attachment left behind: it is gone, or watched again."""
+        """Forget an attachment's remains: they are released, or it is watched again."""
         self._left.pop(key, None)
 
     def _examine(self, key: str) -> None:
@@ -91,7 +91,7 @@ class Tending:
             self.look_after(key, attachment.subject, is_namespace_gone=True)
 
     def _round(self, _: str) -> None:
-        """Have every bond compared with its record, which Multus never asks for."""
+        """Schedule a comparison of every bond with its record: Multus never sends CHECK."""
         self._agenda.later(Task.ROUND, "", self._settings.check_interval_s)
         for place, key in enumerate(self._watched):
             self._agenda.later(Task.EXAMINE, key, place * _ROUND_APART_S)
@@ -120,7 +120,7 @@ class Tending:
         attachment.note_sent_home(frozenset(note.sent_home for note in examined.notes) - {""})
         refused_before = attachment.refused
         self._plan_next(key, attachment, happenings)
-        if not (self._watched.is_heard(key) or examined.drift):  # else the next round looks again
+        if not (self._watched.is_heard(key) or examined.drift):  # else the next round examines it
             self._agenda.later(Task.ADOPT, key, AGAIN_S)
         self._hands.report(
             happening for happening in happenings if happening.text not in refused_before
@@ -134,18 +134,18 @@ class Tending:
     def _plan_next(
         self, key: str, attachment: WatchedAttachment, happenings: list[Happening]
     ) -> None:
-        """Have a member that was refused examined again, later each time."""
+        """Schedule the next examination of a refused member, with growing pauses."""
         now = time.monotonic()
         self._watched.note_lack(key, now)
         unrest_s = attachment.unrest_s(now, self._settings.rest_s)
-        if happenings or not unrest_s:  # what was refused is looked at again when it has rested
+        if happenings or not unrest_s:  # a refused member is examined again once it is quiet
             attachment.note_refused(_refusals(happenings), self._settings.check_interval_s)
         if attachment.refused:
-            # what was sent home stirred there, of which nothing more may be heard
+            # its return is an event of its device, possibly the last one
             self._agenda.later(Task.EXAMINE, key, max(attachment.wait_s, *unrest_s.values()))
 
     def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
-        """Have what can be neither watched nor put back be looked at again; report it once."""
+        """Schedule a retry for what can be neither watched nor released; report it once."""
         before = self._left.pop(key, None)
         if not drift:
             return
@@ -164,7 +164,7 @@ class Tending:
 
 
 def _again(*, is_namespace_gone: bool, is_watched: bool) -> Task:
-    """Return what is to be done later where an examination was not possible."""
+    """Return the task to schedule after an examination was not possible."""
     if is_namespace_gone:
         return Task.GONE
     return Task.EXAMINE if is_watched else Task.ADOPT
