@@ -1,4 +1,4 @@
-"""What was seen of links: snapshots, never changed; take a new one instead."""
+"""Snapshots of links, immutable: take a new one instead of changing it."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _NIC = re.compile(r"([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]|(netdevsim[0-
 
 
 class Place(StrEnum):
-    """The network namespace that a link stood in when it was seen."""
+    """The network namespace of a link at the time of its snapshot."""
 
     POD = "pod"
     HOST = "host"
@@ -26,7 +26,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """An address or a route on a link: `text` for people, `message` (hex) to put it back.
+    """An address or a route on a link: `text` for people, `message` (hex) to restore it.
 
     The message is the body of the kernel's own RTM_NEWADDR or RTM_NEWROUTE.
     """
@@ -36,7 +36,7 @@ class Carried:
 
     @property
     def is_assigned(self) -> bool:
-        """True for a global address that somebody gave for good, not a router's (ifaddrmsg)."""
+        """Whether it is a permanent global address, not one from a router (ifaddrmsg)."""
         flags, scope = bytes.fromhex(self.message[4:6]), bytes.fromhex(self.message[6:8])
         return bool(flags and flags[0] & _IFA_F_PERMANENT) and scope == _RT_SCOPE_UNIVERSE
 
@@ -52,7 +52,7 @@ class Sysctl:
 
 @dataclass(frozen=True, slots=True)
 class VfSettings:
-    """What a PF says of one of its VFs (IFLA_VF_INFO); None where the driver does not say.
+    """A PF's settings of one of its VFs (IFLA_VF_INFO); None if the driver does not report it.
 
     Rates are in Mbit/s, 0 for no limit.
     """
@@ -70,7 +70,7 @@ class VfSettings:
 
     @property
     def tagging(self) -> str:
-        """The VLAN in words: what the PF puts on the VF's frames."""
+        """The VLAN tag that the PF adds to the VF's frames, as text."""
         if not (self.vlan or self.qos):
             return "no VLAN"
         words = f"VLAN {self.vlan}, qos {self.qos}"
@@ -78,7 +78,7 @@ class VfSettings:
 
     @property
     def rates(self) -> str:
-        """The limits of what the VF may send, in words; empty where the driver does not say."""
+        """The VF's rate limits as text; empty if the driver does not report them."""
         if self.max_tx_rate is None:
             return ""
         return f"rates from {self.min_tx_rate or 0} to {self.max_tx_rate or 'any'} Mbit/s"
@@ -86,7 +86,7 @@ class VfSettings:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """The bond, team, bridge or Open vSwitch that links are in; `mode` is a bond's."""
+    """A master of links: bond, team, bridge or Open vSwitch; `mode` is a bond's."""
 
     name: str
     kind: str
@@ -99,9 +99,9 @@ class Link:
     """One network link (IFLA_*); `device` is the address of its device as deviceinfo spells it.
 
     `uppers` are the names of links on top of it (VLAN, macvlan); `master` the index of its bond or
-    bridge, 0 for none, and `within` what that is; `has_representors` is told of a PF in switchdev
-    mode; `sysctls` are those that a move to another namespace would lose; `altnames` its further
-    names (ip link property add), by which it can be asked for too.
+    bridge, 0 for none, and `within` that master; `has_representors`: it is a PF in switchdev mode;
+    `sysctls` are those that a move to another namespace resets; `altnames` its further names (ip
+    link property add), by which it can be requested too.
     """
 
     index: int
@@ -129,15 +129,15 @@ class Link:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its name, then its altnames; no two links of a namespace have one in common."""
+        """Its name, then its altnames, unique in the namespace."""
         return self.name, *self.altnames
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicalFunction:
-    """The PF of a VF; `name` is None where no netdev of it is visible (inside a VM).
+    """The PF of a VF; `name` is None if no netdev of it is visible (inside a VM).
 
-    `master` is what it is in on the host; `has_representors` tells switchdev mode.
+    `master` is its master on the host; `has_representors`: it is in switchdev mode.
     """
 
     device: str
@@ -151,11 +151,11 @@ class PhysicalFunction:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How the pod was given a device, as far as anybody told; `sources` are who told it.
+    """A device's allocation to the pod, as far as known; `sources` are the sources that list it.
 
     `resource` is the extended resource (`rig.io/pf0`), `network` the NetworkAttachmentDefinition
-    (`namespace/name`), `others` the pods that somebody says have the device, in words;
-    `is_foreign` tells that kubelet gave it to those only.
+    (`namespace/name`), `others` the pods that also claim the device, as texts; `is_foreign`:
+    kubelet allocated it to those only.
     """
 
     resource: str = ""
@@ -168,9 +168,9 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A link that could be in the bond, with what its bus, its PF and its mover say of it.
+    """A candidate link, with the facts of its bus, its PF and its mover.
 
-    `administrative_mac` is one that SR-IOV CNI had the PF set; None where that is not known.
+    `administrative_mac` is one that SR-IOV CNI had the PF set; None if unknown.
     """
 
     link: Link
@@ -197,23 +197,23 @@ class Member:
         return self.link.device
 
     def __str__(self) -> str:
-        """Tell which one is meant: net1 (VF 0 of pf0, 0000:01:10.0)."""
+        """Return its name and device: net1 (VF 0 of pf0, 0000:01:10.0)."""
         details = [f"VF {self.vf_number} of {self.pf.name or self.pf.device}"] if self.pf else []
         details += [self.device] if self.device else []
         return f"{self.name} ({', '.join(details)})" if details else self.name
 
     @property
     def pf_address(self) -> str:
-        """The address of its PF, its own where it is one, empty where nobody knows."""
+        """The address of its PF, or its own if it is one; empty if unknown."""
         if self.pf or self.is_vf:
             return self.pf.device if self.pf else ""
         return self.device if nic_of(self.device) else ""
 
     @property
     def holds_own_mac(self) -> bool:
-        """True where the PF is known to hold the VF to a MAC and will not let it take another.
+        """Whether the PF is known to hold the VF to a MAC and to refuse another.
 
-        An entry equal to the netdev's MAC proves nothing: igb and ixgbe keep the VF's own request
+        An entry equal to the netdev's MAC proves nothing: igb and ixgbe store the VF's own request
         in that field.
         """
         if self.settings is None:
@@ -223,9 +223,9 @@ class Member:
 
     @property
     def lasting_macs(self) -> frozenset[str]:
-        """The MACs that it may have in a bond that leaves it its own.
+        """The MACs that it may have in a bond that lets it keep its own.
 
-        An administrative one that was set on a bound VF is taken over when the VF is brought up.
+        An administrative one that was set on a bound VF takes effect when the VF is brought up.
         """
         is_held = self.holds_own_mac or self.may_hold_own_mac
         pf_mac = {self.settings.mac} if self.settings and is_held else set()
@@ -233,7 +233,7 @@ class Member:
 
     @property
     def may_hold_own_mac(self) -> bool:
-        """True where the PF's entry could be an administrative one that holds, but need not be."""
+        """Whether the PF's entry may be an administrative MAC that it enforces."""
         if self.settings is None or self.settings.trust or self.holds_own_mac:
             return False
         return self.settings.mac == self.link.mac or self._is_set_by_pf
@@ -248,7 +248,7 @@ class Member:
         return entry not in (NO_MAC, self.link.mac)
 
     def view_of_pf(self) -> str:
-        """Put in words what the PF says of this VF."""
+        """Return the PF's settings of this VF as text."""
         if self.settings is None:
             return f"{self}: no PF is visible"
         states = {True: "on", False: "off", None: "not reported"}

@@ -1,4 +1,4 @@
-"""What there is to choose from: links, and devices of the pod that no link stands for."""
+"""The candidates for members: links, and devices of the pod without a link."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,10 @@ _SOCKETS = ("vhost-user", "memif")
 
 @dataclass(frozen=True, slots=True)
 class Unlinked:
-    """A device given to this pod that no link in the pod stands for.
+    """A device allocated to this pod that has no link in the pod.
 
-    `is_gone`: it is on no bus of this node. `kind` is device-info's type; `vdpa` names the vDPA
-    device made on it; `ifname` is the name that it was asked for with. A socket (vhost-user,
-    memif) has no address.
+    `is_gone`: it is on no bus of this node. `kind` is device-info's type; `vdpa` names its vDPA
+    device; `ifname` is its requested interface name. A socket (vhost-user, memif) has no address.
     """
 
     device: str = ""
@@ -36,17 +35,17 @@ class Unlinked:
 
     @property
     def title(self) -> str:
-        """Which device it is: 0000:01:10.0 (resource rig.io/pf0)."""
+        """Its address and resource: 0000:01:10.0 (resource rig.io/pf0)."""
         return f"{self.device or self.kind}{self._describe_allocation()}"
 
     @property
     def state(self) -> str:
-        """What is with it, and who says so: is bound to vfio-pci, as kubelet says."""
+        """Its state and the source: is bound to vfio-pci, as kubelet says."""
         return f"{self._describe_presence()}{self._name_sources()}"
 
     @property
     def rule(self) -> Rule:
-        """The rule that it breaks."""
+        """The rule that it violates."""
         if self.vdpa or self.kind == "vdpa":
             return rules.VDPA_DEVICE
         if self.kind in _SOCKETS:
@@ -84,12 +83,11 @@ class Unlinked:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The links of pod and host, and the pod's devices that no link stands for.
+    """The links of pod and host, and the pod's devices without a link.
 
-    Each link has with it what its bus, its PF and whoever allocated it say. `later` are the
-    networks with a device that Multus adds after the bond, `upon` those that stand on it,
-    `auto_bonds` those bonds of the pod whose configuration leaves the choice to us, `with_ipam` the
-    networks that ask for addresses.
+    Each link has the facts of its bus, its PF and its allocation. `later` are the networks with a
+    device that Multus adds after the bond, `upon` those on top of it, `auto_bonds` the pod's bonds
+    whose configuration leaves the choice to us, `with_ipam` the networks with IPAM.
     """
 
     pod: Sequence[Member]
@@ -103,24 +101,24 @@ class Seen:
 
     @property
     def whose(self) -> str:
-        """The pod, in words."""
+        """The pod, as text."""
         return f"the pod {self.pod_name}" if self.pod_name else "the pod"
 
     @property
     def after_bond(self) -> str:
-        """The hint on a wrong order of the pod's networks, empty where it is right."""
+        """The hint at a wrong order of the pod's networks, empty if it is right."""
         if not self.later:
             return ""
         return f"; the pod lists {', '.join(self.later)} after the bond: list the bond last"
 
 
 def may_mean(links: Sequence[LinkSelector], link: Link) -> bool:
-    """Say whether an entry could mean the link, by its names alone."""
+    """Return whether an entry may match the link, by its names alone."""
     return any(not selector.is_exact or selector.name in link.names for selector in links)
 
 
 def matches(link: LinkSelector, candidate: Member | Unlinked) -> bool:
-    """Say whether an entry of `links` means it: all that the entry names must hold."""
+    """Return whether an entry of `links` matches it: all selectors of the entry must."""
     allocation = candidate.allocation
     pf = (candidate.pf.name or "", candidate.pf.device) if candidate.pf else ()
     offered = {
@@ -137,6 +135,6 @@ def matches(link: LinkSelector, candidate: Member | Unlinked) -> bool:
 
 
 def _is_alike(value: str, pattern: str) -> bool:
-    """Compare as a shell does; addresses are told in small letters and may be asked in capitals."""
+    """Match as a shell does; addresses are in lower case and may be requested in upper case."""
     is_address = ":" in value
     return value == pattern or fnmatchcase(value, pattern.lower() if is_address else pattern)

@@ -1,4 +1,4 @@
-"""Which links become members, and why the others do not."""
+"""Selects the members among the links, and explains why the others are not selected."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from sriovbond.errors import ConfigError, Fault, RefusedError
 
 _NO_INTERFACE = "the kernel cannot bond it"
 _IN_BOND = "already in a bond or bridge"
-_PAIR = 2  # over one link there is no failover, whatever minMembers bears
-DEFAULT_NETWORK_IFNAME = "eth0"  # the name that every container runtime gives the first interface
+_PAIR = 2  # over one link there is no failover, whatever minMembers allows
+DEFAULT_NETWORK_IFNAME = "eth0"  # the first interface's name in every container runtime
 _MOST_LISTED = 20
 _REMEDIES_OF_MISSING = {
     Place.POD: "list the VFs' networks before the bond's in the pod's annotation, and use the "
@@ -25,7 +25,7 @@ _REMEDIES_OF_MISSING = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a link or a device becomes a member, and why not; `rule` is the rule it breaks."""
+    """Whether a link or a device becomes a member, and why not; `rule` is the violated rule."""
 
     subject: Member | Unlinked
     why_not: str = ""
@@ -33,12 +33,12 @@ class Verdict:
 
     @property
     def is_taken(self) -> bool:
-        """True for a member."""
+        """Whether it is a member."""
         return not self.why_not
 
     @property
     def forbids_bond(self) -> bool:
-        """True where a bond of the others would be half of what was asked for."""
+        """Whether a bond without it would be only half of the requested one."""
         return self.rule not in (None, rules.NOT_IN_POD)
 
     def __str__(self) -> str:
@@ -53,8 +53,8 @@ class Verdict:
 def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
     """Return the members in their order: that of `links`, else of the interfaces' names.
 
-    Raises ConfigError where `links` names what is not there, RefusedError where too few can be
-    bonded, an entry of `links` matches none, or one may not be bonded; all say what was seen.
+    Raises ConfigError when `links` names a missing one, RefusedError when too few can be bonded, an
+    entry of `links` matches none, or a match may not be bonded; all list the candidates.
     """
     if config.links is None and len(seen.auto_bonds) > 1:
         raise RefusedError(
@@ -81,7 +81,7 @@ def choose(config: NetConf, seen: Seen) -> tuple[Member, ...]:
 
 
 def find_on_host(config: NetConf, seen: Seen) -> list[Member]:
-    """Return the links of the host that `links` names; raises ConfigError for a missing one."""
+    """Return the host links that `links` names; raises ConfigError for a missing one."""
     if not seen.host or config.links is None or not _is_by_names(config):
         return []
     members = _find_named(config, config.links, seen)
@@ -89,7 +89,7 @@ def find_on_host(config: NetConf, seen: Seen) -> list[Member]:
 
 
 def means_pod(config: NetConf, in_pod: Sequence[Link]) -> bool:
-    """Tell whether the pod has all names of `links` where nothing is said of the place."""
+    """Return whether the pod has all names of `links`, if no place is configured."""
     if config.links_in_container is not None or not config.links:
         return False
     names = {name for link in in_pod for name in link.names}
@@ -97,7 +97,7 @@ def means_pod(config: NetConf, in_pod: Sequence[Link]) -> bool:
 
 
 def hint_at_pod(config: NetConf, seen: Seen) -> str:
-    """Say what else may be meant: a VF that comes after the bond, and one on the host like it."""
+    """Return other possible meanings: a VF that comes after the bond, a similar host link."""
     if config.links_in_container is False:
         return ""
     return (
@@ -107,7 +107,7 @@ def hint_at_pod(config: NetConf, seen: Seen) -> str:
 
 
 def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
-    """Judge every link of the pod and every device of it; members first, in their order."""
+    """Judge every link and every device of the pod; members first, in their order."""
     members = [member for member in seen.pod if member.name != "lo"]
     members.sort(key=lambda member: (len(member.name), member.name))
     if config.links is None:
@@ -119,7 +119,7 @@ def verdicts(config: NetConf, seen: Seen) -> tuple[Verdict, ...]:
 
 
 def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> list[Verdict]:
-    """Judge VFs without `links`; pass over those with addresses where enough remain."""
+    """Judge VFs without `links`; skip those with addresses if enough remain."""
     judged = [_judge(member, must_be_vf=True) for member in members]
     if not (seen.with_ipam or [member for member in members if member.link.addresses]):
         return judged
@@ -136,7 +136,7 @@ def _without_addressed(members: Sequence[Member], least: int, seen: Seen) -> lis
 
 
 def _own_use(member: Member | Unlinked, seen: Seen) -> str:
-    """Say why the VF seems to serve an end of its own, in words that end with what to do."""
+    """Return why the VF seems to be in use by itself, with the remedy at the end."""
     carried = member.link.addresses if isinstance(member, Member) else ()
     assigned = [address.text for address in carried if address.is_assigned]
     if assigned:
@@ -235,7 +235,7 @@ def _list_verdicts(judged: Sequence[Verdict], seen: Seen) -> str:
     return words + seen.after_bond
 
 
-# members by their names, on the host or in the pod, as bond-cni has them
+# members by their names, on the host or in the pod, as in bond-cni
 
 
 def _is_by_names(config: NetConf) -> bool:
@@ -264,14 +264,14 @@ def _place(config: NetConf, links: Sequence[LinkSelector], seen: Seen) -> Place:
         return Place.POD if config.links_in_container else Place.HOST
     names = {link.name or "" for link in links}
     if names & _names(seen.pod):
-        return Place.POD  # whatever the host has by the others: it may be a dead pod's
+        return Place.POD  # not the host's link of that name: it may be a dead pod's
     if names <= _names(seen.host):
         return Place.HOST
     raise ConfigError(_describe_scattered(sorted(names), seen))
 
 
 def _list_links(members: Sequence[Member]) -> str:
-    """Name the links, and no more than a pod may have: a host has hundreds."""
+    """Return the links' names, at most as many as a pod may have: a host has hundreds."""
     names = sorted(member.name for member in members if member.name != "lo")
     more = len(names) - _MOST_LISTED
     shown = [*names[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])]

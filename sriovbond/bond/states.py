@@ -1,4 +1,4 @@
-"""What the kernel reports of a bond and of the members in it."""
+"""A bond and its members as the kernel reports them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sriovbond.bond.kinds import OptionValue
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """What the kernel says of a member that is in the bond (IFLA_BOND_SLAVE_*)."""
+    """A member that is in the bond, as the kernel reports it (IFLA_BOND_SLAVE_*)."""
 
     index: int
     name: str

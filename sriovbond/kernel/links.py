@@ -1,4 +1,4 @@
-"""Links: see them whole, find them by the device they are, move and change them."""
+"""Links: read them, find them by their device, move and change them."""
 
 import errno
 from collections.abc import Collection, Mapping, Sequence
@@ -35,10 +35,9 @@ _NESTED: Final = 0x8000  # NLA_F_NESTED
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
-    """Return every link of the socket's namespace but the loopback, each by itself.
+    """Return every link of the socket's namespace except the loopback, without relations.
 
-    What is on it, and what it is in, is for `read_related` to say; what a PF says of its VFs,
-    if asked.
+    Uppers and masters are read by `read_related`; a PF's settings of its VFs, if requested.
     """
     link_messages = read_all_with_vfs(netlink) if with_vfs else read_all(netlink, "list the links")
     link_messages = [
@@ -48,7 +47,7 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
 
 
 def read_related(netlink: Netlink) -> list[Link]:
-    """Return every link of the socket's namespace, with what it has to do with others."""
+    """Return every link of the socket's namespace, with its uppers and its master."""
     return _relate(netlink, read_all(netlink, "list the links"))
 
 
@@ -73,10 +72,10 @@ def _relate(
 def of_devices(
     netlink: Netlink, names: Mapping[str, Sequence[str]], vfs_wanted: Collection[int]
 ) -> dict[str, Link]:
-    """Return the links of devices, by device, with what they say of the VFs of these numbers.
+    """Return the links of devices, by device, with their settings of the VFs of these numbers.
 
-    `names` are those of each device's links, if known: a node has hundreds of others, of which
-    nothing is asked unless it matters who else is in a bond, or which link is a representor.
+    `names` are those of each device's links, if known: a node has hundreds of others, which are
+    read only to find other members of a bond, or representors.
     """
     all_names = [name for link_names in names.values() for name in link_names]
     link_messages = [message for name in all_names if (message := _with_vfs(netlink, name))]
@@ -105,20 +104,20 @@ def _is_lower(message: LinkMessage) -> bool:
 
 
 def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
-    """Return what the kernel says of every link, but its statistics."""
+    """Return the kernel's messages about all links, without statistics."""
     return [messages.read_link(body) for body in _dump_bodies(netlink, doing, mask)]
 
 
 def read_others(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
-    """Return what the kernel says of every link but the loopback, which is in no bond."""
+    """Return the kernel's messages about all links but the loopback, which is in no bond."""
     bodies = _dump_bodies(netlink, doing, mask)
     return [messages.read_link(body) for body in bodies if not messages.is_loopback(body)]
 
 
 def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
-    """Read a link with what it says of its VFs, without where that cannot be had or believed.
+    """Read a link with its VFs, or without if these cannot be read or are incomplete.
 
-    The kernel answers EMSGSIZE where it has reckoned too little room (IPoIB with many VFs).
+    The kernel returns EMSGSIZE when it allocated too little room (IPoIB with many VFs).
     """
     try:
         body = _body(netlink, name, RTEXT_FILTER_VF)
@@ -133,7 +132,7 @@ def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
 
 
 def read_all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
-    """Return what the kernel says of every link, with a PF's VFs where that can be believed."""
+    """Return the kernel's messages about all links, with a PF's VFs if they are complete."""
     doing = "list the links"
     try:
         bodies = _dump_bodies(netlink, doing, RTEXT_FILTER_VF)
@@ -165,13 +164,13 @@ def _dump_bodies(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
 
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:
-    """Return what the kernel says of the link of that name or altname; None where none is."""
+    """Return the kernel's message about the link of that name or altname; None if missing."""
     body = _body(netlink, name, mask)
     return messages.read_link(body) if body else None
 
 
 def _body(netlink: Netlink, name: str, mask: int) -> bytes:
-    """Return the message about the link of that name or altname, empty where none is."""
+    """Return the body of the message about the link of that name or altname, empty if missing."""
     size = len(name.encode())
     if size > ALTNAME_MAX:
         return b""
@@ -186,13 +185,13 @@ def _body(netlink: Netlink, name: str, mask: int) -> bytes:
 
 
 def find(netlink: Netlink, name: str) -> Link | None:
-    """Return the link of that name or altname, None where there is none."""
+    """Return the link of that name or altname, None if there is none."""
     message = read(netlink, name)
     return _link(message) if message else None
 
 
 def find_again(links: Sequence[Link], before: Link) -> Link | None:
-    """Return what `before` is now: the same device on its bus, else the same name and kind."""
+    """Return the current link of the snapshot: with the same device, else same name and kind."""
     alike = [link for link in links if (link.device, link.kind) == (before.device, before.kind)]
     by_name = [link for link in alike if link.name == before.name]
     # a device may have several netdevs, such as representors or ports
@@ -223,30 +222,30 @@ def set_mac(netlink: Netlink, link: Link, mac: str) -> None:
 
 
 def rename(netlink: Netlink, link: Link, name: str) -> None:
-    """Give the link another name, be it one of its altnames; down on kernels before 6.2."""
-    free_names(netlink, link, (name,))  # to the kernel its own altname is taken, too: EEXIST
+    """Rename the link, also to one of its altnames; it must be down on kernels before 6.2."""
+    free_names(netlink, link, (name,))  # the kernel refuses a link's own altname, too: EEXIST
     _change(netlink, link, f"rename {link.name} to {name}", messages.name(IFLA_IFNAME, name))
 
 
 def add_altname(netlink: Netlink, link: Link, name: str) -> None:
-    """Give the link a further name."""
+    """Add an altname to the link."""
     doing = f"give {link.name} the altname {name}"
     netlink.send(NetlinkRequest(nl.RTM_NEWLINKPROP, doing, _altname(link, name)))
 
 
 def remove_altname(netlink: Netlink, link: Link, name: str) -> None:
-    """Take a further name from the link."""
+    """Remove an altname from the link."""
     doing = f"take the altname {name} from {link.name}"
     netlink.send(NetlinkRequest(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
 
 
 def names(netlink: Netlink) -> set[str]:
-    """Return all names and altnames of the namespace, which no other link can have there."""
+    """Return all names and altnames in use in the namespace."""
     return {name for link in dump(netlink) for name in link.names}
 
 
 def free_names(netlink: Netlink, link: Link, needed: Collection[str]) -> None:
-    """Take those altnames from the link which others have, or it is to have as its name."""
+    """Remove altnames of the link that are in use by others, or that it needs as its name."""
     for name in link.altnames:
         if name in needed:
             remove_altname(netlink, link, name)
@@ -258,14 +257,14 @@ def _altname(link: Link, name: str) -> bytes:
 
 
 def leave(netlink: Netlink, link: Link) -> None:
-    """Take the link out of the bond or bridge that it is in."""
+    """Remove the link from its bond or bridge."""
     _change(netlink, link, f"take {link.name} out of its master", messages.word(IFLA_MASTER, 0))
 
 
 def move(netlink: Netlink, link: Link, descriptor: int, where: str, name: str = "") -> None:
-    """Move the link into the namespace open at `descriptor`; it arrives down, and in no master.
+    """Move the link into the namespace open at `descriptor`; it arrives down, without a master.
 
-    It arrives by `name` if one is given, whoever has its present one there, else by its own.
+    It arrives as `name` if given, even if its present name is in use there, else as its own.
     """
     target = messages.word(IFLA_NET_NS_FD, descriptor)
     named = [messages.name(IFLA_IFNAME, name)] if name and name != link.name else []
@@ -273,18 +272,18 @@ def move(netlink: Netlink, link: Link, descriptor: int, where: str, name: str = 
 
 
 def flush(netlink: Netlink, link: Link) -> None:
-    """Take the addresses away that the snapshot shows; their routes go with them."""
+    """Remove the addresses in the snapshot; their routes are removed with them."""
     for address in link.addresses:
         body = bytes.fromhex(address.message)
         doing = f"remove {address.text} from {link.name}"
-        with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones went when the link went down
+        with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones go when the link is set down
             netlink.send(NetlinkRequest(nl.RTM_DELADDR, doing, body))
 
 
 def _change(
     netlink: Netlink, link: Link, doing: str, *attributes: bytes, flags: int | None = None
 ) -> None:
-    """Change the link; a device that is busy with an earlier change is waited for."""
+    """Change the link; retry while the device is busy with an earlier change."""
     change = 0 if flags is None else IFF_UP
     body = messages.link(link.index, *attributes, flags=flags or 0, change=change)
     nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
@@ -296,7 +295,7 @@ def _link(
     within: Master | None = None,
     vfs_wanted: Collection[int] | None = None,
 ) -> Link:
-    """Make a link of what the kernel says; of its VFs those of these numbers, all where None."""
+    """Convert the kernel's message; of the VFs those of these numbers, all if None."""
     vf_list = message.attributes.get(IFLA_VFINFO_LIST)
     return Link(
         index=message.index,
@@ -320,7 +319,7 @@ def _link(
 
 
 def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
-    """Return, by the lower link's index, the names of links upon it in the same namespace."""
+    """Return, by the lower link's index, the names of its uppers in the same namespace."""
     uppers: dict[int, list[str]] = {}
     for message in link_messages:
         if IFLA_LINK not in message.attributes or IFLA_LINK_NETNSID in message.attributes:
@@ -332,7 +331,7 @@ def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
 
 
 def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
-    """Ask drivers for their bus address where the kernel (before 5.14) does not report it."""
+    """Read bus addresses from drivers if the kernel (before 5.14) does not report them."""
     if any(link.device for link in links):
         return links
     return [
@@ -342,7 +341,7 @@ def _with_bus_addresses(netlink: Netlink, links: list[Link]) -> list[Link]:
 
 
 def _with_representors(links: list[Link], representors: set[int]) -> list[Link]:
-    """Mark each link for whose device others, of these indexes, are representors of VFs."""
+    """Mark each link whose device has representors of VFs, which have these indices."""
     devices = {link.device for link in links if link.index in representors} - {""}
     if not devices:
         return links

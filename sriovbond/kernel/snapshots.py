@@ -1,4 +1,4 @@
-"""Snapshots: what links are and carry, and how a link is made so again."""
+"""Snapshots of links with addresses and routes, and restoring links from them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from sriovbond.kernel.netlink import Netlink
 
 
 def take(netlink: Netlink) -> list[Link]:
-    """Return every link with the addresses and routes that it carries."""
+    """Return every link with its addresses and routes."""
     related = links.read_related(netlink)
     addresses = carried.addresses(netlink, {link.index: link.mac for link in related})
     present_routes = carried.unicast_routes(netlink)
@@ -32,10 +32,10 @@ def take(netlink: Netlink) -> list[Link]:
 
 
 def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
-    """Make `link` what the snapshot shows: name, MAC, MTU, up or down, addresses, routes.
+    """Restore `link` from the snapshot: name, MAC, MTU, up or down, addresses, routes.
 
-    Returns what the kernel refused, after all has been tried. Idempotent. Routes that need other
-    links too are left to `restore_spanning`.
+    Returns what the kernel refused, after trying all. Idempotent. Routes that need other links too
+    are restored by `restore_spanning`.
     """
     own = _steps_back(netlink, link, before, is_wanted_up=before.is_up)
     return _try_all((*own, *_put_carried_back(netlink, link, before)))
@@ -44,12 +44,12 @@ def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
 def restore_itself(
     netlink: Netlink, link: Link, before: Link, *, is_wanted_up: bool = False
 ) -> list[KernelError]:
-    """Make `link` what the snapshot shows, but without what it carried, and down; as `restore`."""
+    """Restore `link` without addresses and routes, and down by default; as `restore`."""
     return _try_all(_steps_back(netlink, link, before, is_wanted_up=is_wanted_up))
 
 
 def is_restored(netlink: Netlink, before: Link) -> bool:
-    """Tell whether this very link is what `restore_itself` makes of it, and in no bond."""
+    """Return whether this very link is in the state of `restore_itself`, and in no bond."""
     name = before.name
     return (
         ioctls.name(netlink, before.index) == name
@@ -60,7 +60,7 @@ def is_restored(netlink: Netlink, before: Link) -> bool:
 
 
 def restore_altnames(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
-    """Give `link` the altnames that the snapshot shows, and take others away; as `restore`."""
+    """Restore the altnames of the snapshot, and remove others; as `restore`."""
     more = [altname for altname in link.altnames if altname not in before.altnames]
     less = [altname for altname in before.altnames if altname not in link.altnames]
     away = [partial(links.remove_altname, netlink, link, name) for name in more]
@@ -71,9 +71,9 @@ def restore_altnames(netlink: Netlink, link: Link, before: Link) -> list[KernelE
 
 
 def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> list[KernelError]:
-    """Set the routes over several links again, once these are restored; as `restore`.
+    """Restore the routes over several links, once these are restored; as `restore`.
 
-    A pair is a link as it was found, and its snapshot.
+    A pair is a current link and its snapshot.
     """
     indices = {before.index: link.index for link, before in pairs}
     spanning = {
