@@ -1,4 +1,4 @@
-"""How links of the host leave a pod, and become at home what they were."""
+"""Moves host links out of a pod, and restores them on the host."""
 
 import errno
 import secrets
@@ -15,31 +15,31 @@ from sriovbond.kernel import links, netns, snapshots
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netns import Namespace
 
-_HOMECOMING_S: Final = 3.0  # a dying namespace hands its devices back from a work queue
+_HOMECOMING_S: Final = 3.0  # the kernel returns a dying namespace's devices from a work queue
 _PAUSE_S: Final = 0.05
 _SUBSTITUTE: Final = "sb-"
 
 Lose = Callable[[Iterable[SriovbondError]], None]
-"""Takes note of what could not be put back, which holds up nothing else."""
+"""Records errors of restoring, which block nothing else."""
 
 
 def send(pod: Namespace, name: str) -> None:
-    """Move a link of the pod to the host, where it stays down; nothing if it is not there."""
+    """Move a link of the pod to the host, where it stays down; ignore a missing one."""
     link = links.find(pod.netlink, name)
     if link:
         send_link(pod, link)
 
 
 def send_link(pod: Namespace, link: Link, was: Link | None = None) -> None:
-    """Move this link of the pod to the host, under another name where its own is taken.
+    """Move this link of the pod to the host, under another name if its own is in use.
 
-    `was` is what it was there, where that is known: the pod may have named it like any other.
+    `was` is its snapshot on the host, if known: the pod may have renamed it.
     """
     with netns.own() as home:
         if link.is_up:
             links.set_down(pod.netlink, link)
         _take_altnames_off(pod, home, link, was or link)
-        if link.name in netns.NAMES_OF_ALL:  # one that arrives so gets no IPv4
+        if link.name in netns.NAMES_OF_ALL:  # a link of that name would get no IPv4
             name = a_substitute()
             links.rename(pod.netlink, link, name)
             link = replace(link, name=name)
@@ -47,9 +47,9 @@ def send_link(pod: Namespace, link: Link, was: Link | None = None) -> None:
 
 
 def _take_altnames_off(pod: Namespace, home: Namespace, link: Link, was: Link) -> None:
-    """Take from the link what it was not called, and what another of the host is called by now.
+    """Remove altnames that the link did not have, or that another host link has by now.
 
-    The kernel would refuse the move; where it refuses this, so is the move.
+    With them the kernel would refuse the move; if it refuses this, it refuses the move as well.
     """
     for name in link.altnames:
         if name not in was.altnames or links.find(home.netlink, name):
@@ -58,7 +58,7 @@ def _take_altnames_off(pod: Namespace, home: Namespace, link: Link, was: Link) -
 
 
 def _move_home(pod: Namespace, home: Namespace, link: Link, name: str) -> None:
-    """Move the link home by that name, or by another where it is taken, or was meanwhile."""
+    """Move the link to the host by that name, or by another if it is in use by now."""
     first = a_substitute() if links.find(home.netlink, name) else name
     for candidate in (first, a_substitute()):
         with nl.passing_over(errno.EEXIST):
@@ -68,12 +68,12 @@ def _move_home(pod: Namespace, home: Namespace, link: Link, name: str) -> None:
 
 
 def a_substitute() -> str:
-    """Return a name for a link that cannot have its own yet; no pod can foresee and take it."""
+    """Return a temporary name for a link, which no pod can foresee and occupy."""
     return f"{_SUBSTITUTE}{secrets.token_hex(6)}"
 
 
 def restore(plan: BondPlan, lose: Lose) -> None:
-    """Make the host's members what they were, as far as they are at home."""
+    """Restore the host's members, as far as they are on the host."""
     at_home = [member.link for member in plan.members if member.place is Place.HOST]
     if not at_home:
         return
@@ -85,14 +85,14 @@ def restore(plan: BondPlan, lose: Lose) -> None:
         came = _came(home, at_home)
         for link, was in came:
             _restore_sysctls(home, link, was, lose)
-            # what was refused would be refused, and logged, again
+            # a refused change would be refused, and logged, again
             left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
             lose(snapshots.restore(home.netlink, link, left))
         lose(snapshots.restore_spanning(home.netlink, came))
 
 
 def _restore_sysctls(home: Namespace, link: Link, was: Link, lose: Lose) -> None:
-    """Give a link its sysctls again, by its name and before it comes up."""
+    """Restore a link's sysctls, by its name and before it comes up."""
     try:
         home.set_link_sysctls(link.name, was.sysctls)
     except MachineError as error:
@@ -100,14 +100,14 @@ def _restore_sysctls(home: Namespace, link: Link, was: Link, lose: Lose) -> None
 
 
 def _came(home: Namespace, at_home: Iterable[Link]) -> list[tuple[Link, Link]]:
-    """Return those of the host's links that are there, as they are, with what they were."""
+    """Return the host links that have returned, each with its snapshot."""
     present = links.dump(home.netlink)
     pairs = [(_at_home(present, was), was) for was in at_home]
     return [(link, was) for link, was in pairs if link]
 
 
 def _at_home(present: Sequence[Link], snapshot: Link) -> Link | None:
-    """Find a link at home; one without a device by its MAC too: its name may be another's now."""
+    """Find a link on the host; one without a device by its MAC too: its name may be reused."""
     if snapshot.device:
         return links.find_again(present, snapshot)
     alike = [link for link in present if (link.kind, link.mac) == (snapshot.kind, snapshot.mac)]
@@ -117,7 +117,7 @@ def _at_home(present: Sequence[Link], snapshot: Link) -> Link | None:
 
 
 def wait(plan: BondPlan) -> None:
-    """Wait a bounded time for devices that the kernel hands back after a namespace's end."""
+    """Wait a bounded time for devices that the kernel returns after a namespace's end."""
     expected = [
         member.link for member in plan.members if member.place is Place.HOST and member.link.device
     ]

@@ -1,6 +1,6 @@
-"""The one road out: put every link back as its record says, give IPAM its addresses back.
+"""Releases an attachment: restores every link from its record, releases IPAM's lease.
 
-Failed ADD, DEL, GC and the command line all come here. Idempotent: what is gone is done.
+Used by a failed ADD, DEL, GC and the command line. Idempotent: what is gone counts as done.
 """
 
 import logging
@@ -24,10 +24,10 @@ from sriovbond.records import Record
 
 @dataclass(slots=True)
 class Outcome:
-    """What could not be put back: `problems` must be tried again, `losses` are logged and left.
+    """What could not be restored: `problems` must be retried, `losses` are logged and left.
 
-    A DEL must not be repeated for ever for an address that cannot be put back. `notes` are as they
-    should be.
+    A DEL must not be repeated for ever for an address that cannot be restored. `notes` are for
+    information only.
     """
 
     problems: list[SriovbondError] = field(default_factory=list)
@@ -35,14 +35,14 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
     def attempt(self, step: Callable[[], object]) -> None:
-        """Run a step that others must not wait for; keep its error."""
+        """Run a step whose failure must not stop the others; keep its error."""
         try:
             step()
         except SriovbondError as error:
             self.problems.append(error)
 
     def lose(self, refused: Iterable[SriovbondError]) -> None:
-        """Take note of what could not be put back."""
+        """Record what could not be restored."""
         self.losses += [fault.message for fault in refused]
 
     def tell(self) -> None:
@@ -70,11 +70,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Who gives addresses back after a call: the agent, which tries again until IPAM takes them.
+    """Keeps unreleased leases after a call: the agent's, which retries until IPAM releases them.
 
-    `keep` takes a record on disk that has IPAM's part only, and why ("" where IPAM was not
-    asked); `has_room` says whether it takes this one. `asks_first` has IPAM asked
-    once before, and its failure is none of the call's then.
+    `keep` gets a record on disk that has only IPAM's part, and IPAM's error ("" if not tried);
+    `has_room` returns whether it can keep this one. With `asks_first` IPAM DEL is tried once
+    before, and its failure is not the call's.
     """
 
     keep: Callable[[Record, str], object]
@@ -82,7 +82,7 @@ class Keeper:
     asks_first: bool = True
 
     def after(self, cause: BaseException) -> "Keeper":
-        """Return what an ADD that failed so needs: an IPAM that hung is not asked at once."""
+        """Return the keeper for a failed ADD: an IPAM plugin that hung is not run again at once."""
         has_hung = isinstance(cause, ipam.IpamHungError)
         return replace(self, asks_first=self.asks_first and not has_hung)
 
@@ -91,9 +91,9 @@ class Keeper:
 def on_failure(
     host: Host, record: Record, descriptor: int | None = None, keeper: Keeper | None = None
 ) -> Iterator[None]:
-    """Release the record if the block fails; all is then as it was before.
+    """Release the record if the block fails, so that all is as before.
 
-    The block's error is the one that is raised; what the release could not do is added to it.
+    Raises the block's error, with what could not be released added to it.
     """
     try:
         yield
@@ -116,10 +116,10 @@ def release(
     descriptor: int | None = None,
     keeper: Keeper | None = None,
 ) -> Outcome:
-    """Undo the attachment, and forget it when nothing is left to undo.
+    """Release the attachment, and remove its record when nothing is left to release.
 
-    `netns_now` is the path by which the runtime knows the namespace by now, `descriptor` what was
-    opened there. With a keeper the record stays, and it is no problem, where only IPAM fails.
+    `netns_now` is the runtime's current path of the namespace, `descriptor` the one opened there.
+    With a keeper the record stays, and it is no problem, if only IPAM fails.
     """
     outcome, before = Outcome(), record
     if record.plan and record.boot_id == host.boot_id():
@@ -136,7 +136,7 @@ def release(
     with log.step("record"):
         if not (record.plan or record.ipam):
             outcome.attempt(partial(records.remove, host, record))
-        # the agent takes a record that is written for news
+        # the agent handles a rewritten record as changed
         elif record != before or (keeper and not records.exists(host, record.key)):
             outcome.attempt(partial(records.write, host, record))
     if fault:
@@ -147,7 +147,7 @@ def release(
 def _fault_of_ipam(
     host: Host, call: records.IpamCall, keeper: Keeper | None
 ) -> SriovbondError | None:
-    """Give the addresses back; return why IPAM has not taken them."""
+    """Run IPAM DEL; return why it failed, None if it did not."""
     if keeper and not keeper.asks_first:
         return TryLaterError("cannot release addresses now: IPAM is asked later")
     with log.step("ipam"):
@@ -161,7 +161,7 @@ def _fault_of_ipam(
 def _keep_or_tell(
     record: Record, fault: SriovbondError, keeper: Keeper | None, outcome: Outcome
 ) -> None:
-    """Leave IPAM's part to the keeper, if the record on disk has nothing else."""
+    """Leave the lease to the keeper, if the record on disk has nothing else."""
     if keeper is None or outcome.problems or not keeper.has_room(record):
         outcome.problems.append(fault)
         return
@@ -170,7 +170,7 @@ def _keep_or_tell(
 
 
 def release_ipam(host: Host, call: records.IpamCall) -> None:
-    """Have IPAM give back what this call reserved. Raises as ipam.delete, which is idempotent."""
+    """Release this call's lease. Raises as ipam.delete, which is idempotent."""
     environment = {**call.environment, "CNI_COMMAND": "DEL"}
     try:
         request = parse_request(environment, call.stdin.encode())
@@ -213,7 +213,7 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
 
 
 def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
-    """Tell whether the bond's end was all that there was to do, as it mostly is."""
+    """Return whether deleting the bond restored everything, as it mostly does."""
     return all(
         member.place is Place.POD and snapshots.is_restored(pod.netlink, member.link)
         for member in plan.members
@@ -221,9 +221,9 @@ def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
 
 
 def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Handle]:
-    """Return what is to be deleted: the bond, also where it has been renamed since.
+    """Return the links to delete: the bond, even if it was renamed since.
 
-    Where ADD did not succeed, one with members that are not ours may be what was in its way.
+    If the ADD failed, a bond with foreign members may be an earlier one that was in its way.
     """
     if record.is_complete:
         named = bonding.find(pod.netlink, record.ifname)
@@ -240,7 +240,7 @@ def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Ha
 
 
 def _in_pod(present: Sequence[Link], member: Member) -> Link | None:
-    """Find a member in the pod; one without a device by its index, if it was born there."""
+    """Find a member in the pod; one without a device by its index, if it was created there."""
     if member.link.device or member.place is Place.HOST:
         return links.find_again(present, member.link)
     identity = (member.link.index, member.link.kind)
@@ -248,7 +248,7 @@ def _in_pod(present: Sequence[Link], member: Member) -> Link | None:
 
 
 def _elsewhere(member: Member, link: Link, present: Sequence[Link]) -> str:
-    """Say where a member of the pod is that was put into another interface since."""
+    """Return a text if a member in the pod was put into another interface since."""
     masters = (upper.name for upper in present if upper.index == link.master)
     where = next(masters, "another interface")
     return f"{member} is in {where}, which is none of ours: name, MAC and MTU are not put back"
@@ -262,15 +262,16 @@ def _release_member(
             _make_known(pod, member, link, outcome)
         homecoming.send_link(pod, link, member.link)
     elif record.is_complete:
-        # down, for the mover's own DEL; bringing it up could fail and block us (bond-cni #51)
+        # leave it down, for the mover's own DEL; bringing it up could fail and block us (bond-cni
+        # #51)
         outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
     else:
         outcome.lose(snapshots.restore(pod.netlink, link, member.link))
 
 
 def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) -> None:
-    """Give a link without a device its MAC, by which it will be known at home."""
-    if link.master:  # a bond would change the MAC again when the move takes the link out
+    """Restore the MAC of a link without a device, by which it is identified on the host."""
+    if link.master:  # the bond would change the MAC again when the link leaves it
         with suppress(KernelError):
             links.leave(pod.netlink, link)
         link = links.find(pod.netlink, link.name) or link

@@ -1,4 +1,4 @@
-"""What a bond needs between its ADD and its DEL: examined, repaired, announced, or released.
+"""Maintenance of a bond between ADD and DEL: examination, repair, announcement, release.
 
-Each enters the pod for that moment only, by the record's path, and checks whom it found there.
+Each enters the pod for that moment only, by the record's path, and verifies its identity.
 """

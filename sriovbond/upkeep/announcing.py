@@ -1,4 +1,4 @@
-"""Announces a bond's addresses, so that switches and neighbours learn where they are by now."""
+"""Announces a bond's addresses, so that switches and neighbours learn its port and MAC."""
 
 from sriovbond import records
 from sriovbond.host import Host
@@ -6,7 +6,7 @@ from sriovbond.kernel import addresses, links, netns
 
 
 def announce(host: Host, key: str) -> None:
-    """Announce the bond's addresses again, now that it has a carrier; best effort."""
+    """Announce the bond's addresses again, once it has a carrier; best effort."""
     record = records.read(host, key)
     if record is None or record.plan is None or not record.is_complete:
         return

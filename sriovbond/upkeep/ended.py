@@ -1,4 +1,4 @@
-"""Whether a pod whose namespace is missing has ended: proofs, for a missing path is none."""
+"""Proves that a pod has ended whose namespace path is missing, which alone is no proof."""
 
 import threading
 import time
@@ -12,14 +12,14 @@ from sriovbond.kernel import holders
 from sriovbond.records import Record
 
 _APART_S: Final = 60.0
-_MOST: Final = 4096  # more pods than a node has; those that went by a DEL are not asked for again
+_MOST: Final = 4096  # more pods than a node has; those that ended by a DEL are removed
 
 
 class Ended:
-    """What kubelet said of pods, and when; one for an agent. Any thread may ask.
+    """Kubelet's answers about pods, with their times; one per agent, thread-safe.
 
-    A path that is not there proves nothing: a container without that mount finds no namespace, and
-    a pod that lives would lose its addresses.
+    A missing path proves nothing: a container without that mount has no such path, and a running
+    pod would lose its addresses.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Ended:
         self._missed_since: Final[dict[str, float]] = {}
 
     def doubt(self, record: Record) -> str:
-        """Say why the record's pod may live yet; empty where it has surely ended.
+        """Return why the record's pod may still run; empty if it has certainly ended.
 
-        It has where kubelet, asked twice with a minute between, lists others and not this one, and
-        neither a process nor a mount holds the namespace. Raises MachineError.
+        It has if kubelet, queried twice at an interval of a minute, lists others and not this one,
+        and neither a process nor a mount holds the namespace. Raises MachineError.
         """
         why = self._doubt_kubelet(record)
         with self._lock:
@@ -57,7 +57,7 @@ class Ended:
         return holder
 
     def _note_missed(self, key: str) -> float:
-        """Return since when kubelet has not listed it; of too many the oldest are asked anew."""
+        """Return since when kubelet has not listed it; of too many the oldest are forgotten."""
         since = self._missed_since.setdefault(key, self._clock())
         while len(self._missed_since) > self._most:
             self._missed_since.pop(next(iter(self._missed_since)))
@@ -76,11 +76,11 @@ class Ended:
             return "kubelet's process is not seen from here, so others may not be either (hostPID)"
         if pod in listing.names and not self._has_successor(record):
             return f"kubelet lists the pod {pod}"
-        # one that has just started may know none yet
+        # a kubelet that has just started may list none yet
         return "" if listing.names - {pod} else "kubelet lists no other pod"
 
     def _has_successor(self, record: Record) -> bool:
-        """Tell whether another sandbox of this pod exists: then it is the one that is listed."""
+        """Return whether another sandbox of this pod exists: then that is the one listed."""
         siblings = (
             sibling
             for sibling in records.every(self._host)

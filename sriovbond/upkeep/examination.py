@@ -1,4 +1,4 @@
-"""Compares a bond with its record, and has it repaired, or what is left of it released."""
+"""Compares a bond with its record; has it repaired, or its remains released."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,18 +16,18 @@ from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What an examination found and did; `drift` is what still differs from what ADD made."""
+    """The result of an examination; `drift` are the remaining differences from ADD's bond."""
 
     notes: tuple[UpkeepNote, ...] = ()
     drift: tuple[str, ...] = ()
 
 
 Doubt = Callable[[Record], str]
-"""Says why a record's pod may live though its namespace is missing, empty where not."""
+"""Returns why a record's pod may still run though its namespace is missing; "" if not."""
 
 
 def no_doubt(_: Record) -> str:
-    """Have none: the kernel has reported the namespace's end (RTM_DELNSID)."""
+    """Return no doubt: the kernel has reported the namespace's end (RTM_DELNSID)."""
     return ""
 
 
@@ -39,8 +39,8 @@ def examine(
 ) -> Examined:
     """Compare an attachment with its record, and repair what is safe to repair.
 
-    One whose ADD was killed, or whose pod went without a DEL, is released as GC would; the latter
-    where its namespace is missing, and `doubt` has none.
+    One whose ADD was killed, or whose pod ended without a DEL, is released as by GC; the latter if
+    its namespace is missing, and `doubt` returns "".
     Raises TryLaterError while another call has the attachment, MachineError, KernelError.
     """
     with records.locked(host, key):
@@ -64,7 +64,7 @@ def examine(
 
 
 def _why_left(host: Host, record: Record) -> str:
-    """Say why no pod has the record's bond any more; empty where one may have it."""
+    """Return why no pod has the record's bond any more; empty if one may have it."""
     if record.plan is None:
         return "its addresses were not released"
     if not record.is_complete:
@@ -82,7 +82,7 @@ def _release(host: Host, record: Record, why: str, keeper: Keeper | None) -> Exa
 
 
 def _look_after(repair: Repair) -> Examined:
-    """Bring lost members back where that is allowed, and compare the bond with its plan."""
+    """Put lost members back if allowed, and compare the bond with its plan."""
     notes: list[UpkeepNote] = []
     state = bonding.observe(repair.pod.netlink, repair.plan.name)
     if state and repair.repairs.members:
@@ -95,7 +95,7 @@ def _look_after(repair: Repair) -> Examined:
 
 
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:
-    """Yield what differs from the plan, but for members that are missing in the pod."""
+    """Yield the differences from the plan, except members that are missing in the pod."""
     netlink, plan = repair.pod.netlink, repair.plan
     pod_links = links.dump(netlink)
     present = tuple(member for member in plan.members if links.find_again(pod_links, member.link))
@@ -105,7 +105,7 @@ def _drift(repair: Repair, state: BondState) -> Iterator[str]:
         for setting in plan.settings
         if setting.name != "primary" or setting.value not in lost
     ]
-    mac = plan.mac or plan.shared_mac  # of all members, not of those that are here
+    mac = plan.mac or plan.shared_mac  # of all members, not only the present ones
     expected = replace(plan, members=present, settings=tuple(settings), mac=mac)
     yield from planning.differences(expected, state)
     yield from addresses.differences(

@@ -1,7 +1,7 @@
-"""Puts members that vanished and came back into their bond again: whole, or not at all.
+"""Puts members that vanished and came back into their bond again, completely or not at all.
 
-The PF gets the settings again that its reset took away; then the member is judged as by ADD. Only
-one that passes is moved into the pod: a `primary` has traffic at once.
+The PF's settings that its reset cleared are restored; then the member is judged as by ADD. Only
+one that passes is moved into the pod: a `primary` carries traffic at once.
 """
 
 import logging
@@ -29,11 +29,11 @@ from sriovbond.release import Keeper
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """What may be done to a bond that has lost members.
+    """The permitted repairs of a bond that has lost members.
 
-    `settings_of_pf` also has the PF's settings for a VF written as they were at ADD. Devices that
-    are passed over were taken out of the pod, or are not at rest yet. `at_work` says what another
-    operator does to the node's VFs, empty where nothing.
+    `settings_of_pf`: the PF's settings for a VF may be restored too. Devices in `passing_over` were
+    taken out of the pod, or are not quiet yet. `at_work` returns what another operator is doing to
+    the node's VFs, empty if nothing.
     """
 
     members: bool = True
@@ -41,12 +41,12 @@ class Repairs:
     passing_over: frozenset[str] = frozenset()
     at_work: Callable[[], str] = str
     keeper: Keeper | None = None
-    """Gives addresses back; IPAM is not asked here."""
+    """Keeps the leases of a release; IPAM does not run here."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpkeepNote:
-    """Something that was found or done, in words; `member` names whom it is about.
+    """A finding or a change, as text; `member` names the one concerned.
 
     `sent_home` is the device that a failed repair moved to the pod and back.
     """
@@ -59,7 +59,7 @@ class UpkeepNote:
 
 @dataclass(slots=True)
 class Repair:
-    """One bond, with its namespace and the host's open; `record` follows what is done."""
+    """The repair of one bond, with its namespace and the host's open; `record` is kept current."""
 
     host: Host
     pod: Namespace
@@ -82,7 +82,7 @@ class Repair:
             back = links.find_again(at_home, member.link)
             if back and not stranded and member.device not in self.repairs.passing_over:
                 yield self._take_back(member, back, is_in_pod=False)
-            # a repair was killed when it had moved the link, and not named it yet
+            # an earlier repair was killed after moving the link, before renaming it
             elif stranded and not stranded.is_up and stranded.name != member.name:
                 yield self._take_back(member, stranded, is_in_pod=True)
 
@@ -108,7 +108,7 @@ class Repair:
         return next(planned for planned in self.plan.members if planned.device == member.device)
 
     def note_refusals(self, notes: Iterable[UpkeepNote], state: BondState) -> None:
-        """Have the record say of each member that is not in the bond why it was refused last."""
+        """Store in the record why each missing member was last refused."""
         new = {
             note.member: note.text for note in notes if note.kind is HappeningKind.REPAIR_REFUSED
         }
@@ -119,10 +119,10 @@ class Repair:
             self.record = replace(self.record, refused=refused)
             records.write(self.host, self.record)
 
-    # may it come back
+    # checks before a member's return
 
     def _require_ours(self, member: Member, back: Link) -> PodDevices:
-        """Return what the node's sources say of the device; RefusedError where it is another's."""
+        """Return the readings of the device by the node's sources. RefusedError: another pod's."""
         if busy := self.repairs.at_work():
             raise TryLaterError(f"{busy}; it is looked at again")
         if back.master:
@@ -149,9 +149,9 @@ class Repair:
     def _judge(
         self, member: Member, back: Link, devices: PodDevices, *, is_in_pod: bool
     ) -> "_Returned":
-        """Return the member as it is now, with its PF's settings restored, by ADD's rules.
+        """Return the member's current state, its PF's settings restored, judged by ADD's rules.
 
-        Raises what ADD would, and RefusedError where the PF treats it otherwise than at ADD.
+        Raises what ADD would, and RefusedError if the PF's settings differ from those at ADD.
         """
         seen = self._look_at(member, back, devices)
         if member.place is Place.HOST and not is_in_pod:  # the node may use it since it came back
@@ -171,7 +171,7 @@ class Repair:
         return seen
 
     def _look_at(self, member: Member, back: Link, devices: PodDevices) -> "_Returned":
-        """Return the member as link and PF are now, with the MAC that it will have."""
+        """Return the member with its current link and PF, and with its future MAC."""
         sources = Sources(self.home.netlink, devices)
         now = returned.as_it_is(member, sources.as_member(back, member.place))
         pf = sources.pf(now.pf.device) if now.pf else None
@@ -180,7 +180,7 @@ class Repair:
         )
 
     def _restore_at_pf(self, member: Member, seen: "_Returned") -> bool:
-        """Give the VF its settings of ADD again that a reset has undone; say if any changed."""
+        """Restore the VF's settings that a reset has cleared; return whether any changed."""
         before, now = member.settings, seen.now.settings
         if not (before and now and seen.pf):
             return False
@@ -190,16 +190,16 @@ class Repair:
         return repaired != now
 
     def _choose_mac(self, member: Member, now: Member) -> str:
-        """Return the MAC that it joins with: its own as it came, if the bond may have it.
+        """Return its MAC for joining: its own current one, if the bond may have it.
 
-        Members that share a MAC get it by the kernel; one that was held to it by its PF needs it
-        before the PF holds it again.
+        The kernel sets a MAC that members share; a member held to its MAC by its PF needs it before
+        the PF holds it again.
         """
         if self.plan.shared_mac:
             return self._find_administrative_mac(member, now) or now.link.mac
         bond = bonding.observe(self.pod.netlink, self.plan.name)
         macs_in_use = {NO_MAC} | {in_bond.mac for in_bond in (bond.members if bond else ())}
-        # under follow the bond's own MAC is another member's by now
+        # with `follow`, the bond's former MAC may be another member's by now
         own = [now.link.mac, member.link.mac, *(planned.link.mac for planned in self.plan.members)]
         free = next((mac for mac in own if mac not in macs_in_use), None)
         if free is None:
@@ -209,16 +209,16 @@ class Repair:
         return free
 
     def _find_administrative_mac(self, member: Member, now: Member) -> str | None:
-        """Return the administrative MAC that a reset has taken from the PF, if there was one."""
+        """Return the administrative MAC that a reset has cleared at the PF, if any."""
         is_free = now.settings and now.settings.mac in (NO_MAC, now.link.mac)
         return member.administrative_mac if is_free and self.repairs.settings_of_pf else None
 
-    # how it comes back
+    # putting it back
 
     def _rejoin(self, member: Member, seen: "_Returned", *, is_in_pod: bool) -> str:
-        """Put the link into the bond; return why it is sent home again.
+        """Put the link into the bond; return why it was sent home again, or "".
 
-        It is found by its device each time: in the pod others may give and take names.
+        It is found by its device at each step: others in the pod may rename links.
         """
         bond = bonding.observe(self.pod.netlink, self.plan.name)
         if bond is None:
@@ -227,7 +227,7 @@ class Repair:
             self._prepare(member, seen)
         try:
             if not is_in_pod:
-                # by its own only once it is there: so a repair that was killed is known
+                # its own name only once it is there: so an unfinished repair can be detected
                 links.free_names(self.home.netlink, seen.back, links.names(self.pod.netlink))
                 name = homecoming.a_substitute()
                 links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
@@ -241,7 +241,7 @@ class Repair:
         return ""
 
     def _prepare(self, member: Member, seen: "_Returned") -> None:
-        """Take the link down on the host, as some drivers want it, and give it its MAC there."""
+        """Set the link down on the host, as some drivers require, and set its MAC there."""
         if seen.back.is_up:
             links.set_down(self.home.netlink, seen.back)
         if seen.back.mac != seen.now.link.mac:
@@ -266,9 +266,9 @@ class Repair:
             bonding.set_primary(self.pod.netlink, bond, member.name, link.index)
 
     def _note(self, member: Member, seen: "_Returned", link_in_pod: Link) -> None:
-        """Write into the record what the member is now: this is what a DEL leaves behind.
+        """Store the member's current state in the record, which a later DEL restores.
 
-        The PF's settings are kept as ADD saw them but for the MAC, which is never set back.
+        The PF's settings are kept from ADD except for the MAC, which is never restored.
         """
         before, now = member.settings, seen.now.settings
         settings = replace(before, mac=now.mac) if before and now else before
@@ -288,7 +288,7 @@ class Repair:
         return link if link and link.device == member.device else None
 
     def _restore_mac(self, bond: BondState) -> None:
-        """Give a bond the MAC that it shares with its members: without any it gets another one."""
+        """Restore the MAC shared by bond and members: without any member it gets another."""
         mac = self.plan.shared_mac
         link = links.find(self.pod.netlink, bond.name)
         if link and mac and not bond.members and link.mac != mac:
@@ -297,7 +297,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Returned:
-    """A member as it is now, the link as it came back, and its PF's."""
+    """A member's current state, its link as it came back, and its PF's."""
 
     now: Member
     back: Link
@@ -305,7 +305,7 @@ class _Returned:
 
 
 def is_in(member: Member, state: BondState) -> bool:
-    """Tell whether a member is in the bond; before 5.14 the kernel reports no devices."""
+    """Return whether a member is in the bond; before 5.14 the kernel reports no devices."""
     return any(
         in_bond.device == member.device if in_bond.device else in_bond.name == member.name
         for in_bond in state.members
