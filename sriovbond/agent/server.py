@@ -351,7 +351,7 @@ def _close(listening: socket.socket, path: Path) -> None:
 
 @contextmanager
 def _signals(wake_socket: socket.socket) -> Iterator[None]:
-    """Have SIGTERM and SIGINT written into a socket."""
+    """Write the numbers of SIGTERM and SIGINT to a socket when they arrive."""
     signal.set_wakeup_fd(wake_socket.fileno())
     before = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
     try:

@@ -101,7 +101,7 @@ def _twice_words(value: Doubled, path: "_Path") -> Iterator[str]:
 
 
 def _is_of_others(path: tuple["_Path", object]) -> bool:
-    """Tell whether a value is another plugin's: it may be a secret, and errors are read by many."""
+    """Return whether a value is another plugin's: it may be a secret, not to be logged."""
     parent, key = path
     while parent is not None:
         parent, key = parent

@@ -194,7 +194,7 @@ def _value(row: Expression, current: State, states: Mapping[str, State]) -> obje
 
 
 def _reference(keys: tuple[str, ...], states: Mapping[str, State]) -> object:
-    """Return what capture.NAME.PATH stands for; None where it is missing."""
+    """Return the value of capture.NAME.PATH; None if it is missing."""
     name, path = (*keys[1:2], "")[0], keys[2:]
     return _at(states[name], path) if name in states and path else None
 

@@ -159,7 +159,7 @@ def _vf(vf: VirtualFunction) -> Iterator[Complaint]:
 
 
 def _controllers(interfaces: tuple[NodeLink, ...]) -> Iterator[Complaint]:
-    """Judge who is whose port: one controller each, and both sides say the same."""
+    """Judge the ports of controllers: one controller each, and both sides say the same."""
     controllers: dict[str, str] = {}
     listing = {}
     for number, interface in enumerate(interfaces):

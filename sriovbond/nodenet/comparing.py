@@ -91,20 +91,20 @@ def _former_names(
 
 
 def _are_names_met(desired: tuple[AltName, ...], current: tuple[AltName, ...]) -> bool:
-    """Say whether altnames are there, and those that are absent are not; others stay."""
+    """Return whether altnames exist, and absent ones do not; others stay."""
     present = {row.name for row in current}
     return all((row.name in present) != (row.state == ABSENT) for row in desired)
 
 
 def _is_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
-    """Say whether a list has what another asks for; two that are equal came not so far."""
+    """Return whether a list has all that another requests; equal ones are handled before."""
     if kind.is_set:
         return set(desired) == set(current)
     return bool(kind.identity) and _are_met(kind, desired, current)
 
 
 def _are_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
-    """Say whether the same parts are there, and each has what is wishes of it."""
+    """Return whether the same parts exist, and each has its requested values."""
     if kind.of == Section(AltName):
         return _are_names_met(desired, current)
     present = {getattr(part, kind.identity): part for part in current}

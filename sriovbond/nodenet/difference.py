@@ -1,4 +1,4 @@
-"""The two documents that come of two states: what is not there yet, and what takes it back."""
+"""The two documents of two states: what is missing, and what reverts it."""
 
 from dataclasses import replace
 from typing import Final
@@ -19,7 +19,7 @@ _NO_RESOLVER: Final = Resolver()
 
 
 def difference(joined: Joined) -> NetState:
-    """Return the document with what of the desired state is not there yet."""
+    """Return the document with what is missing of the desired state."""
     links = [link_difference(pair, joined) for pair in joined.pairs]
     lacking, leaving = routes.lacking_routes(joined), _leaving_by_name(joined)
     rules = (*routes.absent_rules(routes.leaving_rules(joined)), *routes.lacking_rules(joined))
@@ -48,7 +48,7 @@ def revert(joined: Joined) -> NetState:
 
 
 def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:
-    """Return what of an interface is not there yet; None for one that only follows."""
+    """Return what is missing of an interface; None for one that only follows."""
     if pair.desired is None:
         return None
     if pair.current is None:

@@ -48,7 +48,7 @@ class DocumentError(Exception):
 class Document:
     """What one document asks for; `name` is its policy's, empty for a bare one.
 
-    `unset` is what cannot be brought about; `spots` tell where each part is.
+    `unset` is what cannot be brought about; `spots` has where each part is.
     """
 
     name: str
@@ -80,7 +80,7 @@ def read(text: str, current: NetState | None = None) -> list[Document]:
 
 
 def read_state(text: str) -> NetState:
-    """Return a recorded state of a node: what is not ours in it is passed over."""
+    """Return a recorded state of a node: what is not ours in it is ignored."""
     try:
         nodes = source.parse(text)
     except source.SourceError as error:

@@ -62,7 +62,7 @@ class Pair:
 
     @property
     def state_now(self) -> str:
-        """The state that it has; what was ignored is up, now that it is asked for."""
+        """The state that it has; what was ignored is up, now that it is requested."""
         if self.current is None:
             return ABSENT
         return UP if self.current.state in {None, IGNORE} else self.current.state or UP
@@ -173,7 +173,7 @@ def _is_bound(pair: Pair, kinds: Mapping[str, str | None]) -> bool:
 
 
 def _owners(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> dict[str, str]:
-    """Return who owns each port that changes its owner; the empty name where nobody does."""
+    """Return the owner of each port that changes its owner; the empty name for none."""
     owners: dict[str, str] = {}
     for pair in pairs:
         before = set((pair.current and ports_of(pair.current)) or ())
@@ -267,7 +267,7 @@ def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
 
 
 def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bool:
-    """Return whether addresses are asked for, and neither side says that the family is enabled."""
+    """Return whether addresses are requested, and neither side says that the family is enabled."""
     if wish is None or wish.enabled is not None or (now is not None and now.enabled):
         return False
     return bool(wish.address or replace(wish, enabled=True).is_auto)

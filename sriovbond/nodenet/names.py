@@ -74,7 +74,7 @@ def _identified(link: NodeLink, row: NodeLink | None) -> NodeLink:
 
 
 def _vf_name(name: str, present: Present) -> str:
-    """Return the name of a VF that is written sriov:PF:NUMBER, where the PF tells it."""
+    """Return the name of a VF that is written sriov:PF:NUMBER, if the PF reports it."""
     if not name.startswith("sriov:"):
         return name
     _, pf, number = name.split(":")

@@ -85,7 +85,7 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
 
 
 def _auto(ip: Stack) -> Stack:
-    """Return it with what is taken from DHCP or a router, which is all where nothing is said."""
+    """Return it with what is taken from DHCP or a router, all of it by default."""
     return replace(
         ip,
         auto_dns=ip.auto_dns is not False,

@@ -31,7 +31,7 @@ class Reader:
     """Reads trees; what it finds wrong gathers in `faults`.
 
     `refused` are faults that only say that sriovbond does not do it; `unset` is what is read, but
-    cannot be brought about. A recorded state is `lenient`: what is not ours in it is passed over.
+    cannot be brought about. A recorded state is `lenient`: what is not ours in it is ignored.
     """
 
     is_lenient: bool = False
@@ -168,7 +168,7 @@ class Reader:
             return None
 
     def _is_foreign(self, node: Branch) -> bool:
-        """Say whether an interface's type is not ours, and note it where it would have to be."""
+        """Return whether an interface's type is not ours, and note it where it would have to be."""
         leaf = node.at("type")
         type_ = leaf.text if isinstance(leaf, Leaf) else UNKNOWN
         if type_ in {UNKNOWN, *TYPES}:
@@ -216,7 +216,7 @@ def _option_value(row: options.Option, node: Node) -> object:
 
 
 def _ours(row: options.Option) -> tuple[str, ...]:
-    """Return the words that the kernel does not know: a pod's bond has what they stand for."""
+    """Return the words that the kernel does not know: a pod's bond has their values."""
     return row.kind.ours if isinstance(row.kind, Choice) else ()
 
 

@@ -1,4 +1,4 @@
-"""What the kernel is asked for, once for each kind of object."""
+"""The kernel's answers, requested once for each kind of object."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""What all parts of the document are made of: the kernel's answers, and who is whose port."""
+"""What all parts of the document are made of: the kernel's answers, and each port's controller."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

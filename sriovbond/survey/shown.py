@@ -16,7 +16,7 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.routing import NodeDns, NodeRoute, NodeRoutes, Resolver
 
 _UNSET: Final = "::"
-"""What a token is that nobody chose."""
+"""The token by default."""
 
 
 def show(state: NetState, names: Collection[str] = ()) -> NetState:

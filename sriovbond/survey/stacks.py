@@ -113,7 +113,7 @@ def _seconds(address: AddressMessage, place: int) -> int:
 
 
 def _metric(addresses: Iterable[AddressMessage]) -> int | None:
-    """Return the metric of the networks' routes, None where nobody chose one."""
+    """Return the metric of the networks' routes, None by default."""
     metrics = [whole(row.attributes.get(_IFA_RT_PRIORITY, b"")) for row in addresses]
     return next((metric for metric in metrics if metric), None)
 

@@ -1,5 +1,7 @@
 """The counts of house faults may only decrease."""
 
+from pathlib import Path
+
 from tests import house, words
 from tests.docs_tables import CHECKOUT
 
@@ -22,3 +24,30 @@ def test_a_public_name_is_of_one_class() -> None:
 
 def test_people_read_the_words_of_the_field() -> None:
     assert list(words.idioms(CHECKOUT / root for root in house.ROOTS)) == []
+
+
+def test_docstrings_and_comments_use_the_words_of_the_field() -> None:
+    assert list(words.source_idioms(CHECKOUT / root for root in house.ROOTS)) == []
+
+
+SOURCE = '''"""Who has a lane is told."""
+
+LANES = 2  # whoever asks for one
+# `tell` reports it
+TEXT = "it stands"
+LIMIT: int
+"""Given back at the end."""
+'''
+
+
+def test_an_idiom_is_found_in_docstrings_and_comments_with_its_line(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(SOURCE)
+
+    places = [line.removeprefix(f"{module}:") for line in words.source_idioms([tmp_path])]
+
+    assert [line.partition(" in ")[0] for line in places] == [
+        "1: 'Who has'",
+        "7: 'Given back'",
+        "3: 'whoever'",
+    ]

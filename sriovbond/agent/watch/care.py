@@ -114,7 +114,7 @@ class Care:
                 return None
             except SriovbondError as error:
                 return Examined(drift=(error.message,))
-            except Exception as error:  # noqa: BLE001 - who waits for the result must get one
+            except Exception as error:  # noqa: BLE001 - the watch waits for a result
                 fault = f"a fault of sriovbond: {type(error).__name__}: {error}"
                 log.event(logging.ERROR, fault)
                 return Examined(drift=(fault,))
