@@ -38,7 +38,7 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
         return _problem(f"cannot read {file}: {error}")
     if not pod.uid:
         return _problem(f"cannot find pod {pod} in {file}: it names pods by UID; give the UID")
-    return _tell_apart(entries, pod.uid, file)
+    return _distinguish(entries, pod.uid, file)
 
 
 def read_registered(file: Path) -> Reading:
@@ -86,7 +86,7 @@ def _read_entries(file: Path) -> list[Fields]:
     return entries
 
 
-def _tell_apart(entries: list[Fields], uid: str, file: Path) -> Reading:
+def _distinguish(entries: list[Fields], uid: str, file: Path) -> Reading:
     statements: list[Statement] = []
     claims: list[Claim] = []
     faults: list[str] = []

@@ -74,7 +74,7 @@ class Search:
                 _ask_guarded(Source.API, ask, self._sandbox.pod) for ask in if_networks_lack_devices
             ]
             tied = tie(readings)
-        if tied.has_strangers and is_answered(self._kubelet):
+        if tied.has_unowned_devices and is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
             tied = tie([*readings, _ask_guarded(Source.KUBELET, ask, self._sandbox.pod)])
         described = _ask_guarded(

@@ -119,7 +119,7 @@ class PodDevices:
         return self.sandbox.pod
 
     @property
-    def is_told(self) -> bool:
+    def is_known(self) -> bool:
         """Whether any source knows the pod's devices."""
         return any(device.sources for device in self.devices)
 
@@ -163,7 +163,7 @@ class Tied:
         return any(statement.resource and not statement.kind for statement in self.loose)
 
     @property
-    def has_strangers(self) -> bool:
+    def has_unowned_devices(self) -> bool:
         """Whether kubelet lists a device neither as the pod's nor as another's."""
         known_devices = {
             statement.device for statement in self.with_device if statement.source in _ALLOCATING

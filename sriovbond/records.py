@@ -372,7 +372,7 @@ def _lock(path: str, timeout_s: float) -> int:
             raise MachineError(f"cannot make the lock {path!r}: {why}") from error
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _stands(path, descriptor):
+            if _is_still_at(path, descriptor):
                 return descriptor
         os.close(descriptor)
         if time.monotonic() > deadline:
@@ -392,7 +392,7 @@ def _open_lock(path: str) -> int:
     return os.open(path, _LOCK | os.O_CREAT, 0o600)
 
 
-def _stands(path: str, descriptor: int) -> bool:
+def _is_still_at(path: str, descriptor: int) -> bool:
     """Return whether the locked file is still the one at the path: its last holder removes it."""
     with suppress(FileNotFoundError):
         return os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 - see above

@@ -47,13 +47,13 @@ class Outcome:
 
     def tell(self) -> None:
         """Log all of it."""
-        self._tell_rest()
+        self._report_rest()
         for problem in self.problems:
             log.event(logging.ERROR, problem.message)
 
     def finish(self) -> None:
         """Raise the first problem with the others in its details, and log the rest."""
-        self._tell_rest()
+        self._report_rest()
         if self.problems:
             first, *rest = self.problems
             first.details = "; ".join(
@@ -61,7 +61,7 @@ class Outcome:
             ).strip("; ")
             raise first
 
-    def _tell_rest(self) -> None:
+    def _report_rest(self) -> None:
         for note in self.notes:
             log.event(logging.INFO, note)
         for loss in self.losses:
@@ -140,7 +140,7 @@ def release(
         elif record != before or (keeper and not records.exists(host, record.key)):
             outcome.attempt(partial(records.write, host, record))
     if fault:
-        _keep_or_tell(record, fault, keeper, outcome)
+        _keep_or_report(record, fault, keeper, outcome)
     return outcome
 
 
@@ -158,7 +158,7 @@ def _fault_of_ipam(
     return None
 
 
-def _keep_or_tell(
+def _keep_or_report(
     record: Record, fault: SriovbondError, keeper: Keeper | None, outcome: Outcome
 ) -> None:
     """Leave the lease to the keeper, if the record on disk has nothing else."""

@@ -108,7 +108,7 @@ class Leases:
                 self._put_off(network)
             self._changed.notify_all()
         if why:
-            self._tell_kept(record, why)
+            self._report_kept(record, why)
 
     def forget_if_gone(self, key: str) -> None:
         """Forget the record if another call has released it."""
@@ -218,7 +218,7 @@ class Leases:
         except Exception as error:  # noqa: BLE001 - the other leases must be released, too
             fault = error.message if isinstance(error, SriovbondError) else repr(error)
             if record:
-                self._tell_kept(record, fault)
+                self._report_kept(record, fault)
             return fault
         finally:
             with self._changed:
@@ -247,7 +247,7 @@ class Leases:
 
     def _is_given_up(self, record: Record) -> bool:
         age_s = time.time() - keeping.read_mtime(self._host, record)
-        return record.namespace == keeping.NOWHERE and age_s > _GIVEN_UP_S
+        return record.namespace == keeping.NO_NAMESPACE and age_s > _GIVEN_UP_S
 
     def _put_off(self, network: _Network) -> None:
         network.wait_s = lengthen(network.wait_s, self._first_s, self._most_s)
@@ -267,7 +267,7 @@ class Leases:
         if network and not network.keys:
             del self._networks[record.network]
 
-    def _tell_kept(self, record: Record, why: str) -> None:
+    def _report_kept(self, record: Record, why: str) -> None:
         if record.key not in self._told:
             self._told.add(record.key)
             self._say(

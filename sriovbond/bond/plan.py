@@ -176,10 +176,10 @@ def has_late_macs(plan: BondPlan, bond: BondState) -> bool:
     """Return whether a member's MAC is not the planned one: its driver may set it late."""
     states = {state.name: state for state in bond.members}
     pairs = [(member, states.get(member.name)) for member in plan.members]
-    return any(state and _lacks_mac(plan, member, state) for member, state in pairs)
+    return any(state and _find_missing_macs(plan, member, state) for member, state in pairs)
 
 
-def _lacks_mac(plan: BondPlan, member: Member, state: MemberState) -> frozenset[str]:
+def _find_missing_macs(plan: BondPlan, member: Member, state: MemberState) -> frozenset[str]:
     """Return the MACs allowed for the member, if it has none of them."""
     shared = frozenset({plan.shared_mac} if plan.shared_mac else ())
     expected = member.lasting_macs if plan.keeps_macs else shared
@@ -190,7 +190,7 @@ def _lacks_mac(plan: BondPlan, member: Member, state: MemberState) -> frozenset[
 
 def _member(plan: BondPlan, member: Member, state: MemberState) -> list[str]:
     drift = []
-    if expected := _lacks_mac(plan, member, state):
+    if expected := _find_missing_macs(plan, member, state):
         macs = " or ".join(sorted(expected))
         drift.append(f"the MAC of {member} is {state.mac} instead of {macs}")
     if state.mtu != plan.mtu:

@@ -9,19 +9,19 @@ from sriovbond.bond.links import Member, Place, nic_of
 from sriovbond.bond.situation import Redundancy, RedundancyLevel, Situation
 
 
-def required_and_lacking(situation: Situation) -> Iterator[str]:
+def required_and_missing(situation: Situation) -> Iterator[str]:
     """Yield what the members share when `redundancy` is require."""
     if situation.redundancy is Redundancy.REQUIRE:
         yield from _lacking(situation)
 
 
-def preferred_and_lacking(situation: Situation) -> Iterator[str]:
+def preferred_and_missing(situation: Situation) -> Iterator[str]:
     """Yield what the members share when `redundancy` is prefer."""
     if situation.redundancy is Redundancy.PREFER:
         yield from _lacking(situation)
 
 
-def required_and_unproved(situation: Situation) -> Iterator[str]:
+def required_and_unproven(situation: Situation) -> Iterator[str]:
     """Yield members with unknown PFs when `redundancy` is require and depends on them."""
     unknown = [member for member in situation.members if not member.pf_address]
     is_open = len(situation.members) > 1 and len(_parts(situation) - {""}) < 2  # noqa: PLR2004 - redundancy

@@ -27,7 +27,7 @@ from sriovbond.commands import keeping
 from sriovbond.commands.configuration import (
     accept,
     configuration,
-    naming_what_was_passed_over,
+    naming_unknown_keys,
     own_dns,
     refuse_taken_name,
 )
@@ -57,7 +57,7 @@ def add(
     accept(request, config)
     dns = own_dns(request.config)
     with ExitStack() as held:
-        held.enter_context(naming_what_was_passed_over(config))
+        held.enter_context(naming_unknown_keys(config))
         lock = held.enter_context(records.locked(host, request.attachment.key))
         lease = partial(ipam.add, request, host, lock)
         _release_stale(request, host)
@@ -214,11 +214,11 @@ def _enslave(pod: Namespace, plan: BondPlan, bond: Handle, member: Member) -> No
     if plan.member_addresses is MemberAddresses.FLUSH and member.place is Place.POD:
         links.flush(pod.netlink, member.link)
         if member.link.addresses:
-            _tell_flushed(member)
+            _report_flushed(member)
     bonding.add_member(pod.netlink, member, member.link.index, bond)
 
 
-def _tell_flushed(member: Member) -> None:
+def _report_flushed(member: Member) -> None:
     carried = member.link.addresses
     level = logging.WARNING if any(address.is_assigned for address in carried) else logging.INFO
     log.event(level, f"taken off {member}: {', '.join(address.text for address in carried)}")
@@ -282,7 +282,7 @@ def _facts(plan: BondPlan, state: BondState, devices: PodDevices) -> Mapping[str
             f"{member.name}@{member.device or member.place}" for member in plan.members
         ),
         "numa": redundancy.numa_nodes(plan.members),
-        "sources": "" if devices.is_told else "none",
+        "sources": "" if devices.is_known else "none",
         "carrier": "" if state.has_carrier else "not-yet",
     }
 

@@ -32,7 +32,7 @@ def accept(request: CniRequest, config: NetConf) -> None:
 
     Raises CniError, ConfigError, RefusedError.
     """
-    with naming_what_was_passed_over(config):
+    with naming_unknown_keys(config):
         own_dns(request.config)
         refuse_taken_name(request)
         planning.refuse(config.warnings, config.policy)
@@ -68,7 +68,7 @@ def refuse_taken_name(request: CniRequest, standing: Collection[str] = ()) -> No
 
 
 @contextmanager
-def naming_what_was_passed_over(config: NetConf) -> Iterator[None]:
+def naming_unknown_keys(config: NetConf) -> Iterator[None]:
     """Add the unknown keys to each refusal's text: one of them may be the reason."""
     try:
         yield

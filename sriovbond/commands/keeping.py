@@ -6,7 +6,7 @@ from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
 from sriovbond.subject import pod_of
 
-NOWHERE = (0, 0, 0)
+NO_NAMESPACE = (0, 0, 0)
 """The namespace in a record that was not written by an ADD."""
 
 
@@ -28,7 +28,7 @@ def ipam_only(request: CniRequest, host: Host) -> Record:
         container_id=request.attachment.container_id,
         ifname=request.ifname,
         netns=_writable(request.netns),
-        namespace=NOWHERE,
+        namespace=NO_NAMESPACE,
         boot_id=host.boot_id(),
         plan=None,
         ipam=ipam_call(request),

@@ -86,7 +86,7 @@ class _Step:
     """One setting to write: its attribute, and its text for errors."""
 
     attribute: bytes
-    told: str
+    words: str
 
 
 def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> list[KernelError]:
@@ -99,7 +99,7 @@ def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> 
     for step in _steps(now, before):
         vf_info = messages.attribute(_IFLA_VF_INFO, step.attribute)
         body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, vf_info))
-        doing = f"have {pf.name} give its VF {now.number} {step.told}"
+        doing = f"have {pf.name} give its VF {now.number} {step.words}"
         try:
             nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
         except KernelError as error:

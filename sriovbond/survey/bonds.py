@@ -29,11 +29,11 @@ def link_aggregation(bond: BondState) -> LinkAggregation:
 def _settings(bond: BondState, mode: str) -> Iterator[Setting]:
     for name, value in sorted(bond.settings.items()):
         setting = Setting(name, value)
-        if name != "mode" and BondMode(mode) in setting.option.modes and _can_be_asked_for(setting):
+        if name != "mode" and BondMode(mode) in setting.option.modes and _can_be_requested(setting):
             yield setting
 
 
-def _can_be_asked_for(setting: Setting) -> bool:
+def _can_be_requested(setting: Setting) -> bool:
     """Return whether a document may have the value: an address of zeros is the kernel's none."""
     value = list(setting.value) if isinstance(setting.value, tuple) else setting.value
     try:

@@ -229,7 +229,7 @@ def a_record(container: str) -> Record:
         stdin(ipam={"type": "scripted"}).decode(),
         {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": "/nowhere"},
     )
-    return Record("net", container, "bond0", "", keeping.NOWHERE, "", None, call)
+    return Record("net", container, "bond0", "", keeping.NO_NAMESPACE, "", None, call)
 
 
 def test_what_no_add_reserved_is_given_up_after_a_day(shim: Shim) -> None:

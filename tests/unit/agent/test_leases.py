@@ -36,7 +36,7 @@ def a_kept_record(settings: Settings, container: str, network: str = "net") -> R
     program.chmod(0o755)
     variables_ = {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": str(program.parent)}
     call = IpamCall(stdin(name=network, ipam={"type": "hangs"}).decode(), variables_)
-    record = Record(network, container, "bond0", "", keeping.NOWHERE, "", None, call, pod=POD)
+    record = Record(network, container, "bond0", "", keeping.NO_NAMESPACE, "", None, call, pod=POD)
     records.write(settings.host, record)
     return record
 

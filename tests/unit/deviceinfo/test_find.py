@@ -71,14 +71,14 @@ def test_what_sources_say_of_a_device_is_put_together(tmp_path: Path) -> None:
         Source.NAMESPACE,
     ]
     assert devices.disagreements == ()
-    assert devices.is_told
+    assert devices.is_known
     assert devices.get(ONE.address) is device
 
 
 def test_without_any_source_the_namespace_counts(tmp_path: Path) -> None:
     devices = found(tmp_path, said(Source.NAMESPACE, on(interface="net1")))
 
-    assert not devices.is_told
+    assert not devices.is_known
     assert [(one.id, one.interface, one.sources) for one in devices.devices] == [(ONE, "net1", ())]
     assert all(one.is_absent for one in devices.readings if one.source is not Source.NAMESPACE)
 
