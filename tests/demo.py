@@ -60,7 +60,7 @@ class Vf:
 
 
 def main() -> int:
-    """Tell the story; return 0 if every step was as it should be."""
+    """Run the demo; return 0 if every step succeeded."""
     try:
         _tell(rig.layout())
     except DemoError as error:

@@ -19,7 +19,7 @@ PYTHON = sys.executable
 VMS = 2
 """A VM takes one core, so as many kernel tests run at once as CI has cores."""
 SLOWEST = 10
-"""How many of each report are told."""
+"""Number of the slowest tests reported for each run."""
 
 
 @dataclass(frozen=True, slots=True)

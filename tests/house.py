@@ -24,7 +24,7 @@ _PARTICIPLES: Final = """
         stopped stored taken told tried typed understood used wanted watched written
     """
 PARTICIPLES: Final = frozenset(_PARTICIPLES.split())
-"""A function is a verb: what it does. These tell what came of it, or nothing."""
+"""A function's name is a verb. These say what became of it, or nothing."""
 LONG: Final = 25
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -88,7 +88,7 @@ def bound_names(function: Function) -> Iterator[str]:
 
 
 def _is_noun(function: Function) -> bool:
-    """Tell whether it reads as a value: a property, or `with opened(path) as namespace`."""
+    """Return whether it reads as a value: a property, or `with opened(path) as namespace`."""
     names = {ast.unparse(decorator) for decorator in function.decorator_list}
     return not names.isdisjoint(
         ("property", "cached_property", "contextmanager", "contextlib.contextmanager")

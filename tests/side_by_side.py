@@ -1,4 +1,4 @@
-"""Runs pytest in several VMs at once, tells how far each is, and ends one that hangs."""
+"""Runs pytest in several VMs at once, reports their progress, and ends one that hangs."""
 
 import os
 import shutil
@@ -141,7 +141,7 @@ def _follow(runs: Sequence[_Run], say: Say, start_s: float, stall_s: float) -> N
 
 
 def _told(runs: Sequence[_Run]) -> str:
-    """Say how far all are together, and each."""
+    """Return the progress of all together, and of each."""
     ended, total = sum(each.progress.ended for each in runs), _total(runs)
     percent = f"{100 * ended // total:3} %" if total else "  0 %"
     each = (f"{one.command.name}: {one.progress.ended} of {total} tests" for one in runs)

@@ -51,7 +51,7 @@ _BY_HAND: Final = (
 
 @dataclass(slots=True)
 class Figures:
-    """What was found; times in ms, pings are sent every 50 ms."""
+    """The figures; times in ms, pings are sent every 50 ms."""
 
     told_after_ms: list[float] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Side:
     far: Pod
 
     def fail_over(self) -> int:
-        """Take the active member's carrier, and give it back; return how many pings were lost."""
+        """Set the active member's carrier off and on again; return how many pings were lost."""
         active = self._active()
         with traffic.pings(self.pod, _REMOTE) as sent:
             time.sleep(_SETTLED_S)

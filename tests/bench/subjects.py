@@ -1,4 +1,4 @@
-"""Who is measured: programs that a runtime executes, and the kernel's limit in this process."""
+"""The measured subjects: programs that a runtime executes, and the kernel's limit here."""
 
 import json
 import os

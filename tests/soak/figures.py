@@ -1,4 +1,4 @@
-"""What the soak measured, each against its bound: told as it comes, written at the end."""
+"""The soak's figures, each with its bound: printed at once, written at the end."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure; without a bound it is only told."""
+    """One figure; without a bound it is for information only."""
 
     part: str
     name: str

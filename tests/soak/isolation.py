@@ -1,4 +1,4 @@
-"""The soak's part about tenants: IPAM, kubelet and API server that hang, and who has it."""
+"""The soak's part about tenants: IPAM, kubelet and API server that hang, and the pods affected."""
 
 import json
 import os
@@ -135,7 +135,7 @@ def _node(shim: Shim, report: Report, pods: Sequence[Pod]) -> None:
 
 
 def _tell_of_a_resource(pod: Pod) -> None:
-    """Have Multus tell of a network whose device nobody names: so the API is asked."""
+    """Write Multus' file of a network without a known device: so the API is queried."""
     delegate = {"Name": "well", "resourceName": "example.com/vfs", "ifnameRequest": "net1"}
     delegate["Bytes"] = ""
     file = Places().multus / pod.container_id

@@ -19,7 +19,7 @@ HOME = ("home1", "home2")
 
 
 def kills(shim: Shim, report: Report) -> None:
-    """Tell what was left behind by each kill."""
+    """Report what each kill left behind."""
     for words, staged in (("VFs", _vfs), ("links of the host", _host_links)):
         for what in ("ADD, then DEL", "ADD, then ADD and DEL", "DEL"):
             shim.clear()

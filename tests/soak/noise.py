@@ -1,4 +1,4 @@
-"""The soak's parts about noise and want: one pod's links, a log that nobody reads, a full disk."""
+"""The soak's parts about noise and want: one pod's links, a log without a reader, a full disk."""
 
 import fcntl
 import os
@@ -54,7 +54,7 @@ def noise(shim: Shim, report: Report) -> None:
 
 
 def _fail_over(sides: list[tuple[Pod, Pod]], page: Path) -> list[float]:
-    """Fail each bond over; return how many seconds after the kernel the agent told of each."""
+    """Fail each bond over; return the agent's delay after the kernel's report, in seconds."""
     done_at = {}
     for pod, far in sides:
         with seen_from_inside(pod) as active:

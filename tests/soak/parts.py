@@ -87,7 +87,7 @@ def _tell_leaks(report: Report, before: Node, after: Node) -> None:
 
 
 def full(shim: Shim, report: Report) -> None:
-    """Have 250 bonds stand; then 100 DELs that wait for an agent, then 50 calls at once."""
+    """Create 250 bonds; then 100 DELs queued for an agent, then 50 calls at once."""
     with many_pods(BONDS) as pods, many_pods(1) as new:
         crowd = Crowd(shim, pods)
         with process.an_agent_program(shim) as pid:

@@ -184,7 +184,7 @@ def _last_words(what: str, folder: Path) -> str:
 
 
 def _follow(talk: socket.socket, folder: Path) -> int:
-    """Copy the guest's output to ours until it tells the exit status."""
+    """Copy the guest's output to ours until it sends the exit status."""
     kind_of_loss: type[BootError | VmLostError] = BootError
     try:
         for kind, body in _frames(talk):

@@ -10,7 +10,7 @@ MIRROR = "http://deb.debian.org/debian"
 
 
 class FetchError(Exception):
-    """What was asked for cannot be had; the text says why and what to do."""
+    """A package cannot be fetched; the text says why and what to do."""
 
 
 def make_apt_root(work: Path, suites: list[str]) -> None:
@@ -50,5 +50,5 @@ def run(work: Path, *command: str) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits."""
+    """Print a line of progress."""
     sys.stderr.write(f"rig: {text}\n")

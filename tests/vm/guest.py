@@ -71,7 +71,7 @@ def _load_modules(netdevsim: str | None) -> None:
     # By itself it would make a bond0, which a test then finds.
     subprocess.run(["modprobe", "bonding", "max_bonds=0"], check=True)
     if netdevsim:
-        # modprobe does not find it, for it stands outside /lib/modules, but what it needs.
+        # modprobe finds what it needs, but not the module itself, which is outside /lib/modules.
         subprocess.run(["modprobe", "psample"], check=True)
         subprocess.run(["insmod", netdevsim], check=True)
 
