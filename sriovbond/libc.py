@@ -45,6 +45,12 @@ def limit_arenas(most: int) -> None:
         _LIBC.mallopt(_M_ARENA_MAX, most)
 
 
+def trim_heap() -> None:
+    """Return the free pages of malloc's heap to the kernel; some milliseconds, in any thread."""
+    with suppress(AttributeError):  # musl returns them by itself
+        _LIBC.malloc_trim(0)
+
+
 def _last_error() -> OSError:
     code = ctypes.get_errno()
     return OSError(code, os.strerror(code))

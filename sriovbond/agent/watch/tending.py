@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from sriovbond import libc
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.watch.agenda import AGAIN_S, Actions, Agenda, Task
 from sriovbond.agent.watch.care import Care
@@ -97,6 +98,7 @@ class Tending:
             self._agenda.later(Task.EXAMINE, key, place * _ROUND_APART_S)
         self._agenda.later(Task.TAKE_BACK, "", 0)
         self._agenda.later(Task.ADOPT_OTHERS, "", 0)
+        libc.trim_heap()  # what calls at once needed would stay the agent's for ever
 
     def _announce(self, key: str) -> None:
         attachment = self._watched.get(key)
