@@ -30,6 +30,7 @@ class Where(StrEnum):
     STATUS = "STATUS"
     ADD = "ADD"
     EXPLAIN = "explain"
+    HOST = "host check"
     REPAIR = "repair"
     """The agent, before it puts a VF that came back into its bond again."""
 
@@ -62,6 +63,7 @@ _MEMBERS: Final = (Where.ADD, Where.EXPLAIN, Where.REPAIR)
 _CHOICE: Final = (Where.ADD, Where.EXPLAIN)
 _ADD: Final = (Where.ADD,)
 _STATUS: Final = (Where.STATUS,)
+_HOST: Final = (Where.HOST,)
 
 # fmt: off
 OPTION_NOT_IN_MODE = Rule("option-not-in-mode", Level.CONFIG, _ALWAYS, "An option is set that the bond's mode does not have.", "The kernel refuses the option in this mode.", "remove it or choose another mode")
@@ -88,7 +90,7 @@ REDUNDANCY_REQUIRED = Rule("redundancy-required", Level.REFUSED, _CHOICE, "The m
 
 OPTION_WITHOUT_EFFECT = Rule("option-without-effect", Level.WARNING, _ALWAYS, "An option is set that does nothing in this mode.", "The kernel keeps the value but does not use it in this mode.", "remove it or choose another mode")
 TARGETS_WITHOUT_PROBES = Rule("targets-without-probes", Level.WARNING, _ALWAYS, "Targets, or what is to be made of their answers, are set without arp_interval.", "Without arp_interval no probe is sent.", "set arp_interval, or remove it")
-NO_LINK_MONITORING = Rule("no-link-monitoring", Level.WARNING, _ALWAYS, "miimon is 0, and there is no arp_interval.", "A member whose link is dead stays in use.", "set miimon to 100, or arp_interval with targets")
+NO_LINK_MONITORING = Rule("no-link-monitoring", Level.WARNING, (*_ALWAYS, Where.HOST), "miimon is 0, and there is no arp_interval.", "A member whose link is dead stays in use.", "set miimon to 100, or arp_interval with targets")
 VF_MAC_UNCLEAR = Rule("vf-mac-unclear", Level.WARNING, _MEMBERS, "A VF would have to take another MAC, and its PF may not let it.", "Some drivers (igb, ixgbe) keep a VF's own request where others keep the administrative MAC, some do not report trust, and of others (mlx5_core lets a VF take any MAC) it is not known that they refuse.", "use failOverMac active, or give the VF trust on")
 VF_MAC_SPOOFED = Rule("vf-mac-spoofed", Level.WARNING, _MEMBERS, "A VF without trust and with spoof checking would have to take another MAC.", "Some drivers (i40e) drop what an untrusted VF sends from another MAC while spoof checking is on.", "use failOverMac active, or give the VF trust on")
 LACP_OVER_VF = Rule("lacp-over-vf", Level.WARNING, _CHOICE, "The mode is 802.3ad, and a member is a VF.", "A switch port has one LACP partner, and the PF's embedded switch keeps LACPDUs from VFs.", "use active-backup, or bond the PFs on the host (VF LAG)")
@@ -134,6 +136,15 @@ RUNS_AS_ROOT = Rule("runs-as-root", Level.NODE, _STATUS, "The plugin does not ru
 BONDING_DRIVER = Rule("bonding-driver", Level.NODE, (Where.STATUS, Where.ADD), "The kernel has no bonding driver, loaded or to be loaded.", "The kernel makes the bond. At ADD it is error 103.", "install the kernel's modules package")
 STATE_FOLDER = Rule("state-folder", Level.NODE, _STATUS, "The folder of the records cannot be written, or its disk is full.", "An ADD writes a record before it changes anything.", "make it writable, or make room on its disk")
 MEMORY_LIMIT = Rule("memory-limit", Level.NODE, _STATUS, "Thin mode: the caller's cgroup is limited to less than 64 MiB.", "In thin mode the caller pays for the memory of an ADD, and the kernel would kill one of them.", "use thick mode, or give the caller (Multus) more memory")
+
+PORT_CARRIES_ADDRESSES = Rule("port-carries-addresses", Level.WARNING, _HOST, "A port of the node's bond or bridge has addresses or routes of its own.", "What goes by them does not go through the bond or bridge: it fails over to nothing, and answers may come in elsewhere.", "give the addresses and routes to the bond or bridge, and take them off the port")
+PORT_NOT_ENSLAVED = Rule("port-not-enslaved", Level.WARNING, _HOST, "A document names a port that is not in its bond or bridge, or is missing.", "The bond has fewer ways than its document says, so a failover may find none.", "look at the port's cable, name and driver, then apply the document")
+LACP_PARTNER_MISSING = Rule("lacp-partner-missing", Level.WARNING, _HOST, "An 802.3ad bond has no LACP partner.", "Without a partner each port is alone, and only one of them carries traffic.", "have the switch run LACP on these ports, in one group; with lacp_active off the switch has to begin")
+LACP_AGGREGATORS_DIFFER = Rule("lacp-aggregators-differ", Level.WARNING, _HOST, "Ports of an 802.3ad bond are in different aggregators.", "Only the ports of the active aggregator carry traffic; the others wait.", "put these switch ports into one LACP group, of one switch or one multi-chassis LAG, with one speed and duplex")
+LACP_CHURNED = Rule("lacp-churned", Level.WARNING, _HOST, "LACP has not come to an end on a port: its actor or partner is churned.", "The two ends do not agree which ports go together (IEEE 802.1AX, churn detection), so the port carries nothing.", "compare the LACP group, key and mode at both ends of the port")
+SLOW_FAILOVER = Rule("slow-failover", Level.WARNING, _HOST, "A bond would notice a failure after more than a second: miimon, downdelay, ARP probes, or lacp_rate slow.", "Traffic is lost until a failure is noticed. With lacp_rate slow the partner counts as there for 90 s where its port keeps the carrier.", "set miimon to 100 without a long downdelay, or arp_interval times arp_missed_max to a second, and lacp_rate to fast")
+NETWORK_ADDRESS = Rule("network-address", Level.WARNING, _HOST, "An interface has, or is to have, the address of its network itself, or of its broadcast.", "No host can have it: the kernel takes it, and others do not answer it.", "give the interface an address of a host of that network")
+BOND_MAC_OF_NO_PORT = Rule("bond-mac-of-no-port", Level.WARNING, _HOST, "A bond's MAC is none of its ports', and no document has it.", "udev (MACAddressPolicy=persistent) gives a bond that is made without a MAC one from its name and machine-id: a DHCP server takes the node for another one.", "write `mac-address` into the bond's document, or MACAddressPolicy=none for it into a .link file of udev")
 # fmt: on
 
 RULES: Final = tuple(row for row in list(globals().values()) if isinstance(row, Rule))

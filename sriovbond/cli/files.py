@@ -12,6 +12,12 @@ ARGUMENT: Final = click.argument(
     "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
 """The FILE of a command."""
+ARGUMENT_OR_NONE: Final = click.argument(
+    "file",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+"""The FILE of a command that may do without."""
 
 
 class NoAnswerError(click.ClickException):

@@ -1,16 +1,19 @@
 """`sriovbond host`: the node's own bonds, bridges and addresses, as a document of nmstate."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 
-from sriovbond.cli import files
+from sriovbond.cli import files, modes
 from sriovbond.cli.files import NoAnswerError
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
+from sriovbond.kernel.netns import Namespace
 from sriovbond.log import visible
 from sriovbond.nodenet import difference, document, steps
 from sriovbond.nodenet.document import Document, DocumentError
@@ -18,7 +21,7 @@ from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
 from sriovbond.nodenet.writer import to_json, to_yaml
-from sriovbond.survey import shown
+from sriovbond.survey import owners, shown
 
 _STATE: Final = click.option(
     "--state",
@@ -66,12 +69,15 @@ def show(names: tuple[str, ...], output: str) -> None:
 def plan(file: Path, state: Path | None) -> None:
     """Print the steps that would bring about what FILE asks for.
 
-    Nothing is changed. The status is 0 where there is nothing to do, 1 where there would be
-    changes, 2 where it cannot be.
+    Nothing is changed. What another program manages is refused by name, with what hands it over.
+    The status is 0 where there is nothing to do, 1 where there would be changes, 2 where it cannot
+    be.
     """
     wish, joined = _join(file, state)
     if wish.unset:
         raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
+    if state is None:
+        _refuse_others(file, wish, joined)
     planned = steps.plan(joined)
     lines = [line for step in planned for line in step.lines]
     for number, line in enumerate(lines, start=1):
@@ -99,6 +105,37 @@ def revert(file: Path, state: Path | None) -> None:
     click.echo(to_yaml(difference.revert(joined)), nl=False)
 
 
+@host.command()
+@files.ARGUMENT_OR_NONE
+def check(file: Path | None) -> None:
+    """Look for what is wrong with the node's own bonds and bridges.
+
+    With FILE also for what would be wrong with it applied, and for what of it is not there. The
+    status is 0 where nothing is found, 1 where something is, 2 where it cannot be read.
+    `sriovbond rule ID` has more on an id in brackets.
+    """
+    from sriovbond.survey import diagnosis, lacp, node  # noqa: PLC0415 - as in _read_node
+
+    wish = _join(file, None)[1].desired if file else None
+    with _own_node() as own:
+        patient = diagnosis.Patient(node.read(own, Host()), lacp.read(own.netlink), wish)
+    findings = diagnosis.examine(patient)
+    for finding in findings:
+        click.echo(visible(f"warning: {finding}"))
+    if findings:
+        sys.exit(1)
+    click.echo("nothing found")
+
+
+@host.command("modes")
+def show_modes() -> None:
+    """Print what each mode of a bond does, and what it needs of the switch and of VFs."""
+    for name, *texts in modes.rows():
+        click.echo(name)
+        for head, text in zip(modes.HEADS[1:], texts, strict=True):
+            click.echo(f"  {head + ':':<14}{text}")
+
+
 def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
     """Return what a file asks for, beside a state or the node's own."""
     current = _read_state(state) if state else _read_node()
@@ -115,14 +152,30 @@ def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
     return wish, joined
 
 
+@contextmanager
+def _own_node() -> Iterator[Namespace]:
+    """Open the namespace of the node, and say what cannot be read of it."""
+    try:
+        with netns.own() as own:
+            yield own
+    except SriovbondError as error:
+        raise NoAnswerError(visible(error.message)) from error
+
+
 def _read_node() -> NetState:
     from sriovbond.survey import node  # noqa: PLC0415 - pyroute2 takes longer than a recorded state
 
-    try:
-        with netns.own() as own:
-            return node.read(own, Host())
-    except SriovbondError as error:
-        raise NoAnswerError(visible(error.message)) from error
+    with _own_node() as own:
+        return node.read(own, Host())
+
+
+def _refuse_others(file: Path, wish: Document, joined: Joined) -> None:
+    """Refuse a change of what another program of this node manages."""
+    with _own_node() as own:
+        complaints = owners.judge(joined, own, Host().root)
+    if complaints:
+        faults = [f"{wish.spot(row.path)}: {row.text}" for row in complaints]
+        raise NoAnswerError(_lines(file, faults))
 
 
 def _read_state(path: Path) -> NetState:

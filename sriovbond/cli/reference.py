@@ -16,6 +16,7 @@ from sriovbond.bond.ownkeys import OWN_FIELDS, OwnKeys
 from sriovbond.bond.rules import RULES, Level, Rule
 from sriovbond.bond.schema import camel_case
 from sriovbond.bond.switching import TABLE, Lag
+from sriovbond.cli import modes
 from sriovbond.cli.outcomes import OUTCOMES
 
 _LEVELS: Final[Mapping[Level, str]] = MappingProxyType(
@@ -149,6 +150,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "options": options,
         "rules": rules,
         "switching": switching,
+        "modes": modes.markdown,
         "metrics": metrics,
         "settings": settings,
     }

@@ -137,3 +137,39 @@ def test_one_interface_is_shown_by_its_name_and_one_that_is_missing_is_said() ->
     assert loopback.stdout == "interfaces:\n- name: lo\n  type: loopback\n  state: ignore\n"
     assert missing.stderr == "Error: no interface \\u001bx, nosuch0 is on this node\n"
     assert missing.exit_code == 2
+
+
+def test_a_check_prints_what_it_finds_with_the_rules_id_and_ends_with_1() -> None:
+    document = (
+        "interfaces: [{name: bond9, type: bond, link-aggregation: {mode: 1}, "
+        "ipv4: {enabled: true, address: [{ip: 192.0.2.0, prefix-length: 24}]}}]"
+    )
+
+    result = CliRunner().invoke(sriovbond, ["host", "check", "-"], input=document)
+
+    lines = [line for line in result.stdout.splitlines() if "bond9" in line]
+    assert [re.findall(r"\[(.*)\]$", line) for line in lines] == [
+        ["no-link-monitoring"],
+        ["network-address"],
+    ]
+    assert lines[1].startswith("warning: bond9: 192.0.2.0/24 is the network's own address; give")
+    assert result.exit_code == 1
+
+
+def test_a_check_of_a_document_that_cannot_be_ends_with_2() -> None:
+    result = CliRunner().invoke(sriovbond, ["host", "check", "-"], input="interfaces: 7")
+
+    assert "standard input: line 1, column 13: interfaces must be a list" in result.stderr
+    assert result.exit_code == 2
+
+
+def test_the_modes_say_what_the_switch_must_do() -> None:
+    lines = CliRunner().invoke(sriovbond, ["host", "modes"]).stdout.splitlines()
+
+    assert lines[4:8] == [
+        "active-backup (1)",
+        "  what it does: one port carries all, another takes over",
+        "  the switch:   nothing: separate ports, with the same VLANs; also of two switches",
+        "  VFs as ports: nothing with fail_over_mac active; trust with none; follow is not for VFs",
+    ]
+    assert len(lines) == 4 * 7

@@ -1,0 +1,198 @@
+"""Programs that manage interfaces, by the files that each has: which ones, and how to end it.
+
+None is asked over D-Bus: the answers must be there without it, for a node that boots, too.
+"""
+
+import configparser
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from deviceinfo import plainfile
+from deviceinfo.plainfile import UnreadableError
+
+_MOST_BYTES: Final = 1 << 20
+_MOST_FILES: Final = 256
+_ENABLED: Final = "/etc/systemd/system/multi-user.target.wants"
+_NETPLAN_FOLDERS: Final = ("/etc/netplan", "/run/netplan", "/usr/lib/netplan", "/lib/netplan")
+_NETPLAN_KINDS: Final = (
+    "ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices", "virtual-ethernets",
+)  # fmt: skip
+_MADE_BY_NETPLAN: Final = "10-netplan-"
+_NOT_MANAGING: Final = frozenset({"unmanaged", "linger", ""})
+_KUBERNETES_NMSTATE: Final = "/var/k8s_nmstate/handler_lock"
+"""The lock of kubernetes-nmstate's handler (its deploy/handler/operator.yaml)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who manages an interface: the program, the file that tells, and what hands it over."""
+
+    program: str
+    file: str
+    handover: str
+
+
+Links = Mapping[str, int]
+"""The indexes of the interfaces, by name."""
+
+
+def network_manager(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield what NetworkManager says that it manages (nm_config_device_state_write()).
+
+    Its files outlive it: they count while it runs, or is started at boot.
+    """
+    if not _is_network_manager_in_use(root):
+        return
+    handler = (root / _KUBERNETES_NMSTATE.lstrip("/")).exists()
+    program = "kubernetes-nmstate, by NetworkManager" if handler else "NetworkManager"
+    for name, index in links.items():
+        file = f"/run/NetworkManager/devices/{index}"
+        if _ini(root, file).get("device", "managed", fallback="") != "true":
+            continue
+        conf = f"/etc/NetworkManager/conf.d/90-sriovbond-{name}.conf"
+        lines = rf"[device-sriovbond-{name}]\nmatch-device=interface-name:{name}\nmanaged=0\n"
+        first = f"take {name} out of its policies (`kubectl get nncp`), then " if handler else ""
+        handover = f"{first}`printf '{lines}' > {conf} && systemctl restart NetworkManager`"
+        yield name, Owner(program, file, handover)
+
+
+def networkd(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield what systemd-networkd has configured (link_save() in networkd-state-file.c)."""
+    for name, index in links.items():
+        state = _assignments(root, f"/run/systemd/netif/links/{index}")
+        if state.get("ADMIN_STATE", "") in _NOT_MANAGING or not state.get("NETWORK_FILE"):
+            continue
+        path, file = f"/etc/systemd/network/00-sriovbond-{name}.network", state["NETWORK_FILE"]
+        lines = rf"[Match]\nName={name}\n[Link]\nUnmanaged=yes\n"
+        handover = f"`printf '{lines}' > {path} && systemctl restart systemd-networkd`"
+        yield name, Owner("systemd-networkd", file, handover)
+
+
+def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield what netplan's files name, and what systemd-networkd has of the files that it makes."""
+    made = {}
+    for name, index in links.items():
+        state = _assignments(root, f"/run/systemd/netif/links/{index}")
+        file = os.path.basename(state.get("NETWORK_FILE", ""))  # noqa: PTH119 - of a text
+        if file.startswith(_MADE_BY_NETPLAN):
+            made[file.removeprefix(_MADE_BY_NETPLAN).removesuffix(".network")] = name
+    for file in _files(root, _NETPLAN_FOLDERS, ".yaml"):
+        for kind, id_, name in _netplan_entries(_yaml(root, file)):
+            handover = (
+                f"`netplan set {kind}.{id_}=NULL && netplan generate && "
+                "systemctl restart systemd-networkd`"
+            )
+            yield made.get(id_, name), Owner("netplan", file, handover)
+
+
+def ifupdown(root: Path, _links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield what interfaces(5) has a stanza for, where ifup is installed."""
+    if not any((root / path).exists() for path in ("sbin/ifup", "usr/sbin/ifup")):
+        return
+    for file, line in _stanzas(root, "/etc/network/interfaces", {}):
+        words = line.split()
+        if words[:1] == ["iface"] and len(words) > 1:
+            name = words[1].partition(":")[0]
+            handover = (
+                f"take `iface {name}` out of {file}, then "
+                f"`sed -i '/^{name}=/d' /run/network/ifstate`"
+            )
+            yield name, Owner("ifupdown", file, handover)
+
+
+def nmstate_service(root: Path, _links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield what nmstate.service applies at boot, where nmstatectl is installed."""
+    if not (root / "usr/bin/nmstatectl").exists():
+        return
+    for file in _files(root, ("/etc/nmstate",), ".yml"):
+        entries = _yaml(root, file).get("interfaces")
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("state") != "ignore":
+                name = str(entry.get("name"))
+                yield name, Owner("nmstate.service", file, f"take {name} out of {file}")
+
+
+def _is_network_manager_in_use(root: Path) -> bool:
+    if os.path.lexists(f"{root}{_ENABLED}/NetworkManager.service"):
+        return True
+    number = _read(root, "/run/NetworkManager/NetworkManager.pid").strip()
+    return number.isdecimal() and "NetworkManager" in _read(root, f"/proc/{number}/comm")
+
+
+def _netplan_entries(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, id and interface of each; the interface is empty where only a match tells it."""
+    network = document.get("network")
+    for kind in _NETPLAN_KINDS if isinstance(network, dict) else ():
+        entries = network.get(kind) if isinstance(network, dict) else None
+        for id_, entry in entries.items() if isinstance(entries, dict) else ():
+            settings = entry if isinstance(entry, dict) else {}
+            name = settings.get("set-name") or ("" if "match" in settings else id_)
+            yield kind, str(id_), str(name)
+
+
+def _stanzas(root: Path, path: str, seen: dict[str, bool]) -> Iterator[tuple[str, str]]:
+    """Yield file and line of interfaces(5) and of what it sources, each file once."""
+    if path in seen or len(seen) >= _MOST_FILES:
+        return
+    seen[path] = True
+    for line in _read(root, path).replace("\\\n", " ").splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word in {"source", "source-directory"}:
+            for source in _sources(root, path, word, rest.strip()):
+                yield from _stanzas(root, source, seen)
+        else:
+            yield path, line
+
+
+def _sources(root: Path, path: str, word: str, pattern: str) -> list[str]:
+    """Return the files that a line sources, without the root."""
+    whole = os.path.join(os.path.dirname(path), pattern)  # noqa: PTH118, PTH120 - of another root
+    whole = f"{whole}/*" if word == "source-directory" else whole
+    with suppress(ValueError, OSError):
+        found = sorted(root.glob(whole.lstrip("/")))[:_MOST_FILES]
+        return [f"/{file.relative_to(root)}" for file in found]
+    return []
+
+
+def _files(root: Path, folders: tuple[str, ...], ending: str) -> list[str]:
+    """Return the files of these folders; of two with one name the first, which hides the other."""
+    files: dict[str, str] = {}
+    for folder in folders:
+        with suppress(OSError):
+            for name in sorted(os.listdir(f"{root}{folder}")):  # noqa: PTH208 - names alone
+                if name.endswith(ending):
+                    files.setdefault(name, f"{folder}/{name}")
+    return list(files.values())[:_MOST_FILES]
+
+
+def _yaml(root: Path, path: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(_read(root, path))
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _ini(root: Path, path: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False)
+    with suppress(configparser.Error):
+        parser.read_string(_read(root, path))
+    return parser
+
+
+def _assignments(root: Path, path: str) -> dict[str, str]:
+    """Return a file of systemd's as variables."""
+    lines = (line.partition("=") for line in _read(root, path).splitlines())
+    return {name: value.strip('"') for name, _, value in lines}
+
+
+def _read(root: Path, path: str) -> str:
+    with suppress(OSError, UnreadableError):
+        return plainfile.read(f"{root}{path}", _MOST_BYTES).decode("utf-8", "replace")
+    return ""
