@@ -1,7 +1,7 @@
 """`sriovbond host`: the node's own bonds, bridges and addresses, as a document of nmstate."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from sriovbond.kernel import netns
 from sriovbond.kernel.netns import Namespace
 from sriovbond.log import visible
 from sriovbond.nodenet import difference, document, steps
+from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.document import Document, DocumentError
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -110,19 +111,25 @@ def revert(file: Path, state: Path | None) -> None:
 def check(file: Path | None) -> None:
     """Look for what is wrong with the node's own bonds and bridges.
 
-    With FILE also for what would be wrong with it applied, and for what of it is not there. The
-    status is 0 where nothing is found, 1 where something is, 2 where it cannot be read.
+    With FILE also for what would be wrong with it applied, and for what of it is missing or cannot
+    be. The status is 0 where nothing is found, 1 where something is, 2 where it cannot be read.
     `sriovbond rule ID` has more on an id in brackets.
     """
     from sriovbond.survey import diagnosis, lacp, node  # noqa: PLC0415 - as in _read_node
 
-    wish = _join(file, None)[1].desired if file else None
     with _own_node() as own:
-        patient = diagnosis.Patient(node.read(own, Host()), lacp.read(own.netlink), wish)
-    findings = diagnosis.examine(patient)
+        state, answers = node.read(own, Host()), lacp.read(own)
+    faults = []
+    wish = None
+    if file:
+        wish_document, joined = _read_beside(file, state)
+        wish, faults = joined.desired, _faults(wish_document, joined.complaints)
+    findings = diagnosis.examine(diagnosis.Patient(state, answers, wish))
+    for fault in faults:
+        click.echo(visible(f"Error: {files.name_of(file or files.STDIN)}: {fault}"))
     for finding in findings:
         click.echo(visible(f"warning: {finding}"))
-    if findings:
+    if faults or findings:
         sys.exit(1)
     click.echo("nothing found")
 
@@ -138,18 +145,26 @@ def show_modes() -> None:
 
 def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
     """Return what a file asks for, beside a state or the node's own."""
-    current = _read_state(state) if state else _read_node()
+    wish, joined = _read_beside(file, _read_state(state) if state else _read_node())
+    if joined.complaints:
+        raise NoAnswerError(_lines(file, _faults(wish, joined.complaints)))
+    return wish, joined
+
+
+def _read_beside(file: Path, current: NetState) -> tuple[Document, Joined]:
+    """Return what a file asks for beside a state, with complaints about what cannot be."""
     try:
         wish = document.unite(
             document.read(_text(file), current) or [Document("", NetState(), (), {})]
         )
     except DocumentError as error:
         raise NoAnswerError(_lines(file, error.lines)) from error
-    joined = join(wish.state, current)
-    if joined.complaints:
-        faults = [f"{wish.spot(row.path)}: {row.text}" for row in joined.complaints]
-        raise NoAnswerError(_lines(file, faults))
-    return wish, joined
+    return wish, join(wish.state, current)
+
+
+def _faults(wish: Document, complaints: Iterable[Complaint]) -> list[str]:
+    """Return what cannot be, each with its place in the file."""
+    return [f"{wish.spot(row.path)}: {row.text}" for row in complaints]
 
 
 @contextmanager
@@ -174,8 +189,7 @@ def _refuse_others(file: Path, wish: Document, joined: Joined) -> None:
     with _own_node() as own:
         complaints = owners.judge(joined, own, Host().root)
     if complaints:
-        faults = [f"{wish.spot(row.path)}: {row.text}" for row in complaints]
-        raise NoAnswerError(_lines(file, faults))
+        raise NoAnswerError(_lines(file, _faults(wish, complaints)))
 
 
 def _read_state(path: Path) -> NetState:

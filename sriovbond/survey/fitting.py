@@ -4,7 +4,8 @@ from typing import Any, TypeVar
 
 from pyroute2.netlink import nla
 
-from sriovbond.kernel.attributes import HEADER
+from sriovbond.kernel import messages
+from sriovbond.kernel.attributes import HEADER, walk
 from sriovbond.nodenet.sections import Free, Many, Section, keys_of
 
 Part = TypeVar("Part")
@@ -21,11 +22,12 @@ def fit(of: type[Part], **values: object) -> Part:
 def unpack(of: type[nla], payload: bytes) -> Attributes:
     """Return the attributes of a payload by the names that pyroute2's class has for them.
 
-    Of one that is there more than once, the last.
+    Of one that is there more than once, the last; one that is cut short is none.
     """
-    section = of(HEADER.pack(HEADER.size + len(payload), 0) + payload)
+    whole = b"".join(messages.attribute(number, part) for number, _, part in walk(payload))
+    section = of(HEADER.pack(HEADER.size + len(whole), 0) + whole)
     section.decode()
-    return dict(section["attrs"])
+    return {name: value for name, value in section["attrs"] if not isinstance(value, bytes)}
 
 
 def _fit(kind: Any, value: object) -> object:  # noqa: ANN401 - any kind of the document

@@ -156,6 +156,17 @@ def test_a_check_prints_what_it_finds_with_the_rules_id_and_ends_with_1() -> Non
     assert result.exit_code == 1
 
 
+def test_a_check_goes_on_where_a_plan_would_refuse() -> None:
+    document = "interfaces:\n- {name: br9, type: linux-bridge, bridge: {port: [{name: eth99}]}}"
+
+    result = CliRunner().invoke(sriovbond, ["host", "check", "-"], input=document)
+
+    fault = "Error: standard input: line 2, column 3: br9: its ports eth99 are missing\n"
+    assert fault in result.stdout
+    assert "br9: its port eth99 is missing on this node; look at the port's" in result.stdout
+    assert result.exit_code == 1
+
+
 def test_a_check_of_a_document_that_cannot_be_ends_with_2() -> None:
     result = CliRunner().invoke(sriovbond, ["host", "check", "-"], input="interfaces: 7")
 
