@@ -112,7 +112,7 @@ def check(file: Path | None) -> None:
     """Look for what is wrong with the node's own bonds and bridges.
 
     With FILE also for what would be wrong with it applied, and for what of it is missing or cannot
-    be. The status is 0 where nothing is found, 1 where something is, 2 where it cannot be read.
+    be. The status is 0 without findings, 1 with findings, 2 where it cannot be read.
     `sriovbond rule ID` has more on an id in brackets.
     """
     from sriovbond.survey import diagnosis, lacp, node  # noqa: PLC0415 - as in _read_node

@@ -176,7 +176,7 @@ def _addresses(link: NodeLink) -> Iterable[str]:
 
 
 def _macs(patient: Patient) -> Iterator[Finding]:
-    """Yield the bonds whose MAC is nobody's: fail_over_mac active takes the active port's."""
+    """Yield the bonds whose MAC is of no port; fail_over_mac active takes the active port's."""
     links, wishes = patient.links, patient.wishes
     for name, link in links.items():
         bond = link.link_aggregation

@@ -1,4 +1,4 @@
-"""How LACP stands on the node's 802.3ad bonds: partner, aggregators, churn."""
+"""The state of LACP on the node's 802.3ad bonds: partner, aggregators, churn."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

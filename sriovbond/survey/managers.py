@@ -31,7 +31,7 @@ _KUBERNETES_NMSTATE: Final = "/var/k8s_nmstate/handler_lock"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who manages an interface: the program, the file that tells, and what hands it over."""
+    """Who manages an interface: the program, the file that says so, and what hands it over."""
 
     program: str
     file: str
@@ -126,7 +126,7 @@ def _is_network_manager_in_use(root: Path) -> bool:
 
 
 def _netplan_entries(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, id and interface of each; the interface is empty where only a match tells it."""
+    """Yield kind, id and interface of each; the interface is empty where only a match knows it."""
     network = document.get("network")
     for kind in _NETPLAN_KINDS if isinstance(network, dict) else ():
         entries = network.get(kind) if isinstance(network, dict) else None

@@ -20,7 +20,7 @@ _MANAGERS: Final = (
     managers.ifupdown,
     managers.nmstate_service,
 )
-"""Who is named where several have one: who writes another's files comes before it."""
+"""In the order of precedence: a program that writes the files of another comes before it."""
 _RESOLVERS: Final[Mapping[str, str]] = {
     "systemd-resolved": "`systemctl disable --now systemd-resolved`, and a plain file in its place",
     "NetworkManager": (
@@ -32,7 +32,7 @@ _TAKE_IT: Final = "stop it, and put a plain file in its place"
 
 
 def find(root: Path, links: Links) -> dict[str, Owner]:
-    """Return who manages the interfaces, by their names; also ones that are not there yet."""
+    """Return who manages the interfaces, by their names; also of interfaces that are missing."""
     owners: dict[str, Owner] = {}
     for manager in _MANAGERS:
         for name, owner in manager(root, links):
