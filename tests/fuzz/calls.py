@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,17 @@ from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
 from sriovbond.shim import wire
 from sriovbond.shim.wire import FrameError, Request
-from tests.fuzz.world import CONTAINER, IFNAME, KEY, World, a_configuration
+from tests.fuzz.world import (
+    CONTAINER,
+    IFNAME,
+    KEY,
+    OUTSIDE,
+    SECRETS,
+    World,
+    a_configuration,
+    keep_secrets,
+    secrets_of,
+)
 from tests.support.builders import a_plan
 
 COMMANDS: Final = tuple(Command)
@@ -72,14 +82,15 @@ def record(world: World, content: bytes) -> None:
     """Judge a record: it is read, and its DEL ends, whatever it holds."""
     path = world.host.records / f"{KEY}.json"
     path.write_bytes(content)
-    with world.judged():
+    secrets = _secrets_around(content)
+    with world.judged(secrets=secrets):
         readable, faults = records.read_all(world.host)
         assert len(readable) + len(faults) == 1
         for kept in readable:
             try:
                 assert records.read(world.host, kept.key) in (None, kept)
             except MachineError as error:
-                world.keeps_secrets(error.message)
+                keep_secrets(error.message, secrets)
     _call(world, variables(Command.CHECK), a_configuration())
     _call(world, variables(Command.DEL), a_configuration())
     for left in world.host.records.iterdir():
@@ -91,9 +102,10 @@ def queued(world: World, content: bytes) -> None:
     queue = Queue(world.inside / "queue", os.geteuid())
     queue.make()
     (queue.folder / KEY).write_bytes(content)
-    with world.judged():
+    secrets = _secrets_around(content)
+    with world.judged(secrets=secrets):
         why = queue.replay(KEY, world.host)
-    world.keeps_secrets(why)
+    keep_secrets(why, secrets)
     for left in (queue.folder / KEY, queue.folder / "damaged" / KEY):
         left.unlink(missing_ok=True)
 
@@ -116,11 +128,19 @@ def a_queued_del() -> bytes:
     return wire.encode_request(Request(variables(Command.DEL), a_configuration()))
 
 
+def _secrets_around(content: bytes) -> Sequence[str]:
+    """Return what must not be told of a file that holds a configuration, or what is left of it."""
+    network = a_configuration().decode()
+    is_whole = any(form.encode() in content for form in (network, json.dumps(network)))
+    return SECRETS if is_whole else (OUTSIDE,)
+
+
 def _call(world: World, environ: Mapping[str, str], network: bytes) -> None:
     """Have the call answered: a CNI result or a CNI error, and no fault of ours."""
-    with world.judged(environ.get("CNI_NETNS", "")):
+    secrets = secrets_of(network)
+    with world.judged(environ.get("CNI_NETNS", ""), secrets=secrets):
         answer = dispatch.answer(environ, network, world.host)
-    world.keeps_secrets(answer.stdout)
+    keep_secrets(answer.stdout, secrets)
     if answer.status:
         error = json.loads(answer.stdout)
         assert error["code"] not in (0, dispatch.INTERNAL), error

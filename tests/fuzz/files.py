@@ -10,7 +10,7 @@ from deviceinfo import PodRef, find_devices
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from sriovbond.cni.versions import Command
 from tests.fuzz import calls
-from tests.fuzz.world import CONTAINER, World, a_configuration
+from tests.fuzz.world import CONTAINER, World, a_configuration, keep_secrets
 from tests.support import samples
 from tests.support.node import Node
 
@@ -101,4 +101,4 @@ def _look(world: World) -> None:
     for problem in devices.problems:
         assert problem.isprintable(), problem
         assert not problem.startswith(UNFORESEEN), problem
-    world.keeps_secrets(repr(devices))
+    keep_secrets(repr(devices))

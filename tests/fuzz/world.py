@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,9 @@ OUTSIDE: Final = "c4nary-0utside"
 CONTAINER: Final = samples.SANDBOX.container_id
 IFNAME: Final = "bond0"
 KEY: Final = f"{CONTAINER}@{IFNAME}"
+SECRETS: Final = (SECRET, OUTSIDE)
 _MOST_LOGS: Final = 50
+_OF_OTHERS: Final = frozenset({"ipam", "args"})
 
 
 @dataclass(slots=True)
@@ -70,27 +72,21 @@ class World:
         return self.outside / "canary"
 
     @contextmanager
-    def judged(self, *readable: str) -> Iterator[None]:
+    def judged(self, *readable: str, secrets: Sequence[str] = SECRETS) -> Iterator[None]:
         """Confine the block, and look at its log and at what is outside when it has ended."""
         self.lines.text = ""
         with log.written_by(self.lines), confined(self.inside, *readable):
             yield
-        self.keeps_secrets(self.lines.text)
+        keep_secrets(self.lines.text, secrets)
         assert self.canary.read_text() == OUTSIDE
         assert [path.name for path in self.outside.iterdir()] == [self.canary.name]
-        self._clear_logs()
+        self._clear_logs(secrets)
 
-    @staticmethod
-    def keeps_secrets(text: str) -> None:
-        """Fail where a text has what it must not have."""
-        assert SECRET not in text
-        assert OUTSIDE not in text
-
-    def _clear_logs(self) -> None:
+    def _clear_logs(self, secrets: Sequence[str]) -> None:
         logs = list(self.host.logs.iterdir())
         for path in logs:
             if path.is_file() and not path.is_symlink():
-                self.keeps_secrets(path.read_text(errors="replace"))
+                keep_secrets(path.read_text(errors="replace"), secrets)
         if len(logs) > _MOST_LOGS:
             self.plant_logs()
 
@@ -100,6 +96,37 @@ class World:
         self.host.logs.mkdir()
         (self.host.logs / "leads-out").symlink_to(self.outside)
         (self.host.logs / "link.log").symlink_to(self.canary)
+
+
+def keep_secrets(text: str, secrets: Sequence[str] = SECRETS) -> None:
+    """Fail where a text has what it must not have."""
+    assert not [secret for secret in secrets if secret in text], text
+
+
+def secrets_of(network: bytes) -> Sequence[str]:
+    """Return what an answer to this configuration must not have.
+
+    A value of a key of ours may be quoted: where the input has the secret there, it is none.
+    """
+    try:
+        pairs = json.loads(network, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return SECRETS
+    is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
+    own = [pair for pair in pairs if str(pair[0]).lower() not in _OF_OTHERS] if is_object else pairs
+    is_quoted = SECRET in repr(own) or _has_key(pairs)
+    return (OUTSIDE,) if is_quoted else SECRETS
+
+
+def _has_key(pairs: object) -> bool:
+    """Tell whether the secret is a key anywhere: names of keys are no secrets."""
+    match pairs:
+        case tuple():
+            key, value = pairs
+            return SECRET in key or _has_key(value)
+        case list():
+            return any(map(_has_key, pairs))
+    return False
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sriovbond import log
 from tests.fuzz.confined import EscapedError, confined
 from tests.fuzz.strategies import hostile
 from tests.fuzz.targets import BY_NAME
-from tests.fuzz.world import OUTSIDE, SECRET, World, a_world
+from tests.fuzz.world import OUTSIDE, SECRET, SECRETS, World, a_configuration, a_world, secrets_of
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,19 @@ def test_a_file_outside_that_changed_is_found(world: World) -> None:
             os.truncate(os.open(world.canary, os.O_WRONLY), 0)
     finally:
         world.canary.write_text(OUTSIDE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "secrets"),
+    [
+        ({}, SECRETS),
+        ({"mtu": SECRET}, (OUTSIDE,)),
+        ({"links": [{"name": {"a": SECRET}}]}, (OUTSIDE,)),
+        ({"ipam": {SECRET: 1}}, (OUTSIDE,)),
+        ({"IPAM": [SECRET]}, SECRETS),
+    ],
+)
+def test_a_secret_is_one_where_only_other_plugins_read_it(
+    changes: dict[str, object], secrets: tuple[str, ...]
+) -> None:
+    assert secrets_of(a_configuration(**changes)) == secrets
