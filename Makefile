@@ -13,6 +13,11 @@ VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
 ATHERIS := 3.0.0
+KIND    := $(CACHE)/kind-0.33.0
+MULTUS  := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
+ACTIONLINT := $(CACHE)/actionlint-1.7.12
+AUDIT   := $(CACHE)/pip-audit-2.10.1
+export SRIOVBOND_ACTIONLINT := $(ACTIONLINT)/actionlint
 STUBS   := deviceinfo/podresources_pb2.py
 BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBOND_PLUGINS) \
 	$(VIRTME)/bin/python -m tests.vm.boot
@@ -43,12 +48,22 @@ demo: rig .venv/done  ## two VFs of a pod bonded, failing over and put back, tol
 	@$(MAKE) --no-print-directory vm RUN='python -m tests.demo'
 
 .PHONY: test
-test: rig .venv/done  ## lint, types, contracts, unit tests, kernel tests in the VM; one summary
+test: rig $(ACTIONLINT)/done .venv/done  ## lint, types, contracts, unit tests, kernel tests in the VM; one summary
 	@.venv/bin/python -m tests.everything
 
 .PHONY: lint
-lint: .venv/done  ## formatting, lint, types, import contracts
-	@.venv/bin/python -m tests.everything format lint types "import contracts"
+lint: $(ACTIONLINT)/done .venv/done  ## formatting, lint, types, import contracts, workflows, scripts
+	@.venv/bin/python -m tests.everything format lint types "import contracts" workflows scripts
+
+.PHONY: audit
+audit: $(AUDIT)/done .venv/done  ## known vulnerabilities of the Python packages in .venv; one that cannot be judged is a failure
+	@$(AUDIT)/bin/pip-audit --strict --progress-spinner off --skip-editable \
+		--path $$(echo .venv/lib/python3*/site-packages)
+
+.PHONY: release
+release: packages $(TOOLS)/done .venv/done  ## the files of release TAG=v0.1.0 with the image's name IMAGE=: wheel, image, manifests, in build/release
+	@tests/vm/setup.sh $(CACHE) image
+	@PATH="$(TOOLS):$$PATH" manifests/release.sh "$(IMAGE)" "$(TAG)" build/release
 
 .PHONY: unit
 unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM, but for the slow ones
@@ -78,6 +93,10 @@ test-here: $(TOOLS)/done .venv/done  ## kernel tests that need no PF, on this ho
 .PHONY: test-kernels
 test-kernels: rig .venv/done  ## the tests of bonding's options on each of KERNELS, and what each kernel takes of them
 	@.venv/bin/python -m tests.kernels $(KERNELS)
+
+.PHONY: test-kind
+test-kind: image $(TOOLS)/done $(KIND)/done .venv/done  ## a pod with a bond in a kind cluster: root, docker, the modules bonding and netdevsim
+	@.venv/bin/python -m tests.kind $(KIND) $(TOOLS)
 
 .PHONY: fuzz
 fuzz: .venv/atheris-$(ATHERIS)  ## hostile input of each kind, INPUTS of it within SECONDS: no crash, no way out, no secret told
@@ -119,6 +138,25 @@ $(VIRTME)/done: | packages
 	@echo "rig: installing virtme-ng 1.42 from PyPI into $(@D)" >&2
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip --quiet install virtme-ng==1.42 && touch $@
+
+# One program each, by its name and version.
+$(ACTIONLINT)/done: | packages
+	@echo "lint: building actionlint (1 minute) into $(@D)" >&2
+	@GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
+		go install -ldflags=-s github.com/rhysd/actionlint/cmd/actionlint@v$(lastword $(subst -, ,$(@D)))
+	@touch $@
+
+$(KIND)/done: | packages
+	@echo "kind: building it (2 minutes) into $(@D)" >&2
+	@GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
+		go install -ldflags=-s sigs.k8s.io/kind@v$(lastword $(subst -, ,$(@D)))
+	@go mod download -json $(MULTUS) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p' | \
+		xargs -I DIR install -m 644 DIR/deployments/multus-daemonset-thick.yml $(@D)
+	@touch $@
+
+$(AUDIT)/done: | packages
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip --quiet install pip-audit==$(lastword $(subst -, ,$(@D))) && touch $@
 
 $(TOOLS)/done: | packages
 	@echo "rig: building CNI plugins, cnitool, ocicnitool and kustomize (4 minutes) into $(@D)" >&2

@@ -18,6 +18,7 @@ BUILD = Path("build")
 PYTHON = sys.executable
 VMS = 2
 """A VM takes one core, so as many kernel tests run at once as CI has cores."""
+SHEBANGS = (b"#!/bin/sh\n", b"#!/usr/bin/env bash\n", b"#!/bin/bash\n")
 SLOWEST = 10
 """Number of the slowest tests reported for each run."""
 
@@ -80,6 +81,22 @@ def _in_a_vm(name: str, folder: Path) -> side_by_side.Command:
     return side_by_side.Command(name, argv, folder)
 
 
+def _check_scripts() -> list[str]:
+    return _program("shellcheck", *_scripts())()
+
+
+def _scripts() -> list[str]:
+    """Return all shell scripts that git knows, by their ending or their first line."""
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True)
+    paths = [Path(os.fsdecode(name)) for name in listed.stdout.split(b"\0")[:-1]]
+    return [str(path) for path in paths if path.is_file() and _is_script(path)]
+
+
+def _is_script(path: Path) -> bool:
+    with path.open("rb") as content:
+        return path.suffix == ".sh" or content.readline() in SHEBANGS
+
+
 QUICK = _unit_tests("quick unit tests", "-m", "not slow", f"--hypothesis-profile={examples.QUICK}")
 KERNEL = _kernel_tests()
 STEPS = (
@@ -87,6 +104,8 @@ STEPS = (
     Step("lint", _program(PYTHON, "-m", "ruff", "check", ".")),
     Step("types", _program(PYTHON, "-m", "mypy")),
     Step("import contracts", _program(str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
+    Step("workflows", _program(os.environ.get("SRIOVBOND_ACTIONLINT") or "actionlint")),
+    Step("scripts", _check_scripts),
     _unit_tests("unit tests"),
     KERNEL,
 )

@@ -26,8 +26,8 @@ INPUTS: Final = 1_000_000
 SECONDS: Final = 3600
 _HYPOTHESIS_SHARE: Final = 0.02
 """It takes some 2 ms to draw one of its inputs."""
-_ENDING_S: Final = 120.0
-"""More than one input may take, and the start of an engine."""
+_ENDING_S: Final = 600.0
+"""More than one input may take, and the start of an engine on a machine that others use too."""
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 

@@ -14,14 +14,14 @@ Manifest = dict[str, Any]
 
 def build(folder: Path) -> list[Manifest]:
     """Return the objects of a folder with a kustomization."""
-    program = _plugins() / "kustomize"
+    program = programs() / "kustomize"
     assert program.exists(), f"there is no {program}: run `make rig`"
     done = subprocess.run([program, "build", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 
 
-def _plugins() -> Path:
+def programs() -> Path:
     """Return the folder in which make installs third-party programs."""
     exported = os.environ.get("SRIOVBOND_PLUGINS")
     if exported:

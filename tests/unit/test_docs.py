@@ -33,7 +33,7 @@ USERS_READ = "".join(path.read_text(encoding="utf-8") for path in docs_tables.PA
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-OURS_ALONE = ("/work", "shared/", "/tmp/dev", "RIG.md", "FACTS", "STYLE.md")  # noqa: S108
+OURS_ALONE = ("/work/", "shared/", "/tmp/dev", "RIG.md", "FACTS", "STYLE.md")  # noqa: S108
 
 
 def _blocks(page: Path, *languages: str) -> list[str]:

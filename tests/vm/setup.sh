@@ -66,6 +66,7 @@ missing_packages() {
 	tcpdump tcpdump
 	/lib/systemd/systemd systemd
 	xz xz-utils
+	shellcheck shellcheck
 	gcc gcc
 	/usr/include/stdio.h libc6-dev
 	musl-gcc musl-tools

@@ -1,0 +1,76 @@
+"""What the kind scenario reads and applies; the cluster itself is public CI's."""
+
+import json
+from pathlib import Path
+
+from sriovbond.bond.config import parse_config
+from tests.kind import __main__ as scenario
+from tests.kind import objects
+
+MEMBER = {
+    "ifname": "net1",
+    "linkinfo": {"info_slave_kind": "bond", "info_slave_data": {"mii_status": "UP"}},
+}
+MULTUS = """
+apiVersion: apps/v1
+kind: DaemonSet
+spec:
+  template:
+    spec:
+      initContainers: [{name: install, image: "multus:snapshot"}]
+      containers: [{name: daemon, image: "multus:snapshot"}]
+---
+apiVersion: v1
+kind: ConfigMap
+"""
+
+
+def test_multus_is_that_of_its_manifest_with_the_image_of_a_version(tmp_path: Path) -> None:
+    manifest = tmp_path / "multus.yml"
+    manifest.write_text(MULTUS)
+
+    daemon_set, config_map = objects.multus(manifest)
+
+    spec = daemon_set["spec"]["template"]["spec"]
+    images = {each["image"] for each in [*spec["containers"], *spec["initContainers"]]}
+    assert images == {objects.MULTUS_IMAGE}
+    assert config_map["kind"] == "ConfigMap"
+
+
+def test_the_networks_move_two_vfs_and_bond_them_without_a_fault() -> None:
+    *movers, bond = objects.networks(("eni10npf0vf0", "eni11npf0vf0"))
+
+    configs = [json.loads(each["spec"]["config"]) for each in movers]
+    assert [config["device"] for config in configs] == ["eni10npf0vf0", "eni11npf0vf0"]
+    assert parse_config(json.loads(bond["spec"]["config"])).warnings == ()
+
+
+def test_the_pod_asks_for_the_vfs_before_the_bond() -> None:
+    annotations = objects.pod("a", "image")["metadata"]["annotations"]
+
+    networks = json.loads(annotations["k8s.v1.cni.cncf.io/networks"])
+
+    assert [network["name"] for network in networks] == ["vf-1", "vf-2", "bond"]
+
+
+def test_a_member_is_up_where_its_bond_says_so() -> None:
+    down = {"ifname": "net1", "linkinfo": {"info_slave_kind": "bond", "info_slave_data": {}}}
+
+    assert scenario.is_member_up(MEMBER)
+    assert not scenario.is_member_up(down)
+    assert not scenario.is_member_up({"ifname": "lo"})
+
+
+def test_the_namespace_is_the_sandbox_network() -> None:
+    namespaces = [{"type": "pid"}, {"type": "network", "path": "/run/netns/cni-1"}]
+    sandbox = {"info": {"runtimeSpec": {"linux": {"namespaces": namespaces}}}}
+
+    assert scenario.netns_of(json.dumps(sandbox)) == "/run/netns/cni-1"
+
+
+def test_network_status_needs_one_entry_of_the_bond_with_an_address() -> None:
+    entry = {"name": "default/bond", "interface": "bond0", "ips": ["198.51.100.2"]}
+
+    assert scenario.has_address(json.dumps([entry]), "bond0")
+    assert not scenario.has_address(json.dumps([entry, entry]), "bond0")
+    assert not scenario.has_address(json.dumps([{**entry, "ips": []}]), "bond0")

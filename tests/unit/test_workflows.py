@@ -1,0 +1,92 @@
+"""Public CI runs what people run: targets of make that exist, scripts of this project."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.docs_tables import CHECKOUT
+from tests.support import kustomize
+
+WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
+OURS = ("make ", "sudo make ", "sudo --preserve-env=", "manifests/", "gh release create ")
+IMAGE = "ghcr.io/example/sriovbond"
+
+
+def commands(path: Path) -> Iterator[str]:
+    jobs: dict[str, Any] = yaml.safe_load(path.read_text())["jobs"]
+    for job in jobs.values():
+        yield from (step["run"] for step in job["steps"] if "run" in step)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_each_command_is_one_that_people_run(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    lines = list(commands(path))
+
+    assert lines
+    for line in lines:
+        assert line.startswith(OURS), line
+        assert set(re.findall(r"\bmake ([a-z-]+)", line)) <= targets, line
+        scripts = re.findall(r"\bmanifests/[\w.]+", line)
+        assert all((CHECKOUT / script).exists() for script in scripts), line
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_may_write_but_the_job_that_releases(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    writers = [name for name, job in workflow["jobs"].items() if "permissions" in job]
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert writers == (["publish"] if path.name == "release.yml" else [])
+
+
+def a_checkout(folder: Path, version: str, changelog: str) -> Path:
+    (folder / "sriovbond").mkdir()
+    (folder / "sriovbond" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    (folder / "CHANGELOG.md").write_text(changelog)
+    for name in ("manifests", "overlays"):
+        shutil.copytree(CHECKOUT / name, folder / name)
+    return folder
+
+
+def test_the_manifests_of_a_release_name_its_image_and_no_other(tmp_path: Path) -> None:
+    checkout = a_checkout(tmp_path, "1.2.3", "")
+    path = {"PATH": f"{kustomize.programs()}:/usr/bin:/bin"}
+
+    script = ("manifests/render.sh", IMAGE, "1.2.3", "files")
+    subprocess.run(script, cwd=checkout, env=path, check=True)
+
+    files = sorted((checkout / "files").iterdir())
+    overlays = {f"sriovbond-{overlay.name}.yaml" for overlay in (CHECKOUT / "overlays").iterdir()}
+    assert {file.name for file in files} == {"sriovbond.yaml", *overlays}
+    for file in files:
+        images = re.findall(r"^ *image: (\S+)$", file.read_text(), re.MULTILINE)
+        assert images == [f"{IMAGE}:1.2.3"], file.name
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "words"),
+    [
+        ("v1.2.4", "## [1.2.3] - 2026-11-29\n", "is 1.2.3; tag it v1.2.3"),
+        ("v1.2.3", "## [1.2.3] - unreleased\n", "has no line '## [1.2.3] - DATE'"),
+        ("1.2.3", "## [1.2.3] - 2026-11-29\n", "tag it v1.2.3"),
+    ],
+)
+def test_a_tag_that_is_no_release_makes_none(
+    tmp_path: Path, tag: str, changelog: str, words: str
+) -> None:
+    script = ("manifests/release.sh", IMAGE, tag, "files")
+
+    done = subprocess.run(
+        script, cwd=a_checkout(tmp_path, "1.2.3", changelog), capture_output=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert words in done.stderr.decode()
+    assert not (tmp_path / "files").exists()
