@@ -75,20 +75,20 @@ def main() -> int:
     """Run all engines on all targets, or judge one input; return 1 where one has a fault."""
     if len(sys.argv) > 1:
         return _judge_again(*sys.argv[1:])
-    inputs, seconds, seed = (
-        int(os.environ.get(name) or 0) for name in ("INPUTS", "SECONDS", "SEED")
-    )
     shutil.rmtree(BUILD, ignore_errors=True)
-    runs, workers = _plan(inputs or INPUTS), os.cpu_count() or 1
-    clock = Clock(seconds or SECONDS, len(runs), workers)
+    runs, workers = plan(_setting("INPUTS", INPUTS)), os.cpu_count() or 1
+    clock, seed = Clock(_setting("SECONDS", SECONDS), len(runs), workers), _setting("SEED", 1)
     with ThreadPoolExecutor(workers) as pool:
-        outcomes = list(pool.map(lambda run: _execute(run, clock.take_s(), seed or 1), runs))
+        outcomes = list(pool.map(lambda run: _execute(run, clock.take_s(), seed), runs))
     _report(outcomes)
     return 1 if any(outcome.fault for outcome in outcomes) else 0
 
 
 def _setting(name: str, default: int) -> int:
-    return int(os.environ.get(name) or default)
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not int(text):
+        sys.exit(f"fuzz: expected a whole number above 0, found {name}={text}")
+    return int(text)
 
 
 def _judge_again(name: str, file: str) -> int:
@@ -98,7 +98,7 @@ def _judge_again(name: str, file: str) -> int:
     return 0
 
 
-def _plan(inputs: int) -> list[Run]:
+def plan(inputs: int) -> list[Run]:
     """Share the inputs out by the targets' weights."""
     total = sum(target.weight for target in TARGETS)
     runs = []

@@ -35,9 +35,12 @@ class Scene:
     cluster: Cluster
     programs: Path
     plugins: Path
+    known_netns: str = ""
 
     def netns(self) -> str:
-        """Return the path of the pod's network namespace."""
+        """Return the path of the pod's network namespace, asked of the runtime if not known."""
+        if self.known_netns:
+            return self.known_netns
         sandbox = self.cluster.run("crictl", "pods", "--quiet", "--name", POD).strip()
         return netns_of(self.cluster.run("crictl", "inspectp", "--output=json", sandbox))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 NAME: Final = "sriovbond"
+CONTAINER: Final = f"{NAME}-control-plane"
 _KUBECTL: Final = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
 _START: Final = "300s"
 
@@ -20,17 +21,14 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """`kind` is the program; commands run in the node's container, as root."""
+    """`kind` is the program; `enter` is the command that runs another in the node, as root."""
 
     kind: Path
-
-    @property
-    def container(self) -> str:
-        return f"{NAME}-control-plane"
+    enter: tuple[str, ...] = ("docker", "exec", "--interactive", CONTAINER)
 
     def run(self, *command: str, stdin: str = "") -> str:
         """Run a command in the node; return its stdout. Raises FailedError."""
-        return run("docker", "exec", "--interactive", self.container, *command, stdin=stdin)
+        return run(*self.enter, *command, stdin=stdin)
 
     def shell(self, line: str) -> str:
         """Run a line of shell in the node. Raises FailedError."""
@@ -52,7 +50,7 @@ class Cluster:
 
     def copy(self, file: Path, folder: str) -> None:
         """Copy a file into a folder of the node. Raises FailedError."""
-        run("docker", "cp", str(file), f"{self.container}:{folder}/")
+        run("docker", "cp", str(file), f"{CONTAINER}:{folder}/")
 
     def load(self, archive: Path) -> None:
         """Import an image, so that no registry is asked for it. Raises FailedError."""
