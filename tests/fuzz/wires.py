@@ -2,8 +2,8 @@
 
 import json
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -148,18 +148,31 @@ def lease(world: World, content: bytes) -> None:
 def api(world: World, content: bytes) -> None:
     """Judge an object of the API server, a pod or a network, and its text as an annotation."""
     text = content.decode("utf-8", "replace")
+    annotated = Fields({"metadata": {"annotations": {_ANNOTATION: text, _STATUS: text}}})
     problems: list[str] = []
     with world.judged():
-        annotated = Fields({"metadata": {"annotations": {_ANNOTATION: text, _STATUS: text}}})
-        pods = [annotated]
-        try:
-            fields = parse_object(content)
-            pods.append(fields)
-            read_definition(fields)
-        except UnreadableError as error:
-            problems.append(str(error))
-        for pod in pods:
-            facts = read_pod(pod, samples.SANDBOX.pod)
-            problems += facts.problems
-            assert all(are_names(each.namespace, each.name) for each in facts.selections)
+        for read in (_read_object, _read_pod):
+            with _noted(problems):
+                problems += read(parse_object(content))
+        problems += _read_pod(annotated)
     assert all(problem.isprintable() for problem in problems), problems
+
+
+def _read_object(fields: Fields) -> Sequence[str]:
+    read_definition(fields)
+    return ()
+
+
+def _read_pod(fields: Fields) -> Sequence[str]:
+    facts = read_pod(fields, samples.SANDBOX.pod)
+    assert all(are_names(each.namespace, each.name) for each in facts.selections)
+    return facts.problems
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Note why an object is refused: it is none, or another pod of this name."""
+    try:
+        yield
+    except UnreadableError as error:
+        problems.append(str(error))
