@@ -99,7 +99,8 @@ def confined(folder: Path, *readable: str) -> Iterator[None]:
     `readable` are further paths to read. Raises EscapedError at the end of the block.
     """
     _listen()
-    confinement = Confinement(str(folder), (*readable, *_PROGRAM, *_KERNELS))
+    others = (os.path.normpath(path) for path in readable if path)
+    confinement = Confinement(str(folder), (*others, *_PROGRAM, *_KERNELS))
     _CURRENT.confinement = confinement
     try:
         yield

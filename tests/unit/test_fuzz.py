@@ -93,6 +93,15 @@ def test_what_stays_in_the_folder_is_no_fault(tmp_path: Path) -> None:
         os.close(folder_fd)
 
 
+def test_what_may_be_read_may_be_spelt_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "other").write_bytes(b"")
+    spelling = f"{tmp_path}//other"
+
+    with confined(tmp_path / "inside", spelling):
+        os.close(os.open(spelling, os.O_RDONLY))
+
+
 def test_a_secret_in_the_log_is_found(world: World) -> None:
     with pytest.raises(AssertionError), world.judged():
         log.event(logging.WARNING, f"the token is {SECRET}")
