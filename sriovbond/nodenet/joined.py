@@ -25,7 +25,12 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.names import is_same_type, resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
-from sriovbond.nodenet.values import family_of, is_link_local
+from sriovbond.nodenet.values import (
+    RESOLVER_OPTIONS,
+    family_of,
+    is_link_local,
+    is_resolver_option,
+)
 
 _IP = TypeVar("_IP", Ipv4, Ipv6)
 
@@ -101,7 +106,8 @@ def join(desired: NetState, current: NetState) -> Joined:
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
     joined = Joined(desired, current, tuple(pairs), tuple(complaints), present)
-    return replace(joined, complaints=(*complaints, *_of_ports(joined), *_of_routes(joined)))
+    further = (*_of_ports(joined), *_of_routes(joined), *_of_resolver(desired, current))
+    return replace(joined, complaints=(*complaints, *further))
 
 
 def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
@@ -233,6 +239,20 @@ def _of_routes(joined: Joined) -> Iterator[Complaint]:
             yield Complaint(("routes", "config", number), f"{name} is missing")
         elif pair.loses(family) if pair else not _has_family(link, family):
             yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
+
+
+def _of_resolver(desired: NetState, current: NetState) -> Iterator[Complaint]:
+    """Yield the options of the resolver that neither resolv.conf(5) nor the node has."""
+    present = _options_of(current)
+    for number, word in enumerate(_options_of(desired)):
+        if not is_resolver_option(word) and word not in present:
+            text = f"{word!r} is unknown: one of {RESOLVER_OPTIONS} is expected"
+            yield Complaint(("dns-resolver", "config", "options", number), text)
+
+
+def _options_of(state: NetState) -> tuple[str, ...]:
+    resolver = state.dns_resolver.config if state.dns_resolver else None
+    return (resolver.options if resolver else None) or ()
 
 
 def _has_family(link: NodeLink | None, family: int) -> bool:

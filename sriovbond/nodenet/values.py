@@ -208,17 +208,31 @@ _NO_VALUE: Final = (
 _WITH_VALUE: Final = ("ndots", "timeout", "attempts")
 
 
+_OPTION: Final = re.compile(r"[!-~]{1,255}")
+
+
 @dataclass(frozen=True, slots=True)
 class ResolverOption(_Plain):
-    """An option of resolv.conf(5)."""
+    """An option of resolv.conf(5), or one of a library's own that a node has."""
 
     def read(self, text: str) -> object:
         """Take rotate, or ndots:2."""
-        name, colon, number = text.strip().partition(":")
-        if (colon and name in _WITH_VALUE and number.isdecimal()) or text in _NO_VALUE:
-            return text.strip()
-        with_values = ", ".join(f"{name}:N" for name in _WITH_VALUE)
-        raise ValueError(f"one of {', '.join(_NO_VALUE)}, {with_values} is expected")
+        word = text.strip()
+        name = word.partition(":")[0]
+        is_misspelt = name in {*_NO_VALUE, *_WITH_VALUE} and not is_resolver_option(word)
+        if is_misspelt or not _OPTION.fullmatch(word):
+            raise ValueError(f"one of {RESOLVER_OPTIONS} is expected")
+        return word
+
+
+RESOLVER_OPTIONS: Final = ", ".join((*_NO_VALUE, *(f"{name}:N" for name in _WITH_VALUE)))
+"""The options of resolv.conf(5), in words."""
+
+
+def is_resolver_option(word: str) -> bool:
+    """Return whether resolv.conf(5) has an option, and it is written as it should be."""
+    name, colon, number = word.partition(":")
+    return word in _NO_VALUE or bool(colon and name in _WITH_VALUE and number.isdecimal())
 
 
 def family_of(text: str) -> int:

@@ -4,7 +4,9 @@ None is asked over D-Bus: the answers must be there without it, for a node that 
 """
 
 import configparser
+import fnmatch
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +20,25 @@ from deviceinfo.plainfile import UnreadableError
 
 _MOST_BYTES: Final = 1 << 20
 _MOST_FILES: Final = 256
-_ENABLED: Final = "/etc/systemd/system/multi-user.target.wants"
+_UNIT: Final = "NetworkManager.service"
+_WANTS: Final = ("/etc/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")
+_INVOCATION: Final = f"/run/systemd/units/invocation:{_UNIT}"
+"""A link that systemd has while the unit runs (unit_export_invocation_id() in unit.c)."""
+_GROUPS: Final = (
+    f"/sys/fs/cgroup/system.slice/{_UNIT}",
+    f"/sys/fs/cgroup/systemd/system.slice/{_UNIT}",
+)
+"""The unit's control group; systemd removes it with the last process."""
+_PROFILES: Final = (
+    "/etc/NetworkManager/system-connections",
+    "/run/NetworkManager/system-connections",
+    "/usr/lib/NetworkManager/system-connections",
+)
+_CONF_FOLDERS: Final = tuple(
+    f"{folder}/NetworkManager/conf.d" for folder in ("/etc", "/run", "/usr/lib")
+)
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _NETPLAN_FOLDERS: Final = ("/etc/netplan", "/run/netplan", "/usr/lib/netplan", "/lib/netplan")
 _NETPLAN_KINDS: Final = (
     "ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices", "virtual-ethernets",
@@ -45,21 +65,41 @@ Links = Mapping[str, int]
 def network_manager(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
     """Yield what NetworkManager says that it manages (nm_config_device_state_write()).
 
-    Its files outlive it: they count while it runs, or is started at boot.
+    Its files outlive it: they count while it runs, or is started at boot. One that has no word of
+    a device is written for it only when it has a carrier: then its profiles have it.
     """
     if not _is_network_manager_in_use(root):
         return
-    handler = (root / _KUBERNETES_NMSTATE.lstrip("/")).exists()
-    program = "kubernetes-nmstate, by NetworkManager" if handler else "NetworkManager"
+    profiles = dict(_profiles(root))
     for name, index in links.items():
         file = f"/run/NetworkManager/devices/{index}"
-        if _ini(root, file).get("device", "managed", fallback="") != "true":
-            continue
-        conf = f"/etc/NetworkManager/conf.d/90-sriovbond-{name}.conf"
-        lines = rf"[device-sriovbond-{name}]\nmatch-device=interface-name:{name}\nmanaged=0\n"
-        first = f"take {name} out of its policies (`kubectl get nncp`), then " if handler else ""
-        handover = f"{first}`printf '{lines}' > {conf} && systemctl restart NetworkManager`"
-        yield name, Owner(program, file, handover)
+        word = _ini(root, file).get("device", "managed", fallback="").lower()
+        if word in _TRUE:
+            yield name, _network_manager(root, name, file)
+        elif not word and name in profiles:
+            yield name, _network_manager(root, name, profiles[name])
+
+
+def network_manager_by_default(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
+    """Yield the NICs of which NetworkManager has no file yet: without other word it manages all."""
+    if not _is_network_manager_in_use(root):
+        return
+    exclusions = list(_exclusions(root))
+    for name, index in links.items():
+        is_known = (root / f"run/NetworkManager/devices/{index}").exists()
+        is_nic = (root / f"sys/class/net/{name}/device").exists()
+        if is_nic and not is_known and not any(_may_mean(row, name) for row in exclusions):
+            yield name, _network_manager(root, name, "it manages what nothing excludes")
+
+
+def _network_manager(root: Path, name: str, file: str) -> Owner:
+    handler = (root / _KUBERNETES_NMSTATE.lstrip("/")).exists()
+    program = "kubernetes-nmstate, by NetworkManager" if handler else "NetworkManager"
+    conf = f"/etc/NetworkManager/conf.d/90-sriovbond-{name}.conf"
+    lines = rf"[device-sriovbond-{name}]\nmatch-device=interface-name:{name}\nmanaged=0\n"
+    first = f"take {name} out of its policies (`kubectl get nncp`), then " if handler else ""
+    handover = f"{first}`printf '{lines}' > {conf} && systemctl restart NetworkManager`"
+    return Owner(program, file, handover)
 
 
 def networkd(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
@@ -70,8 +110,26 @@ def networkd(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
             continue
         path, file = f"/etc/systemd/network/00-sriovbond-{name}.network", state["NETWORK_FILE"]
         lines = rf"[Match]\nName={name}\n[Link]\nUnmanaged=yes\n"
-        handover = f"`printf '{lines}' > {path} && systemctl restart systemd-networkd`"
+        first = _kept_lease(file) if _has_lease(root, index) else ""
+        handover = f"{first}`printf '{lines}' > {path} && systemctl restart systemd-networkd`"
         yield name, Owner("systemd-networkd", file, handover)
+
+
+def _has_lease(root: Path, index: int) -> bool:
+    """Return whether an address is from networkd's own DHCP client (link_save())."""
+    return os.path.lexists(f"{root}/run/systemd/netif/leases/{index}")
+
+
+def _kept_lease(file: str) -> str:
+    """Say what keeps an address that networkd would take off when it stops."""
+    name = os.path.basename(file)  # noqa: PTH119 - of a text
+    folder = f"/etc/systemd/network/{name}.d"
+    lines = r"[Network]\nKeepConfiguration=dhcp-on-stop\n"
+    return (
+        "its address is a DHCP lease, which systemd-networkd releases when it stops, and which "
+        f"nothing renews afterwards; to keep it: `mkdir -p {folder} && printf '{lines}' > "
+        f"{folder}/90-sriovbond.conf && networkctl reload`, then "
+    )
 
 
 def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
@@ -84,11 +142,14 @@ def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
             made[file.removeprefix(_MADE_BY_NETPLAN).removesuffix(".network")] = name
     for file in _files(root, _NETPLAN_FOLDERS, ".yaml"):
         for kind, id_, name in _netplan_entries(_yaml(root, file)):
+            link = made.get(id_, name)
+            is_leased = link in links and _has_lease(root, links[link])
+            first = _kept_lease(f"{_MADE_BY_NETPLAN}{id_}.network") if is_leased else ""
             handover = (
-                f"`netplan set {kind}.{id_}=NULL && netplan generate && "
+                f"{first}`netplan set {kind}.{id_}=NULL && netplan generate && "
                 "systemctl restart systemd-networkd`"
             )
-            yield made.get(id_, name), Owner("netplan", file, handover)
+            yield link, Owner("netplan", file, handover)
 
 
 def ifupdown(root: Path, _links: Links) -> Iterator[tuple[str, Owner]]:
@@ -119,10 +180,50 @@ def nmstate_service(root: Path, _links: Links) -> Iterator[tuple[str, Owner]]:
 
 
 def _is_network_manager_in_use(root: Path) -> bool:
-    if os.path.lexists(f"{root}{_ENABLED}/NetworkManager.service"):
+    """Return whether it runs, by whatever started it, or is started at boot."""
+    wants = [f"{root}{folder}" for folder in _WANTS]
+    if any(_is_wanted(folder) for folder in wants) or os.path.lexists(f"{root}{_INVOCATION}"):
+        return True
+    if any((root / group.lstrip("/") / "cgroup.procs").exists() for group in _GROUPS):
         return True
     number = _read(root, "/run/NetworkManager/NetworkManager.pid").strip()
     return number.isdecimal() and "NetworkManager" in _read(root, f"/proc/{number}/comm")
+
+
+def _is_wanted(folder: str) -> bool:
+    """Return whether a target or a unit there has it started: multi-user.target.wants, and such."""
+    with suppress(OSError):
+        names = [name for name in os.listdir(folder) if name.endswith((".wants", ".requires"))]  # noqa: PTH208 - names alone
+        return any(os.path.lexists(f"{folder}/{name}/{_UNIT}") for name in names)
+    return False
+
+
+def _profiles(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the interfaces that NetworkManager's keyfiles name, with the file."""
+    for file in _files(root, _PROFILES, ""):
+        name = _ini(root, file).get("connection", "interface-name", fallback="")
+        if name:
+            yield name, file
+
+
+def _exclusions(root: Path) -> Iterator[str]:
+    """Yield the device specs that NetworkManager.conf(5) has as not managed."""
+    for file in ("/etc/NetworkManager/NetworkManager.conf", *_files(root, _CONF_FOLDERS, ".conf")):
+        conf = _ini(root, file)
+        for section in conf.sections():
+            row = conf[section]
+            if section == "keyfile":
+                yield from re.split("[;,]", row.get("unmanaged-devices", ""))
+            elif section.startswith("device") and row.get("managed", "").lower() in _FALSE:
+                yield from re.split("[;,]", row.get("match-device", "*"))
+
+
+def _may_mean(spec: str, name: str) -> bool:
+    """Return whether a device spec may mean an interface: by MAC or driver it may mean any."""
+    kind, _, value = spec.strip().rpartition(":") if spec.count(":") == 1 else ("", "", spec)
+    if kind == "interface-name":
+        return fnmatch.fnmatchcase(name, value.removeprefix("="))
+    return bool(spec.strip())
 
 
 def _netplan_entries(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

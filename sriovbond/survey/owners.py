@@ -19,6 +19,7 @@ _MANAGERS: Final = (
     managers.networkd,
     managers.ifupdown,
     managers.nmstate_service,
+    managers.network_manager_by_default,
 )
 """In the order of precedence: a program that writes the files of another comes before it."""
 _RESOLVERS: Final[Mapping[str, str]] = {

@@ -82,14 +82,14 @@ def _parse(content: bytes) -> Resolver:
     """Return what resolv.conf(5) makes of it: all servers, the last search list, all options."""
     servers, options, search = [], [], []
     for line in content.decode("utf-8", "replace").splitlines():
-        word, _, rest = line.partition(" " if " " in line else "\t")
+        word, *rest = line.split() if line and not line[0].isspace() else [""]
         match word:
             case "nameserver":
-                servers += rest.split()[:1]
+                servers += rest[:1]
             case "search" | "domain":
-                search = rest.split()
+                search = rest
             case "options":
-                options += rest.split()
+                options += rest
     return Resolver(
         server=_sayable(NameServer(), servers),
         search=_sayable(Text(), search),

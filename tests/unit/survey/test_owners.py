@@ -99,6 +99,61 @@ def test_network_manager_that_is_gone_manages_nothing_unless_it_starts_at_boot(
     assert _programs(tmp_path) == {"eth1": "NetworkManager"}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "run/systemd/units/invocation:NetworkManager.service",
+        "run/systemd/generator/graphical.target.wants/NetworkManager.service",
+        "etc/systemd/system/network-online.target.requires/NetworkManager.service",
+    ],
+)
+def test_network_manager_runs_or_will_by_any_of_systemds_links(tmp_path: Path, path: str) -> None:
+    _write(tmp_path, "/run/NetworkManager/devices/3", NM_STATE.format(managed="true"))
+    link = tmp_path / path
+    link.parent.mkdir(parents=True)
+    link.symlink_to("5f8a1b0c0d4e4b8e9a6c2f1e3d5b7a90")
+
+    assert _programs(tmp_path) == {"eth1": "NetworkManager"}
+
+
+def test_network_manager_runs_where_its_control_group_is(tmp_path: Path) -> None:
+    _write(tmp_path, "/run/NetworkManager/devices/3", NM_STATE.format(managed="true"))
+    _write(tmp_path, "/sys/fs/cgroup/system.slice/NetworkManager.service/cgroup.procs", "812\n")
+
+    assert _programs(tmp_path) == {"eth1": "NetworkManager"}
+
+
+def test_a_profile_names_what_network_manager_has_no_word_of_yet(tmp_path: Path) -> None:
+    _run_network_manager(tmp_path)
+    _write(tmp_path, "/run/NetworkManager/devices/4", "[device]\nnm-owned=0\n")
+    for name in ("eth2", "br0"):
+        profile = f"[connection]\nid=x\ninterface-name={name}\n"
+        _write(tmp_path, f"/etc/NetworkManager/system-connections/{name}.nmconnection", profile)
+
+    assert _programs(tmp_path) == {"eth2": "NetworkManager", "br0": "NetworkManager"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "programs"),
+    [
+        ("", {"eth1": "NetworkManager"}),
+        ("[keyfile]\nunmanaged-devices=interface-name:eth1\n", {}),
+        ("[keyfile]\nunmanaged-devices=interface-name:wl*;mac:02:00:00:00:00:01\n", {}),
+        ("[keyfile]\nunmanaged-devices=interface-name:wl*\n", {"eth1": "NetworkManager"}),
+        ("[device-a]\nmatch-device=interface-name:eth?\nmanaged=0\n", {}),
+        ("[device-a]\nmatch-device=interface-name:eth1\nmanaged=1\n", {"eth1": "NetworkManager"}),
+    ],
+)
+def test_network_manager_has_each_nic_that_nothing_excludes(
+    tmp_path: Path, conf: str, programs: dict[str, str]
+) -> None:
+    _run_network_manager(tmp_path)
+    _write(tmp_path, "/sys/class/net/eth1/device/vendor")
+    _write(tmp_path, "/etc/NetworkManager/conf.d/90-a.conf", conf)
+
+    assert _programs(tmp_path) == programs
+
+
 def test_kubernetes_nmstate_is_named_where_its_handler_runs(tmp_path: Path) -> None:
     _run_network_manager(tmp_path)
     _write(tmp_path, "/run/NetworkManager/devices/3", NM_STATE.format(managed="true"))
@@ -126,6 +181,21 @@ def test_what_networkd_configures_is_in_its_state_of_links(
     _write(tmp_path, "/run/systemd/netif/links/3", state)
 
     assert _programs(tmp_path) == programs
+
+
+def test_a_lease_of_networkd_is_kept_before_it_stops(tmp_path: Path) -> None:
+    file = "/run/systemd/network/80-dhcp.network"
+    for index in (3, 4):
+        state = NETWORKD_STATE.format(admin="configured", file=file)
+        _write(tmp_path, f"/run/systemd/netif/links/{index}", state)
+    _write(tmp_path, "/run/systemd/netif/leases/3", "ADDRESS=192.0.2.9\n")
+
+    found = owners.find(tmp_path, LINKS)
+
+    assert "releases when it stops, and which nothing renews" in found["eth1"].handover
+    assert "mkdir -p /etc/systemd/network/80-dhcp.network.d && printf" in found["eth1"].handover
+    assert "KeepConfiguration=dhcp-on-stop" in found["eth1"].handover
+    assert "KeepConfiguration" not in found["eth2"].handover
 
 
 def test_netplan_is_named_before_the_renderer_that_it_writes_for(tmp_path: Path) -> None:

@@ -37,6 +37,23 @@ def test_a_file_of_a_person_is_nobody_elses(root: Path) -> None:
     assert conf.dns.running == conf.dns.config
 
 
+def test_tabs_part_words_and_an_option_that_is_not_known_is_kept(root: Path) -> None:
+    text = "search\ta.example b.example\nnameserver\t 192.0.2.1 # a comment\n"
+    _write(root, "/etc/resolv.conf", f"{text}options\tndots:2 timeout-ms:300 x-of-musl\n")
+
+    assert resolver.read(root).dns.config == Resolver(
+        server=("192.0.2.1",),
+        search=("a.example", "b.example"),
+        options=("ndots:2", "timeout-ms:300", "x-of-musl"),
+    )
+
+
+def test_a_line_that_begins_with_a_space_is_none_as_for_glibc(root: Path) -> None:
+    _write(root, "/etc/resolv.conf", " nameserver 192.0.2.1\n\tsearch a.example\n")
+
+    assert resolver.read(root).dns.config == Resolver(server=(), search=(), options=())
+
+
 def test_behind_a_stub_are_the_servers_that_it_asks(root: Path) -> None:
     _write(root, "/run/systemd/resolve/stub-resolv.conf", f"{STUB}nameserver 127.0.0.53\n")
     _write(root, "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.7\nsearch a.example\n")
@@ -71,7 +88,7 @@ def test_who_writes_it_is_seen_by_its_place_or_its_head(
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"\xff\xfe\0nameserver x\noptions y\n" * 9, b"n" * 2**21]
+    "content", [None, b"\xff\xfe\0nameserver x\noptions \x01\n" * 9, b"n" * 2**21]
 )
 def test_a_file_that_says_nothing_is_no_resolver(root: Path, content: bytes | None) -> None:
     if content:

@@ -9,7 +9,7 @@ from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.survey.shown import show
 
 STATE = """
-dns-resolver: {config: {server: [192.0.2.1], search: [], options: []}}
+dns-resolver: {config: {server: [192.0.2.1], search: [], options: [ndots:2, x-of-musl]}}
 route-rules: {config: [{family: ipv4, priority: 5, route-table: 7}]}
 routes:
   running: [{destination: 192.0.2.0/24, next-hop-interface: bond0}]
