@@ -250,10 +250,9 @@ def remove(host: Host, record: Record) -> None:
     path = f"{host.records}/{record.key}.json"
     try:
         os.unlink(path)  # noqa: PTH108 - see above
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise MachineError(f"cannot remove the record {path!r}: {error.strerror}") from error
+    except OSError as error:  # a read-only folder refuses before it looks for the file
+        if exists(host, record.key):
+            raise MachineError(f"cannot remove the record {path!r}: {error.strerror}") from error
 
 
 def _put(folder: Path, name: str, content: bytes) -> None:

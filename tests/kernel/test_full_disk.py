@@ -6,9 +6,10 @@ import pytest
 
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
+from tests.support import ipams
 from tests.support.agents import an_agent
 from tests.support.calls import Runtime, a_config
-from tests.support.disks import a_small_disk, empty, fill
+from tests.support.disks import a_small_disk, empty, fill, make_read_only, make_writable
 from tests.support.shims import Shim, a_shim
 from tests.support.thick import Thick
 from tests.support.worlds import world
@@ -40,6 +41,23 @@ def test_a_full_disk_refuses_add_untouched_and_lets_del_succeed(
         assert before == after
         runtime.add(CONFIG).ok()
         runtime.delete(CONFIG).ok()
+
+
+@pytest.mark.parametrize("ipam", [{}, {"type": "host-local"}], ids=["none", "host-local"])
+def test_a_read_only_state_folder_blocks_no_del_of_what_was_never_added(
+    shim: Shim, wires: Wires, ipam: dict[str, object]
+) -> None:
+    config = {**CONFIG, "ipam": ipam and ipams.host_local(shim.home)}
+    with a_small_disk(shim.state), an_agent(shim, watch=True):
+        thick = Thick(shim, wires.pod)
+        make_read_only(shim.state)
+
+        refused, deleted = thick.call("ADD", config), thick.call("DEL", config)
+        make_writable(shim.state)
+
+        assert refused.code == 5, refused.stdout
+        assert "Read-only file system" in refused.stdout
+        assert (deleted.stdout, deleted.status) == ("", 0)
 
 
 @pytest.fixture

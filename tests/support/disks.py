@@ -1,9 +1,14 @@
-"""A small file system of its own for a folder, to be filled."""
+"""File systems of a folder's own: one that is soon full, and one whose disk fails."""
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+_DISK = "sriovbond-failing"
+_DEVICE = f"/dev/mapper/{_DISK}"
+_SECTORS = 16384
 
 
 @contextmanager
@@ -35,3 +40,65 @@ def fill(folder: Path, of: str) -> None:
 def empty(folder: Path) -> None:
     for path in folder.glob("ballast*"):
         path.unlink()
+
+
+def make_read_only(folder: Path) -> None:
+    """Refuse each change from now on (EROFS), as a file system with errors does."""
+    _run("mount", "-o", "remount,ro", str(folder))
+
+
+def make_writable(folder: Path) -> None:
+    """End that."""
+    _run("mount", "-o", "remount,rw", str(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class FailingDisk:
+    """A disk behind a device mapper, which can have each read and write end in EIO."""
+
+    loop: str
+
+    def fail(self) -> None:
+        """Have all fail from now on; what was written before is on the disk, and in no cache."""
+        self._turn("error")
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+
+    def recover(self) -> None:
+        """End that."""
+        self._turn(f"linear {self.loop} 0")
+
+    def _turn(self, target: str) -> None:
+        _dmsetup("load", _DISK, "--table", f"0 {_SECTORS} {target}")
+        _dmsetup("suspend", _DISK)  # by freezing the file system, which writes all of it
+        _dmsetup("resume", _DISK)
+
+
+@contextmanager
+def a_failing_disk(folder: Path, image: Path) -> Iterator[FailingDisk]:
+    """Mount such a disk on the folder; for root in the VM, with dmsetup."""
+    subprocess.run(["modprobe", "-a", "loop", "dm-mod", "ext4"], check=True)
+    with image.open("wb") as file:
+        file.truncate(_SECTORS * 512)
+    disk = FailingDisk(_run("losetup", "--find", "--show", str(image)))
+    try:
+        _dmsetup("create", _DISK, "--table", f"0 {_SECTORS} linear {disk.loop} 0")
+        _run("mke2fs", "-q", "-t", "ext2", _DEVICE)  # without a journal, whose end is for good
+        folder.mkdir(parents=True, exist_ok=True)
+        _run("mount", "-o", "errors=continue", _DEVICE, str(folder))
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+        _dmsetup("remove", "--force", "--retry", _DISK)
+        _run("losetup", "--detach", disk.loop)
+        image.unlink()
+
+
+def _dmsetup(command: str, *arguments: str) -> None:
+    """Run dmsetup as where there is no udev."""
+    _run("dmsetup", command, "--noudevrules", "--noudevsync", *arguments)
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout.strip()
