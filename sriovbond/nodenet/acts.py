@@ -168,7 +168,10 @@ class SetIp:
 
 @dataclass(frozen=True, slots=True)
 class AddRoute:
-    """Add a route, in the place of `former` where that is given."""
+    """Add a route, in the place of `former` where that is given.
+
+    Where both are the same, the kernel has ended it with the address that is its source.
+    """
 
     route: NodeRoute
     former: NodeRoute | None = None
@@ -176,20 +179,24 @@ class AddRoute:
     @property
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
+        if self.former == self.route:
+            return (f"add route {_row(self.route)} again, which goes while its source moves",)
         words = f"replace route {_row(self.former)} by" if self.former else "add route"
         return (f"{words} {_row(self.route)}",)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveRoute:
-    """Remove a route."""
+    """Remove a route, which may be gone already: `is_by_source` where it goes with its source."""
 
     route: NodeRoute
+    is_by_source: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
-        return (f"remove route {_row(self.route)}",)
+        why = ": its source goes from the node" if self.is_by_source else ""
+        return (f"remove route {_row(self.route)}{why}",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,18 +157,26 @@ def _total_vfs(link: NodeLink) -> int | None:
 
 
 def _leaving_by_name(joined: Joined) -> tuple[NodeRoute, ...]:
-    """Return the routes that are to go and would not go with their interface."""
+    """Return the routes that are to go and would not go by themselves."""
     return tuple(
-        row for row in routes.leaving_routes(joined) if not routes.goes_with_link(row, joined)
+        row for row in routes.leaving_routes(joined) if not routes.goes_by_itself(row, joined)
     )
 
 
 def _added_rules(joined: Joined) -> tuple[RouteRule, ...]:
-    """Return the new rules as the document has them: the priority of one that has none is ours."""
+    """Return the new rules as the document has them: the priority of one that has none is ours.
+
+    Where another rule would be meant, too, it is given.
+    """
     lacking = routes.lacking_rules(joined)
+    present = (joined.current.route_rules and joined.current.route_rules.config) or ()
     rules = (joined.desired.route_rules and joined.desired.route_rules.config) or ()
-    wishes = [row for row in rules if row.state != ABSENT]
-    return tuple(row for row in wishes if any(routes.matches(row, new) for new in lacking))
+    added = []
+    for wish in (row for row in rules if row.state != ABSENT):
+        new = [row for row in lacking if routes.matches(wish, row)]
+        is_alone = not any(routes.matches(wish, row) for row in present)
+        added += [wish] if new and is_alone else new
+    return tuple(dict.fromkeys(added))
 
 
 def _former_resolver(dns: NodeDns) -> NodeDns:

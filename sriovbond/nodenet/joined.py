@@ -4,94 +4,21 @@ As nmstate merges: what is not mentioned stays as it is; lists are given whole.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
-from sriovbond.nodenet.checks import Complaint, ports_of
-from sriovbond.nodenet.model import (
-    BOND,
-    BRIDGE,
-    ETHERNET,
-    IGNORE,
-    TYPES,
-    UP,
-    VLAN,
-    VRF,
-    Ipv4,
-    Ipv6,
-    NetState,
-    NodeLink,
-)
-from sriovbond.nodenet.names import is_same_type, resolve
+from sriovbond.nodenet import refusals
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.model import IGNORE, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
+from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
-from sriovbond.nodenet.routing import ABSENT, NodeRoutes
-from sriovbond.nodenet.values import (
-    RESOLVER_OPTIONS,
-    family_of,
-    is_link_local,
-    is_resolver_option,
-)
+from sriovbond.nodenet.pairs import Joined, Pair, leaving_addresses, stays
+from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.values import is_link_local
+
+__all__ = ["Joined", "Pair", "join", "stays"]
 
 _IP = TypeVar("_IP", Ipv4, Ipv6)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An interface that is wished for, or changes because its controller does.
-
-    `desired` is what the document says of it, None where it only follows; `target` the same in one
-    form, with what the present decides; `current` is the present in that form, None where it is
-    missing. `is_bound` where it is to be a port that can have no addresses.
-    """
-
-    name: str
-    desired: NodeLink | None
-    target: NodeLink
-    current: NodeLink | None
-    is_bound: bool = False
-
-    def loses(self, family: int) -> bool:
-        """Return whether it is to have no addresses of IPv4 or IPv6."""
-        return self.target.state == ABSENT or self.is_bound or self._is_without(family)
-
-    def drops_routes(self, family: int) -> bool:
-        """Return whether its routes go with the change; a port that stays one keeps what it has."""
-        stays_bound = self.is_bound and self.current is not None and self.current.controller
-        if stays_bound and self.target.state != ABSENT:
-            return self._is_without(family)
-        return self.current is not None and self.loses(family)
-
-    def _is_without(self, family: int) -> bool:
-        ip = self.target.ipv6 if family == 6 else self.target.ipv4  # noqa: PLR2004 - IPv6
-        return ip is not None and ip.enabled is False
-
-    @property
-    def state_now(self) -> str:
-        """The state that it has; what was ignored is up, now that it is requested."""
-        if self.current is None:
-            return ABSENT
-        return UP if self.current.state in {None, IGNORE} else self.current.state or UP
-
-    @property
-    def is_to_go(self) -> bool:
-        """Whether it is to be removed, and is there."""
-        return self.target.state == ABSENT and self.current is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A document and a state, side by side; `complaints` say what of it cannot be."""
-
-    desired: NetState
-    current: NetState
-    pairs: tuple[Pair, ...]
-    complaints: tuple[Complaint, ...] = ()
-    links: Mapping[str, NodeLink] = field(default_factory=dict)
-    """The interfaces of the present by name, those that are ignored among them."""
-
-    def pair(self, name: str) -> Pair | None:
-        """Return the pair of an interface, None where nothing asks for it."""
-        return next((pair for pair in self.pairs if pair.name == name), None)
 
 
 def join(desired: NetState, current: NetState) -> Joined:
@@ -99,15 +26,14 @@ def join(desired: NetState, current: NetState) -> Joined:
     present = {link.label: link for link in current.interfaces or ()}
     desired = resolve(desired, present)
     resolved = desired.interfaces or ()
-    complaints = list(_complaints(resolved, present))
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
     pairs = [_pair(link, present) for link in wishes.values()]
     pairs = list(_with_controllers(pairs, wishes, present))
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
-    joined = Joined(desired, current, tuple(pairs), tuple(complaints), present)
-    further = (*_of_ports(joined), *_of_routes(joined), *_of_resolver(desired, current))
-    return replace(joined, complaints=(*complaints, *further))
+    joined = Joined(desired, current, tuple(pairs), (), present)
+    joined = replace(joined, sources=leaving_addresses(pairs, present))
+    return replace(joined, complaints=tuple(refusals.judge(joined)))
 
 
 def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
@@ -192,118 +118,3 @@ def _owners(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> dict[str,
             if pair.target.state == ABSENT or not stays(pair.target, port, present):
                 owners.setdefault(port, "")
     return owners
-
-
-def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
-    """Return whether a port that is not mentioned stays: a bridge's that others made, as vnet0."""
-    link = present.get(port)
-    is_ours = link is not None and link.type in TYPES and link.state != IGNORE
-    return bridge.type == BRIDGE and not is_ours
-
-
-def _complaints(links: Iterable[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
-    links = list(links)
-    names = {*present, *(link.label for link in links)}
-    seen: set[str] = set()
-    for number, link in enumerate(links):
-        if link.label in seen:
-            yield Complaint(("interfaces", number), f"{link.label} is meant by two names")
-        seen.add(link.label)
-        now = present.get(link.label)
-        for text in _faults(link, now, names):
-            yield Complaint(("interfaces", number), f"{link.label}: {text}")
-
-
-def _of_ports(joined: Joined) -> Iterator[Complaint]:
-    """Yield the ports that are given addresses, which their controller takes."""
-    numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
-    for pair in joined.pairs:
-        wish = pair.desired
-        if wish is None or not pair.is_bound or wish.state == ABSENT:
-            continue
-        for family, ip in (("ipv4", wish.ipv4), ("ipv6", wish.ipv6)):
-            if ip and ip.enabled:
-                path = ("interfaces", numbers.get(pair.name, 0), family)
-                yield Complaint(path, f"{pair.name} is a port, and has no addresses of its own")
-
-
-def _of_routes(joined: Joined) -> Iterator[Complaint]:
-    """Yield the routes whose interface is missing, or has no addresses of their family."""
-    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
-        name = route.next_hop_interface
-        if route.state == ABSENT or route.route_type or name is None:
-            continue
-        family = family_of(route.destination or "")
-        pair, link = joined.pair(name), joined.links.get(name)
-        if not (pair or link):
-            yield Complaint(("routes", "config", number), f"{name} is missing")
-        elif pair.loses(family) if pair else not _has_family(link, family):
-            yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
-
-
-def _of_resolver(desired: NetState, current: NetState) -> Iterator[Complaint]:
-    """Yield the options of the resolver that neither resolv.conf(5) nor the node has."""
-    present = _options_of(current)
-    for number, word in enumerate(_options_of(desired)):
-        if not is_resolver_option(word) and word not in present:
-            text = f"{word!r} is unknown: one of {RESOLVER_OPTIONS} is expected"
-            yield Complaint(("dns-resolver", "config", "options", number), text)
-
-
-def _options_of(state: NetState) -> tuple[str, ...]:
-    resolver = state.dns_resolver.config if state.dns_resolver else None
-    return (resolver.options if resolver else None) or ()
-
-
-def _has_family(link: NodeLink | None, family: int) -> bool:
-    ip = link and (link.ipv6 if family == 6 else link.ipv4)  # noqa: PLR2004 - IPv6
-    return bool(ip and ip.enabled)
-
-
-def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
-    if link.state in {ABSENT, IGNORE}:
-        return
-    if now and not is_same_type(link.type, now.type):
-        yield f"it is of type {now.type}; remove it before it becomes {link.type}"
-    if now and now.type and now.type not in TYPES:
-        yield f"type {now.type} is not ours"
-    if link.copy_mac_from and link.copy_mac_from not in names:
-        yield f"copy-mac-from {link.copy_mac_from} is missing"
-    yield from _faults_of_addresses(link, now or NodeLink())
-    missing = sorted({*(ports_of(link) or ())} - names)
-    if missing:
-        yield f"its ports {', '.join(missing)} are missing"
-    if link.mtu and now and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu):
-        yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
-    if now is None:
-        yield from _faults_of_new(link, names)
-
-
-def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
-    if _is_enabled_nowhere(link.ipv4, now.ipv4):
-        yield "ipv4 needs enabled: true"
-    if _is_enabled_nowhere(link.ipv6, now.ipv6):
-        yield "ipv6 needs enabled: true"
-
-
-def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bool:
-    """Return whether addresses are requested, and neither side says that the family is enabled."""
-    if wish is None or wish.enabled is not None or (now is not None and now.enabled):
-        return False
-    return bool(wish.address or replace(wish, enabled=True).is_auto)
-
-
-def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
-    if link.type is None:
-        yield "it is missing, and has no type to make it by"
-    if link.type == ETHERNET and not link.veth:
-        yield "it is missing, and a NIC cannot be made"
-    if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):
-        yield "a new bond needs link-aggregation.mode"
-    if link.type == VRF and not (link.vrf and link.vrf.route_table_id):
-        yield "a new VRF needs vrf.route-table-id"
-    if link.type == VLAN and not (link.vlan and link.vlan.base_iface and link.vlan.id is not None):
-        yield "a new VLAN needs vlan.base-iface and vlan.id"
-    base = link.vlan or link.mac_vlan
-    if base and base.base_iface and base.base_iface not in names:
-        yield f"its base-iface {base.base_iface} is missing"

@@ -1,4 +1,4 @@
-"""NodeRoutes and rules of a document beside those of a node: which are missing, which are to go."""
+"""Routes and rules of a document beside those of a node: which are missing, which are to go."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,9 +18,13 @@ from sriovbond.nodenet.sections import keys_of
 from sriovbond.nodenet.values import family_of
 
 _Row = TypeVar("_Row", NodeRoute, RouteRule)
-_FIRST_PRIORITY: Final = 30000  # nmstate's, for rules that have none
+_PRIORITIES: Final = range(30000, 32766)
+"""For rules that have none: nmstate's first, and what is below the main table's rule."""
+_WHOLE_MARK: Final = 2**32 - 1
 _ANY: Final = (None, "", -1)
 _TABLES: Final = ("table_id", "route_table")
+_METRICS: Final = {4: 0, 6: 1024}
+"""What the kernel gives a route without a metric (IP6_RT_PRIO_USER in linux/ipv6_route.h)."""
 
 
 def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
@@ -31,21 +35,65 @@ def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
 
 
 def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
-    """Return the routes that are there and are to go: by name, and with their interface."""
+    """Return the routes that are there and are to go, or to be others.
+
+    By name, with their interface, with the address that is their source, or because a new one
+    takes their place.
+    """
     desired = _configured_routes(joined.desired)
     absent = [row for row in desired if row.state == ABSENT]
     wishes = {_wish(row) for row in desired if row.state != ABSENT}
+    taken = {(slot(row), bool(row.weight)) for row in lacking_routes(joined)}
     return tuple(
         row
         for row in _configured_routes(joined.current)
-        if (any(matches(pattern, row) for pattern in absent) or goes_with_link(row, joined))
+        if (
+            any(matches(pattern, row) for pattern in absent)
+            or goes_by_itself(row, joined)
+            or _is_displaced(row, taken)
+        )
         and wishes.isdisjoint(_forms(row))
     )
 
 
+def restored_routes(joined: Joined) -> tuple[NodeRoute, ...]:
+    """Return the routes that stay, and that the kernel ends while their source moves.
+
+    So it does with IPv4's (fib_sync_down_addr()); IPv6's lose their source (rt6_remove_prefsrc()).
+    """
+    leaving = {*leaving_routes(joined)}
+    return tuple(
+        row
+        for row in _configured_routes(joined.current)
+        if row.source in joined.sources.again and row not in leaving
+    )
+
+
+def _is_displaced(route: NodeRoute, taken: set[tuple[tuple[object, ...], bool]]) -> bool:
+    """Return whether a new route takes the place; with weights they are ways of one route."""
+    place = slot(route)
+    return (place, False) in taken or ((place, True) in taken and not route.weight)
+
+
 def slot(route: NodeRoute) -> tuple[object, ...]:
-    """Return what the kernel has one route for: another one takes its place, at once."""
-    return route.destination, route.table_id or MAIN_TABLE, route.metric, route.route_type
+    """Return what the kernel has one route for, of whatever type: another takes its place."""
+    return route.destination, route.table_id or MAIN_TABLE, metric_of(route)
+
+
+def metric_of(route: NodeRoute) -> int:
+    """Return the metric that the kernel gives a route: that of a document, or its default."""
+    given = None if route.metric in _ANY else route.metric
+    return given or _METRICS[family_of(route.destination or "")]
+
+
+def goes_by_itself(route: NodeRoute, joined: Joined) -> bool:
+    """Return whether a route ends without a word: with its interface, or with its source."""
+    return goes_with_link(route, joined) or loses_source(route, joined)
+
+
+def loses_source(route: NodeRoute, joined: Joined) -> bool:
+    """Return whether the address that is its source goes from the node."""
+    return route.source in joined.sources.gone
 
 
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
@@ -56,22 +104,37 @@ def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
 
 
 def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
-    """Return the rules that are to be made, with priorities after those that are there."""
-    present = _rules(joined.current)
+    """Return the rules that are to be made; one without a priority gets one that is free.
+
+    The kernel would give it the one before the main table's, and the next one the one before that.
+    """
     gone = leaving_rules(joined)
-    wishes = [_with_family(row) for row in _rules(joined.desired) if row.state != ABSENT]
-    kept = [row for row in present if row not in gone]
-    lacking = [row for row in wishes if not any(matches(row, other) for other in kept)]
-    priorities = [row.priority or 0 for row in (*kept, *wishes)]
-    last = max([_FIRST_PRIORITY - 1, *priorities])
-    rules = []
-    for row in lacking:
-        if row.priority in _ANY:
-            last += 1
-            rules.append(replace(row, priority=last))
-        else:
-            rules.append(row)
-    return tuple(rules)
+    wishes = [_rule_form(row) for row in _rules(joined.desired) if row.state != ABSENT]
+    kept = [_rule_form(row) for row in _rules(joined.current) if row not in gone]
+    lacking = [row for row in wishes if not any(_is_rule_there(row, other) for other in kept)]
+    free = iter(_free_priorities({row.priority for row in (*kept, *wishes)}))
+    rules = (
+        replace(row, priority=next(free, None)) if row.priority in _ANY else row
+        for row in dict.fromkeys(lacking)
+    )
+    return tuple(map(_as_written, rules))
+
+
+def _free_priorities(taken: set[int | None]) -> list[int]:
+    """Return the priorities for rules that have none: after those that are there, then between."""
+    used = {number for number in taken if number in _PRIORITIES}
+    after = max(used, default=_PRIORITIES.start - 1) + 1 if used else _PRIORITIES.start
+    numbers = (*range(after, _PRIORITIES.stop), *range(_PRIORITIES.start, after))
+    return [number for number in numbers if number not in used]
+
+
+def _is_rule_there(wish: RouteRule, row: RouteRule) -> bool:
+    """Return whether two rules in one form are the same; without a priority it may be any."""
+    is_any = wish.priority in _ANY
+    row = (
+        replace(row, priority=wish.priority) if is_any else replace(row, priority=row.priority or 0)
+    )
+    return wish == row
 
 
 def leaving_rules(joined: Joined) -> tuple[RouteRule, ...]:
@@ -110,13 +173,20 @@ def matches(pattern: _Row, row: _Row) -> bool:
         expected, value = getattr(pattern, key.field), getattr(row, key.field)
         if key.field == "state" or expected in _ANY or (key.field in _TABLES and expected == 0):
             continue
-        if key.field == "family" and value is None:
-            value = _family(row)
-        if key.field in _TABLES and value is None:
-            value = MAIN_TABLE
+        if value is None:
+            value = _value_of_none(key.field, row)
         if expected != value:
             return False
     return True
+
+
+def _value_of_none(field: str, row: NodeRoute | RouteRule) -> object:
+    """Return what the kernel has for what a row does not mention."""
+    if field == "family":
+        return _family(row)
+    if field == "metric" and isinstance(row, NodeRoute):
+        return metric_of(row)
+    return {"priority": 0, **dict.fromkeys(_TABLES, MAIN_TABLE)}.get(field)
 
 
 def is_there(wish: NodeRoute, row: NodeRoute) -> bool:
@@ -126,16 +196,19 @@ def is_there(wish: NodeRoute, row: NodeRoute) -> bool:
 
 def _wish(route: NodeRoute) -> NodeRoute:
     """Return the form in which a wished route is among `_forms`: no metric is any metric."""
-    return _in_one_form(replace(route, metric=None) if route.metric in _ANY else route)
+    form = _in_one_form(route)
+    return replace(form, metric=None) if route.metric in _ANY else form
 
 
 def _forms(route: NodeRoute) -> tuple[NodeRoute, NodeRoute]:
     """Return a route that is there in each form that a wish for it may have."""
-    return _in_one_form(route), _in_one_form(replace(route, metric=None))
+    form = _in_one_form(route)
+    return form, replace(form, metric=None)
 
 
 def _in_one_form(route: NodeRoute) -> NodeRoute:
-    return replace(route, state=None, table_id=route.table_id or MAIN_TABLE)
+    table = route.table_id or MAIN_TABLE
+    return replace(route, state=None, table_id=table, metric=metric_of(route))
 
 
 def _family(row: NodeRoute | RouteRule) -> str | None:
@@ -143,16 +216,27 @@ def _family(row: NodeRoute | RouteRule) -> str | None:
     return next((f"ipv{family_of(text)}" for text in texts if text), None)
 
 
-def _with_family(rule: RouteRule) -> RouteRule:
+def _rule_form(rule: RouteRule) -> RouteRule:
+    """Return a rule in one form: with its family and table, without what means any."""
     is_table_given = rule.action or rule.route_table
-    table = rule.route_table if is_table_given else MAIN_TABLE
     return replace(
         rule,
+        state=None,
         family=rule.family or _family(rule),
-        ip_from=rule.ip_from or None,
-        ip_to=rule.ip_to or None,
-        route_table=table,
+        ip_from=_network(rule.ip_from),
+        ip_to=_network(rule.ip_to),
+        route_table=rule.route_table if is_table_given else MAIN_TABLE,
+        fwmask=(rule.fwmask or _WHOLE_MARK) if rule.fwmark else None,
     )
+
+
+def _network(network: str | None) -> str | None:
+    return None if not network or network.endswith("/0") else network
+
+
+def _as_written(rule: RouteRule) -> RouteRule:
+    """Return it without the mask that the kernel gives a mark by itself."""
+    return replace(rule, fwmask=None) if rule.fwmask == _WHOLE_MARK else rule
 
 
 def _order(route: NodeRoute) -> tuple[object, ...]:
@@ -175,7 +259,7 @@ def rule_order(rule: RouteRule) -> tuple[object, ...]:
         rule.route_table or MAIN_TABLE,
         rule.ip_from or "",
         rule.ip_to or "",
-        rule.priority or -1,
+        -1 if rule.priority is None else rule.priority,
     )
 
 

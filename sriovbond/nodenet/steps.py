@@ -1,6 +1,7 @@
 """In which order a difference is brought about: what keeps links up longest comes first."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sriovbond.nodenet import acts, routes
 from sriovbond.nodenet.acts import (
@@ -23,7 +24,8 @@ from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import BOND, UP
-from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.routing import ABSENT, NodeRoute
+from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
 
 
@@ -196,14 +198,26 @@ def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
 
 
 def _route(joined: Joined) -> Iterator[Step]:
-    lacking, leaving = routes.lacking_routes(joined), routes.leaving_routes(joined)
-    slots = {routes.slot(route): route for route in leaving}
-    for route in lacking:
-        yield AddRoute(route, slots.pop(routes.slot(route), None))
-    yield from (RemoveRoute(route) for route in slots.values())
+    leaving: dict[tuple[object, ...], list[NodeRoute]] = {}
+    for route in routes.leaving_routes(joined):
+        leaving.setdefault(routes.slot(route), []).append(route)
+    for route in routes.lacking_routes(joined):
+        former = leaving.pop(routes.slot(route), None)
+        yield AddRoute(route, former[0] if former else None)
+    yield from (AddRoute(route, route) for route in routes.restored_routes(joined))
+    for route in (row for rows in leaving.values() for row in rows):
+        yield _end(route, joined)
     yield from (AddRule(rule) for rule in routes.lacking_rules(joined))
     yield from (RemoveRule(rule) for rule in routes.leaving_rules(joined))
     if is_resolver_new(joined) and joined.desired.dns_resolver:
         config = joined.desired.dns_resolver.config
         if config:
             yield SetResolver(config)
+
+
+def _end(route: NodeRoute, joined: Joined) -> Step:
+    """Return how a route ends; an IPv6 route stays when its source goes, and has none then."""
+    is_by_source = routes.loses_source(route, joined) and not routes.goes_with_link(route, joined)
+    if is_by_source and family_of(route.destination or "") == 6:  # noqa: PLR2004 - IPv6
+        return AddRoute(replace(route, source=None), route)
+    return RemoveRoute(route, is_by_source=is_by_source)

@@ -70,7 +70,7 @@ def _changes(pair: Pair, joined: Joined) -> bool:
 def _of_routes(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint]:
     """Yield whose routes would be made or removed; not of one that goes with its interface."""
     leaving = [
-        row for row in routes.leaving_routes(joined) if not routes.goes_with_link(row, joined)
+        row for row in routes.leaving_routes(joined) if not routes.goes_by_itself(row, joined)
     ]
     rows = (*routes.lacking_routes(joined), *leaving)
     for name in sorted({row.next_hop_interface or "" for row in rows} & owners.keys()):

@@ -1,0 +1,130 @@
+"""An interface as a document wishes it beside what it is: what it loses, what it keeps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.model import BRIDGE, IGNORE, TYPES, UP, Ipv4, Ipv6, NetState, NodeLink
+from sriovbond.nodenet.normal import is_dynamic
+from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.values import is_link_local
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An interface that is wished for, or changes because its controller does.
+
+    `desired` is what the document says of it, None where it only follows; `target` the same in one
+    form, with what the present decides; `current` is the present in that form, None where it is
+    missing. `is_bound` where it is to be a port that can have no addresses.
+    """
+
+    name: str
+    desired: NodeLink | None
+    target: NodeLink
+    current: NodeLink | None
+    is_bound: bool = False
+
+    def loses(self, family: int) -> bool:
+        """Return whether it is to have no addresses of IPv4 or IPv6."""
+        return self.target.state == ABSENT or self.is_bound or self._is_without(family)
+
+    def drops_routes(self, family: int) -> bool:
+        """Return whether its routes go with the change; a port that stays one keeps what it has."""
+        stays_bound = self.is_bound and self.current is not None and self.current.controller
+        if stays_bound and self.target.state != ABSENT:
+            return self._is_without(family)
+        return self.current is not None and self.loses(family)
+
+    def keeps(self, link: NodeLink) -> frozenset[str]:
+        """Return the addresses that it is to have; `link` is what it is now, with all it has.
+
+        Those of DHCP and routers stay where these do, and link-local ones.
+        """
+        kept: set[str] = set()
+        for family, wish, now in (
+            (4, self.target.ipv4, link.ipv4),
+            (6, self.target.ipv6, link.ipv6),
+        ):
+            if not self.loses(family):
+                kept |= _kept(wish, now)
+        return frozenset(kept)
+
+    def _is_without(self, family: int) -> bool:
+        ip = self.target.ipv6 if family == 6 else self.target.ipv4  # noqa: PLR2004 - IPv6
+        return ip is not None and ip.enabled is False
+
+    @property
+    def state_now(self) -> str:
+        """The state that it has; what was ignored is up, now that it is requested."""
+        if self.current is None:
+            return ABSENT
+        return UP if self.current.state in {None, IGNORE} else self.current.state or UP
+
+    @property
+    def is_to_go(self) -> bool:
+        """Whether it is to be removed, and is there."""
+        return self.target.state == ABSENT and self.current is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The addresses that leave their interface: those that come `again`, those that are `gone`."""
+
+    again: frozenset[str]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A document and a state, side by side; `complaints` say what of it cannot be."""
+
+    desired: NetState
+    current: NetState
+    pairs: tuple[Pair, ...]
+    complaints: tuple[Complaint, ...] = ()
+    links: Mapping[str, NodeLink] = field(default_factory=dict)
+    """The interfaces of the present by name, those that are ignored among them."""
+    sources: Sources = Sources(frozenset(), frozenset())
+
+    def pair(self, name: str) -> Pair | None:
+        """Return the pair of an interface, None where nothing asks for it."""
+        return next((pair for pair in self.pairs if pair.name == name), None)
+
+
+def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
+    """Return whether a port that is not mentioned stays: a bridge's that others made, as vnet0."""
+    link = present.get(port)
+    is_ours = link is not None and link.type in TYPES and link.state != IGNORE
+    return bridge.type == BRIDGE and not is_ours
+
+
+def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> Sources:
+    """Return the addresses that are for a time, or for good, on no interface of the present."""
+    pairs = {pair.name: pair for pair in pairs}
+    moved: set[str] = set()
+    staying: set[str] = set()
+    coming: set[str] = set()
+    for name, link in links.items():
+        present = _addresses(link)
+        kept = pairs[name].keeps(link) if name in pairs else present
+        moved |= present - kept
+        staying |= present & kept
+    for pair in pairs.values():
+        coming |= pair.keeps(links.get(pair.name) or NodeLink())
+    moved -= staying
+    return Sources(frozenset(moved & coming), frozenset(moved - coming))
+
+
+def _addresses(link: NodeLink) -> frozenset[str]:
+    rows = [row for ip in (link.ipv4, link.ipv6) for row in (ip and ip.address) or ()]
+    return frozenset(row.ip or "" for row in rows)
+
+
+def _kept(target: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> set[str]:
+    present = {*((now and now.address) or ())}
+    if target is None or target.address is None:
+        return {row.ip or "" for row in present}
+    given = {row for row in present if target.is_auto and is_dynamic(row)}
+    local = {row for row in present if is_link_local(row.ip or "::")}
+    return {row.ip or "" for row in {*target.address} | given | local}

@@ -1,0 +1,140 @@
+"""What of a document cannot be on a node, whatever would bring it about."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.model import (
+    BOND,
+    ETHERNET,
+    IGNORE,
+    TYPES,
+    VLAN,
+    VRF,
+    Ipv4,
+    Ipv6,
+    NetState,
+    NodeLink,
+)
+from sriovbond.nodenet.names import is_same_type
+from sriovbond.nodenet.pairs import Joined
+from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
+
+
+def judge(joined: Joined) -> Iterator[Complaint]:
+    """Yield what cannot be, each with the path of the part of the document that asks for it."""
+    yield from _of_links(joined.desired.interfaces or (), joined.links)
+    yield from _of_ports(joined)
+    yield from _of_routes(joined)
+    yield from _of_resolver(joined)
+
+
+def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
+    names = {*present, *(link.label for link in links)}
+    seen: set[str] = set()
+    for number, link in enumerate(links):
+        if link.label in seen:
+            yield Complaint(("interfaces", number), f"{link.label} is meant by two names")
+        seen.add(link.label)
+        now = present.get(link.label)
+        for text in _faults(link, now, names):
+            yield Complaint(("interfaces", number), f"{link.label}: {text}")
+
+
+def _of_ports(joined: Joined) -> Iterator[Complaint]:
+    """Yield the ports that are given addresses, which their controller takes."""
+    numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
+    for pair in joined.pairs:
+        wish = pair.desired
+        if wish is None or not pair.is_bound or wish.state == ABSENT:
+            continue
+        for family, ip in (("ipv4", wish.ipv4), ("ipv6", wish.ipv6)):
+            if ip and ip.enabled:
+                path = ("interfaces", numbers.get(pair.name, 0), family)
+                yield Complaint(path, f"{pair.name} is a port, and has no addresses of its own")
+
+
+def _of_routes(joined: Joined) -> Iterator[Complaint]:
+    """Yield the routes whose interface is missing, or has no addresses of their family."""
+    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
+        name = route.next_hop_interface
+        if route.state == ABSENT or route.route_type or name is None:
+            continue
+        family = family_of(route.destination or "")
+        pair, link = joined.pair(name), joined.links.get(name)
+        if not (pair or link):
+            yield Complaint(("routes", "config", number), f"{name} is missing")
+        elif pair.loses(family) if pair else not _has_family(link, family):
+            yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
+        elif route.source in joined.sources.gone:
+            text = f"its source {route.source} goes from the node"
+            yield Complaint(("routes", "config", number), text)
+
+
+def _of_resolver(joined: Joined) -> Iterator[Complaint]:
+    """Yield the options of the resolver that neither resolv.conf(5) nor the node has."""
+    present = _options_of(joined.current)
+    for number, word in enumerate(_options_of(joined.desired)):
+        if not is_resolver_option(word) and word not in present:
+            text = f"{word!r} is unknown: one of {RESOLVER_OPTIONS} is expected"
+            yield Complaint(("dns-resolver", "config", "options", number), text)
+
+
+def _options_of(state: NetState) -> tuple[str, ...]:
+    resolver = state.dns_resolver.config if state.dns_resolver else None
+    return (resolver.options if resolver else None) or ()
+
+
+def _has_family(link: NodeLink | None, family: int) -> bool:
+    ip = link and (link.ipv6 if family == 6 else link.ipv4)  # noqa: PLR2004 - IPv6
+    return bool(ip and ip.enabled)
+
+
+def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
+    if link.state in {ABSENT, IGNORE}:
+        return
+    if now and not is_same_type(link.type, now.type):
+        yield f"it is of type {now.type}; remove it before it becomes {link.type}"
+    if now and now.type and now.type not in TYPES:
+        yield f"type {now.type} is not ours"
+    if link.copy_mac_from and link.copy_mac_from not in names:
+        yield f"copy-mac-from {link.copy_mac_from} is missing"
+    yield from _faults_of_addresses(link, now or NodeLink())
+    missing = sorted({*(ports_of(link) or ())} - names)
+    if missing:
+        yield f"its ports {', '.join(missing)} are missing"
+    if link.mtu and now and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu):
+        yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
+    if now is None:
+        yield from _faults_of_new(link, names)
+
+
+def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
+    if _is_enabled_nowhere(link.ipv4, now.ipv4):
+        yield "ipv4 needs enabled: true"
+    if _is_enabled_nowhere(link.ipv6, now.ipv6):
+        yield "ipv6 needs enabled: true"
+
+
+def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bool:
+    """Return whether addresses are requested, and neither side says that the family is enabled."""
+    if wish is None or wish.enabled is not None or (now is not None and now.enabled):
+        return False
+    return bool(wish.address or replace(wish, enabled=True).is_auto)
+
+
+def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
+    if link.type is None:
+        yield "it is missing, and has no type to make it by"
+    if link.type == ETHERNET and not link.veth:
+        yield "it is missing, and a NIC cannot be made"
+    if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):
+        yield "a new bond needs link-aggregation.mode"
+    if link.type == VRF and not (link.vrf and link.vrf.route_table_id):
+        yield "a new VRF needs vrf.route-table-id"
+    if link.type == VLAN and not (link.vlan and link.vlan.base_iface and link.vlan.id is not None):
+        yield "a new VLAN needs vlan.base-iface and vlan.id"
+    base = link.vlan or link.mac_vlan
+    if base and base.base_iface and base.base_iface not in names:
+        yield f"its base-iface {base.base_iface} is missing"

@@ -1,0 +1,185 @@
+"""Routes and rules as the kernel keeps them: one for a network and metric, by a source there is."""
+
+import pytest
+import yaml
+
+from tests.unit.nodenet.states import changes, joined, steps, way_back
+
+NODE = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, mac-address: 02:00:00:00:00:01,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]},
+   ipv6: {enabled: true, dhcp: false, address: [{ip: '2001:db8::9', prefix-length: 64}]}}
+- {name: eth2, type: ethernet, state: up, mac-address: 02:00:00:00:00:02,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 198.51.100.2, prefix-length: 24}]},
+   ipv6: {enabled: true, dhcp: false, address: [{ip: '2001:db8:1::2', prefix-length: 64}]}}
+"""
+BOND = """\
+interfaces:
+- {name: bond0, type: bond, bond: {mode: 1, port: [eth1]},
+   ipv4: {enabled: true, address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+"""
+OVER_ETH2 = "next-hop-interface: eth2, next-hop-address: 198.51.100.1"
+WORDS = "next-hop-interface eth2, next-hop-address 198.51.100.1"
+
+
+def _routes(*rows: str, of: str = "routes") -> str:
+    return f"{of}: {{config: [{', '.join(f'{{{row}}}' for row in rows)}]}}\n"
+
+
+@pytest.mark.parametrize("metric", ["", ", metric: 0", ", metric: -1"])
+@pytest.mark.parametrize("absent", [(), ("destination: 0.0.0.0/0, state: absent",)])
+@pytest.mark.parametrize("now", ["", ", metric: 0"])
+def test_another_gateway_without_a_metric_takes_the_place(
+    metric: str, absent: tuple[str, ...], now: str
+) -> None:
+    here = "destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address"
+    state = NODE + _routes(f"{here}: 192.0.2.1{now}")
+
+    (step,) = steps(_routes(*absent, f"{here}: 192.0.2.2{metric}"), state)
+
+    assert step.startswith("replace route destination 0.0.0.0/0")
+    assert step.partition(" by ")[2].startswith(
+        "destination 0.0.0.0/0, next-hop-interface eth1, next-hop-address 192.0.2.2"
+    )
+
+
+def test_ipv6_has_1024_where_nothing_is_given() -> None:
+    here = "destination: '::/0', next-hop-interface: eth1, next-hop-address"
+    state = NODE + _routes(f"{here}: '2001:db8::1', metric: 1024")
+
+    assert steps(_routes(f"{here}: '2001:db8::1', metric: 0"), state) == []
+    (step,) = steps(_routes(f"{here}: '2001:db8::2'"), state)
+    assert step.startswith("replace route destination ::/0")
+
+
+def test_the_route_whose_place_is_taken_comes_back() -> None:
+    here = "destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address"
+    state = NODE + _routes(f"{here}: 192.0.2.1")
+
+    back = yaml.safe_load(way_back(_routes(f"{here}: 192.0.2.2"), state))
+
+    assert [row.get("state", row["next-hop-address"]) for row in back["routes"]["config"]] == [
+        "absent",
+        "192.0.2.1",
+    ]
+
+
+def test_a_dead_end_takes_the_place_of_a_route() -> None:
+    state = NODE + _routes(f"destination: 203.0.113.0/24, {OVER_ETH2}")
+
+    (step,) = steps(_routes("destination: 203.0.113.0/24, route-type: blackhole"), state)
+
+    assert step.startswith("replace route destination 203.0.113.0/24")
+
+
+def test_ways_with_weights_are_one_route_and_each_is_removed_by_its_name() -> None:
+    way = "destination: 203.0.113.0/24, next-hop-interface: eth2, next-hop-address"
+    state = NODE + _routes(f"{way}: 198.51.100.1, weight: 1", f"{way}: 198.51.100.3, weight: 1")
+
+    added = steps(_routes(f"{way}: 198.51.100.4, weight: 1"), state)
+    removed = steps(_routes("destination: 203.0.113.0/24, state: absent"), state)
+
+    assert [row.partition(" ")[0] for row in added] == ["add"]
+    assert [row.partition(" ")[0] for row in removed] == ["remove", "remove"]
+
+
+def test_a_route_whose_source_moves_is_made_again() -> None:
+    route = f"destination: 203.0.113.0/24, {OVER_ETH2}, source: 192.0.2.9"
+    state = NODE + _routes(route)
+    again = (
+        f"add route destination 203.0.113.0/24, {WORDS}, source 192.0.2.9 again, "
+        "which goes while its source moves"
+    )
+
+    alone = steps(BOND, state)
+
+    assert again in alone
+    assert alone.index(again) > alone.index("bond0: set ipv4 enabled true, address 192.0.2.9/24")
+    assert again in steps(BOND + _routes(route), state)
+    assert "routes" not in yaml.safe_load(changes(BOND, state))
+
+
+def test_a_route_whose_source_goes_says_so_and_comes_back() -> None:
+    route = f"destination: 203.0.113.0/24, {OVER_ETH2}, source: 192.0.2.9"
+    state = NODE + _routes(route)
+    other = BOND.replace("192.0.2.9", "192.0.2.8")
+
+    assert (
+        f"remove route destination 203.0.113.0/24, {WORDS}, source 192.0.2.9: "
+        "its source goes from the node"
+    ) in steps(other, state)
+    assert yaml.safe_load(way_back(other, state))["routes"]["config"] == [
+        {
+            "destination": "203.0.113.0/24",
+            "next-hop-interface": "eth2",
+            "next-hop-address": "198.51.100.1",
+            "source": "192.0.2.9",
+        }
+    ]
+    (complaint,) = joined(other + _routes(route), state).complaints
+    assert complaint.text == "its source 192.0.2.9 goes from the node"
+
+
+def test_an_ipv6_route_stays_without_a_source_that_goes() -> None:
+    way = "destination: '2001:db8:9::/48', next-hop-interface: eth2"
+    state = NODE + _routes(f"{way}, source: '2001:db8::9'")
+
+    assert (
+        "replace route destination 2001:db8:9::/48, next-hop-interface eth2, source 2001:db8::9 "
+        "by destination 2001:db8:9::/48, next-hop-interface eth2"
+    ) in steps(BOND, state)
+
+
+def test_a_source_that_is_elsewhere_too_keeps_its_route() -> None:
+    state = NODE.replace(
+        "[{ip: 198.51.100.2", "[{ip: 192.0.2.9, prefix-length: 32}, {ip: 198.51.100.2"
+    ) + _routes(f"destination: 203.0.113.0/24, {OVER_ETH2}, source: 192.0.2.9")
+
+    assert not [step for step in steps(BOND, state) if "route" in step]
+
+
+RULE = "family: ipv4, ip-to: 203.0.113.0/24, route-table: 200"
+
+
+def _rules(*rows: str) -> str:
+    return _routes(*rows, of="route-rules")
+
+
+@pytest.mark.parametrize("number", [0, 5, 30000, 32765, 40000])
+def test_a_rule_without_a_priority_is_there_whatever_its_number(number: int) -> None:
+    assert steps(_rules(RULE), NODE + _rules(f"{RULE}, priority: {number}")) == []
+
+
+def test_a_priority_of_0_is_one_and_is_that_of_none_mentioned() -> None:
+    wish = _rules(f"{RULE}, priority: 0")
+
+    assert steps(wish, NODE + _rules(f"{RULE}, priority: 0")) == []
+    assert steps(wish, NODE + _rules(RULE)) == []
+    assert steps(wish, NODE + _rules(f"{RULE}, priority: 30000")) == [
+        "add rule family ipv4, ip-to 203.0.113.0/24, priority 0, route-table 200"
+    ]
+    absent = _rules("route-table: 200, priority: 0, state: absent")
+    assert len(steps(absent, NODE + _rules(f"{RULE}, priority: 5", f"{RULE}, priority: 0"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"), [(32765, 30000), (32766, 30000), (40000, 30000), (30007, 30008), (0, 30000)]
+)
+def test_a_new_rule_is_asked_before_the_main_table(taken: int, given: int) -> None:
+    other = f"family: ipv4, ip-to: 192.0.2.0/24, route-table: 7, priority: {taken}"
+
+    (step,) = steps(_rules(RULE), NODE + _rules(other))
+
+    assert f"priority {given}" in step
+
+
+def test_a_rule_for_less_is_another_rule_and_stays_when_it_is_taken_back() -> None:
+    state = NODE + _rules(f"{RULE}, priority: 30000, fwmark: 0x30, fwmask: 0xffffffff")
+
+    assert steps(_rules(f"{RULE}, fwmark: 0x30"), state) == []
+    assert steps(_rules(RULE), state) == [
+        "add rule family ipv4, ip-to 203.0.113.0/24, priority 30001, route-table 200"
+    ]
+    (back,) = yaml.safe_load(way_back(_rules(RULE), state))["route-rules"]["config"]
+    assert (back["priority"], back["state"]) == (30001, "absent")
