@@ -38,7 +38,10 @@ _PORTS: Final = frozenset({"port", "ports-config"})
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Make an interface as `link` says; a bond with the MAC of the port `mac_of`."""
+    """Make an interface as `link` says; a bond with the MAC of the port `mac_of`.
+
+    Where `link` has a MAC, too, it is that which this port had before it was another bond's.
+    """
 
     link: NodeLink
     mac_of: str = ""
@@ -49,16 +52,23 @@ class Make:
         name, mac = self.link.label, self.link.mac_address
         address = f", mac-address that of {self.mac_of}" if self.mac_of else ""
         address = f", mac-address {mac}" if mac else address
+        address += f", {self.mac_of}'s own" if mac and self.mac_of else ""
         first = f"{name}: make it, type {self.link.type}{address}"
         return first, *(f"{name}: set {words}" for words in _settings(self.link))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change an interface that is there: `change` is what differs from `current`."""
+    """Change an interface that is there: `change` is what differs from `current`.
+
+    With its MTU the kernel lowers that of `lowered`, which are on it; that of its `bridge` follows
+    unless it was set.
+    """
 
     change: NodeLink
     current: NodeLink
+    lowered: tuple[str, ...] = ()
+    bridge: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -71,7 +81,9 @@ class Change:
         )
 
     def _cost(self, option: str) -> str:
-        """Say what a change of a bond costs."""
+        """Say what a change of a bond costs, and what an MTU takes along."""
+        if option == "mtu":
+            return self._followers()
         if self.current.type != BOND:
             return ""
         is_emptied = option in NEEDS_EMPTY and ports_of(self.current)
@@ -82,6 +94,15 @@ class Change:
             "other options go back to the defaults" if option == "mode" else "",
         ]
         return "".join(f"; {cost}" for cost in costs if cost)
+
+    def _followers(self) -> str:
+        ports = (ports_of(self.current) or ()) if self.current.type == BOND else ()
+        words = [
+            f"its ports {', '.join(ports)} get it, too" if ports else "",
+            f"that of {', '.join(self.lowered)} goes down with it" if self.lowered else "",
+            f"that of {self.bridge} follows unless it was set" if self.bridge else "",
+        ]
+        return "".join(f"; {word}" for word in words if word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,16 +258,22 @@ class SetResolver:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove an interface; `current` is what it was."""
+    """Remove an interface; `current` is what it was; `base` is what it goes with, unasked."""
 
     current: NodeLink
+    base: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
-        ports = ports_of(self.current)
-        stay = f"; its ports {', '.join(ports)} stay, without addresses" if ports else ""
-        return (f"{self.current.label}: remove it{stay}",)
+        ports, peer = ports_of(self.current), self.current.veth and self.current.veth.peer
+        words = [
+            f"it is on {self.base}, which goes" if self.base else "",
+            f"its ports {', '.join(ports)} stay, without addresses" if ports else "",
+            f"its other end {peer} goes with it" if peer else "",
+        ]
+        more = "".join(f"; {word}" for word in words if word)
+        return (f"{self.current.label}: remove it{more}",)
 
 
 Step = (

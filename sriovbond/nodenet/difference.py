@@ -1,9 +1,10 @@
 """The two documents of two states: what is missing, and what reverts it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from sriovbond.nodenet import routes
+from sriovbond.nodenet import routes, uppers
 from sriovbond.nodenet.comparing import differ, restore
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
@@ -34,7 +35,7 @@ def difference(joined: Joined) -> NetState:
 
 def revert(joined: Joined) -> NetState:
     """Return the document that takes the change back, and nothing else."""
-    links = [_former_link(pair, joined) for pair in joined.pairs]
+    links = _with_mtus([_former_link(pair, joined) for pair in joined.pairs], joined)
     added, gone = routes.lacking_routes(joined), routes.leaving_routes(joined)
     rules = (*routes.absent_rules(_added_rules(joined)), *routes.leaving_rules(joined))
     dns = joined.current.dns_resolver or NodeDns()
@@ -45,6 +46,17 @@ def revert(joined: Joined) -> NetState:
         routes=routes.routes_of((*routes.absent_routes(added), *gone)),
         interfaces=tuple(link for link in links if link) or None,
     )
+
+
+def _with_mtus(links: Iterable[NodeLink | None], joined: Joined) -> list[NodeLink]:
+    """Return the links with the MTUs that the change lowers without a word."""
+    lowered = uppers.former_mtus(joined)
+    known = [link for link in links if link]
+    for link in known:
+        former = lowered.pop(link.label, None)
+        if former and link.state != ABSENT:
+            known[known.index(link)] = replace(link, mtu=former.mtu)
+    return [*known, *lowered.values()]
 
 
 def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from sriovbond.nodenet import refusals
 from sriovbond.nodenet.checks import ports_of
-from sriovbond.nodenet.model import IGNORE, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
+from sriovbond.nodenet.model import IGNORE, TYPES, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
 from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
-from sriovbond.nodenet.pairs import Joined, Pair, leaving_addresses, stays
+from sriovbond.nodenet.pairs import Joined, Pair, leaving_addresses, own_mac, stays, uppers_of
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
 
@@ -29,10 +29,11 @@ def join(desired: NetState, current: NetState) -> Joined:
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
     pairs = [_pair(link, present) for link in wishes.values()]
     pairs = list(_with_controllers(pairs, wishes, present))
+    pairs = list(_with_uppers(pairs, present))
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
     joined = Joined(desired, current, tuple(pairs), (), present)
-    joined = replace(joined, sources=leaving_addresses(pairs, present))
+    joined = replace(joined, leaving=leaving_addresses(pairs, present))
     return replace(joined, complaints=tuple(refusals.judge(joined)))
 
 
@@ -41,7 +42,8 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
     current = normal(now) if now else None
     target = replace(link, state=link.state or UP)
     if link.copy_mac_from in present:
-        target = replace(target, mac_address=present[link.copy_mac_from or ""].mac_address)
+        source = present[link.copy_mac_from or ""]
+        target = replace(target, mac_address=own_mac(source, present))
     if current and now and target.state != ABSENT:
         target = replace(
             target,
@@ -95,6 +97,22 @@ def _with_controllers(
             current = normal(present[name])
             target = NodeLink(name=name, type=current.type, state=UP, controller=owner)
             yield Pair(name, None, target, current)
+
+
+def _with_uppers(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]:
+    """Yield the pairs, with those that go unasked because what they are on goes."""
+    pairs = list(pairs)
+    asked = {pair.name for pair in pairs if pair.desired is not None}
+    going = [pair.name for pair in pairs if pair.takes_uppers]
+    unasked: dict[str, Pair] = {}
+    for name in going:
+        for upper in uppers_of(name, present):
+            if upper.type in TYPES and upper.label not in {*asked, *unasked}:
+                target = NodeLink(name=upper.name, type=upper.type, state=ABSENT)
+                unasked[upper.label] = Pair(upper.label, None, target, normal(upper))
+                going.append(upper.label)
+    yield from (pair for pair in pairs if pair.name not in unasked)
+    yield from unasked.values()
 
 
 def _is_bound(pair: Pair, kinds: Mapping[str, str | None]) -> bool:

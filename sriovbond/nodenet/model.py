@@ -336,7 +336,10 @@ class AltName:
 
 @dataclass(frozen=True, slots=True)
 class NodeLink:
-    """An interface; `driver`, `min_mtu`, `max_mtu` and `permanent_mac_address` are for reading."""
+    """An interface; `driver`, `min_mtu`, `max_mtu` and `permanent_mac_address` are for reading.
+
+    `lower` is no key: what an interface is on whose type is not ours.
+    """
 
     name: str | None = key(LinkName())
     profile_name: str | None = key(Text(), unset=_NO_PROFILE)
@@ -368,6 +371,13 @@ class NodeLink:
     veth: Veth | None = key(Section(Veth))
     vrf: Vrf | None = key(Section(Vrf))
     mac_vlan: MacVlan | None = key(Section(MacVlan))
+    lower: str | None = None
+
+    @property
+    def base(self) -> str | None:
+        """The interface that it is made on, None where there is none, or it is not known."""
+        section = self.vlan or self.mac_vlan
+        return section.base_iface if section else self.lower
 
     @property
     def label(self) -> str:

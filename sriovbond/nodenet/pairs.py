@@ -4,7 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sriovbond.nodenet.checks import Complaint
-from sriovbond.nodenet.model import BRIDGE, IGNORE, TYPES, UP, Ipv4, Ipv6, NetState, NodeLink
+from sriovbond.nodenet.model import (
+    BOND,
+    BRIDGE,
+    ETHERNET,
+    IGNORE,
+    TYPES,
+    UP,
+    Ipv4,
+    Ipv6,
+    NetState,
+    NodeLink,
+)
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
@@ -66,9 +77,32 @@ class Pair:
         """Whether it is to be removed, and is there."""
         return self.target.state == ABSENT and self.current is not None
 
+    @property
+    def takes_uppers(self) -> bool:
+        """Whether it is to be removed, and what is on it with it; a NIC is not."""
+        link = self.current
+        return self.is_to_go and link is not None and (link.type != ETHERNET or bool(link.veth))
+
+
+def uppers_of(name: str, links: Mapping[str, NodeLink]) -> list[NodeLink]:
+    """Return the interfaces that are made on one: VLANs, MACVLANs, and some that are not ours."""
+    return [link for link in links.values() if link.base == name]
+
+
+def is_bonds_port(link: NodeLink, links: Mapping[str, NodeLink]) -> bool:
+    """Return whether an interface is a port of a bond, whose MAC it may have now."""
+    owner = links.get(link.controller or "")
+    return owner is not None and owner.type == BOND
+
+
+def own_mac(link: NodeLink, links: Mapping[str, NodeLink]) -> str | None:
+    """Return the MAC of an interface; of a bond's port that which it has without the bond."""
+    permanent = link.permanent_mac_address if is_bonds_port(link, links) else None
+    return permanent or link.mac_address
+
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class LeavingAddresses:
     """The addresses that leave their interface: those that come `again`, those that are `gone`."""
 
     again: frozenset[str]
@@ -85,7 +119,7 @@ class Joined:
     complaints: tuple[Complaint, ...] = ()
     links: Mapping[str, NodeLink] = field(default_factory=dict)
     """The interfaces of the present by name, those that are ignored among them."""
-    sources: Sources = Sources(frozenset(), frozenset())
+    leaving: LeavingAddresses = LeavingAddresses(frozenset(), frozenset())
 
     def pair(self, name: str) -> Pair | None:
         """Return the pair of an interface, None where nothing asks for it."""
@@ -99,21 +133,21 @@ def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
     return bridge.type == BRIDGE and not is_ours
 
 
-def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> Sources:
+def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> LeavingAddresses:
     """Return the addresses that are for a time, or for good, on no interface of the present."""
-    pairs = {pair.name: pair for pair in pairs}
+    wishes = {pair.name: pair for pair in pairs}
     moved: set[str] = set()
     staying: set[str] = set()
     coming: set[str] = set()
     for name, link in links.items():
         present = _addresses(link)
-        kept = pairs[name].keeps(link) if name in pairs else present
+        kept = wishes[name].keeps(link) if name in wishes else present
         moved |= present - kept
         staying |= present & kept
-    for pair in pairs.values():
+    for pair in wishes.values():
         coming |= pair.keeps(links.get(pair.name) or NodeLink())
     moved -= staying
-    return Sources(frozenset(moved & coming), frozenset(moved - coming))
+    return LeavingAddresses(frozenset(moved & coming), frozenset(moved - coming))
 
 
 def _addresses(link: NodeLink) -> frozenset[str]:

@@ -48,10 +48,22 @@ class Reader:
             self.fault(node.spot, f"{_words(path)} must be an object, found {node.words}")
             return of()
         if of is NodeLink and self._is_foreign(node):
-            entries = [row for row in node.entries if row.key in _OF_ALL]
-            node = Branch(node.spot, tuple(entries))
+            return self._foreign(node, path)
         section = of(**dict(self._fields(of, node, path)))
         return self._interface(section, node) if isinstance(section, NodeLink) else section
+
+    def _foreign(self, node: Branch, path: Path) -> NodeLink:
+        """Return what is read of an interface whose type is not ours."""
+        entries = [row for row in node.entries if row.key in _OF_ALL]
+        values: dict[str, Any] = dict(
+            self._fields(NodeLink, Branch(node.spot, tuple(entries)), path)
+        )
+        bases = [
+            row.value.at("base-iface") for row in node.entries if isinstance(row.value, Branch)
+        ]
+        names = [base.text for base in bases if isinstance(base, Leaf)]
+        link = NodeLink(**values, lower=names[0] if names else None)
+        return self._interface(link, node)
 
     def fault(self, spot: Spot, text: str) -> None:
         """Note what is wrong."""

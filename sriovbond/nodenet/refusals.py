@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import (
@@ -17,15 +18,18 @@ from sriovbond.nodenet.model import (
     NodeLink,
 )
 from sriovbond.nodenet.names import is_same_type
-from sriovbond.nodenet.pairs import Joined
+from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
+
+_MTU: Final = 1500  # ETH_DATA_LEN
 
 
 def judge(joined: Joined) -> Iterator[Complaint]:
     """Yield what cannot be, each with the path of the part of the document that asks for it."""
     yield from _of_links(joined.desired.interfaces or (), joined.links)
     yield from _of_ports(joined)
+    yield from _of_pairs(joined)
     yield from _of_routes(joined)
     yield from _of_resolver(joined)
 
@@ -55,6 +59,65 @@ def _of_ports(joined: Joined) -> Iterator[Complaint]:
                 yield Complaint(path, f"{pair.name} is a port, and has no addresses of its own")
 
 
+def _of_pairs(joined: Joined) -> Iterator[Complaint]:
+    """Yield what cannot be of interfaces because of others: below them, on them, or their ports."""
+    numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
+    going = {pair.name for pair in joined.pairs if pair.is_to_go}
+    for pair in joined.pairs:
+        path = ("interfaces", numbers[pair.name]) if pair.name in numbers else ("interfaces",)
+        texts = _of_going(pair, joined) if pair.takes_uppers else _of_staying(pair, joined, going)
+        yield from (Complaint(path, f"{pair.name}: {text}") for text in texts)
+
+
+def _of_going(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield what is on an interface that goes, and which a document cannot make again."""
+    for link in uppers_of(pair.name, joined.links):
+        if link.type not in TYPES:
+            kind = f"of type {link.type}" if link.type else "of a type that is not ours"
+            yield f"{link.label} is on it, {kind}, and would go with it: remove that first"
+
+
+def _of_staying(pair: Pair, joined: Joined, going: set[str]) -> Iterator[str]:
+    if pair.target.state == ABSENT:
+        return
+    below = (*(ports_of(pair.target) or ()), pair.target.base or (pair.current or pair.target).base)
+    for name in sorted(going.intersection(below)):
+        yield f"{name}, which it is made of, is to be removed"
+    yield from _of_mtu(pair, joined)
+
+
+def _of_mtu(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield the MTUs that the kernel refuses, or changes again: by what is below, or the bond."""
+    mtu, now = pair.target.mtu, pair.current or NodeLink()
+    base = pair.target.base or now.base
+    most = _mtu_of(base, joined)
+    if mtu and base and most and mtu > most:
+        yield f"the MTU cannot be {mtu}: {base}, which it is on, has {most}; give that one more"
+    if pair.target.type != BOND or not pair.desired:
+        return
+    for port in ports_of(pair.target) or ports_of(now) or ():
+        yield from _of_port(port, _mtu_of(pair.name, joined) or _MTU, pair, joined)
+
+
+def _of_port(name: str, mtu: int, bond: Pair, joined: Joined) -> Iterator[str]:
+    """Yield what is wrong with the MTU of a bond's port: it gets that of the bond."""
+    link, pair = joined.links.get(name) or NodeLink(), joined.pair(name)
+    now = bond.current or NodeLink()
+    is_given = name not in (ports_of(now) or ()) or mtu != now.mtu
+    if is_given and link.max_mtu and mtu > link.max_mtu:
+        yield f"the MTU cannot be {mtu}: its port {name} takes at most {link.max_mtu}"
+    wish = pair.target.mtu if pair else None
+    if wish and wish != mtu and (is_given or wish != link.mtu):
+        yield f"its port {name} is to have the MTU {wish}, and gets that of the bond, {mtu}"
+
+
+def _mtu_of(name: str | None, joined: Joined) -> int | None:
+    """Return the MTU that an interface is to have; None where it is not known."""
+    pair, link = joined.pair(name or ""), joined.links.get(name or "")
+    wish = pair.target.mtu if pair else None
+    return wish or (link.mtu if link else None)
+
+
 def _of_routes(joined: Joined) -> Iterator[Complaint]:
     """Yield the routes whose interface is missing, or has no addresses of their family."""
     for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
@@ -67,7 +130,7 @@ def _of_routes(joined: Joined) -> Iterator[Complaint]:
             yield Complaint(("routes", "config", number), f"{name} is missing")
         elif pair.loses(family) if pair else not _has_family(link, family):
             yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
-        elif route.source in joined.sources.gone:
+        elif route.source in joined.leaving.gone:
             text = f"its source {route.source} goes from the node"
             yield Complaint(("routes", "config", number), text)
 

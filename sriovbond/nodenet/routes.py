@@ -65,7 +65,7 @@ def restored_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     return tuple(
         row
         for row in _configured_routes(joined.current)
-        if row.source in joined.sources.again and row not in leaving
+        if row.source in joined.leaving.again and row not in leaving
     )
 
 
@@ -93,7 +93,7 @@ def goes_by_itself(route: NodeRoute, joined: Joined) -> bool:
 
 def loses_source(route: NodeRoute, joined: Joined) -> bool:
     """Return whether the address that is its source goes from the node."""
-    return route.source in joined.sources.gone
+    return route.source in joined.leaving.gone
 
 
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
@@ -122,8 +122,8 @@ def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
 
 def _free_priorities(taken: set[int | None]) -> list[int]:
     """Return the priorities for rules that have none: after those that are there, then between."""
-    used = {number for number in taken if number in _PRIORITIES}
-    after = max(used, default=_PRIORITIES.start - 1) + 1 if used else _PRIORITIES.start
+    used = {number for number in taken if number is not None and number in _PRIORITIES}
+    after = max(used, default=_PRIORITIES.start - 1) + 1
     numbers = (*range(after, _PRIORITIES.stop), *range(_PRIORITIES.start, after))
     return [number for number in numbers if number not in used]
 

@@ -63,7 +63,7 @@ _KEYS: dict[type, tuple[Key, ...]] = {}
 
 
 def keys_of(section: type) -> tuple[Key, ...]:
-    """Return the keys of a section, in the order of its fields."""
+    """Return the keys of a section, in the order of its fields; other fields are no keys."""
     if section not in _KEYS:
         _KEYS[section] = tuple(_keys(section))
     return _KEYS[section]
@@ -71,6 +71,8 @@ def keys_of(section: type) -> tuple[Key, ...]:
 
 def _keys(section: type) -> Iterator[Key]:
     for part in fields(section):
+        if _KIND not in part.metadata:
+            continue
         kind, names, unset = part.metadata[_KIND]
         yield Key(part.name, names or (part.name.replace("_", "-"),), kind, unset)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sriovbond.nodenet import acts, routes
+from sriovbond.nodenet import acts, routes, uppers
 from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
@@ -23,7 +23,8 @@ from sriovbond.nodenet.acts import (
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
-from sriovbond.nodenet.model import BOND, UP
+from sriovbond.nodenet.model import BOND, UP, NodeLink
+from sriovbond.nodenet.pairs import is_bonds_port
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
@@ -43,10 +44,10 @@ def _steps(joined: Joined) -> Iterator[Step]:
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
     going = [pair for pair in reversed(pairs) if pair.is_to_go]
     holding = _holding(going, staying)
-    yield from (Make(pair.target, _mac_of(pair)) for pair in staying if pair.current is None)
+    yield from (_make(pair, joined) for pair in staying if pair.current is None)
     for pair in staying:
         yield from _change(pair, joined)
-    yield from (Remove(pair.current) for pair in holding if pair.current)
+    yield from (_remove(pair) for pair in holding)
     for pair in staying:
         yield from _release_ports(pair, joined)
     yield from _set_states(staying, joined)
@@ -56,7 +57,7 @@ def _steps(joined: Joined) -> Iterator[Step]:
     yield from _route(joined)
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=False))
     yield from (step for pair in staying for step in _configure_ports(pair, joined))
-    yield from (Remove(pair.current) for pair in going if pair.current and pair not in holding)
+    yield from (_remove(pair) for pair in going if pair not in holding)
 
 
 def _bases_first(joined: Joined) -> list[Pair]:
@@ -77,10 +78,11 @@ def _bases_first(joined: Joined) -> list[Pair]:
 
 
 def _bases(pair: Pair) -> tuple[str, ...]:
-    link = pair.current if pair.is_to_go and pair.current else pair.target
-    base = link.vlan or link.mac_vlan
-    names = (base.base_iface,) if base and base.base_iface else ()
-    return (*names, *(ports_of(link) or ()))
+    """Return what it is on and its ports: those that it is to have, or has where none are given."""
+    now = pair.current or NodeLink()
+    link = now if pair.is_to_go else pair.target
+    base, ports = link.base or now.base, ports_of(link)
+    return (*((base,) if base else ()), *((ports_of(now) if ports is None else ports) or ()))
 
 
 def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
@@ -96,6 +98,15 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     return [pair for pair in going if pair.name in holding]
 
 
+def _make(pair: Pair, joined: Joined) -> Make:
+    """Return how it is made; a bond whose first port is another's with the MAC it had before."""
+    name = _mac_of(pair)
+    port = joined.links.get(name) or NodeLink()
+    if is_bonds_port(port, joined.links) and port.permanent_mac_address:
+        return Make(replace(pair.target, mac_address=port.permanent_mac_address), name)
+    return Make(pair.target, name)
+
+
 def _mac_of(pair: Pair) -> str:
     """Return the port whose MAC a new bond gets: no udev and no order of ports chooses it."""
     link = pair.target
@@ -103,12 +114,18 @@ def _mac_of(pair: Pair) -> str:
     return min(ports) if ports else ""
 
 
+def _remove(pair: Pair) -> Remove:
+    current = pair.current or NodeLink(name=pair.name)
+    return Remove(current, (current.base or "") if pair.desired is None else "")
+
+
 def _change(pair: Pair, joined: Joined) -> Iterator[Step]:
     change = link_difference(pair, joined)
     if change is None or pair.current is None or pair.target.state == ABSENT:
         return
     if acts.has_values(change):
-        yield Change(change, pair.current)
+        lowered = tuple(uppers.lowered(pair.name, joined)) if change.mtu else ()
+        yield Change(change, pair.current, lowered, uppers.bridge_of(pair.current, joined))
 
 
 def _release_ports(pair: Pair, joined: Joined) -> Iterator[Step]:

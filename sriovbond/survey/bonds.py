@@ -1,10 +1,23 @@
 """A bond as the document has it: the kernel's options by the one table, those of its mode."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from sriovbond.bond.options import BondMode, Setting, option
 from sriovbond.bond.states import BondState
+from sriovbond.kernel.attributes import by_number
+from sriovbond.kernel.messages import IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, LinkMessage, text
 from sriovbond.nodenet.model import BondOptions, BondPort, LinkAggregation
+
+_IFLA_BOND_SLAVE_PERM_HWADDR: Final = 4  # include/uapi/linux/if_link.h
+
+
+def permanent(port: LinkMessage) -> bytes:
+    """Return the MAC that a bond's port had before it became one; empty for another interface."""
+    if text(port.info.get(IFLA_INFO_SLAVE_KIND, b"")) != "bond":
+        return b""
+    data = by_number(port.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    return data.get(_IFLA_BOND_SLAVE_PERM_HWADDR, b"")
 
 
 def link_aggregation(bond: BondState) -> LinkAggregation:

@@ -62,7 +62,7 @@ def interface(message: LinkMessage, scene: Scene, routed: Routed, sysfs: Path) -
         controller=scene.name(message.number(IFLA_MASTER)),
     )
     if type_ not in TYPES:
-        return link
+        return replace(link, lower=stacked.lower(message, scene))
     link = _with_all(link, message)
     link = replace(
         link,
@@ -73,7 +73,7 @@ def interface(message: LinkMessage, scene: Scene, routed: Routed, sysfs: Path) -
 
 
 def _with_all(link: NodeLink, message: LinkMessage) -> NodeLink:
-    permanent = message.attributes.get(IFLA_PERM_ADDRESS, b"")
+    permanent = message.attributes.get(IFLA_PERM_ADDRESS) or bonds.permanent(message)
     values = fit(
         NodeLink,
         description=message.text(IFLA_IFALIAS) or None,

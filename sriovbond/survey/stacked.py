@@ -58,5 +58,12 @@ def veth(message: LinkMessage, scene: Scene) -> Veth:
     return fit(Veth, peer=scene.base(message))
 
 
+def lower(message: LinkMessage, scene: Scene) -> str | None:
+    """Return what an interface is on whose type is not ours: IPVLAN, MACVTAP, VXLAN and others."""
+    if message.kind == "vxlan":
+        return scene.name(_data(message).get("IFLA_VXLAN_LINK") or 0)
+    return scene.base(message)
+
+
 def _data(message: LinkMessage) -> Attributes:
     return unpack(_KINDS[message.kind], message.info.get(IFLA_INFO_DATA, b""))

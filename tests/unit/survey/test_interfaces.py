@@ -73,6 +73,31 @@ def test_a_bond_has_the_options_of_its_mode_and_its_ports_by_name() -> None:
     assert (bond["state"], bond["mac-address"], bond["mtu"]) == ("up", "02:00:00:00:00:09", 1500)
 
 
+def test_a_port_has_the_mac_of_its_own_where_the_driver_names_none() -> None:
+    own = messages.attribute(4, bytes((2, 0, 0, 0, 0, 0x77)))  # IFLA_BOND_SLAVE_PERM_HWADDR
+    ports = (a_port(3, "eth1", 9, "bond", own), a_port(4, "eth2", 9, "bridge", own))
+
+    bonds = _read(a_link(9, "bond0", "bond", BOND), *ports, name="eth1")
+    bridges = _read(a_link(9, "br0", "bridge", BRIDGE), *ports, name="eth2")
+
+    assert bonds.permanent_mac_address == "02:00:00:00:00:77"
+    assert bridges.permanent_mac_address is None
+
+
+def test_what_is_not_ours_has_what_it_is_on() -> None:
+    base = a_link(3, "eth1")
+    ipvlan = a_link(4, "ipvl0", "ipvlan", b"", messages.word(IFLA_LINK, 3))
+    vxlan = a_link(5, "vx0", "vxlan", messages.word(3, 3))  # IFLA_VXLAN_LINK
+
+    assert _read(base, ipvlan, name="ipvl0").base == "eth1"
+    assert _read(base, vxlan, name="vx0").base == "eth1"
+    assert plain(_read(base, vxlan, name="vx0")) == {
+        "name": "vx0",
+        "type": "vxlan",
+        "state": "ignore",
+    }
+
+
 def test_a_bridge_has_its_times_in_seconds_and_the_ports_of_others() -> None:
     ports = (
         a_port(3, "eth1", 9, "bridge", PORT),
