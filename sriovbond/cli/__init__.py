@@ -17,7 +17,7 @@ SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "agent": "Run the agent of thick mode on this node, until SIGTERM.",
         "explain": "Show which of a pod's devices a bond would take, and why not the others.",
-        "host": "Show the node's own network, or compare it with a document.",
+        "host": "Show the node's own network, compare it with a document, or change it.",
         "reference": "Print a table of the reference as Markdown.",
         "release": "Release an attachment, as DEL does, or list the records.",
         "rule": "Print a rule: what breaks it, why, and what to do.",

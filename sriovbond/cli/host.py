@@ -34,7 +34,7 @@ _STATE: Final = click.option(
 
 @click.group()
 def host() -> None:
-    """Show the node's own network, or compare it with a document.
+    """Show the node's own network, compare it with a document, or change it.
 
     FILE is a document of nmstate, or has NodeNetworkConfigurationPolicies (v1, v1beta1), in YAML or
     JSON; - is standard input.
@@ -75,8 +75,7 @@ def plan(file: Path, state: Path | None) -> None:
     be.
     """
     wish, joined = _join(file, state)
-    if wish.unset:
-        raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
+    _refuse_unset(file, wish)
     if state is None:
         _refuse_others(file, wish, joined)
     planned = steps.plan(joined)
@@ -86,6 +85,73 @@ def plan(file: Path, state: Path | None) -> None:
     if planned:
         sys.exit(1)
     click.echo("nothing to do")
+
+
+@host.command()
+@files.ARGUMENT
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.IntRange(5, 86_400),
+    default=60,
+    show_default=True,
+    help="Seconds for all of it, from the checkpoint to the commit.",
+)
+@click.option(
+    "--no-commit",
+    "is_waiting",
+    is_flag=True,
+    help="Leave the change to wait: it is reverted unless `host commit` keeps it in time.",
+)
+def apply(file: Path, timeout_s: int, is_waiting: bool) -> None:  # noqa: FBT001 - click's
+    """Bring about what FILE asks for, all of it or nothing.
+
+    The node is compared with the document, and what answered before must answer again: a default
+    gateway of the main table, a DNS server. Else, and when this process dies, what was changed is
+    reverted. The status is 0 where it is done or there was nothing to do, 1 where it was reverted,
+    2 where nothing was touched, 3 where it could not be reverted whole.
+    """
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    text = _text(file)  # before the lock is taken: standard input may take its time
+
+    def prepare() -> Joined:
+        wish, joined = _join_text(file, text, _read_node())
+        _refuse_unset(file, wish)
+        _refuse_others(file, wish, joined)
+        refusals = changing.refusals(joined)
+        if refusals:
+            raise NoAnswerError(_lines(file, _faults(wish, refusals)))
+        return joined
+
+    sys.exit(changing.apply(prepare, timeout_s, is_waiting=is_waiting))
+
+
+@host.command()
+def commit() -> None:
+    """Keep the change that `host apply --no-commit` has left to wait."""
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    sys.exit(changing.commit())
+
+
+@host.command()
+def rollback() -> None:
+    """Revert the change that waits, or that could be reverted only in part before."""
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    sys.exit(changing.rollback())
+
+
+@host.command(hidden=True)
+@click.argument("name")
+@click.option("--state", "state", type=click.Path(path_type=Path), default=Host().state)
+@click.option("--root", "root", type=click.Path(path_type=Path), default=Host().root)
+def watchdog(name: str, state: Path, root: Path) -> None:
+    """Revert the change of that id, unless it is kept in time."""
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    sys.exit(changing.watch(Host(state=state, root=root), name))
 
 
 @host.command()
@@ -122,7 +188,7 @@ def check(file: Path | None) -> None:
     faults = []
     wish = None
     if file:
-        wish_document, joined = _read_beside(file, state)
+        wish_document, joined = _read_beside(file, _text(file), state)
         wish, faults = joined.desired, _faults(wish_document, joined.complaints)
     findings = diagnosis.examine(diagnosis.Patient(state, answers, wish))
     for fault in faults:
@@ -145,18 +211,21 @@ def show_modes() -> None:
 
 def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
     """Return what a file asks for, beside a state or the node's own."""
-    wish, joined = _read_beside(file, _read_state(state) if state else _read_node())
+    return _join_text(file, _text(file), _read_state(state) if state else _read_node())
+
+
+def _join_text(file: Path, text: str, current: NetState) -> tuple[Document, Joined]:
+    """Return what a file's text asks for, beside a state; what cannot be is refused."""
+    wish, joined = _read_beside(file, text, current)
     if joined.complaints:
         raise NoAnswerError(_lines(file, _faults(wish, joined.complaints)))
     return wish, joined
 
 
-def _read_beside(file: Path, current: NetState) -> tuple[Document, Joined]:
+def _read_beside(file: Path, text: str, current: NetState) -> tuple[Document, Joined]:
     """Return what a file asks for beside a state, with complaints about what cannot be."""
     try:
-        wish = document.unite(
-            document.read(_text(file), current) or [Document("", NetState(), (), {})]
-        )
+        wish = document.unite(document.read(text, current) or [Document("", NetState(), (), {})])
     except DocumentError as error:
         raise NoAnswerError(_lines(file, error.lines)) from error
     return wish, join(wish.state, current)
@@ -182,6 +251,12 @@ def _read_node() -> NetState:
 
     with _own_node() as own:
         return node.read(own, Host())
+
+
+def _refuse_unset(file: Path, wish: Document) -> None:
+    """Refuse what can be compared but not brought about."""
+    if wish.unset:
+        raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
 
 
 def _refuse_others(file: Path, wish: Document, joined: Joined) -> None:

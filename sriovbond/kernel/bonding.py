@@ -2,7 +2,7 @@
 
 import errno
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,13 +58,11 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     """
     settings = [setting for setting in plan.settings if setting.name not in _NEEDS_MEMBERS]
     data = {setting.name: setting.value for setting in settings}
-    parts = [messages.name(IFLA_IFNAME, plan.name), messages.word(IFLA_MTU, plan.mtu)]
+    parts = [messages.word(IFLA_MTU, plan.mtu)]
     if plan.mac:
         octets = bytes.fromhex(plan.mac.replace(":", ""))
         parts.append(messages.attribute(IFLA_ADDRESS, octets))
-    body = messages.link(0, *parts, _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data))
-    doing = f"make the bond {plan.name} with {', '.join(map(str, settings))}"
-    _send_first(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body, _NEW))
+    doing = make(netlink, plan.name, settings, *parts)
     gone = KernelError(f"cannot {doing}: it was gone at once", errno.ENODEV)
     if not known_to_kernel.issuperset(data):
         bond = links.read(netlink, plan.name)
@@ -76,6 +74,35 @@ def create(netlink: Netlink, plan: BondPlan) -> Handle:
     if not index:
         raise gone
     return Handle(index, plan.name)
+
+
+def make(netlink: Netlink, name: str, settings: Sequence[Setting], *attributes: bytes) -> str:
+    """Create a bond without members; return what was done, for an error's text.
+
+    Nothing is read back. Raises KernelError.
+    """
+    data = {setting.name: setting.value for setting in settings}
+    info = _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data)
+    body = messages.link(0, messages.name(IFLA_IFNAME, name), *attributes, info)
+    doing = f"make the bond {name} with {', '.join(map(str, settings))}"
+    _send_first(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body, _NEW))
+    return doing
+
+
+def change(netlink: Netlink, bond: Handle, settings: Sequence[Setting]) -> None:
+    """Change settings of a bond in one request; nothing is read back. Raises KernelError."""
+    data = {setting.name: setting.value for setting in settings}
+    info = _info(IFLA_INFO_KIND, IFLA_INFO_DATA, data)
+    doing = f"set {', '.join(map(str, settings))} of {bond.name}"
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(bond.index, info)))
+
+
+def change_member(netlink: Netlink, member: Handle, data: Mapping[str, OptionValue]) -> None:
+    """Change what the bond has for a member; nothing is read back. Raises KernelError."""
+    info = _info(IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, data)
+    settings = ", ".join(f"{name} {value}" for name, value in data.items())
+    doing = f"set {settings} of the port {member.name}"
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(member.index, info)))
 
 
 def _send_first(netlink: Netlink, request: NetlinkRequest) -> None:

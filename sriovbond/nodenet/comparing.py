@@ -67,7 +67,7 @@ def is_at_default(setting: Setting) -> bool:
 
 
 def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - values of that kind
-    if desired is None or desired == current:
+    if desired is None or desired == current or (desired == "" and current is None):
         return None
     if isinstance(kind, Section):
         if isinstance(desired, PortVlan):

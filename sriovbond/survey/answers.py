@@ -47,7 +47,7 @@ def ask(netlink: Netlink) -> Answers:
     """Return what there is. Raises KernelError, also where there are more routes than 200,000."""
     return Answers(
         links=tuple(links.read_all_with_vfs(netlink)),
-        vlans=dict(_ask_vlans(netlink)),
+        vlans=ask_vlans(netlink),
         addresses=tuple(carried.all_addresses(netlink)),
         routes=tuple(_ask_routes(netlink)),
         rules=tuple(_ask_rules(netlink)),
@@ -69,16 +69,14 @@ def _ask_rules(netlink: Netlink) -> Iterator[bytes]:
             yield rule
 
 
-def _ask_vlans(netlink: Netlink) -> Iterator[tuple[int, tuple[PortVlans, ...]]]:
-    """Yield the VLANs of each port of a bridge, and of each bridge itself."""
+def ask_vlans(netlink: Netlink) -> dict[int, tuple[PortVlans, ...]]:
+    """Return the VLANs of each port of a bridge, and of each bridge itself, by their indexes."""
     mask = messages.word(messages.IFLA_EXT_MASK, _RTEXT_FILTER_BRVLAN_COMPRESSED)
     body = messages.link(0, mask, family=_AF_BRIDGE)
     request = NetlinkRequest(nl.RTM_GETLINK, "list the VLANs of bridges", body)
-    for answer in netlink.dump(request):
-        message = messages.read_link(answer)
-        payload = message.attributes.get(messages.IFLA_AF_SPEC)
-        if payload:
-            yield message.index, tuple(_read_vlans(payload))
+    answered = map(messages.read_link, netlink.dump(request))
+    payloads = {row.index: row.attributes.get(messages.IFLA_AF_SPEC) for row in answered}
+    return {index: tuple(_read_vlans(part)) for index, part in payloads.items() if part}
 
 
 def _read_vlans(payload: bytes) -> Iterator[PortVlans]:

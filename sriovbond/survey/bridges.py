@@ -19,11 +19,11 @@ from sriovbond.survey.answers import PortVlans
 from sriovbond.survey.fitting import Attributes, fit, unpack
 from sriovbond.survey.scene import Scene
 
-_TICKS: Final = 100  # USER_HZ, the kernel's unit of a bridge's times
+TICKS: Final = 100  # USER_HZ, the kernel's unit of a bridge's times
 _PVID, _UNTAGGED = 0x2, 0x4  # BRIDGE_VLAN_INFO_*, include/uapi/linux/if_bridge.h
 _FIRST_PVID: Final = 1
 PROTOCOLS: Final[Mapping[int, str]] = {0x8100: "802.1q", 0x88A8: "802.1ad"}
-_OPTIONS: Final[Mapping[str, str]] = {
+OPTIONS: Final[Mapping[str, str]] = {
     "gc_timer": "GC_TIMER",
     "group_addr": "GROUP_ADDR",
     "group_fwd_mask": "GROUP_FWD_MASK",
@@ -58,7 +58,7 @@ def bridge(message: LinkMessage, scene: Scene) -> Bridge:
 
 
 def _bridge_options(options: Attributes) -> BridgeOptions:
-    values = {field: options.get(f"IFLA_BR_{name}") for field, name in _OPTIONS.items()}
+    values = {field: options.get(f"IFLA_BR_{name}") for field, name in OPTIONS.items()}
     pvid = options.get("IFLA_BR_VLAN_DEFAULT_PVID")
     counts = options.get("IFLA_BR_VLAN_FILTERING") or pvid == _FIRST_PVID
     return fit(
@@ -80,7 +80,7 @@ def _bridge_options(options: Attributes) -> BridgeOptions:
 
 def _seconds(options: Attributes, name: str) -> int | None:
     ticks = options.get(f"IFLA_BR_{name}")
-    return None if ticks is None else ticks // _TICKS
+    return None if ticks is None else ticks // TICKS
 
 
 def _port(message: LinkMessage, vlan: PortVlan | None) -> BridgePort:

@@ -30,7 +30,7 @@ def pci_address(message: LinkMessage) -> str | None:
 
 def ethernet(message: LinkMessage, sysfs: Path) -> Ethernet | None:
     """Return the SR-IOV of a PF, None for any other NIC."""
-    folder = _folder(message, sysfs)
+    folder = folder_of(message, sysfs)
     count = None if folder is None else _number(folder / "sriov_numvfs")
     if folder is None or count is None:
         return None
@@ -41,7 +41,7 @@ def ethernet(message: LinkMessage, sysfs: Path) -> Ethernet | None:
     return Ethernet(sr_iov=sr_iov)
 
 
-def _folder(message: LinkMessage, sysfs: Path) -> Path | None:
+def folder_of(message: LinkMessage, sysfs: Path) -> Path | None:
     """Return the folder of the device that a link is a port of."""
     bus, name = message.text(IFLA_PARENT_DEV_BUS_NAME), message.text(IFLA_PARENT_DEV_NAME)
     is_safe = name not in {"", ".", ".."} and "/" not in name and bus in {_PCI, "netdevsim"}

@@ -50,6 +50,11 @@ def read(root: Path) -> ResolvConf:
     return ResolvConf(NodeDns(running=resolver, config=resolver), _owner(path, content))
 
 
+def path(root: Path) -> Path:
+    """Return where the file is, links of that root followed."""
+    return Path(f"{root}{_target(root, _PATH)}")
+
+
 def _target(root: Path, path: str) -> str:
     """Return where a link of that root leads: only root writes to its folders."""
     for _ in range(_MOST_LINKS):

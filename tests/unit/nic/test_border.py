@@ -20,14 +20,21 @@ def contract(name: str) -> dict[str, Any]:
 def test_only_the_command_line_may_import_it() -> None:
     """No layer imports a higher one, directly or indirectly; and every room is in one."""
     layers = contract("rooms are entered from above")
-    loading = contract("only nic and survey load pyroute2")
+    loading = contract("only nic, survey and reshape load pyroute2")
 
-    assert layers["layers"][:4] == ["__main__", "cli", "survey", "nic | nodenet"]
+    assert layers["layers"][:6] == [
+        "__main__",
+        "cli",
+        "trial",
+        "reshape",
+        "survey",
+        "nic | nodenet",
+    ]
     assert layers["exhaustive"]
     assert "ignore_imports" not in layers
     assert loading["source_modules"] == ["sriovbond"]
     assert loading["ignore_imports"] == [
-        f"sriovbond.{room}.* -> pyroute2" for room in ("nic", "survey")
+        f"sriovbond.{room}.* -> pyroute2" for room in ("nic", "survey", "reshape")
     ]
 
 

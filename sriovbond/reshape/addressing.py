@@ -1,0 +1,179 @@
+"""An interface's addresses and its sysctls of IPv4 and IPv6."""
+
+import errno
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_interface
+from typing import Final
+
+from sriovbond.errors import MachineError
+from sriovbond.kernel import carried, messages
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import (
+    IFA_ADDRESS,
+    IFA_BROADCAST,
+    IFA_FLAGS,
+    IFA_LOCAL,
+    IFLA_AF_SPEC,
+    AddressMessage,
+    LinkMessage,
+)
+from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.kernel.netns import NAMES_OF_ALL
+from sriovbond.nodenet.model import Ipv4, Ipv6
+from sriovbond.nodenet.normal import is_dynamic
+from sriovbond.nodenet.values import is_link_local
+from sriovbond.reshape.site import Site
+
+_IFA_RT_PRIORITY: Final = 9
+_IFA_F_PERMANENT: Final = 0x80
+_IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
+_ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, "stable-privacy": 2, "random": 3}
+_POINT_TO_POINT: Final = 2  # addresses of a /31, which has no broadcast
+_CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+_WITHOUT: Final = {"disable_ipv6": "1"}
+"""What a sysctl amounts to where the link has none; for others that is 0."""
+
+Address = IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Which addresses of a family a link shall have; `metric` is that of their networks' routes."""
+
+    family: int
+    addresses: tuple[Address, ...]
+    metric: int | None
+    keeps_dynamic: bool
+
+
+def set_ip(site: Site, name: str, change: Ipv4 | Ipv6, target: Ipv4 | Ipv6) -> None:
+    """Give an interface its addresses of one family. Raises KernelError, MachineError."""
+    if isinstance(target, Ipv6):
+        _switch_ipv6(site, name, target)
+    else:
+        _set_sysctls(site, name, "ipv4", _forwarding(target))
+    is_address_changed = change.address is not None or change.prefix_route_metric is not None
+    if target.enabled is False or is_address_changed:
+        _set_addresses(site, site.link(name), _wish(target))
+
+
+def remove_address(site: Site, link: LinkMessage, address: AddressMessage) -> None:
+    """Remove an address; one that is gone already is none. Raises KernelError."""
+    doing = f"remove {address.address}/{address.prefix} from {link.name}"
+    with nl.passing_over(errno.EADDRNOTAVAIL):
+        site.netlink.send(NetlinkRequest(nl.RTM_DELADDR, doing, address.body))
+
+
+def _wish(ip: Ipv4 | Ipv6) -> _Wish:
+    family = socket.AF_INET6 if isinstance(ip, Ipv6) else socket.AF_INET
+    texts = [
+        f"{row.ip}/{row.prefix_length}"
+        for row in (ip.address or () if ip.enabled else ())
+        if not is_dynamic(row) and not is_link_local(row.ip or "::")
+    ]
+    return _Wish(family, tuple(map(ip_interface, texts)), ip.prefix_route_metric, ip.is_auto)
+
+
+def _set_addresses(site: Site, link: LinkMessage, wish: _Wish) -> None:
+    """Add what is missing, then remove the rest: a secondary one may go with its primary."""
+    _add_missing(site, link, wish)
+    present = list(_present(site, link, wish.family))
+    surplus = [row for row in present if not _is_kept(row, wish)]
+    for row in surplus:
+        remove_address(site, link, row)
+    if surplus:
+        _add_missing(site, link, wish)
+
+
+def _add_missing(site: Site, link: LinkMessage, wish: _Wish) -> None:
+    lasting = {
+        _interface(row): _metric(row)
+        for row in _present(site, link, wish.family)
+        if _is_permanent(row)
+    }
+    for address in wish.addresses:
+        is_as_wished = address in lasting and wish.metric in (None, lasting[address])
+        if not is_as_wished:
+            _add(site, link, address, wish.metric)
+
+
+def _add(site: Site, link: LinkMessage, address: Address, metric: int | None) -> None:
+    network, packed = address.network, address.packed
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IPv4
+    parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
+    if isinstance(address, IPv4Interface) and network.num_addresses > _POINT_TO_POINT:
+        parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
+    if metric is not None:
+        parts.append(messages.word(_IFA_RT_PRIORITY, metric))
+    body = messages.address(family, network.prefixlen, link.index, *parts)
+    doing = f"put the address {address} on {link.name}"
+    site.netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _CREATE_OR_REPLACE))
+
+
+def _present(site: Site, link: LinkMessage, family: int) -> Iterator[AddressMessage]:
+    """Yield the addresses of a family, without those that each IPv6 link makes for itself."""
+    for row in carried.all_addresses(site.netlink):
+        if (row.index, row.family) == (link.index, family) and not is_link_local(row.address):
+            yield row
+
+
+def _is_kept(row: AddressMessage, wish: _Wish) -> bool:
+    is_dynamic_one = not _is_permanent(row)
+    return _interface(row) in wish.addresses or (wish.keeps_dynamic and is_dynamic_one)
+
+
+def _interface(row: AddressMessage) -> Address:
+    return ip_interface(f"{row.address}/{row.prefix}")
+
+
+def _is_permanent(row: AddressMessage) -> bool:
+    return bool(messages.whole(row.attributes.get(IFA_FLAGS, b"")) & _IFA_F_PERMANENT)
+
+
+def _metric(row: AddressMessage) -> int | None:
+    return messages.whole(row.attributes.get(_IFA_RT_PRIORITY, b"")) or None
+
+
+def _switch_ipv6(site: Site, name: str, target: Ipv6) -> None:
+    """Set whether a link has IPv6, and what it makes of routers."""
+    if target.enabled is not None:
+        values = {"disable_ipv6": "0" if target.enabled else "1"}
+        _set_sysctls(site, name, "ipv6", values.items())
+    if not target.enabled:
+        return
+    _set_sysctls(site, name, "ipv6", _forwarding(target))
+    if target.autoconf is not None:
+        accepts = ("2" if target.forwarding else "1") if target.autoconf else "0"
+        values = {"accept_ra": accepts, "autoconf": str(int(target.autoconf))}
+        _set_sysctls(site, name, "ipv6", values.items())
+    _set_interface_id(site, name, target)
+
+
+def _set_interface_id(site: Site, name: str, target: Ipv6) -> None:
+    parts = []
+    if target.addr_gen_mode in _ADDR_GEN_MODES:
+        mode = bytes([_ADDR_GEN_MODES[target.addr_gen_mode]])
+        parts.append(messages.attribute(_IFLA_INET6_ADDR_GEN_MODE, mode))
+    if target.token is not None:
+        packed = IPv6Address(target.token).packed
+        parts.append(messages.attribute(_IFLA_INET6_TOKEN, packed))
+    for part in parts:
+        spec = messages.attribute(IFLA_AF_SPEC, messages.attribute(socket.AF_INET6, part))
+        site.change(site.link(name), f"set how {name} makes its IPv6 addresses", spec)
+
+
+def _forwarding(ip: Ipv4 | Ipv6) -> Iterable[tuple[str, str]]:
+    return () if ip.forwarding is None else (("forwarding", str(int(ip.forwarding))),)
+
+
+def _set_sysctls(site: Site, name: str, family: str, values: Iterable[tuple[str, str]]) -> None:
+    """Write those that differ. Raises MachineError for one that cannot be what it shall be."""
+    for key, value in values:
+        path = f"{family}/conf/{name}/{key}"
+        present = None if name in NAMES_OF_ALL else site.node.sysctl(path)
+        if present is None and value not in _WITHOUT.get(key, "0"):
+            raise MachineError(f"cannot set net/{path} to {value}: the kernel does not have it")
+        if present not in (None, value):
+            site.node.set_sysctls({path: value})

@@ -1,0 +1,180 @@
+"""Bonds: made with the MAC of a port, changed in place or emptied, and their ports."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from sriovbond.bond.options import (
+    MODE_NUMBERS,
+    ONE_ACTIVE,
+    OPTIONS,
+    BondMode,
+    Setting,
+)
+from sriovbond.kernel import attributes, bonding, messages
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.bonding import Handle
+from sriovbond.kernel.messages import IFLA_INFO_SLAVE_DATA, IFLA_MASTER, LinkMessage
+from sriovbond.nodenet.acts import NEEDS_DOWN, NEEDS_EMPTY
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.comparing import kernel_default
+from sriovbond.nodenet.model import UP, BondPort, LinkAggregation, NodeLink
+from sriovbond.reshape import keeping
+from sriovbond.reshape.keeping import kept
+from sriovbond.reshape.site import Site
+
+_PATIENCE_S: Final = 5.0
+"""How long a second port waits for the first: a switch may shut ports on which a MAC is twice."""
+_NO_MAC: Final = "00:00:00:00:00:00"
+_PERMANENT_MAC: Final = 4  # IFLA_BOND_SLAVE_PERM_HWADDR, include/uapi/linux/if_link.h
+_DELAYS: Final = frozenset({"updelay", "downdelay", "peer_notif_delay"})
+_READ_ONLY: Final = frozenset({"mode", "use_carrier"})
+
+
+def make(site: Site, link: NodeLink, *attributes: bytes) -> None:
+    """Make a bond without ports, which is down. Raises KernelError."""
+    bond = link.link_aggregation or LinkAggregation()
+    settings = [Setting("mode", bond.mode or ""), *_settings(bond)]
+    bonding.make(site.netlink, link.label, _resolve(site, settings), *attributes)
+
+
+def mac_of(site: Site, port: str) -> bytes:
+    """Return the MAC that a port has, or had before it came into a bond."""
+    message = site.link(port)
+    data = attributes.by_number(message.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    is_in_bond = _kind_of_port(message) == "bond"
+    own = data.get(_PERMANENT_MAC) if is_in_bond else None
+    return own or message.attributes.get(messages.IFLA_ADDRESS, b"")
+
+
+def change(site: Site, change: LinkAggregation, current: NodeLink) -> None:
+    """Change mode and options, in place where the kernel can. Raises KernelError."""
+    settings = _changes(change, current)
+    names = {row.name for row in settings}
+    ports = ports_of(current) or ()
+    is_down_needed = bool(names & NEEDS_DOWN) and current.state == UP
+    with _emptied(site, current.label, ports if names & NEEDS_EMPTY else ()):
+        if is_down_needed:
+            with kept(site, current.label):
+                site.set_down(site.link(current.label))
+                _send(site, current.label, settings)
+        else:
+            _send(site, current.label, settings)
+
+
+def add_port(site: Site, owner: str, port: str, after: str) -> None:
+    """Put a port into a bond, without addresses, when `after` is active or after 5 s.
+
+    Raises KernelError.
+    """
+    bond = _handle(site, owner)
+    link = site.link(port)
+    if link.number(IFLA_MASTER) == bond.index:
+        return
+    if after:
+        _await_active(site, owner, after)
+    keeping.strip(site, link)
+    if link.number(IFLA_MASTER):
+        site.change(link, f"take {port} out of its controller", messages.word(IFLA_MASTER, 0))
+        link = site.link(port)
+    if link.is_up:
+        site.set_down(link)
+    site.change(link, f"put {port} into {owner}", messages.word(IFLA_MASTER, bond.index))
+
+
+def configure_port(site: Site, owner: str, port: BondPort) -> None:
+    """Give a port its queue and priority. Raises KernelError."""
+    values = {"queue_id": port.queue_id, "prio": port.priority}
+    known = {name: value for name, value in values.items() if value is not None}
+    if known:
+        bonding.change_member(site.netlink, _handle(site, port.name or owner), known)
+
+
+def _handle(site: Site, name: str) -> Handle:
+    return Handle(site.link(name).index, name)
+
+
+def _kind_of_port(message: LinkMessage) -> str:
+    return messages.text(message.info.get(messages.IFLA_INFO_SLAVE_KIND, b""))
+
+
+def _settings(bond: LinkAggregation) -> tuple[Setting, ...]:
+    return bond.options.settings if bond.options else ()
+
+
+def _resolve(site: Site, settings: Iterable[Setting]) -> list[Setting]:
+    """Return options as the kernel takes them: the primary's index, zeros for no MAC.
+
+    The kernel keeps a primary by its name, also before it is a port.
+    """
+    resolved = []
+    for row in settings:
+        value = row.value
+        if row.name == "primary":
+            value = site.link(str(value)).index if value else 0
+        elif row.name == "ad_actor_system" and value == ():
+            value = _NO_MAC
+        resolved.append(Setting(row.name, value))
+    return resolved
+
+
+def _changes(change: LinkAggregation, current: NodeLink) -> list[Setting]:
+    """Return what is to be sent: for a new mode, or an empty object, also the defaults."""
+    now = current.link_aggregation or LinkAggregation()
+    wishes = {row.name: row for row in _settings(change)}
+    mode = change.mode or now.mode or ""
+    is_all = change.mode is not None or (change.options and not change.options.settings)
+    present = {row.name: row.value for row in _settings(now)}
+    defaults = [
+        Setting(row.name, kernel_default(row.name))
+        for row in OPTIONS
+        if is_all and row.name in present and BondMode(mode) in row.modes
+        if row.name not in _READ_ONLY and present[row.name] != kernel_default(row.name)
+    ]
+    settings = {row.name: row for row in defaults} | wishes
+    first = [Setting("mode", change.mode)] if change.mode else []
+    return [*first, *settings.values()]
+
+
+def _send(site: Site, name: str, settings: Sequence[Setting]) -> None:
+    """Send them in one request, but delays first where the monitoring ends that they need."""
+    bond = _handle(site, name)
+    ends = any(row.name == "miimon" and row.value == 0 for row in settings)
+    early = [row for row in settings if ends and row.name in _DELAYS]
+    late = [row for row in settings if row not in early]
+    for rows in filter(None, (early, late)):
+        bonding.change(site.netlink, bond, _resolve(site, rows))
+
+
+@contextmanager
+def _emptied(site: Site, name: str, ports: Sequence[str]) -> Iterator[None]:
+    """Take the ports out, and put them in again with what the bond has for each."""
+    state = bonding.observe(site.netlink, name) if ports else None
+    members = sorted(state.members, key=lambda row: not row.is_active) if state else []
+    for member in members:
+        link = site.link(member.name)
+        site.change(link, f"take {member.name} out of {name}", messages.word(IFLA_MASTER, 0))
+    yield
+    for number, member in enumerate(members):
+        add_port(site, name, member.name, members[0].name if number else "")
+        if member.queue_id or member.prio:
+            configure_port(site, name, BondPort(member.name, member.prio, member.queue_id or None))
+
+
+def _await_active(site: Site, owner: str, port: str) -> None:
+    """Wait until a port is in use; a bond that is down has none."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not _is_active(site, owner, port) and time.monotonic() < deadline:
+        time.sleep(nl.PAUSE_S)
+
+
+def _is_active(site: Site, owner: str, port: str) -> bool:
+    state = bonding.observe(site.netlink, owner)
+    if state is None or not state.is_up:
+        return True
+    mode = str(state.settings.get("mode", ""))
+    chooses = mode in MODE_NUMBERS and BondMode(mode) in ONE_ACTIVE
+    return any(
+        row.name == port and row.mii_up and (row.is_active or not chooses) for row in state.members
+    )

@@ -1,0 +1,91 @@
+"""What of a change nothing here can carry out, refused by name before anything is touched."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.comparing import differ
+from sriovbond.nodenet.joined import Joined, Pair
+from sriovbond.nodenet.model import ETHERNET, Ipv4, Ipv6, NodeLink
+from sriovbond.nodenet.routing import ABSENT
+
+_NO_DHCP: Final = "DHCPv4 has no client here yet: give it a static address"
+_NOT_HERE: Final = {
+    "allow_extra_address": "allow-extra-address is not known here: extra addresses are removed",
+    "auto_route_table_id": "auto-route-table-id is not known here",
+    "auto_route_metric": "auto-route-metric is not known here",
+}
+_ALWAYS: Final = {
+    "auto_dns": "auto-dns: false is not known here: DNS of routers is not taken anyway",
+    "auto_gateway": "auto-gateway: false is not known here",
+    "auto_routes": "auto-routes: false is not known here",
+}
+_FIXED: Final = {
+    "vlan": ("base_iface", "id", "protocol"),
+    "vrf": ("route_table_id",),
+    "mac_vlan": ("base_iface", "promiscuous"),
+    "veth": ("peer",),
+}
+"""Fields that the kernel takes only when it makes an interface."""
+
+
+def judge(joined: Joined) -> Iterator[Complaint]:
+    """Yield what of a document cannot be carried out, with its place."""
+    numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
+    for pair in joined.pairs:
+        if pair.name in numbers and pair.desired is not None:
+            for text in _of_pair(pair, pair.desired):
+                yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
+    routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
+    for number, route in enumerate(routes):
+        if route.state != ABSENT and route.weight:
+            yield Complaint(("routes", "config", number), "weight is not known here yet")
+        if route.state != ABSENT and route.vrf_name:
+            text = "vrf-name is not known here: give table-id"
+            yield Complaint(("routes", "config", number), text)
+
+
+def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:
+    if pair.target.state == ABSENT:
+        is_nic = pair.current and pair.current.type == ETHERNET
+        if is_nic:
+            yield "a NIC cannot be removed: write `state: down`"
+        return
+    yield from _of_ip(pair.target.ipv4 if wish.ipv4 else None)
+    yield from _of_ip(pair.target.ipv6 if wish.ipv6 else None)
+    if wish.wait_ip:
+        yield "wait-ip is not known here: leave it out"
+    fail_over_mac = (
+        wish.link_aggregation
+        and wish.link_aggregation.options
+        and wish.link_aggregation.options.value("fail_over_mac")
+    )
+    if fail_over_mac == "auto":
+        yield "fail_over_mac auto is a pod's: write none, active or follow"
+    yield from _of_fixed(pair)
+
+
+def _of_ip(ip: Ipv4 | Ipv6 | None) -> Iterator[str]:
+    if ip is None or not ip.enabled:
+        return
+    if isinstance(ip, Ipv4) and ip.dhcp:
+        yield _NO_DHCP
+    for field, text in _NOT_HERE.items():
+        if getattr(ip, field) is not None:
+            yield text
+    for field, text in _ALWAYS.items():
+        if getattr(ip, field) is False:
+            yield text
+
+
+def _of_fixed(pair: Pair) -> Iterator[str]:
+    """Yield what changes of an interface that is there, but would need a new one."""
+    if pair.current is None:
+        return
+    for section, fields in _FIXED.items():
+        wish, now = getattr(pair.target, section), getattr(pair.current, section)
+        change = differ(wish, now) if wish and now else None
+        for field in fields if change else ():
+            if getattr(change, field) is not None:
+                name = field.replace("_", "-")
+                yield f"{name} of an interface does not change: remove it first, then make it anew"

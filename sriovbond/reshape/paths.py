@@ -1,0 +1,133 @@
+"""Routes, and the rules that choose a table: added, replaced and removed."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+
+from sriovbond.kernel import messages
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import (
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_METRICS,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTAX_ADVMSS,
+)
+from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet.routing import MAIN_TABLE, NodeRoute, RouteRule
+from sriovbond.nodenet.values import family_of
+from sriovbond.nodenet.writer import plain
+from sriovbond.reshape.site import Site
+
+# include/uapi/linux/rtnetlink.h and fib_rules.h
+_RTA_PREFSRC, _RTAX_CWND = 7, 7
+_RTPROT_STATIC: Final = 4
+_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
+_UNICAST: Final = 1
+_DEAD_ENDS: Final = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
+_TO_TABLE: Final = 1
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def add_route(site: Site, route: NodeRoute, *, is_replacing: bool) -> None:
+    """Add a route, or put it in the place of the one with its network and metric.
+
+    Raises KernelError.
+    """
+    flags = nl.NLM_F_CREATE | (nl.NLM_F_REPLACE if is_replacing else nl.NLM_F_EXCL)
+    doing = f"add the route {_words(route)}"
+    site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, _body(site, route), flags))
+
+
+def remove_route(site: Site, route: NodeRoute) -> None:
+    """Remove a route; one that is gone already, or whose link is, is none. Raises KernelError."""
+    name = route.next_hop_interface
+    if name and site.find(name) is None:
+        return
+    doing = f"remove the route {_words(route)}"
+    with nl.passing_over(errno.ESRCH):
+        body = _body(site, route, is_new=False)
+        site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
+
+
+def add_rule(site: Site, rule: RouteRule) -> None:
+    """Add a rule. Raises KernelError."""
+    doing = f"add the rule {_words(rule)}"
+    flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL
+    site.netlink.send(NetlinkRequest(nl.RTM_NEWRULE, doing, _rule(rule), flags))
+
+
+def remove_rule(site: Site, rule: RouteRule) -> None:
+    """Remove a rule; one that is gone already is none. Raises KernelError."""
+    doing = f"remove the rule {_words(rule)}"
+    with nl.passing_over(errno.ENOENT):
+        site.netlink.send(NetlinkRequest(nl.RTM_DELRULE, doing, _rule(rule)))
+
+
+def _body(site: Site, route: NodeRoute, *, is_new: bool = True) -> bytes:
+    network = ip_network(route.destination or "0.0.0.0/0")
+    parts = [messages.word(RTA_TABLE, route.table_id or MAIN_TABLE)]
+    if network.prefixlen:
+        parts.append(messages.attribute(RTA_DST, network.network_address.packed))
+    parts += _way(site, route)
+    metrics = [(RTAX_ADVMSS, route.advmss), (_RTAX_CWND, route.cwnd)]
+    if packed := b"".join(messages.word(number, value) for number, value in metrics if value):
+        parts.append(messages.attribute(RTA_METRICS, packed))
+    header = {"type": _DEAD_ENDS.get(route.route_type or "", _UNICAST)}
+    header["scope"] = _scope(route) if is_new else _SCOPE_NOWHERE
+    if is_new:
+        header["protocol"] = _RTPROT_STATIC
+    return messages.route(_FAMILIES[network.version], network.prefixlen, *parts, **header)
+
+
+def _way(site: Site, route: NodeRoute) -> Iterator[bytes]:
+    if route.metric is not None and route.metric > 0:
+        yield messages.word(RTA_PRIORITY, route.metric)
+    if route.next_hop_interface and not route.route_type:
+        yield messages.word(RTA_OIF, site.link(route.next_hop_interface).index)
+    if route.next_hop_address:
+        yield messages.attribute(RTA_GATEWAY, ip_address(route.next_hop_address).packed)
+    if route.source:
+        yield messages.attribute(_RTA_PREFSRC, ip_address(route.source).packed)
+
+
+def _scope(route: NodeRoute) -> int:
+    is_on_link = not route.next_hop_address and not route.route_type
+    is_ipv4 = family_of(route.destination or "") == 4  # noqa: PLR2004 - IPv4
+    return _SCOPE_LINK if is_on_link and is_ipv4 else _SCOPE_UNIVERSE
+
+
+def _rule(rule: RouteRule) -> bytes:
+    message: Any = fibmsg()
+    message["family"] = socket.AF_INET6 if rule.family == "ipv6" else socket.AF_INET
+    message["action"] = _DEAD_ENDS.get(rule.action or "", _TO_TABLE)
+    rows = [
+        ("FRA_PRIORITY", rule.priority),
+        ("FRA_TABLE", None if rule.action else rule.route_table or MAIN_TABLE),
+        ("FRA_FWMARK", rule.fwmark),
+        ("FRA_FWMASK", rule.fwmask),
+        ("FRA_IIFNAME", rule.iif),
+        ("FRA_SUPPRESS_PREFIXLEN", rule.suppress_prefix_length),
+    ]
+    for name, text, length in (
+        ("FRA_SRC", rule.ip_from, "src_len"),
+        ("FRA_DST", rule.ip_to, "dst_len"),
+    ):
+        if text:
+            network = ip_network(text)
+            message[length] = network.prefixlen
+            rows.append((name, str(network.network_address)))
+    message["attrs"] = [(name, value) for name, value in rows if value is not None]
+    message.encode()
+    return bytes(message.data)[nl.HEADER.size :]
+
+
+def _words(row: NodeRoute | RouteRule) -> str:
+    values = {key: value for key, value in plain(row).items() if key != "state"}
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,0 +1,140 @@
+"""What is on disk of a change in progress: how things were, and what was begun. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from sriovbond.bond.links import Carried, Sysctl
+from sriovbond.kernel import messages
+from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE
+from sriovbond.survey.answers import PortVlans
+
+
+class Phase(StrEnum):
+    """Where a change is; without a checkpoint there is none."""
+
+    ARMING = "arming"
+    """Nothing was touched yet."""
+    ACTING = "acting"
+    WAITING = "waiting"
+    """It is made, and reverted unless it is committed in time."""
+    REVERTING = "reverting"
+    STUCK = "stuck"
+    """It was reverted but for what `problems` say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A process: its id, and when it began, in ticks since the boot (proc_pid_stat(5))."""
+
+    pid: int
+    began: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The addresses and routes of a link."""
+
+    name: str
+    index: int
+    addresses: tuple[Carried, ...] = ()
+    routes: tuple[Carried, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What a link was, beyond what documents can say.
+
+    `flags` is what its bridge has for it (hex), `vlans` those it takes there; `is_filtering` is a
+    bridge's own.
+    """
+
+    name: str
+    index: int
+    mac: str
+    mtu: int
+    is_up: bool
+    sysctls: tuple[Sysctl, ...] = ()
+    flags: str = ""
+    vlans: tuple[PortVlans, ...] = ()
+    is_filtering: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was begun: links made and touched, addresses added, and what links lost.
+
+    `ways` is a document with the routes and rules as they were. `pending` is what the links of the
+    last step had before it: what of that is missing, the step took.
+    """
+
+    made: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+    added: tuple[tuple[str, str], ...] = ()
+    taken: tuple[Load, ...] = ()
+    pending: tuple[Load, ...] = ()
+    ways: str = "{}"
+    is_resolver_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A change in progress.
+
+    `namespace` is the identity of the network namespace it belongs to, `boot` the kernel's id of
+    the boot; `deadline_s` is of the clock that counts since the boot. `before` is the document of
+    the whole node, `back` the one that reverts all of the change; `resolver` the content of
+    resolv.conf in hex, None where there was none.
+    """
+
+    id: str
+    phase: Phase
+    boot: str
+    namespace: tuple[int, int, int]
+    deadline_s: float
+    actor: Actor
+    before: str
+    back: str
+    formers: tuple[Former, ...] = ()
+    resolver: str | None = None
+    journal: Journal = field(default_factory=Journal)
+    problems: tuple[str, ...] = ()
+
+
+def settle(journal: Journal, present: Mapping[str, Load]) -> Journal:
+    """Return it with what the last step took: what was pending, and is missing now."""
+    lost = [_missing(load, present.get(load.name)) for load in journal.pending]
+    taken = _united((*journal.taken, *lost))
+    return replace(journal, taken=taken, pending=())
+
+
+def _missing(load: Load, now: Load | None) -> Load:
+    """Return what of a load a link does not have now."""
+    addresses = {row.text for row in now.addresses} if now else set()
+    routes = {identity(row) for row in now.routes} if now else set()
+    return replace(
+        load,
+        addresses=tuple(row for row in load.addresses if row.text not in addresses),
+        routes=tuple(row for row in load.routes if identity(row) not in routes),
+    )
+
+
+def _united(loads: Iterable[Load]) -> tuple[Load, ...]:
+    """Return one load for each link, each address and route once."""
+    by_name: dict[str, Load] = {}
+    for load in loads:
+        first = by_name.get(load.name, replace(load, addresses=(), routes=()))
+        addresses = {row.text: row for row in (*first.addresses, *load.addresses)}
+        routes = {identity(row): row for row in (*first.routes, *load.routes)}
+        by_name[load.name] = replace(
+            first, addresses=tuple(addresses.values()), routes=tuple(routes.values())
+        )
+    return tuple(load for load in by_name.values() if load.addresses or load.routes)
+
+
+def identity(route: Carried) -> tuple[object, ...]:
+    """Return what distinguishes a route from others; its counters and lifetimes do not."""
+    message = messages.read_route(bytes.fromhex(route.message))
+    numbers = (RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE)
+    values = tuple(message.attributes.get(number, b"") for number in numbers)
+    return message.family, message.prefix, message.table, message.type, *values

@@ -1,0 +1,84 @@
+"""How a change in progress ends: committed, or reverted by whatever process does it first.
+
+Its lock is held. A change of another boot has only files to restore: its links went with that boot.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from sriovbond.errors import MachineError, SriovbondError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.reshape.site import Site
+from sriovbond.trial import restoring, store, watchdog
+from sriovbond.trial.checkpoint import Checkpoint, Phase
+
+
+class StuckError(MachineError):
+    """A change was reverted but for what its faults say."""
+
+
+def commit(host: Host, checkpoint: Checkpoint) -> None:
+    """Keep the change as it is: from here on nothing reverts it. Raises MachineError."""
+    store.remove(host)
+    watchdog.disarm(checkpoint)
+
+
+def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
+    """Revert a change, and forget it where that succeeds whole. Idempotent.
+
+    Raises StuckError with what could not be reverted: it is on disk too, and is tried again by the
+    watchdog and by `host rollback`. Raises MachineError where it is of another network namespace.
+    """
+    _refuse_elsewhere(site, host, checkpoint)
+    actor = store.this_process()
+    checkpoint = replace(checkpoint, phase=Phase.REVERTING, actor=actor, problems=())
+    _write_if_possible(host, checkpoint)
+    if checkpoint.boot == host.boot_id():
+        problems = restoring.restore(site, host, checkpoint)
+    else:
+        problems = restoring.restore_files(site, checkpoint)
+    if problems:
+        _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK, problems=problems))
+        raise StuckError("cannot revert all of the change: " + "; ".join(problems))
+    store.remove(host)
+    if not is_watchdog:  # it would end itself
+        watchdog.disarm(checkpoint)
+
+
+def clear_the_way(site: Site, host: Host) -> bool:
+    """Revert a change that its process has left; return whether there was one.
+
+    Raises TryLaterError for one that waits, StuckError for one that could not be reverted.
+    """
+    checkpoint = store.read(host)
+    if checkpoint is None:
+        return False
+    is_overdue = checkpoint.boot != host.boot_id() or store.now_s() >= checkpoint.deadline_s
+    if checkpoint.phase is Phase.WAITING and not is_overdue:
+        left = checkpoint.deadline_s - store.now_s()
+        raise TryLaterError(
+            f"cannot begin: a change waits for {left:.0f} s more; `sriovbond host commit` keeps "
+            "it, `sriovbond host rollback` reverts it"
+        )
+    if checkpoint.phase is Phase.STUCK:
+        raise StuckError(
+            f"cannot begin: a change is reverted only in part: {'; '.join(checkpoint.problems)}; "
+            "`sriovbond host rollback` tries again, `sriovbond host commit` leaves it as it is"
+        )
+    revert(site, host, checkpoint)
+    return True
+
+
+def _refuse_elsewhere(site: Site, host: Host, checkpoint: Checkpoint) -> None:
+    """Refuse another namespace; after a boot there is none that is the same."""
+    if checkpoint.boot == host.boot_id() and tuple(checkpoint.namespace) != site.node.identity:
+        raise MachineError(
+            "cannot revert the change here: it is of another network namespace "
+            f"(inode {checkpoint.namespace[1]}); call it there"
+        )
+
+
+def _write_if_possible(host: Host, checkpoint: Checkpoint) -> None:
+    """Write the phase; a full disk must not keep the network from being restored."""
+    with suppress(SriovbondError):
+        store.write(host, checkpoint)

@@ -1,0 +1,148 @@
+"""What a step touches, makes and adds; and which links change with others. No I/O."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from sriovbond.nodenet.acts import (
+    AddPort,
+    AddRoute,
+    AddRule,
+    Change,
+    ConfigurePort,
+    Make,
+    ReleasePort,
+    Remove,
+    RemoveRoute,
+    RemoveRule,
+    SetIp,
+    SetResolver,
+    SetState,
+    Step,
+)
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.model import NetState, NodeLink
+from sriovbond.nodenet.normal import is_dynamic
+from sriovbond.nodenet.routes import absent_routes, absent_rules
+from sriovbond.nodenet.routing import NodeRoute, NodeRoutes, RouteRule, RouteRules
+from sriovbond.nodenet.writer import to_json
+from sriovbond.trial.checkpoint import Journal, Load, settle
+
+
+def touched(step: Step) -> tuple[str, ...]:
+    """Return the links that a step changes, those that it makes among them."""
+    match step:
+        case Make():
+            return made(step)
+        case Change(current=link) | Remove(current=link):
+            return (link.label,)
+        case SetState(name=name) | SetIp(name=name):
+            return (name,)
+        case AddPort(owner=owner, port=port, before=before):
+            former = before.controller if before else None
+            return (owner, port, *((former,) if former else ()))
+        case ReleasePort(owner=owner, port=port):
+            return owner, port
+    return (step.owner, step.port.name or "") if isinstance(step, ConfigurePort) else ()
+
+
+def made(step: Step) -> tuple[str, ...]:
+    """Return the links that a step makes: a veth comes with its peer."""
+    if not isinstance(step, Make):
+        return ()
+    peer = step.link.veth.peer if step.link.veth else None
+    return (step.link.label, *((peer,) if peer else ()))
+
+
+def carriers(step: Step) -> tuple[str, ...]:
+    """Return the links that may lose addresses or routes by a step."""
+    rows: tuple[NodeRoute | None, ...] = ()
+    if isinstance(step, AddRoute):
+        rows = (step.route, step.former)
+    elif isinstance(step, RemoveRoute):
+        rows = (step.route,)
+    names = [row.next_hop_interface for row in rows if row and row.next_hop_interface]
+    return (*touched(step), *names)
+
+
+def closure(names: Iterable[str], links: Mapping[str, NodeLink]) -> tuple[str, ...]:
+    """Return links with what is on top of them, and their ports: they change with them."""
+    order = list(dict.fromkeys(names))
+    for name in order:
+        below = [row.label for row in links.values() if base_of(row) == name]
+        ports = (ports_of(links[name]) or ()) if name in links else ()
+        order += [other for other in (*ports, *below) if other not in order]
+    return tuple(order)
+
+
+def base_of(link: NodeLink) -> str | None:
+    """Return the link that a VLAN or MACVLAN is on."""
+    section = link.vlan or link.mac_vlan
+    return section.base_iface if section else None
+
+
+def begin(
+    journal: Journal, step: Step, present: Mapping[str, Load], names: Iterable[str]
+) -> Journal:
+    """Return the journal of a step that begins: `present` is what links have before it.
+
+    `names` are those that may lose some of it.
+    """
+    journal = settle(journal, present)
+    added = [(name, text) for name, text in _added(step) if not _has(present.get(name), text)]
+    return replace(
+        journal,
+        made=_unique(journal.made, made(step)),
+        touched=_unique(journal.touched, touched(step)),
+        added=(*journal.added, *added),
+        pending=tuple(present[name] for name in dict.fromkeys(names) if name in present),
+        ways=_with_way_back(journal.ways, step),
+        is_resolver_begun=journal.is_resolver_begun or isinstance(step, SetResolver),
+    )
+
+
+def _added(step: Step) -> Iterator[tuple[str, str]]:
+    if isinstance(step, SetIp) and step.target.enabled:
+        for row in step.target.address or ():
+            if not is_dynamic(row):
+                yield step.name, f"{row.ip}/{row.prefix_length}"
+
+
+def _has(load: Load | None, text: str) -> bool:
+    return load is not None and any(row.text == text for row in load.addresses)
+
+
+def _unique(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _with_way_back(ways: str, step: Step) -> str:
+    """Add what reverts a step about routes or rules; lost routes over links are raw elsewhere."""
+    state = read_state(ways)
+    routes = (state.routes.config if state.routes else None) or ()
+    rules = (state.route_rules.config if state.route_rules else None) or ()
+    back_routes, back_rules = _way_back(step)
+    if not (back_routes or back_rules):
+        return ways
+    return to_json(
+        NetState(
+            routes=NodeRoutes(config=(*routes, *back_routes)),
+            route_rules=RouteRules(config=(*rules, *back_rules)),
+        )
+    )
+
+
+def _way_back(step: Step) -> tuple[tuple[NodeRoute, ...], tuple[RouteRule, ...]]:
+    match step:
+        case AddRoute(route=route, former=former) if route == former:
+            return (), ()
+        case AddRoute(route=route, former=former):
+            is_loose = former is not None and former.route_type
+            return (*absent_routes((route,)), *((former,) if former and is_loose else ())), ()
+        case RemoveRoute(route=route):
+            return ((route,) if route.route_type else ()), ()
+        case AddRule(rule=rule):
+            return (), absent_rules((rule,))
+        case RemoveRule(rule=rule):
+            return (), (rule,)
+    return (), ()

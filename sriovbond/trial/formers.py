@@ -1,0 +1,151 @@
+"""What links are beyond documents, read and restored: MTU, MAC, sysctls, their bridge's flags."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sriovbond.bond.links import NO_MAC, Sysctl
+from sriovbond.errors import SriovbondError
+from sriovbond.kernel import carried, links, messages
+from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MASTER, IFLA_MTU, LinkMessage
+from sriovbond.kernel.netns import NAMES_OF_ALL
+from sriovbond.reshape import bridges
+from sriovbond.reshape.site import Site
+from sriovbond.trial.checkpoint import Former, Load
+
+_BRIDGE: Final = "bridge"
+_BOND: Final = "bond"
+_PROC: Final = Path("/proc/sys/net")
+_VOLATILE: Final = frozenset({"stable_secret"})
+
+
+def read(site: Site, names: Iterable[str]) -> tuple[Former, ...]:
+    """Return what the links of these names are; missing ones are left out. Raises KernelError."""
+    present = _by_name(site)
+    return tuple(_former(site, present[name]) for name in names if name in present)
+
+
+def loads(site: Site) -> dict[str, Load]:
+    """Return the addresses and routes of each link, by its name. Raises KernelError."""
+    present = _by_name(site)
+    addresses = carried.addresses(site.netlink, {row.index: row.mac for row in present.values()})
+    routes = carried.routes(carried.unicast_routes(site.netlink))
+    return {
+        name: Load(
+            name,
+            row.index,
+            tuple(addresses.get(row.index, ())),
+            tuple(routes.get(row.index, ())),
+        )
+        for name, row in present.items()
+    }
+
+
+def restore(site: Site, formers: Iterable[Former]) -> list[str]:
+    """Restore links, each after those it is on; return what the kernel refused, after trying all.
+
+    Missing links are left out. Idempotent.
+    """
+    failures = []
+    for former in formers:
+        for act in _acts(site, former):
+            try:
+                act()
+            except SriovbondError as error:
+                failures.append(error.message)
+    return failures
+
+
+def _by_name(site: Site) -> dict[str, LinkMessage]:
+    return {row.name: row for row in links.read_all(site.netlink, "list the links")}
+
+
+def _former(site: Site, link: LinkMessage) -> Former:
+    is_port = _is_bridge_port(link)
+    return Former(
+        name=link.name,
+        index=link.index,
+        mac=link.mac,
+        mtu=link.number(IFLA_MTU),
+        is_up=link.is_up,
+        sysctls=site.node.run(lambda: tuple(_sysctls(link.name))),
+        flags=bridges.flags_of(link).hex() if is_port else "",
+        vlans=bridges.vlans_of(site, link.name) if is_port else (),
+        is_filtering=bridges.is_filtering(site, link.name) if link.kind == _BRIDGE else None,
+    )
+
+
+def _acts(site: Site, former: Former) -> Iterator[Callable[[], None]]:
+    """Yield what restores a link that is there; each looks at it anew."""
+    if site.find(former.name) is None:
+        return
+    yield partial(_restore_mtu, site, former)
+    yield partial(_restore_mac, site, former)
+    if former.is_filtering is not None:
+        yield partial(_restore_filtering, site, former)
+    yield partial(_restore_port, site, former)
+    yield partial(_restore_state, site, former)
+    yield from (partial(_restore_sysctl, site, former.name, row) for row in former.sysctls)
+
+
+def _restore_mtu(site: Site, former: Former) -> None:
+    link = site.link(former.name)
+    if link.number(IFLA_MTU) != former.mtu:
+        words = f"set the MTU of {former.name} to {former.mtu} again"
+        site.change(link, words, messages.word(IFLA_MTU, former.mtu))
+
+
+def _restore_mac(site: Site, former: Former) -> None:
+    """Set the MAC, but not of a bond's port: its bond decides."""
+    link = site.link(former.name)
+    is_bound = _kind_of_port(link) == _BOND
+    if former.mac not in (link.mac, NO_MAC) and not is_bound:
+        octets = bytes.fromhex(former.mac.replace(":", ""))
+        words = f"set the MAC of {former.name} to {former.mac} again"
+        site.change(link, words, messages.attribute(IFLA_ADDRESS, octets))
+
+
+def _restore_filtering(site: Site, former: Former) -> None:
+    bridges.set_filtering(site, former.name, is_on=bool(former.is_filtering))
+
+
+def _restore_port(site: Site, former: Former) -> None:
+    if former.flags and _is_bridge_port(site.link(former.name)):
+        bridges.restore_flags(site, former.name, bytes.fromhex(former.flags))
+        bridges.restore_vlans(site, former.name, former.vlans)
+
+
+def _restore_state(site: Site, former: Former) -> None:
+    link = site.link(former.name)
+    if link.is_up != former.is_up:
+        (site.set_up if former.is_up else site.set_down)(link)
+
+
+def _restore_sysctl(site: Site, name: str, sysctl: Sysctl) -> None:
+    path = f"{sysctl.family}/conf/{name}/{sysctl.key}"
+    if site.node.sysctl(path) not in (None, sysctl.value):
+        site.node.set_sysctls({path: sysctl.value})
+
+
+def _is_bridge_port(link: LinkMessage) -> bool:
+    return bool(link.number(IFLA_MASTER)) and _kind_of_port(link) == _BRIDGE
+
+
+def _kind_of_port(link: LinkMessage) -> str:
+    return messages.text(link.info.get(messages.IFLA_INFO_SLAVE_KIND, b""))
+
+
+def _sysctls(name: str) -> Iterator[Sysctl]:
+    for family in () if name in NAMES_OF_ALL else ("ipv4", "ipv6"):
+        for path in sorted((_PROC / family / "conf" / name).glob("*")):
+            value = _value(path)
+            if value is not None and path.name not in _VOLATILE:
+                yield Sysctl(family, path.name, value)
+
+
+def _value(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None

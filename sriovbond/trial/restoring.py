@@ -1,0 +1,142 @@
+"""Takes a node back to what it was before a change, where it was changed, as far as that goes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Final
+
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import carried
+from sriovbond.kernel import netlink as nl
+from sriovbond.nodenet import steps
+from sriovbond.nodenet.acts import Step
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.joined import join
+from sriovbond.nodenet.model import NetState
+from sriovbond.reshape import acting, resolver
+from sriovbond.reshape.site import Site
+from sriovbond.survey import node
+from sriovbond.trial import formers
+from sriovbond.trial.checkpoint import (
+    Checkpoint,
+    Former,
+    Journal,
+    Load,
+    identity,
+    settle,
+)
+from sriovbond.trial.footprints import closure
+from sriovbond.trial.reversal import reversal
+
+_PASSES: Final = 3
+"""A pass may bring about what a later one needs: a link that is up again, a base that is back."""
+
+
+def restore(site: Site, host: Host, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Revert what the checkpoint says was begun; return what could not be, in words.
+
+    Goes on after each refusal. Idempotent; nothing is sent where all is as it was. resolv.conf is
+    restored last, and hinders nothing else.
+    """
+    failures: list[str] = []
+    for _ in range(_PASSES):
+        failures = _restore_network(site, host, checkpoint)
+        if not failures:
+            break
+    return (*failures, *_restore_resolver(site, checkpoint))
+
+
+def restore_files(site: Site, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Restore what outlives a boot: resolv.conf; return what could not be, in words."""
+    return tuple(_restore_resolver(site, checkpoint))
+
+
+def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
+    before, back = read_state(checkpoint.before), read_state(checkpoint.back)
+    journal = settle(checkpoint.journal, formers.loads(site))
+    now = node.read(site.node, host)
+    document = reversal(before, back, journal, now)
+    failures = _attempt(partial(acting.carry_out, site, step) for step in _steps(document, now))
+    failures += formers.restore(site, _in_order(checkpoint, before, journal))
+    failures += _attempt(_remove_addresses(site, journal))
+    failures += _attempt(_restore_addresses(site, journal))
+    now = node.read(site.node, host)
+    ways = read_state(journal.ways)
+    failures += _attempt(partial(acting.carry_out, site, step) for step in _steps(ways, now))
+    failures += _attempt(_restore_routes(site, journal))
+    return failures or _left(site, host, checkpoint)
+
+
+def _left(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
+    """Return what is not as it was although nothing was refused."""
+    before, back = read_state(checkpoint.before), read_state(checkpoint.back)
+    now = node.read(site.node, host)
+    left = _steps(reversal(before, back, checkpoint.journal, now), now)
+    return [f"not as before: {line}" for step in left for line in step.lines]
+
+
+def _steps(document: NetState, now: NetState) -> tuple[Step, ...]:
+    return steps.plan(join(document, now))
+
+
+def _in_order(checkpoint: Checkpoint, before: NetState, journal: Journal) -> list[Former]:
+    """Return what the touched links were, each after those that it is on."""
+    names = closure(journal.touched, {link.label: link for link in before.interfaces or ()})
+    by_name = {row.name: row for row in checkpoint.formers}
+    return [by_name[name] for name in names if name in by_name]
+
+
+def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
+    failures = []
+    for act in acts:
+        try:
+            act()
+        except SriovbondError as error:
+            failures.append(error.message)
+    return failures
+
+
+def _remove_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
+    """Yield what removes the addresses that were added; one that is gone already is none."""
+    added = set(journal.added)
+    for load in formers.loads(site).values():
+        for address in load.addresses:
+            if (load.name, address.text) in added:
+                doing = f"remove {address.text} from {load.name}"
+                request = nl.NetlinkRequest(nl.RTM_DELADDR, doing, bytes.fromhex(address.message))
+                yield partial(site.netlink.send, request)
+
+
+def _restore_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
+    """Yield what restores the addresses that were taken; others left by themselves."""
+    present = formers.loads(site)
+    for load, now in _pairs(journal, present):
+        texts = {row.text for row in now.addresses}
+        for address in load.addresses:
+            if address.text not in texts:
+                yield partial(carried.put_address_back, site.netlink, load.name, now.index, address)
+
+
+def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
+    present = formers.loads(site)
+    indices = {load.index: now.index for load, now in _pairs(journal, present)}
+    restored = {identity(row) for load in present.values() for row in load.routes}
+    for load, _ in _pairs(journal, present):
+        for route in load.routes:
+            if identity(route) not in restored:
+                restored.add(identity(route))
+                yield partial(carried.put_route_back, site.netlink, load.name, indices, route)
+
+
+def _pairs(journal: Journal, present: Mapping[str, Load]) -> Iterator[tuple[Load, Load]]:
+    """Yield what each link lost, with what it has now; links that are missing are left out."""
+    for load in journal.taken:
+        if load.name in present:
+            yield load, present[load.name]
+
+
+def _restore_resolver(site: Site, checkpoint: Checkpoint) -> list[str]:
+    if not checkpoint.journal.is_resolver_begun:
+        return []
+    content = None if checkpoint.resolver is None else bytes.fromhex(checkpoint.resolver)
+    return _attempt([partial(resolver.write, site.root, content)])

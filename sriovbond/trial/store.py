@@ -1,0 +1,133 @@
+"""The one file of a change in progress, its lock, and the clock of its deadline."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from deviceinfo.plainfile import UnreadableError
+from sriovbond import ownfiles
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.trial.checkpoint import Actor, Checkpoint
+
+_NAME: Final = "change.json"
+_LOCK: Final = "lock"
+_MOST_BYTES: Final = 64 << 20
+_PAUSE_S: Final = 0.1
+_ADAPTER: Final = TypeAdapter(Checkpoint)
+_STARTED: Final = 19
+"""The place of a process' start among the fields behind its name (proc_pid_stat(5))."""
+
+
+def now_s() -> float:
+    """Return the seconds since the boot, those of sleep among them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def folder(host: Host) -> Path:
+    """Return the folder of the node's own changes."""
+    return host.state / "host"
+
+
+@contextmanager
+def locked(host: Host, timeout_s: float) -> Iterator[None]:
+    """Hold the lock of the node's own network: one change at a time.
+
+    Raises TryLaterError where another process holds it longer, MachineError.
+    """
+    path = folder(host)
+    ownfiles.make_folder(path, os.geteuid())
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path / _LOCK, flags, 0o600)
+    except OSError as error:
+        raise MachineError(f"cannot open {path / _LOCK}: {error.strerror}") from error
+    try:
+        _acquire(descriptor, timeout_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            raise TryLaterError(
+                "cannot change the node's network: another `sriovbond host` is at work; wait for it"
+            )
+        time.sleep(_PAUSE_S)
+
+
+def read(host: Host) -> Checkpoint | None:
+    """Return the change in progress, None if there is none. Raises MachineError."""
+    file = folder(host) / _NAME
+    try:
+        return _ADAPTER.validate_json(ownfiles.read(file, _MOST_BYTES))
+    except FileNotFoundError:
+        return None
+    except (UnreadableError, ValidationError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise MachineError(
+            f"cannot read {file}: {reason}; look what the node has, then remove the file"
+        ) from error
+
+
+def write(host: Host, checkpoint: Checkpoint) -> None:
+    """Write the change in place of the one before, whole and synced. Raises MachineError."""
+    path = folder(host)
+    ownfiles.make_folder(path, os.geteuid())
+    try:
+        with _opened(path) as folder_fd:
+            content = _ADAPTER.dump_json(checkpoint)
+            ownfiles.write_whole(folder_fd, _NAME, content, fresh=f".{_NAME}")
+    except OSError as error:
+        raise MachineError(f"cannot write {path / _NAME}: {error.strerror}") from error
+
+
+def remove(host: Host) -> None:
+    """Forget the change. Idempotent. Raises MachineError."""
+    path = folder(host)
+    try:
+        with _opened(path) as folder_fd:
+            with suppress(FileNotFoundError):
+                os.unlink(_NAME, dir_fd=folder_fd)
+            os.fsync(folder_fd)
+    except OSError as error:
+        raise MachineError(f"cannot remove {path / _NAME}: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
+
+
+def this_process() -> Actor:
+    """Return this process."""
+    return Actor(os.getpid(), _began(os.getpid()) or 0)
+
+
+def is_alive(actor: Actor) -> bool:
+    """Return whether a process still runs, and is the same one."""
+    return _began(actor.pid) == actor.began
+
+
+def _began(pid: int) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *fields = stat.rpartition(")")[2].split()
+        return None if state == "Z" else int(fields[_STARTED - 1])
+    return None

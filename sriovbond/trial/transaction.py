@@ -1,0 +1,265 @@
+"""The entrance: a document's change as a transaction, from the checkpoint to the commit."""
+
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from sriovbond.errors import MachineError, SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import carried, messages
+from sriovbond.kernel.messages import IFA_FLAGS
+from sriovbond.nodenet import difference, steps
+from sriovbond.nodenet.acts import Step
+from sriovbond.nodenet.joined import Joined, join
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.writer import to_json
+from sriovbond.reshape import acting, resolver
+from sriovbond.reshape.site import Site
+from sriovbond.survey import node
+from sriovbond.trial import ending, footprints, formers, probes, store, watchdog
+from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
+
+_LOCK_S: Final = 10.0
+_VERIFY_S: Final = 10.0
+_PAUSE_S: Final = 0.2
+_IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ChangeOutcome(StrEnum):
+    """What came of a change that did not fail."""
+
+    NOTHING_TO_DO = "nothing to do"
+    COMMITTED = "committed"
+    WAITING = "waiting"
+
+
+class RevertedError(SriovbondError):
+    """A change failed, and was reverted; the first fault is why."""
+
+
+class InterruptedChangeError(SriovbondError):
+    """A signal ended the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a change is made: all within `timeout_s`; `say` reports what is done.
+
+    `confirm` is asked at last, with the seconds that are left, whether the change is kept; where
+    it `is_waiting` it is left for `commit` to keep.
+    """
+
+    timeout_s: float
+    is_waiting: bool
+    say: Callable[[str], None]
+    confirm: Callable[[Joined, Callable[[], float]], bool] | None = None
+
+
+def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner) -> ChangeOutcome:
+    """Make a change: whole and verified, or not at all.
+
+    `prepare` reads the node and the document, and refuses what cannot be; it is called when
+    what an earlier process has left is reverted. Raises RevertedError, StuckError, TryLaterError.
+    """
+    with store.locked(host, _LOCK_S), _interruptible():
+        if ending.clear_the_way(site, host):
+            manner.say("a change that was left in the middle is reverted")
+        joined = prepare()
+        planned = steps.plan(joined)
+        if not planned:
+            return ChangeOutcome.NOTHING_TO_DO
+        answering = probes.answering(site, probes.choose(joined.current))
+        change = _Change(site, host, joined, planned)
+        change.arm(manner)
+        try:
+            change.act(planned, manner.say)
+            change.verify(joined.desired)
+            change.probe(answering)
+            if manner.confirm and not manner.confirm(joined, change.left_s):
+                raise InterruptedChangeError("the change was not kept")  # noqa: TRY301 - one way back
+            return change.end(is_waiting=manner.is_waiting)
+        except BaseException as error:
+            change.revert(error)
+            raise
+
+
+def commit(host: Host) -> None:
+    """Keep the change that waits. Raises MachineError where there is none."""
+    with store.locked(host, _LOCK_S):
+        checkpoint = store.read(host)
+        if checkpoint is None or checkpoint.phase not in {Phase.WAITING, Phase.STUCK}:
+            raise MachineError("cannot commit: no change waits for it")
+        if checkpoint.boot != host.boot_id():
+            raise MachineError("cannot commit: the node has been booted since, the change is gone")
+        ending.commit(host, checkpoint)
+
+
+def rollback(site: Site, host: Host) -> None:
+    """Revert the change that waits or was left. Raises MachineError where there is none."""
+    with store.locked(host, _LOCK_S):
+        checkpoint = store.read(host)
+        if checkpoint is None:
+            raise MachineError("cannot roll back: there is no change that could be reverted")
+        ending.revert(site, host, checkpoint)
+
+
+class _Change:
+    """A change in progress, with its checkpoint as it is on disk."""
+
+    def __init__(self, site: Site, host: Host, joined: Joined, planned: Sequence[Step]) -> None:
+        self._site = site
+        self._host = host
+        self._links = {link.label: link for link in joined.current.interfaces or ()}
+        self._checkpoint = _checkpoint(site, host, joined, planned)
+
+    def left_s(self) -> float:
+        """Return the seconds that are left of all."""
+        return self._checkpoint.deadline_s - store.now_s()
+
+    def arm(self, manner: Manner) -> None:
+        """Write the checkpoint, and arm the watchdog; nothing was touched where that fails."""
+        deadline_s = store.now_s() + manner.timeout_s
+        self._write(replace(self._checkpoint, deadline_s=deadline_s))
+        try:
+            words = watchdog.arm(self._host, self._checkpoint, self.left_s())
+        except BaseException:
+            store.remove(self._host)
+            raise
+        manner.say(f"{words} reverts the change in {manner.timeout_s:g} s unless it is kept")
+
+    def act(self, planned: Sequence[Step], say: Callable[[str], None]) -> None:
+        """Carry out the steps, each noted on disk before."""
+        self._write(replace(self._checkpoint, phase=Phase.ACTING))
+        number = 0
+        for step in planned:
+            self._check_time()
+            self._note(step)
+            for line in step.lines:
+                number += 1
+                say(f"{number}. {line}")
+            acting.carry_out(self._site, step)
+        journal = settle(self._checkpoint.journal, formers.loads(self._site))
+        self._write(replace(self._checkpoint, journal=journal))
+
+    def verify(self, wish: NetState) -> None:
+        """Compare all of the document with the node as it is now. Raises MachineError."""
+        end = time.monotonic() + min(_VERIFY_S, max(0.0, self.left_s()))
+        while missing := [*self._missing(wish), *self._duplicates()]:
+            if time.monotonic() >= end:
+                raise MachineError(f"the node differs from the document: {missing[0]}")
+            time.sleep(_PAUSE_S)
+
+    def probe(self, groups: frozenset[str]) -> None:
+        """Ask again what answered before, until it does. Raises MachineError."""
+        read = lambda: node.read(self._site.node, self._host)  # noqa: E731 - a callback
+        missing = probes.missing(self._site, groups, read, self.left_s)
+        if missing:
+            raise MachineError("; ".join(missing))
+
+    def revert(self, error: BaseException) -> None:
+        """Revert what was begun, and say why. Raises RevertedError, StuckError."""
+        with _uninterruptible():
+            reason = error.message if isinstance(error, SriovbondError) else _words(error)
+            try:
+                ending.revert(self._site, self._host, self._checkpoint)
+            except ending.StuckError as stuck:
+                raise ending.StuckError(f"{reason}; {stuck.message}") from error
+        raise RevertedError(f"{reason}; all is as it was before") from error
+
+    def end(self, *, is_waiting: bool) -> ChangeOutcome:
+        """Keep the change, or leave it to wait; in time, for the watchdog is about to revert it."""
+        with _uninterruptible():
+            self._check_time()
+            if is_waiting:
+                self._write(replace(self._checkpoint, phase=Phase.WAITING))
+                return ChangeOutcome.WAITING
+            ending.commit(self._host, self._checkpoint)
+        return ChangeOutcome.COMMITTED
+
+    def _note(self, step: Step) -> None:
+        names = footprints.closure(footprints.carriers(step), self._links)
+        present = formers.loads(self._site)
+        journal = footprints.begin(self._checkpoint.journal, step, present, names)
+        self._write(replace(self._checkpoint, journal=journal))
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        store.write(self._host, checkpoint)
+        self._checkpoint = checkpoint
+
+    def _check_time(self) -> None:
+        if self.left_s() <= 0:
+            raise MachineError("the change took longer than its time; --timeout gives it more")
+
+    def _missing(self, wish: NetState) -> list[str]:
+        now = node.read(self._site.node, self._host)
+        return [line for step in steps.plan(join(wish, now)) for line in step.lines]
+
+    def _duplicates(self) -> Iterator[str]:
+        """Yield the IPv6 addresses of touched links that another host has."""
+        names = {self._site.link(name).index for name in self._touched()}
+        for row in carried.all_addresses(self._site.netlink):
+            flags = messages.whole(row.attributes.get(IFA_FLAGS, b""))
+            if row.index in names and flags & _IFA_F_DADFAILED:
+                yield f"another host has the address {row.address}"
+
+    def _touched(self) -> list[str]:
+        touched = self._checkpoint.journal.touched
+        return [name for name in touched if self._site.find(name) is not None]
+
+
+def _checkpoint(site: Site, host: Host, joined: Joined, planned: Sequence[Step]) -> Checkpoint:
+    links = {link.label: link for link in joined.current.interfaces or ()}
+    names = [name for step in planned for name in footprints.carriers(step)]
+    content = resolver.read(site.root)
+    return Checkpoint(
+        id=uuid.uuid4().hex[:12],
+        phase=Phase.ARMING,
+        boot=host.boot_id(),
+        namespace=site.node.identity,
+        deadline_s=0.0,
+        actor=store.this_process(),
+        before=to_json(joined.current),
+        back=to_json(difference.revert(joined)),
+        formers=formers.read(site, footprints.closure(names, links)),
+        resolver=None if content is None else content.hex(),
+    )
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn signals that would end this process into an error, by which the change is reverted."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        raise InterruptedChangeError(f"{signal.Signals(number).name} ended it")
+
+    with _handled(interrupt):
+        yield
+
+
+@contextmanager
+def _uninterruptible() -> Iterator[None]:
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(handler: signal.Handlers | Callable[[int, object], None]) -> Iterator[None]:
+    """Handle the signals so; in a thread other than the first they are not ours."""
+    former = {}
+    with suppress(ValueError):
+        former = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in former.items():
+            signal.signal(number, before)

@@ -1,0 +1,121 @@
+"""Arms what reverts a change when its process does not: outside of it, and proved to be armed.
+
+A transient timer of systemd where this is the host's own namespace, else a process of its own.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+from sriovbond.trial.checkpoint import Checkpoint
+
+ARMED: Final = "armed"
+"""What the process prints when it has all it needs, before its id."""
+_BEGIN_S: Final = 60.0
+_ASK_S: Final = 10.0
+_SYSTEMD: Final = Path("/run/systemd/system")
+
+
+def arm(host: Host, checkpoint: Checkpoint, timeout_s: float) -> str:
+    """Arm the watchdog, and return what it is, in words; proved to run. Raises MachineError."""
+    command = _command(host, checkpoint)
+    if _is_systemd_usable() and _arm_timer(command, checkpoint, timeout_s):
+        return f"the timer {_unit(checkpoint)}.timer"
+    return f"the process {_arm_process(command)}"
+
+
+def disarm(checkpoint: Checkpoint) -> None:
+    """Stop the timer, if any: a watchdog without a checkpoint does nothing. Raises nothing."""
+    if _is_systemd_usable():
+        unit = _unit(checkpoint)
+        with suppress(OSError, subprocess.SubprocessError):
+            _run(["systemctl", "stop", f"{unit}.timer"])
+            _run(["systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service"])
+
+
+def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
+    options = ["--state", str(host.state), "--root", str(host.root)]
+    return [sys.executable, "-m", "sriovbond", "host", "watchdog", checkpoint.id, *options]
+
+
+def _unit(checkpoint: Checkpoint) -> str:
+    return f"sriovbond-host-{checkpoint.id}"
+
+
+def _is_systemd_usable() -> bool:
+    """Return whether systemd runs here, and starts its services in this network namespace."""
+    try:
+        is_same = (
+            Path("/proc/1/ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
+        )
+    except OSError:
+        return False
+    return _SYSTEMD.is_dir() and is_same
+
+
+def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float) -> bool:
+    unit = _unit(checkpoint)
+    path = os.environ.get("PYTHONPATH")
+    words = [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        f"--unit={unit}",
+        f"--on-active={max(1, round(timeout_s))}s",
+        "--timer-property=AccuracySec=100ms",
+        *([f"--setenv=PYTHONPATH={path}"] if path else []),
+        "--",
+        *command,
+    ]
+    with suppress(OSError, subprocess.SubprocessError):
+        _run(words)
+        return _run(["systemctl", "is-active", f"{unit}.timer"]).strip() == "active"
+    with suppress(OSError, subprocess.SubprocessError):
+        _run(["systemctl", "stop", f"{unit}.timer"])
+    return False
+
+
+def _run(words: Sequence[str]) -> str:
+    done = subprocess.run(  # noqa: S603 - words of our own
+        words, capture_output=True, text=True, timeout=_ASK_S, check=True, stdin=subprocess.DEVNULL
+    )
+    return done.stdout
+
+
+def _arm_process(command: Sequence[str]) -> int:
+    """Start a process in a session of its own, and wait until it says that it is armed."""
+    with subprocess.Popen(  # noqa: S603 - words of our own
+        ["/bin/sh", "-c", '"$@" &', "sh", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    ) as shell:
+        line = _first_line(shell.stdout.fileno()) if shell.stdout else ""
+    word, _, number = line.partition(" ")
+    if word != ARMED or not number.isdecimal():
+        raise MachineError(
+            "cannot arm the watchdog: its process did not begin; nothing was changed"
+        )
+    return int(number)
+
+
+def _first_line(descriptor: int) -> str:
+    """Return what a pipe has up to a line's end, for a bounded time."""
+    deadline, text = time.monotonic() + _BEGIN_S, b""
+    while not text.endswith(b"\n") and (left := deadline - time.monotonic()) > 0:
+        if select.select([descriptor], [], [], left)[0]:
+            part = os.read(descriptor, 64)
+            if not part:
+                break
+            text += part
+    return text.decode("ascii", "replace").strip()

@@ -1,0 +1,128 @@
+"""Changes of a node under test as transactions: in this process, and in one that is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from sriovbond.host import Host
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel import netns
+from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet import document
+from sriovbond.nodenet.joined import Joined, join
+from sriovbond.reshape.site import Site
+from sriovbond.survey import node as survey
+from sriovbond.trial import store, transaction
+from sriovbond.trial.checkpoint import Checkpoint
+from sriovbond.trial.transaction import ChangeOutcome, Manner
+from tests.support.sites import NodeUnderTest
+
+T = TypeVar("T")
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `host apply`, `commit` and `rollback` do, on a node under test."""
+
+    node: NodeUnderTest
+    said: list[str]
+
+    def apply(
+        self, text: str, timeout_s: float = TIMEOUT_S, *, is_waiting: bool = False
+    ) -> ChangeOutcome:
+        manner = Manner(timeout_s, is_waiting, self.said.append)
+        prepare = partial(self.node.join, text)
+        return self.inside(
+            partial(transaction.apply, self.node.site, self.node.host, prepare, manner)
+        )
+
+    def commit(self) -> None:
+        transaction.commit(self.node.host)
+
+    def rollback(self) -> None:
+        self.inside(partial(transaction.rollback, self.node.site, self.node.host))
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """Run it in the node's namespace: a watchdog that it starts is there too."""
+        return self.node.site.node.run(work)
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return store.read(self.node.host)
+
+    def start(self, text: str, timeout_s: float, *options: str) -> subprocess.Popen[str]:
+        """Apply a document in a process of its own; see `main`."""
+        folder = self.node.host.state.parent
+        (folder / "document.yml").write_text(text, encoding="utf-8")
+        words = [sys.executable, "-m", "tests.support.changes", self.node.pod.path, str(folder)]
+        return subprocess.Popen(
+            [*words, str(timeout_s), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def kill_at(self, text: str, number: int, timeout_s: float = TIMEOUT_S) -> bool:
+        """Apply a document, and kill the process before its request of that number.
+
+        Return whether it had so many that change something.
+        """
+        process = self.start(text, timeout_s, f"kill={number}")
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode in (0, -signal.SIGKILL), output
+        return process.returncode == -signal.SIGKILL
+
+
+def main() -> None:
+    """Apply FOLDER/document.yml in a namespace: PATH FOLDER TIMEOUT [kill=N | stop=N]."""
+    path, folder, timeout_s, *options = sys.argv[1:]
+    host = Host(root=Path(folder, "root"), state=Path(folder, "state"), run=Path(folder, "run"))
+    text = Path(folder, "document.yml").read_text(encoding="utf-8")
+    with netns.opened(path) as namespace:
+        site = Site(namespace, host.root, Path("/sys"))
+
+        def prepare() -> Joined:
+            state = survey.read(namespace, host)
+            return join(document.unite(document.read(text, state)).state, state)
+
+        for option in options:
+            word, _, number = option.partition("=")
+            _end_at(int(number), signal.SIGKILL if word == "kill" else signal.SIGSTOP)
+        manner = Manner(float(timeout_s), is_waiting=False, say=print)
+        namespace.run(partial(transaction.apply, site, host, prepare, manner))
+
+
+def _end_at(number: int, how: signal.Signals) -> None:
+    """Send this process a signal before its request of that number that changes something."""
+    sent: list[str] = []
+
+    def count(request: NetlinkRequest) -> None:
+        if request.changes:
+            sent.append(str(request))
+            if len(sent) == number:
+                sys.stdout.write(json.dumps(sent) + "\n")
+                sys.stdout.flush()
+                os.kill(os.getpid(), how)
+
+    nl.taps.append(count)
+
+
+def await_end(changes: Changes, within_s: float) -> None:
+    """Wait until no change is in progress."""
+    deadline = time.monotonic() + within_s
+    while changes.checkpoint is not None:
+        assert time.monotonic() < deadline, changes.checkpoint
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()

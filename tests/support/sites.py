@@ -1,0 +1,99 @@
+"""A node in a namespace of its own, on which steps of documents are carried out."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sriovbond.host import Host
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel import netns
+from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet import document
+from sriovbond.nodenet.joined import Joined, join
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.steps import plan
+from sriovbond.reshape import acting, limits
+from sriovbond.reshape.site import Site
+from sriovbond.survey import node as survey
+from tests.support.pods import Pod, a_pod
+from tests.support.worlds import World, world
+
+WITHIN_S = 20.0
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition, for a bounded time: what comes after it asserts."""
+    deadline = time.monotonic() + WITHIN_S
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUnderTest:
+    """A namespace in the role of a node, with a root of its own."""
+
+    pod: Pod
+    site: Site
+    host: Host
+    sent: list[str] = field(default_factory=list)
+    """The requests that change something, in words, since it was made."""
+
+    def ip(self, *lines: str) -> None:
+        self.pod.batch(*lines)
+
+    def read(self) -> NetState:
+        return survey.read(self.site.node, self.host)
+
+    def join(self, text: str) -> Joined:
+        state = self.read()
+        wish = document.unite(document.read(text, state))
+        assert not wish.unset
+        return join(wish.state, state)
+
+    def apply(self, text: str) -> list[str]:
+        """Carry out a document's steps; return what is left to do then."""
+        joined = self.join(text)
+        assert not [*joined.complaints, *limits.judge(joined)]
+        for step in plan(joined):
+            acting.carry_out(self.site, step)
+        return self.left(text)
+
+    def left(self, text: str) -> list[str]:
+        return [line for step in plan(self.join(text)) for line in step.lines]
+
+    def assert_is(self, before: World) -> None:
+        """Compare all of the node, when its own IPv6 addresses have settled."""
+        wait_until(lambda: self.world() == before)
+        assert self.world() == before
+
+    def settle(self) -> World:
+        """Return all of the node, when its own IPv6 addresses have settled."""
+        wait_until(lambda: "tentative" not in self.pod.run("ip", "address").stdout)
+        return self.world()
+
+    def world(self) -> World:
+        """Return all of the node: links with their sysctls, addresses, routes, files."""
+        return world({"node": self.pod.path}, [self.host.root])
+
+
+@contextmanager
+def a_node(folder: Path) -> Iterator[NodeUnderTest]:
+    """Make a node without links, and with an empty resolv.conf."""
+    (folder / "root/etc").mkdir(parents=True)
+    (folder / "root/etc/resolv.conf").write_text("# by hand\n", encoding="ascii")
+    host = Host(root=folder / "root", state=folder / "state", run=folder / "run")
+    with a_pod("node") as pod, netns.opened(pod.path) as namespace:
+        pod.ip("link set lo up")
+        node = NodeUnderTest(pod, Site(namespace, host.root, Path("/sys")), host)
+
+        def note(request: NetlinkRequest) -> None:
+            if request.changes:
+                node.sent.append(str(request))
+
+        nl.taps.append(note)
+        try:
+            yield node
+        finally:
+            nl.taps.remove(note)

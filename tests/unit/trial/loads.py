@@ -1,0 +1,26 @@
+"""Addresses and routes as the kernel reports them, for tests without one."""
+
+import socket
+from ipaddress import ip_address
+
+from sriovbond.bond.links import Carried
+from sriovbond.kernel import messages
+from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF
+
+
+def a_route(target: str, prefix: int, gateway: str = "", index: int = 3) -> Carried:
+    parts = [messages.word(RTA_OIF, index)]
+    if prefix:
+        parts.append(messages.attribute(RTA_DST, ip_address(target).packed))
+    if gateway:
+        parts.append(messages.attribute(RTA_GATEWAY, ip_address(gateway).packed))
+    body = messages.route(socket.AF_INET, prefix, *parts, protocol=3, type=1)
+    return Carried(f"route {target}/{prefix}", body.hex())
+
+
+def an_address(text: str) -> Carried:
+    return Carried(text, "")
+
+
+NET = a_route("203.0.113.0", 24)
+DEFAULT = a_route("default", 0, "192.0.2.1")

@@ -1,0 +1,72 @@
+"""What a step took is what links had before it and have not after it, and nothing else."""
+
+from sriovbond.bond.links import Carried
+from sriovbond.nodenet.acts import AddPort, AddRoute, Make, RemoveRule, SetIp, SetState
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.model import IpAddress4, Ipv4, NodeLink, Veth, VlanLink
+from sriovbond.nodenet.routing import NodeRoute, RouteRule
+from sriovbond.trial import footprints
+from sriovbond.trial.checkpoint import Journal, Load, settle
+from tests.unit.trial.loads import DEFAULT, NET, an_address
+
+A, B, VIP = map(an_address, ("192.0.2.9/24", "192.0.2.10/24", "192.0.2.100/32"))
+PORT = AddPort("bond0", "eth1", "bond")
+LINKS = {
+    "bond0": NodeLink(name="bond0", type="bond"),
+    "v7": NodeLink(name="v7", type="vlan", vlan=VlanLink(base_iface="eth1", id=7)),
+}
+
+
+def load(*addresses: Carried, routes: tuple[Carried, ...] = ()) -> dict[str, Load]:
+    return {"eth1": Load("eth1", 3, addresses, routes)}
+
+
+def test_what_is_missing_after_a_step_was_taken_by_it() -> None:
+    journal = footprints.begin(Journal(), PORT, load(A, VIP, routes=(NET, DEFAULT)), ["eth1"])
+
+    settled = settle(journal, load(VIP, routes=(NET,)))
+
+    assert settled.taken == (Load("eth1", 3, (A,), (DEFAULT,)),)
+    assert settled.pending == ()
+
+
+def test_what_left_between_two_steps_was_taken_by_none() -> None:
+    up = SetState("eth1", is_up=True)
+    first = settle(footprints.begin(Journal(), up, load(A, VIP), ["eth1"]), load(A, VIP))
+
+    second = footprints.begin(first, PORT, load(A), ["eth1"])
+
+    assert settle(second, {}).taken == (Load("eth1", 3, (A,), ()),)
+
+
+def test_an_address_that_was_there_is_not_added() -> None:
+    rows = tuple(IpAddress4(ip, 24) for ip in ("192.0.2.9", "192.0.2.10"))
+    ip = Ipv4(enabled=True, address=rows)
+
+    journal = footprints.begin(Journal(), SetIp("eth1", ip, ip), load(A), ["eth1"])
+
+    assert journal.added == (("eth1", "192.0.2.10/24"),)
+
+
+def test_a_veth_is_made_with_its_peer() -> None:
+    make = Make(NodeLink(name="va", type="veth", veth=Veth("vb")))
+
+    assert footprints.begin(Journal(), make, {}, ()).made == ("va", "vb")
+
+
+def test_routes_and_rules_have_a_document_of_their_own() -> None:
+    route = NodeRoute(destination="10.0.0.0/8", next_hop_interface="eth1", table_id=254)
+    rule = RouteRule(family="ipv4", ip_from="10.0.0.0/8", priority=5, route_table=7)
+
+    journal = footprints.begin(Journal(), AddRoute(route), {}, ())
+    journal = footprints.begin(journal, RemoveRule(rule), {}, ())
+
+    ways = read_state(journal.ways)
+    assert ways.routes
+    assert ways.route_rules
+    assert [row.state for row in ways.routes.config or ()] == ["absent"]
+    assert ways.route_rules.config == (rule,)
+
+
+def test_what_is_on_a_link_changes_with_it() -> None:
+    assert footprints.closure(footprints.carriers(PORT), LINKS) == ("bond0", "eth1", "v7")

@@ -1,0 +1,70 @@
+"""The way back has what was begun, and leaves alone what others have changed."""
+
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.writer import plain
+from sriovbond.trial.checkpoint import Journal
+from sriovbond.trial.reversal import reversal
+
+BEFORE = read_state("""
+interfaces:
+- {name: br0, type: linux-bridge, state: up, mtu: 1500, bridge: {port: [{name: eth1}]}}
+- {name: eth1, type: ethernet, state: up, mtu: 1500, controller: br0}
+- {name: eth2, type: ethernet, state: up, mtu: 1500}
+- {name: v7, type: vlan, state: up, mtu: 1500, vlan: {base-iface: eth2, id: 7}}
+""")
+BACK = read_state("""
+interfaces:
+- {name: bond0, type: bond, state: absent}
+- {name: br0, type: linux-bridge, state: up, mtu: 1500}
+- {name: eth2, type: ethernet, state: up, mtu: 1500, ipv4: {enabled: true, dhcp: false}}
+""")
+
+
+def back(journal: Journal, now: str) -> dict[str, dict[str, object]]:
+    document = reversal(BEFORE, BACK, journal, read_state(now))
+    return {link.label: plain(link) for link in document.interfaces or ()}
+
+
+def test_what_was_not_begun_is_not_in_it() -> None:
+    assert back(Journal(), "interfaces: [{name: eth2, type: ethernet, mtu: 1300}]") == {}
+
+
+def test_what_was_made_goes_if_it_is_there() -> None:
+    journal = Journal(made=("bond0", "bond1"), touched=("bond0", "bond1"))
+
+    wishes = back(journal, "interfaces: [{name: bond0, type: bond}]")
+
+    assert wishes == {"bond0": {"name": "bond0", "type": "bond", "state": "absent"}}
+
+
+def test_a_link_of_that_name_that_was_there_before_stays() -> None:
+    wishes = back(Journal(made=("eth2",)), "interfaces: [{name: eth2, type: ethernet}]")
+
+    assert wishes == {}
+
+
+def test_a_bridge_has_its_port_again_and_keeps_those_that_others_put_in() -> None:
+    journal = Journal(touched=("br0", "eth1", "eth2"))
+    now = """
+interfaces:
+- {name: br0, type: linux-bridge, bridge: {port: [{name: eth2}, {name: vnet0}, {name: dm}]}}
+- {name: eth1, type: ethernet}
+- {name: eth2, type: ethernet, controller: br0}
+- {name: v7, type: vlan}
+"""
+    wishes = back(journal, now)
+
+    ports = wishes["br0"]["bridge"]
+    assert ports == {"port": [{"name": "eth1"}, {"name": "vnet0"}, {"name": "dm"}]}
+    assert "ipv4" not in wishes["eth2"]
+
+
+def test_what_went_with_the_link_below_it_comes_back_whole() -> None:
+    wishes = back(Journal(touched=("eth2",)), "interfaces: [{name: eth2, type: ethernet}]")
+
+    assert wishes["v7"]["vlan"] == {"base-iface": "eth2", "id": 7}
+
+
+def test_nothing_is_reverted_of_a_state_that_is_empty() -> None:
+    assert reversal(NetState(), NetState(), Journal(), NetState()) == NetState(interfaces=())

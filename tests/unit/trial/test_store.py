@@ -1,0 +1,85 @@
+"""The one file of a change: whole, root's alone, and gone when the change is kept."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+from sriovbond.trial import store
+from sriovbond.trial.checkpoint import Actor, Checkpoint, Former, Journal, Load, Phase
+from tests.unit.trial.loads import DEFAULT, NET
+
+
+def a_checkpoint(phase: Phase = Phase.ACTING) -> Checkpoint:
+    return Checkpoint(
+        id="abc",
+        phase=phase,
+        boot="boot",
+        namespace=(4, 5, 6),
+        deadline_s=9.5,
+        actor=Actor(1, 2),
+        before="{}",
+        back="{}",
+        formers=(Former("eth1", 3, "02:00:00:00:00:01", 1500, is_up=True),),
+        journal=Journal(taken=(Load("eth1", 3, (), (NET, DEFAULT)),)),
+    )
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(state=tmp_path / "state")
+
+
+def test_a_change_is_read_as_it_was_written_until_it_is_removed(host: Host) -> None:
+    store.write(host, a_checkpoint(Phase.ARMING))
+    store.write(host, a_checkpoint())
+
+    read = store.read(host)
+    store.remove(host)
+    store.remove(host)
+
+    assert read == a_checkpoint()
+    assert store.read(host) is None
+
+
+def test_the_file_of_a_change_is_for_root_alone(host: Host) -> None:
+    store.write(host, a_checkpoint())
+
+    folder = store.folder(host)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_a_folder_that_others_can_write_is_not_used(host: Host) -> None:
+    store.write(host, a_checkpoint())
+    store.folder(host).chmod(0o777)
+
+    with pytest.raises(MachineError, match="others can"):
+        store.write(host, a_checkpoint())
+    with pytest.raises(MachineError, match="can be written by others"):
+        store.read(host)
+
+
+def test_a_file_that_is_no_checkpoint_is_an_error_and_not_no_change(host: Host) -> None:
+    store.write(host, a_checkpoint())
+    (store.folder(host) / "change.json").write_text('{"id": 5}', encoding="utf-8")
+
+    with pytest.raises(MachineError, match=r"cannot read .*change\.json"):
+        store.read(host)
+
+
+def test_one_change_at_a_time(host: Host) -> None:
+    with store.locked(host, 0), pytest.raises(TryLaterError), store.locked(host, 0.2):
+        pass
+
+
+def test_a_process_is_alive_as_long_as_it_is_the_same(tmp_path: Path) -> None:
+    del tmp_path
+    own = store.this_process()
+
+    assert own.pid == os.getpid()
+    assert store.is_alive(own)
+    assert not store.is_alive(Actor(own.pid, own.began - 1))
+    assert not store.is_alive(Actor(2**22 + 1, 5))
