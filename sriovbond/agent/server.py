@@ -22,7 +22,7 @@ from typing import Final
 from sriovbond import aside, libc, log, ownfiles
 from sriovbond.agent import folders
 from sriovbond.agent.calls import Calls
-from sriovbond.agent.inotify import Folder
+from sriovbond.agent.inotify import FollowedFolder
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.leases import Leases
 from sriovbond.agent.notify import notify, watchdog_s
@@ -139,8 +139,8 @@ class _Agent:
         waiting = stack.enter_context(selectors.DefaultSelector())
         probes = self._probes(stack)
         mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
-        news = _News(self.queue, waiting)
-        stack.callback(news.close)
+        queued = FollowedFolder(self.queue.folder, self.queue.make, waiting)
+        stack.callback(queued.close)
         stack.enter_context(_signals(self._told))
         _warm_up()
         waiting.register(self._heard, selectors.EVENT_READ)
@@ -175,7 +175,7 @@ class _Agent:
             # a signal writes its number, a worker a 0
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
-            news.look(ready)
+            queued.look(ready)
             self.replay_some()
             if stale := mounted.stale():
                 self._stale = f"the host has replaced the folder {str(stale[0])!r}"
@@ -282,36 +282,6 @@ class _Agent:
         replays_s = None if self._replaying else self._backoff.pause_s()
         pauses = (_BEAT_S, self._watchdog_s, replays_s, self.lanes.pause_s())
         return min(pause_s for pause_s in pauses if pause_s is not None)
-
-
-class _News:
-    """Wakes up for new files in the queue's folder, also after that is recreated."""
-
-    def __init__(self, of: Queue, waiting: selectors.BaseSelector) -> None:
-        self._queue: Final = of
-        self._waiting: Final = waiting
-        self._identity = folders.identity(of.folder)
-        self._folder = Folder(of.folder)
-        waiting.register(self._folder, selectors.EVENT_READ)
-
-    def look(self, ready: Sequence[object]) -> None:
-        """Read the events, and watch the folder again if it was replaced."""
-        if self._folder in ready:
-            self._folder.changed()  # events are only drained: the folder is listed for its files
-        if folders.identity(self._queue.folder) != self._identity:
-            try:
-                self._queue.make()
-                again = _News(self._queue, self._waiting)
-            except MachineError as error:
-                log.event(logging.ERROR, error.message)
-                return
-            self.close()
-            self._identity, self._folder = again._identity, again._folder
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._waiting.unregister(self._folder)
-        self._folder.close()
 
 
 @contextmanager

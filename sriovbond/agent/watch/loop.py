@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from sriovbond import cluster, log, records
-from sriovbond.agent.inotify import Folder
+from sriovbond.agent.inotify import FollowedFolder
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.watch.adoption import Adoption
-from sriovbond.agent.watch.agenda import FAULT_S, Actions, Agenda, Task
+from sriovbond.agent.watch.agenda import AGAIN_S, FAULT_S, Actions, Agenda, Task
 from sriovbond.agent.watch.care import Care
 from sriovbond.agent.watch.hands import Hands
 from sriovbond.agent.watch.hearing import Hearing
@@ -56,10 +57,11 @@ class Watch:
         self._hands = hands
         self._waiting = self._opened.enter_context(selectors.DefaultSelector())
         self._put_together(hands, self._opened.enter_context(netns.own()))
-        records.make_folder(self._host)
         with suppress(OSError):
             self._host.boot_id()  # cached for later
-        self._folder = Folder(self._host.records)
+        make = partial(records.make_folder, self._host)
+        make()
+        self._folder = FollowedFolder(self._host.records, make, self._waiting)
         self._opened.callback(self._folder.close)
         self._thread.start()
 
@@ -120,8 +122,7 @@ class Watch:
 
     def _run(self) -> None:
         with log.logged_to(None, self._host.logs):
-            for source in (self._folder, self._woken):
-                self._waiting.register(source, selectors.EVENT_READ)
+            self._waiting.register(self._woken, selectors.EVENT_READ)
             self._agenda.later(Task.TAKE_BACK, "", 0)
             self._agenda.later(Task.ADOPT_OTHERS, "", 0)
             self._agenda.later(Task.ROUND, "", self._settings.check_interval_s)
@@ -146,10 +147,12 @@ class Watch:
         if ready:
             time.sleep(_GATHERED_S)
         self._hearing.hear()
-        if self._folder in ready:
-            self._waiting.unregister(self._folder)
+        if self._folder.is_in(ready):
+            self._folder.pause()
             self._agenda.later(Task.LISTEN, "", _LULL_S)
             self._adoption.note_changed(self._folder.changed())
+        elif not self._folder.is_followed:
+            self._agenda.later(Task.LISTEN, "", _LULL_S)
         if self._woken in ready:
             self._woken.recv(64)
         with suppress(Empty):
@@ -183,4 +186,10 @@ class Watch:
         self._wake()
 
     def _listen(self, _: str) -> None:
-        self._waiting.register(self._folder, selectors.EVENT_READ)
+        if self._folder.is_followed:
+            self._folder.resume()
+            return
+        self._folder.follow()
+        self._agenda.later(Task.ADOPT_OTHERS, "", 0)
+        if not self._folder.is_followed:
+            self._agenda.later(Task.LISTEN, "", AGAIN_S)

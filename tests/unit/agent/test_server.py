@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sriovbond import dispatch, records
+from sriovbond import dispatch, libc, records
 from sriovbond.cni.attachment import Attachment
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
@@ -304,6 +304,45 @@ def test_a_queue_that_is_made_anew_is_heard_of(shim: Shim, ipam: Ipam) -> None:
         took_s = time.monotonic() - started
 
     assert took_s < 5  # the loop also turns every 10 s by itself
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="listening to all namespaces needs root")
+def test_records_in_a_folder_that_is_made_anew_are_heard_of(shim: Shim, ipam: Ipam) -> None:
+    host = host_of(shim)
+
+    def leave(container: str) -> None:
+        given = variables("ADD", CNI_CONTAINERID=container, CNI_PATH=str(ipam.folder))
+        call = IpamCall(ipam.config.decode(), given)
+        records.write(host, Record("net", container, "bond0", "", (0, 0, 0), "boot", None, call))
+        wait_for(lambda: not records.keys(host), 30)  # a round comes after 300 s
+
+    with an_agent(shim):
+        leave("pod1")
+        shutil.rmtree(host.records)
+        leave("pod2")
+
+    assert ipam.calls()[-1] == "DEL pod2 end"
+
+
+def without_inotify() -> None:
+    """Enter a user namespace that may have no inotify instance."""
+    libc.unshare(0x10000000)  # CLONE_NEWUSER
+    Path("/proc/self/setgroups").write_text("deny")
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/self/{name}").write_text("0 0 1")
+    Path("/proc/sys/user/max_inotify_instances").write_text("0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its user namespace's limits")
+def test_an_agent_works_while_other_programs_have_used_up_inotify(shim: Shim, ipam: Ipam) -> None:
+    ipam.delete(shim, "pod1")
+
+    with an_agent(shim, watch=False, prepare=without_inotify) as agent:
+        wait_for(lambda: not shim.queued())
+        done = shim.run("DEL", stdin())
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert agent.said.count("Too many open files; it is listed now and then instead") == 1
 
 
 def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(shim: Shim) -> None:
