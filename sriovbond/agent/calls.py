@@ -1,13 +1,13 @@
 """Serves one call: reads it, queues it behind its attachment and its network's IPAM, answers."""
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from deviceinfo import UNKNOWN_POD, PodRef
@@ -164,6 +164,10 @@ class Calls:
                 self.lanes.leave(network)
 
     def _turn_away(self, call: Call, why: str) -> None:
+        """Answer with error 11; hang up on a DEL, which the shim then queues."""
+        if call.command == Command.DEL:
+            call.hang_up()
+            return
         log.event(logging.WARNING, f"a request is refused: {why}")
         with suppress(OSError), call.connection, call.opened:
             answer = _busy(why, call.command)
@@ -209,7 +213,7 @@ class Calls:
         if why_not:
             return _busy(why_not, command)
         path = environment.get("CNI_NETNS", "")
-        if path and call.received.netns is None and Path(path).exists():
+        if path and call.received.netns is None and os.path.exists(path):  # noqa: PTH110 - raises nothing
             if command != Command.DEL:
                 why = f"only the agent finds {path!r}: both must see the same files"
                 return _busy(why, command)

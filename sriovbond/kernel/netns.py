@@ -23,6 +23,8 @@ NAMES_OF_ALL: Final = frozenset({"all", "default"})
 """The names in net.*.conf for all links and for new ones; a link may have such a name too."""
 _NS_GET_NSTYPE: Final = 0xB703  # include/uapi/linux/nsfs.h
 _THIS_THREAD: Final = "/proc/thread-self/ns/net"
+# a path that nothing can have, a loop of links, a socket
+_NO_NAMESPACE: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO})
 
 T = TypeVar("T")
 
@@ -132,7 +134,8 @@ def _open(path: str, open_fd: int | None) -> int:
         ) from error
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, "")
-        raise MachineError(f"cannot open the namespace {path!r}: {name}") from error
+        failure = NamespaceGoneError if error.errno in _NO_NAMESPACE else MachineError
+        raise failure(f"cannot open the namespace {path!r}: {name}") from error
     try:
         kind = fcntl.ioctl(descriptor, _NS_GET_NSTYPE)
     except OSError:

@@ -63,6 +63,8 @@ CALLS: list[tuple[str, bytes, dict[str, str | None]]] = [
     ("CHECK", stdin(), {}),
     ("DEL", stdin(), {}),
     ("DEL", b"\xff", {"CNI_NETNS": None}),
+    ("ADD", stdin(), {"CNI_NETNS": "/a" * 3000}),
+    ("DEL", stdin(), {"CNI_NETNS": "/a" * 3000}),
     ("GC", stdin(), {}),
     ("GC", stdin(**{"cni.dev/valid-attachments": []}), {}),
 ]
@@ -150,11 +152,14 @@ def test_what_is_too_much_for_one_attachment_is_answered_at_once(
             served.append(pool.submit(ipam.delete, shim, "first"))
             time.sleep(0.3)
             refused = shim.run("ADD", stdin(), CNI_CONTAINERID="first")
+            queued = ipam.delete(shim, "first")
             assert ipam.delete(shim, "second", "other").returncode == 0
         assert [one.result().stderr for one in served] == [b"", b""]
         agent.says("a request is refused: too many requests wait")
+        wait_for(lambda: not shim.queued())
 
-    assert code_of(refused) == 11
+    assert (queued.returncode, code_of(refused)) == (0, 11)
+    assert b"DEL is kept for later" in queued.stderr
     assert "too many requests wait on this node" in refused.stdout.decode()
 
 
