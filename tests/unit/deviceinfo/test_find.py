@@ -1,5 +1,6 @@
 """The merge: several sources' statements on one pod, in agreement and not."""
 
+import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -73,6 +74,34 @@ def test_what_sources_say_of_a_device_is_put_together(tmp_path: Path) -> None:
     assert devices.disagreements == ()
     assert devices.is_known
     assert devices.get(ONE.address) is device
+
+
+def calls_of(folder: Path, count: int) -> int:
+    """Return how many Python calls it takes to merge as many devices and loose networks."""
+    texts = [f"{number:04x}:01:10.0" for number in range(count)]
+    devices = [on(DeviceId(Bus.PCI, text), network=f"with/{text}") for text in texts]
+    loose = [on(None, network=f"without/{text}", resource=text) for text in texts]
+    readings = (said(Source.MULTUS, *devices), said(Source.RESULTS, *loose))
+    calls = 0
+
+    def count_call(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count_call)
+    try:
+        merged = found(folder, *readings)
+    finally:
+        sys.setprofile(None)
+    assert (len(merged.devices), len(merged.loose)) == (count, count)
+    return calls
+
+
+def test_twice_as_many_networks_are_merged_in_twice_as_many_calls(tmp_path: Path) -> None:
+    """A pod may ask for thousands, and Multus lists all of them."""
+    few, many = calls_of(tmp_path, 100), calls_of(tmp_path, 200)
+
+    assert many < 2.2 * few
 
 
 def test_without_any_source_the_namespace_counts(tmp_path: Path) -> None:
