@@ -13,8 +13,9 @@ VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
 ATHERIS := 3.0.0
+NODE    := $(CACHE)/node-$(shell cat tests/node/tools/* | sha256sum | cut -c1-12)
 KIND    := $(CACHE)/kind-0.33.0
-MULTUS  := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
+MULTUS := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
 ACTIONLINT := $(CACHE)/actionlint-1.7.12
 AUDIT   := $(CACHE)/pip-audit-2.10.1
 export SRIOVBOND_ACTIONLINT := $(ACTIONLINT)/actionlint
@@ -98,6 +99,11 @@ test-kernels: rig .venv/done  ## the tests of bonding's options on each of KERNE
 test-kind: image $(TOOLS)/done $(KIND)/done .venv/done  ## a pod with a bond in a kind cluster: root, docker, the modules bonding and netdevsim
 	@.venv/bin/python -m tests.kind $(KIND) $(TOOLS)
 
+.PHONY: test-node
+test-node: rig $(NODE)/done .venv/done  ## a Kubernetes control plane on this machine's loopback, and what it says to our manifests
+	@tests/vm/setup.sh $(CACHE) node
+	@.venv/bin/python -m tests.node $(NODE)
+
 .PHONY: fuzz
 fuzz: .venv/atheris-$(ATHERIS)  ## hostile input of each kind, INPUTS of it within SECONDS: no crash, no way out, no secret told
 	@.venv/bin/python -m tests.fuzz
@@ -152,6 +158,19 @@ $(KIND)/done: | packages
 		go install -ldflags=-s sigs.k8s.io/kind@v$(lastword $(subst -, ,$(@D)))
 	@go mod download -json $(MULTUS) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p' | \
 		xargs -I DIR install -m 644 DIR/deployments/multus-daemonset-thick.yml $(@D)
+	@touch $@
+
+# One at a time, so that each is said when it is there. Without their own flags they are of no version.
+KUBERNETES = $(shell sed -n 's,^\tk8s.io/kubernetes ,,p' tests/node/tools/go.mod)
+$(NODE)/done: | packages
+	@echo "node: building Kubernetes, containerd, etcd and Multus (20 minutes) into $(@D)" >&2
+	@mkdir -p $(@D)
+	@cd tests/node/tools && for package in $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go); do \
+		GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) go install -trimpath \
+			-ldflags="-s -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)" $$package || exit; \
+		echo "node: $$package" >&2; done
+	@mv $(@D)/server $(@D)/etcd && mv $(@D)/passthru-cni $(@D)/passthru
+	@cp $$(cd tests/node/tools && go list -m -f '{{.Dir}}' gopkg.in/k8snetworkplumbingwg/multus-cni.v4)/deployments/*.yml $(@D)
 	@touch $@
 
 $(AUDIT)/done: | packages

@@ -129,6 +129,12 @@ def registering(folder: Path) -> Iterator[Registry]:
         server.stop(None).wait()
 
 
+def requested(request: bytes) -> list[list[str]]:
+    """Return the devices of an AllocateRequest, container by container."""
+    containers = (_decoded(container) for container in _messages(_decoded(request), 1))
+    return [[device.decode() for device in _messages(container, 1)] for container in containers]
+
+
 _Fields = dict[int, list[bytes | int]]
 
 

@@ -1,12 +1,14 @@
 """Boot the VM, run one command in it, pass on its output and its exit status.
 
 The command is the environment's RUN; without it, a shell on the terminal. So are KERNEL, VFS,
-WIRING, NETDEVSIM and SRIOVBOND_CACHE: see `make help`.
+WIRING, NETDEVSIM and SRIOVBOND_CACHE: see `make help`. QEMU_OPTIONS adds to the machine what some
+tests need, such as a disk.
 """
 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -52,6 +54,7 @@ class Order:
     image: Path
     accel: str
     netdevsim: Path | None
+    qemu_options: tuple[str, ...] = ()
 
 
 def main() -> int:
@@ -82,7 +85,8 @@ def _order(environment: Mapping[str, str], cache: Path) -> Order:
     home = kernels.fetch(environment.get("KERNEL") or kernels.DEFAULT, cache)
     image = kernels.image(home)
     module = netdevsim.fetch(home) if environment.get("NETDEVSIM") == "1" else None
-    return Order(command or None, vfs, wiring, image, machine.find_accel(image), module)
+    more = tuple(shlex.split(environment.get("QEMU_OPTIONS") or ""))
+    return Order(command or None, vfs, wiring, image, machine.find_accel(image), module, more)
 
 
 def _run_with_retry(order: Order) -> int:
@@ -166,6 +170,7 @@ def _virtme(order: Order, folder: Path) -> list[str]:
     else:
         options += ["--show-boot-console", "--script-sh", inside]
     hardware = machine.qemu_options(order.wiring, order.accel, folder)
+    hardware += order.qemu_options
     return [sys.executable, "-m", "tests.vm.launch", *options, "--qemu-opts", *hardware]
 
 

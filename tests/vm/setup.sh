@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the rig needs on Debian 12, Debian 13 and Ubuntu 24.04. Says first what it installs;
-# silent and quick when all is there. Usage: setup.sh CACHE [image]; with image also what an image needs.
+# silent and quick when all is there. Usage: setup.sh CACHE [image|node]; also what an image needs, or a node
+# of Kubernetes, for which our image is made.
 set -eu
 cache=$1 purpose=${2-}
 PATH=$PATH:/usr/sbin:/sbin
@@ -83,7 +84,12 @@ missing_packages() {
     # Debian 13 has the static ones in qemu-user, and this name for both
     have qemu-aarch64-static || have qemu-aarch64 || echo qemu-user-static
     has_virtiofsd || debian_12 || echo virtiofsd
-    if [ "$purpose" = image ]; then
+    if [ "$purpose" = node ]; then
+        have runc || echo runc
+        have mke2fs || echo e2fsprogs
+        have openssl || echo openssl
+    fi
+    if [ "$purpose" ]; then
         have buildah || echo buildah
         have mmdebstrap || echo mmdebstrap
     fi

@@ -1,0 +1,107 @@
+"""The Kubernetes API by plain HTTPS: kubectl takes seconds to start in the emulated node."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+Object = dict[str, Any]
+_ANSWERS_S: Final = 60.0
+_PLURALS: Final = {
+    "NetworkAttachmentDefinition": "network-attachment-definitions",
+    "PriorityClass": "priorityclasses",
+}
+_CLUSTER_WIDE: Final = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Namespace",
+    "Node",
+}
+_APPLY: Final = "application/apply-patch+yaml"
+
+
+class RefusedError(Exception):
+    """The API server answered with an error, whose text this is."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+class Api:
+    """A client with a kubeconfig of tests.node.credentials; a connection for each request."""
+
+    def __init__(self, kubeconfig: Path, server: str) -> None:
+        config = json.loads(kubeconfig.read_text())
+        authority = config["clusters"][0]["cluster"]["certificate-authority"]
+        self._tls = ssl.create_default_context(cafile=authority)
+        self._token = config["users"][0]["user"]["token"]
+        self._host = urlsplit(server).netloc
+
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - an object, or a list of them
+        """Return what is at a path; RefusedError 404 where nothing is."""
+        return self._ask("GET", path, query)
+
+    def find(self, path: str) -> Object | None:
+        """Return an object, or None."""
+        try:
+            found: Object = self.get(path)
+        except RefusedError as error:
+            if error.code != http.client.NOT_FOUND:
+                raise
+            return None
+        return found
+
+    def apply(self, *objects: Object) -> None:
+        """Create or change objects, by server-side apply."""
+        for each in objects:
+            query = {"fieldManager": "tests", "force": "true"}
+            self._ask("PATCH", path_of(each), query, each, _APPLY)
+
+    def patch(self, path: str, patch: Object) -> None:
+        """Merge a patch into an object."""
+        self._ask("PATCH", path, {}, patch, "application/merge-patch+json")
+
+    def delete(self, path: str, **options: object) -> None:
+        """Delete an object, which may be gone already."""
+        try:
+            self._ask("DELETE", path, {}, {"propagationPolicy": "Background", **options})
+        except RefusedError as error:
+            if error.code != http.client.NOT_FOUND:
+                raise
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None = None,
+        kind: str = "application/json",
+    ) -> Any:  # noqa: ANN401 - what JSON holds
+        connection = http.client.HTTPSConnection(self._host, context=self._tls, timeout=_ANSWERS_S)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+            content = None if body is None else json.dumps(body)
+            connection.request(method, f"{path}?{urlencode(query)}", content, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise RefusedError(answer.status, text)
+        return json.loads(text)
+
+
+def path_of(named: Object) -> str:
+    """Return the path of an object."""
+    kind, metadata = named["kind"], named["metadata"]
+    version = named["apiVersion"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    if kind in _CLUSTER_WIDE:
+        return f"{root}/{plural}/{metadata['name']}"
+    return f"{root}/namespaces/{metadata.get('namespace', 'default')}/{plural}/{metadata['name']}"

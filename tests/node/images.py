@@ -1,0 +1,109 @@
+"""Images as OCI archives without compression: made of programs, or of an archive with compression.
+
+Unpacking gzip takes the emulated node minutes. Source: opencontainers/image-spec, v1.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+_NAME: Final = "io.containerd.image.name"
+_PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
+
+
+class Archive:
+    """An OCI archive that is being written, blob by blob."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._tar = tarfile.open(file, "w")  # noqa: SIM115 - closed by `finish`
+        self._add("oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
+
+    def add(self, media_type: str, content: bytes) -> dict[str, Any]:
+        """Add a blob; return its descriptor."""
+        digest = hashlib.sha256(content).hexdigest()
+        self._add(f"blobs/sha256/{digest}", content)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
+
+    def finish(self, name: str, config: Mapping[str, Any], layers: list[dict[str, Any]]) -> None:
+        """Write the manifest of an image of these layers, and the index that names it."""
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": self.add(_CONFIG, _encode(config)),
+            "layers": layers,
+        }
+        named = self.add(_MANIFEST, _encode(manifest)) | {"annotations": {_NAME: name}}
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [named]}
+        self._add("index.json", _encode(index))
+        self._tar.close()
+
+    def _add(self, path: str, content: bytes) -> None:
+        entry = tarfile.TarInfo(path)
+        entry.size = len(content)
+        self._tar.addfile(entry, io.BytesIO(content))
+
+
+def of_programs(archive: Path, name: str, programs: Mapping[str, Path]) -> None:
+    """Write an image of programs by their paths in it; the first is what it runs."""
+    layer = _layer(programs)
+    diff = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    config = {
+        **_PLATFORM,
+        "config": {"Entrypoint": [next(iter(programs))], "Env": ["PATH=/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": [diff]},
+    }
+    made = Archive(archive)
+    made.finish(name, config, [made.add(_LAYER, layer)])
+
+
+def _layer(programs: Mapping[str, Path]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path in ("tmp", "proc", "sys", "dev", "etc"):
+            folder = tarfile.TarInfo(path)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
+        for path, program in programs.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = program.stat().st_size, 0o755
+            with program.open("rb") as stream:
+                tar.addfile(entry, stream)
+    return content.getvalue()
+
+
+def uncompressed(source: Path, archive: Path, name: str) -> None:
+    """Write an archive's one image again, without compression, by this name."""
+    with tarfile.open(source) as tar:
+
+        def blob(descriptor: Mapping[str, Any]) -> bytes:
+            return _read(tar, f"blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}")
+
+        (named,) = json.loads(_read(tar, "index.json"))["manifests"]
+        manifest = json.loads(blob(named))
+        made = Archive(archive)
+        layers = [made.add(_LAYER, _plain(blob(layer))) for layer in manifest["layers"]]
+        made.finish(name, json.loads(blob(manifest["config"])), layers)
+
+
+def _read(tar: tarfile.TarFile, path: str) -> bytes:
+    stream = tar.extractfile(path)
+    assert stream, path
+    return stream.read()
+
+
+def _plain(layer: bytes) -> bytes:
+    return gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode()

@@ -1,0 +1,123 @@
+"""The control plane answers, and accepts the manifests that we ship; natively, in seconds."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs_tables import CHECKOUT
+from tests.node import objects, provision
+from tests.node.api import Api
+from tests.node.control_plane import ControlPlane
+from tests.node.processes import await_true
+from tests.support import kustomize
+
+FOLDER = Path(os.environ["SRIOVBOND_NODE"])
+PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
+
+
+@pytest.fixture(scope="session")
+def plane() -> ControlPlane:
+    server = json.loads((FOLDER / "admin.kubeconfig").read_text())["clusters"][0]["cluster"]
+    return ControlPlane(PROGRAMS, FOLDER, int(server["server"].rpartition(":")[2]))
+
+
+def test_it_is_ready_and_of_the_version_that_is_pinned(plane: ControlPlane) -> None:
+    versions = json.loads(plane.kubectl("version", "--output=json"))
+
+    pinned = Path("tests/node/tools/go.mod").read_text()
+    version = versions["serverVersion"]["gitVersion"]
+    assert f"k8s.io/kubernetes {version}\n" in pinned
+    assert versions["clientVersion"]["gitVersion"] == version
+
+
+def test_a_pods_service_account_is_made_for_each_namespace(plane: ControlPlane) -> None:
+    plane.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=50s")
+
+    authority = plane.kubectl("get", "configmap/kube-root-ca.crt", "--output=json")
+
+    assert json.loads(authority)["data"]["ca.crt"] == (FOLDER / "ca.crt").read_text()
+
+
+@pytest.fixture(scope="session")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Our manifests and overlays, rendered as for a release."""
+    path = f"{kustomize.programs()}:{os.environ['PATH']}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", path)
+        files = provision.render(tmp_path_factory.mktemp("manifests"))
+    return {file.stem: file for file in files}
+
+
+def names() -> list[str]:
+    overlays = (CHECKOUT / "overlays").iterdir()
+    return ["sriovbond", *sorted(f"sriovbond-{overlay.name}" for overlay in overlays)]
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_api_server_accepts_our_manifests(
+    plane: ControlPlane, manifests: dict[str, Path], name: str
+) -> None:
+    documents = [each for each in yaml.safe_load_all(manifests[name].read_text()) if each]
+    missing = {each["metadata"].get("namespace", "") for each in documents} - {"", "kube-system"}
+    for namespace in missing:  # a dry run creates none, and the operator's own is not ours
+        text = json.dumps(
+            {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": namespace}}
+        )
+        plane.kubectl("apply", "--filename=-", stdin=text)
+
+    dry_run = ("apply", "--dry-run=server", "--warnings-as-errors")
+    accepted = plane.kubectl(*dry_run, f"--filename={manifests[name]}")
+
+    assert len(accepted.splitlines()) == len(documents)
+
+
+@pytest.mark.parametrize("name", ["multus-daemonset.yml", "multus-daemonset-thick.yml"])
+def test_the_api_server_accepts_multus_as_it_ships(plane: ControlPlane, name: str) -> None:
+    made = objects.multus(PROGRAMS / name, is_emulated=True)
+
+    dry_run = ("apply", "--dry-run=server", "--filename=-")
+    accepted = plane.kubectl(*dry_run, stdin=yaml.safe_dump_all(made))
+
+    assert len(accepted.splitlines()) == len(made)
+
+
+@pytest.fixture
+def api(plane: ControlPlane) -> Api:
+    return Api(plane.folder / "admin.kubeconfig", f"https://127.0.0.1:{plane.port}")
+
+
+@pytest.fixture
+def paper_node(api: Api) -> Iterator[str]:
+    """A node that has VFs and is Ready, as far as the API knows."""
+    path = "/api/v1/nodes/paper"
+    api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "paper"}})
+    amounts = {"cpu": "2", "memory": "2Gi", "pods": "10", "example.com/pf0": "2"}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": now, "reason": "Paper"}
+    status = {"capacity": amounts, "allocatable": amounts, "conditions": [ready]}
+    api.patch(f"{path}/status", {"status": status})
+    yield "paper"
+    api.delete(path)
+
+
+def test_a_deployments_pods_are_made_and_bound_to_the_node_that_has_vfs(
+    api: Api, paper_node: str
+) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    api.apply(objects.deployment("bound", 3, "vf0", pf0=1))
+
+    def bound_to() -> list[str]:
+        return [pod["spec"].get("nodeName", "") for pod in api.get(pods)["items"]]
+
+    await_true("two of three pods have a VF", lambda: bound_to().count(paper_node) == 2, 60)
+    assert sorted(bound_to()) == ["", paper_node, paper_node]
+
+    api.delete("/apis/apps/v1/namespaces/default/deployments/bound")
+    for pod in api.get(pods)["items"]:
+        api.delete(f"{pods}/{pod['metadata']['name']}", gracePeriodSeconds=0)
+    await_true("all are gone", lambda: not api.get(pods)["items"], 60)

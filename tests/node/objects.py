@@ -1,0 +1,101 @@
+"""What is applied to the cluster: networks, pods, Multus and this project."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.kind import objects as shipped
+from tests.node import provision
+
+Object = dict[str, Any]
+NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
+STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
+RESOURCE: Final = "k8s.v1.cni.cncf.io/resourceName"
+EMULATED_CPU: Final = 20
+"""An emulated CPU is so much slower; Multus' CPU limit is scaled by it, its memory limit is not."""
+DOMAIN: Final = "example.com"
+
+
+def multus(manifest: Path, *, is_emulated: bool) -> list[Object]:
+    """Return Multus' own manifest, of its image's version; its CPU limit fits the machine."""
+    objects = shipped.multus(manifest)
+    for each in objects:
+        if each["kind"] == "DaemonSet" and is_emulated:
+            for container in each["spec"]["template"]["spec"]["containers"]:
+                limits = container["resources"]["limits"]
+                limits["cpu"] = f"{int(limits['cpu'].removesuffix('m')) * EMULATED_CPU}m"
+    return objects
+
+
+def ours(folder: Path) -> list[Object]:
+    """Return our manifests as a release has them, and settings that switch Events on."""
+    provision.render(folder)
+    text = (folder / "sriovbond.yaml").read_text()
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "sriovbond-agent", "namespace": "kube-system"},
+        "data": {"agent.toml": "kubernetes_events = true\n"},
+    }
+    return [settings, *(each for each in yaml.safe_load_all(text) if each)]
+
+
+def vf_network(name: str, resource: str) -> Object:
+    """Return a network whose pods get a VF of the resource; Multus names the device."""
+    made = shipped.network(name, type="host-device")
+    made["metadata"]["annotations"] = {RESOURCE: f"{DOMAIN}/{resource}"}
+    return made
+
+
+def bond_network(name: str, **config: object) -> Object:
+    """Return a network of our plugin."""
+    return shipped.network(name, type="sriovbond", **config)
+
+
+def pod(name: str, networks: str, **resources: int) -> Object:
+    """Return a pod with an annotation of networks, and so many devices of each resource."""
+    amounts = {f"{DOMAIN}/{resource}": str(count) for resource, count in resources.items()}
+    container = {
+        "name": "main",
+        "image": provision.SMALL,
+        "imagePullPolicy": "Never",
+        "command": ["/bin/busybox", "sleep", "1000000"],
+        "resources": {"limits": amounts, "requests": amounts},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "annotations": {NETWORKS: networks}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "containers": [container],
+        },
+    }
+
+
+def deployment(name: str, replicas: int, networks: str, **resources: int) -> Object:
+    """Return a Deployment of such pods, of which it replaces one after the other."""
+    template = pod(name, networks, **resources)
+    labels = {"app": name}
+    template["metadata"] = {"labels": labels, "annotations": template["metadata"]["annotations"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
+            "template": {"metadata": template["metadata"], "spec": template["spec"]},
+        },
+    }
+
+
+def network_status(pod: Object) -> list[Object]:
+    """Return what Multus has written of a pod's networks."""
+    annotations = pod["metadata"].get("annotations", {})
+    status: list[Object] = json.loads(annotations.get(STATUS, "[]"))
+    return status
