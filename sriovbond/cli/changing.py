@@ -18,7 +18,7 @@ from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
-from sriovbond.trial import ending, footprints, guard, probes, transaction
+from sriovbond.trial import booting, ending, footprints, guard, persisted, probes, transaction
 from sriovbond.trial.transaction import ChangeOutcome, Manner
 from sriovbond.trial.watchdog import ARMED
 
@@ -31,13 +31,15 @@ def refusals(joined: Joined) -> list[Complaint]:
     return list(limits.judge(joined))
 
 
-def apply(prepare: Callable[[], Joined], timeout_s: float, *, is_waiting: bool) -> int:
+def apply(prepare: Callable[[], Joined], timeout_s: float, name: str, *, is_waiting: bool) -> int:
     """Make a change, and report it; return the status."""
     is_asking = sys.stdin.isatty() and sys.stdout.isatty() and not is_waiting
-    manner = Manner(timeout_s, is_waiting, _say, _confirm if is_asking else None)
+    manner = Manner(timeout_s, is_waiting, _say, name, _confirm if is_asking else None)
     with _reported() as status, _opened() as site:
         outcome = transaction.apply(site, Host(), prepare, manner)
         _say(_WORDS[outcome])
+        if name:
+            _keep_for_boot()
     return status[0]
 
 
@@ -54,6 +56,23 @@ def rollback() -> int:
     with _reported() as status, _opened() as site:
         transaction.rollback(site, Host())
         _say("all is as it was before")
+    return status[0]
+
+
+def remove() -> int:
+    """Remove documents and unit, and report it; return the status."""
+    with _reported() as status:
+        booting.uninstall(Host())
+        _say(f"removed {persisted.remove(Host())} documents; the network stays as it is")
+    return status[0]
+
+
+def boot() -> int:
+    """Apply the documents that were committed, and report it; return the status."""
+    with _reported() as status, _opened() as site:
+        for failure in booting.boot(site, Host(), _say):
+            click.echo(visible(f"Error: {failure}"), err=True)
+            status[0] = _REVERTED
     return status[0]
 
 
@@ -76,6 +95,15 @@ _WORDS: Final = {
 
 def _say(text: str) -> None:
     click.echo(visible(text))
+
+
+def _keep_for_boot() -> None:
+    """Install the unit; a change stays where that is not possible."""
+    try:
+        if not booting.install(Host()):
+            _say("systemd does not run here: no boot applies the document")
+    except SriovbondError as error:
+        click.echo(visible(f"warning: {error.message}"), err=True)
 
 
 def _say_armed() -> None:

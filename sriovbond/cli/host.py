@@ -103,13 +103,25 @@ def plan(file: Path, state: Path | None) -> None:
     is_flag=True,
     help="Leave the change to wait: it is reverted unless `host commit` keeps it in time.",
 )
-def apply(file: Path, timeout_s: int, is_waiting: bool) -> None:  # noqa: FBT001 - click's
+@click.option(
+    "--memory-only",
+    "is_passing",
+    is_flag=True,
+    help="Do not keep the document: the next boot does not apply it.",
+)
+def apply(
+    file: Path,
+    timeout_s: int,
+    is_waiting: bool,  # noqa: FBT001 - click's
+    is_passing: bool,  # noqa: FBT001 - click's
+) -> None:
     """Bring about what FILE asks for, all of it or nothing.
 
     The node is compared with the document, and what answered before must answer again: a default
     gateway of the main table, a DNS server. Else, and when this process dies, what was changed is
-    reverted. The status is 0 where it is done or there was nothing to do, 1 where it was reverted,
-    2 where nothing was touched, 3 where it could not be reverted whole.
+    reverted. The next boot applies it again, in place of an earlier file of that name.
+    The status is 0 where it is done or there was nothing to do, 1 where it was reverted, 2 where
+    nothing was touched, 3 where it could not be reverted whole.
     """
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
@@ -124,7 +136,8 @@ def apply(file: Path, timeout_s: int, is_waiting: bool) -> None:  # noqa: FBT001
             raise NoAnswerError(_lines(file, _faults(wish, refusals)))
         return joined
 
-    sys.exit(changing.apply(prepare, timeout_s, is_waiting=is_waiting))
+    name = "" if is_passing else "stdin" if file == files.STDIN else file.stem
+    sys.exit(changing.apply(prepare, timeout_s, name, is_waiting=is_waiting))
 
 
 @host.command()
@@ -141,6 +154,22 @@ def rollback() -> None:
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
     sys.exit(changing.rollback())
+
+
+@host.command()
+def remove() -> None:
+    """Remove the documents that a boot would apply, and the unit; the network stays as it is."""
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    sys.exit(changing.remove())
+
+
+@host.command(hidden=True)
+def boot() -> None:
+    """Apply the documents that were committed, as the unit does at boot."""
+    from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
+
+    sys.exit(changing.boot())
 
 
 @host.command(hidden=True)

@@ -84,7 +84,8 @@ class Checkpoint:
     `namespace` is the identity of the network namespace it belongs to, `boot` the kernel's id of
     the boot; `deadline_s` is of the clock that counts since the boot. `before` is the document of
     the whole node, `back` the one that reverts all of the change; `resolver` the content of
-    resolv.conf in hex, None where there was none.
+    resolv.conf in hex, None where there was none. `document` is what the change brings about: it is
+    kept for the next boot under `name`, unless that is empty.
     """
 
     id: str
@@ -95,6 +96,8 @@ class Checkpoint:
     actor: Actor
     before: str
     back: str
+    name: str = ""
+    document: str = ""
     formers: tuple[Former, ...] = ()
     resolver: str | None = None
     journal: Journal = field(default_factory=Journal)

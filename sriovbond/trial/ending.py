@@ -9,7 +9,7 @@ from dataclasses import replace
 from sriovbond.errors import MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.reshape.site import Site
-from sriovbond.trial import restoring, store, watchdog
+from sriovbond.trial import persisted, restoring, store, watchdog
 from sriovbond.trial.checkpoint import Checkpoint, Phase
 
 
@@ -18,8 +18,13 @@ class StuckError(MachineError):
 
 
 def commit(host: Host, checkpoint: Checkpoint) -> None:
-    """Keep the change as it is: from here on nothing reverts it. Raises MachineError."""
+    """Keep the change as it is: from here on nothing reverts it. Raises MachineError.
+
+    A change that is stuck is not what its document says, and not kept for a boot.
+    """
     store.remove(host)
+    if checkpoint.name and checkpoint.phase is not Phase.STUCK:
+        persisted.keep(host, checkpoint.name, checkpoint.document)
     watchdog.disarm(checkpoint)
 
 

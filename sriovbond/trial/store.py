@@ -87,7 +87,7 @@ def write(host: Host, checkpoint: Checkpoint) -> None:
     path = folder(host)
     ownfiles.make_folder(path, os.geteuid())
     try:
-        with _opened(path) as folder_fd:
+        with open_folder(path) as folder_fd:
             content = _ADAPTER.dump_json(checkpoint)
             ownfiles.write_whole(folder_fd, _NAME, content, fresh=f".{_NAME}")
     except OSError as error:
@@ -98,7 +98,7 @@ def remove(host: Host) -> None:
     """Forget the change. Idempotent. Raises MachineError."""
     path = folder(host)
     try:
-        with _opened(path) as folder_fd:
+        with open_folder(path) as folder_fd:
             with suppress(FileNotFoundError):
                 os.unlink(_NAME, dir_fd=folder_fd)
             os.fsync(folder_fd)
@@ -107,7 +107,8 @@ def remove(host: Host) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def open_folder(path: Path) -> Iterator[int]:
+    """Open a folder, for what is written into it. Raises OSError."""
     folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield folder_fd

@@ -15,18 +15,21 @@ from sriovbond.kernel import carried, messages
 from sriovbond.kernel.messages import IFA_FLAGS
 from sriovbond.nodenet import difference, steps
 from sriovbond.nodenet.acts import Step
+from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
-from sriovbond.nodenet.writer import to_json
+from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
-from sriovbond.trial import ending, footprints, formers, probes, store, watchdog
+from sriovbond.trial import ending, footprints, formers, persisted, probes, store, watchdog
 from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
 
 _LOCK_S: Final = 10.0
 _VERIFY_S: Final = 10.0
 _PAUSE_S: Final = 0.2
+_RESERVE_S: Final = 1.0
+"""What probes leave of the time, for reverting the change before the watchdog does."""
 _IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,12 +55,14 @@ class Manner:
     """How a change is made: all within `timeout_s`; `say` reports what is done.
 
     `confirm` is asked at last, with the seconds that are left, whether the change is kept; where
-    it `is_waiting` it is left for `commit` to keep.
+    it `is_waiting` it is left for `commit` to keep. Under `name` the document is kept for the next
+    boot, under none it is not.
     """
 
     timeout_s: float
     is_waiting: bool
     say: Callable[[str], None]
+    name: str = ""
     confirm: Callable[[Joined, Callable[[], float]], bool] | None = None
 
 
@@ -73,9 +78,10 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         joined = prepare()
         planned = steps.plan(joined)
         if not planned:
+            _keep(host, joined, manner)
             return ChangeOutcome.NOTHING_TO_DO
         answering = probes.answering(site, probes.choose(joined.current))
-        change = _Change(site, host, joined, planned)
+        change = _Change(site, host, _checkpoint(site, host, joined, planned, manner.name))
         change.arm(manner)
         try:
             change.act(planned, manner.say)
@@ -112,11 +118,11 @@ def rollback(site: Site, host: Host) -> None:
 class _Change:
     """A change in progress, with its checkpoint as it is on disk."""
 
-    def __init__(self, site: Site, host: Host, joined: Joined, planned: Sequence[Step]) -> None:
+    def __init__(self, site: Site, host: Host, checkpoint: Checkpoint) -> None:
         self._site = site
         self._host = host
-        self._links = {link.label: link for link in joined.current.interfaces or ()}
-        self._checkpoint = _checkpoint(site, host, joined, planned)
+        self._links = {row.label: row for row in read_state(checkpoint.before).interfaces or ()}
+        self._checkpoint = checkpoint
 
     def left_s(self) -> float:
         """Return the seconds that are left of all."""
@@ -157,8 +163,7 @@ class _Change:
 
     def probe(self, groups: frozenset[str]) -> None:
         """Ask again what answered before, until it does. Raises MachineError."""
-        read = lambda: node.read(self._site.node, self._host)  # noqa: E731 - a callback
-        missing = probes.missing(self._site, groups, read, self.left_s)
+        missing = probes.missing(self._site, groups, self._read, lambda: self.left_s() - _RESERVE_S)
         if missing:
             raise MachineError("; ".join(missing))
 
@@ -196,9 +201,11 @@ class _Change:
         if self.left_s() <= 0:
             raise MachineError("the change took longer than its time; --timeout gives it more")
 
+    def _read(self) -> NetState:
+        return node.read(self._site.node, self._host)
+
     def _missing(self, wish: NetState) -> list[str]:
-        now = node.read(self._site.node, self._host)
-        return [line for step in steps.plan(join(wish, now)) for line in step.lines]
+        return [line for step in steps.plan(join(wish, self._read())) for line in step.lines]
 
     def _duplicates(self) -> Iterator[str]:
         """Yield the IPv6 addresses of touched links that another host has."""
@@ -213,7 +220,9 @@ class _Change:
         return [name for name in touched if self._site.find(name) is not None]
 
 
-def _checkpoint(site: Site, host: Host, joined: Joined, planned: Sequence[Step]) -> Checkpoint:
+def _checkpoint(
+    site: Site, host: Host, joined: Joined, planned: Sequence[Step], name: str
+) -> Checkpoint:
     links = {link.label: link for link in joined.current.interfaces or ()}
     names = [name for step in planned for name in footprints.carriers(step)]
     content = resolver.read(site.root)
@@ -226,9 +235,17 @@ def _checkpoint(site: Site, host: Host, joined: Joined, planned: Sequence[Step])
         actor=store.this_process(),
         before=to_json(joined.current),
         back=to_json(difference.revert(joined)),
+        name=name,
+        document=to_yaml(joined.desired) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=None if content is None else content.hex(),
     )
+
+
+def _keep(host: Host, joined: Joined, manner: Manner) -> None:
+    """Keep a document that was true already for the next boot, too."""
+    if manner.name and not manner.is_waiting:
+        persisted.keep(host, manner.name, to_yaml(joined.desired))
 
 
 def _words(error: BaseException) -> str:

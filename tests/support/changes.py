@@ -37,9 +37,14 @@ class Changes:
     said: list[str]
 
     def apply(
-        self, text: str, timeout_s: float = TIMEOUT_S, *, is_waiting: bool = False
+        self,
+        text: str,
+        timeout_s: float = TIMEOUT_S,
+        *,
+        is_waiting: bool = False,
+        name: str = "",
     ) -> ChangeOutcome:
-        manner = Manner(timeout_s, is_waiting, self.said.append)
+        manner = Manner(timeout_s, is_waiting, self.said.append, name)
         prepare = partial(self.node.join, text)
         return self.inside(
             partial(transaction.apply, self.node.site, self.node.host, prepare, manner)
@@ -71,6 +76,13 @@ class Changes:
             text=True,
         )
 
+    def kill_rollback_at(self, number: int) -> bool:
+        """Revert the change in a process that is killed as in `kill_at`."""
+        process = self.start("", TIMEOUT_S, f"kill={number}", "rollback")
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode in (0, -signal.SIGKILL), output
+        return process.returncode == -signal.SIGKILL
+
     def kill_at(self, text: str, number: int, timeout_s: float = TIMEOUT_S) -> bool:
         """Apply a document, and kill the process before its request of that number.
 
@@ -83,7 +95,10 @@ class Changes:
 
 
 def main() -> None:
-    """Apply FOLDER/document.yml in a namespace: PATH FOLDER TIMEOUT [kill=N | stop=N]."""
+    """Apply FOLDER/document.yml in a namespace: PATH FOLDER TIMEOUT [kill=N | stop=N] [rollback].
+
+    With `rollback` the change that is there is reverted instead.
+    """
     path, folder, timeout_s, *options = sys.argv[1:]
     host = Host(root=Path(folder, "root"), state=Path(folder, "state"), run=Path(folder, "run"))
     text = Path(folder, "document.yml").read_text(encoding="utf-8")
@@ -96,7 +111,11 @@ def main() -> None:
 
         for option in options:
             word, _, number = option.partition("=")
-            _end_at(int(number), signal.SIGKILL if word == "kill" else signal.SIGSTOP)
+            if number:
+                _end_at(int(number), signal.SIGKILL if word == "kill" else signal.SIGSTOP)
+        if "rollback" in options:
+            namespace.run(partial(transaction.rollback, site, host))
+            return
         manner = Manner(float(timeout_s), is_waiting=False, say=print)
         namespace.run(partial(transaction.apply, site, host, prepare, manner))
 

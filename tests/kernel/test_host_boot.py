@@ -1,0 +1,106 @@
+"""What was committed is there again after a boot: a new namespace with the same NICs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sriovbond.trial import booting, persisted, store
+from sriovbond.trial.ending import clear_the_way
+from tests.support.changes import Changes
+from tests.support.sites import NodeUnderTest, a_node
+
+BRIDGE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+  bridge: {options: {stp: {enabled: false}}, port: [{name: eth1}, {name: eth2}]}
+routes:
+  config: [{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}]
+"""
+MTU = "interfaces: [{name: eth1, type: ethernet, mtu: 1490}, {name: eth9, type: ethernet}]"
+DNS = "dns-resolver: {config: {server: [192.0.2.53]}}"
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[tuple[Changes, Changes]]:
+    """A node before and after a boot, with one folder of state and one root."""
+    with ExitStack() as stack:
+        first = stack.enter_context(a_node(tmp_path / "first"))
+        second = stack.enter_context(a_node(tmp_path / "second"))
+        for node in (first, second):
+            node.ip(
+                *(f"link add eth{number} type veth peer far{number}" for number in (1, 2)),
+                *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
+            )
+        site = replace(second.site, root=first.host.root)
+        booted = NodeUnderTest(second.pod, site, first.host, second.sent)
+        yield Changes(first, []), Changes(booted, [])
+
+
+def boot(changes: Changes) -> list[str]:
+    site, host = changes.node.site, changes.node.host
+    return changes.inside(partial(booting.boot, site, host, changes.said.append))
+
+
+def test_a_boot_applies_what_was_committed_and_nothing_twice(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    before, after = nodes
+    before.apply(BRIDGE, name="uplink.v1 of/me")
+    before.apply(DNS, name="dns", is_waiting=True)
+    before.commit()
+    before.apply("interfaces: [{name: far1, mtu: 1400}]")
+
+    failures = boot(after)
+    after.node.sent.clear()
+
+    assert failures == []
+    assert [row.name for row in persisted.list_documents(before.node.host)] == [
+        "uplink.v1-of-me",
+        "dns",
+    ]
+    assert after.node.left(BRIDGE) == []
+    assert boot(after) == []
+    assert after.node.sent == []
+
+
+def test_a_document_that_fails_keeps_no_other_from_being_applied(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)
+    _, after = nodes
+    host = after.node.host
+    persisted.keep(host, "mtu", MTU)
+    persisted.keep(host, "torn", "interfaces: [")
+    persisted.keep(host, "uplink", BRIDGE)
+
+    failures = boot(after)
+
+    assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
+    assert "eth9" in failures[0]
+    assert after.node.left(BRIDGE) == []
+
+
+def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    before, after = nodes
+    before.apply(BRIDGE + DNS, is_waiting=True, name="half")
+    checkpoint = before.checkpoint
+    assert checkpoint is not None
+    before.rollback()
+    (before.node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.53\n")
+    store.write(before.node.host, replace(checkpoint, boot="another"))
+
+    after.node.sent.clear()
+
+    assert clear_the_way(after.node.site, after.node.host)
+
+    assert (before.node.host.root / "etc/resolv.conf").read_text() == "# by hand\n"
+    assert after.node.sent == []
+    assert persisted.list_documents(before.node.host) == []

@@ -1,0 +1,112 @@
+"""What answered before a change must answer after it: a gateway of the main table, a DNS server."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sriovbond.kernel import netns
+from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support.changes import Changes
+from tests.support.pods import Pod, a_pod
+from tests.support.sites import a_node
+
+SOON_S = 12.0
+ROUTE = "routes: {config: [{destination: %s, next-hop-interface: eth1, next-hop-address: %s%s}]}"
+BRIDGE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+  bridge: {options: {stp: {enabled: false}}, port: [{name: eth1}]}
+routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: %s}]}
+"""
+
+
+@contextmanager
+def a_dns_server(far: Pod) -> Iterator[None]:
+    """Answer every question to 192.0.2.1 with its own bytes."""
+    with netns.opened(far.path) as namespace:
+        server = namespace.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    server.bind(("192.0.2.1", 53))
+    server.settimeout(0.2)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            try:
+                question, sender = server.recvfrom(512)
+            except TimeoutError:
+                continue
+            server.sendto(question, sender)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        server.close()
+
+
+@pytest.fixture
+def changes(tmp_path: Path) -> Iterator[Changes]:
+    """A node with a gateway and a DNS server at 192.0.2.1 beyond eth1 and a switch.
+
+    A veth whose other end is elsewhere would be a pod's, and not the node's own.
+    """
+    with a_node(tmp_path) as node, a_pod("far") as far:
+        node.ip(
+            "link add eth1 type veth peer port1",
+            "link add switch type bridge",
+            f"link add port2 type veth peer far1 netns {far.name}",
+            *(f"link set {name} master switch up" for name in ("port1", "port2")),
+            "link set switch up",
+            "link set eth1 up",
+            "address add 192.0.2.9/24 dev eth1",
+        )
+        far.batch("link set lo up", "link set far1 up", "address add 192.0.2.1/24 dev far1")
+        node.ip("route add default via 192.0.2.1")
+        (node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        with a_dns_server(far):
+            yield Changes(node, [])
+
+
+def test_the_uplink_moves_into_a_bridge_and_the_gateway_answers(changes: Changes) -> None:
+    assert changes.apply(BRIDGE % "192.0.2.1") is ChangeOutcome.COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BRIDGE % "192.0.2.77", r"no IPv4 gateway answers \(gateway 192\.0\.2\.77 on br0\)"),
+        ("dns-resolver: {config: {server: [192.0.2.78]}}", r"no DNS answers \(DNS 192\.0\.2\.78\)"),
+    ],
+)
+def test_a_change_after_which_nothing_answers_is_reverted(
+    changes: Changes, text: str, words: str
+) -> None:
+    before = changes.node.settle()
+
+    with pytest.raises(RevertedError, match=words):
+        changes.apply(text, SOON_S)
+
+    changes.node.assert_is(before)
+
+
+def test_a_gateway_of_another_table_does_not_count(changes: Changes) -> None:
+    text = ROUTE % ("0.0.0.0/0", "192.0.2.77", ", table-id: 77")
+
+    assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED
+
+
+def test_what_did_not_answer_before_need_not_answer_after(changes: Changes) -> None:
+    changes.node.ip("route replace default via 192.0.2.66")
+    (changes.node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.66\n")
+    text = ROUTE % ("10.0.0.0/8", "192.0.2.1", "")
+
+    assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED

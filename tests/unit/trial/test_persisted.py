@@ -1,0 +1,61 @@
+"""The documents of a boot: one for each name, in the order in which they were committed last."""
+
+from pathlib import Path
+
+import pytest
+
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+from sriovbond.trial import booting, persisted
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(state=tmp_path / "state", root=tmp_path / "root")
+
+
+def test_a_document_takes_the_place_of_an_earlier_one_of_its_name(host: Host) -> None:
+    for name, text in (("a", "1"), ("b", "2"), ("a", "3"), ("../../x y", "4")):
+        persisted.keep(host, name, text)
+
+    rows = persisted.list_documents(host)
+
+    assert [(row.name, row.text) for row in rows] == [("b", "2"), ("a", "3"), ("..-..-x-y", "4")]
+    assert [path.name for path in sorted(persisted.folder(host).iterdir())] == [
+        "0002-b.yml",
+        "0003-a.yml",
+        "0004-..-..-x-y.yml",
+    ]
+
+
+def test_a_document_that_others_can_write_is_not_applied(host: Host) -> None:
+    persisted.keep(host, "a", "1")
+    (row,) = persisted.list_documents(host)
+    row.file.chmod(0o666)
+
+    with pytest.raises(MachineError, match="can be written by others"):
+        _ = row.text
+
+
+def test_there_is_a_bound(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persisted, "_MOST", 2)
+    persisted.keep(host, "a", "1")
+    persisted.keep(host, "b", "1")
+    persisted.keep(host, "b", "2")
+
+    with pytest.raises(MachineError, match="there are 2 documents"):
+        persisted.keep(host, "c", "1")
+
+
+def test_all_are_removed_and_other_files_stay(host: Host) -> None:
+    persisted.keep(host, "a", "1")
+    (persisted.folder(host) / "notes.txt").write_text("mine")
+
+    assert persisted.remove(host) == 1
+    assert persisted.list_documents(host) == []
+    assert (persisted.folder(host) / "notes.txt").exists()
+
+
+def test_without_systemd_no_unit_is_installed_and_none_need_be_removed(host: Host) -> None:
+    assert not booting.install(host)
+    booting.uninstall(host)
