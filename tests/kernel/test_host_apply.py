@@ -3,15 +3,19 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.trial import ending, guard, watchdog
 from sriovbond.trial.ending import StuckError
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support import disks
 from tests.support.changes import Changes, await_end
 from tests.support.sites import NodeUnderTest, a_node
 
@@ -146,6 +150,69 @@ def test_a_process_that_hangs_past_its_time_is_killed_and_its_change_reverted(
     changes.node.assert_is(before)
     if process.stdout:
         process.stdout.close()
+
+
+def test_a_process_that_is_told_to_end_reverts_its_change_first(changes: Changes) -> None:
+    before = changes.node.settle()
+    with changes.start(BRIDGE, 600, "stop=5") as process:
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.1)
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=120)
+
+    assert "RevertedError: SIGTERM ended it" in output
+    changes.node.assert_is(before)
+    assert changes.checkpoint is None
+
+
+def test_a_disk_that_is_full_before_the_change_keeps_it_from_beginning(changes: Changes) -> None:
+    with disks.a_small_disk(changes.node.host.state):
+        disks.fill(changes.node.host.state, "bytes")
+        with pytest.raises(MachineError, match="No space left"):
+            changes.apply(BRIDGE)
+        disks.empty(changes.node.host.state)
+
+        assert changes.node.sent == []
+        assert changes.apply(BRIDGE) is ChangeOutcome.COMMITTED
+
+
+def test_a_disk_that_is_full_in_the_middle_reverts_the_change(changes: Changes) -> None:
+    before = changes.node.settle()
+
+    def fill(request: NetlinkRequest) -> None:
+        if request.changes and len(changes.node.sent) == 4:
+            disks.fill(changes.node.host.state, "bytes")
+
+    with disks.a_small_disk(changes.node.host.state):
+        nl.taps.append(fill)
+        try:
+            with pytest.raises(RevertedError, match="No space left"):
+                changes.apply(BRIDGE)
+        finally:
+            nl.taps.remove(fill)
+
+        assert changes.checkpoint is None
+        changes.node.assert_is(before)
+
+
+def test_sysctls_and_what_a_bridge_has_for_a_port_are_reverted(changes: Changes) -> None:
+    changes.apply(BRIDGE)
+    changes.node.ip("link set eth2 type bridge_slave isolated on learning off cost 77 hairpin on")
+    before = changes.node.settle()
+    ports = changes.node.pod.run("bridge", "-d", "link").stdout
+    text = """
+interfaces:
+- {name: br0, type: linux-bridge, bridge: {port: [{name: eth1}]}, ipv4: {forwarding: true}}
+- {name: br1, type: linux-bridge, bridge: {port: [{name: eth2}]}}
+- {name: eth1, ipv6: {enabled: false}}
+"""
+    changes.apply(text, is_waiting=True)
+
+    changes.rollback()
+
+    changes.node.assert_is(before)
+    assert changes.node.pod.run("bridge", "-d", "link").stdout == ports
 
 
 def test_nothing_is_touched_where_no_watchdog_can_be_armed(

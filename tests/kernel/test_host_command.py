@@ -1,0 +1,147 @@
+"""`sriovbond host apply` as a person calls it, on a node with folders of its own."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.pods import Pod
+from tests.support.sites import a_node
+
+MTU = "interfaces: [{name: eth1, mtu: %s}]\n"
+WITHIN_S = 120.0
+# `ip netns exec` has a mount namespace of its own: the node's folders are seen only there
+SHELL = """
+mount --bind {folder}/lib /var/lib && mount --bind {folder}/systemd /run/systemd &&
+mount --bind {folder}/etc /etc/network && exec "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`sriovbond host` on a node; `folder` has its /var/lib and /run/systemd."""
+
+    pod: Pod
+    folder: Path
+
+    def words(self, *arguments: str) -> list[str]:
+        shell = SHELL.format(folder=self.folder)
+        program = [sys.executable, "-m", "sriovbond", "host", *arguments]
+        return ["ip", "netns", "exec", self.pod.name, "sh", "-c", shell, "sh", *program]
+
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.words(*arguments),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WITHIN_S,
+        )
+
+    def mtu(self) -> int:
+        return self.pod.the_link("eth1").mtu
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
+    for name in ("lib", "systemd", "etc"):
+        (tmp_path / name).mkdir()
+    with a_node(tmp_path) as node:
+        node.ip("link add eth1 type veth peer far1", "link set eth1 up", "link set far1 up")
+        yield Command(node.pod, tmp_path)
+
+
+def test_a_change_is_reported_and_kept_for_a_boot(command: Command) -> None:
+    first = command.run("apply", "-", text=MTU % 1400)
+    again = command.run("apply", "-", "--memory-only", text=MTU % 1400)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.splitlines()[1:] == [
+        "1. eth1: set mtu 1400, now 1500",
+        "committed",
+        "systemd does not run here: no boot applies the document",
+    ]
+    assert (again.returncode, again.stdout) == (0, "nothing to do\n")
+    kept = command.folder / "lib/sriovbond/host.d/0001-stdin.yml"
+    assert "mtu: 1400" in kept.read_text()
+    assert command.run("remove").stdout.startswith("removed 1 documents")
+
+
+def test_a_change_waits_for_a_person(command: Command) -> None:
+    waiting = command.run("apply", "-", "--no-commit", text=MTU % 1400)
+    busy = command.run("apply", "-", text=MTU % 1300)
+    back = command.run("rollback")
+    nothing = command.run("commit")
+
+    assert waiting.returncode == 0
+    assert "the change waits" in waiting.stdout
+    assert (busy.returncode, "a change waits for" in busy.stderr) == (2, True)
+    assert (back.returncode, back.stdout) == (0, "all is as it was before\n")
+    assert (nothing.returncode, "no change waits" in nothing.stderr) == (2, True)
+    assert command.mtu() == 1500
+
+
+def test_what_another_program_manages_is_refused_and_not_touched(command: Command) -> None:
+    index = command.pod.the_link("eth1").index
+    links = command.folder / "systemd/netif/links"
+    links.mkdir(parents=True)
+    state = "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/50-uplink.network\n"
+    (links / str(index)).write_text(state)
+
+    refused = command.run("apply", "-", text=MTU % 1400)
+
+    assert refused.returncode == 2
+    assert "eth1 is managed by systemd-networkd" in refused.stderr
+    assert command.mtu() == 1500
+    assert not (command.folder / "lib/sriovbond/host/change.json").exists()
+
+
+def test_standard_input_that_takes_its_time_holds_no_lock(command: Command) -> None:
+    with subprocess.Popen(
+        command.words("apply", "-"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as slow:
+        other = command.run("apply", "-", text=MTU % 1400)
+        assert slow.stdin is not None
+        slow.stdin.write(MTU % 1300)
+        slow.stdin.close()
+
+        assert slow.wait(WITHIN_S) == 0
+
+    assert other.returncode == 0
+    assert command.mtu() == 1300
+
+
+@pytest.mark.parametrize(("answer", "status", "mtu"), [("y", 0, 1400), ("n", 1, 1500)])
+def test_on_a_terminal_a_person_keeps_what_may_cut_them_off(
+    command: Command, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, mtu: int
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 5 192.0.2.9 22")
+    file = command.folder / "mtu.yml"
+    file.write_text(MTU % 1400)
+    ours, theirs = pty.openpty()
+
+    with subprocess.Popen(
+        command.words("apply", str(file)), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        printed = _read_until(ours, "[y/N]")
+        os.write(ours, f"{answer}\n".encode())
+        assert process.wait(WITHIN_S) == status
+    os.close(ours)
+
+    assert "It is reverted in " in printed
+    assert command.mtu() == mtu
+
+
+def _read_until(descriptor: int, words: str) -> str:
+    text, deadline = "", time.monotonic() + WITHIN_S
+    while words not in text and time.monotonic() < deadline:
+        text += os.read(descriptor, 1024).decode()
+    return text
