@@ -100,9 +100,14 @@ class Search:
             yield _ask_guarded(source, read, sandbox.container_id)
 
 
-def find_devices(sandbox: Sandbox, places: Places, *handed_in: Reading) -> PodDevices:
+def find_devices(
+    sandbox: Sandbox,
+    places: Places,
+    *handed_in: Reading,
+    kubelet_timeout_s: float = KUBELET_TIMEOUT_S,
+) -> PodDevices:
     """Return the pod's devices from all sources of this node; their failures are problems."""
-    return Search(sandbox, places).conclude(*handed_in)
+    return Search(sandbox, places, kubelet_timeout_s=kubelet_timeout_s).conclude(*handed_in)
 
 
 def find_offered(

@@ -136,7 +136,10 @@ class Repair:
                 raise RefusedError(f"it is {owner} now")
         sandbox = Sandbox(self.record.pod, self.record.container_id, self.record.netns)
         devices = deviceinfo.find_devices(
-            sandbox, self.host.places, candidates.state_host_links([back])
+            sandbox,
+            self.host.places,
+            candidates.state_host_links([back]),
+            kubelet_timeout_s=self.host.kubelet_timeout_s,
         )
         device = devices.get(member.device)
         if device and device.claims and not device.is_allocated:
