@@ -112,6 +112,12 @@ fuzz: .venv/atheris-$(ATHERIS)  ## hostile input of each kind, INPUTS of it with
 soak: rig .venv/done  ## what takes long, in the VM: no leak in 1,000 cycles, 250 bonds, kills at every step
 	@$(MAKE) --no-print-directory vm RUN='CYCLES=$(CYCLES) python -m tests.soak'
 
+.PHONY: faults
+faults: rig .venv/done  ## each fault of docs/faults.md in each phase, thin and thick, in the VM
+	@tests/vm/setup.sh $(CACHE) faults
+	@$(MAKE) --no-print-directory vm RUN='python -m tests.faults'
+	@.venv/bin/python -m tests.faults.power
+
 .PHONY: bench
 bench: rig .venv/done  ## how long ADD and DEL take, in the VM, beside the kernel's own part and bond-cni; fails where too long
 	@.venv/bin/python -m tests.bench

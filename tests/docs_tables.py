@@ -12,6 +12,7 @@ from typing import Final
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from tests.bench import picture, rows
+from tests.faults import table as faults
 from tests.kernels import table
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -33,7 +34,8 @@ def tables() -> Mapping[str, Callable[[], str]]:
     """Return how each table of the pages is made, by the name that its markers have."""
     figures = {"figures": lambda: rows.table(rows.read(FIGURES))}
     measured = {"kernels": lambda: table.table(table.read(CHECKOUT / table.PUBLISHED))}
-    return {**PARTS, **figures, **measured, "decisions": decisions}
+    struck = {"faults": lambda: faults.table(faults.read(CHECKOUT / faults.PUBLISHED))}
+    return {**PARTS, **figures, **measured, **struck, "decisions": decisions}
 
 
 def decisions() -> str:

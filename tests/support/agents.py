@@ -18,8 +18,8 @@ from sriovbond.host import Host
 from tests.support.shims import WITHIN_S, Shim
 
 # imports the agent's modules once, which takes seconds in a VM
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
     [
         "__main__",
         __name__,
@@ -96,7 +96,7 @@ def an_agent(
     log = shim.home / f"agent-{time.monotonic_ns()}.log"
     arguments = (environment, {**_NO_SYSTEMD, **(systemd or {})}, str(log), prepare, events_to)
     metrics = Path(str(home["metrics"]).removeprefix("unix:"))
-    agent = Agent(_PROCESSES.Process(target=_run, args=arguments), log, metrics)
+    agent = Agent(PROCESSES.Process(target=_run, args=arguments), log, metrics)
     agent.process.start()
     try:
         wait_for(lambda: until in agent.said or not agent.process.is_alive())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the rig needs on Debian 12, Debian 13 and Ubuntu 24.04. Says first what it installs;
-# silent and quick when all is there. Usage: setup.sh CACHE [image|node]; also what an image needs, or a node
-# of Kubernetes, for which our image is made.
+# silent and quick when all is there. Usage: setup.sh CACHE [image|node|faults]; also what an image needs, a
+# node of Kubernetes, for which our image is made, or faults of disks.
 set -eu
 cache=$1 purpose=${2-}
 PATH=$PATH:/usr/sbin:/sbin
@@ -92,6 +92,10 @@ missing_packages() {
     if [ "$purpose" ]; then
         have buildah || echo buildah
         have mmdebstrap || echo mmdebstrap
+    fi
+    if [ "$purpose" = faults ]; then
+        have dmsetup || echo dmsetup
+        have mke2fs || echo e2fsprogs
     fi
 }
 has_static_busybox() { have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }

@@ -1,0 +1,114 @@
+"""Power loss: QEMU is killed between two steps, and the next boot sends DEL and GC.
+
+On the host: `python -m tests.faults.power`. Each boot first judges what the boot before has left on
+the disk, and then goes to the next step, at which QEMU is killed.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.faults.fault import IN_DEL, MID_ADD, Phase
+from tests.faults.table import FILE, Row, Run, join, read, write
+from tests.support.gates import Spot
+
+CUT, ROW = "cut the power now", "row "
+DISK_BYTES: Final = 64 << 20
+QEMU: Final = "qemu-system-x86"
+SERIAL: Final = "sriovbond-faults"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place in a command; without a spot its end."""
+
+    words: str
+    command: str
+    spot: Spot | None = None
+
+
+CUTS: Final = (
+    Cut("in ADD, record written", "ADD", Spot("make the bond")),
+    Cut("in ADD, one member in the bond", "ADD", MID_ADD),
+    Cut("in ADD, addresses leased", "ADD", Spot("put the address")),
+    Cut("after ADD", "ADD"),
+    Cut("in DEL", "DEL", IN_DEL[Phase.DEL]),
+    Cut("in DEL, bond deleted", "DEL", IN_DEL[Phase.DELETED]),
+)
+
+
+def main() -> int:
+    """Boot, cut the power, boot again; return 1 where something did not hold."""
+    image = Path("build/faults.disk").resolve()
+    image.unlink(missing_ok=True)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", image, f"{DISK_BYTES >> 10}k"], check=True)
+    kept, rows = read(FILE), []
+    for number in range(len(CUTS) + 1):
+        for row in _boot(number, image):
+            rows.append(row)
+            sys.stdout.write(f"{row}\n")
+            write(FILE, join(kept, Run(kept.kernel, rows)))
+    image.unlink()
+    return 1 if any(not row.holds for row in rows) or len(rows) != 2 * len(CUTS) else 0
+
+
+def _boot(number: int, image: Path) -> Iterator[Row]:
+    """Boot the VM for a cut; yield what it says of the one before, and kill it."""
+    command = ["tests/vm/run", f"python -m tests.faults.blackout {number}"]
+    environment = {**os.environ, "QEMU_OPTIONS": _disk_options(image)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as vm:
+        assert vm.stdout
+        for line in vm.stdout:
+            if line.startswith(ROW):
+                yield Row(**json.loads(line.removeprefix(ROW)))
+            elif line.startswith(CUT):
+                _kill_qemu(vm.pid)
+            else:
+                sys.stdout.write(line)
+
+
+def _disk_options(image: Path) -> str:
+    """Return QEMU's options for the disk; the VM finds it by its serial number."""
+    drive = f"file={image},if=none,id=faults,format=raw,cache=writeback"
+    return f"-drive {drive} -device virtio-blk-pci,drive=faults,serial={SERIAL}"
+
+
+def _kill_qemu(above: int) -> None:
+    """Kill the QEMU among that process' descendants."""
+    (pid,) = (pid for pid in _descendants(above) if _name(pid).startswith(QEMU))
+    os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(above: int) -> Iterator[int]:
+    for file in Path(f"/proc/{above}/task").glob("*/children"):
+        for child in map(int, file.read_text().split()):
+            yield child
+            yield from _descendants(child)
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def say_row(row: Row) -> None:
+    """Tell the host of a row."""
+    sys.stdout.write(f"{ROW}{json.dumps(asdict(row))}\n")
+    sys.stdout.flush()
+
+
+def ask_for_cut() -> None:
+    """Have the host kill this VM, and wait for it."""
+    sys.stdout.write(f"{CUT}\n")
+    sys.stdout.flush()
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

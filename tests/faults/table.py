@@ -1,0 +1,104 @@
+"""What faults did, as measured: kept in a file, and shown as a table."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+PUBLISHED: Final = Path("docs/faults.json")
+"""What the last `make faults` wrote that the docs show: copied there by hand."""
+FILE: Final = Path("build/faults.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault in one phase and way: what was answered, and what did not hold.
+
+    `times` is how often it struck, each time at another step.
+    """
+
+    fault: str
+    phase: str
+    way: str
+    answers: str
+    against: list[str]
+    took_s: float
+    times: int = 1
+
+    @property
+    def holds(self) -> bool:
+        return not self.against
+
+    def __str__(self) -> str:
+        state = "held" if self.holds else "BROKEN"
+        times = f" at {self.times} steps" if self.times > 1 else ""
+        line = f"{state:7}{self.way:6}{self.fault}, {self.phase}{times}: {self.answers}"
+        return "\n".join(
+            [f"{line} ({self.took_s:.1f} s)", *(f"       {it}" for it in self.against)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The rows of a run, with the kernel's release."""
+
+    kernel: str
+    rows: list[Row]
+
+    @property
+    def broken(self) -> list[Row]:
+        return [row for row in self.rows if not row.holds]
+
+
+def read(path: Path) -> Run:
+    """Return what a run wrote."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Run(fields["kernel"], [Row(**row) for row in fields["rows"]])
+
+
+def write(path: Path, run: Run) -> None:
+    """Write it; a run may be cut short, so after each row."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
+
+
+def join(before: Run, after: Run) -> Run:
+    """Return both runs as one; where both have a row of a fault the later one's stay."""
+    names = {row.fault for row in after.rows}
+    return Run(after.kernel, [*(row for row in before.rows if row.fault not in names), *after.rows])
+
+
+def table(run: Run) -> str:
+    """Return the counts, and a row for each fault and phase with the answers of both ways."""
+    if not run.rows:
+        return "No run has been published yet."
+    return "\n".join([*_counts(run), "", *_rows(run.rows)])
+
+
+def _counts(run: Run) -> Iterator[str]:
+    faults = len({row.fault for row in run.rows})
+    struck = sum(row.times for row in run.rows)
+    held = len(run.rows) - len(run.broken)
+    yield (
+        f"{faults} faults in {len(run.rows)} cases, {struck} times in all, on Linux "
+        f"{run.kernel.removesuffix('-amd64')}: {held} cases held, {len(run.broken)} did not."
+    )
+
+
+def _rows(rows: Sequence[Row]) -> Iterator[str]:
+    yield "| fault | when | thin | thick |"
+    yield "|---|---|---|---|"
+    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        cells.setdefault((row.fault, row.phase), {})[row.way] = row
+    for (fault, phase), ways in cells.items():
+        yield f"| {fault} | {phase} | {_cell(ways.get('thin'))} | {_cell(ways.get('thick'))} |"
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return ""
+    times = f" at each of {row.times} steps" if row.times > 1 else ""
+    words = f"{row.answers}{times}"
+    return words if row.holds else f"**{words}; {row.against[0].replace('|', ' ')}**"
