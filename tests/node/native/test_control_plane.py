@@ -16,15 +16,6 @@ from tests.node.control_plane import ControlPlane
 from tests.node.processes import await_true
 from tests.support import kustomize
 
-FOLDER = Path(os.environ["SRIOVBOND_NODE"])
-PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
-
-
-@pytest.fixture(scope="session")
-def plane() -> ControlPlane:
-    server = json.loads((FOLDER / "admin.kubeconfig").read_text())["clusters"][0]["cluster"]
-    return ControlPlane(PROGRAMS, FOLDER, int(server["server"].rpartition(":")[2]))
-
 
 def test_it_is_ready_and_of_the_version_that_is_pinned(plane: ControlPlane) -> None:
     versions = json.loads(plane.kubectl("version", "--output=json"))
@@ -40,7 +31,7 @@ def test_a_pods_service_account_is_made_for_each_namespace(plane: ControlPlane) 
 
     authority = plane.kubectl("get", "configmap/kube-root-ca.crt", "--output=json")
 
-    assert json.loads(authority)["data"]["ca.crt"] == (FOLDER / "ca.crt").read_text()
+    assert json.loads(authority)["data"]["ca.crt"] == (plane.folder / "ca.crt").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -78,17 +69,12 @@ def test_the_api_server_accepts_our_manifests(
 
 @pytest.mark.parametrize("name", ["multus-daemonset.yml", "multus-daemonset-thick.yml"])
 def test_the_api_server_accepts_multus_as_it_ships(plane: ControlPlane, name: str) -> None:
-    made = objects.multus(PROGRAMS / name, is_emulated=True)
+    made = objects.multus(plane.programs / name, is_emulated=True)
 
     dry_run = ("apply", "--dry-run=server", "--filename=-")
     accepted = plane.kubectl(*dry_run, stdin=yaml.safe_dump_all(made))
 
     assert len(accepted.splitlines()) == len(made)
-
-
-@pytest.fixture
-def api(plane: ControlPlane) -> Api:
-    return Api(plane.folder / "admin.kubeconfig", f"https://127.0.0.1:{plane.port}")
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""Fixtures of the tests that need the control plane and no node."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.node.api import Api
+from tests.node.control_plane import ControlPlane
+
+FOLDER = Path(os.environ["SRIOVBOND_NODE"])
+PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
+_DEFINITIONS = "customresourcedefinition/network-attachment-definitions.k8s.cni.cncf.io"
+
+
+@pytest.fixture(scope="session")
+def plane() -> ControlPlane:
+    server = json.loads((FOLDER / "admin.kubeconfig").read_text())["clusters"][0]["cluster"]
+    return ControlPlane(PROGRAMS, FOLDER, int(server["server"].rpartition(":")[2]))
+
+
+@pytest.fixture(scope="session")
+def api(plane: ControlPlane) -> Api:
+    """The API by the administrator's token."""
+    return Api(plane.folder / "admin.kubeconfig", f"https://127.0.0.1:{plane.port}")
+
+
+@pytest.fixture(scope="session")
+def networking(plane: ControlPlane) -> ControlPlane:
+    """The control plane, with NetworkAttachmentDefinitions as Multus' manifest defines them."""
+    manifest = yaml.safe_load_all((PROGRAMS / "multus-daemonset-thick.yml").read_text())
+    (definition,) = (each for each in manifest if each["kind"] == "CustomResourceDefinition")
+    plane.kubectl("apply", "--filename=-", stdin=yaml.safe_dump(definition))
+    plane.kubectl("wait", "--for=condition=Established", _DEFINITIONS, "--timeout=50s")
+    plane.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=50s")
+    return plane
