@@ -44,7 +44,7 @@ def _set_state(site: Site, step: SetState) -> None:
 def _release_port(site: Site, step: ReleasePort) -> None:
     link = site.find(step.port)
     if link is not None and link.number(IFLA_MASTER):
-        site.change(link, f"take {step.port} out of {step.owner}", messages.word(IFLA_MASTER, 0))
+        bonds.release_port(site, step.port)
 
 
 def _add_port(site: Site, step: AddPort) -> None:

@@ -11,8 +11,10 @@ from sriovbond.bond.options import (
     OPTIONS,
     BondMode,
     Setting,
+    option,
 )
-from sriovbond.kernel import attributes, bonding, messages
+from sriovbond.bond.states import MemberState
+from sriovbond.kernel import attributes, bonding, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.messages import IFLA_INFO_SLAVE_DATA, IFLA_MASTER, LinkMessage
@@ -75,12 +77,30 @@ def add_port(site: Site, owner: str, port: str, after: str) -> None:
     if after:
         _await_active(site, owner, after)
     keeping.strip(site, link)
-    if link.number(IFLA_MASTER):
-        site.change(link, f"take {port} out of its controller", messages.word(IFLA_MASTER, 0))
-        link = site.link(port)
-    if link.is_up:
-        site.set_down(link)
-    site.change(link, f"put {port} into {owner}", messages.word(IFLA_MASTER, bond.index))
+    with keeping.kept_uppers(site, port):
+        if link.number(IFLA_MASTER):
+            release_port(site, port)
+            link = site.link(port)
+        if link.is_up:
+            site.set_down(link)
+        site.change(link, f"put {port} into {owner}", messages.word(IFLA_MASTER, bond.index))
+
+
+def release_port(site: Site, port: str) -> None:
+    """Take a port out of its controller; a bond keeps its MAC. Raises KernelError.
+
+    With its last port the kernel gives a bond a MAC by chance (__bond_release_one()).
+    """
+    link = site.link(port)
+    present = links.read_all(site.netlink, f"look at the controller of {port}")
+    owners = [row for row in present if row.index == link.number(IFLA_MASTER)]
+    for owner in owners:
+        site.change(link, f"take {port} out of {owner.name}", messages.word(IFLA_MASTER, 0))
+        ports = [row for row in present if row.number(IFLA_MASTER) == owner.index]
+        if owner.kind == "bond" and len(ports) == 1:
+            words = f"set the MAC of {owner.name} to {owner.mac} again"
+            octets = owner.attributes.get(messages.IFLA_ADDRESS, b"")
+            site.change(owner, words, messages.attribute(messages.IFLA_ADDRESS, octets))
 
 
 def configure_port(site: Site, owner: str, port: BondPort) -> None:
@@ -153,13 +173,20 @@ def _emptied(site: Site, name: str, ports: Sequence[str]) -> Iterator[None]:
     state = bonding.observe(site.netlink, name) if ports else None
     members = sorted(state.members, key=lambda row: not row.is_active) if state else []
     for member in members:
-        link = site.link(member.name)
-        site.change(link, f"take {member.name} out of {name}", messages.word(IFLA_MASTER, 0))
+        release_port(site, member.name)
     yield
     for number, member in enumerate(members):
         add_port(site, name, member.name, members[0].name if number else "")
-        if member.queue_id or member.prio:
-            configure_port(site, name, BondPort(member.name, member.prio, member.queue_id or None))
+        _configure_again(site, name, member)
+
+
+def _configure_again(site: Site, name: str, member: MemberState) -> None:
+    """Give a port its queue again, and its priority in a mode that has one."""
+    state = bonding.observe(site.netlink, name)
+    mode = str(state.settings.get("mode", "")) if state else ""
+    priority = member.prio if mode in option("prio").modes else None
+    if member.queue_id or priority:
+        configure_port(site, name, BondPort(member.name, priority, member.queue_id or None))
 
 
 def _await_active(site: Site, owner: str, port: str) -> None:

@@ -22,6 +22,19 @@ def kept(site: Site, name: str) -> Iterator[None]:
     """
     before = with_uppers(snapshots.take(site.netlink), name)
     yield
+    _restore(site, before)
+
+
+@contextmanager
+def kept_uppers(site: Site, name: str) -> Iterator[None]:
+    """Restore what is on a link that was down, and is up again; as `kept`, but not the link."""
+    before = [link for link in with_uppers(snapshots.take(site.netlink), name) if link.name != name]
+    yield
+    if before and site.link(name).is_up:
+        _restore(site, before)
+
+
+def _restore(site: Site, before: Sequence[Link]) -> None:
     now = {link.name: link for link in links.read_related(site.netlink)}
     pairs = [
         (now[link.name], replace(link, mac=now[link.name].mac, mtu=now[link.name].mtu))

@@ -31,9 +31,10 @@ _IFF_PROMISC: Final = 0x100
 def make(site: Site, link: NodeLink, mac_of: str) -> None:
     """Make an interface, which is down; a bond with the MAC of the port `mac_of`.
 
-    One that is made together with its peer is skipped. Raises KernelError.
+    A veth that came with its peer is changed instead. Raises KernelError.
     """
     if link.veth and site.find(link.label):
+        _set_common(site, link.label, link)
         return
     parts = list(_parts(site, link, mac_of))
     if link.type == BOND:
@@ -53,12 +54,7 @@ def change(site: Site, change: NodeLink, current: NodeLink) -> None:
     Raises KernelError, MachineError.
     """
     name = current.label
-    if change.mtu is not None:
-        words = f"set the MTU of {name} to {change.mtu}"
-        site.change(site.link(name), words, messages.word(IFLA_MTU, change.mtu))
-    if change.mac_address:
-        _set_mac(site, name, change.mac_address)
-    _set_further(site, change)
+    _set_common(site, name, change)
     if change.link_aggregation and _has_options(change):
         bonds.change(site, change.link_aggregation, current)
     if change.bridge and change.bridge.options:
@@ -75,6 +71,16 @@ def remove(site: Site, current: NodeLink) -> None:
         with nl.passing_over(errno.ENODEV):
             body = messages.link(link.index)
             site.netlink.send(NetlinkRequest(nl.RTM_DELLINK, doing, body))
+
+
+def _set_common(site: Site, name: str, change: NodeLink) -> None:
+    """Set what every type has: MTU, MAC, and what `_set_further` does."""
+    if change.mtu is not None:
+        words = f"set the MTU of {name} to {change.mtu}"
+        site.change(site.link(name), words, messages.word(IFLA_MTU, change.mtu))
+    if change.mac_address:
+        _set_mac(site, name, change.mac_address)
+    _set_further(site, change)
 
 
 def _has_options(change: NodeLink) -> bool:

@@ -34,10 +34,10 @@ def touched(step: Step) -> tuple[str, ...]:
     match step:
         case Make():
             return made(step)
-        case Change(current=link) | Remove(current=link):
-            return (link.label,)
-        case SetState(name=name) | SetIp(name=name):
-            return (name,)
+        case Remove(current=link):
+            return _with_peer(link)
+        case Change(current=NodeLink(name=name)) | SetState(name=name) | SetIp(name=name):
+            return (name or "",)
         case AddPort(owner=owner, port=port, before=before):
             former = before.controller if before else None
             return (owner, port, *((former,) if former else ()))
@@ -47,11 +47,14 @@ def touched(step: Step) -> tuple[str, ...]:
 
 
 def made(step: Step) -> tuple[str, ...]:
-    """Return the links that a step makes: a veth comes with its peer."""
-    if not isinstance(step, Make):
-        return ()
-    peer = step.link.veth.peer if step.link.veth else None
-    return (step.link.label, *((peer,) if peer else ()))
+    """Return the links that a step makes."""
+    return _with_peer(step.link) if isinstance(step, Make) else ()
+
+
+def _with_peer(link: NodeLink) -> tuple[str, ...]:
+    """Return a link with the other end of a veth: it comes and goes with it."""
+    peer = link.veth.peer if link.veth else None
+    return (link.label, *((peer,) if peer else ()))
 
 
 def carriers(step: Step) -> tuple[str, ...]:

@@ -6,8 +6,64 @@ from pathlib import Path
 import pytest
 
 from sriovbond.errors import KernelError
+from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node
 
+ALL = """
+interfaces:
+- name: va
+  type: veth
+  veth: {peer: vb}
+  mtu: 1400
+  description: one end
+  mac-address: 02:00:00:00:00:77
+- name: vb
+  type: veth
+  veth: {peer: va}
+  alt-names: [{name: another-name-for-vb}]
+  accept-all-mac-addresses: true
+- name: eth1
+  type: ethernet
+  description: uplink
+  ipv4:
+    enabled: true
+    dhcp: false
+    prefix-route-metric: 300
+    address: [{ip: 192.0.2.9, prefix-length: 24}]
+  ipv6:
+    enabled: true
+    autoconf: false
+    forwarding: true
+    address: [{ip: "2001:db8::9", prefix-length: 64}]
+- name: eth2
+  type: ethernet
+  ipv6: {enabled: true, autoconf: true, token: "::5"}
+routes:
+  config:
+  - destination: 0.0.0.0/0
+    next-hop-interface: eth1
+    next-hop-address: 192.0.2.1
+    advmss: 1200
+    cwnd: 5
+    source: 192.0.2.9
+  - {destination: 198.51.100.0/24, next-hop-interface: eth1, metric: 5, table-id: 77}
+  - {destination: "2001:db8:1::/48", next-hop-interface: eth1, next-hop-address: "2001:db8::1"}
+  - {destination: 203.0.113.0/24, route-type: blackhole}
+  - {destination: "2001:db8:9::/48", route-type: unreachable}
+route-rules:
+  config:
+  - {ip-from: 198.51.100.0/24, priority: 900, route-table: 77}
+  - {family: ipv6, priority: 901, route-table: 77, fwmark: "0x3", fwmask: "0xff", iif: lo}
+  - {ip-to: "2001:db8:1::/48", priority: 902, action: prohibit}
+  - {family: ipv4, priority: 903, route-table: 254, suppress-prefix-length: 0}
+"""
+LESS = """
+interfaces:
+- {name: va, type: veth, state: absent}
+- {name: eth1, ipv4: {enabled: false}}
+routes: {config: [{state: absent, destination: 203.0.113.0/24}]}
+route-rules: {config: [{state: absent, priority: 900}, {state: absent, priority: 902}]}
+"""
 ADDRESSES = """
 interfaces:
 - name: eth1
@@ -43,9 +99,30 @@ def is_quiet_on_repeat(node: NodeUnderTest, text: str) -> bool:
     return node.apply(text) == [] and node.sent == []
 
 
-def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest) -> None:
-    assert node.apply(ADDRESSES) == []
-    assert is_quiet_on_repeat(node, ADDRESSES)
+@pytest.mark.parametrize("text", [ADDRESSES, ALL], ids=("addresses", "all"))
+def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
+    assert node.apply(text) == []
+    assert is_quiet_on_repeat(node, text)
+
+
+def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:
+    changes, before = Changes(node, []), node.settle()
+    changes.apply(ALL, is_waiting=True)
+
+    changes.rollback()
+
+    node.assert_is(before)
+
+
+def test_what_was_removed_of_it_comes_back_a_veth_with_its_other_end(node: NodeUnderTest) -> None:
+    changes = Changes(node, [])
+    changes.apply(ALL)
+    before = node.settle()
+    changes.apply(LESS, is_waiting=True)
+
+    changes.rollback()
+
+    node.assert_is(before)
 
 
 def test_the_first_address_of_a_network_is_replaced_without_losing_the_others(

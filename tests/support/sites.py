@@ -66,7 +66,9 @@ class NodeUnderTest:
     def assert_is(self, before: World) -> None:
         """Compare all of the node, when its own IPv6 addresses have settled."""
         wait_until(lambda: self.world() == before)
-        assert self.world() == before
+        now = self.world()
+        changed = {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}
+        assert not changed, {key: (before.get(key), now.get(key)) for key in changed}
 
     def settle(self) -> World:
         """Return all of the node, when its own IPv6 addresses have settled."""
