@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,17 @@ def networking(plane: ControlPlane) -> ControlPlane:
     plane.kubectl("wait", "--for=condition=Established", _DEFINITIONS, "--timeout=50s")
     plane.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=50s")
     return plane
+
+
+@pytest.fixture
+def paper_node(api: Api) -> Iterator[str]:
+    """A node that has VFs and is Ready, as far as the API knows."""
+    path = "/api/v1/nodes/paper"
+    api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "paper"}})
+    amounts = {"cpu": "2", "memory": "2Gi", "pods": "10", "example.com/pf0": "2"}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": now, "reason": "Paper"}
+    status = {"capacity": amounts, "allocatable": amounts, "conditions": [ready]}
+    api.patch(f"{path}/status", {"status": status})
+    yield "paper"
+    api.delete(path)

@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,20 +73,6 @@ def test_the_api_server_accepts_multus_as_it_ships(plane: ControlPlane, name: st
     accepted = plane.kubectl(*dry_run, stdin=yaml.safe_dump_all(made))
 
     assert len(accepted.splitlines()) == len(made)
-
-
-@pytest.fixture
-def paper_node(api: Api) -> Iterator[str]:
-    """A node that has VFs and is Ready, as far as the API knows."""
-    path = "/api/v1/nodes/paper"
-    api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "paper"}})
-    amounts = {"cpu": "2", "memory": "2Gi", "pods": "10", "example.com/pf0": "2"}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": now, "reason": "Paper"}
-    status = {"capacity": amounts, "allocatable": amounts, "conditions": [ready]}
-    api.patch(f"{path}/status", {"status": status})
-    yield "paper"
-    api.delete(path)
 
 
 def test_a_deployments_pods_are_made_and_bound_to_the_node_that_has_vfs(

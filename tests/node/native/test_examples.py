@@ -8,7 +8,7 @@ import yaml
 from tests.docs_tables import CHECKOUT
 from tests.node.control_plane import ControlPlane
 
-KINDS = {"NetworkAttachmentDefinition", "Pod"}
+KINDS = {"NetworkAttachmentDefinition", "Pod", "ResourceClaimTemplate"}
 
 
 def examples() -> list[Path]:
