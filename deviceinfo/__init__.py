@@ -10,7 +10,14 @@ from deviceinfo.device import (
     parse_address,
     parse_device_id,
 )
-from deviceinfo.find import KUBELET_TIMEOUT_S, Places, Search, find_devices, find_offered
+from deviceinfo.find import (
+    KUBELET_TIMEOUT_S,
+    Places,
+    Search,
+    find_claims,
+    find_devices,
+    find_offered,
+)
 from deviceinfo.infofiles import read_cni_files, read_dp_files
 from deviceinfo.merge import AllocatedDevice, Disagreement, PodDevices
 from deviceinfo.multus import read_scratch
@@ -57,6 +64,7 @@ __all__ = [
     "Source",
     "SriovCniEntry",
     "Statement",
+    "find_claims",
     "find_devices",
     "find_offered",
     "find_sandboxes",

@@ -15,11 +15,13 @@ from deviceinfo.multus import read_scratch
 from deviceinfo.podresources import read_allocatable, read_claims, read_pod
 from deviceinfo.results import read_results
 from deviceinfo.sriovcni import read_cache
-from deviceinfo.statement import Ask, Reading, Sandbox, Source, Statement
+from deviceinfo.statement import Ask, PodRef, Reading, Sandbox, Source, Statement
 from deviceinfo.sysfs import read_device
 
 KUBELET_TIMEOUT_S: Final = 2.0
 _GRACE_S: Final = 3.0  # for the import of grpc, which its deadline does not cover
+_NOBODY: Final = PodRef("Nobody", "Nobody", "Nobody")
+"""No pod, as names of Kubernetes have no capitals: all devices are those of others."""
 T = TypeVar("T")
 
 
@@ -122,6 +124,20 @@ def find_offered(
         _ask_guarded(Source.KUBELET, ask, places.pod_resources),
         _ask_guarded(Source.CHECKPOINT, read_registered, places.checkpoint),
     )
+
+
+def find_claims(places: Places, *, kubelet_timeout_s: float = KUBELET_TIMEOUT_S) -> Reading:
+    """Return which pod has which device of this node, as claims.
+
+    They are kubelet's, or those of its checkpoint, by UID, where kubelet does not answer. Pods that
+    have ended may be among them. Failures are problems.
+    """
+    ask = partial(read_claims, pod=_NOBODY, timeout_s=kubelet_timeout_s)
+    kubelet = _ask_guarded(Source.KUBELET, ask, places.pod_resources)
+    if is_answered(kubelet):
+        return kubelet
+    read = partial(read_checkpoint, pod=_NOBODY)
+    return _ask_guarded(Source.CHECKPOINT, read, places.checkpoint)
 
 
 def _ask_guarded(source: Source, ask: Callable[[T], Reading], about: T) -> Reading:

@@ -22,7 +22,7 @@ from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
 from sriovbond.nodenet.writer import to_json, to_yaml
-from sriovbond.survey import owners, shown
+from sriovbond.survey import owners, shown, usage
 
 _STATE: Final = click.option(
     "--state",
@@ -67,17 +67,21 @@ def show(names: tuple[str, ...], output: str) -> None:
 @host.command()
 @files.ARGUMENT
 @_STATE
-def plan(file: Path, state: Path | None) -> None:
+@click.option(
+    "--force", "is_forced", is_flag=True, help="Plan what would cut pods or virtual machines, too."
+)
+def plan(file: Path, state: Path | None, *, is_forced: bool) -> None:
     """Print the steps that would bring about what FILE asks for.
 
-    Nothing is changed. What another program manages is refused by name, with what hands it over.
-    The status is 0 where there is nothing to do, 1 where there would be changes, 2 where it cannot
-    be.
+    Nothing is changed. What another program manages is refused by name, with what hands it over;
+    what would cut pods or virtual machines is refused unless forced. The status is 0 where there is
+    nothing to do, 1 where there would be changes, 2 where it cannot be.
     """
     wish, joined = _join(file, state)
     _refuse_unset(file, wish)
     if state is None:
-        _refuse_others(file, wish, joined)
+        for use in _refuse_others(file, wish, joined, is_forced=is_forced):
+            click.echo(visible(f"warning: {use}"))
     planned = steps.plan(joined)
     lines = [line for step in planned for line in step.lines]
     for number, line in enumerate(lines, start=1):
@@ -288,12 +292,20 @@ def _refuse_unset(file: Path, wish: Document) -> None:
         raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
 
 
-def _refuse_others(file: Path, wish: Document, joined: Joined) -> None:
-    """Refuse a change of what another program of this node manages."""
+def _refuse_others(
+    file: Path, wish: Document, joined: Joined, *, is_forced: bool = False
+) -> tuple[str, ...]:
+    """Refuse a change of what another program of this node manages, or what would cut others.
+
+    Returns who uses what the change touches.
+    """
     with _own_node() as own:
         complaints = owners.judge(joined, own, Host().root)
+        uses = usage.find(joined, own, Host())
+    complaints = complaints if is_forced else (*complaints, *uses.refused)
     if complaints:
         raise NoAnswerError(_lines(file, _faults(wish, complaints)))
+    return uses.told
 
 
 def _read_state(path: Path) -> NetState:

@@ -77,6 +77,14 @@ def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:
     return replace(change, state=identity.state)
 
 
+def is_changed(pair: Pair, joined: Joined) -> bool:
+    """Return whether an interface would be touched, by its own entry or by its controller's."""
+    before = (pair.current and pair.current.controller) or ""
+    after = pair.target.controller
+    moves = after is not None and after != before
+    return moves or pair.is_to_go or link_difference(pair, joined) is not None
+
+
 def is_resolver_new(joined: Joined) -> bool:
     """Return whether the resolver is to have something else than it has."""
     wish = (joined.desired.dns_resolver or NodeDns()).config

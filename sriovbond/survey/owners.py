@@ -8,8 +8,8 @@ from typing import Final
 from sriovbond.kernel.netns import Namespace
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
-from sriovbond.nodenet.difference import is_resolver_new, link_difference
-from sriovbond.nodenet.joined import Joined, Pair
+from sriovbond.nodenet.difference import is_changed, is_resolver_new
+from sriovbond.nodenet.joined import Joined
 from sriovbond.survey import managers, resolver
 from sriovbond.survey.managers import Links, Owner
 
@@ -54,17 +54,9 @@ def judge(joined: Joined, node: Namespace, root: Path) -> tuple[Complaint, ...]:
 def _of_links(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint]:
     numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
     for pair in joined.pairs:
-        if pair.name in owners and _changes(pair, joined):
+        if pair.name in owners and is_changed(pair, joined):
             path = ("interfaces", numbers[pair.name]) if pair.name in numbers else ("interfaces",)
             yield Complaint(path, _words(pair.name, owners[pair.name]))
-
-
-def _changes(pair: Pair, joined: Joined) -> bool:
-    """Return whether an interface would be touched, by its own entry or by its controller's."""
-    before = (pair.current and pair.current.controller) or ""
-    after = pair.target.controller
-    moves = after is not None and after != before
-    return moves or pair.is_to_go or link_difference(pair, joined) is not None
 
 
 def _of_routes(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint]:
