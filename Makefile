@@ -130,6 +130,12 @@ bench-lookup: .venv/done  ## how long a look-up of a pod's devices takes, on thi
 conformance: .venv/done  ## nmstate's own cases and documents, in NMSTATE=DIR: equal, or why not
 	@.venv/bin/python -m tests.conformance $(NMSTATE)
 
+.PHONY: test-programs
+test-programs: rig .venv/done  ## Debian's own libvirt and NetworkManager, unpacked, take what is written for them, in the VM
+	@tests/vm/setup.sh $(CACHE) image
+	@.venv/bin/python -m tests.support.programs
+	@$(MAKE) --no-print-directory vm RUN='python -m pytest -q tests/programs'
+
 .PHONY: vm
 vm: rig .venv/done  ## run a command in a VM with SR-IOV NICs, or a shell
 	@exec $(BOOT)

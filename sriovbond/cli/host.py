@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from sriovbond.cli import files, modes
+from sriovbond.cli import files, libvirt, modes
 from sriovbond.cli.files import NoAnswerError
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
@@ -242,6 +242,9 @@ def show_modes() -> None:
             click.echo(f"  {head + ':':<14}{text}")
 
 
+host.add_command(libvirt.libvirt_network)
+
+
 def _join(file: Path, state: Path | None) -> tuple[Document, Joined]:
     """Return what a file asks for, beside a state or the node's own."""
     return _join_text(file, _text(file), _read_state(state) if state else _read_node())
@@ -305,7 +308,7 @@ def _refuse_others(
     complaints = complaints if is_forced else (*complaints, *uses.refused)
     if complaints:
         raise NoAnswerError(_lines(file, _faults(wish, complaints)))
-    return uses.told
+    return uses.known
 
 
 def _read_state(path: Path) -> NetState:

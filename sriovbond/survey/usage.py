@@ -27,29 +27,29 @@ _FORCE: Final = "--force changes it all the same"
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What a change would do to others: what is `refused` unless forced, and what is only told."""
+    """What a change would do to others: what is `refused` unless forced, and its users, `known`."""
 
     refused: tuple[Complaint, ...]
-    told: tuple[str, ...]
+    known: tuple[str, ...]
 
 
 def find(joined: Joined, node: Namespace, host: Host) -> Uses:
-    """Return who uses what a change touches. Asks only where it touches a PF or carries somebody.
+    """Return who uses what a change touches. Asks only where that may be.
 
     `joined` has the state of `node`. Raises KernelError, MachineError.
     """
     changing = [pair for pair in joined.pairs if is_changed(pair, joined)]
     paths = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
     refused: list[Complaint] = []
-    told: list[str] = []
+    known: list[str] = []
     cuts = [*_of_guests(changing, joined), *_of_uppers(changing, node)]
     for name, words, is_cut in (*_of_functions(changing, joined, host), *cuts):
         if is_cut:
             path = ("interfaces", paths[name]) if name in paths else ("interfaces",)
             text = f"{name}: {words}; {_FORCE}"
             refused.append(Complaint(path, text))
-        told.append(f"{name}: {words}")
-    return Uses(tuple(refused), tuple(told))
+        known.append(f"{name}: {words}")
+    return Uses(tuple(refused), tuple(known))
 
 
 def _of_functions(

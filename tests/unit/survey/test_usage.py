@@ -96,7 +96,7 @@ def test_kubelet_is_asked_before_its_checkpoint(host: Host) -> None:
 
         uses = _uses(replace(host, places=places), "{name: eth1, mtu: 9000}")
 
-    assert uses.told == ("eth1: its VFs are in pods: default/b",)
+    assert uses.known == ("eth1: its VFs are in pods: default/b",)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_would_cut_pods_is_refused_at_its_place(host: Host, document: str) 
     assert refusal.text == ("eth1: its VFs are in pods: default/a; --force changes it all the same")
 
 
-def test_pfs_without_pods_and_what_stays_as_it_is_are_not_told(host: Host) -> None:
+def test_pfs_without_pods_and_what_stays_as_it_is_are_not_known(host: Host) -> None:
     _has_checkpoint(host, {"0000:04:10.0": "another"})
 
     assert _uses(host, "{name: eth1, state: down}") == Uses((), ())
@@ -143,7 +143,7 @@ def test_what_virtual_machines_hang_on_is_changed_only_when_forced(
         f"{name}: virtual machines are on it, by {tap}; --force changes it all the same"
         for name in names
     ]
-    assert uses.told == tuple(f"{name}: virtual machines are on it, by {tap}" for name in names)
+    assert uses.known == tuple(f"{name}: virtual machines are on it, by {tap}" for name in names)
 
 
 def test_many_pods_are_counted(host: Host) -> None:
@@ -154,6 +154,6 @@ def test_many_pods_are_counted(host: Host) -> None:
         link.symlink_to(f"../{vf}")
     _has_checkpoint(host, vfs)
 
-    (told,) = _uses(host, "{name: eth1, mtu: 9000}").told
+    (known,) = _uses(host, "{name: eth1, mtu: 9000}").known
 
-    assert told.endswith(", pod UID pod15 and 8 more")
+    assert known.endswith(", pod UID pod15 and 8 more")

@@ -1,0 +1,81 @@
+"""A bridge of the node becomes a network of Debian's own libvirt, by its own virsh."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs_tables import CHECKOUT
+from tests.support.agents import wait_for
+from tests.support.programs import ProgramsPlace, a_place
+
+COMMAND = f"{CHECKOUT}/.venv/bin/python -m sriovbond host libvirt-network"
+NODE = """
+ip link add eth1 type dummy; ip link add eth2 type dummy
+ip link add bond0 type bond mode active-backup; ip link set eth1 master bond0
+ip link add br0 type bridge; ip link set bond0 master br0
+for link in eth1 eth2 bond0 br0; do ip link set "$link" up; done
+"""
+CONF = """
+printf 'auth_unix_rw = "none"\nauth_unix_ro = "none"\n' > /etc/libvirt/libvirtd.conf
+mkdir -p /var/lib/libvirt/qemu /var/cache/libvirt/qemu /var/log/libvirt
+dbus-daemon --system --fork
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[ProgramsPlace]:
+    with a_place() as made:
+        assert made.run(NODE).returncode == 0
+        yield made
+
+
+@pytest.fixture
+def libvirt(place: ProgramsPlace) -> Iterator[ProgramsPlace]:
+    done = place.run(CONF)
+    assert done.returncode == 0, done.stderr
+    with place.running("/usr/sbin/libvirtd"):
+        wait_for(lambda: place.run("virsh -c qemu:///system uri").returncode == 0)
+        yield place
+
+
+def test_a_bridge_is_defined_started_and_set_to_autostart_and_so_again(
+    libvirt: ProgramsPlace,
+) -> None:
+    for _ in range(2):
+        done = libvirt.run(f"{COMMAND} br0 --define")
+        assert (done.returncode, done.stderr) == (
+            0,
+            "defined, started and set to autostart: br0\n",
+        )
+
+    networks = libvirt.run("virsh -q -c qemu:///system net-list --all").stdout
+    assert networks.split() == ["br0", "active", "yes", "yes"]
+    xml = libvirt.run("virsh -q -c qemu:///system net-dumpxml br0").stdout
+    assert "<forward mode='bridge'/>" in xml
+    assert "<bridge name='br0'/>" in xml
+
+
+def test_a_network_of_anothers_making_is_left_alone(libvirt: ProgramsPlace) -> None:
+    xml = "<network><name>br0</name><forward mode='bridge'/><bridge name='other'/></network>"
+    assert libvirt.run("virsh -c qemu:///system net-define /dev/stdin", xml).returncode == 0
+
+    done = libvirt.run(f"{COMMAND} br0 --define")
+
+    assert done.returncode == 2
+    assert "cannot define the network (virsh net-define)" in done.stderr
+    assert "already exists with uuid" in done.stderr
+    assert "it is not of sriovbond's making" in done.stderr
+    assert "name='other'" in libvirt.run("virsh -c qemu:///system net-dumpxml br0").stdout
+
+
+def test_without_libvirtd_it_says_so(place: ProgramsPlace) -> None:
+    done = place.run(f"{COMMAND} br0 --define")
+
+    assert done.returncode == 2
+    assert "is libvirtd running?" in done.stderr
+    assert done.stdout.startswith("<network>")
+
+
+def test_what_is_no_bridge_is_refused(place: ProgramsPlace) -> None:
+    assert "bond0 is no bridge, it is bond" in place.run(f"{COMMAND} bond0").stderr
+    assert place.run(f"{COMMAND} nosuch").returncode == 2
