@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from sriovbond.cli import files, libvirt, modes
+from sriovbond.cli import files, libvirt, modes, rendering
 from sriovbond.cli.files import NoAnswerError
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
@@ -22,7 +22,7 @@ from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
 from sriovbond.nodenet.writer import to_json, to_yaml
-from sriovbond.survey import owners, shown, usage
+from sriovbond.survey import owners, shown
 
 _STATE: Final = click.option(
     "--state",
@@ -113,11 +113,11 @@ def plan(file: Path, state: Path | None, *, is_forced: bool) -> None:
     is_flag=True,
     help="Do not keep the document: the next boot does not apply it.",
 )
+@click.option(
+    "--force", "is_forced", is_flag=True, help="Change what would cut pods or virtual machines."
+)
 def apply(
-    file: Path,
-    timeout_s: int,
-    is_waiting: bool,  # noqa: FBT001 - click's
-    is_passing: bool,  # noqa: FBT001 - click's
+    file: Path, timeout_s: int, *, is_waiting: bool, is_passing: bool, is_forced: bool
 ) -> None:
     """Bring about what FILE asks for, all of it or nothing.
 
@@ -134,7 +134,7 @@ def apply(
     def prepare() -> Joined:
         wish, joined = _join_text(file, text, _read_node())
         _refuse_unset(file, wish)
-        _refuse_others(file, wish, joined)
+        _refuse_others(file, wish, joined, is_forced=is_forced)
         refusals = changing.refusals(joined)
         if refusals:
             raise NoAnswerError(_lines(file, _faults(wish, refusals)))
@@ -242,6 +242,31 @@ def show_modes() -> None:
             click.echo(f"  {head + ':':<14}{text}")
 
 
+@host.command()
+@files.ARGUMENT
+@click.option(
+    "--as", "form", type=click.Choice(tuple(rendering.FORMS)), required=True, help="Whose files."
+)
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write the files below this folder, / for the node's own, rather than print them.",
+)
+@_STATE
+def render(file: Path, form: str, root: Path | None, state: Path | None) -> None:
+    """Print what FILE asks for as files of NetworkManager or systemd-networkd.
+
+    What FILE does not mention of an interface stays in the files as it is on the node: addresses,
+    routes, a bond's options. The status is 2 where the manager cannot have all of it.
+    """
+    wish, joined = _join(file, state)
+    written = rendering.FORMS[form](joined)
+    faults = [*map(str, wish.unset), *_faults(wish, written.complaints)]
+    if faults:
+        raise NoAnswerError(_lines(file, faults))
+    rendering.put(written.profiles, root) if root else rendering.show(written.profiles)
+
+
 host.add_command(libvirt.libvirt_network)
 
 
@@ -302,6 +327,8 @@ def _refuse_others(
 
     Returns who uses what the change touches.
     """
+    from sriovbond.survey import usage  # noqa: PLC0415 - records load pydantic
+
     with _own_node() as own:
         complaints = owners.judge(joined, own, Host().root)
         uses = usage.find(joined, own, Host())

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,9 +42,13 @@ class NetworkdNode:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     @contextmanager
-    def networkd(self) -> Iterator[None]:
-        """Run networkd inside."""
-        with subprocess.Popen([*self._enter, _NETWORKD]) as process:
+    def networkd(self, log: Path | None = None) -> Iterator[None]:
+        """Run networkd inside; what it reports goes into the file `log`."""
+        with ExitStack() as stack:
+            stderr = stack.enter_context(log.open("wb")) if log else None
+            process = stack.enter_context(
+                subprocess.Popen([*self._enter, _NETWORKD], stderr=stderr)
+            )
             try:
                 yield
             finally:

@@ -14,6 +14,8 @@ from tests.docs_tables import CHECKOUT
 from tests.support.agents import wait_for
 
 _PACKAGES: Final = (
+    "coreutils",
+    "dash",
     "dbus",
     "iproute2",
     "libvirt-clients",
@@ -74,7 +76,7 @@ class ProgramsPlace:
 
     def run(self, script: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a script of the shell among the programs; return its status and what it prints."""
-        command = [*self._enter, "sh", "-ec", script]
+        command = [*self._enter, "dash", "-ec", script]
         return subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
 
     @contextmanager

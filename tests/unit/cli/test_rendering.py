@@ -1,0 +1,153 @@
+"""A document as the files of the node's own network manager; both read them in other tests."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sriovbond.cli import sriovbond
+
+STATE = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, mac-address: 02:00:00:00:00:01}
+- {name: eth2, type: ethernet, state: up, mac-address: 02:00:00:00:00:02}
+- {name: eth3, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false,
+   address: [{ip: 198.51.100.3, prefix-length: 24}]}}
+- {name: bond7, type: bond, state: up, bond: {mode: active-backup,
+   options: {miimon: 100, resend_igmp: 1, updelay: 200}, port: [eth4]}}
+- {name: eth4, type: ethernet, state: up, controller: bond7}
+routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: eth3,
+  next-hop-address: 198.51.100.1}]}
+"""
+BOND = """\
+interfaces:
+- {name: bond0, type: bond, bond: {mode: 1, options: {miimon: 50, primary: eth2},
+   port: [eth1, eth2]}, ipv4: {enabled: true, address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+- {name: bond0.7, type: vlan, vlan: {base-iface: bond0, id: 7}}
+routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: bond0, next-hop-address: 192.0.2.1}]}
+dns-resolver: {config: {server: [192.0.2.53], search: [a.example]}}
+"""
+
+
+def _render(tmp_path: Path, document: str, form: str, *more: str) -> Result:
+    state = tmp_path / "state.yml"
+    state.write_text(STATE, encoding="utf-8")
+    command = ["host", "render", "-", "--as", form, "--state", str(state), *more]
+    return CliRunner().invoke(sriovbond, command, input=document)
+
+
+def _files(tmp_path: Path, document: str, form: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Return the values of each file; of sections of one name the last."""
+    root = tmp_path / "root"
+    root.mkdir()
+    result = _render(tmp_path, document, form, "--root", str(root))
+    assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    files = {}
+    for path in root.rglob("*.*"):
+        parser = configparser.RawConfigParser(strict=False)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        parser.read(path, encoding="utf-8")
+        files[path.name] = {name: dict(parser[name]) for name in parser.sections()}
+    return files
+
+
+def test_a_bond_for_network_manager_has_its_ports_addresses_routes_and_dns(tmp_path: Path) -> None:
+    files = _files(tmp_path, BOND, "nmconnection")
+
+    bond, port = files["sriovbond-bond0.nmconnection"], files["sriovbond-eth2.nmconnection"]
+    assert bond["bond"] == {"mode": "active-backup", "miimon": "50", "primary": "eth2"}
+    assert bond["ethernet"] == {"cloned-mac-address": "02:00:00:00:00:01"}
+    assert bond["ipv4"] == {
+        "method": "manual",
+        "address1": "192.0.2.9/24",
+        "route1": "0.0.0.0/0,192.0.2.1",
+        "dns": "192.0.2.53;",
+        "dns-search": "a.example;",
+    }
+    assert (port["connection"]["master"], port["connection"]["slave-type"]) == ("bond0", "bond")
+    assert "ipv4" not in port
+    assert files["sriovbond-bond0.7.nmconnection"]["vlan"]["parent"] == "bond0"
+
+
+def test_a_bond_for_networkd_has_them_too_and_its_vlan(tmp_path: Path) -> None:
+    files = _files(tmp_path, BOND, "networkd")
+
+    device, network = files["10-sriovbond-bond0.netdev"], files["10-sriovbond-bond0.network"]
+    assert device["NetDev"] == {"Name": "bond0", "Kind": "bond", "MACAddress": "02:00:00:00:00:01"}
+    assert device["Bond"] == {"Mode": "active-backup", "MIIMonitorSec": "50ms"}
+    assert network["Network"]["VLAN"] == "bond0.7"
+    assert network["Network"]["DNS"] == "192.0.2.53"
+    assert network["Address"] == {"Address": "192.0.2.9/24"}
+    assert network["Route"] == {"Destination": "0.0.0.0/0", "Gateway": "192.0.2.1"}
+    assert files["10-sriovbond-eth2.network"]["Network"]["PrimarySlave"] == "yes"
+    assert "10-sriovbond-eth2.netdev" not in files
+
+
+@pytest.mark.parametrize("form", ["nmconnection", "networkd"])
+def test_what_is_not_mentioned_stays_as_the_node_has_it(tmp_path: Path, form: str) -> None:
+    document = "interfaces: [{name: eth3, mtu: 1400}, {name: bond7, bond: {options: {miimon: 50}}}]"
+
+    text = _render(tmp_path, document, form).stdout
+
+    assert "198.51.100.3/24" in text
+    assert "203.0.113.0/24" in text
+    assert "1400" in text
+    assert ("updelay=200" in text) or ("UpDelaySec=200ms" in text)
+    assert "resend" not in text.lower()
+    assert "eth4" in text
+
+
+@pytest.mark.parametrize(
+    ("document", "form", "fault"),
+    [
+        (
+            "interfaces: [{name: m0, type: mac-vlan, mac-vlan: {base-iface: eth3, mode: bridge}}]",
+            "networkd",
+            "line 1, column 14: m0: type mac-vlan is not written for systemd-networkd",
+        ),
+        (
+            "interfaces: [{name: eth3, ethernet: {sr-iov: {total-vfs: 2}}}]",
+            "nmconnection",
+            "eth3: ethernet.sr-iov.total-vfs is not written for NetworkManager",
+        ),
+        (
+            "interfaces: [{name: eth3, ethernet: {sr-iov: {total-vfs: 2}}}]",
+            "networkd",
+            "eth3: ethernet.sr-iov.total-vfs is not written for systemd-networkd",
+        ),
+        (
+            "interfaces: [{name: bond7, bond: {options: {arp_missed_max: 3}}}]",
+            "networkd",
+            "bond7: link-aggregation.options.arp_missed_max is not written",
+        ),
+        (
+            "interfaces: [{name: v, type: vlan, vlan: {base-iface: eth3, id: 7}}]",
+            "networkd",
+            "v: a VLAN on eth3, which the document has to have, too, is not written",
+        ),
+        (
+            "routes: {config: [{destination: 203.0.113.7/32, next-hop-interface: eth3}]}",
+            "nmconnection",
+            "a route over eth3 has no file: the document has to have the interface",
+        ),
+        ("hostname: {config: x}", "networkd", "hostname.config cannot be set"),
+    ],
+)
+def test_what_the_manager_would_not_have_is_refused_by_name(
+    tmp_path: Path, document: str, form: str, fault: str
+) -> None:
+    result = _render(tmp_path, document, form)
+
+    assert fault in result.stderr
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_files_of_network_manager_are_roots_alone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+
+    _render(tmp_path, BOND, "nmconnection", "--root", str(root))
+
+    modes = {path.stat().st_mode & 0o777 for path in root.rglob("*.nmconnection")}
+    assert modes == {0o600}
