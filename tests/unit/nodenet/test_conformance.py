@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import conformance
+from tests.docs_tables import CHECKOUT
 
 STATE = "interfaces: [{name: eth1, type: ethernet, state: up, mtu: 1500}]"
 WISH = "interfaces: [{name: eth1, mtu: 1400}]"
@@ -33,6 +34,13 @@ def test_equal_cases_end_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "'ovn' is not supported: Open vSwitch is configured by its own tools\n"
         "diff: 1 equal\nexamples: 1 differs on purpose\nrevert: 1 equal\n"
     )
+
+
+def test_cases_of_ours_are_equal() -> None:
+    outcomes = list(conformance.run(CHECKOUT / "tests" / "data" / "nmstate"))
+
+    assert len(outcomes) >= 8
+    assert [row for row in outcomes if row.verdict != conformance.Verdict.EQUAL] == []
 
 
 def test_a_difference_without_a_reason_ends_with_1(tmp_path: Path) -> None:
