@@ -309,7 +309,7 @@ def test_a_full_disk_makes_the_runtime_try_again(thick: Thick) -> None:
         subprocess.run(["umount", str(state)], check=True)
 
 
-def test_what_enters_a_namespace_logs_for_its_request(
+def test_work_in_a_namespace_logs_for_its_request(
     pod: Pod, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with log.logged_to(None, Path("/var/log"), pod="ns/web"), netns.opened(pod.path) as opened:

@@ -153,7 +153,7 @@ USED: dict[str, tuple[Arrange, str]] = {
 
 
 @pytest.mark.parametrize("use", USED)
-def test_what_the_node_or_another_pod_uses_is_kept(
+def test_a_link_that_the_node_or_another_pod_uses_is_kept(
     runtime: Runtime, held: ExitStack, tmp_path: Path, use: str
 ) -> None:
     arrange, why = USED[use]
@@ -189,7 +189,7 @@ def test_a_node_that_lends_none_keeps_all(runtime: Runtime, tmp_path: Path, aske
     assert f"{NIC}: the node lends none" in against(runtime, tmp_path, **ASKS[asked])
 
 
-def test_what_the_node_names_is_lent_with_its_addresses_and_no_other(
+def test_a_link_that_the_node_names_is_lent_with_its_addresses_and_no_other(
     runtime: Runtime, pod: Pod, tmp_path: Path
 ) -> None:
     ip(f"addr add 203.0.113.1/28 dev {NIC}")

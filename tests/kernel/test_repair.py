@@ -250,7 +250,7 @@ def reset(vfs: rigs.Layout) -> None:
         pfs.tell(vfs.pfs[0], vfs.pfs[0].vfs[0], words)
 
 
-def test_what_a_reset_of_the_pf_has_undone_is_set_again_before_the_vf_is_in_the_bond(
+def test_settings_that_a_pf_reset_cleared_are_restored_before_the_vf_is_in_the_bond(
     runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
 ) -> None:
     tagged(runtime, vfs)
@@ -299,7 +299,7 @@ def test_a_vf_whose_settings_may_not_be_set_again_is_refused_with_its_missing_on
     assert any((DEVICES / vfs.pfs[0].vfs[0].pci / "net").iterdir())
 
 
-def test_what_an_administrator_has_changed_since_stays_and_the_vf_is_refused(
+def test_an_administrators_later_change_stays_and_the_vf_is_refused(
     runtime: Runtime, vf_pod: Pod, vfs: rigs.Layout
 ) -> None:
     tagged(runtime, vfs)

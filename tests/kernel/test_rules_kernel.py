@@ -323,7 +323,7 @@ def crowd(pod: Pod, rig: rigs.Layout) -> None:
 
 
 @pytest.mark.vf
-def test_what_is_in_use_is_never_taken_unless_it_is_named(
+def test_a_link_in_use_is_never_taken_unless_it_is_named(
     runtime: Runtime, vf_pod: Pod, rig: rigs.Layout
 ) -> None:
     crowd(vf_pod, rig)

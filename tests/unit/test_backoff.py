@@ -49,7 +49,7 @@ def test_one_that_fails_holds_no_other_up(backoff: Backoff, clock: Clock) -> Non
     assert backoff.pause_s() == 0  # a is due, and was not tried yet
 
 
-def test_what_has_gone_is_forgotten(backoff: Backoff) -> None:
+def test_failures_of_keys_that_no_longer_wait_are_forgotten(backoff: Backoff) -> None:
     backoff.failed("a")
 
     assert backoff.due([]) == []

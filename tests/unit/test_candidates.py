@@ -136,7 +136,7 @@ def test_a_vf_inside_a_vm_is_known_by_its_driver(tmp_path: Path) -> None:
     assert (member.is_vf, member.pf, member.settings) == (True, None, None)
 
 
-def test_what_the_pf_is_in_and_its_numa_node_are_known(tmp_path: Path) -> None:
+def test_the_pfs_master_and_numa_node_are_known(tmp_path: Path) -> None:
     a_vf(tmp_path, numa_node=1)
     master = Master("lag0", "bond", "802.3ad", ("pf0", "pf1"))
     link = replace(PF_LINK, within=master, has_representors=True)

@@ -47,7 +47,7 @@ def test_each_path_of_the_agent_is_the_hosts(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
-def test_what_it_writes_it_may_write(path: Path) -> None:
+def test_folders_that_the_agent_writes_are_writable(path: Path) -> None:
     assert not mount_of(path).is_read_only
 
 

@@ -278,7 +278,7 @@ def test_status_with_a_configuration_that_no_add_would_take_is_refused(host: Hos
     assert error_of(ask(host, "STATUS", mtu="x"))["code"] == ErrorCode.INVALID_CONFIG
 
 
-def test_what_went_wrong_is_logged_with_pod_and_code(
+def test_an_error_is_logged_with_pod_and_code(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"
@@ -300,7 +300,7 @@ def test_a_pod_of_which_only_the_name_is_known_is_logged_by_that(
     assert "pod=web-0" in capsys.readouterr().err.split()
 
 
-def test_what_cannot_be_parsed_is_logged_with_what_is_known_of_it(
+def test_a_malformed_request_is_logged_with_its_known_variables(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
     container = "a\n" + 1000 * "b"

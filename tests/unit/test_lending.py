@@ -35,7 +35,7 @@ def test_a_node_that_says_nothing_lends_what_it_does_not_use(file: Path, place: 
     assert read(file.parent / place) == HostLinks()
 
 
-def test_so_does_an_empty_file(file: Path) -> None:
+def test_an_empty_file_lends_what_the_node_does_not_use(file: Path) -> None:
     file.write_text("# nothing yet\n")
 
     assert read(file) == HostLinks()
@@ -60,14 +60,14 @@ def test_a_file_that_is_wrong_lends_nothing(file: Path, content: bytes, words: s
 
 
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_what_others_may_write_is_not_the_nodes_word(file: Path, which: str) -> None:
+def test_a_file_that_others_may_write_lends_nothing(file: Path, which: str) -> None:
     (file if which == "file" else file.parent).chmod(0o777)
 
     assert "can be written by others" in fault(file)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_nor_is_what_belongs_to_another(file: Path) -> None:
+def test_a_file_of_another_user_lends_nothing(file: Path) -> None:
     os.chown(file, 65534, -1)
 
     assert "belongs to user 65534" in fault(file)

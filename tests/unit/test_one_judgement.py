@@ -153,7 +153,9 @@ def test_validate_and_add_refuse_the_same_in_the_same_words(config: dict[str, An
 # most generated examples are refused
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(configured(2))
-def test_what_validate_takes_can_be_planned_over_links_that_fit(config: dict[str, Any]) -> None:
+def test_a_configuration_that_validate_accepts_can_be_planned_over_fitting_links(
+    config: dict[str, Any],
+) -> None:
     assume(not judged(config))
     parsed = parse_config(config)
     assume(parsed.links_in_container is not False)  # the allowed host links are the node's decision
@@ -197,7 +199,9 @@ def with_a_member_as_primary(config: Any, member: str) -> Any:  # noqa: ANN401 -
         ({"ipam": {"type": ".."}}, "expected the file name of an IPAM plugin"),
     ],
 )
-def test_what_no_node_could_take_is_refused_by_both(keys: dict[str, Any], words: str) -> None:
+def test_a_configuration_that_no_node_could_take_is_refused_by_both(
+    keys: dict[str, Any], words: str
+) -> None:
     config = {**BASE, **keys}
 
     [fault] = judged(config)

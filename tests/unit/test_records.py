@@ -146,7 +146,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(host: Host) -> None:
     assert records.read(host, KEY) == a_record()
 
 
-def test_what_a_killed_call_left_half_written_is_no_record_and_goes_with_it(host: Host) -> None:
+def test_a_half_written_file_of_a_killed_call_is_no_record_and_is_removed(host: Host) -> None:
     records.write(host, a_record())
     half = host.records / ".pod1@bond0.new"
     half.write_text('{"network": "ne')
@@ -303,7 +303,7 @@ def test_a_record_that_cannot_be_read_now_is_distinguished_from_a_damaged_one(ho
     assert records.read(host, KEY) == a_record()
 
 
-def test_what_cannot_be_looked_at_is_taken_for_there(host: Host) -> None:
+def test_a_record_that_cannot_be_looked_at_counts_as_existing(host: Host) -> None:
     host.state.mkdir()
     host.records.symlink_to(host.records)
     host.run.symlink_to(host.run)

@@ -42,7 +42,7 @@ def test_a_fault_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [SHIPPED, *DROP_INS])
-def test_what_it_starts_is_a_command_of_ours(text: str) -> None:
+def test_the_unit_starts_a_command_of_ours(text: str) -> None:
     [words] = START.findall(text)
     name, *options = shlex.split(words)
     command = cli.sriovbond.get_command(click.Context(cli.sriovbond), name)

@@ -152,7 +152,7 @@ def test_a_del_whose_ipam_fails_succeeds_and_its_addresses_are_released_later(
     assert agent.said.count("kind=BondAddressesKept") == 1
 
 
-def test_what_is_kept_survives_the_agent(shim: Shim, ipam: Ipam) -> None:
+def test_kept_addresses_survive_the_agent(shim: Shim, ipam: Ipam) -> None:
     (ipam.folder / "fail").touch()
     with an_agent(shim, watch=False):
         ipam.delete(shim, "pod1")
@@ -232,7 +232,7 @@ def a_record(container: str) -> Record:
     return Record("net", container, "bond0", "", keeping.NO_NAMESPACE, "", None, call)
 
 
-def test_what_no_add_reserved_is_given_up_after_a_day(shim: Shim) -> None:
+def test_a_lease_that_no_add_reserved_is_given_up_after_a_day(shim: Shim) -> None:
     host = Host(state=shim.state, run=shim.home / "run")
     for name, age_s in (("old", 90_000), ("young", 80_000)):
         record = a_record(name)

@@ -39,7 +39,7 @@ def test_one_lane_is_there_in_any_case() -> None:
     assert scene.enter("a", 2) == [IN, FULL]
 
 
-def test_who_leaves_calls_the_next_in_line_in_order() -> None:
+def test_leaving_a_lane_calls_the_next_in_line_in_order() -> None:
     scene = Scene()
     scene.enter("a", 4)
     assert [scene.wait("a", name) for name in ("first", "second")] == [WAITS, WAITS]
@@ -114,7 +114,7 @@ def test_large_calls_take_more_of_the_room_of_their_own_network() -> None:
     assert scene.wait("b", "large", size=3 * ROOM_BYTES) is WAITS
 
 
-def test_who_has_waited_long_enough_gives_up_and_the_others_stay() -> None:
+def test_a_call_that_has_waited_long_enough_gives_up_and_the_others_stay() -> None:
     scene = Scene()
     scene.enter("a", 4)
     scene.wait("a", "first", until=5.0)

@@ -71,7 +71,7 @@ def test_an_attachment_that_changes_its_network_is_kept_once(
     assert leases.counts() == {}
 
 
-def test_what_an_agent_before_left_is_known_before_a_call_is_served(
+def test_leases_of_an_earlier_agent_are_known_before_a_call_is_served(
     settings: Settings, leases: Leases
 ) -> None:
     for number in range(400):

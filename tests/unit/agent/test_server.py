@@ -142,7 +142,7 @@ def test_attachments_are_served_at_once_and_one_in_order(
     assert ipam.calls()[3:] == ["DEL first end", *["DEL first start", "DEL first end"] * 2]
 
 
-def test_what_is_too_much_for_one_attachment_is_answered_at_once(
+def test_too_many_requests_for_one_attachment_are_answered_at_once(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
     with an_agent(shim, workers=8, waiting=1) as agent:
@@ -163,7 +163,7 @@ def test_what_is_too_much_for_one_attachment_is_answered_at_once(
     assert "too many requests wait on this node" in refused.stdout.decode()
 
 
-def test_what_is_too_much_for_the_workers_is_refused_and_a_del_kept(
+def test_too_many_requests_for_the_workers_are_refused_and_a_del_is_queued(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
     with an_agent(shim, workers=1, waiting=1):
@@ -546,7 +546,7 @@ def test_a_second_agent_does_not_start_and_the_first_goes_on(shim: Shim, agent: 
 
 
 @pytest.mark.parametrize("content", [b"", b"GET / HTTP/1.1\r\n\r\n", b"SBq1\0\0", b"\xff" * 70_000])
-def test_what_is_no_request_is_hung_up_on(shim: Shim, content: bytes) -> None:
+def test_a_malformed_request_is_hung_up_on(shim: Shim, content: bytes) -> None:
     with an_agent(shim, read_timeout_s=0.3) as agent:
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(str(shim.socket))

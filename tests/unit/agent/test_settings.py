@@ -105,7 +105,7 @@ def test_variables_of_a_service_of_our_name_are_no_settings(service: str) -> Non
     assert load(**given) == load()
 
 
-def test_what_looks_like_a_services_variable_is_a_fault_without_a_service() -> None:
+def test_a_variable_like_a_services_is_a_fault_without_a_service() -> None:
     told = refusal_of({"METRICS_PORT": "9750"})
 
     assert "METRICS_PORT: no such setting; did you mean SRIOVBOND_AGENT_METRICS?" in told
@@ -154,11 +154,11 @@ def test_a_nodes_name_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\n", "-a", "a-", "A", "a" * 129])
-def test_what_is_no_nodes_name_is_refused(name: str) -> None:
+def test_a_malformed_node_name_is_refused(name: str) -> None:
     assert "expected a node's name" in refusal_of({"NODE_NAME": name})
 
 
-def test_what_the_node_lends_is_read_below_the_hosts_root() -> None:
+def test_the_nodes_file_is_read_below_the_hosts_root() -> None:
     in_container = settings.load(environ={"SRIOVBOND_AGENT_HOST_ROOT": "/host"}).host
 
     assert in_container.node_file == Path("/host/etc/sriovbond/node.toml")

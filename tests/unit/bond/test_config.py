@@ -107,7 +107,7 @@ BOND_CNI: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("keys", BOND_CNI.values(), ids=BOND_CNI)
-def test_what_gives_a_working_bond_with_bond_cni_parses(keys: dict[str, Any]) -> None:
+def test_a_working_configuration_of_bond_cni_parses(keys: dict[str, Any]) -> None:
     config = a_netconf(**keys)
 
     given_links = keys["links"]
@@ -728,7 +728,7 @@ def test_a_bad_mac_of_the_runtime_is_refused() -> None:
         ({"miimon": 0}, "no-link-monitoring"),
     ],
 )
-def test_what_does_nothing_is_a_warning(keys: dict[str, Any], rule: str) -> None:
+def test_an_option_without_effect_is_a_warning(keys: dict[str, Any], rule: str) -> None:
     assert warned(a_netconf(**keys)) == [rule]
 
 

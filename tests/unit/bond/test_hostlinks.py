@@ -32,7 +32,7 @@ def why(lent: HostLinks, member: Member = NIC, **usage: Any) -> str:  # noqa: AN
     ],
     ids=str,
 )
-def test_what_the_node_lends_is_read(given: object, lent: HostLinks) -> None:
+def test_the_setting_host_links_is_read(given: object, lent: HostLinks) -> None:
     assert parse_host_links(given) == lent
 
 
@@ -68,7 +68,7 @@ def test_an_unused_link_is_lent(member: Member) -> None:
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )
-def test_what_the_node_uses_is_kept(member: Member, words: str) -> None:
+def test_a_link_that_the_node_uses_is_kept(member: Member, words: str) -> None:
     assert words in why(UNUSED, member)
 
 
@@ -82,11 +82,11 @@ def test_what_the_node_uses_is_kept(member: Member, words: str) -> None:
     ],
     ids=str,
 )
-def test_what_others_need_is_kept(usage: dict[str, Any], words: str) -> None:
+def test_a_link_that_others_need_is_kept(usage: dict[str, Any], words: str) -> None:
     assert words in why(UNUSED, VF, **usage)
 
 
-def test_what_kubelet_gave_the_pod_is_the_pods() -> None:
+def test_a_device_that_kubelet_gave_the_pod_is_the_pods() -> None:
     assert why(UNUSED, VF, resource="intel.com/pf0", is_given=True) == ""
 
 
@@ -97,14 +97,14 @@ def test_all_that_speaks_against_a_link_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["ens3f2", "ens3*", "0000:3B:00.2", "3b:00.2"])
-def test_what_the_node_names_is_lent_whatever_it_carries(name: str) -> None:
+def test_a_link_that_the_node_names_is_lent_whatever_it_carries(name: str) -> None:
     used = with_link(addresses=(ADDRESS,), uppers=("v7",))
 
     assert why(HostLinks(("other", name)), used, has_functions=True) == ""
 
 
 @pytest.mark.parametrize("names", [("enp59s0f2",), ("ens3f3", "ens4*"), ()], ids=str)
-def test_what_the_node_does_not_name_is_kept(names: tuple[str, ...]) -> None:
+def test_a_link_that_the_node_does_not_name_is_kept(names: tuple[str, ...]) -> None:
     assert why(HostLinks(names)) == f"the node lends {', '.join(names) or 'none'}"
 
 

@@ -168,7 +168,7 @@ def test_white_space_around_a_number_means_nothing(space: str) -> None:
 
 
 @given(st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.lists(st.integers())))
-def test_what_is_no_whole_number_is_none(value: object) -> None:
+def test_a_text_that_is_no_integer_gives_none(value: object) -> None:
     number = whole_number(value)
 
     assert number is None or (isinstance(value, str | float) and int(value) == number)

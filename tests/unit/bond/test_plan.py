@@ -165,7 +165,7 @@ def test_each_difference_is_named(
         ({}, {}, {"prio": 5, "queue_id": 2}),
     ],
 )
-def test_what_changes_by_itself_or_was_not_requested_is_no_difference(
+def test_changes_that_happen_by_themselves_or_were_not_requested_are_no_difference(
     keys: dict[str, Any], bond: dict[str, Any], member: dict[str, Any]
 ) -> None:
     plan = a_plan(**keys)
@@ -267,7 +267,7 @@ def test_a_new_warning_is_reported_refused_or_ignored_by_policy(policy: str) -> 
         assert rules == (["members-differ-trust"] if policy == "default" else [])
 
 
-def test_what_an_add_accepted_is_accepted_again() -> None:
+def test_findings_that_an_add_accepted_are_accepted_again() -> None:
     mixed = (a_vf("net1"), a_vf("net2", pf=a_pf(0), trust=False))
     plan = a_plan(mixed, miimon=0)
 

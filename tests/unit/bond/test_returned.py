@@ -83,7 +83,7 @@ def test_spoof_checking_is_written_only_with_its_place_as_that_drivers_reset_lea
         ({"min_tx_rate": None, "max_tx_rate": None}, "rates"),
     ],
 )
-def test_what_is_not_known_of_the_add_is_neither_written_nor_missed(
+def test_settings_that_add_did_not_see_are_neither_written_nor_missed(
     unknown: dict[str, Any], words: str
 ) -> None:
     was, now = a_view(**unknown), a_view(max_tx_rate=700, spoofchk=True)

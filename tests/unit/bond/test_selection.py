@@ -346,7 +346,7 @@ def test_members_of_another_bond_are_reported_with_the_way_out() -> None:
         choose(a_netconf(), there)
 
 
-def test_what_another_bond_took_is_no_hint_where_links_do_not_select_it() -> None:
+def test_members_of_another_bond_are_no_hint_where_links_do_not_select_them() -> None:
     there = seen(pod=[with_link(A, master=9), B])
 
     with pytest.raises(RefusedError) as caught:

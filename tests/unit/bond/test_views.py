@@ -37,7 +37,7 @@ def told(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
         ({"trust": None}, {"trust": False}, []),
     ],
 )
-def test_what_pfs_set_on_vfs_must_be_the_same(
+def test_settings_of_the_pfs_for_their_vfs_must_be_equal(
     first: dict[str, Any], second: dict[str, Any], expected: list[str]
 ) -> None:
     assert told(first, second) == expected

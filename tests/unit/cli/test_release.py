@@ -52,7 +52,7 @@ def test_without_an_attachment_the_records_are_listed_and_left(host: Host) -> No
     assert records.read(host, KEY) == record
 
 
-def test_what_the_list_has_can_be_released_by(host: Host) -> None:
+def test_an_attachment_can_be_released_by_its_line_of_the_list(host: Host) -> None:
     """Without a terminal, rich assumes 80 columns: the id alone has 64."""
     record = replace(a_record(host), container_id="c0ffee" * 10 + "c0ff")
     records.write(host, record)
@@ -130,7 +130,7 @@ def test_an_attachment_without_a_record_is_reported(host: Host) -> None:
     assert f"there is no record of {ID} bond1" in answer.stderr
 
 
-def test_what_could_not_be_released_is_reported_and_stays_on_record(host: Host) -> None:
+def test_a_failed_release_is_reported_and_its_record_stays(host: Host) -> None:
     config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", "ipam": {"type": "none"}}
     environment = {
         "CNI_COMMAND": "ADD",

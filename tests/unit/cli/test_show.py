@@ -27,7 +27,7 @@ def test_a_member_that_is_missing_is_shown_with_the_reason() -> None:
     assert printed(console).splitlines()[-1] == "degraded: net2 has no VLAN"
 
 
-def test_what_would_steer_the_terminal_is_escaped_in_a_bond() -> None:
+def test_control_characters_in_a_bond_are_escaped() -> None:
     console = a_console()
     name = "net\x1b[2J\u202e"
 

@@ -37,7 +37,7 @@ def test_texts_are_printed_as_they_are() -> None:
     assert printed(console).count(odd) == 2
 
 
-def test_what_would_steer_the_terminal_is_escaped() -> None:
+def test_control_characters_are_escaped() -> None:
     console, table = a_console(), Table("one")
     name = "net\x1b[2J\u202e"
     tables.add_row(table, name)

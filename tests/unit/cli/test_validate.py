@@ -42,7 +42,7 @@ def test_every_fault_is_reported(tmp_path: Path) -> None:
         assert words in answer.stderr
 
 
-def test_what_is_doubtful_is_a_warning_with_its_rule(tmp_path: Path) -> None:
+def test_a_doubtful_configuration_is_a_warning_with_its_rule(tmp_path: Path) -> None:
     answer = validate(tmp_path, {**OURS, "miimon": 0})
 
     assert answer.exit_code == 0
@@ -100,7 +100,7 @@ def test_faults_around_a_configuration_do_not_hide_those_in_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("depth", [*range(800, 1000, 5), 200_000])
-def test_what_is_nested_too_deeply_is_reported_without_a_traceback(
+def test_a_text_nested_too_deeply_is_reported_without_a_traceback(
     tmp_path: Path, depth: int
 ) -> None:
     nested = f"{'[' * depth}{']' * depth}"
@@ -149,7 +149,7 @@ def test_a_list_without_our_plugin_is_not_called_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["delegate", "plugins[0].delegate"])
-def test_what_flannel_hands_on_to_us_is_judged_with_the_name_around_it(
+def test_a_delegate_of_flannel_is_judged_with_the_name_around_it(
     tmp_path: Path, where: str
 ) -> None:
     flannel = {"type": "flannel", "delegate": {"type": "sriovbond", "mode": "fast"}}
@@ -282,7 +282,7 @@ def test_standard_input_is_judged_as_a_file_is(content: str, status: int) -> Non
     assert answer.stdout.endswith("-: valid\n") is (status == 0)
 
 
-def test_what_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
     answer = validate(tmp_path, " " * (MAX_JSON_BYTES + 1))
 
     assert answer.exit_code == 2

@@ -317,7 +317,7 @@ def test_a_malformed_definition_is_reported(config: object, resource: object, fa
         *[("a", "a..b"), ("a", "-a"), ("a", "%2e"), ("a", "é")],
     ],
 )
-def test_what_could_lead_elsewhere_in_an_url_is_no_name(namespace: str, name: str) -> None:
+def test_a_text_that_leads_elsewhere_in_an_url_is_no_name(namespace: str, name: str) -> None:
     assert not are_names(namespace, name)
 
 

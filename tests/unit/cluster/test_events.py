@@ -154,7 +154,7 @@ def test_of_a_bond_without_a_pod_nothing_is_written(api: ClusterApi, make: Make)
         cluster_api.flood(503),
     ],
 )
-def test_what_fails_is_tried_again(api: ClusterApi, make: Make, answer: cluster_api.Answer) -> None:
+def test_a_failed_write_is_retried(api: ClusterApi, make: Make, answer: cluster_api.Answer) -> None:
     api.fail(answer, times=3)
 
     sink = make()
@@ -197,7 +197,7 @@ def test_refused_events_are_dropped_and_logged_once(
     assert TOKEN not in err
 
 
-def test_what_cannot_be_written_for_too_long_is_lost(api: ClusterApi, make: Make) -> None:
+def test_an_event_that_cannot_be_written_for_too_long_is_lost(api: ClusterApi, make: Make) -> None:
     api.fail(cluster_api.status(503))
 
     sink = make(replace(QUICK, give_up_s=0.2))

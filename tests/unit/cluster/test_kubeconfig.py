@@ -55,7 +55,9 @@ def test_a_file_that_is_not_there_is_distinguished(kubeconfig: Path, place: str)
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_what_others_can_write_is_not_read(kubeconfig: Path, which: str, mode: int) -> None:
+def test_a_kubeconfig_that_others_can_write_is_not_read(
+    kubeconfig: Path, which: str, mode: int
+) -> None:
     target = kubeconfig if which == "file" else kubeconfig.parent
     target.chmod(mode | 0o100)
 

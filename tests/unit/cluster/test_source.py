@@ -391,7 +391,7 @@ def test_a_server_that_never_ends_its_answers_has_few_threads(api: ClusterApi, h
 
 
 @pytest.mark.slow
-def test_what_came_in_time_is_kept(api: ClusterApi, host: Host) -> None:
+def test_definitions_that_came_in_time_are_kept(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.hang, on=SRIOV_B)
 
     reading = ask_api(host, timeout_s=2)(NF1)

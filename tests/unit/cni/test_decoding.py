@@ -21,7 +21,7 @@ from sriovbond.cni.wire import CniError
         (b" " * (MAX_JSON_BYTES + 1), f"at most {MAX_JSON_BYTES} bytes"),
     ],
 )
-def test_what_is_not_one_json_object_is_refused(content: bytes, found: str) -> None:
+def test_a_text_that_is_not_one_json_object_is_refused(content: bytes, found: str) -> None:
     with pytest.raises(CniError, match=found) as caught:
         decode_object(content, "stdin")
 

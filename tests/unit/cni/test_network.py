@@ -21,7 +21,7 @@ def test_a_long_text_is_not_kept() -> None:
     assert read_network(stdin) == read_network(stdin)
 
 
-def test_what_is_made_of_a_text_is_made_once_for_each_of_what_is_beside_it() -> None:
+def test_a_value_derived_from_a_text_is_computed_once_for_each_argument() -> None:
     made: list[str] = []
 
     def understand(text: NetworkText, mac: str) -> str:
@@ -35,7 +35,7 @@ def test_what_is_made_of_a_text_is_made_once_for_each_of_what_is_beside_it() -> 
     assert made == ["a", "b"]
 
 
-def test_what_single_pods_ask_for_is_kept_of_the_last_few() -> None:
+def test_values_for_single_pods_are_kept_for_the_last_few() -> None:
     made: list[int] = []
 
     def understand(_: NetworkText, number: int) -> int:
@@ -49,7 +49,7 @@ def test_what_single_pods_ask_for_is_kept_of_the_last_few() -> None:
     assert made == [*range(100), 91]
 
 
-def test_what_was_raised_is_not_kept() -> None:
+def test_an_exception_is_not_cached() -> None:
     faults = [ValueError("broken")]
 
     def understand(_: NetworkText) -> str:
@@ -74,7 +74,7 @@ def test_a_fault_of_a_reading_has_no_other_fault_before_it() -> None:
     assert caught.value.__context__ is None
 
 
-def test_what_is_no_json_is_refused_each_time() -> None:
+def test_a_text_that_is_no_json_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(CniError, match="cannot decode the network configuration on stdin"):
             read_network(b"{")

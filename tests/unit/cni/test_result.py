@@ -164,11 +164,11 @@ UNKNOWN: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("version", UNKNOWN)
-def test_what_a_version_does_not_know_passes_through_it(version: str) -> None:
+def test_keys_that_a_version_does_not_define_pass_through_it(version: str) -> None:
     assert CniResult.from_json(UNKNOWN[version]).to_json(version) == UNKNOWN[version]
 
 
-def test_what_a_version_does_not_know_is_not_carried_into_another() -> None:
+def test_keys_that_a_version_does_not_define_are_not_written_in_another() -> None:
     written = CniResult.from_json(UNKNOWN["1.1.0"]).to_json("1.0.0")
 
     assert '"x"' not in json.dumps(written)
@@ -250,7 +250,7 @@ def test_a_result_survives_the_wire_unchanged(result: CniResult) -> None:
 
 @FEWER
 @given(RESULTS, st.sampled_from(SUPPORTED_VERSIONS))
-def test_what_a_version_can_hold_survives_that_version(result: CniResult, version: str) -> None:
+def test_fields_that_a_version_defines_survive_it(result: CniResult, version: str) -> None:
     once = json.loads(json.dumps(result.to_json(version), allow_nan=False))
 
     again = CniResult.from_json(once)

@@ -180,7 +180,7 @@ def test_a_wrong_entry_is_reported_and_the_next_one_is_read(
     "content",
     [b"", b"{", b"\xff", b"[]", b"[" * 100_000, b'{"Data": 7}', b" " * (8 << 20) + b"{}"],
 )
-def test_what_is_no_checkpoint_is_reported(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_checkpoint_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").write_bytes(content)
 
     reading = read_checkpoint(tmp_path / "checkpoint", OURS)
@@ -223,7 +223,7 @@ def registered_of(folder: Path, data: object) -> Reading:
     return read_registered(file)
 
 
-def test_what_plugins_have_registered_on_a_real_node_is_read() -> None:
+def test_devices_registered_on_a_real_node_are_read() -> None:
     reading = read_registered(samples.NODE.checkpoint)
 
     assert reading.problems == ()

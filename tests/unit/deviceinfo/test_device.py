@@ -37,7 +37,7 @@ def test_an_address_is_spelled_as_sysfs_spells_it(text: str, address: str) -> No
         "\u0660000:01:10.0",
     ],
 )
-def test_what_is_no_full_address_is_refused_with_its_value(text: str) -> None:
+def test_an_incomplete_pci_address_is_refused_with_its_value(text: str) -> None:
     with pytest.raises(DeviceInfoError, match=re.escape(repr(text))):
         parse_address(text)
 

@@ -43,7 +43,7 @@ def on(device: DeviceId | None = ONE, **facts: object) -> Statement:
     return Statement(Source.API, device, **facts)  # type: ignore[arg-type]
 
 
-def test_what_sources_say_of_a_device_is_put_together(tmp_path: Path) -> None:
+def test_statements_of_all_sources_on_a_device_are_merged(tmp_path: Path) -> None:
     a_vf(tmp_path, ONE.address, driver="igbvf", numa_node=1)
 
     devices = found(

@@ -317,7 +317,7 @@ def test_a_device_requested_twice_is_reported_once(tmp_path: Path) -> None:
     assert len(read_dp_files(tmp_path, [(RESOURCE, PCI)] * 2).statements) == 1
 
 
-def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_not_plain_is_reported_at_once(tmp_path: Path) -> None:
     a_file(tmp_path, "elsewhere")
     (tmp_path / f"default-net-{RUNTIME_ID}_net1").symlink_to("elsewhere")
     os.mkfifo(tmp_path / f"default-net-{RUNTIME_ID}_net2")

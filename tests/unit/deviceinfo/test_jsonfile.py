@@ -22,7 +22,7 @@ def test_a_list_is_stepped_into_object_by_object() -> None:
     ]
 
 
-def test_what_is_no_list_or_too_long_a_one_has_no_objects() -> None:
+def test_a_value_that_is_no_list_or_too_long_has_no_objects() -> None:
     fields = Fields({"a": {}, "c": [{}] * 20_001})
 
     assert fields.objects("a") == fields.objects("b") == fields.objects("c") == []
@@ -42,7 +42,7 @@ def test_an_object_packed_in_base64_is_stepped_into() -> None:
 
 
 @pytest.mark.parametrize("value", ["é", "!", "e30", packed([]), packed(1)])
-def test_what_is_no_packed_object_is_a_fault(value: str) -> None:
+def test_a_value_that_is_no_packed_object_is_a_fault(value: str) -> None:
     fields = Fields({"Bytes": value})
 
     assert fields.packed("Bytes").members == {}

@@ -141,7 +141,7 @@ def test_a_network_without_a_configuration_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b"7", b"[" * 100_000])
-def test_what_is_no_list_is_reported(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_json_list_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
     reading = read_scratch(tmp_path, "a")
@@ -157,7 +157,7 @@ def test_a_list_of_absurd_length_is_reported(tmp_path: Path) -> None:
     assert "a list of at most 20000" in reading.problems[0]
 
 
-def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_not_plain_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(SAMPLE)
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "results").mkdir()

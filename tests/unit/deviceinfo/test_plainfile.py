@@ -41,7 +41,7 @@ def test_a_file_that_is_not_there_is_distinguished(tmp_path: Path, name: str) ->
         ("large", "larger than 2 bytes"),
     ],
 )
-def test_what_is_no_plain_small_file_will_not_be_the_next_time(
+def test_a_file_that_is_not_plain_or_too_large_is_a_lasting_fault(
     tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "large").write_bytes(b"[ ]")
@@ -55,7 +55,7 @@ def test_what_is_no_plain_small_file_will_not_be_the_next_time(
             plainfile.read(tmp_path / name, 2)
 
 
-def test_what_cannot_be_read_now_may_be_a_plain_file(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_now_may_be_plain(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"{}")
 
     with pytest.raises(UnreadableError, match=r"^Not a directory$") as caught:

@@ -86,7 +86,7 @@ def kubelet(server: Kubelet) -> Kubelet:
         ({"List": LIST}, {"get": "unimplemented"}, ["List"]),
     ],
 )
-def test_what_a_real_kubelet_answered_is_read(
+def test_the_recorded_answer_of_a_real_kubelet_is_read(
     kubelet: Kubelet, raw: dict[str, bytes], how: dict[str, str], methods: list[str]
 ) -> None:
     kubelet.serve(raw=raw, **how)
@@ -396,7 +396,7 @@ def test_no_socket_is_no_kubelet(tmp_path: Path) -> None:
     assert read_claims(tmp_path / "nowhere" / "kubelet.sock", NF1) == absent
 
 
-def test_what_is_no_socket_is_reported(tmp_path: Path) -> None:
+def test_a_path_that_is_no_socket_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert problem(read_pod(tmp_path / "file", NF1)).endswith("it is not a socket")
@@ -599,7 +599,7 @@ def test_whatever_kubelet_answers_it_is_a_reading_in_time(
         assert all(text.isprintable() for text in texts)
 
 
-def test_what_plugins_offer_on_a_real_node_is_read(kubelet: Kubelet) -> None:
+def test_devices_offered_on_a_real_node_are_read(kubelet: Kubelet) -> None:
     kubelet.serve(raw={"GetAllocatableResources": ALLOCATABLE})
 
     reading = read_allocatable(kubelet.socket)
@@ -610,7 +610,7 @@ def test_what_plugins_offer_on_a_real_node_is_read(kubelet: Kubelet) -> None:
     assert set(offered.values()) == {"rig.io/pf0", "rig.io/pf1"}
 
 
-def test_what_plugins_offer_is_reported_with_its_resource_and_no_pod(kubelet: Kubelet) -> None:
+def test_offered_devices_are_reported_with_their_resource_and_no_pod(kubelet: Kubelet) -> None:
     kubelet.serve(offered={"pf0": [VF, VF2], "gpu": ["gpu-1"]})
 
     assert read_allocatable(kubelet.socket).statements == (

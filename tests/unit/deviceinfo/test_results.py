@@ -212,7 +212,7 @@ def test_a_wrong_file_is_reported_and_the_next_is_read(
     assert fault in reading.problems[0]
 
 
-def test_what_is_no_plain_file_is_reported_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_not_plain_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "x-a-net1").symlink_to(SAMPLE)
     os.mkfifo(tmp_path / "x-a-net2")
     (tmp_path / "x-a-net3").write_bytes(b" " * (4 << 20) + b"{}")

@@ -53,7 +53,7 @@ def test_the_files_of_a_real_pod_are_read() -> None:
     )
 
 
-def test_what_the_user_requested_is_read(tmp_path: Path) -> None:
+def test_settings_that_the_user_requested_are_read(tmp_path: Path) -> None:
     mac = "02:00:00:00:00:AA"
     a_cache_file(tmp_path, "a-net1", MAC=mac, vlan=100, trust="off", link_state="enable")
 
@@ -170,7 +170,7 @@ def test_a_file_is_read_up_to_its_bound_and_not_beyond(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"[]", b"1"])
-def test_what_is_no_json_object_is_reported(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_json_object_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a-net1").write_bytes(content)
 
     reading = read_cache(tmp_path, "a")

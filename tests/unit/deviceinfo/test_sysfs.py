@@ -116,7 +116,7 @@ def test_a_part_that_vanishes_is_missing_and_no_crash(tmp_path: Path, part: str)
 
 
 @pytest.mark.parametrize("part", ["driver", "physfn", "iommu_group"])
-def test_what_should_be_a_link_but_is_a_file_is_missing(tmp_path: Path, part: str) -> None:
+def test_a_file_in_place_of_a_link_counts_as_missing(tmp_path: Path, part: str) -> None:
     folder = a_pf(tmp_path, driver=None)
     (folder / part).write_bytes(b"\xff" * 5000)
 

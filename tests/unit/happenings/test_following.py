@@ -199,7 +199,7 @@ def test_a_bond_that_is_gone_has_lost_its_members() -> None:
     assert kinds == [HappeningKind.MEMBER_GONE, HappeningKind.MEMBER_GONE, HappeningKind.DEGRADED]
 
 
-def test_what_is_carried_on() -> None:
+def test_failovers_and_drift_are_carried_on() -> None:
     before = replace(bond(links()), failovers=3, failed_over_at=5.0, drift=("mtu",))
 
     after, happenings = following.follow(before, bond(links()), 7.0)
@@ -242,7 +242,7 @@ def test_a_bond_that_never_came_up_is_reported() -> None:
     assert following.judge_settled(bond(links()), 1.0) == ()
 
 
-def test_what_was_refused_of_members_is_kept_until_all_work() -> None:
+def test_refusals_of_members_are_kept_until_all_work() -> None:
     lacking = replace(bond(links(net2=DOWN)), refused=("net2 has no VLAN",))
 
     still, _ = following.follow(lacking, bond(links(net2=DOWN)), 1.0)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_what_others_than_the_kernel_send_is_heard_no_longer_than_what_it_sends() -> None:
+def test_messages_of_other_senders_are_received_no_longer_than_the_kernels() -> None:
     senders: list[int | None] = []
 
     def note(nsid: int | None) -> bool:

@@ -55,7 +55,7 @@ def test_an_answer_is_read_as_it_was_written(stdout: bytes, status: int) -> None
         wire.REQUEST_MAGIC + b"\0\0\0\x0a\0\0\0\6CNI_A\0",
     ],
 )
-def test_what_is_no_request_is_reported(content: bytes) -> None:
+def test_a_malformed_frame_is_reported(content: bytes) -> None:
     with pytest.raises(FrameError):
         wire.decode_frame(content)
 

@@ -113,7 +113,7 @@ def test_its_mode_does_not_depend_on_the_umask(source: Path, folder: Path) -> No
     assert_installed(folder)
 
 
-def test_what_is_executed_meanwhile_goes_on(folder: Path) -> None:
+def test_a_shim_that_is_executed_meanwhile_goes_on(folder: Path) -> None:
     program = folder / NAME
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
@@ -243,7 +243,7 @@ def test_a_label_that_cannot_be_given_is_no_reason_to_have_no_shim(
 
 
 @pytest.mark.parametrize("missing", ["packaged", "bin"])
-def test_what_is_missing_is_named(source: Path, folder: Path, missing: str) -> None:
+def test_a_missing_source_or_folder_is_named(source: Path, folder: Path, missing: str) -> None:
     path = {"packaged": source, "bin": folder}[missing]
     path.rename(path.with_name("away"))
 

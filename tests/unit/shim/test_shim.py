@@ -169,7 +169,9 @@ def test_the_namespace_is_opened_by_the_shim_and_handed_over(
 
 
 @pytest.mark.parametrize("netns", ["/no/such/netns", "", None])
-def test_what_cannot_be_opened_goes_without_a_descriptor(shim: Shim, netns: str | None) -> None:
+def test_a_namespace_that_cannot_be_opened_is_sent_without_a_descriptor(
+    shim: Shim, netns: str | None
+) -> None:
     found: list[int | None] = []
 
     def script(connection: socket.socket) -> None:

@@ -22,6 +22,6 @@ def test_an_ipv6_address_is_written_in_its_short_form() -> None:
         *("unix:run/metrics.sock", "unix:", "/run/metrics.sock", "unix:/" + "x" * 100),
     ],
 )
-def test_what_is_no_address_is_refused_with_what_is_one(text: str) -> None:
+def test_a_text_that_is_no_address_is_refused_with_the_valid_forms(text: str) -> None:
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:9750, or \[IPv6\]:PORT, or unix:/PATH"):
         Address.parse(text)

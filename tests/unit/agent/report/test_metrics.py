@@ -198,7 +198,7 @@ def test_queue_lost_events_version_and_process_are_exported() -> None:
     assert value(metrics, "process_resident_memory_bytes") > 0
 
 
-def test_what_cannot_be_looked_at_now_hides_no_other_series(tmp_path: Path) -> None:
+def test_a_series_that_cannot_be_read_now_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "records").symlink_to("records")  # ELOOP
     host = Host(state=tmp_path)
     metrics = Metrics(list, lambda: 3, gauges={series.DAMAGED: lambda: len(aside.files(host))})

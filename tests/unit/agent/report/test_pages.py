@@ -110,7 +110,7 @@ def test_a_page_that_fails_is_500_and_logged_and_the_next_is_served(
         (b"x" * 9000, b"400"),
     ],
 )
-def test_what_is_no_question_is_refused(port: int, said: bytes, status: bytes) -> None:
+def test_a_malformed_http_request_is_refused(port: int, said: bytes, status: bytes) -> None:
     answers = talk(port, said)
 
     assert answers.startswith(b"HTTP/1.1 " + status)
@@ -145,7 +145,7 @@ def test_a_client_that_does_not_read_delays_no_other(port: int) -> None:
         assert ask(port, "/metrics")[0] == 200
 
 
-def test_who_is_slow_is_hung_up_on() -> None:
+def test_a_slow_client_is_hung_up_on() -> None:
     with served(timeout_s=0.3) as port, ExitStack() as held:
         connection = silent(port, held)
         started = time.monotonic()

@@ -39,7 +39,9 @@ def test_the_log_line_has_pod_member_and_pf(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("kind", HappeningKind)
-def test_what_is_no_warning_is_info(lines: Lines, kind: HappeningKind) -> None:
+def test_a_happening_that_is_no_warning_is_logged_as_info(
+    lines: Lines, kind: HappeningKind
+) -> None:
     happening = a_happening(kind, member=None)
 
     [line] = lines.of(Teller(), happening)

@@ -26,7 +26,7 @@ def test_a_thing_is_due_once_and_when_its_time_has_come() -> None:
     assert (agenda.pause_s(10), list(agenda.due())) == (10, [])
 
 
-def test_what_is_put_off_waits_again() -> None:
+def test_a_task_that_is_put_off_waits_again() -> None:
     clock = Clock()
     agenda = Agenda(clock)
     agenda.later(Task.SETTLE, "a", 1)
@@ -36,7 +36,7 @@ def test_what_is_put_off_waits_again() -> None:
     assert (agenda.pause_s(10), list(agenda.due())) == (2, [])
 
 
-def test_what_is_forgotten_while_others_are_done_is_not_done() -> None:
+def test_a_task_forgotten_while_others_run_does_not_run() -> None:
     agenda = Agenda(Clock())
     agenda.later(Task.JUDGE, "a", 0)
     agenda.later(Task.JUDGE, "b", 0)

@@ -61,7 +61,7 @@ def test_a_few_are_looked_after_at_once_and_the_others_in_turn(host: Host) -> No
     assert (begun, found) == (2, [Examined()] * 3)
 
 
-def test_what_is_asked_twice_is_done_once_and_then_as_asked_last(host: Host) -> None:
+def test_an_examination_requested_twice_runs_once_as_requested_last(host: Host) -> None:
     workers, first, last = Workers(), list[Examined | None](), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=1)
 
@@ -90,7 +90,7 @@ def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(host: Host)
     ]
 
 
-def test_what_no_worker_takes_waits(host: Host) -> None:
+def test_work_that_no_worker_takes_waits(host: Host) -> None:
     workers, found = Workers(room=0), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=2)
     care.examine(subject(0), found.append)

@@ -56,7 +56,7 @@ def test_a_namespace_that_is_read_again_has_what_was_read_and_no_more() -> None:
     assert (spaces.size(8), spaces.keys(8)) == (0, ())
 
 
-def test_what_has_to_do_with_no_bond_is_not_kept() -> None:
+def test_links_of_no_bond_are_not_kept() -> None:
     spaces, other = Spaces(), Heard(1, "dummy1", kind="dummy")
     spaces.join("a", 7, {1: other})
 

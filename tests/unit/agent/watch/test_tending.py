@@ -60,7 +60,7 @@ def test_a_lost_member_is_looked_at_again_when_it_has_rested(scene: Scene) -> No
     assert Task.RESTED in scene.planned()
 
 
-def test_what_is_left_of_an_attachment_is_reported_once_and_waits_longer(scene: Scene) -> None:
+def test_remains_of_an_attachment_are_reported_once_and_wait_longer(scene: Scene) -> None:
     scene.settings.host.records.joinpath(f"{KEY}.json").write_text("{")
     tended = tending(scene, Workers())
     waits_s = []
