@@ -3,11 +3,22 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from sriovbond.bond.links import Carried, Sysctl
-from sriovbond.kernel import messages
-from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE
+from sriovbond.kernel import carried, messages
+from sriovbond.kernel.messages import (
+    IFA_FLAGS,
+    RTA_DST,
+    RTA_METRICS,
+    RTA_PRIORITY,
+    RTA_TABLE,
+)
 from sriovbond.survey.answers import PortVlans
+
+# include/uapi/linux/if_addr.h and rtnetlink.h
+_IFA_RT_PRIORITY, _IFA_F_PERMANENT, _RTA_PREFSRC = 9, 0x80, 7
+_OF_ROUTES: Final = (RTA_DST, RTA_TABLE, RTA_PRIORITY, RTA_METRICS, _RTA_PREFSRC)
 
 
 class Phase(StrEnum):
@@ -113,31 +124,39 @@ def settle(journal: Journal, present: Mapping[str, Load]) -> Journal:
 
 def _missing(load: Load, now: Load | None) -> Load:
     """Return what of a load a link does not have now."""
-    addresses = {row.text for row in now.addresses} if now else set()
-    routes = {identity(row) for row in now.routes} if now else set()
+    addresses = {address_identity(row) for row in now.addresses} if now else set()
+    routes = {route_identity(row) for row in now.routes} if now else set()
     return replace(
         load,
-        addresses=tuple(row for row in load.addresses if row.text not in addresses),
-        routes=tuple(row for row in load.routes if identity(row) not in routes),
+        addresses=tuple(row for row in load.addresses if address_identity(row) not in addresses),
+        routes=tuple(row for row in load.routes if route_identity(row) not in routes),
     )
 
 
 def _united(loads: Iterable[Load]) -> tuple[Load, ...]:
-    """Return one load for each link, each address and route once."""
+    """Return one load for each link, each address and route once, as it was first."""
     by_name: dict[str, Load] = {}
     for load in loads:
         first = by_name.get(load.name, replace(load, addresses=(), routes=()))
-        addresses = {row.text: row for row in (*first.addresses, *load.addresses)}
-        routes = {identity(row): row for row in (*first.routes, *load.routes)}
+        addresses = {row.text: row for row in (*load.addresses, *first.addresses)}
+        routes = {route_identity(row): row for row in (*first.routes, *load.routes)}
         by_name[load.name] = replace(
             first, addresses=tuple(addresses.values()), routes=tuple(routes.values())
         )
     return tuple(load for load in by_name.values() if load.addresses or load.routes)
 
 
-def identity(route: Carried) -> tuple[object, ...]:
+def address_identity(address: Carried) -> tuple[object, ...]:
+    """Return what distinguishes an address from others, and from itself when it was changed."""
+    message = messages.read_address(bytes.fromhex(address.message))
+    metric = messages.whole(message.attributes.get(_IFA_RT_PRIORITY, b""))
+    flags = messages.whole(message.attributes.get(IFA_FLAGS, b""))
+    return address.text, metric, bool(flags & _IFA_F_PERMANENT)
+
+
+def route_identity(route: Carried) -> tuple[object, ...]:
     """Return what distinguishes a route from others; its counters and lifetimes do not."""
     message = messages.read_route(bytes.fromhex(route.message))
-    numbers = (RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE)
-    values = tuple(message.attributes.get(number, b"") for number in numbers)
-    return message.family, message.prefix, message.table, message.type, *values
+    values = tuple(message.attributes.get(number, b"") for number in _OF_ROUTES)
+    head = (message.family, message.prefix, message.protocol, message.scope, message.type)
+    return *head, *values, *carried.next_hops(message)

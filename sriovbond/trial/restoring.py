@@ -1,9 +1,11 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
+from sriovbond.bond.links import Carried
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried
@@ -22,7 +24,8 @@ from sriovbond.trial.checkpoint import (
     Former,
     Journal,
     Load,
-    identity,
+    address_identity,
+    route_identity,
     settle,
 )
 from sriovbond.trial.footprints import closure
@@ -102,29 +105,37 @@ def _remove_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], Non
     for load in formers.loads(site).values():
         for address in load.addresses:
             if (load.name, address.text) in added:
-                doing = f"remove {address.text} from {load.name}"
-                request = nl.NetlinkRequest(nl.RTM_DELADDR, doing, bytes.fromhex(address.message))
-                yield partial(site.netlink.send, request)
+                yield partial(_remove_address, site, load.name, address)
+
+
+def _remove_address(site: Site, name: str, address: Carried) -> None:
+    doing = f"remove {address.text} from {name}"
+    request = nl.NetlinkRequest(nl.RTM_DELADDR, doing, bytes.fromhex(address.message))
+    with nl.passing_over(errno.EADDRNOTAVAIL):
+        site.netlink.send(request)
 
 
 def _restore_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
-    """Yield what restores the addresses that were taken; others left by themselves."""
-    present = formers.loads(site)
-    for load, now in _pairs(journal, present):
-        texts = {row.text for row in now.addresses}
+    """Yield what restores the addresses that were taken or changed; others left by themselves."""
+    for load, now in _pairs(journal, formers.loads(site)):
+        by_text = {row.text: row for row in now.addresses}
         for address in load.addresses:
-            if address.text not in texts:
-                yield partial(carried.put_address_back, site.netlink, load.name, now.index, address)
+            other = by_text.get(address.text)
+            if other and address_identity(other) == address_identity(address):
+                continue
+            if other:
+                yield partial(_remove_address, site, load.name, other)
+            yield partial(carried.put_address_back, site.netlink, load.name, now.index, address)
 
 
 def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
     present = formers.loads(site)
     indices = {load.index: now.index for load, now in _pairs(journal, present)}
-    restored = {identity(row) for load in present.values() for row in load.routes}
+    restored = {route_identity(row) for load in present.values() for row in load.routes}
     for load, _ in _pairs(journal, present):
         for route in load.routes:
-            if identity(route) not in restored:
-                restored.add(identity(route))
+            if route_identity(route) not in restored:
+                restored.add(route_identity(route))
                 yield partial(carried.put_route_back, site.netlink, load.name, indices, route)
 
 

@@ -268,6 +268,37 @@ interfaces:
     assert "192.0.2.9/24" in addresses
 
 
+def test_addresses_and_routes_that_were_changed_in_place_are_what_they_were(
+    changes: Changes,
+) -> None:
+    changes.node.ip("address add 192.0.2.60/24 dev eth1 valid_lft 9000 preferred_lft 9000")
+    before = changes.node.settle()
+    text = """
+interfaces:
+- name: eth1
+  ipv4:
+    enabled: true
+    dhcp: false
+    prefix-route-metric: 77
+    address:
+    - {ip: 192.0.2.9, prefix-length: 24}
+    - {ip: 192.0.2.100, prefix-length: 32}
+    - {ip: 192.0.2.60, prefix-length: 24}
+routes:
+  config:
+  - destination: 0.0.0.0/0
+    next-hop-interface: eth1
+    next-hop-address: 192.0.2.1
+    metric: 50
+    advmss: 1000
+"""
+    changes.apply(text, is_waiting=True)
+
+    changes.rollback()
+
+    changes.node.assert_is(before)
+
+
 def test_an_address_that_is_refused_hinders_no_other(changes: Changes) -> None:
     """IPv6 is switched off meanwhile: its address is refused, those of IPv4 come back."""
     changes.apply(BRIDGE, is_waiting=True)

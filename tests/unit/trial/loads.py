@@ -1,7 +1,7 @@
 """Addresses and routes as the kernel reports them, for tests without one."""
 
 import socket
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from sriovbond.bond.links import Carried
 from sriovbond.kernel import messages
@@ -19,7 +19,8 @@ def a_route(target: str, prefix: int, gateway: str = "", index: int = 3) -> Carr
 
 
 def an_address(text: str) -> Carried:
-    return Carried(text, "")
+    body = messages.address(socket.AF_INET, ip_interface(text).network.prefixlen, 3)
+    return Carried(text, body.hex())
 
 
 NET = a_route("203.0.113.0", 24)

@@ -1,0 +1,258 @@
+"""Bonds, bridges and what is on them, made and changed on a node by the steps of a document."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sriovbond.reshape import limits
+from tests.support.sites import NodeUnderTest, a_node
+
+BOND = """
+interfaces:
+- name: bond0
+  type: bond
+  mtu: 1400
+  description: two wires
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+  ipv6: {enabled: true, autoconf: false, address: [{ip: "2001:db8::9", prefix-length: 64}]}
+  link-aggregation:
+    mode: active-backup
+    options: {miimon: "100", primary: eth2, fail_over_mac: none, resend_igmp: 3}
+    port: [eth2, eth1]
+    ports-config: [{name: eth1, queue-id: 7, priority: 3}, {name: eth2}]
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: bond0, next-hop-address: 192.0.2.1}
+  - {destination: 198.51.100.0/24, next-hop-interface: bond0, metric: 5, table-id: 77}
+  - {destination: "2001:db8:1::/48", next-hop-interface: bond0, next-hop-address: "2001:db8::1"}
+  - {destination: 203.0.113.0/24, route-type: blackhole}
+route-rules:
+  config:
+  - {ip-from: 198.51.100.0/24, priority: 900, route-table: 77}
+  - {family: ipv6, priority: 901, route-table: 77, fwmark: "0x3", fwmask: "0xff", iif: lo}
+"""
+STACK = """
+interfaces:
+- name: bond0
+  type: bond
+  link-aggregation: {mode: balance-xor, options: {miimon: 50}, port: [eth1]}
+- name: bond0.7
+  type: vlan
+  mtu: 1400
+  vlan: {base-iface: bond0, id: 7, registration-protocol: gvrp}
+- {name: q9, type: vlan, vlan: {base-iface: eth2, id: 9, protocol: 802.1ad, loose-binding: true}}
+- {name: mv, type: mac-vlan, mac-vlan: {base-iface: eth2, mode: bridge, promiscuous: true}}
+- {name: red, type: vrf, vrf: {route-table-id: 77, port: [dm]}}
+- name: dm
+  type: dummy
+  alt-names: [{name: another-name-for-dm}]
+  accept-all-mac-addresses: true
+  mac-address: 02:00:00:00:00:77
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 198.51.100.1, prefix-length: 24}]}
+- {name: va, type: veth, veth: {peer: vb}}
+- {name: vb, type: veth, veth: {peer: va}}
+"""
+BRIDGE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  mtu: 1500
+  ipv4: {enabled: false}
+  ipv6: {enabled: false}
+  bridge:
+    options:
+      group-forward-mask: 8
+      mac-ageing-time: 200
+      multicast-router: enabled
+      multicast-snooping: false
+      stp: {enabled: false, forward-delay: 16, hello-time: 3, max-age: 22, priority: 20480}
+    port:
+    - name: eth1
+      stp-hairpin-mode: true
+      stp-path-cost: 200
+      stp-priority: 40
+      vlan: {mode: trunk, trunk-tags: [{id: 101}, {id-range: {min: 500, max: 599}}]}
+    - name: eth2
+      vlan: {mode: access, tag: 305}
+"""
+NO_VLANS = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  bridge: {port: [{name: eth1, vlan: {}}, {name: eth2, vlan: {}}]}
+"""
+NATIVE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  bridge:
+    port:
+    - {name: eth1, vlan: {mode: trunk, tag: 9, enable-native: true, trunk-tags: [{id: 102}]}}
+    - {name: eth2}
+"""
+ADDRESSES = """
+interfaces:
+- name: eth1
+  type: ethernet
+  ipv4:
+    enabled: true
+    dhcp: false
+    forwarding: true
+    address: [{ip: 192.0.2.8, prefix-length: 24}, {ip: 192.0.2.9, prefix-length: 24}]
+  ipv6:
+    enabled: true
+    autoconf: false
+    addr-gen-mode: none
+    address: [{ip: "2001:db8::9", prefix-length: 64}]
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
+    """A node with two wires, eth1 and eth2, both up."""
+    with a_node(tmp_path) as made:
+        made.ip(
+            "link add eth1 address 02:00:00:00:00:01 type veth peer far1",
+            "link add eth2 address 02:00:00:00:00:02 type veth peer far2",
+            *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
+        )
+        yield made
+
+
+def is_quiet_on_repeat(node: NodeUnderTest, text: str) -> bool:
+    """Return whether the same document again sends nothing that changes anything."""
+    node.sent.clear()
+    return node.apply(text) == [] and node.sent == []
+
+
+@pytest.mark.parametrize(
+    "text", [BOND, STACK, BRIDGE, ADDRESSES], ids=("bond", "stack", "bridge", "addresses")
+)
+def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
+    assert node.apply(text) == []
+    assert is_quiet_on_repeat(node, text)
+
+
+def test_a_new_bond_has_the_mac_of_its_first_port_by_name(node: NodeUnderTest) -> None:
+    node.apply(BOND)
+
+    assert node.pod.the_bond().mac == "02:00:00:00:00:01"
+    made = next(line for line in node.sent if "make the bond" in line)
+    assert node.sent.index(made) == 0
+
+
+def test_a_port_of_another_bond_gives_a_new_one_the_mac_it_had_before(node: NodeUnderTest) -> None:
+    node.apply(BOND)
+
+    text = "{name: bond1, type: bond, link-aggregation: {mode: balance-rr, port: [eth2]}}"
+    keeps = "{name: bond0, type: bond, link-aggregation: {port: [eth1]}}"
+    left = node.apply(f"interfaces: [{keeps}, {text}]")
+
+    assert left == []
+    assert node.pod.the_bond("bond1").mac == "02:00:00:00:00:02"
+
+
+def test_the_second_port_waits_until_the_first_is_active(node: NodeUnderTest) -> None:
+    node.apply(BOND)
+
+    puts = [line for line in node.sent if "put eth" in line and "into bond0" in line]
+    assert [line.split()[2] for line in puts] == ["eth1", "eth2"]
+    assert node.pod.the_bond().settings["primary"] == "eth2"
+
+
+@pytest.mark.parametrize(
+    "options", ["{}", "{miimon: 0, arp_interval: 500, arp_ip_target: 192.0.2.1}"]
+)
+def test_options_change_in_place_and_go_back_to_the_defaults(
+    node: NodeUnderTest, options: str
+) -> None:
+    node.apply(BOND.replace("resend_igmp: 3", "resend_igmp: 3, updelay: 200"))
+    ports = node.pod.the_bond().members
+
+    text = f"interfaces: [{{name: bond0, type: bond, link-aggregation: {{options: {options}}}}}]"
+    extra = "" if options == "{}" else text.replace("{miimon", "{updelay: 0, miimon")
+    left = node.apply(extra or text)
+
+    assert left == []
+    assert not [line for line in node.sent if "out of bond0" in line]
+    assert [row.name for row in node.pod.the_bond().members] == [row.name for row in ports]
+
+
+def test_a_mode_that_changes_keeps_ports_addresses_routes_and_what_is_on_top(
+    node: NodeUnderTest,
+) -> None:
+    node.apply(BOND)
+    node.ip(
+        "link add link bond0 name bond0.9 type vlan id 9",
+        "link set bond0.9 up",
+        "address add 203.0.113.129/25 dev bond0.9",
+        "route add 10.9.0.0/16 via 203.0.113.130",
+    )
+    text = "{name: bond0, type: bond, link-aggregation: {mode: balance-xor, options: {miimon: 50}}}"
+
+    left = node.apply(f"interfaces: [{text}]")
+
+    kept = BOND.split("  link-aggregation", maxsplit=1)[0] + "routes" + BOND.split("\nroutes", 1)[1]
+    state = node.pod.the_bond()
+    assert left == []
+    assert node.left(kept) == []
+    assert {row.name: row.queue_id for row in state.members} == {"eth1": 7, "eth2": 0}
+    assert state.settings["mode"] == "balance-xor"
+    assert state.settings["resend_igmp"] == 1
+    assert "via 203.0.113.130" in str(node.pod.run("ip", "route").stdout)
+
+
+def test_vlan_filtering_of_a_bridge_goes_on_and_off_with_its_vlans(node: NodeUnderTest) -> None:
+    node.apply(BRIDGE)
+
+    assert node.apply(NATIVE) == []
+    assert node.apply(NO_VLANS) == []
+    vlans = node.pod.run("bridge", "-j", "vlan").stdout
+    assert node.apply(BRIDGE) == []
+    assert "102" not in vlans
+    assert "305" not in vlans
+
+
+def test_a_tap_that_others_put_into_the_bridge_stays(node: NodeUnderTest) -> None:
+    node.apply(BRIDGE)
+    node.ip("tuntap add vnet0 mode tap", "link set vnet0 master br0")
+
+    assert node.apply(BRIDGE) == []
+    assert node.pod.the_link("vnet0").master
+
+
+def test_what_is_absent_is_removed_and_its_ports_stay_without_addresses(
+    node: NodeUnderTest,
+) -> None:
+    node.apply(BOND)
+    rules = BOND.split("route-rules:")[1].replace("{ip-from", "{state: absent, ip-from")
+
+    text = "interfaces: [{name: bond0, type: bond, state: absent}]\nroute-rules:" + rules
+
+    assert node.apply(text.replace("{family", "{state: absent, family")) == []
+    assert node.pod.bond() is None
+    assert not node.pod.the_link("eth1").master
+    assert "198.51.100" not in node.pod.run("ip", "rule").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{name: eth1, ipv4: {enabled: true, dhcp: true}}", "DHCPv4 has no client"),
+        ("{name: eth1, state: absent}", "cannot be removed"),
+        ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface"),
+        (
+            "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-gateway: false}}",
+            "auto-gateway",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_by_name(
+    node: NodeUnderTest, text: str, words: str
+) -> None:
+    node.ip("link add link eth1 name v9 type vlan id 9")
+
+    (complaint, *_) = limits.judge(node.join(f"interfaces: [{text}]"))
+
+    assert words in complaint.text
