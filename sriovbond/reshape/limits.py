@@ -55,13 +55,6 @@ def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:
     yield from _of_ip(pair.target.ipv6 if wish.ipv6 else None)
     if wish.wait_ip:
         yield "wait-ip is not known here: leave it out"
-    fail_over_mac = (
-        wish.link_aggregation
-        and wish.link_aggregation.options
-        and wish.link_aggregation.options.value("fail_over_mac")
-    )
-    if fail_over_mac == "auto":
-        yield "fail_over_mac auto is a pod's: write none, active or follow"
     yield from _of_fixed(pair)
 
 

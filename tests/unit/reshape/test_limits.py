@@ -1,0 +1,65 @@
+"""What nothing here can carry out is refused by name, and the nearest that can be is not."""
+
+import pytest
+
+from sriovbond.nodenet.document import read, read_state
+from sriovbond.nodenet.joined import join
+from sriovbond.reshape import limits
+
+STATE = read_state("""
+interfaces:
+- {name: eth1, type: ethernet, state: up, mtu: 1500}
+- {name: v9, type: vlan, state: up, vlan: {base-iface: eth1, id: 9, protocol: 802.1q}}
+- {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: []}}
+""")
+ROUTE = "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 192.0.2.1%s}"
+
+
+def refusals(text: str) -> list[str]:
+    (document,) = read(text)
+    return [row.text for row in limits.judge(join(document.state, STATE))]
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("{name: eth1, ipv4: {enabled: true, dhcp: true}}", "DHCPv4 has no client here yet"),
+        ("{name: eth1, state: absent}", "a NIC cannot be removed: write `state: down`"),
+        ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface does not"),
+        ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),
+        ("{name: eth1, wait-ip: any}", "wait-ip is not known here"),
+        (
+            "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-gateway: false}}",
+            "auto-gateway: false",
+        ),
+    ],
+)
+def test_a_refusal_names_the_interface_and_what_to_write(link: str, words: str) -> None:
+    name = link.removeprefix("{name: ").partition(",")[0]
+
+    (text,) = refusals(f"interfaces: [{link}]")
+
+    assert text.startswith(f"{name}: ")
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "{name: eth1, ipv4: {enabled: true, dhcp: false}}",
+        "{name: eth1, state: down}",
+        "{name: v9, type: vlan, vlan: {base-iface: eth1, id: 9}}",
+        "{name: v8, type: vlan, vlan: {base-iface: eth1, id: 8}}",
+        "{name: v9, state: absent}",
+        "{name: eth1, ipv6: {enabled: true, autoconf: true}}",
+    ],
+)
+def test_what_can_be_carried_out_is_not_refused(link: str) -> None:
+    assert refusals(f"interfaces: [{link}]") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [(", weight: 2", ["weight is not known here yet"]), (", metric: 2", [])]
+)
+def test_a_route_with_a_weight_is_refused(more: str, words: list[str]) -> None:
+    assert refusals(f"routes: {{config: [{ROUTE % more}]}}") == words
