@@ -2,12 +2,14 @@
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from ipaddress import ip_interface, ip_network
+from itertools import product
 from typing import Final
 
+from sriovbond.cni.decoding import IpAddress, IpInterface, IpNetwork
 from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import MachineError
 from sriovbond.kernel import attributes, carried, messages
@@ -31,7 +33,10 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 
 _IPV4, _IPV6 = 4, 6
+_MOST_ALIKE: Final = 4  # routes to each expected target: tables and metrics of others
+_MOST_OTHERS: Final = 4096
 _FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
+_VERSION: Final = {int(family): version for version, family in _FAMILY.items()}
 _POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _RT_TABLE_MAIN: Final = 254
 _IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
@@ -73,8 +78,9 @@ def apply(netlink: Netlink, ifname: str, index: int, result: CniResult) -> None:
     """Set the addresses, then the routes of IPAM's result on the link; does not wait for DAD."""
     for ip in result.ips:
         _add_address(netlink, ifname, index, ip)
+    gateways = _find_gateways(result.ips)
     for route in result.routes:
-        _add_route(netlink, ifname, index, with_gateway(route, result.ips))
+        _add_route(netlink, ifname, index, _with_gateway(route, gateways))
 
 
 def announce(pod: Namespace, ifname: str, mac: str, result: CniResult) -> None:
@@ -118,17 +124,20 @@ def _advertise(packets: socket.socket, ifname: str, sender: bytes, own: bytes) -
     packets.sendto(advertisement + own + _NA_TARGET + sender, (_ALL_NODES, 0))
 
 
-def with_gateway(route: Route, ips: Sequence[IpConfig]) -> Route:
+def _find_gateways(ips: Sequence[IpConfig]) -> dict[int, IpAddress]:
+    """Return the first gateway of each IP version."""
+    return {ip.address.version: ip.gateway for ip in reversed(ips) if ip.gateway}
+
+
+def _with_gateway(route: Route, gateways: Mapping[int, IpAddress]) -> Route:
     """Return the route, if it has no gateway with that of its family's first address.
 
     So do the reference plugins (pkg/ipam), except for a route of link scope, which has no gateway.
     """
-    if route.gw is not None or route.scope == _SCOPE_LINK:
+    gateway = gateways.get(route.dst.version)
+    if gateway is None or route.gw is not None or route.scope == _SCOPE_LINK:
         return route
-    gateways = [ip.gateway for ip in ips if ip.address.version == route.dst.version and ip.gateway]
-    if not gateways:
-        return route
-    return replace(route, gw=gateways[0])
+    return replace(route, gw=gateway)
 
 
 def differences(
@@ -139,31 +148,74 @@ def differences(
     An IPv6 address that is still tentative counts as present, a duplicate one does not.
     `may_change` is for CHECK and the watch: after our ADD a later plugin of the chain (sbr) may
     have moved routes requested without a table, Multus the default route to another network.
+    Raises KernelError, E2BIG for too many routes to the same targets: then the socket must be
+    closed.
     """
     lacking = []
     if result.ips:
-        flags_of = dict(_read_addresses(netlink, index))
+        flags_of = _read_flags(netlink, index, {ip.address for ip in result.ips})
         lacking += [
             words
             for ip in result.ips
             if (words := _address_difference(ifname, ip.address, flags_of.get(ip.address)))
         ]
     if result.routes:
-        standing_routes = carried.unicast_routes(netlink)
-        routes = set(_routes_of(index, standing_routes))
-        for expected in result.routes:
-            route = with_gateway(expected, result.ips)
-            table = route.table or (None if may_change else _RT_TABLE_MAIN)
-            if any(_satisfies(current, replace(route, table=table)) for current in routes):
-                continue
-            if not (may_change and _is_moved(route, index, standing_routes)):
-                lacking.append(f"{ifname} is missing the {_words(route)}")
+        lacking += [
+            f"{ifname} is missing the {_words(route)}"
+            for route in _find_missing(netlink, index, result, may_change=may_change)
+        ]
     return tuple(lacking)
 
 
-def _address_difference(
-    ifname: str, address: IPv4Interface | IPv6Interface, flags: int | None
-) -> str:
+def _find_missing(
+    netlink: Netlink, index: int, result: CniResult, *, may_change: bool
+) -> Iterator[Route]:
+    """Yield the missing routes of the result; a pod may have any number of others."""
+    gateways = _find_gateways(result.ips)
+    targets = {_target(route) for route in result.routes}
+    present = carried.routes_to(netlink, targets, _MOST_ALIKE * len(result.routes) + _MOST_OTHERS)
+    known = _by_key(_routes_of(index, present))
+    moved = _find_moved(index, present) if may_change else frozenset()
+    for requested in result.routes:
+        route = _with_gateway(requested, gateways)
+        table = route.table or (None if may_change else _RT_TABLE_MAIN)
+        alike = known.get((route.dst, route.gw, route.priority or None, table), ())
+        is_moved = not route.dst.prefixlen and route.dst.version in moved
+        if not (is_moved or any(_satisfies(current, route) for current in alike)):
+            yield route
+
+
+def _target(route: Route) -> carried.Target:
+    return (
+        _FAMILY[route.dst.version],
+        route.dst.prefixlen,
+        route.dst.network_address.packed if route.dst.prefixlen else b"",
+    )
+
+
+_Key = tuple[IpNetwork, IpAddress | None, int | None, int | None]
+"""Destination, gateway, metric and table; of the last two None means any."""
+
+
+def _by_key(routes: Iterable[Route]) -> dict[_Key, list[Route]]:
+    """Return the routes by each key that they satisfy: a result may have thousands."""
+    known: dict[_Key, list[Route]] = {}
+    for route in routes:
+        for priority, table in product({route.priority, None}, {route.table, None}):
+            known.setdefault((route.dst, route.gw, priority, table), []).append(route)
+    return known
+
+
+def _find_moved(index: int, routes: Sequence[RouteMessage]) -> frozenset[int]:
+    """Return the versions whose default route is on another link, as by Multus' default-route."""
+    return frozenset(
+        _VERSION[route.family]
+        for route in routes
+        if not route.prefix and any(hop.index != index for hop in carried.next_hops(route))
+    )
+
+
+def _address_difference(ifname: str, address: IpInterface, flags: int | None) -> str:
     if flags is None:
         return f"{ifname} is missing the address {address}"
     if flags & _IFA_F_DADFAILED:
@@ -172,16 +224,6 @@ def _address_difference(
             "detection); look who, and add the pod anew"
         )
     return ""
-
-
-def _is_moved(expected: Route, index: int, routes: Sequence[RouteMessage]) -> bool:
-    """Return whether the default route is on another link now, as by Multus' default-route."""
-    family = _FAMILY[expected.dst.version]
-    return not expected.dst.prefixlen and any(
-        (message.family, message.prefix) == (family, 0)
-        and any(hop.index != index for hop in carried.next_hops(message))
-        for message in routes
-    )
 
 
 def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> None:
@@ -233,14 +275,18 @@ def _words(route: Route) -> str:
     return words
 
 
-def _read_addresses(
-    netlink: Netlink, index: int
-) -> Iterator[tuple[IPv4Interface | IPv6Interface, int]]:
-    """Yield the link's addresses, each with its IFA_F_*."""
-    for address in carried.all_addresses(netlink):
-        if address.index == index:
-            flags = messages.whole(address.attributes.get(IFA_FLAGS, b""))
-            yield ip_interface(f"{address.address}/{address.prefix}"), flags
+def _read_flags(
+    netlink: Netlink, index: int, expected: Collection[IpInterface]
+) -> dict[IpInterface, int]:
+    """Return the IFA_F_* of those of the expected addresses that the link has."""
+    packed = {(ip.ip.packed, ip.network.prefixlen) for ip in expected}
+    present = carried.addresses_of(netlink, index, packed)
+    return {
+        ip_interface(f"{address.address}/{address.prefix}"): messages.whole(
+            address.attributes.get(IFA_FLAGS, b"")
+        )
+        for address in present
+    }
 
 
 def _routes_of(index: int, routes: Sequence[RouteMessage]) -> Iterator[Route]:
@@ -265,14 +311,12 @@ def _route(message: RouteMessage, gateway: str | None) -> Route:
 
 
 def _satisfies(current: Route, expected: Route) -> bool:
-    """Return whether the current route has the expected fields; unset ones may have any value."""
-    same = current.dst == expected.dst and current.gw == expected.gw
-    if expected.dst.version == _IPV4 and expected.scope is not None:  # IPv6 routes have no scope
-        same = same and current.scope == expected.scope
-    pairs = (
-        (expected.mtu, current.mtu),
-        (expected.advmss, current.advmss),
-        (expected.priority, current.priority),
-        (expected.table, current.table),
+    """Return whether a route of the same key has the other fields; unset ones may have any value.
+
+    IPv6 routes have no scope.
+    """
+    is_scoped = expected.dst.version == _IPV4 and expected.scope is not None
+    pairs = ((expected.mtu, current.mtu), (expected.advmss, current.advmss))
+    return (not is_scoped or current.scope == expected.scope) and all(
+        not setting or setting == got for setting, got in pairs
     )
-    return same and all(not setting or setting == got for setting, got in pairs)

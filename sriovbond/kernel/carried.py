@@ -3,7 +3,7 @@
 import errno
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +39,9 @@ _HOP_WEIGHT: Final = 3  # the place of its weight - 1
 _MAC_BYTES: Final = 6
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 _BESIDE: Final = nl.NLM_F_CREATE | nl.NLM_F_APPEND
+_EVERY_ROUTE: Final = NetlinkRequest(
+    nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,30 @@ def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carri
 def all_addresses(netlink: Netlink) -> list[AddressMessage]:
     """Return every address of the namespace, of both families."""
     request = NetlinkRequest(nl.RTM_GETADDR, "list the addresses", messages.address(0))
-    parsed = (messages.read_address(body) for body in netlink.dump(request))
-    return [address for address in parsed if address.family in FAMILIES and address.address]
+    return netlink.dump_read(request, _read_address)
+
+
+def addresses_of(
+    netlink: Netlink, index: int, expected: Collection[tuple[bytes, int]]
+) -> list[AddressMessage]:
+    """Return those of the expected addresses, as bytes and prefix length, that the link has.
+
+    All others are not kept in memory: a pod may have any number.
+    """
+
+    def read(body: bytes) -> AddressMessage | None:
+        address = _read_address(body)
+        if address is None or address.index != index:
+            return None
+        return address if (address.packed, address.prefix) in expected else None
+
+    request = NetlinkRequest(nl.RTM_GETADDR, "list the addresses", messages.address(0))
+    return netlink.dump_read(request, read)
+
+
+def _read_address(body: bytes) -> AddressMessage | None:
+    address = messages.read_address(body)
+    return address if address.family in FAMILIES and address.address else None
 
 
 def _is_link_local(address: AddressMessage) -> bool:
@@ -203,13 +228,37 @@ def default_route_carriers(routes: Iterable[RouteMessage]) -> set[int]:
     return {hop.index for route in routes if route.prefix == 0 for hop in next_hops(route)}
 
 
+Target = tuple[int, int, bytes]
+"""Family, prefix length and address (none for a default route) of a destination."""
+
+
 def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
     """Return the unicast routes of every table, of both families."""
-    request = NetlinkRequest(nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC))
-    bodies = (
-        body for body in netlink.dump(request) if body[:1] in _FAMILY_BYTES
-    )  # not of CAN, MPLS
-    return [route for route in map(messages.read_route, bodies) if route.type == _RTN_UNICAST]
+    return netlink.dump_read(_EVERY_ROUTE, _read_unicast)
+
+
+def routes_to(netlink: Netlink, targets: Collection[Target], most: int) -> list[RouteMessage]:
+    """Return the unicast routes of every table to these destinations.
+
+    All others are not kept in memory: a pod may have any number. Raises KernelError, E2BIG for more
+    than `most`: then the socket must be closed.
+    """
+
+    def read(body: bytes) -> RouteMessage | None:
+        route = _read_unicast(body)
+        if route is None:
+            return None
+        target = (route.family, route.prefix, route.attributes.get(RTA_DST, b""))
+        return route if target in targets else None
+
+    return netlink.dump_read(_EVERY_ROUTE, read, most)
+
+
+def _read_unicast(body: bytes) -> RouteMessage | None:
+    if body[:1] not in _FAMILY_BYTES:  # of CAN, MPLS
+        return None
+    route = messages.read_route(body)
+    return route if route.type == _RTN_UNICAST else None
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:

@@ -205,11 +205,14 @@ class AddressMessage:
     attributes: dict[int, bytes]
 
     @property
+    def packed(self) -> bytes:
+        """The local address, not that of the peer, as bytes."""
+        return self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
+
+    @property
     def address(self) -> str:
-        """The local address, not that of the peer."""
-        return ip(
-            self.family, self.attributes.get(IFA_LOCAL) or self.attributes.get(IFA_ADDRESS, b"")
-        )
+        """The local address as text, empty if there is none."""
+        return ip(self.family, self.packed)
 
 
 def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) -> bytes:

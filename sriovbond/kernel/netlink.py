@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes
@@ -56,6 +56,9 @@ _GET: Final = 2
 _NAMES: Final[Mapping[int, str]] = {
     number: name for name, number in list(globals().items()) if name.startswith("RTM_")
 }
+
+
+T = TypeVar("T")
 
 
 class _ChangedMeanwhileError(Exception):
@@ -136,29 +139,44 @@ class Netlink:
 
         Raises KernelError with the errno and the kernel's own text (extack).
         """
-        self._talk(request, request.flags | NLM_F_ACK)
+        self._talk(request, request.flags | NLM_F_ACK, _as_it_is)
 
     def get(self, request: NetlinkRequest) -> bytes:
         """Return the requested object; KernelError ENODEV if a link does not exist."""
-        bodies = self._talk(request, 0)
+        bodies = self._talk(request, 0, _as_it_is)
         if not bodies:
             raise KernelError(f"cannot {request.doing}: the kernel did not answer", errno.EPROTO)
         return bodies[0]
 
     def dump(self, request: NetlinkRequest) -> list[bytes]:
         """Return all objects that the request describes; repeats it if they changed meanwhile."""
-        return self.dump_at_most(request, None)
+        return self.dump_read(request, _as_it_is)
 
     def dump_at_most(self, request: NetlinkRequest, most: int | None) -> list[bytes]:
         """Dump; raise KernelError E2BIG for more objects: then the socket must be closed."""
+        return self.dump_read(request, _as_it_is, most)
+
+    def dump_read(
+        self, request: NetlinkRequest, read: Callable[[bytes], T | None], most: int | None = None
+    ) -> list[T]:
+        """Dump, and return what `read` makes of each object; None of those to leave out.
+
+        These take no memory. Raises as `dump_at_most`.
+        """
         for _ in range(_DUMP_TRIES):
             with suppress(_ChangedMeanwhileError):
-                return self._talk(request, NLM_F_DUMP, most)
+                return self._talk(request, NLM_F_DUMP, read, most)
         raise KernelError(
             f"cannot {request.doing}: it changed faster than it could be read", errno.EINTR
         )
 
-    def _talk(self, request: NetlinkRequest, flags: int, most: int | None = None) -> list[bytes]:
+    def _talk(
+        self,
+        request: NetlinkRequest,
+        flags: int,
+        read: Callable[[bytes], T | None],
+        most: int | None = None,
+    ) -> list[T]:
         for tap in taps:
             tap(request)
         self._sequence += 1
@@ -166,7 +184,7 @@ class Netlink:
         header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
         try:
             self._socket.send(header + request.body)
-            return self._answers(request, is_one_all=not flags, most=most)
+            return self._answers(request, read, is_one_all=not flags, most=most)
         except struct.error as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel's answer is cut short", errno.EBADMSG
@@ -180,11 +198,16 @@ class Netlink:
             raise _kernel_error(request, error.errno or errno.EIO) from error
 
     def _answers(
-        self, request: NetlinkRequest, *, is_one_all: bool, most: int | None = None
-    ) -> list[bytes]:
-        bodies: list[bytes] = []
+        self,
+        request: NetlinkRequest,
+        read: Callable[[bytes], T | None],
+        *,
+        is_one_all: bool,
+        most: int | None = None,
+    ) -> list[T]:
+        answers: list[T] = []
         seen_flags = 0
-        while most is None or len(bodies) <= most:
+        while most is None or len(answers) <= most:
             data = self._from_kernel(request)
             offset, end = 0, len(data)
             while offset < end:
@@ -197,14 +220,15 @@ class Netlink:
                     continue
                 seen_flags |= flags
                 if type_ not in (NLMSG_ERROR, NLMSG_DONE):
-                    bodies.append(body)
+                    answer = read(body)
+                    if answer is not None:
+                        answers.append(answer)
                     if is_one_all:
-                        return bodies
+                        return answers
                     continue
                 _raise_for(request, type_, flags, body)
-                if seen_flags & NLM_F_DUMP_INTR:
-                    raise _ChangedMeanwhileError
-                return bodies
+                _raise_if_changed(seen_flags)
+                return answers
         raise KernelError(f"cannot {request.doing}: there are more than {most}", errno.E2BIG)
 
     def _from_kernel(self, request: NetlinkRequest) -> bytes:
@@ -217,6 +241,10 @@ class Netlink:
             f"cannot {request.doing}: others than the kernel keep writing to this socket",
             errno.EBUSY,
         )
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
 
 
 def send_patiently(netlink: Netlink, request: NetlinkRequest) -> None:
@@ -252,6 +280,11 @@ def _raise_for(request: NetlinkRequest, type_: int, flags: int, body: bytes) -> 
     code = _INT.unpack_from(body)[0] if body else 0  # the end of a dump may have none
     if code:
         raise _kernel_error(request, -code, _extack(type_, flags, body))
+
+
+def _raise_if_changed(seen_flags: int) -> None:
+    if seen_flags & NLM_F_DUMP_INTR:
+        raise _ChangedMeanwhileError
 
 
 def _extack(type_: int, flags: int, body: bytes) -> str:

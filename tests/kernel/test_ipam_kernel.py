@@ -146,6 +146,23 @@ def test_a_route_is_set_with_all_its_fields(runtime: Runtime, wires: Wires, row:
     runtime.check(config, result).ok()
 
 
+def test_a_thousand_routes_are_set_and_found_among_a_thousand_others(
+    runtime: Runtime, wires: Wires
+) -> None:
+    targets = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(1000)]
+    config = over(wires, static(IPV4, routes=[{"dst": target} for target in targets]))
+
+    result = runtime.add(config).ok()
+    others = (target.replace("10.", "172.", 1) for target in targets)
+    wires.pod.batch(*(f"route add {other} dev bond0" for other in others))
+    runtime.check(config, result).ok()
+    wires.pod.ip(f"route del {targets[-1]}")
+    drift = runtime.check(config, result)
+
+    assert len(result["routes"]) == len(targets)
+    assert f"missing the route to {targets[-1]} via" in drift.msg
+
+
 def test_dns_of_ipam_is_in_the_result(runtime: Runtime, wires: Wires) -> None:
     dns = {"nameservers": ["192.0.2.53"], "domain": "example.com", "search": ["example.com"]}
 
