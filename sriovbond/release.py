@@ -16,7 +16,7 @@ from sriovbond.cni.request import parse_request
 from sriovbond.cni.wire import CniError
 from sriovbond.errors import KernelError, MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.kernel import bonding, links, netns, snapshots
+from sriovbond.kernel import bonding, ioctls, links, netns, snapshots
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
@@ -197,11 +197,11 @@ def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome
         bonding.delete(pod.netlink, bond)
     if record.is_complete and _are_restored(pod, plan):
         return
-    present = links.dump(pod.netlink)
+    present = _dump_members(pod, plan)
     for member in plan.members:
         link = _in_pod(present, member)
         if link and link.master and member.place is Place.POD:
-            outcome.losses.append(_elsewhere(member, link, present))
+            outcome.losses.append(_elsewhere(pod, member, link))
         elif link:
             outcome.attempt(partial(_release_member, pod, record, member, link, outcome))
     if not record.is_complete:
@@ -227,16 +227,28 @@ def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Ha
     """
     if record.is_complete:
         named = bonding.find(pod.netlink, record.ifname)
-        if named:
-            return [named]
-    present = links.dump(pod.netlink)
+        return [named] if named else _renamed(pod, plan)
+    present = links.dump(pod.netlink)  # no program of the pod has run yet
     ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
-    bonds = [link for link in present if link.kind == "bond"]
-    if record.is_complete:
-        masters = {link.master for link in ours}
-        return [bond for bond in bonds if bond.index in masters]
     foreign = {link.master for link in present if link not in ours}
-    return [bond for bond in bonds if bond.name == record.ifname and bond.index not in foreign]
+    return [
+        link
+        for link in present
+        if (link.kind, link.name) == ("bond", record.ifname) and link.index not in foreign
+    ]
+
+
+def _renamed(pod: Namespace, plan: BondPlan) -> list[Handle]:
+    """Return the bonds that the members are in."""
+    present = _dump_members(pod, plan)
+    ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
+    names = {ioctls.name(pod.netlink, link.master) for link in ours if link.master}
+    bonds = (bonding.find(pod.netlink, name) for name in names)
+    return [bond for bond in bonds if bond]
+
+
+def _dump_members(pod: Namespace, plan: BondPlan) -> list[Link]:
+    return links.dump_like(pod.netlink, [member.link for member in plan.members])
 
 
 def _in_pod(present: Sequence[Link], member: Member) -> Link | None:
@@ -247,10 +259,9 @@ def _in_pod(present: Sequence[Link], member: Member) -> Link | None:
     return next((link for link in present if (link.index, link.kind) == identity), None)
 
 
-def _elsewhere(member: Member, link: Link, present: Sequence[Link]) -> str:
+def _elsewhere(pod: Namespace, member: Member, link: Link) -> str:
     """Return a text if a member in the pod was put into another interface since."""
-    masters = (upper.name for upper in present if upper.index == link.master)
-    where = next(masters, "another interface")
+    where = ioctls.name(pod.netlink, link.master) or "another interface"
     return f"{member} is in {where}, which is none of ours: name, MAC and MTU are not put back"
 
 

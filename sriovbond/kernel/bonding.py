@@ -187,8 +187,11 @@ def delete(netlink: Netlink, bond: Handle | Link) -> None:
 
 
 def observe(netlink: Netlink, name: str) -> BondState | None:
-    """Return the bond and its members as the kernel reports them; None if there is no bond."""
-    link_messages = links.read_others(netlink, f"look at {name}")
+    """Return the bond and its members as the kernel reports them; None if there is no bond.
+
+    Raises as `links.read_bonded`.
+    """
+    link_messages = links.read_bonded(netlink, name)
     bond = next((message for message in link_messages if message.name == name), None)
     return state_of(bond, link_messages) if bond and bond.kind == _BOND else None
 

@@ -32,6 +32,7 @@ from sriovbond.kernel.messages import (
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 _NESTED: Final = 0x8000  # NLA_F_NESTED
+_MOST_BONDED: Final = 4096
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -108,10 +109,40 @@ def read_all(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
     return [messages.read_link(body) for body in _dump_bodies(netlink, doing, mask)]
 
 
-def read_others(netlink: Netlink, doing: str, mask: int = 0) -> list[LinkMessage]:
-    """Return the kernel's messages about all links but the loopback, which is in no bond."""
-    bodies = _dump_bodies(netlink, doing, mask)
-    return [messages.read_link(body) for body in bodies if not messages.is_loopback(body)]
+def read_bonded(netlink: Netlink, name: str) -> list[LinkMessage]:
+    """Return the kernel's messages about the link of that name, and about all that have a master.
+
+    Others take no memory: a pod may have any number. Raises KernelError, E2BIG for too many: then
+    the socket must be closed.
+    """
+
+    def read(body: bytes) -> LinkMessage | None:
+        if messages.is_loopback(body):  # which is in no bond
+            return None
+        message = messages.read_link(body)
+        return message if IFLA_MASTER in message.attributes or message.name == name else None
+
+    return netlink.dump_read(_request(f"look at {name}", 0), read, _MOST_BONDED)
+
+
+def dump_like(netlink: Netlink, wanted: Collection[Link]) -> list[Link]:
+    """Return the links among which `find_again` finds these; without relations.
+
+    Others take no memory: a pod may have any number, but of hardware only what it was given.
+    """
+    devices = {link.device for link in wanted if link.device}
+    names = {(link.kind, link.name) for link in wanted}
+    indices = {(link.kind, link.index) for link in wanted}
+
+    def read(body: bytes) -> LinkMessage | None:
+        message = messages.read_link(body)
+        kind = message.kind
+        is_alike = (kind, message.name) in names or (kind, message.index) in indices
+        return message if is_alike or not kind or message.device in devices else None
+
+    alike = netlink.dump_read(_request("list the links", 0), read)
+    present = [_link(message) for message in alike if message.type != messages.ARPHRD_LOOPBACK]
+    return _with_bus_addresses(netlink, present)
 
 
 def _with_vfs(netlink: Netlink, name: str) -> LinkMessage | None:
@@ -159,8 +190,12 @@ def read_all_with_vfs(netlink: Netlink) -> list[LinkMessage]:
 
 
 def _dump_bodies(netlink: Netlink, doing: str, mask: int) -> list[bytes]:
+    return netlink.dump(_request(doing, mask))
+
+
+def _request(doing: str, mask: int) -> NetlinkRequest:
     body = messages.link(0, messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | mask))
-    return netlink.dump(NetlinkRequest(nl.RTM_GETLINK, doing, body))
+    return NetlinkRequest(nl.RTM_GETLINK, doing, body)
 
 
 def read(netlink: Netlink, name: str, mask: int = 0) -> LinkMessage | None:

@@ -97,7 +97,7 @@ def _look_after(repair: Repair) -> Examined:
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:
     """Yield the differences from the plan, except members that are missing in the pod."""
     netlink, plan = repair.pod.netlink, repair.plan
-    pod_links = links.dump(netlink)
+    pod_links = links.dump_like(netlink, [member.link for member in plan.members])
     present = tuple(member for member in plan.members if links.find_again(pod_links, member.link))
     lost = {member.name for member in plan.members} - {member.name for member in present}
     settings = [

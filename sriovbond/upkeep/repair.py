@@ -75,7 +75,7 @@ class Repair:
         ]
         if not lost:
             return
-        in_pod = links.dump(self.pod.netlink)
+        in_pod = links.dump_like(self.pod.netlink, [member.link for member in lost])
         at_home = links.read_related(self.home.netlink)
         for member in lost:
             stranded = links.find_again(in_pod, member.link)
@@ -286,7 +286,7 @@ class Repair:
         records.write(self.host, self.record)
 
     def _in_pod(self, member: Member) -> Link | None:
-        pod_links = links.dump(self.pod.netlink)
+        pod_links = links.dump_like(self.pod.netlink, [member.link])
         link = links.find_again(pod_links, member.link)
         return link if link and link.device == member.device else None
 

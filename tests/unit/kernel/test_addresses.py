@@ -2,9 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any
 
 import pytest
 
@@ -14,43 +12,19 @@ from sriovbond.kernel import addresses, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE
 from sriovbond.kernel.netlink import Netlink
+from tests.support.dumps import Dumps
 
 BOND, ANOTHER = 7, 8
 MAIN = 254
-_AT_ONCE = 100
 GATEWAY = ip_address("192.0.2.1")
 ADDRESS = IpConfig(ip_interface("192.0.2.10/24"), GATEWAY)
 
 
-class Lines:
-    """A socket whose kernel answers each dump with these bodies, by the type of the request."""
-
-    def __init__(self, bodies: Mapping[int, Sequence[bytes]]) -> None:
-        self._bodies = bodies
-        self._answers: list[bytes] = []
-
-    def send(self, request: bytes) -> None:
-        _, type_, _, sequence, _ = nl.HEADER.unpack_from(request)
-        answers = [(type_ - 2, body) for body in self._bodies[type_]]
-        self._answers = [
-            nl.HEADER.pack(nl.HEADER.size + len(body), kind, 2, sequence, 0) + body
-            for kind, body in (*answers, (nl.NLMSG_DONE, bytes(4)))
-        ]
-
-    def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
-        first, self._answers = self._answers[:_AT_ONCE], self._answers[_AT_ONCE:]
-        return b"".join(first), (0, 0)
-
-
-class Told(Netlink):
-    """A namespace that has these routes, and the address of the tests on the bond."""
-
-    def __init__(self, *routes: bytes) -> None:
-        local = messages.attribute(messages.IFA_LOCAL, ADDRESS.address.packed)
-        address = messages.address(socket.AF_INET, 24, BOND, local)
-        fake: Any = Lines({nl.RTM_GETROUTE: routes, nl.RTM_GETADDR: [address]})
-        self._socket = fake
-        self._sequence = 0
+def told(*routes: bytes) -> Netlink:
+    """Return the socket of a namespace with these routes, and the tests' address on the bond."""
+    local = messages.attribute(messages.IFA_LOCAL, ADDRESS.address.packed)
+    address = messages.address(socket.AF_INET, 24, BOND, local)
+    return Dumps({nl.RTM_GETROUTE: routes, nl.RTM_GETADDR: [address]})
 
 
 def a_route(text: str, index: int = BOND, table: int = MAIN, metric: int = 0) -> bytes:
@@ -74,7 +48,7 @@ def result(*routes: Route) -> CniResult:
 def calls_of(count: int, metric: int) -> int:
     """Return how many Python calls it takes to find as many routes."""
     texts = targets(count)
-    told = Told(*(a_route(text, metric=metric) for text in texts))
+    namespace = told(*(a_route(text, metric=metric) for text in texts))
     expected = result(*(Route(ip_network(text), priority=metric or None) for text in texts))
     calls = 0
 
@@ -84,7 +58,7 @@ def calls_of(count: int, metric: int) -> int:
 
     sys.setprofile(count_call)
     try:
-        found = addresses.differences(told, "bond0", BOND, expected)
+        found = addresses.differences(namespace, "bond0", BOND, expected)
     finally:
         sys.setprofile(None)
     assert found == ()
@@ -99,7 +73,7 @@ def test_twice_as_many_routes_are_compared_in_twice_as_many_calls(metric: int) -
 
 
 def test_each_missing_route_is_named() -> None:
-    told = Told(
+    namespace = told(
         a_route("10.0.0.0/24"),
         a_route("10.0.1.0/24", ANOTHER),
         a_route("10.0.2.0/24", table=100),
@@ -113,8 +87,8 @@ def test_each_missing_route_is_named() -> None:
         Route(ip_network("10.0.3.0/24"), gw=ip_address("192.0.2.9")),
     )
 
-    found = addresses.differences(told, "bond0", BOND, expected)
-    later = addresses.differences(told, "bond0", BOND, expected, may_change=True)
+    found = addresses.differences(namespace, "bond0", BOND, expected)
+    later = addresses.differences(namespace, "bond0", BOND, expected, may_change=True)
 
     assert found == tuple(
         f"bond0 is missing the route to {words}"
@@ -129,13 +103,13 @@ def test_each_missing_route_is_named() -> None:
 
 
 def test_a_default_route_that_is_on_another_link_now_may_have_been_moved() -> None:
-    told = Told(a_route("0.0.0.0/0", ANOTHER))
+    namespace = told(a_route("0.0.0.0/0", ANOTHER))
     expected = result(Route(ip_network("0.0.0.0/0")), Route(ip_network("::/0")))
 
-    found = addresses.differences(told, "bond0", BOND, expected, may_change=True)
+    found = addresses.differences(namespace, "bond0", BOND, expected, may_change=True)
 
     assert found == ("bond0 is missing the route to ::/0",)
-    assert len(addresses.differences(told, "bond0", BOND, expected)) == 2
+    assert len(addresses.differences(namespace, "bond0", BOND, expected)) == 2
 
 
 def test_routes_of_others_are_not_counted_and_too_many_to_one_target_are_an_error() -> None:
@@ -143,6 +117,6 @@ def test_routes_of_others_are_not_counted_and_too_many_to_one_target_are_an_erro
     alike = [a_route("10.0.0.0/24", metric=number) for number in range(6000)]
     expected = result(Route(ip_network("10.0.0.0/24")))
 
-    assert addresses.differences(Told(*others, alike[0]), "bond0", BOND, expected) == ()
+    assert addresses.differences(told(*others, alike[0]), "bond0", BOND, expected) == ()
     with pytest.raises(KernelError, match="more than"):
-        addresses.differences(Told(*alike), "bond0", BOND, expected)
+        addresses.differences(told(*alike), "bond0", BOND, expected)

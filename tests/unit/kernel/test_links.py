@@ -5,13 +5,17 @@ import struct
 
 import pytest
 
+from sriovbond.bond.links import Link
 from sriovbond.errors import KernelError
-from sriovbond.kernel import links, messages
+from sriovbond.kernel import bonding, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFLA_ADDRESS,
     IFLA_EXT_MASK,
     IFLA_IFNAME,
+    IFLA_INFO_KIND,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
     IFLA_NUM_VF,
     IFLA_PARENT_DEV_NAME,
     IFLA_PHYS_PORT_NAME,
@@ -19,6 +23,7 @@ from sriovbond.kernel.messages import (
     RTEXT_FILTER_VF,
 )
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
+from tests.support.dumps import Dumps
 
 PF = "0000:01:00.0"
 
@@ -142,3 +147,45 @@ def test_another_error_of_the_kernel_is_not_ignored() -> None:
 
     with pytest.raises(KernelError, match="EPERM"):
         links.of_devices(Broken(None, SOUND), {PF: ("p0",)}, {0})
+
+
+CROWD = 5000
+
+
+def of_kind(index: int, name: str, kind: str, *more: bytes) -> bytes:
+    info = messages.attribute(IFLA_LINKINFO, messages.name(IFLA_INFO_KIND, kind))
+    return messages.link(index, messages.name(IFLA_IFNAME, name), info, *more)
+
+
+def a_crowd(*more: bytes) -> list[bytes]:
+    """Return as many dummies of a pod, which their number does not distinguish from members."""
+    return [of_kind(100 + number, f"x{number}", "dummy", *more) for number in range(CROWD)]
+
+
+def test_of_a_pods_links_only_hardware_and_those_like_members_are_kept() -> None:
+    renamed_vf, own_dummy = a_link(3, "other"), of_kind(9, "net2", "dummy")
+    pod = Dumps({nl.RTM_GETLINK: [*a_crowd(), renamed_vf, own_dummy, of_kind(8, "net2", "veth")]})
+    wanted = [
+        Link(index=2, name="net1", mac="", mtu=0, device=PF),
+        Link(index=4, name="net2", mac="", mtu=0, kind="dummy"),
+        Link(index=101, name="gone", mac="", mtu=0, kind="dummy"),
+    ]
+
+    present = links.dump_like(pod, wanted)
+
+    assert [link.name for link in present] == ["x1", "other", "net2"]
+    found = [links.find_again(present, link) for link in wanted]
+    assert [link and link.name for link in found] == ["other", "net2", None]
+
+
+def test_a_bond_is_read_among_any_number_of_links_but_not_with_any_number_of_members() -> None:
+    bond = of_kind(7, "bond0", "bond")
+    member = a_link(2, "net1", messages.word(IFLA_MASTER, 7))
+    stolen = a_crowd(messages.word(IFLA_MASTER, 7))
+
+    state = bonding.observe(Dumps({nl.RTM_GETLINK: [*a_crowd(), member, bond]}), "bond0")
+
+    assert state is not None
+    assert [one.name for one in state.members] == ["net1"]
+    with pytest.raises(KernelError, match="cannot look at bond0: there are more than 4096"):
+        bonding.observe(Dumps({nl.RTM_GETLINK: [*stolen, bond]}), "bond0")

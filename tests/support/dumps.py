@@ -1,0 +1,37 @@
+"""A netlink socket whose dumps a test writes: more objects than any rig has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.netlink import Netlink
+
+_AT_ONCE = 100
+_NEW_OF_GET = 2  # RTM_GETLINK is answered by RTM_NEWLINK, which is 2 less
+
+
+class Dumps(Netlink):
+    """Answers each dump with the bodies for the type of its request, some at once as the kernel."""
+
+    def __init__(self, bodies: Mapping[int, Sequence[bytes]]) -> None:
+        socket: Any = _Socket(bodies)
+        self._socket = socket
+        self._sequence = 0
+
+
+class _Socket:
+    def __init__(self, bodies: Mapping[int, Sequence[bytes]]) -> None:
+        self._bodies = bodies
+        self._answers: list[bytes] = []
+
+    def send(self, request: bytes) -> None:
+        _, type_, _, sequence, _ = nl.HEADER.unpack_from(request)
+        answers = [(type_ - _NEW_OF_GET, body) for body in self._bodies[type_]]
+        self._answers = [
+            nl.HEADER.pack(nl.HEADER.size + len(body), kind, 2, sequence, 0) + body
+            for kind, body in (*answers, (nl.NLMSG_DONE, bytes(4)))
+        ]
+
+    def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
+        first, self._answers = self._answers[:_AT_ONCE], self._answers[_AT_ONCE:]
+        return b"".join(first), (0, 0)
