@@ -40,15 +40,26 @@ def find_uppers(home: Namespace, indices: Collection[int]) -> dict[int, str]:
 
 
 def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[int, str]:
+    """Return the uppers in a namespace, of which all other links take no memory.
+
+    A pod that creates and removes links without end makes all dumps inconsistent; an upper that
+    remains is in one of them.
+    """
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
     request = NetlinkRequest(nl.RTM_GETLINK, "list the links of another namespace", body)
-    uppers = {}
-    for link in map(messages.read_link, home.netlink.dump(request)):
+    uppers: dict[tuple[int, int], str] = {}
+
+    def note(answer: bytes) -> None:
+        link = messages.read_link(answer)
         lower, netnsid = link.number(IFLA_LINK), link.attributes.get(IFLA_LINK_NETNSID, b"")
-        if netnsid and lower in indices and _whole(netnsid) == _own_number(home):
-            uppers[lower] = f"{link.kind} {link.name}"
-    return uppers
+        if netnsid and lower in indices:
+            uppers[lower, _whole(netnsid)] = f"{link.kind} {link.name}"
+
+    with nl.passing_over(errno.EINTR):
+        home.netlink.dump_read(request, note)
+    own = _own_number(home) if uppers else _NO_NUMBER
+    return {lower: words for (lower, number), words in uppers.items() if number == own}
 
 
 def _own_number(home: Namespace) -> int:
