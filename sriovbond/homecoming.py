@@ -89,6 +89,19 @@ def restore(plan: BondPlan, lose: Lose) -> None:
             left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
             lose(snapshots.restore(home.netlink, link, left))
         lose(snapshots.restore_spanning(home.netlink, came))
+        lose(map(_describe_missing, _find_missing(at_home, came)))
+
+
+def _find_missing(at_home: Iterable[Link], came: Iterable[tuple[Link, Link]]) -> list[Link]:
+    returned = [was for _, was in came]
+    return [was for was in at_home if was not in returned]
+
+
+def _describe_missing(was: Link) -> MachineError:
+    """Return the loss of a link that the kernel has not returned: it may do so later."""
+    name = f"{was.name} ({was.device})" if was.device else was.name
+    later = "the kernel may return it later" if was.device else "it went with the pod's namespace"
+    return MachineError(f"{name} is missing on the host, and cannot be restored: {later}")
 
 
 def _restore_sysctls(home: Namespace, link: Link, was: Link, lose: Lose) -> None:
