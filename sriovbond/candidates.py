@@ -218,7 +218,7 @@ def look(
 
     The host's links are read only when `links` may match them: a node has hundreds.
     """
-    in_pod = snapshots.take(pod.netlink)
+    in_pod = snapshots.take(pod.netlink, is_bounded=True)
     may_mean_host = config.may_mean_host and not selection.means_pod(config, in_pod)
     on_host = snapshots.take(home.netlink) if may_mean_host else ()
     meant = [link for link in on_host if may_mean(config.links or (), link)]

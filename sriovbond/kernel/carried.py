@@ -56,12 +56,15 @@ class NextHop:
     weight: int = 0
 
 
-def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carried]]:
+def addresses(
+    netlink: Netlink, macs: Mapping[int, str], most: int | None = None
+) -> dict[int, list[Carried]]:
     """Return the configured addresses by the link's index; `macs` are by index too.
 
     Without those of fe80::/10 that the kernel generates itself, when the link comes up.
+    Raises KernelError, E2BIG for more than `most`: then the socket must be closed.
     """
-    present = all_addresses(netlink)
+    present = all_addresses(netlink, most)
     tells_origin = any(IFA_PROTO in address.attributes for address in present)
     by_link: dict[int, list[Carried]] = {}
     for address in present:
@@ -72,10 +75,10 @@ def addresses(netlink: Netlink, macs: Mapping[int, str]) -> dict[int, list[Carri
     return by_link
 
 
-def all_addresses(netlink: Netlink) -> list[AddressMessage]:
-    """Return every address of the namespace, of both families."""
+def all_addresses(netlink: Netlink, most: int | None = None) -> list[AddressMessage]:
+    """Return every address of the namespace, of both families; `most` as in `addresses`."""
     request = NetlinkRequest(nl.RTM_GETADDR, "list the addresses", messages.address(0))
-    return netlink.dump_read(request, _read_address)
+    return netlink.dump_read(request, _read_address, most)
 
 
 def addresses_of(
@@ -232,9 +235,9 @@ Target = tuple[int, int, bytes]
 """Family, prefix length and address (none for a default route) of a destination."""
 
 
-def unicast_routes(netlink: Netlink) -> list[RouteMessage]:
-    """Return the unicast routes of every table, of both families."""
-    return netlink.dump_read(_EVERY_ROUTE, _read_unicast)
+def unicast_routes(netlink: Netlink, most: int | None = None) -> list[RouteMessage]:
+    """Return the unicast routes of every table, of both families; `most` as in `addresses`."""
+    return netlink.dump_read(_EVERY_ROUTE, _read_unicast, most)
 
 
 def routes_to(netlink: Netlink, targets: Collection[Target], most: int) -> list[RouteMessage]:

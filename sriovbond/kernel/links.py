@@ -47,9 +47,13 @@ def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
     return _with_bus_addresses(netlink, [_link(message) for message in link_messages])
 
 
-def read_related(netlink: Netlink) -> list[Link]:
-    """Return every link of the socket's namespace, with its uppers and its master."""
-    return _relate(netlink, read_all(netlink, "list the links"))
+def read_related(netlink: Netlink, most: int | None = None) -> list[Link]:
+    """Return every link of the socket's namespace, with its uppers and its master.
+
+    Raises KernelError, E2BIG for more than `most`: then the socket must be closed.
+    """
+    bodies = netlink.dump_at_most(_request("list the links", 0), most)
+    return _relate(netlink, [messages.read_link(body) for body in bodies])
 
 
 def _relate(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from sriovbond.bond.links import Link
 from sriovbond.errors import KernelError
@@ -10,12 +11,21 @@ from sriovbond.kernel import carried, ioctls, links
 from sriovbond.kernel.messages import IFF_SLAVE, IFF_UP
 from sriovbond.kernel.netlink import Netlink
 
+_MOST_LINKS: Final = 1 << 13  # of 5 KB each
+_MOST_CARRIED: Final = 1 << 16  # addresses, and routes, of less than 1 KB each
 
-def take(netlink: Netlink) -> list[Link]:
-    """Return every link with its addresses and routes."""
-    related = links.read_related(netlink)
-    addresses = carried.addresses(netlink, {link.index: link.mac for link in related})
-    present_routes = carried.unicast_routes(netlink)
+
+def take(netlink: Netlink, *, is_bounded: bool = False) -> list[Link]:
+    """Return every link with its addresses and routes.
+
+    With `is_bounded`, for a pod: KernelError, E2BIG for more than a pod needs; then the socket must
+    be closed.
+    """
+    most_links, most_carried = (_MOST_LINKS, _MOST_CARRIED) if is_bounded else (None, None)
+    related = links.read_related(netlink, most_links)
+    macs = {link.index: link.mac for link in related}
+    addresses = carried.addresses(netlink, macs, most_carried)
+    present_routes = carried.unicast_routes(netlink, most_carried)
     routes = carried.routes(present_routes)
     default = carried.default_route_carriers(present_routes)
     return [

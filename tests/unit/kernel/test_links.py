@@ -7,7 +7,7 @@ import pytest
 
 from sriovbond.bond.links import Link
 from sriovbond.errors import KernelError
-from sriovbond.kernel import bonding, links, messages
+from sriovbond.kernel import bonding, links, messages, snapshots
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFLA_ADDRESS,
@@ -189,3 +189,11 @@ def test_a_bond_is_read_among_any_number_of_links_but_not_with_any_number_of_mem
     assert [one.name for one in state.members] == ["net1"]
     with pytest.raises(KernelError, match="cannot look at bond0: there are more than 4096"):
         bonding.observe(Dumps({nl.RTM_GETLINK: [*stolen, bond]}), "bond0")
+
+
+def test_a_pod_with_more_links_than_a_pod_needs_is_refused_and_a_host_is_read() -> None:
+    bodies = {nl.RTM_GETLINK: a_crowd() + a_crowd(), nl.RTM_GETADDR: [], nl.RTM_GETROUTE: []}
+
+    with pytest.raises(KernelError, match="cannot list the links: there are more than 8192"):
+        snapshots.take(Dumps(bodies), is_bounded=True)
+    assert len(snapshots.take(Dumps(bodies))) == 2 * CROWD
