@@ -1,5 +1,6 @@
 """Merges all sources' readings of one pod: its devices, and the sources' disagreements. Pure."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -26,9 +27,7 @@ _ALLOCATING: Final = frozenset({Source.KUBELET, Source.CHECKPOINT})
 _COMPARED: Final = ("resource", "network", "interface", "container", "kind", "pf", "numa_node")
 _CLAIM_OF_DRA: Final = "claim "
 
-# faster than functions, of which an ADD would call hundreds
-_OF_DEVICE: Final = attrgetter("device")
-_OF_RESOURCE: Final = attrgetter("resource")
+_OF_DEVICE: Final = attrgetter("device")  # a function would cost an ADD hundreds of calls
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -222,11 +221,11 @@ def _device(
 
 def _group(items: Iterable[T], key: Callable[[T], K | None]) -> dict[K, list[T]]:
     """Return the items by their keys, without those that have none: a pod may name thousands."""
-    groups: dict[K, list[T]] = {}
+    groups: defaultdict[K, list[T]] = defaultdict(list)
     for item in items:
         value = key(item)
         if value:
-            groups.setdefault(value, []).append(item)
+            groups[value].append(item)
     return groups
 
 
@@ -275,6 +274,8 @@ def _settle_owners(readings: Sequence[Reading]) -> list[Reading]:
 def _join_devices(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
     """Join statements on an interface or a network with their device; return the loose ones too."""
     with_device = [statement for statement in statements if statement.device]
+    if len(with_device) == len(statements):
+        return with_device, []
     interfaces = _devices_by(with_device, attrgetter("interface"))
     networks = _devices_by(with_device, attrgetter("network"))
     loose = []
@@ -309,9 +310,9 @@ def _by_order(
     Multus assigns the devices of a resource to its networks in lexical order of the ids
     (SortDeviceIDs, pkg/types/types.go).
     """
-    of_resources = _devices_by(with_device, _OF_RESOURCE)
+    of_resources = _devices_by(with_device, attrgetter("resource"))
     in_use = {statement.device for statement in with_device if statement.network}
-    for resource, networks in _group(loose, _OF_RESOURCE).items():
+    for resource, networks in _group(loose, attrgetter("resource")).items():
         free = sorted(of_resources.get(resource, set()) - in_use - {None}, key=str)
         if len(free) == len(networks):
             with_device += [
