@@ -119,12 +119,15 @@ def read_bonded(netlink: Netlink, name: str) -> list[LinkMessage]:
     Others take no memory: a pod may have any number. Raises KernelError, E2BIG for too many: then
     the socket must be closed.
     """
+    own_name = f"{name}\0".encode()
 
     def read(body: bytes) -> LinkMessage | None:
         if messages.is_loopback(body):  # which is in no bond
             return None
         message = messages.read_link(body)
-        return message if IFLA_MASTER in message.attributes or message.name == name else None
+        attributes = message.attributes
+        is_meant = IFLA_MASTER in attributes or attributes.get(IFLA_IFNAME) == own_name
+        return message if is_meant else None
 
     return netlink.dump_read(_request(f"look at {name}", 0), read, _MOST_BONDED)
 
