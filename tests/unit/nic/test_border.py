@@ -22,12 +22,13 @@ def test_only_the_command_line_may_import_it() -> None:
     layers = contract("rooms are entered from above")
     loading = contract("only nic, survey and reshape load pyroute2")
 
-    assert layers["layers"][:6] == [
+    assert layers["layers"][:7] == [
         "__main__",
         "cli",
         "trial",
         "reshape",
         "survey",
+        "profiles",
         "nic | nodenet",
     ]
     assert layers["exhaustive"]
