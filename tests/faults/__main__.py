@@ -20,7 +20,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def main() -> int:
-    """Play the faults whose name has one of the words given, or all; 1 where one did not hold."""
+    """Play the cases whose name has one of the words given, or all; 1 where one did not hold."""
     words = sys.argv[1:]
     rig.layout()  # outside of the VM there is none, and clock and devices would be the machine's
     kept = read(FILE) if words and FILE.exists() else Run(os.uname().release, [])
@@ -39,14 +39,18 @@ def main() -> int:
 def _play(shim: Shim, words: list[str]) -> Iterator[Row]:
     stagehand = Stagehand(shim)
     for fault in FAULTS:
-        if not words or any(word in fault.name for word in words):
-            for phase in fault.phases:
+        for phase in fault.phases:
+            if _is_meant(f"{fault.name}, {phase}", words):
                 for way in Way:
                     yield stagehand.play(fault, way, phase)
     for sweep in kills.SWEEPS:
-        if not words or any(word in sweep.name for word in words):
+        if _is_meant(sweep.name, words):
             for way in Way:
                 yield kills.play(shim, sweep, way)
+
+
+def _is_meant(name: str, words: list[str]) -> bool:
+    return not words or any(word in name for word in words)
 
 
 if __name__ == "__main__":

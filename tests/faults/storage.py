@@ -17,8 +17,6 @@ from tests.support.shims import Shim
 DAY_S: Final = 86400
 EVERY: Final = tuple(Phase)
 KEPT: Final = (Phase.BONDED,)
-MEM: Final = "/proc/1/mem"
-"""Reading its first bytes ends in EIO."""
 
 
 # the disk
@@ -77,9 +75,10 @@ def _disk(scene: Scene) -> FailingDisk:
 
 
 def hide_record(scene: Scene) -> None:
-    """Have the record's reading end in EIO, and no other's."""
+    """Have the record's reading end in EIO, as that of a process' memory at 0 does."""
     scene.record.touch()
-    subprocess.run(["mount", "--bind", MEM, scene.record], check=True)
+    memory = f"/proc/{os.getpid()}/mem"
+    subprocess.run(["mount", "--bind", memory, scene.record], check=True)
 
 
 def show_record(scene: Scene) -> None:

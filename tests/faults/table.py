@@ -64,9 +64,10 @@ def write(path: Path, run: Run) -> None:
 
 
 def join(before: Run, after: Run) -> Run:
-    """Return both runs as one; where both have a row of a fault the later one's stay."""
-    names = {row.fault for row in after.rows}
-    return Run(after.kernel, [*(row for row in before.rows if row.fault not in names), *after.rows])
+    """Return both runs as one; of a case that both have the later rows stay."""
+    cases = {(row.fault, row.phase) for row in after.rows}
+    kept = [row for row in before.rows if (row.fault, row.phase) not in cases]
+    return Run(after.kernel, [*kept, *after.rows])
 
 
 def table(run: Run) -> str:

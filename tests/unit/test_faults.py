@@ -49,13 +49,13 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert table.read(tmp_path / "faults.json") == run
 
 
-def test_a_later_run_of_a_fault_takes_the_place_of_the_earlier_one() -> None:
-    kept = a_row(fault="a reset")
-    before = Run("6.12", [a_row(against=["x"]), a_row(phase="before ADD"), kept])
+def test_a_later_run_of_a_case_takes_the_place_of_the_earlier_one() -> None:
+    kept = [a_row(phase="before ADD"), a_row(fault="a reset")]
+    before = Run("6.12", [a_row(against=["x"]), *kept, a_row(way="thick")])
 
     joined = table.join(before, Run("6.12", [a_row()]))
 
-    assert joined.rows == [kept, a_row()]
+    assert joined.rows == [*kept, a_row()]
 
 
 @pytest.mark.parametrize("now", [{"net1": "up"}, {"net1": "down"}, {}])
