@@ -16,6 +16,8 @@ from tests.support.agents import wait_for
 from tests.support.networkd import NetworkdNode, a_networkd_node
 
 UPLINK = "[Match]\nName=eth1\n[Network]\nAddress=192.0.2.9/24\nGateway=192.0.2.1\n"
+SERVER = "[Match]\\nName=eth2\\n[Network]\\nAddress=192.0.2.1/24\\nDHCPServer=yes\\n"
+CLIENT = "[Match]\\nName=eth1\\n[Network]\\nDHCP=ipv4\\n"
 DOCUMENT = """
 interfaces:
 - name: bond0
@@ -32,6 +34,18 @@ def node() -> Iterator[NetworkdNode]:
             f"printf '{UPLINK!s}' > /run/systemd/network/50-uplink.network"
         )
         yield made
+
+
+@pytest.fixture
+def far(node: NetworkdNode) -> Iterator[NetworkdNode]:
+    """Run a DHCP server, networkd's own, at the far end of the node's uplink."""
+    with a_networkd_node() as made:
+        node.run(
+            f"ip link set eth2 netns {made.pid}; rm /run/systemd/network/*; ip link set eth1 up"
+        )
+        made.run(f"printf '{SERVER}' > /run/systemd/network/a.network; ip link set eth2 up")
+        with made.networkd():
+            yield made
 
 
 def _owners(node: NetworkdNode) -> dict[str, str]:
@@ -68,3 +82,36 @@ def test_what_networkd_manages_is_refused_and_the_command_hands_it_over(
         assert _has_address(node)
         assert "default via 192.0.2.1" in node.run("ip route")
     assert _has_address(node)
+
+
+def _handover(node: NetworkdNode) -> str:
+    with netns.opened(node.namespace) as namespace:
+        links = {name: index for index, name in namespace.run(socket.if_nameindex)}
+    owner = owners.find(node.root, links).get("eth1")
+    return owner.handover if owner else ""
+
+
+def _leased(node: NetworkdNode) -> bool:
+    return "dynamic" in node.run("ip -o -4 addr show eth1")
+
+
+@pytest.mark.usefixtures("far")
+def test_an_address_of_a_lease_goes_when_networkd_stops_and_is_kept_by_what_the_refusal_says(
+    node: NetworkdNode,
+) -> None:
+    node.run(f"printf '{CLIENT}' > /run/systemd/network/80-dhcp.network")
+    with node.networkd():
+        wait_for(lambda: _leased(node) and "DHCP lease" in _handover(node))
+        words = _handover(node)
+    assert not _leased(node)
+
+    keep, hand_over = re.findall(r"`(.*?) && (?:networkctl reload|systemctl restart .*?)`", words)
+    node.run(keep)
+    with node.networkd():
+        wait_for(lambda: _leased(node))
+    assert _leased(node)
+    node.run(hand_over)
+    with node.networkd():
+        wait_for(lambda: not _owners(node))
+        assert _leased(node)
+    assert _leased(node)

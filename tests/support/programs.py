@@ -36,7 +36,8 @@ mount --make-rprivate / && mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/wo
 mount -t overlay -o lowerdir="$1",upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root &&
 cd /mnt/root && mkdir -p proc sys dev run tmp etc root ".$2" && mount -t proc proc proc &&
 mount -t sysfs sysfs sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run &&
-mount --bind "$2" ".$2" && mkdir -p run/dbus etc/NetworkManager var/lib/dbus && ln -sfn /run var/run &&
+mount --bind "$2" ".$2" && mkdir -p run/dbus etc/NetworkManager var/lib/dbus &&
+ln -sfn /run var/run &&
 printf '%s' "$3" > etc/passwd && printf '%s' "$4" > etc/group &&
 echo 0123456789abcdef0123456789abcdef > etc/machine-id &&
 touch run/ready && exec sleep 1200
