@@ -1,18 +1,18 @@
 """Faults of the disk that has the records, of the records themselves, and of the clock."""
 
-import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
-from tests.faults.fault import Fault, Phase
+from tests.faults.fault import Act, Fault, Phase
 from tests.faults.scene import Scene
 from tests.support import disks, stages
 from tests.support.disks import FailingDisk
 from tests.support.shims import Shim
+from tests.support.spoilt import SPOILT, Spoil
 
 DAY_S: Final = 86400
 EVERY: Final = tuple(Phase)
@@ -91,48 +91,13 @@ def show_record(scene: Scene) -> None:
 # the record
 
 
-def overwritten(content: bytes) -> Callable[[Scene], None]:
-    """Return what overwrites the record."""
+def spoiling(spoil: Spoil) -> Act:
+    """Return what puts something else in the record's place."""
 
-    def overwrite(scene: Scene) -> None:
-        scene.record.write_bytes(content)
+    def act(scene: Scene) -> None:
+        spoil(scene.record)
 
-    return overwrite
-
-
-def truncate(scene: Scene) -> None:
-    """Leave the first half of the record."""
-    content = scene.record.read_bytes() if scene.record.exists() else b"{"
-    scene.record.write_bytes(content[: len(content) // 2])
-
-
-def make_newer(scene: Scene) -> None:
-    """Have the record be one of a later version of this plugin."""
-    fields = json.loads(scene.record.read_text()) if scene.record.exists() else {}
-    scene.record.write_text(json.dumps({**fields, "format": 2}))
-
-
-def replace_by_folder(scene: Scene) -> None:
-    """Have a folder in the record's place."""
-    scene.record.unlink(missing_ok=True)
-    scene.record.mkdir()
-
-
-def replace_by_pipe(scene: Scene) -> None:
-    """Have a pipe in the record's place, whose reader would wait for ever."""
-    scene.record.unlink(missing_ok=True)
-    os.mkfifo(scene.record)
-
-
-def replace_by_link(scene: Scene) -> None:
-    """Have a link in the record's place that leads to a file of root's."""
-    scene.record.unlink(missing_ok=True)
-    scene.record.symlink_to("/etc/shadow")
-
-
-def remove_record(scene: Scene) -> None:
-    """Remove the record."""
-    scene.record.unlink(missing_ok=True)
+    return act
 
 
 def take_away(scene: Scene) -> None:
@@ -211,24 +176,16 @@ DISKS: Final = (
         blocks="Input/output error",
     ),
 )
-ASIDE: Final = {
-    "is overwritten": overwritten(os.urandom(4096)),
-    "is empty": overwritten(b""),
-    "is cut short": truncate,
-    "is another program's": overwritten(b'{"cniVersion": "1.1.0", "type": "sriov", "VFID": 1}'),
-    "is a later version's": make_newer,
-    "is a folder": replace_by_folder,
-    "is a pipe": replace_by_pipe,
-    "is a link elsewhere": replace_by_link,
-    "is missing": remove_record,
-}
 HOST_FACTS: Final = r"^host: (address|route|pf\dv0\b)"
 """What only the record knows of the host's links; that they come home is looked at."""
 RECORDS: Final = (
-    *(Fault(f"the record {words}", act, KEPT, take_away) for words, act in ASIDE.items()),
+    *(
+        Fault(f"the record {words}", spoiling(spoil), KEPT, take_away)
+        for words, spoil in SPOILT.items()
+    ),
     Fault(
         "the record of links of the host is overwritten",
-        overwritten(b"\0" * 4096),
+        spoiling(SPOILT["is overwritten"]),
         KEPT,
         take_away,
         stage=stages.over_host_vfs,
