@@ -19,7 +19,6 @@ from sriovbond.trial.checkpoint import Checkpoint
 
 ARMED: Final = "armed"
 """What the process prints when it has all it needs, before its id."""
-_BEGIN_S: Final = 60.0
 _ASK_S: Final = 10.0
 _SYSTEMD: Final = Path("/run/systemd/system")
 
@@ -29,7 +28,7 @@ def arm(host: Host, checkpoint: Checkpoint, timeout_s: float) -> str:
     command = _command(host, checkpoint)
     if _is_systemd_usable() and _arm_timer(command, checkpoint, timeout_s):
         return f"the timer {_unit(checkpoint)}.timer"
-    return f"the process {_arm_process(command)}"
+    return f"the process {_arm_process(command, timeout_s)}"
 
 
 def disarm(checkpoint: Checkpoint) -> None:
@@ -90,7 +89,7 @@ def _run(words: Sequence[str]) -> str:
     return done.stdout
 
 
-def _arm_process(command: Sequence[str]) -> int:
+def _arm_process(command: Sequence[str], timeout_s: float) -> int:
     """Start a process in a session of its own, and wait until it says that it is armed."""
     with subprocess.Popen(  # noqa: S603 - words of our own
         ["/bin/sh", "-c", '"$@" &', "sh", *command],
@@ -100,18 +99,18 @@ def _arm_process(command: Sequence[str]) -> int:
         start_new_session=True,
         cwd="/",
     ) as shell:
-        line = _first_line(shell.stdout.fileno()) if shell.stdout else ""
+        line = _first_line(shell.stdout.fileno(), timeout_s) if shell.stdout else ""
     word, _, number = line.partition(" ")
     if word != ARMED or not number.isdecimal():
         raise MachineError(
-            "cannot arm the watchdog: its process did not begin; nothing was changed"
+            "cannot arm the watchdog: its process did not begin in time; nothing was changed"
         )
     return int(number)
 
 
-def _first_line(descriptor: int) -> str:
-    """Return what a pipe has up to a line's end, for a bounded time."""
-    deadline, text = time.monotonic() + _BEGIN_S, b""
+def _first_line(descriptor: int, timeout_s: float) -> str:
+    """Return what a pipe has up to a line's end, within that time."""
+    deadline, text = time.monotonic() + timeout_s, b""
     while not text.endswith(b"\n") and (left := deadline - time.monotonic()) > 0:
         if select.select([descriptor], [], [], left)[0]:
             part = os.read(descriptor, 64)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support import taps
 from tests.support.changes import Changes, await_end
 from tests.support.uplinks import REFUSED, STACK, an_uplink
 
-SOON_S = 10.0
+SOON_S = 30.0
 BRIDGE = """
 interfaces:
 - name: br9
@@ -135,7 +136,8 @@ def test_vlan_filtering_and_the_vlans_of_a_bridge_are_reverted(changes: Changes)
 
 def test_a_tap_that_joins_the_bridge_meanwhile_stays(changes: Changes) -> None:
     changes.apply(STACK, is_waiting=True)
-    changes.node.ip("tuntap add vnet0 mode tap", "link set vnet0 master br0 up")
+    taps.add(changes.node.pod.name, "vnet0")
+    changes.node.ip("link set vnet0 master br0 up")
 
     changes.rollback()
 

@@ -20,3 +20,9 @@ def make(name: str, type_: int) -> None:
         fcntl.ioctl(device, _TUNSETPERSIST, 1)
     finally:
         os.close(device)
+
+
+def add(netns: str, name: str) -> None:
+    """Create a virtual machine's tap in a named namespace."""
+    subprocess.run(["modprobe", "tun"], check=True)
+    subprocess.run(["ip", "-netns", netns, "tuntap", "add", name, "mode", "tap"], check=True)

@@ -63,7 +63,7 @@ def an_uplink(folder: Path) -> Iterator[NodeUnderTest]:
             "route add default via 192.0.2.1 metric 50",
             "route add 10.5.0.0/16 via 203.0.113.1 proto dhcp mtu 1300",
             "route add 10.6.0.0/16 via 192.0.2.2 table 77",
-            "-6 route add 2001:db8:5::/48 via 2001:db8::1",
+            "route add 2001:db8:5::/48 via 2001:db8::1",
             "rule add from 192.0.2.9 lookup 77 priority 700",
         )
         node.pod.run("bridge", "vlan", "add", "dev", "eth2", "vid", "30-35")
@@ -71,3 +71,25 @@ def an_uplink(folder: Path) -> Iterator[NodeUnderTest]:
             {"ipv4/conf/eth1/arp_ignore": "1", "ipv4/conf/eth2/rp_filter": "2"}
         )
         yield node
+
+
+@contextmanager
+def a_plain_uplink(folder: Path) -> Iterator[NodeUnderTest]:
+    """Make a node whose uplink eth1 has addresses, routes and sysctls of its own; eth2 is free."""
+    with a_node(folder) as made:
+        made.ip(
+            "link add eth1 address 02:00:00:00:00:01 type veth peer far1",
+            "link add eth2 address 02:00:00:00:00:02 type veth peer far2",
+            "link set eth1 mtu 1480",
+            *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
+            "address add 192.0.2.9/24 dev eth1",
+            "address add 192.0.2.100/32 dev eth1",
+            "address add 2001:db8::9/64 dev eth1 nodad",
+            "route add default via 192.0.2.1 metric 50",
+            "route add 203.0.113.0/24 via 192.0.2.2 table 77 proto dhcp",
+            "rule add from 192.0.2.9 lookup 77 priority 700",
+        )
+        made.site.node.set_sysctls(
+            {"ipv4/conf/eth1/forwarding": "1", "ipv4/conf/eth1/arp_ignore": "1"}
+        )
+        yield made

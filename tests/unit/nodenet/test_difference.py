@@ -297,14 +297,6 @@ def test_altnames_are_added_and_taken_away_one_by_one() -> None:
     ]
 
 
-def test_an_altname_that_is_to_be_absent_where_there_is_none_is_no_difference() -> None:
-    state = "interfaces: [{name: a, type: dummy, state: up}]"
-    gone = "interfaces: [{name: a, alt-names: [{name: x, state: absent}]}]"
-
-    assert changes(gone, state) == "{}\n"
-    assert "name: x" in changes("interfaces: [{name: a, alt-names: [{name: x}]}]", state)
-
-
 def test_a_port_of_the_node_is_given_no_addresses() -> None:
     (row,) = joined(
         "interfaces: [{name: eth3}, {name: eth1, ipv4: {enabled: true}}]", NODE

@@ -14,7 +14,7 @@ from tests.support.changes import Changes
 from tests.support.pods import Pod, a_pod
 from tests.support.sites import a_node
 
-SOON_S = 12.0
+SOON_S = 30.0
 ROUTE = "routes: {config: [{destination: %s, next-hop-interface: eth1, next-hop-address: %s%s}]}"
 BRIDGE = """
 interfaces:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.reshape import limits
 from tests.support.sites import NodeUnderTest, a_node
 
 BOND = """
@@ -214,14 +213,6 @@ def test_vlan_filtering_of_a_bridge_goes_on_and_off_with_its_vlans(node: NodeUnd
     assert "305" not in vlans
 
 
-def test_a_tap_that_others_put_into_the_bridge_stays(node: NodeUnderTest) -> None:
-    node.apply(BRIDGE)
-    node.ip("tuntap add vnet0 mode tap", "link set vnet0 master br0")
-
-    assert node.apply(BRIDGE) == []
-    assert node.pod.the_link("vnet0").master
-
-
 def test_what_is_absent_is_removed_and_its_ports_stay_without_addresses(
     node: NodeUnderTest,
 ) -> None:
@@ -234,25 +225,3 @@ def test_what_is_absent_is_removed_and_its_ports_stay_without_addresses(
     assert node.pod.bond() is None
     assert not node.pod.the_link("eth1").master
     assert "198.51.100" not in node.pod.run("ip", "rule").stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{name: eth1, ipv4: {enabled: true, dhcp: true}}", "DHCPv4 has no client"),
-        ("{name: eth1, state: absent}", "cannot be removed"),
-        ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface"),
-        (
-            "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-gateway: false}}",
-            "auto-gateway",
-        ),
-    ],
-)
-def test_what_cannot_be_carried_out_is_refused_by_name(
-    node: NodeUnderTest, text: str, words: str
-) -> None:
-    node.ip("link add link eth1 name v9 type vlan id 9")
-
-    (complaint, *_) = limits.judge(node.join(f"interfaces: [{text}]"))
-
-    assert words in complaint.text
