@@ -70,14 +70,14 @@ def network_manager(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
     """
     if not _is_network_manager_in_use(root):
         return
-    profiles = dict(_profiles(root))
+    profiles, exclusions = dict(_profiles(root)), list(_exclusions(root))
     for name, index in links.items():
         file = f"/run/NetworkManager/devices/{index}"
         word = _ini(root, file).get("device", "managed", fallback="").lower()
         if word in _TRUE:
-            yield name, _network_manager(root, name, file)
-        elif not word and name in profiles:
-            yield name, _network_manager(root, name, profiles[name])
+            yield name, _network_manager(root, name, index, file)
+        elif not word and name in profiles and not any(_may_mean(row, name) for row in exclusions):
+            yield name, _network_manager(root, name, index, profiles[name])
 
 
 def network_manager_by_default(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
@@ -89,16 +89,18 @@ def network_manager_by_default(root: Path, links: Links) -> Iterator[tuple[str, 
         is_known = (root / f"run/NetworkManager/devices/{index}").exists()
         is_nic = (root / f"sys/class/net/{name}/device").exists()
         if is_nic and not is_known and not any(_may_mean(row, name) for row in exclusions):
-            yield name, _network_manager(root, name, "it manages what nothing excludes")
+            yield name, _network_manager(root, name, index, "it manages what nothing excludes")
 
 
-def _network_manager(root: Path, name: str, file: str) -> Owner:
+def _network_manager(root: Path, name: str, index: int, file: str) -> Owner:
+    """Return the owner; what it has of the device outlives a restart, and overrules `managed=0`."""
     handler = (root / _KUBERNETES_NMSTATE.lstrip("/")).exists()
     program = "kubernetes-nmstate, by NetworkManager" if handler else "NetworkManager"
     conf = f"/etc/NetworkManager/conf.d/90-sriovbond-{name}.conf"
-    lines = rf"[device-sriovbond-{name}]\nmatch-device=interface-name:{name}\nmanaged=0\n"
+    lines = rf"[keyfile]\nunmanaged-devices+=interface-name:{name}\n"
     first = f"take {name} out of its policies (`kubectl get nncp`), then " if handler else ""
-    handover = f"{first}`printf '{lines}' > {conf} && systemctl restart NetworkManager`"
+    restart = f"rm -f /run/NetworkManager/devices/{index} && systemctl start NetworkManager"
+    handover = f"{first}`printf '{lines}' > {conf} && systemctl stop NetworkManager && {restart}`"
     return Owner(program, file, handover)
 
 
@@ -213,7 +215,8 @@ def _exclusions(root: Path) -> Iterator[str]:
         for section in conf.sections():
             row = conf[section]
             if section == "keyfile":
-                yield from re.split("[;,]", row.get("unmanaged-devices", ""))
+                for key in ("unmanaged-devices", "unmanaged-devices+"):
+                    yield from re.split("[;,]", row.get(key, ""))
             elif section.startswith("device") and row.get("managed", "").lower() in _FALSE:
                 yield from re.split("[;,]", row.get("match-device", "*"))
 

@@ -35,7 +35,7 @@ _PLACE: Final = """
 mount --make-rprivate / && mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work /mnt/root &&
 mount -t overlay -o lowerdir="$1",upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root &&
 cd /mnt/root && mkdir -p proc sys dev run tmp etc root ".$2" && mount -t proc proc proc &&
-mount -t sysfs sysfs sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run &&
+mount -t sysfs -o ro sysfs sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run &&
 mount --bind "$2" ".$2" && mkdir -p run/dbus etc/NetworkManager var/lib/dbus &&
 ln -sfn /run var/run &&
 printf '%s' "$3" > etc/passwd && printf '%s' "$4" > etc/group &&

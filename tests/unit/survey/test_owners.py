@@ -79,7 +79,7 @@ def test_what_network_manager_manages_is_in_its_state_of_devices(tmp_path: Path)
 
     assert list(found) == ["eth1"]
     assert found["eth1"].program == "NetworkManager"
-    assert "match-device=interface-name:eth1\\nmanaged=0" in found["eth1"].handover
+    assert "[keyfile]\\nunmanaged-devices+=interface-name:eth1" in found["eth1"].handover
     assert "/etc/NetworkManager/conf.d/90-sriovbond-eth1.conf" in found["eth1"].handover
 
 
@@ -132,12 +132,18 @@ def test_a_profile_names_what_network_manager_has_no_word_of_yet(tmp_path: Path)
 
     assert _programs(tmp_path) == {"eth2": "NetworkManager", "br0": "NetworkManager"}
 
+    conf = "[keyfile]\nunmanaged-devices+=interface-name:eth2\n"
+    _write(tmp_path, "/etc/NetworkManager/conf.d/90-sriovbond-eth2.conf", conf)
+
+    assert _programs(tmp_path) == {"br0": "NetworkManager"}
+
 
 @pytest.mark.parametrize(
     ("conf", "programs"),
     [
         ("", {"eth1": "NetworkManager"}),
         ("[keyfile]\nunmanaged-devices=interface-name:eth1\n", {}),
+        ("[keyfile]\nunmanaged-devices+=interface-name:eth1\n", {}),
         ("[keyfile]\nunmanaged-devices=interface-name:wl*;mac:02:00:00:00:00:01\n", {}),
         ("[keyfile]\nunmanaged-devices=interface-name:wl*\n", {"eth1": "NetworkManager"}),
         ("[device-a]\nmatch-device=interface-name:eth?\nmanaged=0\n", {}),
