@@ -8,6 +8,10 @@ from typing import Final
 
 PUBLISHED: Final = Path("docs/faults.json")
 """What the last `make faults` wrote that the docs show: copied there by hand."""
+UNPUBLISHED: Final = (
+    "No run has been published yet. What judges was tried with faults of the disk and of links, "
+    "without bonds; no run over bonds has been seen."
+)
 FILE: Final = Path("build/faults.json")
 
 
@@ -73,7 +77,7 @@ def join(before: Run, after: Run) -> Run:
 def table(run: Run) -> str:
     """Return the counts, and a row for each fault and phase with the answers of both ways."""
     if not run.rows:
-        return "No run has been published yet."
+        return UNPUBLISHED
     return "\n".join([*_counts(run), "", *_rows(run.rows)])
 
 
