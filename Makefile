@@ -13,7 +13,7 @@ VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
 ATHERIS := 3.0.0
-NODE    := $(CACHE)/node-$(shell cat tests/node/tools/* | sha256sum | cut -c1-12)
+NODE    := $(CACHE)/node-$(shell find tests/node/tools -type f | sort | xargs cat | sha256sum | cut -c1-12)
 KIND    := $(CACHE)/kind-0.33.0
 MULTUS := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
 ACTIONLINT := $(CACHE)/actionlint-1.7.12
@@ -100,7 +100,7 @@ test-kind: image $(TOOLS)/done $(KIND)/done .venv/done  ## a pod with a bond in 
 	@.venv/bin/python -m tests.kind $(KIND) $(TOOLS)
 
 .PHONY: test-node
-test-node: rig $(NODE)/done .venv/done  ## a Kubernetes control plane on this machine's loopback, and what it says to our manifests
+test-node: rig $(NODE)/done .venv/done  ## a Kubernetes control plane and a node of it on this machine: our manifests, account, devices of pods
 	@tests/vm/setup.sh $(CACHE) node
 	@.venv/bin/python -m tests.node $(NODE)
 
@@ -181,10 +181,11 @@ KUBERNETES = $(shell sed -n 's,^\tk8s.io/kubernetes ,,p' tests/node/tools/go.mod
 $(NODE)/done: | packages
 	@echo "node: building Kubernetes, containerd, etcd and Multus (20 minutes) into $(@D)" >&2
 	@mkdir -p $(@D)
-	@cd tests/node/tools && for package in $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go); do \
-		GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) go install -trimpath \
+	@for module in tests/node/tools tests/node/tools/containerd; do \
+		for package in $$(sed -n 's/^\t_ "\(.*\)"/\1/p' $$module/tools.go); do \
+		GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) go install -C $$module -trimpath \
 			-ldflags="-s -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)" $$package || exit; \
-		echo "node: $$package" >&2; done
+		echo "node: $$package" >&2; done; done
 	@mv $(@D)/server $(@D)/etcd && mv $(@D)/passthru-cni $(@D)/passthru
 	@cp $$(cd tests/node/tools && go list -m -f '{{.Dir}}' gopkg.in/k8snetworkplumbingwg/multus-cni.v4)/deployments/*.yml $(@D)
 	@touch $@

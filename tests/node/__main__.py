@@ -1,13 +1,15 @@
 """`make test-node`: `python -m tests.node PROGRAMS`, those that tests/node/tools names.
 
-The control plane runs here, natively, on the loopback. Whatever happens, everything that was
-started ends. Logs: build/node.
+The control plane runs here, natively, on the loopback; a node with it in namespaces of its own.
+Whatever happens, everything that was started ends. Logs: build/node.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from tests.node.control_plane import ControlPlane, a_control_plane
 from tests.node.processes import LONGEST_S, FailedError
 
 FOLDER: Final = Path("build/node")
+_OWN_NAMESPACES: Final = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc")
 _BEGAN: Final = time.monotonic()
 
 
@@ -28,7 +31,9 @@ def main() -> int:
         _say("starting the control plane")
         with a_control_plane(programs, FOLDER.resolve()) as plane:
             _say("it is ready")
-            return _test(plane, programs)
+            status = _test(plane, programs)
+        _say("a node of this machine: kubelet and containerd")
+        return _test_node(programs) or status
     except FailedError as error:
         _say(f"FAILED: {error}")
         return 1
@@ -39,8 +44,30 @@ def _test(plane: ControlPlane, programs: Path) -> int:
         "SRIOVBOND_NODE": str(plane.folder),
         "SRIOVBOND_NODE_PROGRAMS": str(programs),
     }
-    report = f"--junitxml={FOLDER}/native.xml"
-    command = [sys.executable, "-m", "pytest", "-q", report, "tests/node/native"]
+    return _pytest("native", environment)
+
+
+def _test_node(programs: Path) -> int:
+    """Run a node of this machine in namespaces of its own, whose state is deleted at the end."""
+    logs = FOLDER / "local"
+    logs.mkdir()
+    with tempfile.TemporaryDirectory(prefix="sriovbond-node-") as state:
+        environment = os.environ | {
+            "SRIOVBOND_NODE": str(logs.resolve()),
+            "SRIOVBOND_NODE_PROGRAMS": str(programs),
+            "SRIOVBOND_NODE_STATE": state,
+        }
+        status = _pytest("local", environment, *_OWN_NAMESPACES)
+    cgroups = Path("/sys/fs/cgroup")
+    for folder in (cgroups / "k8s.io", *cgroups.glob("*/k8s.io")):
+        with contextlib.suppress(OSError):  # of a container runtime that is not ours
+            folder.rmdir()
+    return status
+
+
+def _pytest(folder: str, environment: dict[str, str], *inside: str) -> int:
+    report = f"--junitxml={FOLDER}/{folder}.xml"
+    command = [*inside, sys.executable, "-m", "pytest", "-q", report, f"tests/node/{folder}"]
     done = subprocess.run(command, env=environment, timeout=LONGEST_S, check=False)
     return 1 if done.returncode else 0
 

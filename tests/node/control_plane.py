@@ -47,10 +47,16 @@ class ControlPlane:
 
 
 @contextmanager
-def a_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane]:
-    """Run a control plane until the block ends. Raises FailedError if it does not come up."""
-    client, peer, api = (str(port) for port in _free_ports(3))
-    credentials.make(folder, int(api))
+def a_control_plane(
+    programs: Path, folder: Path, address: str = "127.0.0.1", port: int = 0
+) -> Iterator[ControlPlane]:
+    """Run a control plane until the block ends. Raises FailedError if it does not come up.
+
+    The API has this address of the machine, and this port, or a free one.
+    """
+    client, peer, free = (str(port) for port in _free_ports(3))
+    api = str(port or free)
+    credentials.make(folder, address, int(api))
     plane = ControlPlane(programs, folder, int(api))
     with tempfile.TemporaryDirectory(prefix="sriovbond-etcd-") as data, ExitStack() as held:
 
@@ -59,7 +65,7 @@ def a_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane]:
             return held.enter_context(processes.running(command, folder / f"{program}.log"))
 
         etcd = run("etcd", **_etcd(data, client, peer))
-        api_server = run("kube-apiserver", **_api_server(folder, client, api))
+        api_server = run("kube-apiserver", **_api_server(folder, client, address, api))
         processes.await_true("the API is ready", plane.is_ready, _READY_S, etcd, api_server)
         run("kube-controller-manager", **_controller_manager(folder))
         run("kube-scheduler", **_client(folder, "scheduler"))
@@ -83,10 +89,10 @@ def _etcd(data: str, client: str, peer: str) -> dict[str, str]:
     }
 
 
-def _api_server(folder: Path, client: str, port: str) -> dict[str, str]:
+def _api_server(folder: Path, client: str, address: str, port: str) -> dict[str, str]:
     return {
         "etcd_servers": f"http://127.0.0.1:{client}",
-        "bind_address": "127.0.0.1",
+        "bind_address": address,
         "secure_port": port,
         # a loopback address may not be advertised; no object names it
         "advertise_address": credentials.SERVICE,

@@ -31,8 +31,8 @@ USERS: Final = (
 )
 
 
-def make(folder: Path, port: int) -> None:
-    """Write all that a control plane whose API listens on this port needs, and its clients.
+def make(folder: Path, address: str, port: int) -> None:
+    """Write all that a control plane whose API listens there needs, and its clients.
 
     `node.kubeconfig` is for the VM, the others for this machine.
     """
@@ -43,7 +43,7 @@ def make(folder: Path, port: int) -> None:
         token = secrets.token_urlsafe(24)
         rows.append(f'{token},{user.name},{user.file},"{user.groups}"\n')
         inside = user.file == "node"
-        server = f"https://{SERVICE}" if inside else f"https://127.0.0.1:{port}"
+        server = f"https://{SERVICE}" if inside else f"https://{address}:{port}"
         _write(folder / f"{user.file}.kubeconfig", kubeconfig(folder / "ca.crt", server, token))
     _write(folder / "tokens.csv", "".join(rows))
 

@@ -53,13 +53,13 @@ class Archive:
         self._tar.addfile(entry, io.BytesIO(content))
 
 
-def of_programs(archive: Path, name: str, programs: Mapping[str, Path]) -> None:
-    """Write an image of programs by their paths in it; the first is what it runs."""
+def of_programs(archive: Path, name: str, programs: Mapping[str, Path], *arguments: str) -> None:
+    """Write an image of programs by their paths in it; it runs the first with the arguments."""
     layer = _layer(programs)
     diff = f"sha256:{hashlib.sha256(layer).hexdigest()}"
     config = {
         **_PLATFORM,
-        "config": {"Entrypoint": [next(iter(programs))], "Env": ["PATH=/bin"]},
+        "config": {"Entrypoint": [next(iter(programs)), *arguments], "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [diff]},
     }
     made = Archive(archive)

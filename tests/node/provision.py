@@ -16,15 +16,22 @@ _ARCHIVE: Final = Path("build/image/sriovbond.tar")
 _MULTUS: Final = "/usr/src/multus-cni/bin"
 
 
-def make_images(programs: Path, folder: Path) -> None:
+def make_images(programs: Path, folder: Path) -> list[Path]:
     """Write the archives that the node imports; of ours, the one that `make image` has made."""
-    busybox = Path(shutil.which("busybox") or "busybox")
-    images.of_programs(folder / "small.tar", SMALL, {"/bin/busybox": busybox})
+    small, multus, ours = (folder / f"{name}.tar" for name in ("small", "multus", "sriovbond"))
+    make_small_image(small)
     names = ("multus", "multus-daemon", "multus-shim", "passthru", "install_multus")
-    multus = {f"{_MULTUS}/{name}": programs / name for name in names}
+    in_place = {f"{_MULTUS}/{name}": programs / name for name in names}
     at_top = {f"/{name}": programs / name for name in ("install_multus", "thin_entrypoint")}
-    images.of_programs(folder / "multus.tar", MULTUS_IMAGE, multus | at_top)
-    images.uncompressed(_ARCHIVE, folder / "sriovbond.tar", OURS)
+    images.of_programs(multus, MULTUS_IMAGE, in_place | at_top)
+    images.uncompressed(_ARCHIVE, ours, OURS)
+    return [small, multus, ours]
+
+
+def make_small_image(archive: Path) -> None:
+    """Write the archive of SMALL."""
+    busybox = Path(shutil.which("busybox") or "busybox")
+    images.of_programs(archive, SMALL, {"/bin/busybox": busybox}, "sleep", "1000000")
 
 
 def render(folder: Path) -> list[Path]:
