@@ -24,6 +24,7 @@ from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import Ipv4, Ipv6
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.values import is_link_local
+from sriovbond.reshape.keeping import promoted
 from sriovbond.reshape.site import Site
 
 _IFA_RT_PRIORITY: Final = 9
@@ -81,8 +82,9 @@ def _set_addresses(site: Site, link: LinkMessage, wish: _Wish) -> None:
     _add_missing(site, link, wish)
     present = list(_present(site, link, wish.family))
     surplus = [row for row in present if not _is_kept(row, wish)]
-    for row in surplus:
-        remove_address(site, link, row)
+    with promoted(site, link.name):
+        for row in surplus:
+            remove_address(site, link, row)
     if surplus:
         _add_missing(site, link, wish)
 

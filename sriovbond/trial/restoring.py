@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -61,12 +62,10 @@ def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str
     document = reversal(before, back, journal, now)
     failures = _attempt(partial(acting.carry_out, site, step) for step in _steps(document, now))
     failures += formers.restore(site, _in_order(checkpoint, before, journal))
-    failures += _attempt(_remove_addresses(site, journal))
-    failures += _attempt(_restore_addresses(site, journal))
     now = node.read(site.node, host)
     ways = read_state(journal.ways)
     failures += _attempt(partial(acting.carry_out, site, step) for step in _steps(ways, now))
-    failures += _attempt(_restore_routes(site, journal))
+    failures += _restore_loads(site, journal)
     return failures or _left(site, host, checkpoint)
 
 
@@ -97,6 +96,28 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
         except SriovbondError as error:
             failures.append(error.message)
     return failures
+
+
+def _restore_loads(site: Site, journal: Journal) -> list[str]:
+    """Restore addresses and routes, also those that the kernel removes with an added address."""
+    present = formers.loads(site)
+    failures = _attempt(_remove_addresses(site, journal))
+    failures += _attempt(_restore_addresses(site, journal))
+    journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
+    failures += _attempt(_restore_addresses(site, journal))
+    return failures + _attempt(_restore_routes(site, journal))
+
+
+def _staying(journal: Journal, present: Mapping[str, Load]) -> tuple[Load, ...]:
+    """Return what links have, without the addresses that were added."""
+    added = set(journal.added)
+    return tuple(
+        replace(
+            load,
+            addresses=tuple(row for row in load.addresses if (load.name, row.text) not in added),
+        )
+        for load in present.values()
+    )
 
 
 def _remove_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:

@@ -118,3 +118,20 @@ def test_a_change_of_another_namespace_is_left_alone(changes: Changes, tmp_path:
         assert other.sent == []
     assert changes.node.left(BRIDGE) == []
     changes.rollback()
+
+
+@pytest.mark.parametrize("promotes", ["0", "1"])
+def test_routes_outlive_the_only_address_of_a_link(changes: Changes, promotes: str) -> None:
+    """The kernel removes the routes of a link with its last address, also of the document's."""
+    node, names = changes.node, ("all", "eth2")
+    node.ip("address add 198.51.100.9/24 dev eth2", "route add 10.0.0.0/8 via 198.51.100.1")
+    node.site.node.set_sysctls({f"ipv4/conf/{x}/promote_secondaries": promotes for x in names})
+    before = node.settle()
+    address = "{enabled: true, dhcp: false, address: [{ip: 198.51.100.8, prefix-length: 24}]}"
+
+    changes.apply(f"interfaces: [{{name: eth2, ipv4: {address}}}]", is_waiting=True)
+    meanwhile = node.pod.run("ip", "route").stdout
+    changes.rollback()
+
+    assert "10.0.0.0/8 via 198.51.100.1 dev eth2" in meanwhile
+    node.assert_is(before)
