@@ -52,8 +52,8 @@ def read_related(netlink: Netlink, most: int | None = None) -> list[Link]:
 
     Raises KernelError, E2BIG for more than `most`: then the socket must be closed.
     """
-    bodies = netlink.dump_at_most(_request("list the links", 0), most)
-    return _relate(netlink, [messages.read_link(body) for body in bodies])
+    request = _request("list the links", 0)
+    return _relate(netlink, netlink.dump_read(request, messages.read_link, most))
 
 
 def _relate(
