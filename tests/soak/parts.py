@@ -3,6 +3,7 @@
 import os
 import statistics
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -16,42 +17,52 @@ from tests.support.pods import Pod, many_pods
 from tests.support.shims import Shim
 from tests.support.thick import Config, Thick
 
-ROUND_S = 20
 CYCLES, BATCH, HANDS = int(os.environ.get("CYCLES") or 1000), 50, 4
 BONDS = 250
 QUEUED = 100
 IDLE_S, WINDOWS = 60.0, 3
 MOST_RSS_MIB, MOST_IDLE_PERCENT = 80, 0.2
-MOST_KIB_PER_1000 = 1024  # an arena that malloc takes once is no slope
+MOST_KIB_PER_1000, MOST_BLOCKS_PER_1000 = 1024, 10_000
 NAMESPACES_UNSURE = 16
 
 
 def cycles(shim: Shim, report: Report) -> None:
     """ADD and DEL 1,000 times, a new pod each time, and look what the agent holds by then."""
     config = a_config(links=[{"name": "d1"}, {"name": "d2"}], ipam=ipams.host_local(shim.home))
-    # at each round free memory goes back to the kernel, so that only what is in use is measured
-    with process.an_agent_program(shim, check_interval_s=ROUND_S) as pid:
+    weights = shim.home / "weights.json"
+    with process.an_agent_program(shim, weights=weights) as pid:
         _warm_up(shim, report)
         before, first = node(shim), process.at_rest(pid)
         took: list[float] = []
-        rss = []
+        held: list[process.InUse] = []
         for number in range(1, CYCLES // BATCH + 1):
             took += _batch(shim, config)
-            rss.append(process.held(pid).rss_kib)
+            held.append(process.in_use(weights))
             if number % 4 == 0:
-                report.tell("cycles", f"memory after {number * BATCH}", rss[-1] / 1024, "MiB")
+                rss_mib = process.held(pid).rss_kib / 1024
+                report.tell("cycles", f"memory after {number * BATCH}", rss_mib, "MiB")
         last = process.at_rest(pid)
         _tell_leaks(report, before, node(shim))
     report.tell("cycles", "ADD and DEL with host-local, cycles", len(took))
     report.tell("cycles", "ADD and DEL, median", statistics.median(took) * 1000, "ms")
-    steps = [(number + 1) * BATCH for number in range(len(rss))]
-    half = len(rss) // 3
-    growth = process.slope(rss[half:], steps[half:]) * 1000
-    report.tell("cycles", "memory of the agent (RSS) at the end", last.rss_kib / 1024, "MiB")
-    report.tell("cycles", "its growth in 1,000 cycles", growth, "KiB", MOST_KIB_PER_1000)
+    rss_mib = last.rss_kib / 1024
+    report.tell("cycles", "memory of the agent (RSS) at the end", rss_mib, "MiB", MOST_RSS_MIB)
+    malloc = _grown([one.malloc_kib for one in held])
+    report.tell(
+        "cycles", "malloc's in use, grown in 1,000 cycles", malloc, "KiB", MOST_KIB_PER_1000
+    )
+    blocks = _grown([one.blocks for one in held])
+    report.tell("cycles", "Python's blocks, grown in 1,000", blocks, "", MOST_BLOCKS_PER_1000)
     for name in ("threads", "descriptors", "foreign_namespaces"):
         grown = getattr(last, name) - getattr(first, name)
         report.tell("cycles", f"{name} more than before, of {getattr(first, name)}", grown, "", 0)
+
+
+def _grown(values: Sequence[float]) -> float:
+    """Return the slope over 1,000 cycles, once all is warm: in the last two thirds."""
+    warm = len(values) // 3
+    steps = [number * BATCH for number in range(len(values))]
+    return process.slope(values[warm:], steps[warm:]) * 1000
 
 
 def _warm_up(shim: Shim, report: Report) -> None:

@@ -1,5 +1,6 @@
 """The real agent as a program, and what it holds, seen from outside in /proc."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sriovbond.agent.settings import PREFIX
+from tests.soak.weighed import EACH_S
 from tests.support.agents import wait_for
 from tests.support.shims import Shim
 
@@ -27,18 +29,31 @@ class Held:
     """Network namespaces but the host's, by descriptors and by threads."""
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What the agent's code has allocated and not freed."""
+
+    malloc_kib: float
+    blocks: int
+    """Python's small blocks, of up to 512 bytes."""
+
+
 @contextmanager
-def an_agent_program(shim: Shim, *, stderr: int | None = None, **settings: object) -> Iterator[int]:
+def an_agent_program(
+    shim: Shim, *, stderr: int | None = None, weights: Path | None = None, **settings: object
+) -> Iterator[int]:
     """Run `sriovbond agent` for the shim's home; return its process id when it is ready.
 
-    Its log goes to `stderr` where that is given, and nobody needs to read it.
+    Its log goes to `stderr` where that is given, and nobody needs to read it. What it has in use is
+    written to `weights`, for `in_use`.
     """
     home = {"socket": shim.socket, "state": shim.state, "run": shim.home / "run", **settings}
     environment = {f"{PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     path = shim.home / f"program-{time.monotonic_ns()}.log"
+    program = ["sriovbond"] if weights is None else ["tests.soak.weighed", str(weights)]
     with path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sriovbond", "agent"],
+            [sys.executable, "-m", *program, "agent"],
             env={**os.environ, **environment},
             stderr=log if stderr is None else stderr,
         )
@@ -71,6 +86,13 @@ def held(pid: int) -> Held:
         descriptors=len(links),
         foreign_namespaces=len(spaces - set(_links([Path("/proc/self/ns/net")]))),
     )
+
+
+def in_use(weights: Path) -> InUse:
+    """Return what the agent of these weights has in use when it has served all calls."""
+    time.sleep(3 * EACH_S)
+    malloc_kib, blocks = json.loads(weights.read_text())
+    return InUse(malloc_kib, blocks)
 
 
 def at_rest(pid: int, seconds: float = 2.0) -> Held:
