@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from sriovbond.errors import SriovbondError
+from sriovbond.kernel import links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.attributes import by_number
 from sriovbond.kernel.netlink import NetlinkRequest
@@ -32,8 +33,9 @@ _DNS: Final = struct.Struct("!HHHHHH")
 _RECURSE: Final = 0x0100
 _PORT: Final = 53
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")  # ndmsg
-_NDA_DST: Final = 1
-_NUD_REACHABLE: Final = 0x02
+_NDA_DST, _NDA_LLADDR = 1, 2
+_NUD_REACHABLE, _NUD_PROBE = 0x02, 0x10
+_NUD_KNOWN: Final = _NUD_REACHABLE | 0x04 | 0x08  # stale, delay
 _LEAST_IPV4: Final = 20
 
 
@@ -108,13 +110,14 @@ def _ask(site: Site, probes: Iterable[ReachProbe]) -> set[str]:
     rows = list(probes)
     if not rows:
         return set()
+    _doubt(site, rows)
     with ThreadPoolExecutor(len(rows)) as pool:
         answers = list(pool.map(partial(_answers, site), rows))
-    reachable = set(_neighbours(site))
+    reachable = _reachable(site)
     return {
         probe.group
         for probe, is_answered in zip(rows, answers, strict=True)
-        if is_answered or (probe.kind == "gateway" and probe.address in reachable)
+        if is_answered or (probe.kind == "gateway" and (probe.link, probe.address) in reachable)
     }
 
 
@@ -182,12 +185,46 @@ def _hears(packets: socket.socket, is_answer: Callable[[bytes], bool]) -> bool:
     return False
 
 
-def _neighbours(site: Site) -> Iterator[str]:
-    """Yield the addresses that have answered ARP or neighbour discovery just now."""
+def _doubt(site: Site, probes: Iterable[ReachProbe]) -> None:
+    """Have the kernel ask gateways anew: that one was reachable before proves nothing now."""
+    gateways = {probe.address for probe in probes if probe.kind == "gateway"}
+    for row in _neighbours(site):
+        if row.address in gateways and row.state & _NUD_KNOWN:
+            head = _NEIGHBOUR.pack(row.family, row.index, _NUD_PROBE, 0, 0)
+            body = head + messages.attribute(_NDA_DST, socket.inet_pton(row.family, row.address))
+            doing = f"ask {row.address} for its address anew"
+            mac = messages.attribute(_NDA_LLADDR, row.mac)
+            with suppress(SriovbondError):  # it may be gone by now
+                site.netlink.send(
+                    NetlinkRequest(nl.RTM_NEWNEIGH, doing, body + mac, nl.NLM_F_REPLACE)
+                )
+
+
+def _reachable(site: Site) -> set[tuple[str, str]]:
+    """Return the addresses that have answered ARP or neighbour discovery, each with its link."""
+    names = {row.index: row.name for row in links.read_all(site.netlink, "list the links")}
+    return {
+        (names.get(row.index, ""), row.address)
+        for row in _neighbours(site)
+        if row.state & _NUD_REACHABLE
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbour:
+    family: int
+    index: int
+    state: int
+    address: str
+    mac: bytes
+
+
+def _neighbours(site: Site) -> Iterator[_Neighbour]:
     body = _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     request = NetlinkRequest(nl.RTM_GETNEIGH, "list the neighbours", body)
     for entry in site.netlink.dump(request):
-        family, _, state, _, _ = _NEIGHBOUR.unpack_from(entry)
-        address = by_number(entry, _NEIGHBOUR.size).get(_NDA_DST, b"")
-        if state & _NUD_REACHABLE and family in (socket.AF_INET, socket.AF_INET6):
-            yield socket.inet_ntop(family, address)
+        family, index, state, _, _ = _NEIGHBOUR.unpack_from(entry)
+        parts = by_number(entry, _NEIGHBOUR.size)
+        if family in (socket.AF_INET, socket.AF_INET6) and _NDA_DST in parts:
+            address = socket.inet_ntop(family, parts[_NDA_DST])
+            yield _Neighbour(family, index, state, address, parts.get(_NDA_LLADDR, b""))

@@ -54,12 +54,18 @@ def a_dns_server(far: Pod) -> Iterator[None]:
 
 
 @pytest.fixture
-def changes(tmp_path: Path) -> Iterator[Changes]:
+def far() -> Iterator[Pod]:
+    with a_pod("far") as made:
+        yield made
+
+
+@pytest.fixture
+def changes(tmp_path: Path, far: Pod) -> Iterator[Changes]:
     """A node with a gateway and a DNS server at 192.0.2.1 beyond eth1 and a switch.
 
     A veth whose other end is elsewhere would be a pod's, and not the node's own.
     """
-    with a_node(tmp_path) as node, a_pod("far") as far:
+    with a_node(tmp_path) as node:
         node.ip(
             "link add eth1 type veth peer port1",
             "link add switch type bridge",
@@ -110,3 +116,16 @@ def test_what_did_not_answer_before_need_not_answer_after(changes: Changes) -> N
     text = ROUTE % ("10.0.0.0/8", "192.0.2.1", "")
 
     assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED
+
+
+@pytest.mark.parametrize("mute", [0, 1], ids=["ping", "ARP alone"])
+def test_a_gateway_that_was_reachable_before_the_change_has_to_answer_anew(
+    changes: Changes, far: Pod, mute: int
+) -> None:
+    (changes.node.host.root / "etc/resolv.conf").write_text("")
+    far.run("sysctl", "-w", f"net.ipv4.icmp_echo_ignore_all={mute}")
+    text = "interfaces: [{name: %s, type: linux-bridge, mtu: 1400%s}]"
+
+    assert changes.apply(text % ("switch", "")) is ChangeOutcome.COMMITTED
+    with pytest.raises(RevertedError, match="no IPv4 gateway answers"):
+        changes.apply(text % ("switch", ", state: down"), SOON_S)
