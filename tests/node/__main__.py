@@ -6,6 +6,7 @@ Whatever happens, everything that was started ends. Logs: build/node.
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.node import machine, provision, store
 from tests.node.control_plane import ControlPlane, a_control_plane
 from tests.node.processes import LONGEST_S, FailedError
 
@@ -44,7 +46,25 @@ def _test(plane: ControlPlane, programs: Path) -> int:
         "SRIOVBOND_NODE": str(plane.folder),
         "SRIOVBOND_NODE_PROGRAMS": str(programs),
     }
-    return _pytest("native", environment)
+    status = _pytest("native", environment)
+    return _test_in_vm(plane, environment) or status if os.environ.get("NODE") == "vm" else status
+
+
+def _test_in_vm(plane: ControlPlane, environment: dict[str, str]) -> int:
+    """Boot the VM as a node of the control plane; its tests are those of TESTS."""
+    tests = shlex.split(os.environ.get("TESTS") or "tests/node/inside/test_node.py")
+    multus = os.environ.get("MULTUS") or "thick"
+    with tempfile.TemporaryDirectory(prefix="sriovbond-node-") as name:
+        disk = Path(name, "disk")
+        _say("images, and a disk with them")
+        store.make_disk(plane.programs, provision.make_images(plane.programs, Path(name)), disk)
+        _say("a node in the VM")
+        options = machine.qemu_options(plane.port, disk)
+        run = shlex.join(["python", "-m", "pytest", "-v", "--durations=0", *tests])
+        asked = {"RUN": run, "QEMU_OPTIONS": options, "SRIOVBOND_MULTUS": multus}
+        command = ["make", "--no-print-directory", "vm"]
+        booted = {**environment, **asked}
+        return subprocess.run(command, env=booted, timeout=LONGEST_S, check=False).returncode
 
 
 def _test_node(programs: Path) -> int:

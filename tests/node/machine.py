@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,6 @@ MAC: Final = "52:54:00:a1:00:00"
 ADDRESS: Final = "10.96.0.15"
 DISK: Final = Path("/dev/vda")
 _NETWORK: Final = "10.96.0.0/24"
-_DISK_SIZE: Final = 6 << 30
 
 
 def qemu_options(port: int, disk: Path) -> str:
@@ -29,10 +27,3 @@ def qemu_options(port: int, disk: Path) -> str:
             *("-drive", f"file={disk},if=virtio,format=raw,cache=unsafe"),
         ]
     )
-
-
-def make_disk(disk: Path) -> None:
-    """Write a sparse file with an empty file system."""
-    with disk.open("wb") as stream:
-        stream.truncate(_DISK_SIZE)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-m", "0", str(disk)], check=True)

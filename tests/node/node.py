@@ -22,7 +22,7 @@ CONFIGURATIONS: Final = Path("/etc/cni/net.d")
 PLUGINS: Final = Path("/opt/cni/bin")
 _ETC: Final = Path("/run/node")
 _SOCKET: Final = Path("/run/containerd/containerd.sock")
-_STARTS_S: Final = 120.0
+_STARTS_S: Final = 900.0
 _IMPORTS_S: Final = 600.0
 _FOLDERS: Final = ("kubelet/device-plugins", "kubelet/pod-resources", "cni", "containerd")
 _EMPTY: Final = ("/run", "/var/log", "/etc/cni", "/opt")
@@ -36,25 +36,6 @@ TUNABLES: Final = {
 }
 """What kubelet would set for the whole machine; it is shown these values instead."""
 
-_CONTAINERD: Final = f"""
-version = 3
-root = "{STATE}/containerd"
-state = "{_SOCKET.parent}"
-disabled_plugins = ["io.containerd.nri.v1.nri"]
-[grpc]
-  address = "{_SOCKET}"
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "{provision.SMALL}"
-[plugins."io.containerd.cri.v1.runtime"]
-  restrict_oom_score_adj = true
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-    SystemdCgroup = false
-[plugins."io.containerd.cri.v1.runtime".cni]
-  bin_dirs = ["{PLUGINS}"]
-  conf_dir = "{CONFIGURATIONS}"
-"""
 _KUBELET: Final = {
     "apiVersion": "kubelet.config.k8s.io/v1beta1",
     "kind": "KubeletConfiguration",
@@ -89,12 +70,36 @@ DEFAULT_NETWORK: Final = {
 }
 
 
+def containerd_config(root: Path, state: Path) -> str:
+    """Return containerd's configuration; its store is in `root`, its socket in `state`."""
+    return f"""
+version = 3
+root = "{root}"
+state = "{state}"
+disabled_plugins = ["io.containerd.nri.v1.nri"]
+[grpc]
+  address = "{state}/containerd.sock"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "{provision.SMALL}"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+    SystemdCgroup = false
+[plugins."io.containerd.cri.v1.runtime".cni]
+  bin_dirs = ["{PLUGINS}"]
+  conf_dir = "{CONFIGURATIONS}"
+"""
+
+
 @dataclass(slots=True)
 class Node:
     """The node's programs; `folder` has the kubeconfigs, and takes the logs."""
 
     programs: Path
     folder: Path
+    address: str = SERVICE
     running: dict[str, Program] = field(default_factory=dict)
 
     def start_containerd(self) -> None:
@@ -107,7 +112,7 @@ class Node:
             f"--config={_ETC / 'kubelet.json'}",
             f"--kubeconfig={self.folder / 'node.kubeconfig'}",
             f"--hostname-override={NODE}",
-            f"--node-ip={SERVICE}",
+            f"--node-ip={self.address}",
             "--v=2",
         )
 
@@ -134,17 +139,14 @@ class Node:
 
     def _answers(self) -> bool:
         try:
-            return _SOCKET.exists() and bool(self.ctr("version", within_s=30))
+            return _SOCKET.exists() and bool(self.ctr("version", within_s=200))
         except (processes.FailedError, subprocess.TimeoutExpired):
             return False
 
 
 @contextmanager
-def a_node(
-    programs: Path, folder: Path, archives: list[Path], say: Callable[[str], None]
-) -> Iterator[Node]:
+def a_node(node: Node, archives: list[Path], say: Callable[[str], None]) -> Iterator[Node]:
     """Run containerd with these images, and kubelet, until the block ends."""
-    node = Node(programs, folder)
     try:
         node.start_containerd()
         for archive in archives:
@@ -165,7 +167,17 @@ def make_machine(folder: Path, programs: Path, plugins: Path) -> None:
     _make_mounts(folder)
     for line in ("link set lo up", f"addr add {SERVICE}/32 dev lo"):
         subprocess.run(["ip", *line.split()], check=True)
-    _write_configuration()
+    configure(programs, plugins)
+
+
+def configure(programs: Path, plugins: Path) -> None:
+    """Write the configuration of containerd, kubelet and the default network; install plugins."""
+    for path in (_ETC, CONFIGURATIONS, PLUGINS, *(STATE / name for name in _FOLDERS)):
+        path.mkdir(parents=True, exist_ok=True)
+    config = containerd_config(STATE / "containerd", _SOCKET.parent)
+    (_ETC / "containerd.toml").write_text(config)
+    (_ETC / "kubelet.json").write_text(json.dumps(_KUBELET))
+    (CONFIGURATIONS / "10-default.conflist").write_text(json.dumps(DEFAULT_NETWORK))
     for file in [programs / "loopback", *plugins.iterdir()]:
         if os.access(file, os.X_OK) and file.is_file():
             shutil.copy2(file, PLUGINS)
@@ -176,16 +188,9 @@ def _make_mounts(folder: Path) -> None:
     mounts = [f"--bind {folder} {STATE}", *(f"-t tmpfs tmpfs {path}" for path in _EMPTY)]
     for mount in mounts:
         subprocess.run(["mount", *mount.split()], check=True)
-    for path in (_ETC, CONFIGURATIONS, PLUGINS, *(STATE / name for name in _FOLDERS)):
-        path.mkdir(parents=True, exist_ok=True)
+    _ETC.mkdir()
     for number, (name, value) in enumerate(TUNABLES.items()):
         shown = _ETC / f"tunable-{number}"
         shown.write_text(f"{value}\n")
         subprocess.run(["mount", "--bind", str(shown), f"/proc/sys/{name}"], check=True)
     subprocess.run(["mount", "--make-rshared", "/"], check=True)
-
-
-def _write_configuration() -> None:
-    (_ETC / "containerd.toml").write_text(_CONTAINERD)
-    (_ETC / "kubelet.json").write_text(json.dumps(_KUBELET))
-    (CONFIGURATIONS / "10-default.conflist").write_text(json.dumps(DEFAULT_NETWORK))

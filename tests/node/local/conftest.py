@@ -45,7 +45,7 @@ def bare() -> Iterator[Cluster]:
     node.make_machine(STATE, PROGRAMS, PLUGINS)
     with (
         a_control_plane(PROGRAMS, FOLDER, SERVICE, _PORT),
-        node.a_node(PROGRAMS, FOLDER, [node.STATE / archive.name], say) as made,
+        node.a_node(node.Node(PROGRAMS, FOLDER), [node.STATE / archive.name], say) as made,
     ):
         cluster = Cluster(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}"), made)
         cluster.await_true("the node is Ready", lambda: is_ready(cluster), clusters.READY_S)

@@ -1,0 +1,89 @@
+"""Fixtures of the tests on the node: one node for all of them, Multus and our agent on it."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node import cluster as clusters
+from tests.node import machine, objects
+from tests.node.api import Api
+from tests.node.cluster import Cluster
+from tests.node.credentials import NODE, SERVICE
+from tests.node.device_plugin import DevicePlugin
+from tests.node.inside import vm
+from tests.node.node import Node, a_node
+from tests.vm import rig as rigs
+
+FOLDER = Path(os.environ["SRIOVBOND_NODE"])
+PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
+PLUGINS = Path(os.environ["SRIOVBOND_PLUGINS"])
+MULTUS = os.environ.get("SRIOVBOND_MULTUS") or "thick"
+MANIFESTS = {"thick": "multus-daemonset-thick.yml", "thin": "multus-daemonset.yml"}
+_BEGAN = time.monotonic()
+
+
+def say(words: str) -> None:
+    """Say how far it is: the node takes minutes."""
+    os.write(2, f"node: {time.monotonic() - _BEGAN:4.0f} s in the VM: {words}\n".encode())
+
+
+@pytest.fixture(scope="session")
+def rig() -> rigs.Layout:
+    return rigs.layout()
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[Cluster]:
+    """A node that is Ready, with containerd's images, and neither Multus nor our agent."""
+    say("containerd and kubelet")
+    vm.make_machine(PROGRAMS, PLUGINS)
+    with a_node(Node(PROGRAMS, FOLDER, machine.ADDRESS), [], say) as node:
+        cluster = Cluster(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}"), node)
+        cluster.await_true("the node is Ready", lambda: is_node_ready(cluster), clusters.READY_S)
+        say("the node is Ready")
+        yield cluster
+
+
+def is_node_ready(cluster: Cluster) -> bool:
+    found = cluster.api.find(f"/api/v1/nodes/{NODE}") or {}
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+@pytest.fixture(scope="session")
+def plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
+    """Our device plugin, with a resource for each PF, whose devices kubelet has."""
+    assert bare.node.running
+    made = DevicePlugin({pf.name: tuple(vf.pci for vf in pf.vfs) for pf in rig.pfs})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
+    """The node with Multus, our agent, and a network for each PF's VFs: vf0, vf1, vf2."""
+    assert plugin.resources
+    is_emulated = rig.accel == "tcg"
+    bare.api.apply(*objects.multus(PROGRAMS / MANIFESTS[MULTUS], is_emulated=is_emulated))
+    bare.await_daemon_set("kube-multus-ds")
+    say(f"Multus is ready, {MULTUS}")
+    bare.api.apply(*objects.ours(Path("build/node/manifests")))
+    bare.await_daemon_set("sriovbond-agent")
+    say("our agent is ready")
+    bare.api.apply(*(objects.vf_network(f"vf{number}", f"pf{number}") for number in range(3)))
+    return bare
+
+
+@pytest.fixture
+def clean(cluster: Cluster, rig: rigs.Layout) -> Iterator[Cluster]:
+    """The cluster, on which a test leaves nothing behind: no pod, record or lease, all VFs home."""
+    yield cluster
+    for each in cluster.pods():
+        cluster.delete_pod(each["metadata"]["name"])
+    nothing: dict[str, list[str]] = {"records": [], "leases": []}
+    cluster.await_true("nothing is left", lambda: clusters.left_behind() == nothing, 120)
+    links = {path.name for path in Path("/sys/class/net").iterdir()}
+    assert {vf.name for vf in rig.vfs} <= links

@@ -1,0 +1,29 @@
+"""The node itself: kubelet, containerd, and VFs that kubelet knows."""
+
+from pathlib import Path
+
+from tests.node.cluster import Cluster
+from tests.node.credentials import NODE
+from tests.node.device_plugin import DevicePlugin
+from tests.vm import rig as rigs
+
+
+def test_the_node_is_of_the_versions_that_are_pinned(bare: Cluster) -> None:
+    system = bare.api.get(f"/api/v1/nodes/{NODE}")["status"]["nodeInfo"]
+
+    pinned = Path("tests/node/tools/go.mod").read_text()
+    assert f"k8s.io/kubernetes {system['kubeletVersion']}\n" in pinned
+    assert system["containerRuntimeVersion"].startswith("containerd://")
+
+
+def test_kubelet_offers_the_vfs_of_each_pf(
+    bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout
+) -> None:
+    expected = {resource.name: str(len(resource.devices)) for resource in plugin.resources}
+
+    def offered() -> bool:
+        allocatable = bare.api.get(f"/api/v1/nodes/{NODE}")["status"].get("allocatable", {})
+        return bool(expected.items() <= allocatable.items())
+
+    assert sum(map(int, expected.values())) == len(rig.vfs)
+    bare.await_true(f"the node offers {expected}", offered, 900)

@@ -1,0 +1,141 @@
+"""Programs of the node killed and started again, while pods have bonds."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node import objects
+from tests.node.cluster import AGENT, Cluster, RunningPod
+
+TWO_VFS = "vf0, vf1, kept@bond0"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks(cluster: Cluster) -> None:
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "198.51.100.0/24"}]]}
+    cluster.api.apply(objects.bond_network("kept", miimon=100, ipam=ipam))
+
+
+@pytest.fixture
+def bonded(clean: Cluster) -> Iterator[RunningPod]:
+    yield clean.run_pod(objects.pod("kept", TWO_VFS, pf0=1, pf1=1))
+    clean.delete_pod("kept")
+
+
+def kill_kubelet(cluster: Cluster) -> None:
+    cluster.node.running["kubelet"].kill()
+    cluster.node.start_kubelet()
+
+
+def kill_containerd(cluster: Cluster) -> None:
+    cluster.node.running["containerd"].kill()
+    cluster.node.start_containerd()
+
+
+def kill_agent(cluster: Cluster) -> None:
+    (process,) = processes_of("sriovbond")
+    os.kill(process, signal.SIGKILL)
+    cluster.await_true(
+        "another agent runs", lambda: processes_of("sriovbond") not in ([], [process]), 120
+    )
+    cluster.await_daemon_set(AGENT)
+
+
+def kill_multus(cluster: Cluster) -> None:
+    """Kill the daemon of thick mode; of thin mode, what keeps its configuration."""
+    before = processes_of("multus-daemon") or processes_of("thin_entrypoint")
+    for process in before:
+        os.kill(process, signal.SIGKILL)
+    cluster.await_true(
+        "another Multus runs",
+        lambda: set(processes_of("multus-daemon") + processes_of("thin_entrypoint")) - {*before},
+        120,
+    )
+    cluster.await_daemon_set("kube-multus-ds")
+
+
+def processes_of(program: str) -> list[int]:
+    """Return the processes in a container whose first words name the program."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")[:2]
+            is_contained = b"kubepods" in (folder / "cgroup").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if is_contained and any(Path(os.fsdecode(word)).name == program for word in words):
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def lasting(pod: RunningPod) -> tuple[object, ...]:
+    """Return what of the bond must not change: the interface itself, its MAC, MTU and addresses."""
+    bond = pod.links()["bond0"]
+    addresses = [each["local"] for each in bond["addr_info"]]
+    return bond["ifindex"], bond["address"], bond["mtu"], addresses
+
+
+KILLS: dict[str, Callable[[Cluster], None]] = {
+    "kubelet": kill_kubelet,
+    "containerd": kill_containerd,
+    "the agent": kill_agent,
+    "Multus": kill_multus,
+}
+
+
+@pytest.mark.parametrize("victim", KILLS)
+def test_a_bond_outlives_a_killed_program_and_others_are_made_after_it(
+    clean: Cluster, bonded: RunningPod, victim: str
+) -> None:
+    before = lasting(bonded)
+
+    KILLS[victim](clean)
+    after = clean.run_pod(objects.pod("after", TWO_VFS, pf0=1, pf1=1))
+
+    assert lasting(bonded) == before
+    assert sorted(bonded.members()) == sorted(after.members()) == ["net1", "net2"]
+
+
+def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> None:
+    replicas, rolls = 2, 3
+    deployment = objects.deployment("rolled", replicas, TWO_VFS, pf0=1, pf1=1)
+    clean.api.apply(deployment)
+    clean.await_deployment("rolled", replicas)
+
+    for roll in range(rolls):
+        annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+        annotations["example.com/roll"] = str(roll)
+        clean.api.apply(deployment)
+        time.sleep(3 * roll)  # another moment of the roll each time
+        for process in processes_of("sriovbond"):
+            os.kill(process, signal.SIGKILL)
+        clean.await_deployment("rolled", replicas)
+    clean.api.delete("/apis/apps/v1/namespaces/default/deployments/rolled")
+    clean.await_true("no pod is left", lambda: not clean.pods(), 300)
+
+
+def test_the_daemon_set_is_upgraded_while_a_pod_runs(clean: Cluster, bonded: RunningPod) -> None:
+    (before,) = processes_of("sriovbond")
+    patch = {"spec": {"template": {"metadata": {"annotations": {"example.com/new": "1"}}}}}
+
+    clean.change_daemon_set(AGENT, patch)
+    clean.await_daemon_set(AGENT)
+
+    assert processes_of("sriovbond") != [before]
+    assert sorted(bonded.members()) == ["net1", "net2"]
+
+
+def test_a_pod_is_deleted_while_there_is_no_daemon_set_and_put_away_by_the_next_one(
+    clean: Cluster,
+) -> None:
+    clean.run_pod(objects.pod("orphan", TWO_VFS, pf0=1, pf1=1))
+    clean.api.delete(f"/apis/apps/v1/namespaces/kube-system/daemonsets/{AGENT}")
+    clean.await_true("no agent is left", lambda: not processes_of("sriovbond"), 120)
+
+    clean.delete_pod("orphan")
+    clean.api.apply(*objects.ours(Path("build/node/manifests")))
+    clean.await_daemon_set(AGENT)
