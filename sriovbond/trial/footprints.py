@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import ip_interface
+from typing import Final
 
+from sriovbond.kernel import messages
 from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
@@ -27,6 +30,8 @@ from sriovbond.nodenet.routes import absent_routes, absent_rules
 from sriovbond.nodenet.routing import NodeRoute, NodeRoutes, RouteRule, RouteRules
 from sriovbond.nodenet.writer import to_json
 from sriovbond.trial.checkpoint import Journal, Load, settle
+
+_RTA_PREFSRC: Final = 7  # include/uapi/linux/rtnetlink.h
 
 
 def touched(step: Step) -> tuple[str, ...]:
@@ -84,6 +89,27 @@ def base_of(link: NodeLink) -> str | None:
     return section.base_iface if section else None
 
 
+def with_sourced(names: Iterable[str], present: Mapping[str, Load]) -> tuple[str, ...]:
+    """Return the links of these that are there, and those with routes whose source these have.
+
+    The kernel ends such a route with the address, whatever link it is over (fib_sync_down_addr()).
+    """
+    order = tuple(name for name in dict.fromkeys(names) if name in present)
+    addresses = {row.text for name in order for row in present[name].addresses}
+    sources = [_source(text) for text in addresses]
+    others = (
+        name
+        for name, load in present.items()
+        if any(source in route.message for route in load.routes for source in sources)
+    )
+    return _unique(order, others)
+
+
+def _source(address: str) -> str:
+    """Return the attribute by which a route has an address as its source, in hex."""
+    return messages.attribute(_RTA_PREFSRC, ip_interface(address).packed).hex()
+
+
 def begin(
     journal: Journal, step: Step, present: Mapping[str, Load], names: Iterable[str]
 ) -> Journal:
@@ -98,7 +124,7 @@ def begin(
         made=_unique(journal.made, made(step)),
         touched=_unique(journal.touched, touched(step)),
         added=(*journal.added, *added),
-        pending=tuple(present[name] for name in dict.fromkeys(names) if name in present),
+        pending=tuple(present[name] for name in with_sourced(names, present)),
         ways=_with_way_back(journal.ways, step),
         is_resolver_begun=journal.is_resolver_begun or isinstance(step, SetResolver),
     )

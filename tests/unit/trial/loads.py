@@ -7,13 +7,19 @@ from sriovbond.bond.links import Carried
 from sriovbond.kernel import messages
 from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF
 
+RTA_PREFSRC = 7  # include/uapi/linux/rtnetlink.h
 
-def a_route(target: str, prefix: int, gateway: str = "", index: int = 3) -> Carried:
+
+def a_route(
+    target: str, prefix: int, gateway: str = "", index: int = 3, source: str = ""
+) -> Carried:
     parts = [messages.word(RTA_OIF, index)]
     if prefix:
         parts.append(messages.attribute(RTA_DST, ip_address(target).packed))
     if gateway:
         parts.append(messages.attribute(RTA_GATEWAY, ip_address(gateway).packed))
+    if source:
+        parts.append(messages.attribute(RTA_PREFSRC, ip_address(source).packed))
     body = messages.route(socket.AF_INET, prefix, *parts, protocol=3, type=1)
     return Carried(f"route {target}/{prefix}", body.hex())
 

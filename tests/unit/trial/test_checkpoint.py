@@ -7,7 +7,7 @@ from sriovbond.nodenet.model import IpAddress4, Ipv4, NodeLink, Veth, VlanLink
 from sriovbond.nodenet.routing import NodeRoute, RouteRule
 from sriovbond.trial import footprints
 from sriovbond.trial.checkpoint import Journal, Load, settle
-from tests.unit.trial.loads import DEFAULT, NET, an_address
+from tests.unit.trial.loads import DEFAULT, NET, a_route, an_address
 
 A, B, VIP = map(an_address, ("192.0.2.9/24", "192.0.2.10/24", "192.0.2.100/32"))
 PORT = AddPort("bond0", "eth1", "bond")
@@ -37,6 +37,16 @@ def test_what_left_between_two_steps_was_taken_by_none() -> None:
     second = footprints.begin(first, PORT, load(A), ["eth1"])
 
     assert settle(second, {}).taken == (Load("eth1", 3, (A,), ()),)
+
+
+def test_a_route_over_another_link_goes_with_the_address_that_is_its_source() -> None:
+    sourced = a_route("10.0.0.0", 8, index=4, source="192.0.2.100")
+    before = {**load(A, VIP), "eth2": Load("eth2", 4, (), (NET, sourced))}
+    journal = footprints.begin(Journal(), SetState("eth1", is_up=False), before, ["eth1"])
+
+    settled = settle(journal, {**load(A), "eth2": Load("eth2", 4, (), (NET,))})
+
+    assert Load("eth2", 4, (), (sourced,)) in settled.taken
 
 
 def test_an_address_that_was_there_is_not_added() -> None:
