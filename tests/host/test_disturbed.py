@@ -11,7 +11,7 @@ import pytest
 from sriovbond.errors import MachineError
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import NetlinkRequest
-from sriovbond.trial import ending, guard, watchdog
+from sriovbond.trial import ending, guard, transaction, watchdog
 from sriovbond.trial.ending import StuckError
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import disks
@@ -258,7 +258,10 @@ def test_the_watchdog_outlives_whatever_goes_wrong(
     changes.node.assert_is(before)
 
 
-def test_two_changes_at_once_wait_for_each_other(changes: Changes) -> None:
+def test_two_changes_at_once_wait_for_each_other(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "_LOCK_S", 120.0)
     outcomes: list[ChangeOutcome] = []
     threads = [
         threading.Thread(target=lambda text=text: outcomes.append(changes.apply(text)))
