@@ -83,12 +83,19 @@ def read(host: Host) -> Checkpoint | None:
 
 
 def write(host: Host, checkpoint: Checkpoint) -> None:
-    """Write the change in place of the one before, whole and synced. Raises MachineError."""
-    path = folder(host)
+    """Write the change in place of the one before, whole and synced.
+
+    Raises MachineError, also for one that `read` would refuse: nothing could revert it.
+    """
+    path, content = folder(host), _ADAPTER.dump_json(checkpoint)
+    if len(content) > _MOST_BYTES:
+        raise MachineError(
+            f"cannot write {path / _NAME}: what links have is {len(content)} bytes, the most is "
+            f"{_MOST_BYTES}; fewer routes on the node make it less"
+        )
     ownfiles.make_folder(path, os.geteuid())
     try:
         with open_folder(path) as folder_fd:
-            content = _ADAPTER.dump_json(checkpoint)
             ownfiles.write_whole(folder_fd, _NAME, content, fresh=f".{_NAME}")
     except OSError as error:
         raise MachineError(f"cannot write {path / _NAME}: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """The one file of a change: whole, root's alone, and gone when the change is kept."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,16 @@ def test_a_process_is_alive_as_long_as_it_is_the_same(tmp_path: Path) -> None:
     assert store.is_alive(own)
     assert not store.is_alive(Actor(own.pid, own.began - 1))
     assert not store.is_alive(Actor(2**22 + 1, 5))
+
+
+def test_a_change_that_could_not_be_read_again_is_not_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(host, a_checkpoint(Phase.ARMING))
+    monkeypatch.setattr(store, "_MOST_BYTES", 1200)
+    many = replace(a_checkpoint(), journal=Journal(taken=(Load("eth1", 3, (), (NET,) * 50),)))
+
+    with pytest.raises(MachineError, match="the most is 1200"):
+        store.write(host, many)
+
+    assert store.read(host) == a_checkpoint(Phase.ARMING)
