@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sriovbond.agent.settings import PREFIX
-from tests.soak.weighed import EACH_S
 from tests.support.agents import wait_for
 from tests.support.shims import Shim
 
@@ -89,8 +88,9 @@ def held(pid: int) -> Held:
 
 
 def in_use(weights: Path) -> InUse:
-    """Return what the agent of these weights has in use when it has served all calls."""
-    time.sleep(3 * EACH_S)
+    """Return what the agent of these weights has in use now."""
+    weights.unlink()
+    wait_for(weights.exists)
     malloc_kib, blocks = json.loads(weights.read_text())
     return InUse(malloc_kib, blocks)
 

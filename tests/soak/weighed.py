@@ -1,10 +1,13 @@
-"""The agent, with a thread that writes what it has in use: `tests.soak.weighed FILE agent`.
+"""The agent, with a thread that writes what it has in use, when FILE is removed.
+
+`python -m tests.soak.weighed FILE agent`
 
 RSS hides a small leak: it has malloc's free pages between blocks in use too, whose number comes to
 rest only after thousands of calls.
 """
 
 import ctypes
+import gc
 import json
 import sys
 import threading
@@ -14,7 +17,7 @@ from typing import Final
 
 from sriovbond.__main__ import main
 
-EACH_S: Final = 0.5
+_EACH_S: Final = 0.1
 _KIB: Final = 1024
 _NAMES: Final = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
@@ -29,16 +32,18 @@ class _Information(ctypes.Structure):
 
 
 def weigh(file: Path) -> None:
-    """Write, twice a second and for ever: KiB that malloc has in use, and Python's blocks."""
+    """Write, whenever the file is missing: KiB that malloc has in use, and Python's blocks."""
     libc = ctypes.CDLL(None)
     libc.mallinfo2.restype = _Information
     beside = file.with_suffix(".new")
     while True:
+        while file.exists():
+            time.sleep(_EACH_S)
+        gc.collect()  # garbage in cycles may wait for thousands of calls
         information = libc.mallinfo2()
         in_use = (information.uordblks + information.hblkhd) / _KIB
         beside.write_text(json.dumps([in_use, sys.getallocatedblocks()]))
         beside.replace(file)
-        time.sleep(EACH_S)
 
 
 if __name__ == "__main__":
