@@ -32,6 +32,8 @@ class Phase(StrEnum):
     REVERTING = "reverting"
     STUCK = "stuck"
     """It was reverted but for what `problems` say."""
+    KEPT = "kept"
+    """It is committed, and its document is about to be kept for the boot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,20 +20,38 @@ class StuckError(MachineError):
 def commit(host: Host, checkpoint: Checkpoint) -> None:
     """Keep the change as it is: from here on nothing reverts it. Raises MachineError.
 
-    A change that is stuck is not what its document says, and not kept for a boot.
+    A change that is stuck is not what its document says, and not kept for a boot. Where a document
+    cannot be kept, the change is not committed either.
     """
-    store.remove(host)
     if checkpoint.name and checkpoint.phase is not Phase.STUCK:
-        persisted.keep(host, checkpoint.name, checkpoint.document)
+        store.write(host, replace(checkpoint, phase=Phase.KEPT))
+        try:
+            persisted.keep(host, checkpoint.name, checkpoint.document)
+        except MachineError:
+            _write_if_possible(host, checkpoint)
+            raise
+    store.remove(host)
     watchdog.disarm(checkpoint)
+
+
+def finish(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
+    """Do what is left of a commit whose process was killed. Raises MachineError."""
+    persisted.keep(host, checkpoint.name, checkpoint.document)
+    store.remove(host)
+    if not is_watchdog:  # it would end itself
+        watchdog.disarm(checkpoint)
 
 
 def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
     """Revert a change, and forget it where that succeeds whole. Idempotent.
 
+    One that is committed stays, and what is left of its commit is done.
     Raises StuckError with what could not be reverted: it is on disk too, and is tried again by the
     watchdog and by `host rollback`. Raises MachineError where it is of another network namespace.
     """
+    if checkpoint.phase is Phase.KEPT:
+        finish(host, checkpoint, is_watchdog=is_watchdog)
+        return
     _refuse_elsewhere(site, host, checkpoint)
     actor = store.this_process()
     checkpoint = replace(checkpoint, phase=Phase.REVERTING, actor=actor, problems=())
@@ -51,7 +69,7 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
 
 
 def clear_the_way(site: Site, host: Host) -> bool:
-    """Revert a change that its process has left; return whether there was one.
+    """Revert a change that its process has left; return whether one was reverted.
 
     Raises TryLaterError for one that waits, StuckError for one that could not be reverted.
     """
@@ -71,7 +89,7 @@ def clear_the_way(site: Site, host: Host) -> bool:
             "`sriovbond host rollback` tries again, `sriovbond host commit` leaves it as it is"
         )
     revert(site, host, checkpoint)
-    return True
+    return checkpoint.phase is not Phase.KEPT
 
 
 def _refuse_elsewhere(site: Site, host: Host, checkpoint: Checkpoint) -> None:

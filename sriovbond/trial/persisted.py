@@ -2,7 +2,6 @@
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,11 +43,17 @@ def folder(host: Host) -> Path:
 
 
 def list_documents(host: Host) -> list[BootDocument]:
-    """Return the documents, the first that was committed first; other files are ignored."""
-    with suppress(FileNotFoundError):
+    """Return the documents, the first that was committed first; other files are ignored.
+
+    Raises MachineError.
+    """
+    try:
         rows = [_entry(path) for path in folder(host).iterdir()]
-        return sorted(filter(None, rows), key=lambda row: row.number)
-    return []
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MachineError(f"cannot list {folder(host)}: {error.strerror}") from error
+    return sorted(filter(None, rows), key=lambda row: row.number)
 
 
 def keep(host: Host, name: str, text: str) -> None:

@@ -31,6 +31,7 @@ _PAUSE_S: Final = 0.2
 _RESERVE_S: Final = 1.0
 """What probes leave of the time, for reverting the change before the watchdog does."""
 _IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
+_TO_COMMIT: Final = (Phase.WAITING, Phase.STUCK, Phase.KEPT)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -91,6 +92,8 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
                 raise InterruptedChangeError("the change was not kept")  # noqa: TRY301 - one way back
             return change.end(is_waiting=manner.is_waiting)
         except BaseException as error:
+            if change.outcome:  # a signal that came after the end
+                return change.outcome
             change.revert(error)
             raise
 
@@ -99,7 +102,7 @@ def commit(host: Host) -> None:
     """Keep the change that waits. Raises MachineError where there is none."""
     with store.locked(host, _LOCK_S):
         checkpoint = store.read(host)
-        if checkpoint is None or checkpoint.phase not in {Phase.WAITING, Phase.STUCK}:
+        if checkpoint is None or checkpoint.phase not in _TO_COMMIT:
             raise MachineError("cannot commit: no change waits for it")
         if checkpoint.boot != host.boot_id():
             raise MachineError("cannot commit: the node has been booted since, the change is gone")
@@ -113,16 +116,19 @@ def rollback(site: Site, host: Host) -> None:
         if checkpoint is None:
             raise MachineError("cannot roll back: there is no change that could be reverted")
         ending.revert(site, host, checkpoint)
+        if checkpoint.phase is Phase.KEPT:
+            raise MachineError("cannot roll back: the change is committed")
 
 
 class _Change:
-    """A change in progress, with its checkpoint as it is on disk."""
+    """A change in progress, with its checkpoint as on disk; it has no outcome until it ends."""
 
     def __init__(self, site: Site, host: Host, checkpoint: Checkpoint) -> None:
         self._site = site
         self._host = host
         self._links = {row.label: row for row in read_state(checkpoint.before).interfaces or ()}
         self._checkpoint = checkpoint
+        self.outcome: ChangeOutcome | None = None
 
     def left_s(self) -> float:
         """Return the seconds that are left of all."""
@@ -173,7 +179,7 @@ class _Change:
             reason = error.message if isinstance(error, SriovbondError) else _words(error)
             try:
                 ending.revert(self._site, self._host, self._checkpoint)
-            except ending.StuckError as stuck:
+            except SriovbondError as stuck:
                 raise ending.StuckError(f"{reason}; {stuck.message}") from error
         raise RevertedError(f"{reason}; all is as it was before") from error
 
@@ -183,9 +189,11 @@ class _Change:
             self._check_time()
             if is_waiting:
                 self._write(replace(self._checkpoint, phase=Phase.WAITING))
-                return ChangeOutcome.WAITING
-            ending.commit(self._host, self._checkpoint)
-        return ChangeOutcome.COMMITTED
+                self.outcome = ChangeOutcome.WAITING
+            else:
+                ending.commit(self._host, self._checkpoint)
+                self.outcome = ChangeOutcome.COMMITTED
+        return self.outcome
 
     def _note(self, step: Step) -> None:
         names = footprints.closure(footprints.carriers(step), self._links)
@@ -271,10 +279,14 @@ def _uninterruptible() -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: signal.Handlers | Callable[[int, object], None]) -> Iterator[None]:
-    """Handle the signals so; in a thread other than the first they are not ours."""
+    """Handle the signals so, but for those that are ignored, as by nohup.
+
+    In a thread other than the first they are not ours.
+    """
     former = {}
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     with suppress(ValueError):
-        former = {number: signal.signal(number, handler) for number in _SIGNALS}
+        former = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from sriovbond.trial.checkpoint import Checkpoint
 ARMED: Final = "armed"
 """What the process prints when it has all it needs, before its id."""
 _ASK_S: Final = 10.0
+_PROGRAM_WORDS: Final = 5  # python -m sriovbond host watchdog
 _SYSTEMD: Final = Path("/run/systemd/system")
 
 
@@ -61,6 +62,7 @@ def _is_systemd_usable() -> bool:
 
 
 def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float) -> bool:
+    """Arm a timer, whose command is seen to start as systemd would start it."""
     unit = _unit(checkpoint)
     path = os.environ.get("PYTHONPATH")
     words = [
@@ -75,6 +77,7 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
         *command,
     ]
     with suppress(OSError, subprocess.SubprocessError):
+        _run([*command[:_PROGRAM_WORDS], "--help"], {"PYTHONPATH": path} if path else {})
         _run(words)
         return _run(["systemctl", "is-active", f"{unit}.timer"]).strip() == "active"
     with suppress(OSError, subprocess.SubprocessError):
@@ -82,9 +85,16 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
     return False
 
 
-def _run(words: Sequence[str]) -> str:
+def _run(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(  # noqa: S603 - words of our own
-        words, capture_output=True, text=True, timeout=_ASK_S, check=True, stdin=subprocess.DEVNULL
+        words,
+        capture_output=True,
+        text=True,
+        timeout=_ASK_S,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        cwd="/",
+        env=environment,
     )
     return done.stdout
 

@@ -165,6 +165,18 @@ def test_a_resolver_that_cannot_be_restored_hinders_nothing_else(changes: Change
     changes.node.assert_is(before)
 
 
+def test_a_reversal_that_cannot_even_read_is_told_from_a_refusal(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MachineError("cannot list the links: interrupted")
+
+    monkeypatch.setattr(ending, "revert", fail)
+
+    with pytest.raises(StuckError, match=r"10\.0\.0\.0/8.*; cannot list the links"):
+        changes.apply(BRIDGE + WRONG)
+
+
 def test_an_address_that_left_by_itself_is_not_put_back(changes: Changes) -> None:
     text = """
 interfaces:

@@ -91,6 +91,26 @@ def a_checkpoint_in_an_hour() -> Checkpoint:
     return replace(a_checkpoint(), deadline_s=store.now_s() + 3600)
 
 
+def test_a_timer_whose_command_does_not_start_is_not_armed(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative PYTHONPATH is right here, and wrong where systemd starts the command."""
+    log = a_systemd(tmp_path, monkeypatch)
+    monkeypatch.setattr("sys.executable", str(a_python_that_needs_its_folder(tmp_path)))
+
+    with pytest.raises(MachineError, match="nothing was changed"):
+        watchdog.arm(host, the_checkpoint(host), 60)
+
+    assert "systemd-run" not in log.read_text()
+
+
+def a_python_that_needs_its_folder(folder: Path) -> Path:
+    program = folder / "python"
+    program.write_text('#!/bin/sh\n[ "$PWD" != / ]\n')
+    program.chmod(0o755)
+    return program
+
+
 def test_a_process_that_does_not_begin_is_no_watchdog(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
