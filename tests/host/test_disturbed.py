@@ -17,25 +17,9 @@ from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import disks
 from tests.support.changes import Changes, await_end
 from tests.support.sites import NodeUnderTest
-from tests.support.uplinks import a_plain_uplink
+from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS, a_plain_uplink
 
 SOON_S = 30.0
-DNS = "dns-resolver: {config: {server: [192.0.2.53]}}\n"
-BRIDGE = """
-interfaces:
-- name: br0
-  type: linux-bridge
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
-  bridge:
-    options: {stp: {enabled: false}}
-    port: [{name: eth1, stp-path-cost: 300}, {name: eth2}]
-routes:
-  config:
-  - {destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}
-"""
-WRONG = """
-  - {destination: 10.0.0.0/8, next-hop-interface: br0, next-hop-address: 198.18.0.1}
-"""
 
 
 @pytest.fixture
@@ -174,7 +158,7 @@ def test_a_reversal_that_cannot_even_read_is_told_from_a_refusal(
     monkeypatch.setattr(ending, "revert", fail)
 
     with pytest.raises(StuckError, match=r"10\.0\.0\.0/8.*; cannot list the links"):
-        changes.apply(BRIDGE + WRONG)
+        changes.apply(BRIDGE + BEYOND_REACH)
 
 
 def test_an_address_that_left_by_itself_is_not_put_back(changes: Changes) -> None:

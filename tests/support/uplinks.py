@@ -43,6 +43,25 @@ WRONG = (
 REFUSED = STACK.replace("route-rules:", WRONG + "route-rules:")
 """The stack with a route that the kernel refuses, when all but the rules is made."""
 
+BRIDGE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+  bridge:
+    options: {stp: {enabled: false}}
+    port: [{name: eth1, stp-path-cost: 300}, {name: eth2}]
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}
+"""
+"""The uplink moves into a bridge."""
+BEYOND_REACH = """
+  - {destination: 10.0.0.0/8, next-hop-interface: br0, next-hop-address: 198.18.0.1}
+"""
+"""After BRIDGE: a route that the kernel refuses."""
+DNS = "dns-resolver: {config: {server: [192.0.2.53]}}\n"
+
 
 @contextmanager
 def an_uplink(folder: Path) -> Iterator[NodeUnderTest]:
