@@ -57,16 +57,25 @@ def restore_files(site: Site, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
     before, back = read_state(checkpoint.before), read_state(checkpoint.back)
-    journal = settle(checkpoint.journal, formers.loads(site))
-    now = node.read(site.node, host)
-    document = reversal(before, back, journal, now)
-    failures = _attempt(partial(acting.carry_out, site, step) for step in _steps(document, now))
-    failures += formers.restore(site, _in_order(checkpoint, before, journal))
-    now = node.read(site.node, host)
-    ways = read_state(journal.ways)
-    failures += _attempt(partial(acting.carry_out, site, step) for step in _steps(ways, now))
+    _carry_out(site, host, read_state(checkpoint.journal.ways))  # what was added is not to be kept
+    present = formers.loads(site)
+    journal = settle(checkpoint.journal, present)
+    document = reversal(before, back, journal, node.read(site.node, host))
+    failures = _carry_out(site, host, document)
+    former_rows = _in_order(checkpoint, before, journal)
+    failures += formers.restore(site, former_rows)
+    uppers = [row.name for row in former_rows if row.name not in journal.touched]
+    pending = tuple(present[name] for name in uppers if name in present)
+    journal = settle(replace(journal, pending=pending), formers.loads(site))
+    failures += _carry_out(site, host, read_state(journal.ways))
     failures += _restore_loads(site, journal)
     return failures or _left(site, host, checkpoint)
+
+
+def _carry_out(site: Site, host: Host, document: NetState) -> list[str]:
+    """Bring about a document, after each refusal too; return what was refused, in words."""
+    planned = _steps(document, node.read(site.node, host))
+    return _attempt(partial(acting.carry_out, site, step) for step in planned)
 
 
 def _left(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
