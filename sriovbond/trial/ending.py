@@ -17,8 +17,8 @@ class StuckError(MachineError):
     """A change was reverted but for what its faults say."""
 
 
-def commit(host: Host, checkpoint: Checkpoint) -> None:
-    """Keep the change as it is: from here on nothing reverts it. Raises MachineError.
+def commit(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
+    """Keep the change as it is: from here on nothing reverts it. Idempotent. Raises MachineError.
 
     A change that is stuck is not what its document says, and not kept for a boot. Where a document
     cannot be kept, the change is not committed either.
@@ -30,16 +30,7 @@ def commit(host: Host, checkpoint: Checkpoint) -> None:
         except MachineError:
             _write_if_possible(host, checkpoint)
             raise
-    store.remove(host)
-    watchdog.disarm(checkpoint)
-
-
-def finish(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
-    """Do what is left of a commit whose process was killed. Raises MachineError."""
-    persisted.keep(host, checkpoint.name, checkpoint.document)
-    store.remove(host)
-    if not is_watchdog:  # it would end itself
-        watchdog.disarm(checkpoint)
+    _forget(host, checkpoint, is_watchdog=is_watchdog)
 
 
 def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
@@ -50,7 +41,7 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
     watchdog and by `host rollback`. Raises MachineError where it is of another network namespace.
     """
     if checkpoint.phase is Phase.KEPT:
-        finish(host, checkpoint, is_watchdog=is_watchdog)
+        commit(host, checkpoint, is_watchdog=is_watchdog)
         return
     _refuse_elsewhere(site, host, checkpoint)
     actor = store.this_process()
@@ -63,9 +54,7 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
     if problems:
         _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK, problems=problems))
         raise StuckError("cannot revert all of the change: " + "; ".join(problems))
-    store.remove(host)
-    if not is_watchdog:  # it would end itself
-        watchdog.disarm(checkpoint)
+    _forget(host, checkpoint, is_watchdog=is_watchdog)
 
 
 def clear_the_way(site: Site, host: Host) -> bool:
@@ -90,6 +79,12 @@ def clear_the_way(site: Site, host: Host) -> bool:
         )
     revert(site, host, checkpoint)
     return checkpoint.phase is not Phase.KEPT
+
+
+def _forget(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool) -> None:
+    store.remove(host)
+    if not is_watchdog:  # it would end itself
+        watchdog.disarm(checkpoint)
 
 
 def _refuse_elsewhere(site: Site, host: Host, checkpoint: Checkpoint) -> None:
