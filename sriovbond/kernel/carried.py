@@ -191,6 +191,12 @@ def spans_links(route: Carried) -> bool:
     return body[0] == socket.AF_INET and RTA_MULTIPATH in numbers
 
 
+def remove_address(netlink: Netlink, name: str, text: str, message: bytes) -> None:
+    """Remove an address from the link of that name; one that is gone already is none."""
+    with nl.passing_over(errno.EADDRNOTAVAIL):
+        netlink.send(NetlinkRequest(nl.RTM_DELADDR, f"remove {text} from {name}", message))
+
+
 def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) -> None:
     """Restore an address on the link, which may have another index by now. Idempotent."""
     body = bytearray.fromhex(address.message)

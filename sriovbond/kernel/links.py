@@ -7,7 +7,7 @@ from typing import Final
 
 from sriovbond.bond.links import ALTNAME_MAX, NAME_MAX, Link, Master
 from sriovbond.errors import KernelError
-from sriovbond.kernel import ioctls, messages, ports, vfs
+from sriovbond.kernel import carried, ioctls, messages, ports, vfs
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFF_UP,
@@ -316,10 +316,8 @@ def move(netlink: Netlink, link: Link, descriptor: int, where: str, name: str = 
 def flush(netlink: Netlink, link: Link) -> None:
     """Remove the addresses in the snapshot; their routes are removed with them."""
     for address in link.addresses:
-        body = bytes.fromhex(address.message)
-        doing = f"remove {address.text} from {link.name}"
-        with nl.passing_over(errno.EADDRNOTAVAIL):  # IPv6 ones go when the link is set down
-            netlink.send(NetlinkRequest(nl.RTM_DELADDR, doing, body))
+        # IPv6 ones go when the link is set down
+        carried.remove_address(netlink, link.name, address.text, bytes.fromhex(address.message))
 
 
 def _change(

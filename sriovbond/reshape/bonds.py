@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from sriovbond.bond.links import NO_MAC
 from sriovbond.bond.options import (
     MODE_NUMBERS,
     ONE_ACTIVE,
@@ -14,10 +15,10 @@ from sriovbond.bond.options import (
     option,
 )
 from sriovbond.bond.states import MemberState
-from sriovbond.kernel import attributes, bonding, links, messages
+from sriovbond.kernel import bonding, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
-from sriovbond.kernel.messages import IFLA_INFO_SLAVE_DATA, IFLA_MASTER, LinkMessage
+from sriovbond.kernel.messages import IFLA_MASTER
 from sriovbond.nodenet.acts import NEEDS_DOWN, NEEDS_EMPTY
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.comparing import kernel_default
@@ -25,11 +26,10 @@ from sriovbond.nodenet.model import UP, BondPort, LinkAggregation, NodeLink
 from sriovbond.reshape import keeping
 from sriovbond.reshape.keeping import kept
 from sriovbond.reshape.site import Site
+from sriovbond.survey.bonds import permanent
 
 _PATIENCE_S: Final = 5.0
 """How long a second port waits for the first: a switch may shut ports on which a MAC is twice."""
-_NO_MAC: Final = "00:00:00:00:00:00"
-_PERMANENT_MAC: Final = 4  # IFLA_BOND_SLAVE_PERM_HWADDR, include/uapi/linux/if_link.h
 _DELAYS: Final = frozenset({"updelay", "downdelay", "peer_notif_delay"})
 _READ_ONLY: Final = frozenset({"mode", "use_carrier"})
 
@@ -44,10 +44,7 @@ def make(site: Site, link: NodeLink, *attributes: bytes) -> None:
 def mac_of(site: Site, port: str) -> bytes:
     """Return the MAC that a port has, or had before it came into a bond."""
     message = site.link(port)
-    data = attributes.by_number(message.info.get(IFLA_INFO_SLAVE_DATA, b""))
-    is_in_bond = _kind_of_port(message) == "bond"
-    own = data.get(_PERMANENT_MAC) if is_in_bond else None
-    return own or message.attributes.get(messages.IFLA_ADDRESS, b"")
+    return permanent(message) or message.attributes.get(messages.IFLA_ADDRESS, b"")
 
 
 def change(site: Site, change: LinkAggregation, current: NodeLink) -> None:
@@ -115,10 +112,6 @@ def _handle(site: Site, name: str) -> Handle:
     return Handle(site.link(name).index, name)
 
 
-def _kind_of_port(message: LinkMessage) -> str:
-    return messages.text(message.info.get(messages.IFLA_INFO_SLAVE_KIND, b""))
-
-
 def _settings(bond: LinkAggregation) -> tuple[Setting, ...]:
     return bond.options.settings if bond.options else ()
 
@@ -134,7 +127,7 @@ def _resolve(site: Site, settings: Iterable[Setting]) -> list[Setting]:
         if row.name == "primary":
             value = site.link(str(value)).index if value else 0
         elif row.name == "ad_actor_system" and value == ():
-            value = _NO_MAC
+            value = NO_MAC
         resolved.append(Setting(row.name, value))
     return resolved
 

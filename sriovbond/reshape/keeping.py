@@ -1,18 +1,14 @@
 """What links lose while they are down, and get again: addresses, routes, and being up."""
 
-import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from sriovbond.bond.links import Link
 from sriovbond.kernel import carried, links, snapshots
-from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import LinkMessage
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.reshape.site import Site
-
-_GONE = errno.EADDRNOTAVAIL
 
 
 @contextmanager
@@ -78,8 +74,5 @@ def strip(site: Site, link: LinkMessage) -> None:
     """Take the addresses off a link that becomes a port. Raises KernelError."""
     addresses = carried.addresses(site.netlink, {link.index: link.mac}).get(link.index, ())
     for address in addresses:
-        body = bytes.fromhex(address.message)
-        doing = f"remove {address.text} from {link.name}"
-        request = nl.NetlinkRequest(nl.RTM_DELADDR, doing, body)
-        with nl.passing_over(_GONE):  # a secondary one goes with the first of its network
-            site.netlink.send(request)
+        message = bytes.fromhex(address.message)  # a secondary one goes with its network's first
+        carried.remove_address(site.netlink, link.name, address.text, message)

@@ -1,6 +1,5 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
-import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,6 @@ from sriovbond.bond.links import Carried
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried
-from sriovbond.kernel import netlink as nl
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
@@ -139,10 +137,8 @@ def _remove_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], Non
 
 
 def _remove_address(site: Site, name: str, address: Carried) -> None:
-    doing = f"remove {address.text} from {name}"
-    request = nl.NetlinkRequest(nl.RTM_DELADDR, doing, bytes.fromhex(address.message))
-    with nl.passing_over(errno.EADDRNOTAVAIL):
-        site.netlink.send(request)
+    message = bytes.fromhex(address.message)
+    carried.remove_address(site.netlink, name, address.text, message)
 
 
 def _restore_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
