@@ -99,6 +99,13 @@ def is_dynamic(address: IpAddress4 | IpAddress6) -> bool:
     return address.valid_life_time not in (None, "forever")
 
 
+def static_addresses(ip: Ipv4 | Ipv6) -> list[str]:
+    """Return the addresses that a document gives, with their prefixes; link-local ones are not."""
+    rows: tuple[IpAddress4 | IpAddress6, ...] = ip.address or ()
+    static = [row for row in rows if not is_dynamic(row) and not is_link_local(row.ip or "::")]
+    return [f"{row.ip}/{row.prefix_length}" for row in static]
+
+
 def _static(addresses: tuple[Address, ...] | None) -> tuple[Address, ...] | None:
     if addresses is None:
         return None

@@ -18,7 +18,7 @@ from sriovbond.nodenet.sections import keys_of
 from sriovbond.nodenet.values import family_of
 
 _Row = TypeVar("_Row", NodeRoute, RouteRule)
-_PRIORITIES: Final = range(30000, 32766)
+PRIORITIES: Final = range(30000, 32766)
 """For rules that have none: nmstate's first, and what is below the main table's rule."""
 _WHOLE_MARK: Final = 2**32 - 1
 _ANY: Final = (None, "", -1)
@@ -122,9 +122,9 @@ def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
 
 def _free_priorities(taken: set[int | None]) -> list[int]:
     """Return the priorities for rules that have none: after those that are there, then between."""
-    used = {number for number in taken if number is not None and number in _PRIORITIES}
-    after = max(used, default=_PRIORITIES.start - 1) + 1
-    numbers = (*range(after, _PRIORITIES.stop), *range(_PRIORITIES.start, after))
+    used = {number for number in taken if number is not None and number in PRIORITIES}
+    after = max(used, default=PRIORITIES.start - 1) + 1
+    numbers = (*range(after, PRIORITIES.stop), *range(PRIORITIES.start, after))
     return [number for number in numbers if number not in used]
 
 

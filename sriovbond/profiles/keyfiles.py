@@ -8,11 +8,12 @@ from sriovbond.bond import options
 from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import BOND, BRIDGE, ETHERNET, UP, VLAN, VRF, BondPort, Ipv4, Ipv6
+from sriovbond.nodenet.normal import static_addresses
 from sriovbond.nodenet.routing import NodeRoute, RouteRule
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
 from sriovbond.profiles.sections import Path, Sections, TableRow, fill
-from sriovbond.profiles.settled import Profile, Settled, Written, addresses, is_filtering, settle
+from sriovbond.profiles.settled import Profile, Settled, Written, is_filtering, priority_of, settle
 
 _FOLDER: Final = "/etc/NetworkManager/system-connections"
 _OURS: Final = UUID("9f1c2f55-2d0b-4d0e-8a43-6a2f5a1b6a10")
@@ -228,7 +229,7 @@ def _ip(sections: Sections, row: Settled, ip: Ipv4 | Ipv6) -> Iterator[str]:
     sections.put(name, "method", _method(ip))
     if not ip.enabled:
         return
-    for number, text in enumerate(addresses(ip), start=1):
+    for number, text in enumerate(static_addresses(ip), start=1):
         sections.put(name, f"address{number}", text)
     routes = [r for r in row.routes if family_of(r.destination or "") == family]
     for number, route in enumerate(routes, start=1):
@@ -275,7 +276,7 @@ def _route(sections: Sections, name: str, number: int, route: NodeRoute) -> Iter
 
 
 def _rule(sections: Sections, name: str, number: int, rule: RouteRule) -> None:
-    priority = 30000 + number if rule.priority in (None, -1) else rule.priority
+    priority = priority_of(rule, number)
     mask = f"/{rule.fwmask:#x}" if rule.fwmask not in (None, _WHOLE) else ""
     words = [f"priority {priority}", f"from {_network(rule.ip_from, name)}"]
     words += [f"to {_network(rule.ip_to, name)}"] if rule.ip_to else []

@@ -18,10 +18,11 @@ from sriovbond.nodenet.model import (
     Ipv4,
     Ipv6,
 )
+from sriovbond.nodenet.normal import static_addresses
 from sriovbond.nodenet.routing import NodeRoute, RouteRule
 from sriovbond.nodenet.writer import plain
 from sriovbond.profiles.sections import Path, Sections, TableRow, fill, leaves
-from sriovbond.profiles.settled import Profile, Settled, Written, addresses, is_filtering, settle
+from sriovbond.profiles.settled import Profile, Settled, Written, is_filtering, priority_of, settle
 
 _FOLDER: Final = "/etc/systemd/network"
 _KINDS: Final = {BOND: "bond", BRIDGE: "bridge", VLAN: "vlan", "dummy": "dummy", VRF: "vrf"}
@@ -258,7 +259,7 @@ def _ip(sections: Sections, row: Settled, ipv4: Ipv4, ipv6: Ipv6) -> Iterator[st
     if ipv6.enabled and ipv6.token and ipv6.token != "::":  # noqa: S105 - half an address
         sections.put("IPv6AcceptRA", "Token", f"static:{ipv6.token}")
     for ip in (ipv4, ipv6):
-        for text in addresses(ip) if ip.enabled else ():
+        for text in static_addresses(ip) if ip.enabled else ():
             sections.begin("Address")
             sections.put("Address", "Address", text)
         yield from _automatic(sections, ip)
@@ -324,7 +325,7 @@ def _route(sections: Sections, route: NodeRoute) -> Iterator[str]:
 
 def _rule(sections: Sections, number: int, rule: RouteRule) -> None:
     sections.begin("RoutingPolicyRule")
-    priority = 30000 + number if rule.priority in (None, -1) else rule.priority
+    priority = priority_of(rule, number)
     mark = f"{rule.fwmark}/{rule.fwmask or 0xFFFFFFFF}" if rule.fwmark else None
     for key, value in (
         ("Priority", priority),

@@ -12,18 +12,13 @@ from sriovbond.nodenet.model import (
     BondOptions,
     BondPort,
     BridgePort,
-    IpAddress4,
-    IpAddress6,
-    Ipv4,
-    Ipv6,
     LinkAggregation,
     NodeLink,
 )
-from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.pairs import own_mac
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, Resolver, RouteRule
-from sriovbond.nodenet.values import is_link_local
 
+_ANY = -1  # nmstate's word for none
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
@@ -67,11 +62,11 @@ class Written:
     complaints: tuple[Complaint, ...]
 
 
-def addresses(ip: Ipv4 | Ipv6) -> list[str]:
-    """Return the addresses that a document gives, with their prefixes."""
-    rows: tuple[IpAddress4 | IpAddress6, ...] = ip.address or ()
-    static = [row for row in rows if not is_dynamic(row) and not is_link_local(row.ip or "::")]
-    return [f"{row.ip}/{row.prefix_length}" for row in static]
+def priority_of(rule: RouteRule, number: int) -> int:
+    """Return a rule's priority; one without gets one, as the interface's rule of that number."""
+    if rule.priority is None or rule.priority == _ANY:
+        return routes.PRIORITIES.start + number
+    return rule.priority
 
 
 def is_filtering(link: NodeLink) -> bool:

@@ -1,6 +1,5 @@
 """An interface's addresses and its sysctls of IPv4 and IPv6."""
 
-import errno
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from sriovbond.kernel.messages import (
 from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import Ipv4, Ipv6
-from sriovbond.nodenet.normal import is_dynamic
+from sriovbond.nodenet.normal import static_addresses
 from sriovbond.nodenet.values import is_link_local
 from sriovbond.reshape.keeping import promoted
 from sriovbond.reshape.site import Site
@@ -60,20 +59,9 @@ def set_ip(site: Site, name: str, change: Ipv4 | Ipv6, target: Ipv4 | Ipv6) -> N
         _set_addresses(site, site.link(name), _wish(target))
 
 
-def remove_address(site: Site, link: LinkMessage, address: AddressMessage) -> None:
-    """Remove an address; one that is gone already is none. Raises KernelError."""
-    doing = f"remove {address.address}/{address.prefix} from {link.name}"
-    with nl.passing_over(errno.EADDRNOTAVAIL):
-        site.netlink.send(NetlinkRequest(nl.RTM_DELADDR, doing, address.body))
-
-
 def _wish(ip: Ipv4 | Ipv6) -> _Wish:
     family = socket.AF_INET6 if isinstance(ip, Ipv6) else socket.AF_INET
-    texts = [
-        f"{row.ip}/{row.prefix_length}"
-        for row in (ip.address or () if ip.enabled else ())
-        if not is_dynamic(row) and not is_link_local(row.ip or "::")
-    ]
+    texts = static_addresses(ip) if ip.enabled else ()
     return _Wish(family, tuple(map(ip_interface, texts)), ip.prefix_route_metric, ip.is_auto)
 
 
@@ -84,7 +72,8 @@ def _set_addresses(site: Site, link: LinkMessage, wish: _Wish) -> None:
     surplus = [row for row in present if not _is_kept(row, wish)]
     with promoted(site, link.name):
         for row in surplus:
-            remove_address(site, link, row)
+            text = f"{row.address}/{row.prefix}"
+            carried.remove_address(site.netlink, link.name, text, row.body)
     if surplus:
         _add_missing(site, link, wish)
 

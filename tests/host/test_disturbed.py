@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,9 @@ from sriovbond.trial.ending import StuckError
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import disks
 from tests.support.changes import Changes, await_end
-from tests.support.sites import NodeUnderTest
-from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS, a_plain_uplink
+from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS
 
 SOON_S = 30.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
-    with a_plain_uplink(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def changes(node: NodeUnderTest) -> Changes:
-    return Changes(node, [])
 
 
 def test_what_a_killed_process_left_is_reverted_before_the_next_change(changes: Changes) -> None:

@@ -1,6 +1,5 @@
 """A change waits for a person, who keeps it or reverts it; what is not of it is left alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,21 +8,10 @@ from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.trial import ending
 from sriovbond.trial.transaction import ChangeOutcome
 from tests.support.changes import Changes
-from tests.support.sites import NodeUnderTest, a_node
-from tests.support.uplinks import BRIDGE, DNS, a_plain_uplink
+from tests.support.sites import a_node
+from tests.support.uplinks import BRIDGE, DNS
 
 SOON_S = 30.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
-    with a_plain_uplink(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def changes(node: NodeUnderTest) -> Changes:
-    return Changes(node, [])
 
 
 def test_a_change_that_waits_is_kept_by_commit_alone(changes: Changes) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from sriovbond.errors import KernelError
 from tests.support.changes import Changes
-from tests.support.sites import NodeUnderTest, a_node
+from tests.support.sites import ADDRESSES, NodeUnderTest, a_node_with_wires
 
 ALL = """
 interfaces:
@@ -64,45 +64,18 @@ interfaces:
 routes: {config: [{state: absent, destination: 203.0.113.0/24}]}
 route-rules: {config: [{state: absent, priority: 900}, {state: absent, priority: 902}]}
 """
-ADDRESSES = """
-interfaces:
-- name: eth1
-  type: ethernet
-  ipv4:
-    enabled: true
-    dhcp: false
-    forwarding: true
-    address: [{ip: 192.0.2.8, prefix-length: 24}, {ip: 192.0.2.9, prefix-length: 24}]
-  ipv6:
-    enabled: true
-    autoconf: false
-    addr-gen-mode: none
-    address: [{ip: "2001:db8::9", prefix-length: 64}]
-"""
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
-    """A node with two wires, eth1 and eth2, both up."""
-    with a_node(tmp_path) as made:
-        made.ip(
-            "link add eth1 address 02:00:00:00:00:01 type veth peer far1",
-            "link add eth2 address 02:00:00:00:00:02 type veth peer far2",
-            *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
-        )
+    with a_node_with_wires(tmp_path) as made:
         yield made
-
-
-def is_quiet_on_repeat(node: NodeUnderTest, text: str) -> bool:
-    """Return whether the same document again sends nothing that changes anything."""
-    node.sent.clear()
-    return node.apply(text) == [] and node.sent == []
 
 
 @pytest.mark.parametrize("text", [ADDRESSES, ALL], ids=("addresses", "all"))
 def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
-    assert is_quiet_on_repeat(node, text)
+    assert node.is_quiet_on_repeat(text)
 
 
 def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:

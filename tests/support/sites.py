@@ -30,6 +30,24 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+ADDRESSES = """
+interfaces:
+- name: eth1
+  type: ethernet
+  ipv4:
+    enabled: true
+    dhcp: false
+    forwarding: true
+    address: [{ip: 192.0.2.8, prefix-length: 24}, {ip: 192.0.2.9, prefix-length: 24}]
+  ipv6:
+    enabled: true
+    autoconf: false
+    addr-gen-mode: none
+    address: [{ip: "2001:db8::9", prefix-length: 64}]
+"""
+"""Addresses of both families on eth1, the second IPv4 one secondary."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeUnderTest:
     """A namespace in the role of a node, with a root of its own."""
@@ -63,6 +81,11 @@ class NodeUnderTest:
     def left(self, text: str) -> list[str]:
         return [line for step in plan(self.join(text)) for line in step.lines]
 
+    def is_quiet_on_repeat(self, text: str) -> bool:
+        """Return whether the same document again sends nothing that changes anything."""
+        self.sent.clear()
+        return self.apply(text) == [] and self.sent == []
+
     def assert_is(self, before: World) -> None:
         """Compare all of the node, when its own IPv6 addresses have settled."""
         wait_until(lambda: self.world() == before)
@@ -78,6 +101,18 @@ class NodeUnderTest:
     def world(self) -> World:
         """Return all of the node: links with their sysctls, addresses, routes, files."""
         return world({"node": self.pod.path}, [self.host.root])
+
+
+@contextmanager
+def a_node_with_wires(folder: Path) -> Iterator[NodeUnderTest]:
+    """Make a node with two wires, eth1 and eth2, both up."""
+    with a_node(folder) as made:
+        made.ip(
+            "link add eth1 address 02:00:00:00:00:01 type veth peer far1",
+            "link add eth2 address 02:00:00:00:00:02 type veth peer far2",
+            *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
+        )
+        yield made
 
 
 @contextmanager

@@ -1,0 +1,21 @@
+"""The node that most of these tests change; a module with another has fixtures of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.changes import Changes
+from tests.support.sites import NodeUnderTest
+from tests.support.uplinks import a_plain_uplink
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
+    with a_plain_uplink(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def changes(node: NodeUnderTest) -> Changes:
+    return Changes(node, [])
