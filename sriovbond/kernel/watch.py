@@ -10,7 +10,6 @@ import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Self
 
 from sriovbond.errors import KernelError, MachineError
@@ -52,6 +51,7 @@ _ENDS_BUFFER_BYTES: Final = 1 << 20
 _ONLY_BONDS: Final = messages.attribute(
     IFLA_LINKINFO, messages.attribute(IFLA_INFO_KIND, b"bond\0")
 )
+_WITHOUT_STATISTICS: Final = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 _RECEIVE_BYTES: Final = 1 << 16
 _DRAINING_S: Final = 0.3
 _AT_ONCE: Final = 2000
@@ -200,39 +200,84 @@ def number(home: Netlink, descriptor: int) -> int:
     return nsid
 
 
-def read(
-    nsid: int, names: Collection[str], known: Mapping[int, Heard] = MappingProxyType({})
-) -> dict[int, Heard]:
-    """Return the bonds of the namespace of that nsid, and the members of those in `names`.
+class LinkReader:
+    """Reads the bonds of namespaces by their nsids, and the members of those that are asked for.
 
-    By index. The kernel filters out all others: a pod may have ten thousand links. The members of a
-    bond that is unchanged since `known` are taken from there: each dump waits for RTNL.
-    Raises KernelError, E2BIG when there are too many.
+    For one thread. The kernel filters out all other links: a pod may have ten thousand. One socket
+    serves all reads, until one of them fails.
     """
-    target = messages.word(_IFLA_TARGET_NETNSID, nsid)
-    with Netlink() as netlink:  # a socket whose dump was aborted cannot be reused
-        bonds = _dump(netlink, target, _ONLY_BONDS)
+
+    def __init__(self) -> None:
+        self._netlink: Netlink | None = None
+        self._hashes: Final[dict[int, int]] = {}
+
+    def close(self) -> None:
+        """Close the socket. Idempotent."""
+        if self._netlink:
+            self._netlink.close()
+            self._netlink = None
+
+    def forget(self, nsid: int) -> None:
+        """Forget what was read in that namespace."""
+        self._hashes.pop(nsid, None)
+
+    def read(self, nsid: int, names: Collection[str]) -> dict[int, Heard]:
+        """Return the bonds, and the members of those in `names`, by index.
+
+        Raises KernelError, E2BIG when there are too many.
+        """
+        self.forget(nsid)
+        return self._with_members(nsid, names, self._read_bonds(nsid), {})
+
+    def read_changed(
+        self, nsid: int, names: Collection[str], known: Mapping[int, Heard]
+    ) -> dict[int, Heard] | None:
+        """Return as `read`, None when the bonds are in every respect as last read.
+
+        The members of a bond that is unchanged since `known` are taken from there: each dump waits
+        for RTNL. Raises as `read`.
+        """
+        before = self._hashes.get(nsid)
+        bonds = self._read_bonds(nsid)
+        if self._hashes[nsid] == before:
+            return None
+        return self._with_members(nsid, names, bonds, known)
+
+    def _read_bonds(self, nsid: int) -> list[bytes]:
+        answers = self._dump(nsid, _ONLY_BONDS)
+        self._hashes[nsid] = hash(b"".join(answers))
+        return answers
+
+    def _with_members(
+        self, nsid: int, names: Collection[str], answers: list[bytes], known: Mapping[int, Heard]
+    ) -> dict[int, Heard]:
+        bonds = _all_heard(answers)
         links = {bond.index: bond for bond in bonds}
         for bond in bonds:
             if known.get(bond.index) == bond:
                 members = [link for link in known.values() if link.master == bond.index]
             elif bond.name in names:
-                members = _dump(netlink, target, messages.word(IFLA_MASTER, bond.index))
+                members = _all_heard(self._dump(nsid, messages.word(IFLA_MASTER, bond.index)))
             else:
                 members = []
             links.update((member.index, member) for member in members)
-    return links
+        return links
+
+    def _dump(self, nsid: int, only: bytes) -> list[bytes]:
+        target = messages.word(_IFLA_TARGET_NETNSID, nsid)
+        body = messages.link(0, target, _WITHOUT_STATISTICS, only)
+        request = NetlinkRequest(nl.RTM_GETLINK, "list the links of a pod", body)
+        self._netlink = self._netlink or Netlink()
+        try:
+            return self._netlink.dump_at_most(request, MOST_LINKS)
+        except KernelError:  # a socket whose dump was aborted cannot be reused
+            self._hashes.pop(nsid, None)
+            self.close()
+            raise
 
 
-def _dump(netlink: Netlink, target: bytes, only: bytes) -> list[Heard]:
-    mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    request = NetlinkRequest(
-        nl.RTM_GETLINK, "list the links of a pod", messages.link(0, target, mask, only)
-    )
-    return [
-        _to_heard(messages.read_link(answer))
-        for answer in netlink.dump_at_most(request, MOST_LINKS)
-    ]
+def _all_heard(answers: list[bytes]) -> list[Heard]:
+    return [_to_heard(messages.read_link(answer)) for answer in answers]
 
 
 def _number(home: Netlink, descriptor: int) -> int:

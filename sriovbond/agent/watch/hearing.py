@@ -17,8 +17,9 @@ from sriovbond.agent.watch.agenda import Actions, Agenda, Task
 from sriovbond.agent.watch.mirror import Spaces
 from sriovbond.backoff import lengthen
 from sriovbond.errors import KernelError
+from sriovbond.happenings.following import Heard
 from sriovbond.kernel import watch as kernel
-from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, OverrunError
+from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, LinkReader, OverrunError
 
 MOST_EVENTS: Final = 2000
 """Events of one namespace in a window: a bond with some hundred VLANs that fails over has fewer."""
@@ -56,6 +57,7 @@ class Hearing:
     def __init__(self, spaces: Spaces, agenda: Agenda) -> None:
         self._spaces: Final = spaces
         self._agenda: Final = agenda
+        self._reader: Final = LinkReader()
         self._counts: Final[dict[int, int]] = {}
         self._unheard: Final[set[int]] = set()
         # queued events of these may be older than what was read
@@ -80,6 +82,7 @@ class Hearing:
         self._links = stack.enter_context(LinkEvents(buffer_bytes))
         self._ends = stack.enter_context(Ends())
         self._waiting = waiting
+        stack.callback(self._reader.close)
         for source in (self._links, self._ends):
             waiting.register(source, selectors.EVENT_READ)
 
@@ -133,7 +136,7 @@ class Hearing:
         if not self.hear_out():
             self._distrust(nsid)
         names = self._spaces.names(nsid) | {key.rpartition("@")[2]}
-        self._spaces.join(key, nsid, kernel.read(nsid, names))
+        self._spaces.join(key, nsid, self._reader.read(nsid, names))
 
     def read_some(self, within_s: float) -> None:
         """Read namespaces that have to be read again, at least one, until the time is over."""
@@ -169,15 +172,23 @@ class Hearing:
         if not self.hear_out():
             self._distrust(nsid)
         try:
-            known_links = self._spaces.links(nsid) if self._is_brief else None
-            links = kernel.read(nsid, self._spaces.names(nsid), known_links or {})
+            links = self._read_links(nsid)
         except KernelError as error:
             self._ears.unreadable(nsid, error)
             return
-        self._spaces.replace(nsid, links)
-        self._ears.reread(nsid)
+        if links is not None:
+            self._spaces.replace(nsid, links)
+            self._ears.reread(nsid)
+
+    def _read_links(self, nsid: int) -> dict[int, Heard] | None:
+        """Return the links of the namespace, None if they are as before."""
+        names = self._spaces.names(nsid)
+        if not self._is_brief:
+            return self._reader.read(nsid, names)
+        return self._reader.read_changed(nsid, names, self._spaces.links(nsid) or {})
 
     def _forget(self, nsid: int) -> None:
+        self._reader.forget(nsid)
         self._unheard.discard(nsid)
         self._untrusted.discard(nsid)
         self._counts.pop(nsid, None)
