@@ -1,10 +1,11 @@
 """Serves one call: reads it, queues it behind its attachment and its network's IPAM, answers."""
 
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -72,13 +73,22 @@ class Call:
             partial(channel.has_gone, self.connection),
         )
 
+    @property
+    def network(self) -> str:
+        """The name of its network, "" where it has none."""
+        return str(self._config.get("name", ""))
+
+    @property
     def network_of_ipam(self) -> str | None:
-        """Return the network whose IPAM plugin the call runs, None when it runs none."""
+        """The network whose IPAM plugin the call runs, None when it runs none."""
+        return self.network if ipam.is_asked_for(self._config) else None
+
+    @property
+    def _config(self) -> Mapping[str, object]:
         try:
-            config = read_network(self.received.request.stdin).config
+            return read_network(self.received.request.stdin).config
         except CniError:
-            return None
-        return str(config.get("name", "")) if ipam.is_asked_for(config) else None
+            return {}
 
     def hang_up(self) -> None:
         """Close without an answer: the shim queues a DEL and answers the others with error 11."""
@@ -88,12 +98,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Serves calls in the worker threads; a call that waits for IPAM occupies no thread."""
+    """Serves calls in the worker threads; one that waits for its place or IPAM occupies none.
+
+    A DEL needs no place: the workers that are left over by the others serve it.
+    """
 
     settings: Settings
     owner: int
     queue: Queue
     turns: Turns
+    places: Lanes
     lanes: Lanes
     leases: Leases
     metrics: Metrics
@@ -101,11 +115,30 @@ class Calls:
     wake: Callable[[], object]
 
     def serve(self, connection: socket.socket) -> None:
-        """Read a call, and answer it once the earlier calls of its attachment are done."""
+        """Read a call, and answer it in its turn."""
         call = self._read(connection)
-        network = call.network_of_ipam() if call else None
         if call is None:
             return
+        if call.command == Command.DEL:
+            self._enter_lane(call)
+            return
+        work = partial(self._serve_in_place, call)
+        waiting = Waiting(work, work, call.hang_up, math.inf, call.received.request.size)
+        entry = self.places.enter(call.network, waiting)
+        if entry is Entry.ENTERED:
+            work()
+        elif entry is Entry.FULL:
+            self._turn_away(call, f"too many calls of network {call.network!r} wait")
+
+    def _serve_in_place(self, call: Call) -> None:
+        try:
+            self._enter_lane(call)
+        finally:
+            self.places.leave(call.network)
+
+    def _enter_lane(self, call: Call) -> None:
+        """Answer, now or as soon as the call may run its network's IPAM."""
+        network = call.network_of_ipam
         if network is None or self.lanes.enter(network) is Entry.ENTERED:
             self._take_turn(call, network)
             return

@@ -1,4 +1,4 @@
-"""Limits concurrent IPAM calls in total and for each network; calls over the limit are queued."""
+"""Limits concurrent calls in total and for each network; calls over the limit are queued."""
 
 import threading
 import time
@@ -41,13 +41,21 @@ class Waiting:
         return 1 + self.size // ROOM_BYTES
 
 
-class Lanes:
-    """`total` lanes; a network may hold half of those not held by other networks, at least one.
+def half_of(free: int) -> int:
+    """Return half of the lanes that others do not hold, at least one.
 
     So a network whose IPAM hangs holds half of all, a second one half of the rest, and a lane is
-    left for the next. A queued call occupies no thread: `give` passes its work to one. The queue of
-    a network has `most` places; once four times as many are taken in all, only a network without
-    queued calls may queue one.
+    left for the next.
+    """
+    return max(1, free // 2)
+
+
+class Lanes:
+    """`total` lanes; of those not held by other networks a network may hold `share_of` as many.
+
+    A queued call occupies no thread: `give` passes its work to one. The queue of a network has
+    `most` places; once four times as many are taken in all, only a network without queued calls may
+    queue one.
     """
 
     def __init__(
@@ -56,11 +64,13 @@ class Lanes:
         most: int,
         give: Callable[[Work], object],
         clock: Callable[[], float] = time.monotonic,
+        share_of: Callable[[int], int] = half_of,
     ) -> None:
         self._total: Final = total
         self._most: Final = most
         self._give: Final = give
         self._clock: Final = clock
+        self._share_of: Final = share_of
         self._changed: Final = threading.Lock()
         self._held: Final[dict[str, int]] = {}
         self._lines: Final[dict[str, deque[Waiting]]] = {}
@@ -127,7 +137,7 @@ class Lanes:
     def _is_free(self, network: str) -> bool:
         own = self._held.get(network, 0)
         free = self._total - (sum(self._held.values()) - own)
-        return own < free and own < max(1, free // 2)
+        return own < free and own < self._share_of(free)
 
     def _has_room(self, network: str, waiting: Waiting) -> bool:
         if network not in self._lines:

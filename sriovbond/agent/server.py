@@ -17,6 +17,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from sriovbond import aside, libc, log, ownfiles
@@ -97,6 +98,10 @@ class _Agent:
         self.owner = owner
         self.queue = Queue(settings.queue, owner)
         self.turns = Turns(2 * settings.share, settings.waiting, settings.ipam_calls + _ANSWERING)
+        self._next: Final[SimpleQueue[Work]] = SimpleQueue()
+        self.places = Lanes(
+            settings.workers, settings.waiting, self._next.put, share_of=lambda free: free
+        )
         self.lanes = Lanes(settings.ipam_calls, settings.waiting, self.turns.resume)
         self.is_stopping = False
         self._door: Final = Door()
@@ -127,6 +132,7 @@ class _Agent:
             owner,
             self.queue,
             self.turns,
+            self.places,
             self.lanes,
             self.leases,
             self.metrics,
@@ -160,7 +166,7 @@ class _Agent:
         self.leases.start()
         stack.callback(self.leases.stop)
         self.replay_some()
-        for _ in range(self.settings.workers):
+        for _ in range(self.settings.workers + self.settings.share):
             take = partial(copy_context().run, self._take_requests, listening)
             threading.Thread(target=take, name="worker", daemon=True).start()
         notify("READY=1")
@@ -183,6 +189,7 @@ class _Agent:
         notify("STOPPING=1")
         _close(listening, self.settings.socket)
         self._door.open()
+        self.places.close()
         self.lanes.close()
         self.leases.stop()
         self.watch.stop()
@@ -237,6 +244,9 @@ class _Agent:
                     time.sleep(_BREATH_S)
                 continue
             self.turns.do(partial(self._calls.serve, connection))
+            with suppress(Empty):  # of calls that waited, each worker takes those it made room for
+                while True:
+                    self.turns.do(self._next.get_nowait())
 
     def replay_some(self) -> None:
         """Start replays of the oldest queued DELs; the last to end triggers the next batch."""

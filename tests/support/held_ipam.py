@@ -69,3 +69,11 @@ class Ipam:
         config = stdin(name=network, ipam={"type": "scripted"})
         path = str(self.folder)
         return shim.run(command, config, (), CNI_CONTAINERID=container, CNI_PATH=path, **overrides)
+
+    def collect(
+        self, shim: Shim, container: str, network: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Have the network's IPAM collect what nothing uses; it blocks as for that container."""
+        config = stdin(name=network, ipam={"type": "scripted"}, **{"cni.dev/valid-attachments": []})
+        path = str(self.folder)
+        return shim.run("GC", config, (), CNI_CONTAINERID=container, CNI_PATH=path)

@@ -30,7 +30,7 @@ _LATELY_S: Final = 5.0
 _LATE_S: Final = 0.3
 _DEAF_S: Final = 1.0
 _DEAFEST_S: Final = 8.0
-_READ_EACH_S: Final = 0.3
+_READ_EACH_S: Final = 0.2
 _WARNINGS_APART_S: Final = 60.0
 
 

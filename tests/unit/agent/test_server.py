@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -163,25 +163,48 @@ def test_too_many_requests_for_one_attachment_are_answered_at_once(
     assert "too many requests wait on this node" in refused.stdout.decode()
 
 
-def test_too_many_requests_for_the_workers_are_refused_and_a_del_is_queued(
-    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
-) -> None:
-    with an_agent(shim, workers=1, waiting=1):
-        with ipam.held("first"), ipam.held("last"):
-            served = [pool.submit(ipam.delete, shim, "first")]
-            wait_for(ipam.calls)
-            served += [pool.submit(ipam.delete, shim, f"more{one}") for one in range(2)]
-            time.sleep(0.3)
-            refused = shim.run("ADD", stdin())
-            last = ipam.delete(shim, "last")
-            assert [path.name for path in shim.queued()] == ["last@bond0"]
-        assert [one.result().stderr for one in served] == [b""] * 3
+def test_too_many_requests_for_the_workers_are_refused_and_a_del_is_queued(shim: Shim) -> None:
+    with an_agent(shim, workers=1, waiting=1) as agent, ExitStack() as silent:
+        for _ in range(2 * 2):  # two are read, by the worker and the one for DELs, and two wait
+            silent.enter_context(_silent_client(shim))
+            time.sleep(0.1)
+        refused = shim.run("ADD", stdin())
+        kept = shim.run("DEL", stdin(), CNI_CONTAINERID="last")
+        assert [path.name for path in shim.queued()] == ["last@bond0"]
+        silent.close()
         wait_for(lambda: not shim.queued())
-        wait_for(lambda: "DEL last end" in ipam.calls())
+        agent.says("cannot read a request")
 
     assert code_of(refused) == 11
     assert "Resource temporarily unavailable" in refused.stdout.decode()
-    assert last.returncode == 0
+    assert kept.returncode == 0
+
+
+@contextmanager
+def _silent_client(shim: Shim) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(shim.socket))
+        yield
+
+
+def test_a_del_waits_for_no_worker_that_other_calls_hold(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    with an_agent(shim, workers=1, waiting=1):
+        with ipam.held("first"):
+            holding = pool.submit(ipam.collect, shim, "first", "other")
+            wait_for(ipam.calls)
+            waiting = pool.submit(shim.run, "ADD", stdin())
+            time.sleep(0.3)
+            refused = shim.run("ADD", stdin(), CNI_CONTAINERID="more")
+            deleted = [shim.run("DEL", stdin(), CNI_CONTAINERID=f"pod{one}") for one in range(3)]
+            assert not waiting.done()
+        assert holding.result().returncode == 0
+        answered = waiting.result()
+
+    assert [(one.returncode, one.stderr) for one in deleted] == [(0, b"")] * 3
+    assert (code_of(refused), code_of(answered)) == (11, 5)
+    assert "too many calls of network 'net' wait" in refused.stdout.decode()
 
 
 def test_an_add_without_a_waiting_client_is_not_begun(
