@@ -201,7 +201,7 @@ def number(home: Netlink, descriptor: int) -> int:
 
 
 class LinkReader:
-    """Reads the bonds of namespaces by their nsids, and the members of those that are asked for.
+    """Reads the bonds of namespaces by their nsids, and the members of the requested ones.
 
     For one thread. The kernel filters out all other links: a pod may have ten thousand. One socket
     serves all reads, until one of them fails.

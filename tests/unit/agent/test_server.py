@@ -145,7 +145,7 @@ def test_attachments_are_served_at_once_and_one_in_order(
 def test_too_many_requests_for_one_attachment_are_answered_at_once(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
-    with an_agent(shim, workers=8, waiting=1) as agent:
+    with an_agent(shim, workers=8, waiting=1, ipam_wait_s=0.5) as agent:
         with ipam.held("first"):
             served = [pool.submit(ipam.delete, shim, "first")]
             wait_for(ipam.calls)
