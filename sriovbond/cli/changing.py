@@ -18,7 +18,7 @@ from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
-from sriovbond.trial import booting, ending, footprints, guard, persisted, probes, transaction
+from sriovbond.trial import booting, ending, footprints, guard, persisted, probes, transaction, unit
 from sriovbond.trial.transaction import ChangeOutcome, Manner
 from sriovbond.trial.watchdog import ARMED
 
@@ -62,7 +62,7 @@ def rollback() -> int:
 def remove() -> int:
     """Remove documents and unit, and report it; return the status."""
     with _reported() as status:
-        booting.uninstall(Host())
+        unit.uninstall(Host())
         _say(f"removed {persisted.remove(Host())} documents; the network stays as it is")
     return status[0]
 
@@ -98,9 +98,9 @@ def _say(text: str) -> None:
 
 
 def _keep_for_boot() -> None:
-    """Install the unit; a change stays where that is not possible."""
+    """See that the unit is installed; a change stays where that is not possible."""
     try:
-        if not booting.install(Host()):
+        if not unit.install(Host()):
             _say("systemd does not run here: no boot applies the document")
     except SriovbondError as error:
         click.echo(visible(f"warning: {error.message}"), err=True)

@@ -39,7 +39,6 @@ _FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
 _VERSION: Final = {int(family): version for version, family in _FAMILY.items()}
 _POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _RT_TABLE_MAIN: Final = 254
-_IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
 _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
@@ -218,7 +217,7 @@ def _find_moved(index: int, routes: Sequence[RouteMessage]) -> frozenset[int]:
 def _address_difference(ifname: str, address: IpInterface, flags: int | None) -> str:
     if flags is None:
         return f"{ifname} is missing the address {address}"
-    if flags & _IFA_F_DADFAILED:
+    if flags & messages.IFA_F_DADFAILED:
         return (
             f"{ifname} cannot use the address {address}: another host has it (duplicate address "
             "detection); look who, and add the pod anew"

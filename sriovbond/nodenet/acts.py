@@ -84,6 +84,8 @@ class Change:
         """Say what a change of a bond costs, and what an MTU takes along."""
         if option == "mtu":
             return self._followers()
+        if option == "total-vfs":
+            return self._remade()
         if self.current.type != BOND:
             return ""
         is_emptied = option in NEEDS_EMPTY and ports_of(self.current)
@@ -94,6 +96,11 @@ class Change:
             "other options go back to the defaults" if option == "mode" else "",
         ]
         return "".join(f"; {cost}" for cost in costs if cost)
+
+    def _remade(self) -> str:
+        """Say which interfaces of VFs go: the kernel makes another number of them anew."""
+        names = remade_functions(self)
+        return f"; for it {', '.join(names)} go, all VFs are made anew" if names else ""
 
     def _followers(self) -> str:
         ports = (ports_of(self.current) or ()) if self.current.type == BOND else ()
@@ -291,6 +298,15 @@ Step = (
     | SetResolver
     | Remove
 )
+
+
+def remade_functions(step: Change) -> tuple[str, ...]:
+    """Return the interfaces of the VFs that go with another number of them (sriov_numvfs)."""
+    wish = step.change.ethernet and step.change.ethernet.sr_iov
+    now = step.current.ethernet and step.current.ethernet.sr_iov
+    if not (wish and now) or wish.total_vfs is None:
+        return ()
+    return tuple(row.iface_name for row in now.vfs or () if row.iface_name)
 
 
 def has_values(change: NodeLink) -> bool:

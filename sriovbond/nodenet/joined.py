@@ -102,12 +102,12 @@ def _with_controllers(
 def _with_uppers(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]:
     """Yield the pairs, with those that go unasked because what they are on goes."""
     pairs = list(pairs)
-    asked = {pair.name for pair in pairs if pair.desired is not None}
+    in_document = {pair.name for pair in pairs if pair.desired is not None}
     going = [pair.name for pair in pairs if pair.takes_uppers]
     unasked: dict[str, Pair] = {}
     for name in going:
         for upper in uppers_of(name, present):
-            if upper.type in TYPES and upper.label not in {*asked, *unasked}:
+            if upper.type in TYPES and upper.label not in {*in_document, *unasked}:
                 target = NodeLink(name=upper.name, type=upper.type, state=ABSENT)
                 unasked[upper.label] = Pair(upper.label, None, target, normal(upper))
                 going.append(upper.label)

@@ -159,6 +159,6 @@ def _kept(target: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> set[str]:
     present = {*((now and now.address) or ())}
     if target is None or target.address is None:
         return {row.ip or "" for row in present}
-    given = {row for row in present if target.is_auto and is_dynamic(row)}
+    dynamic = {row for row in present if target.is_auto and is_dynamic(row)}
     local = {row for row in present if is_link_local(row.ip or "::")}
-    return {row.ip or "" for row in {*target.address} | given | local}
+    return {row.ip or "" for row in {*target.address} | dynamic | local}

@@ -166,11 +166,17 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
     yield from _faults_of_addresses(link, now or NodeLink())
     missing = sorted({*(ports_of(link) or ())} - names)
     if missing:
-        yield f"its ports {', '.join(missing)} are missing"
+        yield f"its ports {', '.join(missing)} are missing{_of_functions(missing)}"
     if link.mtu and now and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu):
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _of_functions(missing: Sequence[str]) -> str:
+    """Say what makes VFs that are missing: what has no name yet cannot be a port."""
+    is_vf = any(name.startswith("sriov:") for name in missing)
+    return "; a document before this one makes VFs (sr-iov.total-vfs)" if is_vf else ""
 
 
 def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:

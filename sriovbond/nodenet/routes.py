@@ -82,8 +82,8 @@ def slot(route: NodeRoute) -> tuple[object, ...]:
 
 def metric_of(route: NodeRoute) -> int:
     """Return the metric that the kernel gives a route: that of a document, or its default."""
-    given = None if route.metric in _ANY else route.metric
-    return given or _METRICS[family_of(route.destination or "")]
+    written = None if route.metric in _ANY else route.metric
+    return written or _METRICS[family_of(route.destination or "")]
 
 
 def goes_by_itself(route: NodeRoute, joined: Joined) -> bool:

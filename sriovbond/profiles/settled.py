@@ -124,11 +124,11 @@ def _bond(wish: LinkAggregation | None, now: LinkAggregation | None) -> LinkAggr
     if now is None or (wish and wish.mode not in (None, now.mode)):
         return wish
     wish = wish or LinkAggregation()
-    asked = wish.options.settings if wish.options else ()
-    is_reset = wish.options is not None and not asked
+    in_document = wish.options.settings if wish.options else ()
+    is_reset = wish.options is not None and not in_document
     kept = {} if is_reset or not now.options else {row.name: row for row in now.options.settings}
     settings = {name: row for name, row in kept.items() if not comparing.is_at_default(row)}
-    settings |= {row.name: row for row in asked}
+    settings |= {row.name: row for row in in_document}
     return replace(
         wish,
         mode=wish.mode or now.mode,

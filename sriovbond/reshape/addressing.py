@@ -12,8 +12,10 @@ from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_ADDRESS,
     IFA_BROADCAST,
+    IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_LOCAL,
+    IFA_RT_PRIORITY,
     IFLA_AF_SPEC,
     AddressMessage,
     LinkMessage,
@@ -26,8 +28,6 @@ from sriovbond.nodenet.values import is_link_local
 from sriovbond.reshape.keeping import promoted
 from sriovbond.reshape.site import Site
 
-_IFA_RT_PRIORITY: Final = 9
-_IFA_F_PERMANENT: Final = 0x80
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
 _ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, "stable-privacy": 2, "random": 3}
 _POINT_TO_POINT: Final = 2  # addresses of a /31, which has no broadcast
@@ -97,7 +97,7 @@ def _add(site: Site, link: LinkMessage, address: Address, metric: int | None) ->
     if isinstance(address, IPv4Interface) and network.num_addresses > _POINT_TO_POINT:
         parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
     if metric is not None:
-        parts.append(messages.word(_IFA_RT_PRIORITY, metric))
+        parts.append(messages.word(IFA_RT_PRIORITY, metric))
     body = messages.address(family, network.prefixlen, link.index, *parts)
     doing = f"put the address {address} on {link.name}"
     site.netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _CREATE_OR_REPLACE))
@@ -120,11 +120,11 @@ def _interface(row: AddressMessage) -> Address:
 
 
 def _is_permanent(row: AddressMessage) -> bool:
-    return bool(messages.whole(row.attributes.get(IFA_FLAGS, b"")) & _IFA_F_PERMANENT)
+    return bool(messages.whole(row.attributes.get(IFA_FLAGS, b"")) & IFA_F_PERMANENT)
 
 
 def _metric(row: AddressMessage) -> int | None:
-    return messages.whole(row.attributes.get(_IFA_RT_PRIORITY, b"")) or None
+    return messages.whole(row.attributes.get(IFA_RT_PRIORITY, b"")) or None
 
 
 def _switch_ipv6(site: Site, name: str, target: Ipv6) -> None:

@@ -1,6 +1,7 @@
 """Bridges: their options, what they have for a port, and which VLANs a port takes."""
 
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
@@ -20,7 +21,8 @@ from sriovbond.survey.answers import PortVlans
 from sriovbond.survey.bridges import OPTIONS, PROTOCOLS, TICKS
 
 # include/uapi/linux/if_bridge.h and if_link.h
-_IFLA_BRIDGE_VLAN_INFO: Final = 2
+_IFLA_BRIDGE_FLAGS, _IFLA_BRIDGE_VLAN_INFO = 0, 2
+_BRIDGE_FLAGS_SELF: Final = (2).to_bytes(2, sys.byteorder)
 _PVID, _UNTAGGED, _RANGE_BEGIN, _RANGE_END = 0x2, 0x4, 0x8, 0x10
 _VLAN: Final = struct.Struct("=HH")
 _AF_BRIDGE: Final = 7
@@ -115,23 +117,23 @@ def restore_flags(site: Site, name: str, flags: bytes) -> None:
 
 
 def vlans_of(site: Site, name: str) -> tuple[PortVlans, ...]:
-    """Return the VLANs that a port takes, also while its bridge does not filter them."""
+    """Return the VLANs of a port or a bridge, also while the bridge does not filter them."""
     return answers.ask_vlans(site.netlink).get(site.link(name).index, ())
 
 
 def restore_vlans(site: Site, name: str, wish: Sequence[PortVlans]) -> None:
-    """Give a port these VLANs and no others; nothing is sent where it has them.
+    """Give a port or a bridge these VLANs and no others; nothing is sent where it has them.
 
     Raises KernelError.
     """
     link = site.link(name)
     present = _singles(vlans_of(site, name))
-    wanted = _singles(wish)
-    new = {tag: flags for tag, flags in wanted.items() if present.get(tag) != flags}
+    flags_by_tag = _singles(wish)
+    new = {tag: flags for tag, flags in flags_by_tag.items() if present.get(tag) != flags}
     for row in _runs(new):
         words = f"{row.first}-{row.last}" if row.first != row.last else str(row.last)
         _send(site, nl.RTM_SETLINK, link, f"give {name} the VLAN {words}", row)
-    for row in _runs({tag: 0 for tag in present if tag not in wanted}):
+    for row in _runs({tag: 0 for tag in present if tag not in flags_by_tag}):
         words = f"{row.first}-{row.last}" if row.first != row.last else str(row.last)
         _send(site, nl.RTM_DELLINK, link, f"take the VLAN {words} from {name}", row)
 
@@ -201,6 +203,8 @@ def _send(site: Site, type_: int, link: LinkMessage, doing: str, row: PortVlans)
     nested = b"".join(
         messages.attribute(_IFLA_BRIDGE_VLAN_INFO, _VLAN.pack(*entry)) for entry in entries
     )
+    if link.kind == "bridge":
+        nested += messages.attribute(_IFLA_BRIDGE_FLAGS, _BRIDGE_FLAGS_SELF)
     body = messages.link(link.index, messages.attribute(IFLA_AF_SPEC, nested), family=_AF_BRIDGE)
     site.netlink.send(NetlinkRequest(type_, doing, body))
 

@@ -3,6 +3,9 @@
 import errno
 import os
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,19 +19,65 @@ from sriovbond.survey import devices
 
 _PATIENCE_S: Final = 60.0
 """How long a driver may take to make or remove VFs; a write to sysfs cannot be ended."""
+_NET_ADDR_RANDOM: Final = "1"  # include/uapi/linux/netdevice.h
 
 
 def change(site: Site, name: str, section: SrIov) -> None:
-    """Make the VFs, and set what the PF has for them. Raises KernelError, MachineError."""
+    """Make the VFs, and set what the PF has for them. Raises KernelError, MachineError.
+
+    For another number the kernel removes all of them: those that are there again get what the PF
+    had for them.
+    """
     folder = devices.folder_of(site.link(name), site.sysfs)
     if folder is None:
         raise MachineError(f"cannot change the VFs of {name}: it has no device with SR-IOV")
     if section.drivers_autoprobe is not None:
         _write(folder / "sriov_drivers_autoprobe", str(int(section.drivers_autoprobe)))
     if section.total_vfs is not None:
+        before = settings_of(site, name)
         _set_count(folder / "sriov_numvfs", section.total_vfs)
+        restore(site, name, before)
     for function in section.vfs or ():
         _set_function(site, name, function)
+
+
+def settings_of(site: Site, name: str) -> tuple[VfSettings, ...]:
+    """Return what a PF has for its VFs; the MAC is empty that a VF has chosen by itself."""
+    link = links.read(site.netlink, name, RTEXT_FILTER_VF)
+    folder = devices.folder_of(link, site.sysfs) if link else None
+    if link is None or folder is None:
+        return ()
+    return tuple(
+        replace(row, mac="") if _is_by_chance(folder / f"virtfn{row.number}") else row
+        for row in vfs.read(link.attributes.get(IFLA_VFINFO_LIST, b""), None)
+    )
+
+
+def restore(site: Site, name: str, before: Sequence[VfSettings]) -> None:
+    """Give the VFs of a PF what it had for them; nothing is sent where it is so.
+
+    A VF that is missing is left out. Raises KernelError with the first refusal.
+    """
+    link = links.read(site.netlink, name, RTEXT_FILTER_VF) if before else None
+    pf = links.find(site.netlink, name)
+    if link is None or pf is None:
+        return
+    wishes = {row.number: row for row in before}
+    failures: list[KernelError] = []
+    for now in vfs.read(link.attributes.get(IFLA_VFINFO_LIST, b""), {*wishes}):
+        wish = wishes[now.number]
+        wish = replace(wish, mac=wish.mac or now.mac)
+        failures += vfs.restore(site.netlink, pf, now, wish)
+    if failures:
+        raise failures[0]
+
+
+def _is_by_chance(folder: Path) -> bool:
+    """Return whether the interface of a VF has a MAC by chance: the PF gave it none."""
+    for file in folder.glob("net/*/addr_assign_type"):
+        with suppress(OSError):
+            return file.read_text(encoding="ascii").strip() == _NET_ADDR_RANDOM
+    return False
 
 
 def _set_count(file: Path, count: int) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
-from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet import acts
+from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
 from sriovbond.nodenet.model import ETHERNET, Ipv4, Ipv6, NodeLink
 from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.values import is_link_local
 
 _NO_DHCP: Final = "DHCPv4 has no client here yet: give it a static address"
 _NOT_HERE: Final = {
@@ -34,7 +36,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
     for pair in joined.pairs:
         if pair.name in numbers and pair.desired is not None:
-            for text in _of_pair(pair, pair.desired):
+            for text in (*_of_pair(pair, pair.desired), *_of_functions(pair, joined)):
                 yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
     routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
     for number, route in enumerate(routes):
@@ -82,3 +84,33 @@ def _of_fixed(pair: Pair) -> Iterator[str]:
             if getattr(change, field) is not None:
                 name = field.replace("_", "-")
                 yield f"{name} of an interface does not change: remove it first, then make it anew"
+
+
+def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield the VFs that are in use on the node, where another number of them is to be made."""
+    if pair.current is None or pair.target.state == ABSENT:
+        return
+    change = differ(pair.target, pair.current)
+    for name in acts.remade_functions(acts.Change(change, pair.current)) if change else ():
+        if words := _use(joined.links.get(name) or NodeLink(), joined):
+            yield (
+                f"its VF {name} {words}, and the kernel removes all VFs for another number: "
+                "free it first"
+            )
+
+
+def _use(link: NodeLink, joined: Joined) -> str:
+    """Return what an interface is used for, in words."""
+    owners = [row.label for row in joined.links.values() if link.label in (ports_of(row) or ())]
+    uppers = [row.label for row in joined.links.values() if row.base == link.label]
+    addresses = [
+        row.ip
+        for ip in (link.ipv4, link.ipv6)
+        for row in (ip and ip.address) or ()
+        if row.ip and not is_link_local(row.ip)
+    ]
+    if owners:
+        return f"is a port of {owners[0]}"
+    if uppers:
+        return f"is what {uppers[0]} is on"
+    return f"has the address {addresses[0]}" if addresses else ""

@@ -15,6 +15,7 @@ from sriovbond.kernel.messages import (
     RTA_GATEWAY,
     RTA_METRICS,
     RTA_OIF,
+    RTA_PREFSRC,
     RTA_PRIORITY,
     RTA_TABLE,
     RTAX_ADVMSS,
@@ -26,7 +27,7 @@ from sriovbond.nodenet.writer import plain
 from sriovbond.reshape.site import Site
 
 # include/uapi/linux/rtnetlink.h and fib_rules.h
-_RTA_PREFSRC, _RTAX_CWND = 7, 7
+_RTAX_CWND: Final = 7
 _RTPROT_STATIC: Final = 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _UNICAST: Final = 1
@@ -94,7 +95,7 @@ def _way(site: Site, route: NodeRoute) -> Iterator[bytes]:
     if route.next_hop_address:
         yield messages.attribute(RTA_GATEWAY, ip_address(route.next_hop_address).packed)
     if route.source:
-        yield messages.attribute(_RTA_PREFSRC, ip_address(route.source).packed)
+        yield messages.attribute(RTA_PREFSRC, ip_address(route.source).packed)
 
 
 def _scope(route: NodeRoute) -> int:

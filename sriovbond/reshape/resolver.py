@@ -35,7 +35,12 @@ def change(root: Path, wish: Resolver) -> None:
 
     What is None stays as it is; all of them empty clears the file of them. Raises MachineError.
     """
-    write(root, _content((read(root) or b"").decode("utf-8", "replace"), wish).encode())
+    write(root, planned(root, wish))
+
+
+def planned(root: Path, wish: Resolver) -> bytes:
+    """Return the content that `change` writes. Raises MachineError."""
+    return _content((read(root) or b"").decode("utf-8", "replace"), wish).encode()
 
 
 def write(root: Path, content: bytes | None) -> None:

@@ -16,6 +16,7 @@ from sriovbond.kernel.attributes import by_number
 from sriovbond.kernel.messages import (
     RTA_DST,
     RTA_METRICS,
+    RTA_PREFSRC,
     RTA_PRIORITY,
     RTA_TABLE,
     RTAX_ADVMSS,
@@ -28,7 +29,7 @@ from sriovbond.survey.fitting import Attributes, fit
 from sriovbond.survey.scene import Scene, type_of
 
 # include/uapi/linux/rtnetlink.h
-_RTA_PREFSRC, _RTA_VIA, _RTA_ENCAP, _RTAX_CWND = 7, 18, 22, 7
+_RTA_VIA, _RTA_ENCAP, _RTAX_CWND = 18, 22, 7
 _LOCAL_TABLE: Final = 255
 _UNICAST: Final = 1
 _DEAD_ENDS: Final = {6: "blackhole", 7: "unreachable", 8: "prohibit"}
@@ -93,7 +94,7 @@ def _route(message: RouteMessage, **way: object) -> NodeRoute:
         destination=f"{message.address(RTA_DST) or any_address}/{message.prefix}",
         metric=message.number(RTA_PRIORITY),
         table_id=message.number(RTA_TABLE) or message.table,
-        source=message.address(_RTA_PREFSRC),
+        source=message.address(RTA_PREFSRC),
         cwnd=whole(metrics.get(_RTAX_CWND, b"")) or None,
         advmss=whole(metrics.get(RTAX_ADVMSS, b"")) or None,
         **way,

@@ -6,15 +6,22 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from sriovbond.kernel.attributes import by_number
-from sriovbond.kernel.messages import IFA_FLAGS, AddressMessage, LinkMessage, ip, whole
+from sriovbond.kernel.messages import (
+    IFA_F_PERMANENT,
+    IFA_FLAGS,
+    IFA_RT_PRIORITY,
+    AddressMessage,
+    LinkMessage,
+    ip,
+    whole,
+)
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import IpAddress4, IpAddress6, Ipv4, Ipv6
 from sriovbond.survey.fitting import fit
 from sriovbond.survey.scene import Scene
 
 # include/uapi/linux/if_addr.h and if_link.h
-_IFA_CACHEINFO, _IFA_RT_PRIORITY = 6, 9
-_IFA_F_PERMANENT: Final = 0x80
+_IFA_CACHEINFO: Final = 6
 _CACHE: Final = struct.Struct("=II")  # ifa_cacheinfo: preferred, valid, in seconds
 _FOREVER: Final = 2**32 - 1
 _IFLA_AF_SPEC, _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 26, 7, 8
@@ -105,7 +112,7 @@ def _life_time(address: AddressMessage, place: int) -> str | None:
 
 def _seconds(address: AddressMessage, place: int) -> int:
     cache = address.attributes.get(_IFA_CACHEINFO, b"")
-    is_permanent = whole(address.attributes.get(IFA_FLAGS, b"")) & _IFA_F_PERMANENT
+    is_permanent = whole(address.attributes.get(IFA_FLAGS, b"")) & IFA_F_PERMANENT
     if is_permanent or len(cache) < _CACHE.size:
         return _FOREVER
     seconds: int = _CACHE.unpack_from(cache)[place]
@@ -114,7 +121,7 @@ def _seconds(address: AddressMessage, place: int) -> int:
 
 def _metric(addresses: Iterable[AddressMessage]) -> int | None:
     """Return the metric of the networks' routes, None by default."""
-    metrics = [whole(row.attributes.get(_IFA_RT_PRIORITY, b"")) for row in addresses]
+    metrics = [whole(row.attributes.get(IFA_RT_PRIORITY, b"")) for row in addresses]
     return next((metric for metric in metrics if metric), None)
 
 

@@ -5,20 +5,22 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from sriovbond.bond.links import Carried, Sysctl
+from sriovbond.bond.links import Carried, Sysctl, VfSettings
 from sriovbond.kernel import carried, messages
 from sriovbond.kernel.messages import (
+    IFA_F_PERMANENT,
     IFA_FLAGS,
+    IFA_RT_PRIORITY,
     RTA_DST,
     RTA_METRICS,
+    RTA_PREFSRC,
     RTA_PRIORITY,
     RTA_TABLE,
 )
 from sriovbond.survey.answers import PortVlans
+from sriovbond.trial.neighbours import NeighbourEntry
 
-# include/uapi/linux/if_addr.h and rtnetlink.h
-_IFA_RT_PRIORITY, _IFA_F_PERMANENT, _RTA_PREFSRC = 9, 0x80, 7
-_OF_ROUTES: Final = (RTA_DST, RTA_TABLE, RTA_PRIORITY, RTA_METRICS, _RTA_PREFSRC)
+_OF_ROUTES: Final = (RTA_DST, RTA_TABLE, RTA_PRIORITY, RTA_METRICS, RTA_PREFSRC)
 
 
 class Phase(StrEnum):
@@ -59,7 +61,8 @@ class Former:
     """What a link was, beyond what documents can say.
 
     `flags` is what its bridge has for it (hex), `vlans` those it takes there; `is_filtering` is a
-    bridge's own.
+    bridge's own; `functions` is what a PF has for its VFs, without MACs that these chose; `entries`
+    are those of neighbours and bridges that a person made.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Former:
     flags: str = ""
     vlans: tuple[PortVlans, ...] = ()
     is_filtering: bool | None = None
+    functions: tuple[VfSettings, ...] = ()
+    entries: tuple[NeighbourEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class Journal:
     """What was begun: links made and touched, addresses added, and what links lost.
 
     `ways` is a document with the routes and rules as they were. `pending` is what the links of the
-    last step had before it: what of that is missing, the step took.
+    last step had before it: what of that is missing, the step took. `resolver` is what the change
+    writes into resolv.conf, in hex.
     """
 
     made: tuple[str, ...] = ()
@@ -87,7 +93,7 @@ class Journal:
     taken: tuple[Load, ...] = ()
     pending: tuple[Load, ...] = ()
     ways: str = "{}"
-    is_resolver_begun: bool = False
+    resolver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +157,9 @@ def _united(loads: Iterable[Load]) -> tuple[Load, ...]:
 def address_identity(address: Carried) -> tuple[object, ...]:
     """Return what distinguishes an address from others, and from itself when it was changed."""
     message = messages.read_address(bytes.fromhex(address.message))
-    metric = messages.whole(message.attributes.get(_IFA_RT_PRIORITY, b""))
+    metric = messages.whole(message.attributes.get(IFA_RT_PRIORITY, b""))
     flags = messages.whole(message.attributes.get(IFA_FLAGS, b""))
-    return address.text, metric, bool(flags & _IFA_F_PERMANENT)
+    return address.text, metric, bool(flags & IFA_F_PERMANENT)
 
 
 def route_identity(route: Carried) -> tuple[object, ...]:

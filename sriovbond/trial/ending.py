@@ -38,7 +38,9 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
 
     One that is committed stays, and what is left of its commit is done.
     Raises StuckError with what could not be reverted: it is on disk too, and is tried again by the
-    watchdog and by `host rollback`. Raises MachineError where it is of another network namespace.
+    watchdog and by `host rollback`; not after a boot, which has ended all but files, and which
+    nothing may keep from applying its documents. Raises MachineError where it is of another network
+    namespace.
     """
     if checkpoint.phase is Phase.KEPT:
         commit(host, checkpoint, is_watchdog=is_watchdog)
@@ -47,14 +49,17 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
     actor = store.this_process()
     checkpoint = replace(checkpoint, phase=Phase.REVERTING, actor=actor, problems=())
     _write_if_possible(host, checkpoint)
-    if checkpoint.boot == host.boot_id():
+    is_of_this_boot = checkpoint.boot == host.boot_id()
+    if is_of_this_boot:
         problems = restoring.restore(site, host, checkpoint)
     else:
         problems = restoring.restore_files(site, checkpoint)
-    if problems:
+    if problems and is_of_this_boot:
         _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK, problems=problems))
         raise StuckError("cannot revert all of the change: " + "; ".join(problems))
     _forget(host, checkpoint, is_watchdog=is_watchdog)
+    if problems:
+        raise StuckError("a boot has ended a change, but left: " + "; ".join(problems))
 
 
 def clear_the_way(site: Site, host: Host) -> bool:
@@ -65,14 +70,15 @@ def clear_the_way(site: Site, host: Host) -> bool:
     checkpoint = store.read(host)
     if checkpoint is None:
         return False
-    is_overdue = checkpoint.boot != host.boot_id() or store.now_s() >= checkpoint.deadline_s
+    is_of_this_boot = checkpoint.boot == host.boot_id()
+    is_overdue = not is_of_this_boot or store.now_s() >= checkpoint.deadline_s
     if checkpoint.phase is Phase.WAITING and not is_overdue:
         left = checkpoint.deadline_s - store.now_s()
         raise TryLaterError(
             f"cannot begin: a change waits for {left:.0f} s more; `sriovbond host commit` keeps "
             "it, `sriovbond host rollback` reverts it"
         )
-    if checkpoint.phase is Phase.STUCK:
+    if checkpoint.phase is Phase.STUCK and is_of_this_boot:
         raise StuckError(
             f"cannot begin: a change is reverted only in part: {'; '.join(checkpoint.problems)}; "
             "`sriovbond host rollback` tries again, `sriovbond host commit` leaves it as it is"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_interface
-from typing import Final
 
 from sriovbond.kernel import messages
+from sriovbond.nodenet import acts
 from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
@@ -18,7 +18,6 @@ from sriovbond.nodenet.acts import (
     RemoveRoute,
     RemoveRule,
     SetIp,
-    SetResolver,
     SetState,
     Step,
 )
@@ -31,24 +30,27 @@ from sriovbond.nodenet.routing import NodeRoute, NodeRoutes, RouteRule, RouteRul
 from sriovbond.nodenet.writer import to_json
 from sriovbond.trial.checkpoint import Journal, Load, settle
 
-_RTA_PREFSRC: Final = 7  # include/uapi/linux/rtnetlink.h
-
 
 def touched(step: Step) -> tuple[str, ...]:
     """Return the links that a step changes, those that it makes among them."""
+    names: tuple[str, ...] = ()
     match step:
         case Make():
-            return made(step)
+            names = made(step)
         case Remove(current=link):
-            return _with_peer(link)
-        case Change(current=NodeLink(name=name)) | SetState(name=name) | SetIp(name=name):
-            return (name or "",)
+            names = _with_peer(link)
+        case Change(current=link):
+            names = (link.label, *acts.remade_functions(step))
+        case SetState(name=name) | SetIp(name=name):
+            names = (name,)
         case AddPort(owner=owner, port=port, before=before):
             former = before.controller if before else None
-            return (owner, port, *((former,) if former else ()))
+            names = (owner, port, *((former,) if former else ()))
         case ReleasePort(owner=owner, port=port):
-            return owner, port
-    return (step.owner, step.port.name or "") if isinstance(step, ConfigurePort) else ()
+            names = (owner, port)
+        case ConfigurePort(owner=owner, port=entry):
+            names = (owner, entry.name or "")
+    return names
 
 
 def made(step: Step) -> tuple[str, ...]:
@@ -97,17 +99,17 @@ def with_sourced(names: Iterable[str], present: Mapping[str, Load]) -> tuple[str
     order = tuple(name for name in dict.fromkeys(names) if name in present)
     addresses = {row.text for name in order for row in present[name].addresses}
     sources = [_source(text) for text in addresses]
-    others = (
+    sourced = (
         name
         for name, load in present.items()
         if any(source in route.message for route in load.routes for source in sources)
     )
-    return _unique(order, others)
+    return _unique(order, sourced)
 
 
 def _source(address: str) -> str:
     """Return the attribute by which a route has an address as its source, in hex."""
-    return messages.attribute(_RTA_PREFSRC, ip_interface(address).packed).hex()
+    return messages.attribute(messages.RTA_PREFSRC, ip_interface(address).packed).hex()
 
 
 def begin(
@@ -126,7 +128,6 @@ def begin(
         added=(*journal.added, *added),
         pending=tuple(present[name] for name in with_sourced(names, present)),
         ways=_with_way_back(journal.ways, step),
-        is_resolver_begun=journal.is_resolver_begun or isinstance(step, SetResolver),
     )
 
 

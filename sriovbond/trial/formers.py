@@ -1,4 +1,4 @@
-"""What links are beyond documents, read and restored: MTU, MAC, sysctls, their bridge's flags."""
+"""What links are beyond documents, read and restored: MTU, MAC, sysctls, bridge's flags, VFs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,9 +10,11 @@ from sriovbond.errors import SriovbondError
 from sriovbond.kernel import carried, links, messages
 from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MASTER, IFLA_MTU, LinkMessage
 from sriovbond.kernel.netns import NAMES_OF_ALL
-from sriovbond.reshape import bridges
+from sriovbond.reshape import bridges, functions
 from sriovbond.reshape.site import Site
+from sriovbond.trial import neighbours
 from sriovbond.trial.checkpoint import Former, Load
+from sriovbond.trial.neighbours import Entries
 
 _BRIDGE: Final = "bridge"
 _BOND: Final = "bond"
@@ -22,8 +24,8 @@ _VOLATILE: Final = frozenset({"stable_secret"})
 
 def read(site: Site, names: Iterable[str]) -> tuple[Former, ...]:
     """Return what the links of these names are; missing ones are left out. Raises KernelError."""
-    present = _by_name(site)
-    return tuple(_former(site, present[name]) for name in names if name in present)
+    present, entries = _by_name(site), neighbours.set_by_hand(site.netlink)
+    return tuple(_former(site, present[name], entries) for name in names if name in present)
 
 
 def loads(site: Site) -> dict[str, Load]:
@@ -61,8 +63,8 @@ def _by_name(site: Site) -> dict[str, LinkMessage]:
     return {row.name: row for row in links.read_all(site.netlink, "list the links")}
 
 
-def _former(site: Site, link: LinkMessage) -> Former:
-    is_port = _is_bridge_port(link)
+def _former(site: Site, link: LinkMessage, entries: Entries) -> Former:
+    is_port, is_bridge = _is_bridge_port(link), link.kind == _BRIDGE
     return Former(
         name=link.name,
         index=link.index,
@@ -71,8 +73,10 @@ def _former(site: Site, link: LinkMessage) -> Former:
         is_up=link.is_up,
         sysctls=site.node.run(lambda: tuple(_sysctls(link.name))),
         flags=bridges.flags_of(link).hex() if is_port else "",
-        vlans=bridges.vlans_of(site, link.name) if is_port else (),
-        is_filtering=bridges.is_filtering(site, link.name) if link.kind == _BRIDGE else None,
+        vlans=bridges.vlans_of(site, link.name) if is_port or is_bridge else (),
+        is_filtering=bridges.is_filtering(site, link.name) if is_bridge else None,
+        functions=functions.settings_of(site, link.name),
+        entries=entries.get(link.index, ()),
     )
 
 
@@ -80,6 +84,7 @@ def _acts(site: Site, former: Former) -> Iterator[Callable[[], None]]:
     """Yield what restores a link that is there; each looks at it anew."""
     if site.find(former.name) is None:
         return
+    yield partial(functions.restore, site, former.name, former.functions)
     yield partial(_restore_mtu, site, former)
     yield partial(_restore_mac, site, former)
     if former.is_filtering is not None:
@@ -87,6 +92,7 @@ def _acts(site: Site, former: Former) -> Iterator[Callable[[], None]]:
     yield partial(_restore_port, site, former)
     yield partial(_restore_state, site, former)
     yield from (partial(_restore_sysctl, site, former.name, row) for row in former.sysctls)
+    yield from _restore_entries(site, former)
 
 
 def _restore_mtu(site: Site, former: Former) -> None:
@@ -114,6 +120,8 @@ def _restore_port(site: Site, former: Former) -> None:
     if former.flags and _is_bridge_port(site.link(former.name)):
         bridges.restore_flags(site, former.name, bytes.fromhex(former.flags))
         bridges.restore_vlans(site, former.name, former.vlans)
+    if former.is_filtering is not None:
+        bridges.restore_vlans(site, former.name, former.vlans)
 
 
 def _restore_state(site: Site, former: Former) -> None:
@@ -126,6 +134,16 @@ def _restore_sysctl(site: Site, name: str, sysctl: Sysctl) -> None:
     path = f"{sysctl.family}/conf/{name}/{sysctl.key}"
     if site.node.sysctl(path) not in (None, sysctl.value):
         site.node.set_sysctls({path: sysctl.value})
+
+
+def _restore_entries(site: Site, former: Former) -> Iterator[Callable[[], None]]:
+    """Yield what restores the entries that are missing."""
+    link = site.find(former.name)
+    if link is None or not former.entries:
+        return
+    now = neighbours.set_by_hand(site.netlink).get(link.index, ())
+    for row in neighbours.missing(former.entries, now):
+        yield partial(neighbours.put, site.netlink, link, row)
 
 
 def _is_bridge_port(link: LinkMessage) -> bool:

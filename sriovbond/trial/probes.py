@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,14 +13,13 @@ from functools import partial
 from typing import Final
 
 from sriovbond.errors import SriovbondError
-from sriovbond.kernel import links, messages
-from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.attributes import by_number
-from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.kernel import links
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeDns, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import family_of, is_link_local
 from sriovbond.reshape.site import Site
+from sriovbond.trial import neighbours
+from sriovbond.trial.neighbours import NUD_DELAY, NUD_REACHABLE, NUD_STALE
 
 _MOST: Final = 8
 _ANSWER_S: Final = 1.0
@@ -32,10 +31,7 @@ _QUESTION: Final = b"\0\0\2\0\1"  # the root's NS records, class IN (RFC 1035)
 _DNS: Final = struct.Struct("!HHHHHH")
 _RECURSE: Final = 0x0100
 _PORT: Final = 53
-_NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")  # ndmsg
-_NDA_DST, _NDA_LLADDR = 1, 2
-_NUD_REACHABLE, _NUD_PROBE = 0x02, 0x10
-_NUD_KNOWN: Final = _NUD_REACHABLE | 0x04 | 0x08  # stale, delay
+_KNOWN: Final = NUD_REACHABLE | NUD_STALE | NUD_DELAY
 _LEAST_IPV4: Final = 20
 
 
@@ -98,8 +94,8 @@ def missing(
 
 
 def _words(group: str, probes: Iterable[ReachProbe]) -> str:
-    asked = [str(probe) for probe in probes if probe.group == group]
-    return f"no {group} answers ({', '.join(asked) or 'there is none'}), which one did before"
+    of_group = [str(probe) for probe in probes if probe.group == group]
+    return f"no {group} answers ({', '.join(of_group) or 'there is none'}), which one did before"
 
 
 def _is_default(route: NodeRoute) -> bool:
@@ -188,16 +184,10 @@ def _hears(packets: socket.socket, is_answer: Callable[[bytes], bool]) -> bool:
 def _doubt(site: Site, probes: Iterable[ReachProbe]) -> None:
     """Have the kernel ask gateways anew: that one was reachable before proves nothing now."""
     gateways = {probe.address for probe in probes if probe.kind == "gateway"}
-    for row in _neighbours(site):
-        if row.address in gateways and row.state & _NUD_KNOWN:
-            head = _NEIGHBOUR.pack(row.family, row.index, _NUD_PROBE, 0, 0)
-            body = head + messages.attribute(_NDA_DST, socket.inet_pton(row.family, row.address))
-            doing = f"ask {row.address} for its address anew"
-            mac = messages.attribute(_NDA_LLADDR, row.mac)
+    for row in neighbours.read_all(site.netlink):
+        if row.address in gateways and row.state & _KNOWN:
             with suppress(SriovbondError):  # it may be gone by now
-                site.netlink.send(
-                    NetlinkRequest(nl.RTM_NEWNEIGH, doing, body + mac, nl.NLM_F_REPLACE)
-                )
+                neighbours.doubt(site.netlink, row)
 
 
 def _reachable(site: Site) -> set[tuple[str, str]]:
@@ -205,26 +195,6 @@ def _reachable(site: Site) -> set[tuple[str, str]]:
     names = {row.index: row.name for row in links.read_all(site.netlink, "list the links")}
     return {
         (names.get(row.index, ""), row.address)
-        for row in _neighbours(site)
-        if row.state & _NUD_REACHABLE
+        for row in neighbours.read_all(site.netlink)
+        if row.state & NUD_REACHABLE
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Neighbour:
-    family: int
-    index: int
-    state: int
-    address: str
-    mac: bytes
-
-
-def _neighbours(site: Site) -> Iterator[_Neighbour]:
-    body = _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-    request = NetlinkRequest(nl.RTM_GETNEIGH, "list the neighbours", body)
-    for entry in site.netlink.dump(request):
-        family, index, state, _, _ = _NEIGHBOUR.unpack_from(entry)
-        parts = by_number(entry, _NEIGHBOUR.size)
-        if family in (socket.AF_INET, socket.AF_INET6) and _NDA_DST in parts:
-            address = socket.inet_ntop(family, parts[_NDA_DST])
-            yield _Neighbour(family, index, state, address, parts.get(_NDA_LLADDR, b""))

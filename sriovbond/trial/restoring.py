@@ -173,7 +173,18 @@ def _pairs(journal: Journal, present: Mapping[str, Load]) -> Iterator[tuple[Load
 
 
 def _restore_resolver(site: Site, checkpoint: Checkpoint) -> list[str]:
-    if not checkpoint.journal.is_resolver_begun:
+    """Restore resolv.conf where it is what the change has made of it, whole or as far as it came.
+
+    What another program has written meanwhile, as a boot does, is that program's.
+    """
+    if checkpoint.journal.resolver is None:
         return []
-    content = None if checkpoint.resolver is None else bytes.fromhex(checkpoint.resolver)
-    return _attempt([partial(resolver.write, site.root, content)])
+    before = None if checkpoint.resolver is None else bytes.fromhex(checkpoint.resolver)
+    written = bytes.fromhex(checkpoint.journal.resolver)
+
+    def restore_resolver() -> None:
+        now = resolver.read(site.root)
+        if now is None or written.startswith(now):
+            resolver.write(site.root, before)
+
+    return _attempt([restore_resolver])

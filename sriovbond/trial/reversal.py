@@ -86,8 +86,8 @@ def _with_ports(
     """Return it with the ports that it had; those that others put in meanwhile stay."""
     had = [name for name in ports_of(owner) or () if name in present or _is_ours(old.get(name))]
     now = (ports_of(present[owner.label]) if owner.label in present else None) or ()
-    others = [name for name in now if name not in had and name not in journal.touched]
-    ports = tuple(dict.fromkeys((*had, *others)))
+    joined_since = [name for name in now if name not in had and name not in journal.touched]
+    ports = tuple(dict.fromkeys((*had, *joined_since)))
     if owner.type == BRIDGE:
         bridge = wish.bridge or Bridge()
         return replace(wish, bridge=replace(bridge, port=tuple(map(BridgePort, ports))))

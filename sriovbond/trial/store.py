@@ -35,6 +35,11 @@ def folder(host: Host) -> Path:
     return host.state / "host"
 
 
+def file(host: Host) -> Path:
+    """Return the file of a change in progress: without it there is none."""
+    return folder(host) / _NAME
+
+
 @contextmanager
 def locked(host: Host, timeout_s: float) -> Iterator[None]:
     """Hold the lock of the node's own network: one change at a time.
@@ -70,15 +75,15 @@ def _acquire(descriptor: int, timeout_s: float) -> None:
 
 def read(host: Host) -> Checkpoint | None:
     """Return the change in progress, None if there is none. Raises MachineError."""
-    file = folder(host) / _NAME
+    path = file(host)
     try:
-        return _ADAPTER.validate_json(ownfiles.read(file, _MOST_BYTES))
+        return _ADAPTER.validate_json(ownfiles.read(path, _MOST_BYTES))
     except FileNotFoundError:
         return None
     except (UnreadableError, ValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise MachineError(
-            f"cannot read {file}: {reason}; look what the node has, then remove the file"
+            f"cannot read {path}: {reason}; look what the node has, then remove the file"
         ) from error
 
 

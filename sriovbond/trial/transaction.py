@@ -3,7 +3,7 @@
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,9 +12,14 @@ from typing import Final
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
-from sriovbond.kernel.messages import IFA_FLAGS
+from sriovbond.kernel.messages import (
+    IFA_F_DADFAILED,
+    IFA_F_TENTATIVE,
+    IFA_FLAGS,
+    AddressMessage,
+)
 from sriovbond.nodenet import difference, steps
-from sriovbond.nodenet.acts import Step
+from sriovbond.nodenet.acts import SetResolver, Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -22,7 +27,7 @@ from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
-from sriovbond.trial import ending, footprints, formers, persisted, probes, store, watchdog
+from sriovbond.trial import ending, footprints, formers, persisted, probes, store, unit, watchdog
 from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
 
 _LOCK_S: Final = 10.0
@@ -30,7 +35,6 @@ _VERIFY_S: Final = 10.0
 _PAUSE_S: Final = 0.2
 _RESERVE_S: Final = 1.0
 """What probes leave of the time, for reverting the change before the watchdog does."""
-_IFA_F_DADFAILED: Final = 0x08  # include/uapi/linux/if_addr.h
 _TO_COMMIT: Final = (Phase.WAITING, Phase.STUCK, Phase.KEPT)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -57,7 +61,7 @@ class Manner:
 
     `confirm` is asked at last, with the seconds that are left, whether the change is kept; where
     it `is_waiting` it is left for `commit` to keep. Under `name` the document is kept for the next
-    boot, under none it is not.
+    boot, under none it is not. Another change may be at work for `lock_s` before.
     """
 
     timeout_s: float
@@ -65,6 +69,7 @@ class Manner:
     say: Callable[[str], None]
     name: str = ""
     confirm: Callable[[Joined, Callable[[], float]], bool] | None = None
+    lock_s: float = _LOCK_S
 
 
 def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner) -> ChangeOutcome:
@@ -73,7 +78,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
     `prepare` reads the node and the document, and refuses what cannot be; it is called when
     what an earlier process has left is reverted. Raises RevertedError, StuckError, TryLaterError.
     """
-    with store.locked(host, _LOCK_S), _interruptible():
+    with store.locked(host, manner.lock_s), _interruptible():
         if ending.clear_the_way(site, host):
             manner.say("a change that was left in the middle is reverted")
         joined = prepare()
@@ -81,6 +86,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         if not planned:
             _keep(host, joined, manner)
             return ChangeOutcome.NOTHING_TO_DO
+        _prepare_boot(host, manner)
         answering = probes.answering(site, probes.choose(joined.current))
         change = _Change(site, host, _checkpoint(site, host, joined, planned, manner.name))
         change.arm(manner)
@@ -160,11 +166,19 @@ class _Change:
         self._write(replace(self._checkpoint, journal=journal))
 
     def verify(self, wish: NetState) -> None:
-        """Compare all of the document with the node as it is now. Raises MachineError."""
+        """Compare all of the document with the node as it is now. Raises MachineError.
+
+        Waits while the kernel still asks whether another host has an address.
+        """
         end = time.monotonic() + min(_VERIFY_S, max(0.0, self.left_s()))
-        while missing := [*self._missing(wish), *self._duplicates()]:
-            if time.monotonic() >= end:
+        while True:
+            rows = self._addresses()
+            missing = [*self._missing(wish), *_duplicates(rows)]
+            is_late = time.monotonic() >= end
+            if is_late and missing:
                 raise MachineError(f"the node differs from the document: {missing[0]}")
+            if is_late or not (missing or any(_flags(row) & IFA_F_TENTATIVE for row in rows)):
+                return
             time.sleep(_PAUSE_S)
 
     def probe(self, groups: frozenset[str]) -> None:
@@ -199,6 +213,9 @@ class _Change:
         names = footprints.closure(footprints.carriers(step), self._links)
         present = formers.loads(self._site)
         journal = footprints.begin(self._checkpoint.journal, step, present, names)
+        if isinstance(step, SetResolver):
+            content = resolver.planned(self._site.root, step.resolver)
+            journal = replace(journal, resolver=content.hex())
         self._write(replace(self._checkpoint, journal=journal))
 
     def _write(self, checkpoint: Checkpoint) -> None:
@@ -215,17 +232,23 @@ class _Change:
     def _missing(self, wish: NetState) -> list[str]:
         return [line for step in steps.plan(join(wish, self._read())) for line in step.lines]
 
-    def _duplicates(self) -> Iterator[str]:
-        """Yield the IPv6 addresses of touched links that another host has."""
-        names = {self._site.link(name).index for name in self._touched()}
-        for row in carried.all_addresses(self._site.netlink):
-            flags = messages.whole(row.attributes.get(IFA_FLAGS, b""))
-            if row.index in names and flags & _IFA_F_DADFAILED:
-                yield f"another host has the address {row.address}"
+    def _addresses(self) -> list[AddressMessage]:
+        """Return the addresses of the touched links with a carrier: DAD needs one."""
+        links = map(self._site.find, self._checkpoint.journal.touched)
+        indices = {link.index for link in links if link is not None and link.has_carrier}
+        rows = carried.all_addresses(self._site.netlink)
+        return [row for row in rows if row.index in indices]
 
-    def _touched(self) -> list[str]:
-        touched = self._checkpoint.journal.touched
-        return [name for name in touched if self._site.find(name) is not None]
+
+def _duplicates(rows: Iterable[AddressMessage]) -> Iterator[str]:
+    """Yield the IPv6 addresses that another host has."""
+    for row in rows:
+        if _flags(row) & IFA_F_DADFAILED:
+            yield f"another host has the address {row.address}"
+
+
+def _flags(row: AddressMessage) -> int:
+    return messages.whole(row.attributes.get(IFA_FLAGS, b""))
 
 
 def _checkpoint(
@@ -248,6 +271,16 @@ def _checkpoint(
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=None if content is None else content.hex(),
     )
+
+
+def _prepare_boot(host: Host, manner: Manner) -> None:
+    """Install the unit before the change: a commit that a power loss interrupts is a boot's to end.
+
+    Where it cannot be installed, the entrance reports that, after the change.
+    """
+    if manner.name:
+        with suppress(MachineError):
+            unit.install(host)
 
 
 def _keep(host: Host, joined: Joined, manner: Manner) -> None:

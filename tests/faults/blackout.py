@@ -12,9 +12,9 @@ from typing import Final
 
 from sriovbond.shim import build
 from tests.faults.fault import Way
-from tests.faults.power import CUTS, SERIAL, Cut, ask_for_cut, say_row
+from tests.faults.power import CUTS, Cut, ask_for_cut, say_row
 from tests.faults.table import Row
-from tests.support import ipams, worlds
+from tests.support import disks, ipams, worlds
 from tests.support.agents import an_agent, wait_for
 from tests.support.calls import a_config
 from tests.support.gates import Gate
@@ -64,7 +64,7 @@ class Home:
 def main() -> int:
     """Judge the cut before that of the number, and go to that one; the last boot only judges."""
     number = int(sys.argv[1])
-    _mount()
+    disks.mount_lasting(DISK)
     with ExitStack() as held:
         for way in Way:
             home = held.enter_context(_a_home(way))
@@ -75,14 +75,6 @@ def main() -> int:
         if number < len(CUTS):
             ask_for_cut()
     return 0
-
-
-def _mount() -> None:
-    """Mount the disk, whose file system is repaired by its journal."""
-    serials = {path: path.read_text() for path in Path("/sys/block").glob("vd*/serial")}
-    (disk,) = (path for path, text in serials.items() if text.strip() == SERIAL)
-    DISK.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "ext4", f"/dev/{disk.parent.name}", DISK], check=True)
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from typing import Final
 
 from tests.faults.fault import IN_DEL, MID_ADD, Phase
 from tests.faults.table import FILE, Row, Run, join, read, write
+from tests.support.disks import SERIAL
 from tests.support.gates import Spot
 
 CUT, ROW = "cut the power now", "row "
 DISK_BYTES: Final = 64 << 20
 QEMU: Final = "qemu-system-x86"
-SERIAL: Final = "sriovbond-faults"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,25 @@ def main() -> int:
 def _boot(number: int, image: Path) -> Iterator[Row]:
     """Boot the VM for a cut; yield what it says of the one before, and kill it."""
     command = ["tests/vm/run", f"python -m tests.faults.blackout {number}"]
-    environment = {**os.environ, "QEMU_OPTIONS": _disk_options(image)}
+    environment = {**os.environ, "QEMU_OPTIONS": disk_options(image)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as vm:
         assert vm.stdout
         for line in vm.stdout:
             if line.startswith(ROW):
                 yield Row(**json.loads(line.removeprefix(ROW)))
             elif line.startswith(CUT):
-                _kill_qemu(vm.pid)
+                kill_qemu(vm.pid)
             else:
                 sys.stdout.write(line)
 
 
-def _disk_options(image: Path) -> str:
+def disk_options(image: Path) -> str:
     """Return QEMU's options for the disk; the VM finds it by its serial number."""
     drive = f"file={image},if=none,id=faults,format=raw,cache=writeback"
     return f"-drive {drive} -device virtio-blk-pci,drive=faults,serial={SERIAL}"
 
 
-def _kill_qemu(above: int) -> None:
+def kill_qemu(above: int) -> None:
     """Kill the QEMU among that process' descendants."""
     (pid,) = (pid for pid in _descendants(above) if _name(pid).startswith(QEMU))
     os.kill(pid, signal.SIGKILL)

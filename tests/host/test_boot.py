@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -86,6 +87,20 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
     assert after.node.left(BRIDGE) == []
 
 
+def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes]) -> None:
+    _, after = nodes
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+    after.node.ip("link set eth2 name late")
+    rename = Timer(2, partial(after.node.ip, "link set late down name eth2 up"))
+    rename.start()
+
+    failures = boot(after)
+    rename.join()
+
+    assert failures == []
+    assert after.node.left(BRIDGE) == []
+
+
 def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(
     nodes: tuple[Changes, Changes],
 ) -> None:
@@ -94,7 +109,8 @@ def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(
     checkpoint = before.checkpoint
     assert checkpoint is not None
     before.rollback()
-    (before.node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.53\n")
+    written = "# by hand\nnameserver 192.0.2.53\n"
+    (before.node.host.root / "etc/resolv.conf").write_text(written)
     store.write(before.node.host, replace(checkpoint, boot="another"))
 
     after.node.sent.clear()

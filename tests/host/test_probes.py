@@ -129,3 +129,19 @@ def test_a_gateway_that_was_reachable_before_the_change_has_to_answer_anew(
     assert changes.apply(text % ("switch", "")) is ChangeOutcome.COMMITTED
     with pytest.raises(RevertedError, match="no IPv4 gateway answers"):
         changes.apply(text % ("switch", ", state: down"), SOON_S)
+
+
+def test_an_ipv6_address_that_another_host_has_is_found_before_the_change_is_kept(
+    changes: Changes, far: Pod
+) -> None:
+    far.batch("address add 2001:db8::1/64 dev far1 nodad")
+    before = changes.node.settle()
+    text = "{enabled: true, dhcp: false, address: [{ip: '2001:db8::%d', prefix-length: 64}]}"
+    link = "interfaces: [{name: eth1, type: ethernet, ipv6: %s}]"
+
+    with pytest.raises(RevertedError, match="another host has the address 2001:db8::1"):
+        changes.apply(link % (text % 1), SOON_S)
+
+    changes.node.assert_is(before)
+    assert changes.apply(link % (text % 2), SOON_S) is ChangeOutcome.COMMITTED
+    assert "tentative" not in changes.node.pod.run("ip", "-6", "address", "show", "eth1").stdout

@@ -8,7 +8,7 @@ import pytest
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import taps
 from tests.support.changes import Changes, await_end
-from tests.support.sites import wait_until
+from tests.support.sites import NodeUnderTest, wait_until
 from tests.support.uplinks import REFUSED, STACK, an_uplink
 from tests.support.worlds import World
 
@@ -153,3 +153,33 @@ def test_a_tap_that_joins_the_bridge_meanwhile_stays(changes: Changes) -> None:
 
     assert changes.node.pod.the_link("vnet0").master
     assert changes.node.pod.the_link("eth2").master
+
+
+def test_entries_that_a_person_made_are_there_again(changes: Changes) -> None:
+    node, gone = changes.node, "- {name: br0, type: linux-bridge, state: absent}\n"
+    node.ip(
+        "neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth1 nud permanent",
+        "neighbour add 2001:db8::77 lladdr 02:00:00:00:00:77 dev eth1 nud permanent",
+    )
+    for words in (
+        "vlan add dev br0 vid 12 self",
+        "fdb add 02:00:00:00:00:aa dev eth2 master static vlan 30",
+        "fdb add 02:00:00:00:00:ab dev eth2 master static sticky",
+    ):
+        assert node.pod.run("bridge", *words.split()).returncode == 0, words
+    before = _entries(node)
+    changes.apply(STACK.replace("interfaces:\n", f"interfaces:\n{gone}", 1), is_waiting=True)
+    assert _entries(node) != before
+
+    changes.rollback()
+
+    assert _entries(node) == before
+
+
+def _entries(node: NodeUnderTest) -> list[str]:
+    """Return permanent neighbours, static entries of bridges, and the VLANs of br0 itself."""
+    lines = node.pod.run("ip", "neighbour", "show", "nud", "permanent").stdout.splitlines()
+    table = node.pod.run("bridge", "fdb", "show").stdout.splitlines()
+    lines += [line for line in table if "static" in line and " master " in line]
+    vlans = node.pod.run("bridge", "vlan", "show", "dev", "br0").stdout
+    return sorted(line.strip() for line in [*lines, *vlans.splitlines()])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sites import ADDRESSES, NodeUnderTest, a_node_with_wires
+from tests.support.sites import NodeUnderTest, a_node_with_wires
 
 BOND = """
 interfaces:
@@ -98,9 +98,7 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "text", [BOND, STACK, BRIDGE, ADDRESSES], ids=("bond", "stack", "bridge", "addresses")
-)
+@pytest.mark.parametrize("text", [BOND, STACK, BRIDGE], ids=("bond", "stack", "bridge"))
 def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)

@@ -1,6 +1,5 @@
 """Changes of a node under test as transactions: in this process, and in one that is killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from sriovbond.trial.transaction import ChangeOutcome, Manner
 from tests.support.sites import NodeUnderTest
 
 T = TypeVar("T")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +78,32 @@ class Changes:
 
     def kill_rollback_at(self, number: int) -> bool:
         """Revert the change in a process that is killed as in `kill_at`."""
-        process = self.start("", TIMEOUT_S, f"kill={number}", "rollback")
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode in (0, -signal.SIGKILL), output
-        return process.returncode == -signal.SIGKILL
+        return _kill_at(number, self.rollback)
 
     def kill_at(self, text: str, number: int, timeout_s: float = TIMEOUT_S) -> bool:
-        """Apply a document, and kill the process before its request of that number.
+        """Apply a document in a process that is killed before its request of that number.
 
         Return whether it had so many that change something.
         """
-        process = self.start(text, timeout_s, f"kill={number}")
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode in (0, -signal.SIGKILL), output
-        return process.returncode == -signal.SIGKILL
+        return _kill_at(number, partial(self.apply, text, timeout_s))
+
+
+def _kill_at(number: int, work: Callable[[], object]) -> bool:
+    """Do it in a process of its own, which has all imports: they take most of the time."""
+
+    def begin() -> None:
+        _end_at(number, signal.SIGKILL)
+        work()
+
+    process = get_context("fork").Process(target=begin)
+    process.start()
+    process.join(TIMEOUT_S)
+    assert process.exitcode in (0, -signal.SIGKILL), process
+    return process.exitcode == -signal.SIGKILL
 
 
 def main() -> None:
-    """Apply FOLDER/document.yml in a namespace: PATH FOLDER TIMEOUT [kill=N | stop=N] [rollback].
-
-    With `rollback` the change that is there is reverted instead.
-    """
+    """Apply FOLDER/document.yml in a namespace: PATH FOLDER TIMEOUT [stop=N]."""
     path, folder, timeout_s, *options = sys.argv[1:]
     host = Host(root=Path(folder, "root"), state=Path(folder, "state"), run=Path(folder, "run"))
     text = Path(folder, "document.yml").read_text(encoding="utf-8")
@@ -110,26 +115,19 @@ def main() -> None:
             return join(document.unite(document.read(text, state)).state, state)
 
         for option in options:
-            word, _, number = option.partition("=")
-            if number:
-                _end_at(int(number), signal.SIGKILL if word == "kill" else signal.SIGSTOP)
-        if "rollback" in options:
-            namespace.run(partial(transaction.rollback, site, host))
-            return
+            _end_at(int(option.partition("=")[2]), signal.SIGSTOP)
         manner = Manner(float(timeout_s), is_waiting=False, say=print)
         namespace.run(partial(transaction.apply, site, host, prepare, manner))
 
 
 def _end_at(number: int, how: signal.Signals) -> None:
     """Send this process a signal before its request of that number that changes something."""
-    sent: list[str] = []
+    sent: list[NetlinkRequest] = []
 
     def count(request: NetlinkRequest) -> None:
         if request.changes:
-            sent.append(str(request))
+            sent.append(request)
             if len(sent) == number:
-                sys.stdout.write(json.dumps(sent) + "\n")
-                sys.stdout.flush()
                 os.kill(os.getpid(), how)
 
     nl.taps.append(count)

@@ -1,4 +1,4 @@
-"""File systems of a folder's own: one that is soon full, and one whose disk fails."""
+"""File systems of a folder's own: soon full, with a disk that fails, or one that outlives QEMU."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from pathlib import Path
 _DISK = "sriovbond-failing"
 _DEVICE = f"/dev/mapper/{_DISK}"
 _SECTORS = 16384
+SERIAL = "sriovbond-faults"
+"""By which the VM knows the disk that a test adds to it."""
 
 
 @contextmanager
@@ -91,6 +93,14 @@ def a_failing_disk(folder: Path, image: Path) -> Iterator[FailingDisk]:
         _dmsetup("remove", "--force", "--retry", _DISK)
         _run("losetup", "--detach", disk.loop)
         image.unlink()
+
+
+def mount_lasting(folder: Path) -> None:
+    """Mount the disk that a test added to the VM; its journal repairs it after a power loss."""
+    serials = {path: path.read_text() for path in Path("/sys/block").glob("vd*/serial")}
+    (disk,) = (path for path, text in serials.items() if text.strip() == SERIAL)
+    folder.mkdir(parents=True, exist_ok=True)
+    _run("mount", "-t", "ext4", f"/dev/{disk.parent.name}", str(folder))
 
 
 def _dmsetup(command: str, *arguments: str) -> None:

@@ -1,5 +1,6 @@
 """A node in a namespace of its own, on which steps of documents are carried out."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from sriovbond.nodenet.steps import plan
 from sriovbond.reshape import acting, limits
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node as survey
-from tests.support.pods import Pod, a_pod
+from tests.support.pods import Pod, a_pod, ip
 from tests.support.worlds import World, world
 
 WITHIN_S = 20.0
@@ -118,11 +119,30 @@ def a_node_with_wires(folder: Path) -> Iterator[NodeUnderTest]:
 @contextmanager
 def a_node(folder: Path) -> Iterator[NodeUnderTest]:
     """Make a node without links, and with an empty resolv.conf."""
+    with a_pod("node") as pod, a_node_in(pod, folder) as node:
+        pod.ip("link set lo up")
+        yield node
+
+
+@contextmanager
+def this_node(folder: Path) -> Iterator[NodeUnderTest]:
+    """Take this network namespace for a node, with files of its own: only in the VM."""
+    pod = Pod("this-node", "this-node")
+    ip(f"netns attach {pod.name} {os.getpid()}")
+    try:
+        with a_node_in(pod, folder) as node:
+            yield node
+    finally:
+        ip(f"netns del {pod.name}")
+
+
+@contextmanager
+def a_node_in(pod: Pod, folder: Path) -> Iterator[NodeUnderTest]:
+    """Take a namespace for a node, with a root of its own and a resolv.conf in it."""
     (folder / "root/etc").mkdir(parents=True)
     (folder / "root/etc/resolv.conf").write_text("# by hand\n", encoding="ascii")
     host = Host(root=folder / "root", state=folder / "state", run=folder / "run")
-    with a_pod("node") as pod, netns.opened(pod.path) as namespace:
-        pod.ip("link set lo up")
+    with netns.opened(pod.path) as namespace:
         node = NodeUnderTest(pod, Site(namespace, host.root, Path("/sys")), host)
 
         def note(request: NetlinkRequest) -> None:

@@ -58,7 +58,8 @@ def test_a_vf_that_the_pf_does_not_have_is_missing() -> None:
 
     (row,) = joined(desired, NODE).complaints
 
-    assert row.text == "b: its ports sriov:pf0:7 are missing"
+    hint = "a document before this one makes VFs (sr-iov.total-vfs)"
+    assert row.text == f"b: its ports sriov:pf0:7 are missing; {hint}"
 
 
 def test_two_names_for_one_interface_are_told() -> None:

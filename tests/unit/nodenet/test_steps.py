@@ -51,6 +51,16 @@ def test_an_option_is_changed_in_place_and_a_mode_needs_an_empty_bond() -> None:
     ]
 
 
+def test_another_number_of_vfs_says_which_go() -> None:
+    functions = "ethernet: {sr-iov: {total-vfs: %s}}"
+    state = "interfaces: [{name: pf0, type: ethernet, state: up, %s}]"
+    now = functions % "2, vfs: [{id: 0, iface-name: v0}, {id: 1, iface-name: v1}]"
+
+    assert steps(state % (functions % 4), state % now) == [
+        "pf0: set ethernet.sr-iov.total-vfs 4, now 2; for it v0, v1 go, all VFs are made anew"
+    ]
+
+
 def test_a_new_mode_has_the_defaults() -> None:
     ports = "its ports leave for it and come back"
 

@@ -12,6 +12,18 @@ interfaces:
 - {name: v9, type: vlan, state: up, vlan: {base-iface: eth1, id: 9, protocol: 802.1q}}
 - {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: []}}
 """)
+PF = """
+interfaces:
+- name: pf0
+  type: ethernet
+  state: up
+  ethernet:
+    sr-iov: {total-vfs: 3, vfs: [{id: 0, iface-name: v0}, {id: 1, iface-name: v1}, {id: 2}]}
+- {name: v0, type: ethernet, state: up%s}
+- {name: v1, type: ethernet, state: up, ipv6: {enabled: true, dhcp: false, autoconf: false,
+   address: [{ip: 'fe80::1', prefix-length: 64}]}}
+%s"""
+VFS = "interfaces: [{name: pf0, type: ethernet, ethernet: {sr-iov: {total-vfs: %d}}}]"
 ROUTE = "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 192.0.2.1%s}"
 
 
@@ -63,3 +75,42 @@ def test_what_can_be_carried_out_is_not_refused(link: str) -> None:
 )
 def test_a_route_with_a_weight_is_refused(more: str, words: list[str]) -> None:
     assert refusals(f"routes: {{config: [{ROUTE % more}]}}") == words
+
+
+def refusals_of_functions(count: int, address: str, upper: str = "") -> list[str]:
+    (document,) = read(VFS % count)
+    state = read_state(PF % (address, upper))
+    return [row.text for row in limits.judge(join(document.state, state))]
+
+
+@pytest.mark.parametrize(
+    ("address", "upper", "words"),
+    [
+        (
+            ", ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}",
+            "",
+            "has the address 192.0.2.9",
+        ),
+        (
+            "",
+            "- {name: b, type: bond, state: up, bond: {mode: 1, port: [v0]}}",
+            "is a port of b",
+        ),
+        (
+            "",
+            "- {name: q, type: vlan, state: up, vlan: {base-iface: v0, id: 5}}",
+            "is what q is on",
+        ),
+    ],
+)
+def test_a_vf_that_the_node_uses_keeps_the_number_of_vfs(
+    address: str, upper: str, words: str
+) -> None:
+    (text,) = refusals_of_functions(4, address, upper)
+
+    assert text.startswith(f"pf0: its VF v0 {words}, and the kernel removes all VFs")
+    assert refusals_of_functions(3, address, upper) == []
+
+
+def test_vfs_that_are_only_up_may_go() -> None:
+    assert refusals_of_functions(0, "") == []

@@ -5,9 +5,7 @@ from ipaddress import ip_address, ip_interface
 
 from sriovbond.bond.links import Carried
 from sriovbond.kernel import messages
-from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF
-
-RTA_PREFSRC = 7  # include/uapi/linux/rtnetlink.h
+from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC
 
 
 def a_route(

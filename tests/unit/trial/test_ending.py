@@ -10,7 +10,8 @@ from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.reshape.site import Site
 from sriovbond.trial import ending, persisted, store, transaction
-from sriovbond.trial.checkpoint import Checkpoint, Phase
+from sriovbond.trial.checkpoint import Checkpoint, Journal, Phase
+from sriovbond.trial.ending import StuckError
 from tests.unit.trial.test_store import a_checkpoint
 
 DOCUMENT = "interfaces: []\n"
@@ -18,7 +19,8 @@ DOCUMENT = "interfaces: []\n"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    return Host(state=tmp_path / "state")
+    (tmp_path / "root/etc").mkdir(parents=True)
+    return Host(root=tmp_path / "root", state=tmp_path / "state")
 
 
 def a_change(phase: Phase) -> Checkpoint:
@@ -70,3 +72,54 @@ def test_a_change_whose_document_cannot_be_kept_is_not_committed(host: Host) -> 
         ending.commit(host, waiting)
 
     assert store.read(host) == waiting
+
+
+BEFORE, WRITTEN = "# by hand\n", "# by hand\nnameserver 192.0.2.53\n"
+
+
+def of_an_earlier_boot(phase: Phase) -> Checkpoint:
+    journal = Journal(resolver=WRITTEN.encode().hex())
+    resolver = BEFORE.encode().hex()
+    return replace(a_checkpoint(phase), boot="another", journal=journal, resolver=resolver)
+
+
+def end_after_a_boot(host: Host, phase: Phase) -> None:
+    store.write(host, of_an_earlier_boot(phase))
+    with netns.own() as own:
+        assert ending.clear_the_way(Site(own, host.root, host.places.sysfs), host)
+
+
+@pytest.mark.parametrize(
+    ("found", "after"),
+    [
+        pytest.param(WRITTEN, BEFORE, id="whole"),
+        pytest.param(WRITTEN[:15], BEFORE, id="torn by a power loss"),
+        pytest.param(BEFORE, BEFORE, id="not written yet"),
+        pytest.param("", BEFORE, id="emptied"),
+        pytest.param("nameserver 192.0.2.1\n", "nameserver 192.0.2.1\n", id="the boot's own"),
+    ],
+)
+def test_after_a_boot_resolv_conf_is_restored_unless_another_has_written_it(
+    host: Host, found: str, after: str
+) -> None:
+    file = host.root / "etc/resolv.conf"
+    file.write_text(found)
+
+    end_after_a_boot(host, Phase.ACTING)
+
+    assert file.read_text() == after
+
+
+def test_after_a_boot_a_change_that_was_stuck_is_in_nobodys_way(host: Host) -> None:
+    end_after_a_boot(host, Phase.STUCK)
+
+    assert store.read(host) is None
+
+
+def test_after_a_boot_a_file_that_cannot_be_restored_is_reported_once(host: Host) -> None:
+    (host.root / "etc/resolv.conf").mkdir()
+
+    with pytest.raises(StuckError, match=r"a boot has ended a change, but left: .*resolv\.conf"):
+        end_after_a_boot(host, Phase.ACTING)
+
+    assert store.read(host) is None

@@ -6,7 +6,7 @@ import pytest
 
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
-from sriovbond.trial import booting, persisted
+from sriovbond.trial import persisted
 
 
 @pytest.fixture
@@ -54,8 +54,3 @@ def test_all_are_removed_and_other_files_stay(host: Host) -> None:
     assert persisted.remove(host) == 1
     assert persisted.list_documents(host) == []
     assert (persisted.folder(host) / "notes.txt").exists()
-
-
-def test_without_systemd_no_unit_is_installed_and_none_need_be_removed(host: Host) -> None:
-    assert not booting.install(host)
-    booting.uninstall(host)

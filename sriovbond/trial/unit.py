@@ -1,0 +1,136 @@
+"""The unit of systemd by which a boot applies the documents that were committed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sriovbond import ownfiles
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+from sriovbond.trial import persisted, store
+
+UNIT: Final = "sriovbond-host.service"
+_ASK_S: Final = 30.0
+_UNITS: Final = "etc/systemd/system"
+_SYSTEMD: Final = "run/systemd/system"
+_TARGETS: Final = ("multi-user.target", "network-online.target")
+_MODE: Final = 0o644
+_TEXT: Final = """\
+[Unit]
+Description=The node's own network, from the documents of sriovbond host
+After=network-pre.target
+Wants=network-pre.target
+Before=network.target network-online.target kubelet.service
+ConditionDirectoryNotEmpty=|{documents}
+ConditionPathExists=|{change}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=900
+{environment}ExecStart={program} -m sriovbond host boot
+
+[Install]
+WantedBy={targets}
+"""
+
+
+def install(host: Host) -> bool:
+    """Install and enable the unit where systemd runs; return whether it does.
+
+    It outlives a power loss from then on. Nothing is done where it is there. Raises MachineError.
+    """
+    if not (host.root / _SYSTEMD).is_dir():
+        return False
+    folder, content = host.root / _UNITS, _text(host).encode()
+    try:
+        if not _is_there(folder, content):
+            _write(folder, content)
+            _ask("daemon-reload")
+            _ask("enable", UNIT)
+            for path in (folder, *(link.parent for link in _links(folder))):
+                _sync(path)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineError(f"cannot install {folder / UNIT}: {error}") from error
+    return True
+
+
+def uninstall(host: Host) -> None:
+    """Disable and remove the unit. Idempotent. Raises MachineError."""
+    file = host.root / _UNITS / UNIT
+    if not file.exists():
+        return
+    with suppress(OSError, subprocess.SubprocessError):
+        _ask("disable", UNIT)
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+    with suppress(OSError, subprocess.SubprocessError):
+        _ask("daemon-reload")
+
+
+def _text(host: Host) -> str:
+    path = os.environ.get("PYTHONPATH")
+    return _TEXT.format(
+        documents=_verbatim(str(persisted.folder(host))),
+        change=_verbatim(str(store.file(host))),
+        environment=f"Environment={_word(f'PYTHONPATH={path}')}\n" if path else "",
+        program=_word(sys.executable),
+        targets=" ".join(_TARGETS),
+    )
+
+
+def _verbatim(text: str) -> str:
+    """Return a text as a whole line of a unit file has it (systemd.unit(5), specifiers)."""
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """Return a text as one word of a line (systemd.syntax(7))."""
+    text = _verbatim(text)
+    if not set(text) & {" ", '"', "\\"}:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _is_there(folder: Path, content: bytes) -> bool:
+    file = folder / UNIT
+    is_written = file.is_file() and file.read_bytes() == content
+    return is_written and all(link.is_symlink() for link in _links(folder))
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    """Yield the links by which the targets start the unit."""
+    for target in _TARGETS:
+        yield folder / f"{target}.wants" / UNIT
+
+
+def _write(folder: Path, content: bytes) -> None:
+    with store.open_folder(folder) as folder_fd:
+        ownfiles.write_whole(
+            folder_fd,
+            UNIT,
+            content,
+            fresh=f".{UNIT}",
+            finish=lambda file_fd: os.fchmod(file_fd, _MODE),
+        )
+
+
+def _sync(folder: Path) -> None:
+    with store.open_folder(folder) as folder_fd:
+        os.fsync(folder_fd)
+
+
+def _ask(*words: str) -> None:
+    subprocess.run(  # noqa: S603 - words of our own
+        ["systemctl", *words],  # noqa: S607 - by PATH, as a person does
+        check=True,
+        capture_output=True,
+        timeout=_ASK_S,
+        stdin=subprocess.DEVNULL,
+    )
