@@ -12,8 +12,9 @@ from tests.node import objects
 from tests.node.api import Api, Object
 from tests.node.node import Node
 from tests.node.processes import FailedError
+from tests.vm import pace
 
-READY_S: Final = 150.0
+READY_S: Final = 300.0
 GONE_S: Final = 300.0
 ROLLED_OUT_S: Final = 600.0
 AGENT: Final = "sriovbond-agent"
@@ -112,11 +113,15 @@ class Cluster:
     def await_true(
         self, what: str, is_true: Callable[[], object], within_s: float, pod: str = ""
     ) -> None:
-        """Wait until it is true. Raises FailedError with what pod and node say."""
-        deadline = time.monotonic() + within_s
+        """Wait until it is true. Raises FailedError with what pod and node say.
+
+        The time is that of a usual machine, and stretched on a slower one.
+        """
+        limit_s = pace.stretched(within_s)
+        deadline = time.monotonic() + limit_s
         while not is_true():
             if time.monotonic() > deadline:
-                raise FailedError(f"{what}: not within {within_s:g} s\n{self.said(pod)}")
+                raise FailedError(f"{what}: not within {limit_s:.0f} s\n{self.said(pod)}")
             time.sleep(0.5)
 
     def said(self, pod: str = "") -> str:

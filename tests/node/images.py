@@ -18,6 +18,11 @@ _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _INDEX: Final = "application/vnd.oci.image.index.v1+json"
 _NAME: Final = "io.containerd.image.name"
 _PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
+_FOLDERS: Final = ("tmp", "proc", "sys", "dev", "etc", "run", "var")
+_LINKS: Final = {"var/run": "/run"}
+"""containerd names pods' namespaces below /var/run, and manifests mount /run."""
+_USERS: Final = b"root:x:0:0:root:/root:/bin/sh\n"
+"""etc/passwd: Multus' daemon asks who it is, and ends where nobody says."""
 
 
 class Archive:
@@ -69,10 +74,17 @@ def of_programs(archive: Path, name: str, programs: Mapping[str, Path], *argumen
 def _layer(programs: Mapping[str, Path]) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
-        for path in ("tmp", "proc", "sys", "dev", "etc"):
+        for path in _FOLDERS:
             folder = tarfile.TarInfo(path)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(folder)
+        for path, target in _LINKS.items():
+            link = tarfile.TarInfo(path)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            tar.addfile(link)
+        users = tarfile.TarInfo("etc/passwd")
+        users.size = len(_USERS)
+        tar.addfile(users, io.BytesIO(_USERS))
         for path, program in programs.items():
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = program.stat().st_size, 0o755

@@ -21,6 +21,7 @@ STATE: Final = Path("/var/lib")
 CONFIGURATIONS: Final = Path("/etc/cni/net.d")
 PLUGINS: Final = Path("/opt/cni/bin")
 _ETC: Final = Path("/run/node")
+STATIC_PODS: Final = _ETC / "static"
 _SOCKET: Final = Path("/run/containerd/containerd.sock")
 _STARTS_S: Final = 900.0
 _IMPORTS_S: Final = 600.0
@@ -55,6 +56,7 @@ _KUBELET: Final = {
     "resolvConf": "",
     "makeIPTablesUtilChains": False,
     "syncFrequency": "5s",
+    "staticPodPath": str(STATIC_PODS),
 }
 DEFAULT_NETWORK: Final = {
     "cniVersion": "1.0.0",
@@ -172,7 +174,7 @@ def make_machine(folder: Path, programs: Path, plugins: Path) -> None:
 
 def configure(programs: Path, plugins: Path) -> None:
     """Write the configuration of containerd, kubelet and the default network; install plugins."""
-    for path in (_ETC, CONFIGURATIONS, PLUGINS, *(STATE / name for name in _FOLDERS)):
+    for path in (STATIC_PODS, CONFIGURATIONS, PLUGINS, *(STATE / name for name in _FOLDERS)):
         path.mkdir(parents=True, exist_ok=True)
     config = containerd_config(STATE / "containerd", _SOCKET.parent)
     (_ETC / "containerd.toml").write_text(config)

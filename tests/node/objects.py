@@ -14,32 +14,44 @@ NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 RESOURCE: Final = "k8s.v1.cni.cncf.io/resourceName"
 EMULATED_CPU: Final = 20
-"""An emulated CPU is so much slower; Multus' CPU limit is scaled by it, its memory limit is not."""
+"""An emulated CPU is so much slower; Multus' CPU limit goes by it, no memory limit does."""
 DOMAIN: Final = "example.com"
 
 
 def multus(manifest: Path, *, is_emulated: bool) -> list[Object]:
     """Return Multus' own manifest, of its image's version; its CPU limit fits the machine."""
     objects = shipped.multus(manifest)
-    for each in objects:
-        if each["kind"] == "DaemonSet" and is_emulated:
-            for container in each["spec"]["template"]["spec"]["containers"]:
-                limits = container["resources"]["limits"]
-                limits["cpu"] = f"{int(limits['cpu'].removesuffix('m')) * EMULATED_CPU}m"
+    for container in _containers(objects) if is_emulated else ():
+        limits = container["resources"]["limits"]
+        limits["cpu"] = f"{int(limits['cpu'].removesuffix('m')) * EMULATED_CPU}m"
     return objects
 
 
-def ours(folder: Path) -> list[Object]:
-    """Return our manifests as a release has them, and settings that switch Events on."""
-    provision.render(folder)
+def ours(folder: Path, *, is_emulated: bool) -> list[Object]:
+    """Return our manifests as provision.render wrote them, and settings that switch Events on.
+
+    An emulated agent may take longer to start; its memory limit and other probes are as shipped.
+    """
     text = (folder / "sriovbond.yaml").read_text()
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    for container in _containers(objects) if is_emulated else ():
+        container["startupProbe"]["failureThreshold"] *= EMULATED_CPU
     settings = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "sriovbond-agent", "namespace": "kube-system"},
         "data": {"agent.toml": "kubernetes_events = true\n"},
     }
-    return [settings, *(each for each in yaml.safe_load_all(text) if each)]
+    return [settings, *objects]
+
+
+def _containers(objects: list[Object]) -> list[Object]:
+    """Return the containers of DaemonSets, without their init containers."""
+    found = []
+    for each in objects:
+        if each["kind"] == "DaemonSet":
+            found += each["spec"]["template"]["spec"]["containers"]
+    return found
 
 
 def vf_network(name: str, resource: str) -> Object:
@@ -50,8 +62,8 @@ def vf_network(name: str, resource: str) -> Object:
 
 
 def bond_network(name: str, **config: object) -> Object:
-    """Return a network of our plugin."""
-    return shipped.network(name, type="sriovbond", **config)
+    """Return a network of our plugin; from 1.1.0 on its result has the MTU."""
+    return shipped.network(name, cniVersion="1.1.0", type="sriovbond", **config)
 
 
 def pod(name: str, networks: str, **resources: int) -> Object:
@@ -69,8 +81,10 @@ def pod(name: str, networks: str, **resources: int) -> Object:
         "kind": "Pod",
         "metadata": {"name": name, "namespace": "default", "annotations": {NETWORKS: networks}},
         "spec": {
-            "terminationGracePeriodSeconds": 0,
+            # with 0 the API forgets the pod before kubelet has ended it
+            "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": False,
+            "dnsPolicy": "Default",  # there is no DNS in the cluster
             "containers": [container],
         },
     }

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.vm import pace
+
 LONGEST_S: Final = 2 * 3600
 """A program whose starter was killed ends by itself after this."""
 _ENDS_WITHIN_S: Final = 20
@@ -77,12 +79,13 @@ def await_true(
     what: str, is_true: Callable[[], object], within_s: float, *programs: Program
 ) -> None:
     """Wait until it is true. Raises FailedError, at once where one of the programs has ended."""
-    deadline = time.monotonic() + within_s
+    limit_s = pace.stretched(within_s)
+    deadline = time.monotonic() + limit_s
     while not is_true():
         ended = [program for program in programs if program.process.poll() is not None]
         if ended:
             raise FailedError(f"{what}: {ended[0].name} has ended\n{ended[0].last_words()}")
         if time.monotonic() > deadline:
             words = [program.last_words() for program in programs]
-            raise FailedError("\n".join([f"{what}: not within {within_s:g} s", *words]))
+            raise FailedError("\n".join([f"{what}: not within {limit_s:.0f} s", *words]))
         time.sleep(0.2)

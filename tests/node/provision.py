@@ -1,5 +1,6 @@
 """What the node is made of: images and manifests, ours as we ship them and Multus' as it ships."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 from sriovbond import __version__
 from tests.kind.objects import MULTUS_IMAGE
 from tests.node import images
+from tests.support import kustomize
 
 OURS: Final = f"localhost/sriovbond:{__version__}"
 SMALL: Final = "localhost/small:1"
@@ -35,7 +37,9 @@ def make_small_image(archive: Path) -> None:
 
 
 def render(folder: Path) -> list[Path]:
-    """Write our manifests as a release has them; kustomize is in PATH. Return the files."""
+    """Write our manifests as a release has them; return the files."""
     image, _, tag = OURS.rpartition(":")
-    subprocess.run(["manifests/render.sh", image, tag, str(folder)], check=True)
+    environment = os.environ | {"PATH": f"{kustomize.programs()}:{os.environ['PATH']}"}
+    command = ["manifests/render.sh", image, tag, str(folder)]
+    subprocess.run(command, env=environment, check=True)
     return sorted(folder.glob("*.yaml"))

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tests.vm import debian, kernels, machine, netdevsim
+from tests.vm import debian, kernels, machine, netdevsim, pace
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-BOOT_DEADLINE_S = 300
+BOOT_DEADLINE_S = 300  # by pace.stretched
 STATUS_OF_A_BROKEN_RIG = 125
 STALL = b"Kernel panic - not syncing: RCU Stall"
 PASSED_ON = ("KERNEL", "NETDEVSIM", "PYTEST_ADDOPTS", "TERM", "COLUMNS", "CI", "LANG")
@@ -176,7 +176,7 @@ def _virtme(order: Order, folder: Path) -> list[str]:
 
 def _await_guest(door: socket.socket, vm: subprocess.Popen[bytes], folder: Path) -> socket.socket:
     door.settimeout(1)
-    deadline = time.monotonic() + BOOT_DEADLINE_S
+    deadline = time.monotonic() + pace.stretched(BOOT_DEADLINE_S)
     while time.monotonic() < deadline and vm.poll() is None:
         with contextlib.suppress(TimeoutError):
             return door.accept()[0]
@@ -206,7 +206,7 @@ def _follow(talk: socket.socket, folder: Path) -> int:
                 case b"status":
                     return int(body)
     except TimeoutError as error:
-        raise BootError(_last_words(f"no answer for {BOOT_DEADLINE_S} s", folder)) from error
+        raise BootError(_last_words(f"no answer for {talk.gettimeout():g} s", folder)) from error
     raise _stall(folder) or kind_of_loss(_last_words("it ended", folder))
 
 
@@ -218,7 +218,7 @@ def _stall(folder: Path) -> VmStalledError | None:
 
 
 def _frames(talk: socket.socket) -> Iterator[tuple[bytes, bytes]]:
-    talk.settimeout(BOOT_DEADLINE_S)
+    talk.settimeout(pace.stretched(BOOT_DEADLINE_S))
     # QEMU resets the connection when it ends with something of ours unread.
     with talk.makefile("rb") as stream, contextlib.suppress(ConnectionResetError):
         while header := stream.readline().split():

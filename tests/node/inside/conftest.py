@@ -14,7 +14,7 @@ from tests.node.cluster import Cluster
 from tests.node.credentials import NODE, SERVICE
 from tests.node.device_plugin import DevicePlugin
 from tests.node.inside import vm
-from tests.node.node import Node, a_node
+from tests.node.node import CONFIGURATIONS, Node, a_node
 from tests.vm import rig as rigs
 
 FOLDER = Path(os.environ["SRIOVBOND_NODE"])
@@ -22,6 +22,7 @@ PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
 PLUGINS = Path(os.environ["SRIOVBOND_PLUGINS"])
 MULTUS = os.environ.get("SRIOVBOND_MULTUS") or "thick"
 MANIFESTS = {"thick": "multus-daemonset-thick.yml", "thin": "multus-daemonset.yml"}
+MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
 _BEGAN = time.monotonic()
 
 
@@ -53,11 +54,22 @@ def is_node_ready(cluster: Cluster) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+def offered(rig: rigs.Layout) -> dict[str, tuple[str, ...]]:
+    """Return the devices of each resource: one of each PF, and one VF that no pod's kernel has."""
+    first, second, third = (tuple(vf.pci for vf in pf.vfs) for pf in rig.pfs)
+    return {"pf0": first, "pf1": second[:-1], "pf2": third[:-2], "userspace": third[-2:-1]}
+
+
+def nodes_own(rig: rigs.Layout) -> tuple[rigs.Vf, rigs.Vf]:
+    """Return two VFs, of two PFs, that no device plugin offers."""
+    return rig.pfs[1].vfs[-1], rig.pfs[2].vfs[-1]
+
+
 @pytest.fixture(scope="session")
 def plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
-    """Our device plugin, with a resource for each PF, whose devices kubelet has."""
+    """Our device plugin, whose resources kubelet has."""
     assert bare.node.running
-    made = DevicePlugin({pf.name: tuple(vf.pci for vf in pf.vfs) for pf in rig.pfs})
+    made = DevicePlugin(offered(rig))
     yield made
     made.close()
 
@@ -69,8 +81,10 @@ def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
     is_emulated = rig.accel == "tcg"
     bare.api.apply(*objects.multus(PROGRAMS / MANIFESTS[MULTUS], is_emulated=is_emulated))
     bare.await_daemon_set("kube-multus-ds")
+    # it has no probe: it is ready before it has looked for the default network
+    bare.await_true("Multus is the node's plugin", MULTUS_LIST.exists, clusters.READY_S)
     say(f"Multus is ready, {MULTUS}")
-    bare.api.apply(*objects.ours(Path("build/node/manifests")))
+    bare.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
     bare.await_daemon_set("sriovbond-agent")
     say("our agent is ready")
     bare.api.apply(*(objects.vf_network(f"vf{number}", f"pf{number}") for number in range(3)))
@@ -85,5 +99,6 @@ def clean(cluster: Cluster, rig: rigs.Layout) -> Iterator[Cluster]:
         cluster.delete_pod(each["metadata"]["name"])
     nothing: dict[str, list[str]] = {"records": [], "leases": []}
     cluster.await_true("nothing is left", lambda: clusters.left_behind() == nothing, 120)
-    links = {path.name for path in Path("/sys/class/net").iterdir()}
-    assert {vf.name for vf in rig.vfs} <= links
+    vfs = {vf.name for vf in rig.vfs}
+    home = lambda: vfs <= {path.name for path in Path("/sys/class/net").iterdir()}  # noqa: E731
+    cluster.await_true("all VFs are home", home, 120)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.node import objects
 from tests.node.cluster import AGENT, Cluster, RunningPod
+from tests.node.inside.conftest import FOLDER
+from tests.vm import rig as rigs
 
 TWO_VFS = "vf0, vf1, kept@bond0"
 
@@ -64,7 +66,7 @@ def processes_of(program: str) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")[:2]
-            is_contained = b"kubepods" in (folder / "cgroup").read_bytes()
+            is_contained = b"k8s.io" in (folder / "cgroup").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
         if is_contained and any(Path(os.fsdecode(word)).name == program for word in words):
@@ -130,12 +132,13 @@ def test_the_daemon_set_is_upgraded_while_a_pod_runs(clean: Cluster, bonded: Run
 
 
 def test_a_pod_is_deleted_while_there_is_no_daemon_set_and_put_away_by_the_next_one(
-    clean: Cluster,
+    clean: Cluster, rig: rigs.Layout
 ) -> None:
     clean.run_pod(objects.pod("orphan", TWO_VFS, pf0=1, pf1=1))
     clean.api.delete(f"/apis/apps/v1/namespaces/kube-system/daemonsets/{AGENT}")
     clean.await_true("no agent is left", lambda: not processes_of("sriovbond"), 120)
 
     clean.delete_pod("orphan")
-    clean.api.apply(*objects.ours(Path("build/node/manifests")))
+    is_emulated = rig.accel == "tcg"
+    clean.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
     clean.await_daemon_set(AGENT)

@@ -1,7 +1,6 @@
 """The control plane answers, and accepts the manifests that we ship; natively, in seconds."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from tests.node import objects, provision
 from tests.node.api import Api
 from tests.node.control_plane import ControlPlane
 from tests.node.processes import await_true
-from tests.support import kustomize
 
 
 def test_it_is_ready_and_of_the_version_that_is_pinned(plane: ControlPlane) -> None:
@@ -35,10 +33,7 @@ def test_a_pods_service_account_is_made_for_each_namespace(plane: ControlPlane) 
 @pytest.fixture(scope="session")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Our manifests and overlays, rendered as for a release."""
-    path = f"{kustomize.programs()}:{os.environ['PATH']}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", path)
-        files = provision.render(tmp_path_factory.mktemp("manifests"))
+    files = provision.render(tmp_path_factory.mktemp("manifests"))
     return {file.stem: file for file in files}
 
 
