@@ -22,6 +22,7 @@ RECORDS: Final = Path("/var/lib/sriovbond/records")
 _LEASES: Final = Path("/var/lib/cni/networks")
 _POD_LOGS: Final = Path("/var/log/pods")
 _LAST_LINES: Final = 40
+_LOOKS_EVERY_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ class Cluster:
         while not is_true():
             if time.monotonic() > deadline:
                 raise FailedError(f"{what}: not within {limit_s:.0f} s\n{self.said(pod)}")
-            time.sleep(0.5)
+            time.sleep(_LOOKS_EVERY_S)
 
     def said(self, pod: str = "") -> str:
         """Return what is known of a pod, and the last lines of the node's programs and pods."""

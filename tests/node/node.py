@@ -55,7 +55,6 @@ _KUBELET: Final = {
     "imageGCHighThresholdPercent": 100,
     "resolvConf": "",
     "makeIPTablesUtilChains": False,
-    "syncFrequency": "5s",
     "staticPodPath": str(STATIC_PODS),
 }
 DEFAULT_NETWORK: Final = {

@@ -18,11 +18,11 @@ PLACES: Final = Places()
 ANSWERS_S: Final = 30.0
 
 
-@pytest.fixture
-def bonded(clean: Cluster) -> Iterator[RunningPod]:
-    clean.api.apply(objects.bond_network("plain", miimon=100))
-    yield clean.run_pod(objects.pod("devices", "vf0, vf1, plain@bond0", pf0=1, pf1=1))
-    clean.delete_pod("devices")
+@pytest.fixture(scope="module")
+def bonded(cluster: Cluster) -> Iterator[RunningPod]:
+    cluster.api.apply(objects.bond_network("plain", miimon=100))
+    yield cluster.run_pod(objects.pod("devices", "vf0, vf1, plain@bond0", pf0=1, pf1=1))
+    cluster.delete_pod("devices")
 
 
 def devices(reading: Reading) -> list[str]:
