@@ -11,15 +11,19 @@ from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.records import Record
 from sriovbond.release import Keeper
-from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote
+from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote, is_in
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The result of an examination; `drift` are the remaining differences from ADD's bond."""
+    """The result of an examination; `drift` are the remaining differences from ADD's bond.
+
+    `missing` are the devices of members that are not in the bond.
+    """
 
     notes: tuple[UpkeepNote, ...] = ()
     drift: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
 
 
 Doubt = Callable[[Record], str]
@@ -91,7 +95,8 @@ def _look_after(repair: Repair) -> Examined:
     if state is None:
         return Examined(tuple(notes), (f"{repair.plan.name} is gone, or is no bond",))
     repair.note_refusals(notes, state)
-    return Examined(tuple(notes), tuple(_drift(repair, state)))
+    missing = {member.device for member in repair.plan.members if not is_in(member, state)}
+    return Examined(tuple(notes), tuple(_drift(repair, state)), frozenset(missing - {""}))
 
 
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:

@@ -26,19 +26,26 @@ from sriovbond.lending import Lender
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
+IsAtRest = Callable[[str], bool]
+
+
+def any_device(_: str) -> bool:
+    """Return that each device is at rest."""
+    return True
+
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
     """The permitted repairs of a bond that has lost members.
 
-    `settings_of_pf`: the PF's settings for a VF may be restored too. Devices in `passing_over` were
-    taken out of the pod, or are not quiet yet. `at_work` returns what another operator is doing to
-    the node's VFs, empty if nothing.
+    `settings_of_pf`: the PF's settings for a VF may be restored too. `is_at_rest` returns whether a
+    device may be put back: not one that was taken out of the pod, or lost a moment ago. `at_work`
+    returns what another operator is doing to the node's VFs, empty if nothing.
     """
 
     members: bool = True
     settings_of_pf: bool = True
-    passing_over: frozenset[str] = frozenset()
+    is_at_rest: IsAtRest = any_device
     at_work: Callable[[], str] = str
     keeper: Keeper | None = None
     """Keeps the leases of a release; IPAM does not run here."""
@@ -80,7 +87,7 @@ class Repair:
         for member in lost:
             stranded = links.find_again(in_pod, member.link)
             back = links.find_again(at_home, member.link)
-            if back and not stranded and member.device not in self.repairs.passing_over:
+            if back and not stranded and self.repairs.is_at_rest(member.device):
                 yield self._take_back(member, back, is_in_pod=False)
             # an earlier repair was killed after moving the link, before renaming it
             elif stranded and not stranded.is_up and stranded.name != member.name:

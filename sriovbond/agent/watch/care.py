@@ -14,7 +14,7 @@ from sriovbond.subject import Subject
 from sriovbond.upkeep import announcing, examination
 from sriovbond.upkeep.ended import Ended
 from sriovbond.upkeep.examination import Doubt, Examined
-from sriovbond.upkeep.repair import Repairs
+from sriovbond.upkeep.repair import IsAtRest, Repairs
 
 Work = Callable[[], object]
 Do = Callable[[Subject, Work], bool]
@@ -44,18 +44,18 @@ class Care:
         then: Then,
         *,
         is_namespace_gone: bool = False,
-        passing_over: frozenset[str] = frozenset(),
+        is_at_rest: IsAtRest,
     ) -> None:
         """Examine the bond in a worker, which calls `then` with the result.
 
         With None if another call holds the attachment: at once, since that one may hang in IPAM,
-        and must not occupy a worker for others. Devices in `passing_over` are not put back into the
-        bond.
+        and must not occupy a worker for others. The worker asks `is_at_rest` of each device right
+        before it puts it back.
         """
         if records.is_locked(self._host, subject.attachment.key):
             then(None)
             return
-        repairs = replace(self._repairs, passing_over=passing_over)
+        repairs = replace(self._repairs, is_at_rest=is_at_rest)
 
         def work() -> None:
             doubt = examination.no_doubt if is_namespace_gone else self._ended.doubt

@@ -67,14 +67,25 @@ class Tending:
             self._agenda.later(again, key, AGAIN_S)
             return
         attachment = self._watched.get(key)
-        passing_over = frozenset[str]()
         if attachment:
             unrest_s = attachment.unrest_s(time.monotonic(), self._settings.rest_s)
-            passing_over = attachment.taken | unrest_s.keys()
             if unrest_s:
                 self._agenda.later(Task.RESTED, key, max(unrest_s.values()))
         self._care.examine(
-            subject, then, is_namespace_gone=is_namespace_gone, passing_over=passing_over
+            subject,
+            then,
+            is_namespace_gone=is_namespace_gone,
+            is_at_rest=partial(self._is_at_rest, key),
+        )
+
+    def _is_at_rest(self, key: str, device: str) -> bool:
+        """Return whether a device may be put back; for a worker, at that moment.
+
+        One whose loss is not known here was lost a moment ago: another operator may be at work.
+        """
+        attachment = self._watched.get(key)
+        return attachment is not None and attachment.is_at_rest(
+            device, time.monotonic(), self._settings.rest_s
         )
 
     def forget_left(self, key: str) -> None:
@@ -122,7 +133,10 @@ class Tending:
         attachment.note_sent_home(frozenset(note.sent_home for note in examined.notes) - {""})
         refused_before = attachment.refused
         self._plan_next(key, attachment, happenings)
-        if not (self._watched.is_heard(key) or examined.drift):  # else the next round examines it
+        is_silent = not (
+            self._watched.is_heard(key) or examined.drift
+        )  # the next round examines it
+        if is_silent or attachment.has_in_bond(examined.missing):
             self._agenda.later(Task.ADOPT, key, AGAIN_S)
         self._hands.report(
             happening for happening in happenings if happening.text not in refused_before

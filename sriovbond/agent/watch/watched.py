@@ -58,6 +58,15 @@ class WatchedAttachment:
         waits_s = {device: since + rest_s - at for device, since in self.stirred.items()}
         return {device: wait_s for device, wait_s in waits_s.items() if wait_s > 0}
 
+    def is_at_rest(self, device: str, at: float, rest_s: float) -> bool:
+        """Return whether the device is lost, and quiet for `rest_s`; thread-safe."""
+        since = self.stirred.get(device, at)
+        return device in self.lost and since + rest_s <= at
+
+    def has_in_bond(self, devices: frozenset[str]) -> bool:
+        """Return whether one of the devices is in the bond, as last reported."""
+        return any(member.device in devices for member in self.bond.members if member.is_in_bond)
+
     def note_moved(self, device: str) -> None:
         """Record that the device was taken out of the pod, unless a repair sent it home."""
         if device not in self.sent_home:

@@ -15,7 +15,7 @@ from sriovbond.host import Host
 from sriovbond.records import Record
 from sriovbond.subject import Subject
 from sriovbond.upkeep.examination import Examined
-from sriovbond.upkeep.repair import Repairs
+from sriovbond.upkeep.repair import Repairs, any_device
 from tests.support.agents import wait_for
 from tests.support.builders import a_plan
 
@@ -53,7 +53,7 @@ def test_a_few_are_looked_after_at_once_and_the_others_in_turn(host: Host) -> No
     care = Care(host, Repairs(), workers.do, most=2)
 
     for number in range(3):
-        care.examine(subject(number), found.append)
+        care.examine(subject(number), found.append, is_at_rest=any_device)
     begun = len(workers.given)
     while workers.given:
         workers.work()
@@ -65,9 +65,9 @@ def test_an_examination_requested_twice_runs_once_as_requested_last(host: Host) 
     workers, first, last = Workers(), list[Examined | None](), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=1)
 
-    care.examine(subject(0), first.append)
-    care.examine(subject(1), first.append)
-    care.examine(subject(1), last.append)
+    care.examine(subject(0), first.append, is_at_rest=any_device)
+    care.examine(subject(1), first.append, is_at_rest=any_device)
+    care.examine(subject(1), last.append, is_at_rest=any_device)
     while workers.given:
         workers.work()
 
@@ -81,7 +81,9 @@ def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(host: Host)
     care = Care(host, Repairs(), workers.do, most=1)
 
     for is_namespace_gone in (False, True, False):
-        care.examine(subject(0), results.append, is_namespace_gone=is_namespace_gone)
+        care.examine(
+            subject(0), results.append, is_at_rest=any_device, is_namespace_gone=is_namespace_gone
+        )
     while workers.given:
         workers.work()
 
@@ -93,7 +95,7 @@ def test_that_a_namespace_is_gone_is_not_forgotten_for_a_later_round(host: Host)
 def test_work_that_no_worker_takes_waits(host: Host) -> None:
     workers, found = Workers(room=0), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=2)
-    care.examine(subject(0), found.append)
+    care.examine(subject(0), found.append, is_at_rest=any_device)
     assert workers.given == []
 
     workers.room = 1
@@ -106,7 +108,7 @@ def test_work_that_no_worker_takes_waits(host: Host) -> None:
 def test_a_bond_that_another_call_has_is_left_to_it(host: Host) -> None:
     workers, found = Workers(), list[Examined | None]()
     care = Care(host, Repairs(), workers.do, most=2)
-    care.examine(subject(0), found.append)
+    care.examine(subject(0), found.append, is_at_rest=any_device)
 
     with records.locked(host, "c0@bond0"):
         workers.work()
@@ -128,7 +130,7 @@ def test_bonds_whose_calls_hang_take_no_place_of_the_others(host: Host) -> None:
     wait_for(lambda: records.is_locked(host, "c0@bond0"))
     care = Care(host, Repairs(), do_after_others, most=1)
     for number in range(2):
-        care.examine(subject(number), results.append)
+        care.examine(subject(number), results.append, is_at_rest=any_device)
     try:
         wait_for(lambda: results == [None, Examined()], 2)
     finally:
@@ -141,7 +143,7 @@ def test_a_fault_is_a_result_too(host: Host) -> None:
     (host.records / "c0@bond0.json").mkdir()
     care = Care(host, Repairs(), workers.do, most=2)
 
-    care.examine(subject(0), found.append)
+    care.examine(subject(0), found.append, is_at_rest=any_device)
     workers.work()
 
     (examined,) = found

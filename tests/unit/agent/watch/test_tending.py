@@ -3,11 +3,12 @@ from dataclasses import dataclass
 
 from sriovbond import records
 from sriovbond.agent.watch.agenda import AGAIN_S, Task
-from sriovbond.agent.watch.care import Care
+from sriovbond.agent.watch.care import Care, Then
 from sriovbond.agent.watch.tending import Tending
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.subject import Subject
-from sriovbond.upkeep.repair import Repairs
+from sriovbond.upkeep.examination import Examined
+from sriovbond.upkeep.repair import IsAtRest, Repairs
 from tests.unit.agent.watch.conftest import KEY, Scene
 
 
@@ -23,8 +24,29 @@ class Workers:
         return True
 
 
-def tending(scene: Scene, workers: Workers) -> Tending:
-    care = Care(scene.settings.host, Repairs(), workers.do, 1)
+class Noting(Care):
+    """Examines nothing; keeps what it was asked with, and answers `result`."""
+
+    is_at_rest: IsAtRest
+    result = Examined()
+
+    def examine(
+        self,
+        subject: Subject,
+        then: Then,
+        *,
+        is_at_rest: IsAtRest,
+        is_namespace_gone: bool = False,
+    ) -> None:
+        """Note it."""
+        assert subject.attachment.key == KEY
+        assert not is_namespace_gone
+        self.is_at_rest = is_at_rest
+        then(self.result)
+
+
+def tending(scene: Scene, workers: Workers, care: Care | None = None) -> Tending:
+    care = care or Care(scene.settings.host, Repairs(), workers.do, 1)
     return Tending(
         scene.settings, scene.watched, scene.agenda, care, scene.hands, lambda call: call()
     )
@@ -58,6 +80,40 @@ def test_a_lost_member_is_looked_at_again_when_it_has_rested(scene: Scene) -> No
     tending(scene, Workers()).actions[Task.EXAMINE](KEY)
 
     assert Task.RESTED in scene.planned()
+
+
+def test_a_member_that_is_lost_while_its_bond_is_examined_rests_as_any(scene: Scene) -> None:
+    scene.watch()
+    noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
+    device = scene.plan.members[0].device
+    asked = []
+
+    tending(scene, Workers(), noted).actions[Task.EXAMINE](KEY)
+    asked.append(noted.is_at_rest(device))
+    scene.lose_first_member()
+    asked.append(noted.is_at_rest(device))
+    scene.attachment.stirred[device] -= scene.settings.rest_s
+    asked.append(noted.is_at_rest(device))
+
+    assert asked == [False, False, True]
+
+
+def test_nothing_is_put_back_for_a_bond_that_is_not_watched(scene: Scene) -> None:
+    noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
+
+    tending(scene, Workers(), noted).look_after(KEY, scene.subject)
+
+    assert not noted.is_at_rest(scene.plan.members[0].device)
+
+
+def test_a_bond_that_lacks_a_member_without_an_event_is_read_again(scene: Scene) -> None:
+    scene.watch()
+    noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
+    noted.result = Examined(missing=frozenset({scene.plan.members[0].device}))
+
+    tending(scene, Workers(), noted).actions[Task.EXAMINE](KEY)
+
+    assert Task.ADOPT in scene.planned()
 
 
 def test_remains_of_an_attachment_are_reported_once_and_wait_longer(scene: Scene) -> None:
