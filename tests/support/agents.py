@@ -23,6 +23,7 @@ PROCESSES.set_forkserver_preload(
     [
         "__main__",
         __name__,
+        *(f"tests.support.{name}" for name in ("thin", "gates", "fuse")),
         *(f"sriovbond.commands.{name}" for name in ("add", "check", "delete", "gc", "status")),
     ]
 )

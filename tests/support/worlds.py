@@ -21,6 +21,8 @@ World = dict[str, object]
 Names = dict[int, str]
 _CONF = {"IPv4": (2, 1), "IPv6": (10, 2)}  # AF_INET with IFLA_INET_CONF, AF_INET6 likewise
 _HEADER = struct.Struct("=IHHII")
+_IPV6 = " sysctls IPv6"
+_DEVCONF_MTU6 = 3  # DEVCONF_MTU6 of linux/ipv6.h, from 0, counted from 1
 _IFLA_AF_SPEC = 26
 _IFINFOMSG_BYTES = 16
 _CARRIER = (" fe80", "ff00::", "table 255")
@@ -72,12 +74,12 @@ def differences(before: World, after: World) -> list[str]:
     lines += [f"new: {key} = {after[key]!r}" for key in after.keys() - before.keys()]
     for key in before.keys() & after.keys():
         if before[key] != after[key]:
-            was, now = _unlike(before[key], after[key])
+            was, now = unlike(before[key], after[key])
             lines.append(f"changed: {key}: {was!r} -> {now!r}")
     return sorted(lines)
 
 
-def _unlike(was: object, now: object) -> tuple[object, object]:
+def unlike(was: object, now: object) -> tuple[object, object]:
     """Return two dicts without their common items."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
         return was, now
@@ -153,6 +155,17 @@ def _route(answer: Answer, names: Names) -> tuple[str, object]:
     words.append(f"ways {sorted(map(str, ways))}")
     fields = [f"{key} {answer.message[key]}" for key in ("dst_len", "proto", "scope", "type")]
     return f"route {' '.join([*words, *fields])}", "there"
+
+
+def is_mtu_settled(facts: World) -> bool:
+    """Return whether IPv6 has the MTU of each link that is up, as it has after a carrier."""
+    for key, value in facts.items():
+        link = facts.get(key.removesuffix(_IPV6))
+        if key.endswith(_IPV6) and isinstance(value, dict) and isinstance(link, tuple):
+            is_up, _, mtu, *_ = link
+            if is_up and value.get(_DEVCONF_MTU6) not in {None, mtu}:
+                return False
+    return True
 
 
 def settled(facts: World) -> World:

@@ -7,6 +7,7 @@ import pytest
 from tests.faults import table
 from tests.faults.play import Rehearsed, find_left
 from tests.faults.table import Row, Run
+from tests.support import worlds
 
 
 def a_row(**changes: object) -> Row:
@@ -76,6 +77,26 @@ def test_what_is_left_changed_or_gone_is_named_but_for_what_the_fault_decides() 
         "net1: 'lost', expected 'down'",
         "net2: None, expected 'up'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("link", "mtu6", "is_settled"),
+    [
+        ((1, "mac", 1500), 1450, False),
+        ((1, "mac", 1500), 1500, True),
+        ((0, "mac", 1500), 1450, True),
+        ((1, "mac", 1500), None, True),
+    ],
+)
+def test_links_that_are_up_are_waited_for_until_ipv6_has_their_mtu(
+    link: tuple[object, ...],
+    mtu6: int | None,
+    is_settled: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    sysctls = {} if mtu6 is None else {3: mtu6}
+    facts: worlds.World = {"pod: net1": link, "pod: net1 sysctls IPv6": sysctls}
+
+    assert worlds.is_mtu_settled(facts) == is_settled
 
 
 def test_all_that_is_published_held() -> None:
