@@ -23,7 +23,10 @@ _CONF = {"IPv4": (2, 1), "IPv6": (10, 2)}  # AF_INET with IFLA_INET_CONF, AF_INE
 _HEADER = struct.Struct("=IHHII")
 _IPV6 = " sysctls IPv6"
 _DEVCONF_MTU6 = 3  # DEVCONF_MTU6 of linux/ipv6.h, from 0, counted from 1
+_ATTRIBUTE = struct.Struct("=HH")
 _IFLA_AF_SPEC = 26
+# IFLA_ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS of linux/if_link.h
+_IFLA_READ = frozenset({1, 3, 4, 10, 18, 20})
 _IFINFOMSG_BYTES = 16
 _CARRIER = (" fe80", "ff00::", "table 255")
 HAND_SET = "fe80::77:"
@@ -92,7 +95,7 @@ def unlike(was: object, now: object) -> tuple[object, object]:
 
 def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
     names: Names = {}  # a link that moved may come back with another index
-    for answer in _dump(netlink, ifinfmsg(), nl.RTM_GETLINK):
+    for answer in _dump(netlink, ifinfmsg(), nl.RTM_GETLINK, _IFLA_READ):
         name = answer.attribute("IFLA_IFNAME")
         names[answer.message["index"]] = name
         yield (
@@ -117,15 +120,30 @@ def _facts(netlink: Netlink) -> Iterable[tuple[str, object]]:
             yield _route(answer, names)
 
 
-def _dump(netlink: Netlink, message: nlmsg, type_: int) -> Iterator[Answer]:
+def _dump(
+    netlink: Netlink, message: nlmsg, type_: int, read: frozenset[int] = frozenset()
+) -> Iterator[Answer]:
+    """Yield the answers; with `read` only those attributes are parsed, which is much faster."""
     message.reset()
     message.encode()
     request = NetlinkRequest(type_, "look at the world", bytes(message.data[_HEADER.size :]))
     for body in netlink.dump(request):
-        header = _HEADER.pack(_HEADER.size + len(body), type_, 0, 0, 0)
-        decoded = type(message)(header + body)
+        brief = _shorten(body, read) if read else body
+        header = _HEADER.pack(_HEADER.size + len(brief), type_, 0, 0, 0)
+        decoded = type(message)(header + brief)
         decoded.decode()
         yield Answer(decoded, body)
+
+
+def _shorten(body: bytes, read: frozenset[int]) -> bytes:
+    """Return the answer about a link without the attributes that nobody reads."""
+    kept = [
+        _ATTRIBUTE.pack(_ATTRIBUTE.size + len(payload), number)
+        + payload.ljust(-(-len(payload) // 4) * 4, b"\0")
+        for number, _, payload in attributes.walk(body[_IFINFOMSG_BYTES:])
+        if number in read
+    ]
+    return body[:_IFINFOMSG_BYTES] + b"".join(kept)
 
 
 def _conf(answer: Answer, family: int, conf: int) -> dict[int, int]:
