@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sriovbond.kernel import links, netns
 from tests.faults.fault import Fault, Way
 from tests.support import worlds
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.gates import Gate, Spot
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.pods import Pod, ip, some_pods
 from tests.support.restarts import Stage
 from tests.support.shims import Shim
 from tests.support.thick import Called, Config, Thick
@@ -159,16 +160,16 @@ class Scene:
 
     def _devices(self) -> World:
         """Return where the netdev of each VF is, and what each PF says of its VFs."""
-        pods = {"host": None, "pod": self.pod, "other": self.other}
         facts: World = {}
-        for word, pod in pods.items():
-            for link in _links(pod):
-                if "parentdev" in link:
-                    facts[f"device {link['parentdev']}"] = word
-                for entry in link.get("vfinfo_list", ()) if pod is None else ():
-                    facts[f"entry of {link['ifname']} {entry['vf']}"] = str(
-                        {key: value for key, value in entry.items() if key != "address"}
-                    )
+        for link in _read_host_links():
+            if "parentdev" in link:
+                facts[f"device {link['parentdev']}"] = "host"
+            for entry in link.get("vfinfo_list", ()):
+                facts[f"entry of {link['ifname']} {entry['vf']}"] = str(
+                    {key: value for key, value in entry.items() if key != "address"}
+                )
+        for word, pod in (("pod", self.pod), ("other", self.other)):
+            facts |= {f"device {device}": word for device in _devices_in(pod)}
         return facts
 
     def said(self) -> str:
@@ -179,12 +180,19 @@ class Scene:
         return log.read_text() if log.exists() else ""
 
 
-def _links(pod: Pod | None) -> list[dict[str, Any]]:
-    where = ["-n", pod.name] if pod else []
-    command = ["ip", *where, "-d", "-j", "link", "show"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    links: list[dict[str, Any]] = json.loads(done.stdout or "[]")
-    return links
+def _read_host_links() -> list[dict[str, Any]]:
+    command = ["ip", "-d", "-j", "link", "show"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def _devices_in(pod: Pod) -> list[str]:
+    """Return the devices whose netdevs are in the pod's namespace, which may be gone."""
+    if not Path(pod.path).exists():
+        return []
+    with netns.opened(pod.path) as namespace:
+        return [link.device for link in links.dump(namespace.netlink) if link.device]
 
 
 def _is_of(pod: Pod, key: str, value: object) -> bool:
@@ -204,17 +212,17 @@ def a_scene(shim: Shim, fault: Fault, way: Way, *, is_rehearsal: bool = False) -
     with ExitStack() as held:
         stage = held.enter_context(fault.stage(shim))
         setting = held.enter_context(fault.setting(shim))
-        scene = Scene(stage, way, held.enter_context(a_pod("other")), Gate(shim.home), is_rehearsal)
+        other, neighbour = held.enter_context(some_pods("other", "neighbour"))
+        scene = Scene(stage, way, other, Gate(shim.home), is_rehearsal)
         scene.setting = setting
-        neighbour = held.enter_context(a_pod("neighbour"))
         if way is Way.THICK:
             settings: dict[str, Any] = {"kubelet_timeout_s": 60, "retry_s": 1, **fault.settings}
             agent = an_agent(shim, prepare=scene.gate.install, **settings)
             scene.agent = held.enter_context(agent)
         if not is_rehearsal:
             neighbour.batch("link add d1 type dummy", "link add d2 type dummy")
-            links = [{"name": "d1"}, {"name": "d2"}]
-            scene.invite(neighbour, {**stage.config, "links": links, "linksInContainer": True})
+            config = {**stage.config, "links": [{"name": "d1"}, {"name": "d2"}]}
+            scene.invite(neighbour, {**config, "linksInContainer": True})
         stage.lay_out()
         yield scene
 

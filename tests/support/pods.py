@@ -122,6 +122,18 @@ def a_pod(prefix: str = "pod") -> Iterator[Pod]:
 
 
 @contextmanager
+def some_pods(*prefixes: str) -> Iterator[list[Pod]]:
+    """Create a namespace for each prefix; delete them at the end, where they still exist."""
+    pods = [_named(prefix) for prefix in prefixes]
+    batch(*(f"netns add {pod.name}" for pod in pods))
+    try:
+        yield pods
+    finally:
+        lines = [f"netns del {pod.name}" for pod in pods if Path(pod.path).exists()]
+        batch(*lines)
+
+
+@contextmanager
 def many_pods(count: int, prefix: str = "many") -> Iterator[list[Pod]]:
     """Create namespaces with the dummies d1 and d2 in each, quickly; delete them at the end."""
     pods = [_named(prefix) for _ in range(count)]
