@@ -26,6 +26,7 @@ ROUNDS = 9
 MOST_TIMES = 1.5
 MOST_RSS_MIB, MOST_THREADS = 90, 48
 HANGING_S = 300.0
+HUNG_S = 15.0
 NODE_S = 3.0
 """For a DEL while 16 ADDs wait for kubelet and the API, which are given 20 s."""
 LINKS = [{"name": "d1"}, {"name": "d2"}]
@@ -121,7 +122,7 @@ def _node(shim: Shim, report: Report, pods: Sequence[Pod]) -> None:
         before = process.held(pid)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             adding = [pool.submit(_add, shim, pod, config) for pod in pods[1:]]
-            time.sleep(5)  # all are there, and wait
+            process.await_idle(pid, HUNG_S)  # all have come, and wait
             deleted_s = _delete(shim, pods[0], config)
             added_s = [future.result() for future in adding]
         deleted = [_delete(shim, pod, config) for pod in pods[1:]]

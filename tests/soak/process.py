@@ -14,6 +14,7 @@ from sriovbond.agent.settings import PREFIX
 from tests.support.agents import wait_for
 from tests.support.shims import Shim
 
+_IDLE_PERCENT = 10
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -117,6 +118,13 @@ def idle_percent(pid: int, seconds: float) -> float:
     before, started = cpu_s(pid), time.monotonic()
     time.sleep(seconds)
     return 100 * (cpu_s(pid) - before) / (time.monotonic() - started)
+
+
+def await_idle(pid: int, most_s: float) -> None:
+    """Wait until the process hardly uses the CPU, or that time is over."""
+    deadline = time.monotonic() + most_s
+    while idle_percent(pid, 0.5) > _IDLE_PERCENT and time.monotonic() < deadline:
+        pass
 
 
 def slope(values: Sequence[float], steps: Sequence[float]) -> float:
