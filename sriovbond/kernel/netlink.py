@@ -95,6 +95,8 @@ class Netlink:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
         self._sequence = 0
+        # one for all answers: the C library maps and unmaps memory of this size each time
+        self._buffer = bytearray(_BUFFER_BYTES)
         for choice in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self._choose(choice)
         # the kernel's own timeout: the socket's would cost a poll before each call
@@ -234,9 +236,9 @@ class Netlink:
     def _from_kernel(self, request: NetlinkRequest) -> bytes:
         """Receive from the kernel only; a process of the pod may write to our socket there, too."""
         for _ in range(_MOST_STRANGERS):
-            data, (sender, _) = self._socket.recvfrom(_BUFFER_BYTES)
+            size, (sender, _) = self._socket.recvfrom_into(self._buffer)
             if not sender:
-                return data
+                return bytes(memoryview(self._buffer)[:size])
         raise KernelError(
             f"cannot {request.doing}: others than the kernel keep writing to this socket",
             errno.EBUSY,

@@ -8,7 +8,7 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -23,6 +23,7 @@ from sriovbond.kernel.bonding import (
     IFLA_BOND_SLAVE_STATE,
 )
 from sriovbond.kernel.messages import (
+    IFLA_AF_SPEC,
     IFLA_EXT_MASK,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -53,6 +54,10 @@ _ONLY_BONDS: Final = messages.attribute(
 )
 _WITHOUT_STATISTICS: Final = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 _RECEIVE_BYTES: Final = 1 << 16
+_IFLA_STATS, _IFLA_STATS64 = 7, 23
+_COUNTING: Final = frozenset({_IFLA_STATS, _IFLA_STATS64, IFLA_AF_SPEC})  # IPv6 counts there
+_MOST_IMPRINTED: Final = 8
+"""Of more bonds in one namespace nothing is remembered: a pod could fill our memory."""
 _DRAINING_S: Final = 0.3
 _AT_ONCE: Final = 2000
 MOST_LINKS: Final = 512
@@ -200,6 +205,42 @@ def number(home: Netlink, descriptor: int) -> int:
     return nsid
 
 
+@dataclass(frozen=True, slots=True)
+class _Imprint:
+    """Recognizes the same answers again without parsing them, whatever their counters.
+
+    `places` are the bytes of each answer that are no counter's: the kernel adds statistics to every
+    answer.
+    """
+
+    places: tuple[tuple[slice, ...], ...]
+    hash: int
+
+    @classmethod
+    def of(cls, answers: Sequence[bytes]) -> Self:
+        """Return the imprint of these messages about links."""
+        places = tuple(tuple(_stable_places(answer)) for answer in answers)
+        return cls(places, cls._hash(answers, places))
+
+    def matches(self, answers: Sequence[bytes]) -> bool:
+        """Return whether these are the same."""
+        return len(answers) == len(self.places) and self._hash(answers, self.places) == self.hash
+
+    @staticmethod
+    def _hash(answers: Sequence[bytes], places: Sequence[Sequence[slice]]) -> int:
+        pairs = zip(answers, places, strict=True)
+        return hash(b"".join(answer[place] for answer, own in pairs for place in own))
+
+
+def _stable_places(answer: bytes) -> Iterator[slice]:
+    after = 0
+    for number, place, payload in attributes.walk(answer, messages.LINK_BYTES):
+        if number in _COUNTING:
+            yield slice(after, place)
+            after = place + len(payload)
+    yield slice(after, None)
+
+
 class LinkReader:
     """Reads the bonds of namespaces by their nsids, and the members of the requested ones.
 
@@ -209,7 +250,7 @@ class LinkReader:
 
     def __init__(self) -> None:
         self._netlink: Netlink | None = None
-        self._hashes: Final[dict[int, int]] = {}
+        self._imprints: Final[dict[int, _Imprint]] = {}
 
     def close(self) -> None:
         """Close the socket. Idempotent."""
@@ -219,34 +260,36 @@ class LinkReader:
 
     def forget(self, nsid: int) -> None:
         """Forget what was read in that namespace."""
-        self._hashes.pop(nsid, None)
+        self._imprints.pop(nsid, None)
 
     def read(self, nsid: int, names: Collection[str]) -> dict[int, Heard]:
         """Return the bonds, and the members of those in `names`, by index.
 
         Raises KernelError, E2BIG when there are too many.
         """
-        self.forget(nsid)
-        return self._with_members(nsid, names, self._read_bonds(nsid), {})
+        bonds = self._dump(nsid, _ONLY_BONDS)
+        self._note(nsid, bonds)
+        return self._with_members(nsid, names, bonds, {})
 
     def read_changed(
         self, nsid: int, names: Collection[str], known: Mapping[int, Heard]
     ) -> dict[int, Heard] | None:
-        """Return as `read`, None when the bonds are in every respect as last read.
+        """Return as `read`, None when the bonds are as last read, but for their counters.
 
         The members of a bond that is unchanged since `known` are taken from there: each dump waits
         for RTNL. Raises as `read`.
         """
-        before = self._hashes.get(nsid)
-        bonds = self._read_bonds(nsid)
-        if self._hashes[nsid] == before:
+        bonds = self._dump(nsid, _ONLY_BONDS)
+        imprint = self._imprints.get(nsid)
+        if imprint and imprint.matches(bonds):
             return None
+        self._note(nsid, bonds)
         return self._with_members(nsid, names, bonds, known)
 
-    def _read_bonds(self, nsid: int) -> list[bytes]:
-        answers = self._dump(nsid, _ONLY_BONDS)
-        self._hashes[nsid] = hash(b"".join(answers))
-        return answers
+    def _note(self, nsid: int, bonds: Sequence[bytes]) -> None:
+        self.forget(nsid)
+        if len(bonds) <= _MOST_IMPRINTED:
+            self._imprints[nsid] = _Imprint.of(bonds)
 
     def _with_members(
         self, nsid: int, names: Collection[str], answers: list[bytes], known: Mapping[int, Heard]
@@ -271,7 +314,7 @@ class LinkReader:
         try:
             return self._netlink.dump_at_most(request, MOST_LINKS)
         except KernelError:  # a socket whose dump was aborted cannot be reused
-            self._hashes.pop(nsid, None)
+            self.forget(nsid)
             self.close()
             raise
 

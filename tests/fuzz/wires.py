@@ -104,11 +104,12 @@ class _Datagram:
     def send(self, _request: bytes) -> None:
         self._is_due = True
 
-    def recvfrom(self, _most: int) -> tuple[bytes, tuple[int, int]]:
+    def recvfrom_into(self, buffer: bytearray) -> tuple[int, tuple[int, int]]:
         if not self._is_due:
             raise BlockingIOError
         self._is_due = False
-        return self._datagram, (0, 0)
+        memoryview(buffer)[: len(self._datagram)] = self._datagram
+        return len(self._datagram), (0, 0)
 
     def close(self) -> None: ...
 

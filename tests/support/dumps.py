@@ -21,6 +21,7 @@ class Dumps(Netlink):
         socket: Any = _Socket(bodies, flags)
         self._socket = socket
         self._sequence = 0
+        self._buffer = bytearray(1 << 18)
 
 
 class _Socket:
@@ -38,6 +39,8 @@ class _Socket:
             for kind, body in (*answers, (nl.NLMSG_DONE, bytes(4)))
         ]
 
-    def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
+    def recvfrom_into(self, buffer: bytearray) -> tuple[int, tuple[int, int]]:
         first, self._answers = self._answers[:_AT_ONCE], self._answers[_AT_ONCE:]
-        return b"".join(first), (0, 0)
+        data = b"".join(first)
+        memoryview(buffer)[: len(data)] = data
+        return len(data), (0, 0)

@@ -74,8 +74,9 @@ class Wire:
 
     def send(self, _: bytes) -> None: ...
 
-    def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
-        return self.told, (self.sender, 0)
+    def recvfrom_into(self, buffer: bytearray) -> tuple[int, tuple[int, int]]:
+        memoryview(buffer)[: len(self.told)] = self.told
+        return len(self.told), (self.sender, 0)
 
 
 def answered(told: bytes, sender: int = 0) -> KernelError:
