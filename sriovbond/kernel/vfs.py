@@ -89,6 +89,20 @@ class _Step:
     words: str
 
 
+def set_link_state(netlink: Netlink, pf: Link, number: int, state: str) -> None:
+    """Have a PF set the link state of a VF: auto, enable or disable. Raises KernelError.
+
+    `restore` leaves it alone: a relay of the PF's carrier may be what sets it.
+    """
+    values = {word: value for value, word in _LINK_STATES.items()}
+    part = messages.attribute(_IFLA_VF_LINK_STATE, _VALUE.pack(number, values[state]))
+    vf_list = messages.attribute(IFLA_VFINFO_LIST, messages.attribute(_IFLA_VF_INFO, part))
+    doing = f"have {pf.name} give its VF {number} the link state {state}"
+    nl.send_patiently(
+        netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(pf.index, vf_list))
+    )
+
+
 def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> list[KernelError]:
     """Write MAC, VLAN, trust, spoof check and rates where they differ; `netlink` is the host's.
 

@@ -68,6 +68,8 @@ def restore(site: Site, name: str, before: Sequence[VfSettings]) -> None:
         wish = wishes[now.number]
         wish = replace(wish, mac=wish.mac or now.mac)
         failures += vfs.restore(site.netlink, pf, now, wish)
+        if wish.link_state not in (None, now.link_state):
+            vfs.set_link_state(site.netlink, pf, now.number, str(wish.link_state))
     if failures:
         raise failures[0]
 

@@ -17,7 +17,7 @@ from sriovbond.kernel.messages import (
     LinkMessage,
 )
 from sriovbond.kernel.netlink import NetlinkRequest
-from sriovbond.nodenet.model import BOND, ETHERNET, NodeLink
+from sriovbond.nodenet.model import BOND, BRIDGE, ETHERNET, NodeLink
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.reshape import bonds, bridges, functions, stacked
 from sriovbond.reshape.keeping import kept
@@ -45,6 +45,8 @@ def make(site: Site, link: NodeLink, mac_of: str) -> None:
         )
         doing = f"make the {link.type} {link.label}"
         site.netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, body, _NEW))
+    if link.type == BRIDGE and link.mtu is not None:
+        _set_mtu(site, link.label, link.mtu)
     _set_further(site, link)
 
 
@@ -76,11 +78,15 @@ def remove(site: Site, current: NodeLink) -> None:
 def _set_common(site: Site, name: str, change: NodeLink) -> None:
     """Set what every type has: MTU, MAC, and what `_set_further` does."""
     if change.mtu is not None:
-        words = f"set the MTU of {name} to {change.mtu}"
-        site.change(site.link(name), words, messages.word(IFLA_MTU, change.mtu))
+        _set_mtu(site, name, change.mtu)
     if change.mac_address:
         _set_mac(site, name, change.mac_address)
     _set_further(site, change)
+
+
+def _set_mtu(site: Site, name: str, mtu: int) -> None:
+    words = f"set the MTU of {name} to {mtu}"
+    site.change(site.link(name), words, messages.word(IFLA_MTU, mtu))
 
 
 def _has_options(change: NodeLink) -> bool:
@@ -90,7 +96,8 @@ def _has_options(change: NodeLink) -> bool:
 
 def _parts(site: Site, link: NodeLink, mac_of: str) -> Iterator[bytes]:
     if link.mtu is not None:
-        yield messages.word(IFLA_MTU, link.mtu)
+        # a bridge keeps one that differed when it was set (br_change_mtu()), else follows its ports
+        yield messages.word(IFLA_MTU, link.mtu ^ 1 if link.type == BRIDGE else link.mtu)
     octets = _octets(link.mac_address) if link.mac_address else b""
     if mac_of and not octets:
         octets = bonds.mac_of(site, mac_of)

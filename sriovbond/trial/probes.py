@@ -1,4 +1,4 @@
-"""Whether the node reaches what it needs: default gateways of the main table, and DNS servers."""
+"""Whether the node reaches what it needs: default gateways of the main table, DNS, the API."""
 
 import os
 import select
@@ -18,6 +18,7 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeDns, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import family_of, is_link_local
 from sriovbond.reshape.site import Site
+from sriovbond.survey.apiserver import ApiServer
 from sriovbond.trial import neighbours
 from sriovbond.trial.neighbours import NUD_DELAY, NUD_REACHABLE, NUD_STALE
 
@@ -31,17 +32,19 @@ _QUESTION: Final = b"\0\0\2\0\1"  # the root's NS records, class IN (RFC 1035)
 _DNS: Final = struct.Struct("!HHHHHH")
 _RECURSE: Final = 0x0100
 _PORT: Final = 53
+_API: Final = "API server"
 _KNOWN: Final = NUD_REACHABLE | NUD_STALE | NUD_DELAY
 _LEAST_IPV4: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ReachProbe:
-    """Something that has to answer: a `gateway` on its link, or a server of `DNS`."""
+    """Something that has to answer: a `gateway` on its link, a server of `DNS`, an `API server`."""
 
     kind: str
     address: str
     link: str = ""
+    port: int = 0
 
     @property
     def group(self) -> str:
@@ -49,11 +52,11 @@ class ReachProbe:
         return f"IPv{family_of(self.address)} gateway" if self.kind == "gateway" else self.kind
 
     def __str__(self) -> str:
-        where = f" on {self.link}" if self.link else ""
+        where = f" on {self.link}" if self.link else f" port {self.port}" if self.port else ""
         return f"{self.kind} {self.address}{where}"
 
 
-def choose(state: NetState) -> tuple[ReachProbe, ...]:
+def choose(state: NetState, servers: Iterable[ApiServer] = ()) -> tuple[ReachProbe, ...]:
     """Return what there is to ask: a default route of another table does not count."""
     routes = state.routes or NodeRoutes()
     gateways = [
@@ -62,8 +65,9 @@ def choose(state: NetState) -> tuple[ReachProbe, ...]:
         if _is_default(row) and row.next_hop_address
     ]
     config = (state.dns_resolver or NodeDns()).config
-    servers = [ReachProbe("DNS", server) for server in (config and config.server) or ()]
-    return tuple(dict.fromkeys((*gateways, *servers)))[:_MOST]
+    resolvers = [ReachProbe("DNS", server) for server in (config and config.server) or ()]
+    apis = [ReachProbe(_API, server.name, port=server.port) for server in servers]
+    return tuple(dict.fromkeys((*apis, *gateways, *resolvers)))[:_MOST]
 
 
 def answering(site: Site, probes: Iterable[ReachProbe]) -> frozenset[str]:
@@ -76,16 +80,19 @@ def answering(site: Site, probes: Iterable[ReachProbe]) -> frozenset[str]:
 
 
 def missing(
-    site: Site, groups: frozenset[str], read: Callable[[], NetState], deadline: Callable[[], float]
+    site: Site,
+    groups: frozenset[str],
+    current: Callable[[], tuple[ReachProbe, ...]],
+    deadline: Callable[[], float],
 ) -> list[str]:
     """Return the groups that do not answer by then, as texts; asks again and again.
 
-    `read` returns the state of the node, `deadline` the seconds that are left.
+    `current` returns what there is to ask now, `deadline` the seconds that are left.
     """
     waiting = set(groups)
     probes: tuple[ReachProbe, ...] = ()
     while waiting:
-        probes = tuple(probe for probe in choose(read()) if probe.group in waiting)
+        probes = tuple(probe for probe in current() if probe.group in waiting)
         waiting -= _ask(site, probes)
         if waiting and deadline() <= 0:
             break
@@ -120,8 +127,17 @@ def _ask(site: Site, probes: Iterable[ReachProbe]) -> set[str]:
 def _answers(site: Site, probe: ReachProbe) -> bool:
     """Return whether it answers within a second; what cannot be sent is not answered."""
     with suppress(OSError, SriovbondError):
+        if probe.kind == _API:
+            return _connect(site, probe)
         return _resolve(site, probe) if probe.kind == "DNS" else _ping(site, probe)
     return False
+
+
+def _connect(site: Site, probe: ReachProbe) -> bool:
+    """Connect to a server, without a request. Raises OSError."""
+    place = (probe.address, probe.port)
+    site.node.run(lambda: socket.create_connection(place, _ANSWER_S)).close()
+    return True
 
 
 def _open(site: Site, family: int, kind: int, protocol: int) -> socket.socket:

@@ -55,17 +55,16 @@ def restore_files(site: Site, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
     before, back = read_state(checkpoint.before), read_state(checkpoint.back)
-    _carry_out(site, host, read_state(checkpoint.journal.ways))  # what was added is not to be kept
+    # first: what the change added must not be kept for links that are down meanwhile
+    failures = _carry_out(site, host, read_state(checkpoint.journal.ways))
     present = formers.loads(site)
     journal = settle(checkpoint.journal, present)
-    document = reversal(before, back, journal, node.read(site.node, host))
-    failures = _carry_out(site, host, document)
+    failures += _carry_out(site, host, reversal(before, back, journal, node.read(site.node, host)))
     former_rows = _in_order(checkpoint, before, journal)
     failures += formers.restore(site, former_rows)
     uppers = [row.name for row in former_rows if row.name not in journal.touched]
     pending = tuple(present[name] for name in uppers if name in present)
     journal = settle(replace(journal, pending=pending), formers.loads(site))
-    failures += _carry_out(site, host, read_state(journal.ways))
     failures += _restore_loads(site, journal)
     return failures or _left(site, host, checkpoint)
 

@@ -26,11 +26,11 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
-from sriovbond.survey import node
+from sriovbond.survey import apiserver, node
 from sriovbond.trial import ending, footprints, formers, persisted, probes, store, unit, watchdog
 from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
 
-_LOCK_S: Final = 10.0
+_LOCK_S: Final = 60.0
 _VERIFY_S: Final = 10.0
 _PAUSE_S: Final = 0.2
 _RESERVE_S: Final = 1.0
@@ -87,7 +87,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
             _keep(host, joined, manner)
             return ChangeOutcome.NOTHING_TO_DO
         _prepare_boot(host, manner)
-        answering = probes.answering(site, probes.choose(joined.current))
+        answering = probes.answering(site, probes.choose(joined.current, apiserver.find(host)))
         change = _Change(site, host, _checkpoint(site, host, joined, planned, manner.name))
         change.arm(manner)
         try:
@@ -183,7 +183,13 @@ class _Change:
 
     def probe(self, groups: frozenset[str]) -> None:
         """Ask again what answered before, until it does. Raises MachineError."""
-        missing = probes.missing(self._site, groups, self._read, lambda: self.left_s() - _RESERVE_S)
+        servers = apiserver.find(self._host)
+        missing = probes.missing(
+            self._site,
+            groups,
+            lambda: probes.choose(self._read(), servers),
+            lambda: self.left_s() - _RESERVE_S,
+        )
         if missing:
             raise MachineError("; ".join(missing))
 

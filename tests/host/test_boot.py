@@ -73,7 +73,7 @@ def test_a_boot_applies_what_was_committed_and_nothing_twice(
 def test_a_document_that_fails_keeps_no_other_from_being_applied(
     nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     _, after = nodes
     host = after.node.host
     persisted.keep(host, "mtu", MTU)

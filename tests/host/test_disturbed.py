@@ -11,7 +11,7 @@ import pytest
 from sriovbond.errors import KernelError, MachineError
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import NetlinkRequest
-from sriovbond.trial import ending, guard, transaction, watchdog
+from sriovbond.trial import ending, guard, watchdog
 from sriovbond.trial.ending import StuckError
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import disks
@@ -143,7 +143,7 @@ def test_a_reversal_that_cannot_even_read_is_told_from_a_refusal(
     def fail(*_: object) -> None:
         raise MachineError("cannot list the links: interrupted")
 
-    monkeypatch.setattr(ending, "revert", fail)
+    monkeypatch.setattr(ending, "revert", fail)  # no namespace refuses to be read for as long
 
     with pytest.raises(StuckError, match=r"10\.0\.0\.0/8.*; cannot list the links"):
         changes.apply(BRIDGE + BEYOND_REACH)
@@ -241,16 +241,13 @@ def test_the_watchdog_outlives_whatever_goes_wrong(
             raise error
         whole(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ending, "revert", revert)
+    monkeypatch.setattr(ending, "revert", revert)  # these errors cannot be brought about
 
     assert guard.watch(changes.node.site, changes.node.host, checkpoint.id, lambda: None)
     changes.node.assert_is(before)
 
 
-def test_two_changes_at_once_wait_for_each_other(
-    changes: Changes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transaction, "_LOCK_S", 120.0)
+def test_two_changes_at_once_wait_for_each_other(changes: Changes) -> None:
     outcomes: list[ChangeOutcome] = []
     threads = [
         threading.Thread(target=lambda text=text: outcomes.append(changes.apply(text)))

@@ -18,6 +18,7 @@ TOTAL = "interfaces: [{name: pf2, type: ethernet, ethernet: {sr-iov: {total-vfs:
 NEW = ", vfs: [{id: 5, trust: true, vlan-id: 9, qos: 2, mac-address: 02:00:00:00:0F:05}]"
 MAC = "02:00:00:00:0f:01"
 WORDS = f"mac {MAC} vlan 7 qos 3 spoofchk off trust on"
+"""igb sets no link state."""
 BOND = """
 interfaces:
 - name: bond0

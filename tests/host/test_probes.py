@@ -53,6 +53,15 @@ def a_dns_server(far: Pod) -> Iterator[None]:
         server.close()
 
 
+@contextmanager
+def an_api_server(far: Pod) -> Iterator[int]:
+    """Listen at 192.0.2.1; yields the port."""
+    with netns.opened(far.path) as namespace:
+        server = namespace.run(lambda: socket.create_server(("192.0.2.1", 0)))
+    with server:
+        yield server.getsockname()[1]
+
+
 @pytest.fixture
 def far() -> Iterator[Pod]:
     with a_pod("far") as made:
@@ -108,6 +117,22 @@ def test_a_gateway_of_another_table_does_not_count(changes: Changes) -> None:
     text = ROUTE % ("0.0.0.0/0", "192.0.2.77", ", table-id: 77")
 
     assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED
+
+
+def test_an_api_server_that_answered_before_has_to_answer_after(changes: Changes, far: Pod) -> None:
+    with an_api_server(far) as port:
+        folder = changes.node.host.root / "etc/kubernetes"
+        folder.mkdir(mode=0o700)
+        server = f"{{server: 'https://192.0.2.1:{port}'}}"
+        (folder / "kubelet.conf").write_text(f"clusters: [{{name: a, cluster: {server}}}]")
+        lost = ROUTE % ("192.0.2.1/32", "192.0.2.66", "")
+
+        with pytest.raises(
+            RevertedError, match=rf"no API server answers \(API server 192.*port {port}"
+        ):
+            changes.apply(lost, SOON_S)
+
+        assert changes.apply(ROUTE % ("10.0.0.0/8", "192.0.2.1", "")) is ChangeOutcome.COMMITTED
 
 
 def test_what_did_not_answer_before_need_not_answer_after(changes: Changes) -> None:

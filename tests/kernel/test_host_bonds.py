@@ -196,3 +196,15 @@ def test_what_is_absent_is_removed_and_its_ports_stay_without_addresses(
     assert node.pod.bond() is None
     assert not node.pod.the_link("eth1").master
     assert "198.51.100" not in node.pod.run("ip", "rule").stdout
+
+
+@pytest.mark.parametrize(("mtu", "of_ports"), [(1400, 1500), (1500, 1400)])
+def test_a_new_bridge_has_the_mtu_of_the_document_whatever_its_ports_have(
+    node: NodeUnderTest, mtu: int, of_ports: int
+) -> None:
+    node.ip(f"link set eth1 mtu {of_ports}", f"link set eth2 mtu {of_ports}")
+    text = "{name: br0, type: linux-bridge, mtu: %d, bridge: {port: [{name: eth1}, {name: eth2}]}}"
+
+    assert node.apply(f"interfaces: [{text % mtu}]") == []
+
+    assert node.pod.the_link("br0").mtu == mtu

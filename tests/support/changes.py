@@ -44,7 +44,7 @@ class Changes:
         is_waiting: bool = False,
         name: str = "",
     ) -> ChangeOutcome:
-        manner = Manner(timeout_s, is_waiting, self.said.append, name)
+        manner = Manner(timeout_s, is_waiting, self.said.append, name, lock_s=TIMEOUT_S)
         prepare = partial(self.node.join, text)
         return self.inside(
             partial(transaction.apply, self.node.site, self.node.host, prepare, manner)

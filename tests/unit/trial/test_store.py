@@ -90,7 +90,7 @@ def test_a_change_that_could_not_be_read_again_is_not_written(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.write(host, a_checkpoint(Phase.ARMING))
-    monkeypatch.setattr(store, "_MOST_BYTES", 1200)
+    monkeypatch.setattr(store, "_MOST_BYTES", 1200)  # 64 MiB are long for a test
     many = replace(a_checkpoint(), journal=Journal(taken=(Load("eth1", 3, (), (NET,) * 50),)))
 
     with pytest.raises(MachineError, match="the most is 1200"):

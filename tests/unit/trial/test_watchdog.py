@@ -34,7 +34,7 @@ def a_systemd(
         program.write_text(text.format(log=log, run=run, state=state))
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: True)
+    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: True)  # the one made above
     return log
 
 
@@ -114,7 +114,7 @@ def a_python_that_needs_its_folder(folder: Path) -> Path:
 def test_a_process_that_does_not_begin_is_no_watchdog(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: False)
+    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: False)  # as in a container
     store.remove(host)
 
     with pytest.raises(MachineError, match="nothing was changed"):
@@ -126,6 +126,6 @@ def test_disarming_survives_a_systemd_that_does_not_answer(
 ) -> None:
     a_systemd(tmp_path, monkeypatch)
     (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(watchdog, "_ASK_S", 0.3)
+    monkeypatch.setattr(watchdog, "_ASK_S", 0.3)  # 10 s are long for a test
 
     watchdog.disarm(the_checkpoint(host))
