@@ -90,6 +90,9 @@ def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:
     """Yield the VFs that are in use on the node, where another number of them is to be made."""
     if pair.current is None or pair.target.state == ABSENT:
         return
+    wish, now = pair.target.ethernet, pair.current.ethernet
+    if wish and wish.sr_iov and not (now and now.sr_iov):
+        yield "it has no SR-IOV: leave sr-iov out, or look whether the firmware has it switched on"
     change = differ(pair.target, pair.current)
     for name in acts.remade_functions(acts.Change(change, pair.current)) if change else ():
         if words := _use(joined.links.get(name) or NodeLink(), joined):

@@ -43,7 +43,8 @@ def reversal(before: NetState, back: NetState, journal: Journal, now: NetState) 
             wishes[name] = _bare(old[name])
     for link in back.interfaces or ():
         name = link.label
-        if name in journal.touched and name in old and name not in wishes:
+        is_changed = name in old and old[name] != present.get(name)
+        if name in journal.touched and is_changed and name not in wishes:
             wishes[name] = _bare(link)
     for owner in _owners(journal, old):
         if owner.label in present or owner.label in wishes:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.docs_tables import CHECKOUT
 from tests.support.agents import wait_for
+from tests.support.guests import a_guest
+from tests.support.pods import a_pod, ip
 from tests.support.programs import ProgramsPlace, a_place
 
 COMMAND = f"{CHECKOUT}/.venv/bin/python -m sriovbond host libvirt-network"
@@ -15,6 +17,16 @@ ip link add bond0 type bond mode active-backup; ip link set eth1 master bond0
 ip link add br0 type bridge; ip link set bond0 master br0
 for link in eth1 eth2 bond0 br0; do ip link set "$link" up; done
 """
+WIRES = """
+for n in 1 2; do
+  ip link del eth$n; ip link add eth$n type veth peer port$n; ip link set port$n up
+  ip link set eth$n master bond0
+done
+ip link set bond0 type bond miimon 50
+ip link add switch type bridge; ip link set switch up
+for port in port1 port2 port3; do ip link set $port master switch up; done
+"""
+WITHIN_S = 20.0
 CONF = """
 printf 'auth_unix_rw = "none"\nauth_unix_ro = "none"\n' > /etc/libvirt/libvirtd.conf
 mkdir -p /var/lib/libvirt/qemu /var/cache/libvirt/qemu /var/log/libvirt
@@ -51,6 +63,26 @@ def test_a_bridge_is_defined_started_and_set_to_autostart_and_so_again(
     xml = libvirt.run("virsh -q -c qemu:///system net-dumpxml br0").stdout
     assert "<forward mode='bridge'/>" in xml
     assert "<bridge name='br0'/>" in xml
+
+
+def test_frames_of_a_guest_pass_the_bond_while_a_port_loses_its_cable(
+    libvirt: ProgramsPlace,
+) -> None:
+    """A tap is put into the network's bridge, as libvirt does for a guest: no QEMU runs here."""
+    with a_pod("far") as far:
+        ip(f"link add port3 netns {libvirt.pid} type veth peer far1 netns {far.name}")
+        far.batch("link set far1 up", "address add 192.0.2.1/24 dev far1")
+        assert libvirt.run(WIRES).returncode == 0
+        assert libvirt.run(f"{COMMAND} br0 --define").returncode == 0
+        with a_guest(f"/proc/{libvirt.pid}/ns/net", "vnet0", "192.0.2.77") as guest:
+            assert libvirt.run("ip link set vnet0 master br0 up").returncode == 0
+            assert guest.finds("192.0.2.1", WITHIN_S)
+
+            libvirt.run("ip link set port1 down")
+
+            assert guest.finds("192.0.2.1", WITHIN_S)
+            networks = libvirt.run("virsh -q -c qemu:///system net-list").stdout
+            assert networks.split()[:2] == ["br0", "active"]
 
 
 def test_a_network_of_anothers_making_is_left_alone(libvirt: ProgramsPlace) -> None:

@@ -40,6 +40,7 @@ def refusals(text: str) -> list[str]:
         ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface does not"),
         ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),
         ("{name: eth1, wait-ip: any}", "wait-ip is not known here"),
+        ("{name: eth1, ethernet: {sr-iov: {total-vfs: 2}}}", "it has no SR-IOV"),
         (
             "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-gateway: false}}",
             "auto-gateway: false",

@@ -68,3 +68,11 @@ def test_what_went_with_the_link_below_it_comes_back_whole() -> None:
 
 def test_nothing_is_reverted_of_a_state_that_is_empty() -> None:
     assert reversal(NetState(), NetState(), Journal(), NetState()) == NetState(interfaces=())
+
+
+def test_a_link_that_is_as_it_was_is_left_alone_though_its_step_was_begun() -> None:
+    now = "interfaces: [{name: eth2, type: ethernet, state: up, mtu: %d}]"
+    journal = Journal(touched=("eth2",))
+
+    assert "eth2" not in back(journal, now % 1500)
+    assert "eth2" in back(journal, now % 1300)
