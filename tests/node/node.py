@@ -37,6 +37,10 @@ TUNABLES: Final = {
 }
 """What kubelet would set for the whole machine; it is shown these values instead."""
 
+_EVICTED_FOR: Final = (
+    "memory.available",
+    *(f"{kind}.{what}" for kind in ("nodefs", "imagefs") for what in ("available", "inodesFree")),
+)
 _KUBELET: Final = {
     "apiVersion": "kubelet.config.k8s.io/v1beta1",
     "kind": "KubeletConfiguration",
@@ -51,7 +55,8 @@ _KUBELET: Final = {
     "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
     "authorization": {"mode": "AlwaysAllow"},
     "localStorageCapacityIsolation": False,
-    "evictionHard": {"memory.available": "50Mi"},
+    # no look at each file system every ten seconds, which the emulated node feels
+    "evictionHard": dict.fromkeys(_EVICTED_FOR, "0%"),
     "imageGCHighThresholdPercent": 100,
     "resolvConf": "",
     "makeIPTablesUtilChains": False,
@@ -84,6 +89,9 @@ disabled_plugins = ["io.containerd.nri.v1.nri"]
   sandbox = "{provision.SMALL}"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
+  # by default each second, of each container: half of what the emulated node can do
+  stats_collect_period = "10m"
+  stats_retention_period = "1h"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]

@@ -30,17 +30,19 @@ def multus(manifest: Path, *, is_emulated: bool) -> list[Object]:
 def ours(folder: Path, *, is_emulated: bool) -> list[Object]:
     """Return our manifests as provision.render wrote them, and settings that switch Events on.
 
-    An emulated agent may take longer to start; its memory limit and other probes are as shipped.
+    An emulated agent may take longer to start, and kubelet to answer it; its memory limit and other
+    probes are as shipped.
     """
     text = (folder / "sriovbond.yaml").read_text()
     objects = [each for each in yaml.safe_load_all(text) if each]
     for container in _containers(objects) if is_emulated else ():
         container["startupProbe"]["failureThreshold"] *= EMULATED_CPU
+    lines = ["kubernetes_events = true", *(["kubelet_timeout_s = 30.0"] if is_emulated else [])]
     settings = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "sriovbond-agent", "namespace": "kube-system"},
-        "data": {"agent.toml": "kubernetes_events = true\n"},
+        "data": {"agent.toml": "\n".join(lines)},
     }
     return [settings, *objects]
 
