@@ -22,7 +22,7 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
 
     The devices of other UIDs are claims. Such a pod may have ended: kubelet forgets it only at its
     next allocation or query. Without the pod's UID its devices cannot be distinguished, which is a
-    problem. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced
+    problem; where there is no pod at all, kubelet has nothing to say. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced
     atomically, so unknown fields in it are ignored. Its checksum depends on Go's types and is not
     verified. AllocResp is not read: its environment variables only repeat the devices. Up to
     Kubernetes 1.19 it has no NUMA nodes.
@@ -36,6 +36,8 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
         return Reading(Source.CHECKPOINT, is_absent=True)
     except UnreadableError as error:
         return _problem(f"cannot read {file}: {error}")
+    if not (pod.uid or pod.name):  # the caller is no Kubernetes
+        return Reading(Source.CHECKPOINT, is_absent=True)
     if not pod.uid:
         return _problem(f"cannot find pod {pod} in {file}: it names pods by UID; give the UID")
     return _distinguish(entries, pod.uid, file)

@@ -90,6 +90,14 @@ def test_without_the_pods_uid_pods_are_not_distinguished() -> None:
     assert "give the UID" in reading.problems[0]
 
 
+def test_to_a_caller_without_a_pod_kubelet_has_given_it_nothing(tmp_path: Path) -> None:
+    nobody = PodRef(namespace="", name="", uid="")
+
+    reading = reading_of(tmp_path, an_entry(), pod=nobody)
+
+    assert reading == Reading(Source.CHECKPOINT, is_absent=True)
+
+
 @pytest.mark.parametrize("pod", [OURS, PodRef()])
 def test_a_file_that_is_not_there_is_an_absent_source(tmp_path: Path, pod: PodRef) -> None:
     absent = Reading(Source.CHECKPOINT, is_absent=True)
