@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def delegated(config: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
     """Return the delegate's configuration."""
     ipam = {
         "type": "host-local",
-        "ranges": [[{"subnet": given["FLANNEL_SUBNET"]}]],
+        "ranges": [[{"subnet": str(ip_interface(given["FLANNEL_SUBNET"]).network)}]],
         "routes": [{"dst": given["FLANNEL_NETWORK"]}],
     }
     defaults = {"type": "bridge", "mtu": int(given["FLANNEL_MTU"]), "ipMasq": False}

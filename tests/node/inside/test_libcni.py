@@ -23,6 +23,7 @@ FLANNEL_SUBNET=198.51.100.1/24
 FLANNEL_MTU=1450
 FLANNEL_IPMASQ=true
 """
+COMMANDS = {"0.4.0": ("check",), "1.0.0": ("check",), "1.1.0": ("status", "check")}
 ADDRESS = {"address": "198.51.100.7/24"}
 
 
@@ -50,6 +51,8 @@ def test_each_version_makes_and_deletes_a_bond_in_a_chain(
 
     result = tool.ok("add", pod.path)
     made = pod.the_bond()
+    for command in COMMANDS.get(version, ()):
+        tool.ok(command, pod.path)
     tool.ok("del", pod.path)
 
     assert result.get("cniVersion", "0.1.0") == version
