@@ -3,11 +3,13 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deviceinfo.find import Places
+from deviceinfo.podresources import read_allocatable
 from tests.node import objects
 from tests.node.api import Api, Object
 from tests.node.node import Node
@@ -17,8 +19,11 @@ from tests.vm import pace
 READY_S: Final = 300.0
 GONE_S: Final = 300.0
 ROLLED_OUT_S: Final = 600.0
+DEVICES_KNOWN_S: Final = 300.0
 AGENT: Final = "sriovbond-agent"
 RECORDS: Final = Path("/var/lib/sriovbond/records")
+_PLACES: Final = Places()
+_KUBELET_ANSWERS_S: Final = 30.0
 _LEASES: Final = Path("/var/lib/cni/networks")
 _POD_LOGS: Final = Path("/var/log/pods")
 _LAST_LINES: Final = 40
@@ -105,6 +110,18 @@ class Cluster:
             return bool(is_seen and counts == {replicas} and len(self.pods()) == replicas)
 
         self.await_true(f"Deployment {name} has {replicas} pods", is_rolled_out, ROLLED_OUT_S)
+
+    def await_devices(self, devices: Iterable[str]) -> None:
+        """Wait until kubelet itself has these: what the API says may be of an earlier kubelet.
+
+        A pod that comes sooner is refused for good, as UnexpectedAdmissionError.
+        """
+
+        def are_known() -> bool:
+            reading = read_allocatable(_PLACES.pod_resources, timeout_s=_KUBELET_ANSWERS_S)
+            return {*devices} <= {str(each.device) for each in reading.statements}
+
+        self.await_true("kubelet has the devices", are_known, DEVICES_KNOWN_S)
 
     def pods(self) -> list[Object]:
         """Return the pods of the namespace default."""

@@ -26,6 +26,11 @@ MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
 _BEGAN = time.monotonic()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the marks of what is imported from the kernel tests' room."""
+    config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
+
+
 def say(words: str) -> None:
     """Say how far it is: the node takes minutes."""
     os.write(2, f"node: {time.monotonic() - _BEGAN:4.0f} s in the VM: {words}\n".encode())
@@ -69,7 +74,9 @@ def nodes_own(rig: rigs.Layout) -> tuple[rigs.Vf, rigs.Vf]:
 def plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
     """Our device plugin, whose resources kubelet has."""
     assert bare.node.running
-    made = DevicePlugin(offered(rig))
+    devices = offered(rig)
+    made = DevicePlugin(devices)
+    bare.await_devices(device for several in devices.values() for device in several)
     yield made
     made.close()
 

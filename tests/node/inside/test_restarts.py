@@ -10,7 +10,7 @@ import pytest
 
 from tests.node import objects
 from tests.node.cluster import AGENT, Cluster, RunningPod
-from tests.node.inside.conftest import FOLDER
+from tests.node.inside.conftest import FOLDER, offered
 from tests.vm import rig as rigs
 
 TWO_VFS = "vf0, vf1, kept@bond0"
@@ -31,6 +31,9 @@ def bonded(clean: Cluster) -> Iterator[RunningPod]:
 def kill_kubelet(cluster: Cluster) -> None:
     cluster.node.running["kubelet"].kill()
     cluster.node.start_kubelet()
+    cluster.await_devices(
+        device for several in offered(rigs.layout()).values() for device in several
+    )
 
 
 def kill_containerd(cluster: Cluster) -> None:
