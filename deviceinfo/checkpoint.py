@@ -22,10 +22,10 @@ def read_checkpoint(file: Path, pod: PodRef) -> Reading:
 
     The devices of other UIDs are claims. Such a pod may have ended: kubelet forgets it only at its
     next allocation or query. Without the pod's UID its devices cannot be distinguished, which is a
-    problem; where there is no pod at all, kubelet has nothing to say. The file is kubelet's own, in `/var/lib/kubelet/device-plugins`, and replaced
-    atomically, so unknown fields in it are ignored. Its checksum depends on Go's types and is not
-    verified. AllocResp is not read: its environment variables only repeat the devices. Up to
-    Kubernetes 1.19 it has no NUMA nodes.
+    problem; where there is no pod at all, kubelet has nothing to say. The file is kubelet's own, in
+    `/var/lib/kubelet/device-plugins`, and replaced atomically, so unknown fields in it are ignored.
+    Its checksum depends on Go's types and is not verified. AllocResp is not read: its environment
+    variables only repeat the devices. Up to Kubernetes 1.19 it has no NUMA nodes.
 
     Source: checkpoint.go and checkpointv1.go in pkg/kubelet/cm/devicemanager/checkpoint of
     Kubernetes.
