@@ -1,7 +1,6 @@
 """Serves one call: reads it, queues it behind its attachment and its network's IPAM, answers."""
 
 import logging
-import math
 import os
 import socket
 import time
@@ -28,7 +27,7 @@ from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
 from sriovbond.dispatch import Answer
 from sriovbond.errors import TryLaterError, UnavailableError
-from sriovbond.shim import channel
+from sriovbond.shim import channel, wire
 from sriovbond.shim.channel import Received
 from sriovbond.shim.wire import FrameError, Request
 from sriovbond.subject import pod_of
@@ -123,27 +122,36 @@ class Calls:
             self._enter_lane(call)
             return
         work = partial(self._serve_in_place, call)
-        waiting = Waiting(work, work, call.hang_up, math.inf, call.received.request.size)
+        until = time.monotonic() + wire.DEADLINE_S  # then its caller has gone
+        waiting = Waiting(work, call.hang_up, call.hang_up, until, call.received.request.size)
         entry = self.places.enter(call.network, waiting)
         if entry is Entry.ENTERED:
             work()
         elif entry is Entry.FULL:
             self._turn_away(call, f"too many calls of network {call.network!r} wait")
+        else:
+            self.wake()
 
     def _serve_in_place(self, call: Call) -> None:
         try:
-            self._enter_lane(call)
+            if channel.has_gone(call.connection):
+                self._take_turn(call, None)  # which says so, and waits for no IPAM
+            else:
+                self._enter_lane(call)
         finally:
             self.places.leave(call.network)
 
     def _enter_lane(self, call: Call) -> None:
         """Answer, now or as soon as the call may run its network's IPAM."""
         network = call.network_of_ipam
-        if network is None or self.lanes.enter(network) is Entry.ENTERED:
-            self._take_turn(call, network)
+        if network is None:
+            self._take_turn(call, None)
             return
         entry = self.lanes.enter(network, self._waiting(call, network))
-        if entry is Entry.ENTERED:
+        if entry is Entry.ENTERED and call.command == Command.DEL:
+            # IPAM that hangs must not hold the workers that only DELs have
+            self.turns.resume(partial(self._take_turn, call, network))
+        elif entry is Entry.ENTERED:
             self._take_turn(call, network)
         elif entry is Entry.FULL:
             self._go_without(call, network)

@@ -74,10 +74,13 @@ class Lanes:
         self._changed: Final = threading.Lock()
         self._held: Final[dict[str, int]] = {}
         self._lines: Final[dict[str, deque[Waiting]]] = {}
+        self._is_closed = False
 
     def enter(self, network: str, waiting: Waiting | None = None) -> Entry:
         """Take a lane; when none is free queue `waiting`, if there is one."""
         with self._changed:
+            if self._is_closed:
+                return Entry.FULL
             if network not in self._lines and self._is_free(network):
                 self._take(network)
                 return Entry.ENTERED
@@ -107,7 +110,12 @@ class Lanes:
                 self.leave(network)
 
     def give_up_late(self) -> None:
-        """Run `give_up` of the calls whose time has passed."""
+        """Pass on `give_up` of the calls whose time has passed."""
+        for waiting in self.take_late():
+            self._give(waiting.give_up)
+
+    def take_late(self) -> list[Waiting]:
+        """Remove and return the queued calls whose time has passed."""
         now = self._clock()
         with self._changed:
             late = [
@@ -115,12 +123,12 @@ class Lanes:
             ]
             for network, line in list(self._lines.items()):
                 self._keep(network, deque(waiting for waiting in line if waiting.until > now))
-        for waiting in late:
-            self._give(waiting.give_up)
+        return late
 
     def close(self) -> None:
-        """Run `hang_up` of all queued calls."""
+        """Run `hang_up` of all queued calls; admit no more."""
         with self._changed:
+            self._is_closed = True
             remaining = [waiting for line in self._lines.values() for waiting in line]
             self._lines.clear()
         for waiting in remaining:

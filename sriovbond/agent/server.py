@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -49,6 +50,7 @@ _BREATH_S: Final = 0.2
 _ANSWERING: Final = 2  # threads for queued calls that continue without IPAM
 _LATE_S: Final = 60.0
 _LOCK_S: Final = 0.1  # a DEL whose lock is held is retried later, so that the others do not wait
+_OPEN_FILES: Final = 65536  # as in the unit
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -69,6 +71,7 @@ def serve(
         writer = LogWriter(sys.stderr.fileno())
         stack.enter_context(log.written_by(writer))
         stack.enter_context(_alone(settings.run, owner))
+        _allow_open_files()
         agent = _Agent(settings, owner, sinks, events_lost, lambda: writer.lost)
         agent.queue.make()
         listening = stack.enter_context(_listening(settings.socket, owner, settings.waiting))
@@ -177,7 +180,7 @@ class _Agent:
             self.pulse.beat(_QUEUE)
             if probes:
                 probes.listen()
-            self.lanes.give_up_late()
+            self._give_up_late()
             # a signal writes its number, a worker a 0
             if self._heard in ready and any(self._heard.recv(64)):
                 self.is_stopping = True
@@ -197,6 +200,12 @@ class _Agent:
         if self._stale:
             raise MachineError(f"cannot serve on: {self._stale}; restart this container")
         return has_ended
+
+    def _give_up_late(self) -> None:
+        """Give up the calls that have waited too long for IPAM, or for a worker."""
+        self.lanes.give_up_late()
+        for waiting in self.places.take_late():
+            waiting.hang_up()
 
     def _probes(self, stack: ExitStack) -> Probes | None:
         """Serve kubelet's probes from the start, if configured."""
@@ -290,8 +299,17 @@ class _Agent:
     def _pause_s(self) -> float:
         # the last of these replays wakes this thread
         replays_s = None if self._replaying else self._backoff.pause_s()
-        pauses = (_BEAT_S, self._watchdog_s, replays_s, self.lanes.pause_s())
+        waits_s = (self.places.pause_s(), self.lanes.pause_s())
+        pauses = (_BEAT_S, self._watchdog_s, replays_s, *waits_s)
         return min(pause_s for pause_s in pauses if pause_s is not None)
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files: each waiting call has two, and a container's is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 
 _NETNSA_NSID, _NETNSA_FD = 1, 3  # include/uapi/linux/net_namespace.h
-_IFLA_TARGET_NETNSID: Final = 46
 _NO_NUMBER: Final = -1
 _GENERIC: Final = bytes(4)  # struct rtgenmsg, aligned
 _INT: Final = struct.Struct("=i")
@@ -46,7 +45,7 @@ def _in_namespace(home: Namespace, nsid: int, indices: Collection[int]) -> dict[
     remains is in one of them.
     """
     mask = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    body = messages.link(0, messages.word(_IFLA_TARGET_NETNSID, nsid), mask)
+    body = messages.link(0, messages.word(messages.IFLA_TARGET_NETNSID, nsid), mask)
     request = NetlinkRequest(nl.RTM_GETLINK, "list the links of another namespace", body)
     uppers: dict[tuple[int, int], str] = {}
 

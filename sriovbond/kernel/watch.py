@@ -8,7 +8,7 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -23,14 +23,9 @@ from sriovbond.kernel.bonding import (
     IFLA_BOND_SLAVE_STATE,
 )
 from sriovbond.kernel.messages import (
-    IFLA_AF_SPEC,
-    IFLA_EXT_MASK,
     IFLA_INFO_DATA,
-    IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
-    IFLA_LINKINFO,
     IFLA_MASTER,
-    RTEXT_FILTER_SKIP_STATS,
     LinkMessage,
 )
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
@@ -41,7 +36,7 @@ _NETLINK_LISTEN_ALL_NSID: Final = 8
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
 _SO_RCVBUFFORCE: Final = 33
 _NETNSA_NSID, _NETNSA_FD = 1, 3
-_IFLA_NEW_NETNSID, _IFLA_TARGET_NETNSID = 45, 46
+_IFLA_NEW_NETNSID = 45
 _NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL during downdelay
 _BACKUP: Final = 1  # BOND_STATE_BACKUP
@@ -49,15 +44,7 @@ _INT: Final = struct.Struct("=i")
 _GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_INT.size)
 _ENDS_BUFFER_BYTES: Final = 1 << 20
-_ONLY_BONDS: Final = messages.attribute(
-    IFLA_LINKINFO, messages.attribute(IFLA_INFO_KIND, b"bond\0")
-)
-_WITHOUT_STATISTICS: Final = messages.word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 _RECEIVE_BYTES: Final = 1 << 16
-_IFLA_STATS, _IFLA_STATS64 = 7, 23
-_COUNTING: Final = frozenset({_IFLA_STATS, _IFLA_STATS64, IFLA_AF_SPEC})  # IPv6 counts there
-_MOST_IMPRINTED: Final = 8
-"""Of more bonds in one namespace nothing is remembered: a pod could fill our memory."""
 _DRAINING_S: Final = 0.3
 _AT_ONCE: Final = 2000
 MOST_LINKS: Final = 512
@@ -205,124 +192,6 @@ def number(home: Netlink, descriptor: int) -> int:
     return nsid
 
 
-@dataclass(frozen=True, slots=True)
-class _Imprint:
-    """Recognizes the same answers again without parsing them, whatever their counters.
-
-    `places` are the bytes of each answer that are no counter's: the kernel adds statistics to every
-    answer.
-    """
-
-    places: tuple[tuple[slice, ...], ...]
-    hash: int
-
-    @classmethod
-    def of(cls, answers: Sequence[bytes]) -> Self:
-        """Return the imprint of these messages about links."""
-        places = tuple(tuple(_stable_places(answer)) for answer in answers)
-        return cls(places, cls._hash(answers, places))
-
-    def matches(self, answers: Sequence[bytes]) -> bool:
-        """Return whether these are the same."""
-        return len(answers) == len(self.places) and self._hash(answers, self.places) == self.hash
-
-    @staticmethod
-    def _hash(answers: Sequence[bytes], places: Sequence[Sequence[slice]]) -> int:
-        pairs = zip(answers, places, strict=True)
-        return hash(b"".join(answer[place] for answer, own in pairs for place in own))
-
-
-def _stable_places(answer: bytes) -> Iterator[slice]:
-    after = 0
-    for number, place, payload in attributes.walk(answer, messages.LINK_BYTES):
-        if number in _COUNTING:
-            yield slice(after, place)
-            after = place + len(payload)
-    yield slice(after, None)
-
-
-class LinkReader:
-    """Reads the bonds of namespaces by their nsids, and the members of the requested ones.
-
-    For one thread. The kernel filters out all other links: a pod may have ten thousand. One socket
-    serves all reads, until one of them fails.
-    """
-
-    def __init__(self) -> None:
-        self._netlink: Netlink | None = None
-        self._imprints: Final[dict[int, _Imprint]] = {}
-
-    def close(self) -> None:
-        """Close the socket. Idempotent."""
-        if self._netlink:
-            self._netlink.close()
-            self._netlink = None
-
-    def forget(self, nsid: int) -> None:
-        """Forget what was read in that namespace."""
-        self._imprints.pop(nsid, None)
-
-    def read(self, nsid: int, names: Collection[str]) -> dict[int, Heard]:
-        """Return the bonds, and the members of those in `names`, by index.
-
-        Raises KernelError, E2BIG when there are too many.
-        """
-        bonds = self._dump(nsid, _ONLY_BONDS)
-        self._note(nsid, bonds)
-        return self._with_members(nsid, names, bonds, {})
-
-    def read_changed(
-        self, nsid: int, names: Collection[str], known: Mapping[int, Heard]
-    ) -> dict[int, Heard] | None:
-        """Return as `read`, None when the bonds are as last read, but for their counters.
-
-        The members of a bond that is unchanged since `known` are taken from there: each dump waits
-        for RTNL. Raises as `read`.
-        """
-        bonds = self._dump(nsid, _ONLY_BONDS)
-        imprint = self._imprints.get(nsid)
-        if imprint and imprint.matches(bonds):
-            return None
-        self._note(nsid, bonds)
-        return self._with_members(nsid, names, bonds, known)
-
-    def _note(self, nsid: int, bonds: Sequence[bytes]) -> None:
-        self.forget(nsid)
-        if len(bonds) <= _MOST_IMPRINTED:
-            self._imprints[nsid] = _Imprint.of(bonds)
-
-    def _with_members(
-        self, nsid: int, names: Collection[str], answers: list[bytes], known: Mapping[int, Heard]
-    ) -> dict[int, Heard]:
-        bonds = _all_heard(answers)
-        links = {bond.index: bond for bond in bonds}
-        for bond in bonds:
-            if known.get(bond.index) == bond:
-                members = [link for link in known.values() if link.master == bond.index]
-            elif bond.name in names:
-                members = _all_heard(self._dump(nsid, messages.word(IFLA_MASTER, bond.index)))
-            else:
-                members = []
-            links.update((member.index, member) for member in members)
-        return links
-
-    def _dump(self, nsid: int, only: bytes) -> list[bytes]:
-        target = messages.word(_IFLA_TARGET_NETNSID, nsid)
-        body = messages.link(0, target, _WITHOUT_STATISTICS, only)
-        request = NetlinkRequest(nl.RTM_GETLINK, "list the links of a pod", body)
-        self._netlink = self._netlink or Netlink()
-        try:
-            return self._netlink.dump_at_most(request, MOST_LINKS)
-        except KernelError:  # a socket whose dump was aborted cannot be reused
-            self.forget(nsid)
-            self.close()
-            raise
-
-
-def _all_heard(answers: list[bytes]) -> list[Heard]:
-    return [_to_heard(messages.read_link(answer)) for answer in answers]
-
-
 def _number(home: Netlink, descriptor: int) -> int:
     body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_FD, descriptor)
     request = NetlinkRequest(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
@@ -347,7 +216,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _link_event(nsid: int | None, link: LinkMessage, *, is_gone: bool) -> LinkEvent:
     is_moved = is_gone and _IFLA_NEW_NETNSID in link.attributes
-    return LinkEvent(nsid, _to_heard(link), is_gone=is_gone, is_moved=is_moved)
+    return LinkEvent(nsid, to_heard(link), is_gone=is_gone, is_moved=is_moved)
 
 
 def _nsid(ancillary: list[tuple[int, int, bytes]]) -> int | None:
@@ -362,7 +231,8 @@ def _nsid_in(body: bytes) -> int:
     return int(_INT.unpack(payload)[0]) if len(payload) == _INT.size else _NO_NUMBER
 
 
-def _to_heard(link: LinkMessage) -> Heard:
+def to_heard(link: LinkMessage) -> Heard:
+    """Return what matters of a link to the watch."""
     bond = attributes.by_number(link.info.get(IFLA_INFO_DATA, b"")) if link.kind == "bond" else {}
     member = attributes.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
     status = member.get(IFLA_BOND_SLAVE_MII_STATUS)

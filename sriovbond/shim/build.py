@@ -35,7 +35,7 @@ _DEFAULTS: Final = {
     "SHIM_SOCKET": '"/run/sriovbond/agent.sock"',
     "SHIM_STATE": '"/var/lib/sriovbond"',
     "SHIM_OWNER": "0",  # required owner of the agent process and of the queue
-    "SHIM_DEADLINE_MS": "90000",  # an IPAM plugin may take 60 s; kubelet waits 120 s
+    "SHIM_DEADLINE_MS": str(1000 * wire.DEADLINE_S),
     "SHIM_CONNECT_MS": "5000",  # for an agent whose backlog is full
 }
 

@@ -124,19 +124,21 @@ def _body(
 
 def _some(connection: socket.socket, deadline: float, descriptors: list[int], so_far: int) -> bytes:
     try:  # most are complete by now; setting a timeout costs two calls
-        chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _AT_ONCE)
+        chunk, control, flags, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _AT_ONCE)
     except BlockingIOError:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("it did not come in time") from None
         connection.settimeout(left_s)
-        chunk, control, _, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
+        chunk, control, flags, _ = connection.recvmsg(_CHUNK_BYTES, _CONTROL_BYTES, _FLAGS)
         connection.settimeout(None)
     for level, kind, payload in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers = array.array("i")
             numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
             descriptors += numbers
+    if flags & socket.MSG_CTRUNC:
+        raise FrameError("its descriptors were not received: this process has too many open files")
     if not chunk:
         raise FrameError(f"it ended after {so_far} bytes")
     return chunk

@@ -23,6 +23,8 @@ MAX_STDIN: Final = MAX_JSON_BYTES + 1  # one above the limit, so that a longer o
 MAX_ENVIRONMENT: Final = 1 << 20  # 128 KiB is the kernel's limit for one (MAX_ARG_STRLEN)
 MAX_STDOUT: Final = 16 << 20  # a result of 4 MiB, JSON-escaped
 MAX_QUEUED: Final = 4096
+DEADLINE_S: Final = 90
+"""How long the shim waits in all: an IPAM plugin may take 60 s, and kubelet waits 120 s."""
 
 _HEAD: Final = struct.Struct(">4sI")
 _NUMBER: Final = struct.Struct(">I")

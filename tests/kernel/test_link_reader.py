@@ -7,7 +7,7 @@ import pytest
 
 from sriovbond.errors import KernelError
 from sriovbond.kernel import netns, watch
-from sriovbond.kernel.watch import LinkReader
+from sriovbond.kernel.polling import LinkReader
 from tests.kernel.conftest import Wires
 from tests.support.pods import Pod
 

@@ -19,7 +19,8 @@ from sriovbond.backoff import lengthen
 from sriovbond.errors import KernelError
 from sriovbond.happenings.following import Heard
 from sriovbond.kernel import watch as kernel
-from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, LinkReader, OverrunError
+from sriovbond.kernel.polling import LinkReader
+from sriovbond.kernel.watch import Ends, LinkEvent, LinkEvents, OverrunError
 
 MOST_EVENTS: Final = 2000
 """Events of one namespace in a window: a bond with some hundred VLANs that fails over has fewer."""
@@ -155,11 +156,13 @@ class Hearing:
     def read_all(self) -> None:
         """Schedule all namespaces to be read again, with all their links."""
         self._is_brief = False
+        self._reader.forget_all()  # events have changed what is known
         self._read_all()
 
     def _poll(self) -> None:
         """Schedule all bonds to be read again, and the members of changed ones."""
-        self._is_brief = self._is_deaf
+        if not self._unread:  # whole reads that are due remain whole
+            self._is_brief = self._is_deaf
         self._read_all()
 
     def _read_all(self) -> None:

@@ -141,6 +141,28 @@ def test_all_in_line_are_hung_up_on_at_the_end() -> None:
     assert scene.called == ["first is hung up on"]
 
 
+def test_closed_lanes_admit_no_more() -> None:
+    scene = Scene()
+    scene.lanes.close()
+
+    assert scene.enter("a", 1) == [FULL]
+    assert scene.wait("a", "late") is FULL
+
+
+def test_late_calls_are_taken_out_without_a_lane() -> None:
+    scene = Scene()
+    scene.enter("a", 4)
+    scene.wait("a", "first", until=3.0)
+    scene.wait("a", "second", until=5.0)
+    scene.now = 4.0
+
+    late = scene.lanes.take_late()
+    scene.lanes.leave("a")
+
+    assert [waiting.until for waiting in late] == [3.0]
+    assert scene.called == ["second goes on"]
+
+
 def test_a_lane_is_left_when_its_block_ends() -> None:
     scene = Scene(total=1)
 

@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -205,6 +208,42 @@ def test_a_del_waits_for_no_worker_that_other_calls_hold(
     assert [(one.returncode, one.stderr) for one in deleted] == [(0, b"")] * 3
     assert (code_of(refused), code_of(answered)) == (11, 5)
     assert "too many calls of network 'net' wait" in refused.stdout.decode()
+
+
+def test_a_del_waits_for_no_worker_that_the_ipam_of_other_dels_holds(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    host = Host(state=shim.state, run=shim.home / "run")
+    netns = "/proc/self/ns/net"
+    with an_agent(shim, workers=2, watch=False, lock_timeout_s=20), ExitStack() as holding:
+        adding = []
+        for name in ("first", "second"):
+            holding.enter_context(records.locked(host, f"{name}@bond0"))
+            call = partial(shim.run, "ADD", stdin(), CNI_CONTAINERID=name, CNI_NETNS=netns)
+            adding.append(pool.submit(call))
+        time.sleep(0.5)
+        with ipam.held("third"):
+            hanging = pool.submit(ipam.delete, shim, "third", "other")
+            wait_for(ipam.calls)
+            deleted = shim.run("DEL", stdin(), CNI_CONTAINERID="last")
+            assert [one.done() for one in (*adding, hanging)] == [False] * 3
+        assert hanging.result().returncode == 0
+        holding.close()
+        codes = [code_of(one.result()) for one in adding]
+
+    assert (deleted.returncode, deleted.stderr) == (0, b"")
+    assert 11 not in codes
+
+
+def test_an_agent_may_have_more_open_files_than_a_container_begins_with(shim: Shim) -> None:
+    with an_agent(shim, prepare=_few_open_files) as agent:
+        limits = Path(f"/proc/{agent.pid}/limits").read_text()
+
+    assert re.search(r"^Max open files +4096 +4096 ", limits, re.MULTILINE)
+
+
+def _few_open_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
 
 
 def test_an_add_without_a_waiting_client_is_not_begun(

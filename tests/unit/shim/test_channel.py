@@ -1,12 +1,19 @@
 """The agent's facts about its socket's peer."""
 
+import os
+import resource
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sriovbond.shim import channel
+import pytest
+
+from sriovbond.shim import channel, wire
+from sriovbond.shim.wire import FrameError, Request
 
 _ASKER = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)"
 
@@ -28,3 +35,30 @@ def test_a_caller_is_not_taken_for_younger_than_it_is(tmp_path: Path) -> None:
 
     assert max(late) < 0  # attachments recorded since are not in its list
     assert min(late) > -1
+
+
+def test_a_namespace_that_could_not_be_received_is_an_error() -> None:
+    frame = wire.encode_request(Request({"CNI_COMMAND": "ADD"}, b"{}"))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        socket.send_fds(theirs, [frame], [theirs.fileno()])
+        with (
+            _no_more_open_files(),
+            pytest.raises(FrameError) as raised,
+            channel.received(ours, 1.0),
+        ):
+            pass
+
+    assert "too many open files" in str(raised.value)
+
+
+@contextmanager
+def _no_more_open_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/", os.O_PATH)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
