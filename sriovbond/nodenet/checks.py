@@ -87,6 +87,11 @@ def _addresses(interface: NodeLink) -> Iterator[Complaint]:
         for number, address in enumerate((*addresses,)):
             if address.ip is None or address.prefix_length is None:
                 yield Complaint((family, "address", number), "needs ip and prefix-length")
+    known = [row.ip for row in addresses6]
+    for number, ip in enumerate(known):
+        if ip in known[:number]:
+            text = f"{ip} is there twice: IPv6 has one prefix length for an address"
+            yield Complaint(("ipv6", "address", number), text)
 
 
 def _bond(bond: LinkAggregation) -> Iterator[Complaint]:

@@ -18,6 +18,7 @@ _OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
     "num_grat_arp": 1,
 }
 """Where the kernel's default is not that of a pod's bond (bond_main.c, bond_check_params())."""
+_NAMES: Final = Section(AltName)
 _ANY_TIME: Final = frozenset({"reorder_headers"})
 """Fields whose true is the same as not being mentioned in a state."""
 
@@ -75,8 +76,8 @@ def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - val
         return differ(desired, current)
     if isinstance(kind, Free):
         return _differ_options(desired, current or BondOptions())
-    if isinstance(kind, Many) and current is not None:
-        return None if _is_met(kind, desired, current) else desired
+    if isinstance(kind, Many) and (current is not None or kind.of == _NAMES):
+        return None if _is_met(kind, desired, current or ()) else desired
     return desired
 
 
@@ -105,7 +106,7 @@ def _is_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> b
 
 def _are_met(kind: Many, desired: tuple[Any, ...], current: tuple[Any, ...]) -> bool:
     """Return whether the same parts exist, and each has its requested values."""
-    if kind.of == Section(AltName):
+    if kind.of == _NAMES:
         return _are_names_met(desired, current)
     present = {getattr(part, kind.identity): part for part in current}
     wishes = {getattr(part, kind.identity): part for part in desired}

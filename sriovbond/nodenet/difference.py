@@ -127,7 +127,8 @@ def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
             return None
         return NodeLink(name=pair.name, type=pair.target.type, state=ABSENT)
     if pair.target.state != pair.state_now:
-        return replace(pair.current, state=pair.state_now)
+        former = replace(pair.current, state=pair.state_now)
+        return _with_no_description(former, pair.target, pair.current)
     if pair.desired and _change(pair, joined) is None and not _moves(pair):
         return None
     former = restore(pair.target, pair.current)
@@ -149,14 +150,18 @@ def _with_what_was_lost(pair: Pair, former: NodeLink) -> NodeLink:
         former = replace(former, ipv4=current.ipv4)
     if is_bound or _turns_auto(target.ipv6, current.ipv6):
         former = replace(former, ipv6=current.ipv6)
-    if target.description and current.description is None:
-        former = replace(former, description="")
+    former = _with_no_description(former, target, current)
     former = replace(
         former,
         ipv4=former.ipv4 and normal_ipv4(former.ipv4),
         ipv6=former.ipv6 and normal_ipv6(former.ipv6),
     )
     return _with_no_vfs(former, target, current)
+
+
+def _with_no_description(former: NodeLink, target: NodeLink, current: NodeLink) -> NodeLink:
+    is_new = target.state != ABSENT and target.description and current.description is None
+    return replace(former, description="") if is_new else former
 
 
 def _turns_auto(target: object, current: object) -> bool:

@@ -23,7 +23,7 @@ from sriovbond.nodenet.acts import (
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
-from sriovbond.nodenet.model import BOND, UP, NodeLink
+from sriovbond.nodenet.model import BOND, BRIDGE, UP, Ipv6, NodeLink
 from sriovbond.nodenet.pairs import is_bonds_port
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
@@ -52,6 +52,7 @@ def _steps(joined: Joined) -> Iterator[Step]:
         yield from _release_ports(pair, joined)
     yield from _set_states(staying, joined)
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
+    yield from (step for pair in staying for step in _keep_mtu(pair, joined))
     yield from _set_states(staying, joined, of_ports=True)
     yield from (step for pair in staying for step in _address(pair, joined))
     yield from _route(joined)
@@ -159,6 +160,27 @@ def _add_ports(pair: Pair, joined: Joined, *, is_first: bool) -> Iterator[Step]:
         yield AddPort(pair.name, port, pair.target.type or "", active if is_waiting else "", link)
 
 
+def _keep_mtu(pair: Pair, joined: Joined) -> Iterator[Step]:
+    """Yield what gives a bridge its MTU again, which follows that of its ports unless it was set.
+
+    A new one is made with it set, and where it is to change it is set by that.
+    """
+    wish, now = pair.desired.mtu if pair.desired else None, pair.current
+    if pair.target.type != BRIDGE or now is None or wish is None or wish != now.mtu:
+        return
+    ports = ports_of(pair.target) if ports_of(pair.target) is not None else ports_of(now)
+    mtus = [mtu for port in ports or () if (mtu := _mtu_of(port, joined))]
+    before = [link.mtu for port in ports_of(now) or () if (link := joined.links.get(port))]
+    if mtus and min(mtus) != wish and sorted(mtus) != sorted(filter(None, before)):
+        yield Change(NodeLink(name=pair.name, mtu=wish), replace(now, mtu=min(mtus)))
+
+
+def _mtu_of(name: str, joined: Joined) -> int | None:
+    """Return the MTU that a port is to have."""
+    pair, link = joined.pair(name), joined.links.get(name)
+    return (pair.target.mtu if pair else None) or (link.mtu if link else None)
+
+
 def _configure_ports(pair: Pair, joined: Joined) -> Iterator[Step]:
     change = pair.target if pair.current is None else link_difference(pair, joined)
     if change and change.bridge:
@@ -210,8 +232,15 @@ def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
         return
     if change.ipv4 and pair.target.ipv4:
         yield SetIp(pair.name, change.ipv4, pair.target.ipv4)
-    if change.ipv6 and pair.target.ipv6:
-        yield SetIp(pair.name, change.ipv6, pair.target.ipv6)
+    if pair.target.ipv6 and (ipv6 := change.ipv6 or _ipv6_of_free_one(pair)):
+        yield SetIp(pair.name, ipv6, pair.target.ipv6)
+
+
+def _ipv6_of_free_one(pair: Pair) -> Ipv6 | None:
+    """Return that IPv6 is off where a port becomes free: as a port it is shown so, though on."""
+    ipv6 = pair.target.ipv6
+    is_freed = pair.current is not None and pair.current.controller and not pair.is_bound
+    return Ipv6(enabled=False) if is_freed and ipv6 and ipv6.enabled is False else None
 
 
 def _route(joined: Joined) -> Iterator[Step]:

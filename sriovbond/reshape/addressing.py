@@ -136,10 +136,17 @@ def _switch_ipv6(site: Site, name: str, target: Ipv6) -> None:
         return
     _set_sysctls(site, name, "ipv6", _forwarding(target))
     if target.autoconf is not None:
-        accepts = ("2" if target.forwarding else "1") if target.autoconf else "0"
+        accepts = ("2" if _forwards(site, name, target) else "1") if target.autoconf else "0"
         values = {"accept_ra": accepts, "autoconf": str(int(target.autoconf))}
         _set_sysctls(site, name, "ipv6", values.items())
     _set_interface_id(site, name, target)
+
+
+def _forwards(site: Site, name: str, target: Ipv6) -> bool:
+    """Return whether an interface forwards: then the kernel hears routers by accept_ra 2 only."""
+    if target.forwarding is not None:
+        return target.forwarding
+    return site.node.sysctl(f"ipv6/conf/{name}/forwarding") == "1"
 
 
 def _set_interface_id(site: Site, name: str, target: Ipv6) -> None:

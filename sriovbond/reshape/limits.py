@@ -1,6 +1,6 @@
 """What of a change nothing here can carry out, refused by name before anything is touched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sriovbond.nodenet import acts
@@ -8,7 +8,8 @@ from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
 from sriovbond.nodenet.model import ETHERNET, Ipv4, Ipv6, NodeLink
-from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.routes import slot
+from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
 
 _NO_DHCP: Final = "DHCPv4 has no client here yet: give it a static address"
@@ -39,11 +40,23 @@ def judge(joined: Joined) -> Iterator[Complaint]:
             for text in (*_of_pair(pair, pair.desired), *_of_functions(pair, joined)):
                 yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
     routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
+    yield from _of_slots(routes)
     for number, route in enumerate(routes):
         if route.state != ABSENT and route.weight:
             yield Complaint(("routes", "config", number), "weight is not known here yet")
         if route.state != ABSENT and route.vrf_name:
             text = "vrf-name is not known here: give table-id"
+            yield Complaint(("routes", "config", number), text)
+
+
+def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
+    """Yield the routes of a document that the kernel has one place for."""
+    slots = [slot(route) for route in routes if route.state != ABSENT]
+    numbers = [number for number, route in enumerate(routes) if route.state != ABSENT]
+    for place, number in enumerate(numbers):
+        is_other = routes[number] not in [routes[n] for n in numbers[:place]]
+        if slots[place] in slots[:place] and is_other and not routes[number].weight:
+            text = "another route has its network, table and metric: give it another metric"
             yield Complaint(("routes", "config", number), text)
 
 

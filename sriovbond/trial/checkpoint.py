@@ -62,7 +62,7 @@ class Former:
 
     `flags` is what its bridge has for it (hex), `vlans` those it takes there; `is_filtering` is a
     bridge's own; `functions` is what a PF has for its VFs, without MACs that these chose; `entries`
-    are those of neighbours and bridges that a person made.
+    are those of neighbours and bridges that a person made; `addresses` has the kernel's order.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Former:
     is_filtering: bool | None = None
     functions: tuple[VfSettings, ...] = ()
     entries: tuple[NeighbourEntry, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What links are beyond documents, read and restored: MTU, MAC, sysctls, bridge's flags, VFs."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,14 @@ _VOLATILE: Final = frozenset({"stable_secret"})
 def read(site: Site, names: Iterable[str]) -> tuple[Former, ...]:
     """Return what the links of these names are; missing ones are left out. Raises KernelError."""
     present, entries = _by_name(site), neighbours.set_by_hand(site.netlink)
-    return tuple(_former(site, present[name], entries) for name in names if name in present)
+    addresses = {
+        name: tuple(row.text for row in load.addresses) for name, load in loads(site).items()
+    }
+    return tuple(
+        replace(_former(site, present[name], entries), addresses=addresses.get(name, ()))
+        for name in names
+        if name in present
+    )
 
 
 def loads(site: Site) -> dict[str, Load]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_interface
 from typing import Final
 
 from sriovbond.bond.links import Carried
@@ -62,10 +63,10 @@ def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str
     failures += _carry_out(site, host, reversal(before, back, journal, node.read(site.node, host)))
     former_rows = _in_order(checkpoint, before, journal)
     failures += formers.restore(site, former_rows)
-    uppers = [row.name for row in former_rows if row.name not in journal.touched]
-    pending = tuple(present[name] for name in uppers if name in present)
+    names = {row.name for row in former_rows}  # some of them went down on this way
+    pending = tuple(load for load in _staying(journal, present) if load.name in names)
     journal = settle(replace(journal, pending=pending), formers.loads(site))
-    failures += _restore_loads(site, journal)
+    failures += _restore_loads(site, journal, former_rows)
     return failures or _left(site, host, checkpoint)
 
 
@@ -104,11 +105,12 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
     return failures
 
 
-def _restore_loads(site: Site, journal: Journal) -> list[str]:
+def _restore_loads(site: Site, journal: Journal, former_rows: Iterable[Former]) -> list[str]:
     """Restore addresses and routes, also those that the kernel removes with an added address."""
     present = formers.loads(site)
     failures = _attempt(_remove_addresses(site, journal))
     failures += _attempt(_restore_addresses(site, journal))
+    failures += _attempt(_restore_order(site, former_rows))
     journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
     failures += _attempt(_restore_addresses(site, journal))
     return failures + _attempt(_restore_routes(site, journal))
@@ -151,6 +153,40 @@ def _restore_addresses(site: Site, journal: Journal) -> Iterator[Callable[[], No
             if other:
                 yield partial(_remove_address, site, load.name, other)
             yield partial(carried.put_address_back, site.netlink, load.name, now.index, address)
+
+
+def _restore_order(site: Site, former_rows: Iterable[Former]) -> Iterator[Callable[[], None]]:
+    """Yield what restores the order of IPv4 addresses: packets of a network have its first one.
+
+    Those behind the first that is out of its place are put on again.
+    """
+    present = formers.loads(site)
+    for former in former_rows:
+        now = present.get(former.name)
+        places = {text: number for number, text in enumerate(former.addresses)}
+        for rows in _by_network(now.addresses if now else ()):
+            order = sorted(rows, key=lambda row: places.get(row.text, len(places)))
+            late = next((n for n, row in enumerate(order) if row is not rows[n]), len(order))
+            for row in order[late:]:
+                yield partial(_remove_address, site, former.name, row)
+            for row in order[late:]:
+                yield partial(
+                    carried.put_address_back,
+                    site.netlink,
+                    former.name,
+                    now.index if now else 0,
+                    row,
+                )
+
+
+def _by_network(addresses: Iterable[Carried]) -> list[list[Carried]]:
+    """Return the IPv4 addresses of each network, in the kernel's order."""
+    networks: dict[object, list[Carried]] = {}
+    for row in addresses:
+        interface = ip_interface(row.text)
+        if interface.version == 4:  # noqa: PLR2004 - IPv4
+            networks.setdefault(interface.network, []).append(row)
+    return list(networks.values())
 
 
 def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:

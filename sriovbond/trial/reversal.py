@@ -48,7 +48,8 @@ def reversal(before: NetState, back: NetState, journal: Journal, now: NetState) 
             wishes[name] = _bare(link)
     for owner in _owners(journal, old):
         if owner.label in present or owner.label in wishes:
-            wish = wishes.get(owner.label, NodeLink(name=owner.label, type=owner.type))
+            state = None if owner.state == IGNORE else owner.state
+            wish = wishes.get(owner.label, NodeLink(owner.label, type=owner.type, state=state))
             wishes[owner.label] = _with_ports(wish, owner, old, present, journal)
     return NetState(interfaces=tuple(wishes.values()))
 

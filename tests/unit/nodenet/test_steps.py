@@ -192,3 +192,44 @@ def test_a_long_chain_is_made_from_its_base_and_a_ring_ends() -> None:
 
     assert made == [f"e{number}" for number in range(1500, -1, -1)]
     assert len([step for step in steps("".join(ring), "") if "make it" in step]) == 1501
+
+
+def test_ipv6_of_a_port_that_becomes_free_is_switched_off_where_it_shall_be() -> None:
+    state = """\
+interfaces:
+- {name: br0, type: linux-bridge, state: up, bridge: {port: [{name: eth1}]}}
+- {name: eth1, type: ethernet, state: up, controller: br0, ipv6: {enabled: false}}
+"""
+    wish = """\
+interfaces:
+- {name: br0, type: linux-bridge, bridge: {port: []}}
+- {name: eth1, type: ethernet, ipv6: {enabled: false}, ipv4: {enabled: true, dhcp: false,
+   address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+"""
+    assert steps(wish, state)[-1] == "eth1: set ipv6 enabled false"
+    assert steps(wish.replace("ipv6: {enabled: false}, ", ""), state)[-1].startswith(
+        "eth1: set ipv4"
+    )
+
+
+def test_a_bridge_that_is_there_keeps_the_mtu_of_the_document_when_a_port_comes() -> None:
+    state = """\
+interfaces:
+- {name: br0, type: linux-bridge, state: up, mtu: 1500, bridge: {port: []}}
+- {name: eth1, type: ethernet, state: up, mtu: %d}
+"""
+    wish = (
+        "interfaces: [{name: br0, type: linux-bridge, mtu: 1500, bridge: {port: [{name: eth1}]}}]"
+    )
+
+    assert steps(wish, state % 1400)[-1] == "br0: set mtu 1500, now 1400"
+    assert steps(wish, state % 1500) == ["br0: add port eth1"]
+    assert steps(wish.replace("mtu: 1500, ", ""), state % 1400) == ["br0: add port eth1"]
+
+
+def test_an_altname_that_shall_be_absent_and_is_needs_no_step() -> None:
+    state = "interfaces: [{name: eth1, type: ethernet, state: up%s}]"
+    wish = "interfaces: [{name: eth1, type: ethernet, alt-names: [{name: b, state: absent}]}]"
+
+    assert steps(wish, state % "") == []
+    assert len(steps(wish, state % ", alt-names: [{name: b}]")) == 1

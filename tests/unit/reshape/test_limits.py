@@ -115,3 +115,13 @@ def test_a_vf_that_the_node_uses_keeps_the_number_of_vfs(
 
 def test_vfs_that_are_only_up_may_go() -> None:
     assert refusals_of_functions(0, "") == []
+
+
+def test_two_routes_for_one_place_of_the_kernel_are_refused() -> None:
+    dead_end = "{destination: 10.0.0.0/8, route-type: blackhole}"
+    other = "{destination: 10.0.0.0/8, next-hop-interface: eth1, metric: 5}"
+
+    (text,) = refusals(f"routes: {{config: [{ROUTE % ''}, {dead_end}, {other}]}}")
+
+    assert text == "another route has its network, table and metric: give it another metric"
+    assert refusals(f"routes: {{config: [{ROUTE % ''}, {other}, {ROUTE % ''}]}}") == []

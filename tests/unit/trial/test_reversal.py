@@ -76,3 +76,19 @@ def test_a_link_that_is_as_it_was_is_left_alone_though_its_step_was_begun() -> N
 
     assert "eth2" not in back(journal, now % 1500)
     assert "eth2" in back(journal, now % 1300)
+
+
+def test_a_controller_that_was_down_stays_down_when_its_port_comes_back() -> None:
+    before = read_state("""
+interfaces:
+- {name: br0, type: linux-bridge, state: down, bridge: {port: [{name: eth1}]}}
+- {name: eth1, type: ethernet, state: up, controller: br0}
+""")
+    now = read_state(
+        "interfaces: [{name: br0, type: linux-bridge, state: down, bridge: {port: []}}]"
+    )
+
+    document = reversal(before, NetState(), Journal(touched=("eth1",)), now)
+
+    (link,) = [row for row in document.interfaces or () if row.label == "br0"]
+    assert link.state == "down"
