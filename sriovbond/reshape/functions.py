@@ -48,7 +48,7 @@ def settings_of(site: Site, name: str) -> tuple[VfSettings, ...]:
     if link is None or folder is None:
         return ()
     return tuple(
-        replace(row, mac="") if _is_by_chance(folder / f"virtfn{row.number}") else row
+        replace(row, mac="") if is_by_chance(folder / f"virtfn{row.number}", row.mac) else row
         for row in vfs.read(link.attributes.get(IFLA_VFINFO_LIST, b""), None)
     )
 
@@ -74,11 +74,12 @@ def restore(site: Site, name: str, before: Sequence[VfSettings]) -> None:
         raise failures[0]
 
 
-def _is_by_chance(folder: Path) -> bool:
-    """Return whether the interface of a VF has a MAC by chance: the PF gave it none."""
-    for file in folder.glob("net/*/addr_assign_type"):
+def is_by_chance(folder: Path, mac: str) -> bool:
+    """Return whether the interface of a VF has that MAC, by chance: the PF gave it none."""
+    for netdev in folder.glob("net/*"):
         with suppress(OSError):
-            return file.read_text(encoding="ascii").strip() == _NET_ADDR_RANDOM
+            words = [(netdev / name).read_text("ascii") for name in ("addr_assign_type", "address")]
+            return [word.strip() for word in words] == [_NET_ADDR_RANDOM, mac]
     return False
 
 

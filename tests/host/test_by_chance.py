@@ -1,0 +1,83 @@
+"""Changes by chance, three after one another on a node: each is quiet on repeat, and goes whole."""
+
+from pathlib import Path
+
+import pytest
+
+from sriovbond.errors import SriovbondError
+from sriovbond.nodenet.document import DocumentError
+from sriovbond.reshape import limits
+from sriovbond.trial import watchdog
+from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support.chance import NICS, Chance
+from tests.support.changes import Changes
+from tests.support.sites import NodeUnderTest, a_node, wait_until
+from tests.support.worlds import World, settled
+
+TURNS = 3
+SEEDS = 40
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_change_by_chance_is_quiet_on_repeat_and_goes_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    # a watchdog's start takes most of the time, and it has nothing to do here
+    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
+    chance = Chance(seed)
+    with a_node(tmp_path) as node:
+        for number, name in enumerate(NICS, 1):
+            near, far = f"02:00:00:00:00:0{number}", f"02:00:00:00:01:0{number}"
+            wire = f"link add {name} address {near} type veth peer far{number} address {far}"
+            node.ip(wire, f"link set {name} up", f"link set far{number} up")
+        for _ in range(TURNS):
+            play(Changes(node, []), chance.document())
+
+
+def play(changes: Changes, text: str) -> None:
+    """Make a change, revert it, and make it to stay; what is refused by name or kernel is not."""
+    if is_refused(changes.node, text):
+        return
+    before = look(changes.node)
+    outcome, refusal = apply(changes, text)
+    assert "differs from the document" not in refusal, text
+    if refusal:
+        assert_is(changes.node, before, text)
+        return
+    assert changes.node.left(text) == [], text
+    if outcome is ChangeOutcome.WAITING:
+        changes.rollback()
+        assert_is(changes.node, before, text)
+        changes.apply(text)
+
+
+def apply(changes: Changes, text: str) -> tuple[ChangeOutcome | None, str]:
+    """Return what comes of a change, and why the kernel refused it, if it did."""
+    try:
+        return changes.apply(text, is_waiting=True), ""
+    except RevertedError as error:
+        return None, str(error)
+
+
+def is_refused(node: NodeUnderTest, text: str) -> bool:
+    try:
+        joined = node.join(text)
+    except (DocumentError, SriovbondError):
+        return True
+    return bool([*joined.complaints, *limits.judge(joined)])
+
+
+def look(node: NodeUnderTest) -> World:
+    """Return the node without what the kernel does by itself, and indices of controllers."""
+    facts = settled(node.world())
+    return {
+        key: (*row[:3], bool(row[3]), *row[4:]) if isinstance(row, tuple) else row
+        for key, row in facts.items()
+    }
+
+
+def assert_is(node: NodeUnderTest, before: World, text: str) -> None:
+    wait_until(lambda: look(node) == before)
+    now = look(node)
+    changed = {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}
+    assert not changed, (text, {key: (before.get(key), now.get(key)) for key in changed})
