@@ -105,8 +105,9 @@ def test_a_bond_of_ipv6_alone_has_its_address_in_the_status(clean: Cluster) -> N
 
 def test_vlan_and_macvlan_are_made_on_a_bond(clean: Cluster) -> None:
     on_bond = {"master": "bond0", "linkInContainer": True}
+    static = {"type": "static", "addresses": [{"address": "203.0.113.9/24"}]}  # vlan wants some
     clean.api.apply(
-        shipped.network("vlan", type="vlan", vlanId=7, **on_bond),
+        shipped.network("vlan", type="vlan", vlanId=7, ipam=static, **on_bond),
         shipped.network("macvlan", type="macvlan", mode="bridge", **on_bond),
     )
     annotation = "vf0, vf1, bond@bond0, vlan@bond0.7, macvlan@mac0"
