@@ -13,9 +13,9 @@ VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
 ATHERIS := 3.0.0
-NODE    := $(CACHE)/node-$(shell find tests/node/tools -type f | sort | xargs cat | sha256sum | cut -c1-12)
+PROGRAMS := $(CACHE)/node-$(shell find tests/node/tools -type f | sort | xargs cat | sha256sum | cut -c1-12)
 KIND    := $(CACHE)/kind-0.33.0
-MULTUS := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
+MULTUS_MODULE := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
 ACTIONLINT := $(CACHE)/actionlint-1.7.12
 AUDIT   := $(CACHE)/pip-audit-2.10.1
 export SRIOVBOND_ACTIONLINT := $(ACTIONLINT)/actionlint
@@ -39,7 +39,7 @@ help:  ## this list
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL
 #:   NODE=vm          of `make test-node`: also a node in the VM, which needs `make image` before; TESTS=
-#:                    names its tests, MULTUS=thick or thin is Multus there
+#:                    names its tests ("A // B": A, power loss, B), MULTUS=thick or thin is Multus there
 #:   NMSTATE=DIR      folder with nmstate's cases: policy, diff, revert, examples, nncp
 #:   INPUTS=1000000   of `make fuzz`, in at most SECONDS=3600; SEED=1 chooses others
 #:   CYCLES=1000      ADDs and DELs in `make soak`
@@ -102,9 +102,9 @@ test-kind: image $(TOOLS)/done $(KIND)/done .venv/done  ## a pod with a bond in 
 	@.venv/bin/python -m tests.kind $(KIND) $(TOOLS)
 
 .PHONY: test-node
-test-node: rig $(NODE)/done .venv/done  ## a Kubernetes control plane and a node of it on this machine: our manifests, account, devices of pods
+test-node: rig $(PROGRAMS)/done .venv/done  ## a Kubernetes control plane and a node of it on this machine: our manifests, account, devices of pods
 	@tests/vm/setup.sh $(CACHE) node
-	@.venv/bin/python -m tests.node $(NODE)
+	@.venv/bin/python -m tests.node $(PROGRAMS)
 
 .PHONY: fuzz
 fuzz: .venv/atheris-$(ATHERIS)  ## hostile input of each kind, INPUTS of it within SECONDS: no crash, no way out, no secret told
@@ -176,13 +176,13 @@ $(KIND)/done: | packages
 	@echo "kind: building it (2 minutes) into $(@D)" >&2
 	@GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
 		go install -ldflags=-s sigs.k8s.io/kind@v$(lastword $(subst -, ,$(@D)))
-	@go mod download -json $(MULTUS) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p' | \
+	@go mod download -json $(MULTUS_MODULE) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p' | \
 		xargs -I DIR install -m 644 DIR/deployments/multus-daemonset-thick.yml $(@D)
 	@touch $@
 
 # One at a time, so that each is said when it is there. Without their own flags they are of no version.
 KUBERNETES = $(shell sed -n 's,^\tk8s.io/kubernetes ,,p' tests/node/tools/go.mod)
-$(NODE)/done: | packages
+$(PROGRAMS)/done: | packages
 	@echo "node: building Kubernetes, containerd, etcd and Multus (20 minutes) into $(@D)" >&2
 	@mkdir -p $(@D)
 	@for module in tests/node/tools tests/node/tools/containerd; do \
