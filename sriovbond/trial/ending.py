@@ -51,15 +51,16 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
     _write_if_possible(host, checkpoint)
     is_of_this_boot = checkpoint.boot == host.boot_id()
     if is_of_this_boot:
-        problems = restoring.restore(site, host, checkpoint)
+        checkpoint = restoring.restore(site, host, checkpoint)
     else:
-        problems = restoring.restore_files(site, checkpoint)
-    if problems and is_of_this_boot:
-        _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK, problems=problems))
-        raise StuckError("cannot revert all of the change: " + "; ".join(problems))
+        checkpoint = restoring.restore_files(site, checkpoint)
+    words = "; ".join(checkpoint.problems)
+    if words and is_of_this_boot:
+        _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK))
+        raise StuckError(f"cannot revert all of the change: {words}")
     _forget(host, checkpoint, is_watchdog=is_watchdog)
-    if problems:
-        raise StuckError("a boot has ended a change, but left: " + "; ".join(problems))
+    if words:
+        raise StuckError(f"a boot has ended a change, but left: {words}")
 
 
 def clear_the_way(site: Site, host: Host) -> bool:

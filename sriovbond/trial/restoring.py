@@ -1,6 +1,7 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_interface
@@ -18,7 +19,7 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
-from sriovbond.trial import formers
+from sriovbond.trial import formers, store
 from sriovbond.trial.checkpoint import (
     Checkpoint,
     Former,
@@ -28,44 +29,57 @@ from sriovbond.trial.checkpoint import (
     route_identity,
     settle,
 )
-from sriovbond.trial.footprints import closure
+from sriovbond.trial.footprints import closure, with_sourced
 from sriovbond.trial.reversal import reversal
 
 _PASSES: Final = 3
 """A pass may bring about what a later one needs: a link that is up again, a base that is back."""
 
 
-def restore(site: Site, host: Host, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Revert what the checkpoint says was begun; return what could not be, in words.
+def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
+    """Revert what the checkpoint says was begun; return it with what could not be, in words.
 
     Goes on after each refusal. Idempotent; nothing is sent where all is as it was. resolv.conf is
     restored last, and hinders nothing else.
     """
     failures: list[str] = []
     for _ in range(_PASSES):
-        failures = _restore_network(site, host, checkpoint)
+        # first: what the change added must not be kept for links that are down meanwhile
+        failures = _carry_out(site, host, read_state(checkpoint.journal.ways))
+        checkpoint = _noted(site, host, checkpoint)
+        failures += _restore_network(site, host, checkpoint)
         if not failures:
             break
-    return (*failures, *_restore_resolver(site, checkpoint))
+    return replace(checkpoint, problems=(*failures, *_restore_resolver(site, checkpoint)))
 
 
-def restore_files(site: Site, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Restore what outlives a boot: resolv.conf; return what could not be, in words."""
-    return tuple(_restore_resolver(site, checkpoint))
+def restore_files(site: Site, checkpoint: Checkpoint) -> Checkpoint:
+    """Restore what outlives a boot: resolv.conf; return it with what could not be, in words."""
+    return replace(checkpoint, problems=tuple(_restore_resolver(site, checkpoint)))
+
+
+def _noted(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
+    """Return it with what links have now and may lose on this way, and note that on disk.
+
+    So it is not lost where this process is killed. A full disk is no reason to leave it undone.
+    """
+    present = formers.loads(site)
+    journal = settle(checkpoint.journal, present)
+    names = with_sourced([row.name for row in _in_order(checkpoint)], present)
+    pending = tuple(load for load in _staying(journal, present) if load.name in names)
+    checkpoint = replace(checkpoint, journal=replace(journal, pending=pending))
+    with suppress(SriovbondError):
+        store.write(host, checkpoint)
+    return checkpoint
 
 
 def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
     before, back = read_state(checkpoint.before), read_state(checkpoint.back)
-    # first: what the change added must not be kept for links that are down meanwhile
-    failures = _carry_out(site, host, read_state(checkpoint.journal.ways))
-    present = formers.loads(site)
-    journal = settle(checkpoint.journal, present)
-    failures += _carry_out(site, host, reversal(before, back, journal, node.read(site.node, host)))
-    former_rows = _in_order(checkpoint, before, journal)
+    document = reversal(before, back, checkpoint.journal, node.read(site.node, host))
+    failures = _carry_out(site, host, document)
+    former_rows = _in_order(checkpoint)
     failures += formers.restore(site, former_rows)
-    names = {row.name for row in former_rows}  # some of them went down on this way
-    pending = tuple(load for load in _staying(journal, present) if load.name in names)
-    journal = settle(replace(journal, pending=pending), formers.loads(site))
+    journal = settle(checkpoint.journal, formers.loads(site))
     failures += _restore_loads(site, journal, former_rows)
     return failures or _left(site, host, checkpoint)
 
@@ -88,9 +102,11 @@ def _steps(document: NetState, now: NetState) -> tuple[Step, ...]:
     return steps.plan(join(document, now))
 
 
-def _in_order(checkpoint: Checkpoint, before: NetState, journal: Journal) -> list[Former]:
+def _in_order(checkpoint: Checkpoint) -> list[Former]:
     """Return what the touched links were, each after those that it is on."""
-    names = closure(journal.touched, {link.label: link for link in before.interfaces or ()})
+    before = read_state(checkpoint.before)
+    links = {link.label: link for link in before.interfaces or ()}
+    names = closure(checkpoint.journal.touched, links)
     by_name = {row.name: row for row in checkpoint.formers}
     return [by_name[name] for name in names if name in by_name]
 

@@ -1,5 +1,6 @@
 """Changes by chance, three after one another on a node: each is quiet on repeat, and goes whole."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,20 +19,41 @@ TURNS = 3
 SEEDS = 40
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_change_by_chance_is_quiet_on_repeat_and_goes_without_a_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
     # a watchdog's start takes most of the time, and it has nothing to do here
     monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
-    chance = Chance(seed)
-    with a_node(tmp_path) as node:
+    with a_node(tmp_path) as made:
         for number, name in enumerate(NICS, 1):
             near, far = f"02:00:00:00:00:0{number}", f"02:00:00:00:01:0{number}"
             wire = f"link add {name} address {near} type veth peer far{number} address {far}"
-            node.ip(wire, f"link set {name} up", f"link set far{number} up")
-        for _ in range(TURNS):
-            play(Changes(node, []), chance.document())
+            made.ip(wire, f"link set {name} up", f"link set far{number} up")
+        yield made
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_change_by_chance_is_quiet_on_repeat_and_goes_without_a_trace(
+    node: NodeUnderTest, seed: int
+) -> None:
+    chance = Chance(seed)
+    for _ in range(TURNS):
+        play(Changes(node, []), chance.document())
+
+
+@pytest.mark.parametrize("seed", range(SEEDS, 2 * SEEDS))
+def test_a_change_by_chance_and_its_way_back_that_are_killed_leave_no_trace(
+    node: NodeUnderTest, seed: int
+) -> None:
+    chance, changes = Chance(seed), Changes(node, [])
+    for turn in range(TURNS):
+        text = chance.document()
+        before = look(node)
+        if is_refused(node, text) or changes.end_at(text, 1 + (seed + 5 * turn) % 13) >= 0:
+            continue
+        changes.kill_rollback_at(1 + seed % 5)
+        if changes.checkpoint:
+            changes.rollback()
+        assert_is(node, before, text)
 
 
 def play(changes: Changes, text: str) -> None:

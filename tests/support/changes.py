@@ -78,18 +78,29 @@ class Changes:
 
     def kill_rollback_at(self, number: int) -> bool:
         """Revert the change in a process that is killed as in `kill_at`."""
-        return _kill_at(number, self.rollback)
+        status = _status(number, self.rollback)
+        assert status in (0, -signal.SIGKILL)
+        return status == -signal.SIGKILL
 
     def kill_at(self, text: str, number: int, timeout_s: float = TIMEOUT_S) -> bool:
         """Apply a document in a process that is killed before its request of that number.
 
         Return whether it had so many that change something.
         """
-        return _kill_at(number, partial(self.apply, text, timeout_s))
+        status = self.end_at(text, number, timeout_s)
+        assert status in (0, -signal.SIGKILL)
+        return status == -signal.SIGKILL
+
+    def end_at(self, text: str, number: int, timeout_s: float = TIMEOUT_S) -> int:
+        """Do as `kill_at`; return the process' status, which is 1 where the change failed."""
+        return _status(number, partial(self.apply, text, timeout_s))
 
 
-def _kill_at(number: int, work: Callable[[], object]) -> bool:
-    """Do it in a process of its own, which has all imports: they take most of the time."""
+def _status(number: int, work: Callable[[], object]) -> int:
+    """Do it in a process of its own, which has all imports: they take most of the time.
+
+    It is killed before its request of that number that changes something.
+    """
 
     def begin() -> None:
         _end_at(number, signal.SIGKILL)
@@ -98,8 +109,8 @@ def _kill_at(number: int, work: Callable[[], object]) -> bool:
     process = get_context("fork").Process(target=begin)
     process.start()
     process.join(TIMEOUT_S)
-    assert process.exitcode in (0, -signal.SIGKILL), process
-    return process.exitcode == -signal.SIGKILL
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def main() -> None:
