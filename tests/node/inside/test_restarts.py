@@ -106,7 +106,7 @@ def test_a_bond_outlives_a_killed_program_and_others_are_made_after_it(
 
 
 def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> None:
-    replicas, rolls = 2, 3
+    replicas, rolls = 2, int(os.environ.get("SRIOVBOND_ROLLS") or 3)
     deployment = objects.deployment("rolled", replicas, TWO_VFS, pf0=1, pf1=1)
     clean.api.apply(deployment)
     clean.await_deployment("rolled", replicas)
