@@ -48,6 +48,10 @@ class Api:
             timeout=_ANSWERS_S,
         )
 
+    def close(self) -> None:
+        """Close the connection; the next request makes another."""
+        self._connection.close()
+
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - an object, or a list of them
         """Return what is at a path; RefusedError 404 where nothing is."""
         return self._ask("GET", path, query)
@@ -94,7 +98,7 @@ class Api:
         try:
             status, text = self._answer(*asked)
         except (http.client.HTTPException, OSError):  # it was closed meanwhile, as may happen
-            self._connection.close()
+            self.close()
             status, text = self._answer(*asked)
         if status >= http.client.BAD_REQUEST:
             raise RefusedError(status, text)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,11 @@ def bare() -> Iterator[Cluster]:
     """A node that is Ready, with containerd's images, and neither Multus nor our agent."""
     say("containerd and kubelet")
     vm.make_machine(PROGRAMS, PLUGINS)
-    with a_node(Node(PROGRAMS, FOLDER, machine.ADDRESS), [], say) as node:
-        cluster = Cluster(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}"), node)
+    with (
+        closing(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}")) as api,
+        a_node(Node(PROGRAMS, FOLDER, machine.ADDRESS), [], say) as node,
+    ):
+        cluster = Cluster(api, node)
         cluster.await_true("the node is Ready", lambda: is_node_ready(cluster), clusters.READY_S)
         say("the node is Ready")
         yield cluster

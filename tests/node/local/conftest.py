@@ -6,6 +6,7 @@ To be run in mount, network and process namespaces of their own, as tests.node d
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,9 @@ def bare() -> Iterator[Cluster]:
     with (
         a_control_plane(PROGRAMS, FOLDER, SERVICE, _PORT),
         node.a_node(node.Node(PROGRAMS, FOLDER), [node.STATE / archive.name], say) as made,
+        closing(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}")) as api,
     ):
-        cluster = Cluster(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}"), made)
+        cluster = Cluster(api, made)
         cluster.await_true("the node is Ready", lambda: is_ready(cluster), clusters.READY_S)
         say("the node is Ready")
         yield cluster

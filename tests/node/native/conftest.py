@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,9 +25,11 @@ def plane() -> ControlPlane:
 
 
 @pytest.fixture(scope="session")
-def api(plane: ControlPlane) -> Api:
+def api(plane: ControlPlane) -> Iterator[Api]:
     """The API by the administrator's token."""
-    return Api(plane.folder / "admin.kubeconfig", f"https://127.0.0.1:{plane.port}")
+    server = f"https://127.0.0.1:{plane.port}"
+    with closing(Api(plane.folder / "admin.kubeconfig", server)) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")
