@@ -23,7 +23,9 @@ def main() -> int:
     """Play the cases whose name has one of the words given, or all; 1 where one did not hold."""
     words = sys.argv[1:]
     # outside of the VM there is no layout, and clock and devices would be the machine's
-    rig.reset_vfs(*(vf.name for vf in rig.layout().vfs))  # a PF's MAC for one may be of tests before
+    rig.reset_vfs(
+        *(vf.name for vf in rig.layout().vfs)
+    )  # a PF's MAC for one may be of tests before
     kept = read(FILE) if words and FILE.exists() else Run(os.uname().release, [])
     rows: list[Row] = []
     with a_shim() as shim:

@@ -79,6 +79,9 @@ class Fault:
     """A pattern of the facts that the fault alone decides, such as a new netdev's MAC."""
     blocks: str = ""
     """What a DEL may answer while the fault lasts, as a pattern; "" where it must succeed."""
+    is_harmless: bool = False
+    """It concerns our files, the calls or the clock only: where there is no bond it leaves nothing,
+    and is not tried there."""
     settles_s: float = 0
     """How long the kernel needs for what the fault alone leaves."""
     settings: Mapping[str, float] = field(default_factory=dict)

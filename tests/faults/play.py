@@ -4,9 +4,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tests.faults.fault import IN_DEL, Fault, Phase, Way
+from tests.faults.fault import IN_DEL, Fault, Phase, Way, no_setting, nothing
 from tests.faults.scene import FAULT_OF_OURS, Scene, a_scene, await_queue
 from tests.faults.table import Row
 from tests.support import worlds
@@ -33,6 +33,7 @@ class Stagehand:
 
     shim: Shim
     _rehearsed: dict[tuple[str, bool], Rehearsed] = field(default_factory=dict)
+    """By the fault, or the stage of harmless ones, and whether ADD is to succeed."""
 
     def play(self, fault: Fault, way: Way, phase: Phase) -> Row:
         """Have a fault strike once; return what was answered, and what did not hold."""
@@ -49,12 +50,13 @@ class Stagehand:
 
     def _rehearse(self, fault: Fault, *, is_standing: bool) -> Rehearsed:
         """Have the fault strike where no bond is: the links as before ADD, or as after DEL."""
-        if (fault.name, is_standing) not in self._rehearsed:
-            with a_scene(self.shim, fault, Way.THIN, is_rehearsal=True) as scene:
-                self._rehearsed[fault.name, is_standing] = _strike_alone(
-                    scene, fault, is_standing=is_standing
-                )
-        return self._rehearsed[fault.name, is_standing]
+        key = (fault.stage.__name__ if fault.is_harmless else fault.name, is_standing)
+        if key not in self._rehearsed:
+            alone = replace(fault, act=nothing, end=nothing, setting=no_setting)
+            rehearsed = alone if fault.is_harmless else fault
+            with a_scene(self.shim, rehearsed, Way.THIN, is_rehearsal=True) as scene:
+                self._rehearsed[key] = _strike_alone(scene, rehearsed, is_standing=is_standing)
+        return self._rehearsed[key]
 
 
 def _strike_alone(scene: Scene, fault: Fault, *, is_standing: bool) -> Rehearsed:
