@@ -12,6 +12,7 @@ from typing import Final
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from tests.bench import picture, rows
+from tests.faults import cases
 from tests.faults import table as faults
 from tests.kernels import table
 
@@ -34,8 +35,12 @@ def tables() -> Mapping[str, Callable[[], str]]:
     """Return how each table of the pages is made, by the name that its markers have."""
     figures = {"figures": lambda: rows.table(rows.read(FIGURES))}
     measured = {"kernels": lambda: table.table(table.read(CHECKOUT / table.PUBLISHED))}
-    struck = {"faults": lambda: faults.table(faults.read(CHECKOUT / faults.PUBLISHED))}
+    struck = {"faults": _struck}
     return {**PARTS, **figures, **measured, **struck, "decisions": decisions}
+
+
+def _struck() -> str:
+    return faults.table(faults.read(CHECKOUT / faults.PUBLISHED), tuple(cases.names()))
 
 
 def decisions() -> str:

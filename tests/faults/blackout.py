@@ -111,7 +111,7 @@ def _judge(home: Home, cut: Cut, boot: int) -> Row:
     against += worlds.differences(was, host)
     answers = f"{records} records; DEL {_word(deleted)}; GC {_word(collected)}"
     took_s = round(time.monotonic() - started, 1)
-    return Row(f"power loss {cut.words}", PHASE, home.way.value, answers, against, took_s)
+    return Row(cut.name, PHASE, home.way.value, answers, against, took_s)
 
 
 def _word(called: Called) -> str:

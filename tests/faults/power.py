@@ -33,6 +33,10 @@ class Cut:
     command: str
     spot: Spot | None = None
 
+    @property
+    def name(self) -> str:
+        return f"power loss {self.words}"
+
 
 CUTS: Final = (
     Cut("in ADD, record written", "ADD", Spot("make the bond")),
@@ -54,7 +58,7 @@ def main() -> int:
         for row in _boot(number, image):
             rows.append(row)
             sys.stdout.write(f"{row}\n")
-            write(FILE, join(kept, Run(kept.kernel, rows)))
+            write(FILE, join(kept, Run(kept.kernel, rows, time.strftime("%Y-%m-%d"))))
     image.unlink()
     return 1 if any(not row.holds for row in rows) or len(rows) != 2 * len(CUTS) else 0
 

@@ -8,8 +8,7 @@ from tests.faults.fault import Fault, Phase
 from tests.faults.scene import Scene
 from tests.support import stages
 from tests.support.calls import a_config
-from tests.support.movers import come_home
-from tests.support.pods import ip
+from tests.support.pods import come_home, ip
 from tests.vm import rig
 
 AT_ONCE: Final = 8

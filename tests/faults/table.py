@@ -13,6 +13,8 @@ UNPUBLISHED: Final = (
     "without bonds; no run over bonds has been seen."
 )
 FILE: Final = Path("build/faults.json")
+Case = tuple[str, str]
+"""A fault and its phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The rows of a run, with the kernel's release."""
+    """The rows of a run, with the kernel's release and the day of the last of them."""
 
     kernel: str
     rows: list[Row]
+    date: str = ""
 
     @property
     def broken(self) -> list[Row]:
@@ -58,7 +61,8 @@ class Run:
 def read(path: Path) -> Run:
     """Return what a run wrote."""
     fields = json.loads(path.read_text(encoding="utf-8"))
-    return Run(fields["kernel"], [Row(**row) for row in fields["rows"]])
+    rows = [Row(**row) for row in fields["rows"]]
+    return Run(fields["kernel"], rows, fields.get("date", ""))
 
 
 def write(path: Path, run: Run) -> None:
@@ -71,14 +75,17 @@ def join(before: Run, after: Run) -> Run:
     """Return both runs as one; of a case that both have the later rows stay."""
     cases = {(row.fault, row.phase) for row in after.rows}
     kept = [row for row in before.rows if (row.fault, row.phase) not in cases]
-    return Run(after.kernel, [*kept, *after.rows])
+    return Run(after.kernel, [*kept, *after.rows], after.date or before.date)
 
 
-def table(run: Run) -> str:
-    """Return the counts, and a row for each fault and phase with the answers of both ways."""
+def table(run: Run, cases: Sequence[Case] = ()) -> str:
+    """Return the counts, and a row for each fault and phase with the answers of both ways.
+
+    Those of `cases` that the run does not have follow.
+    """
     if not run.rows:
         return UNPUBLISHED
-    return "\n".join([*_counts(run), "", *_rows(run.rows)])
+    return "\n".join([*_counts(run), "", *_rows(run.rows), *_missing(run, cases)])
 
 
 def _counts(run: Run) -> Iterator[str]:
@@ -87,7 +94,8 @@ def _counts(run: Run) -> Iterator[str]:
     held = len(run.rows) - len(run.broken)
     yield (
         f"{faults} faults in {len(run.rows)} cases, {struck} times in all, on Linux "
-        f"{run.kernel.removesuffix('-amd64')}: {held} cases held, {len(run.broken)} did not."
+        f"{run.kernel.removesuffix('-amd64')}, the last of them on {run.date}: "
+        f"{held} cases held, {len(run.broken)} did not."
     )
 
 
@@ -99,6 +107,24 @@ def _rows(rows: Sequence[Row]) -> Iterator[str]:
         cells.setdefault((row.fault, row.phase), {})[row.way] = row
     for (fault, phase), ways in cells.items():
         yield f"| {fault} | {phase} | {_cell(ways.get('thin'))} | {_cell(ways.get('thick'))} |"
+
+
+def _missing(run: Run, cases: Sequence[Case]) -> Iterator[str]:
+    """Say which cases nobody has run yet, by their phase."""
+    played = {(row.fault, row.phase) for row in run.rows}
+    missing: dict[str, list[str]] = {}
+    for fault, phase in cases:
+        if (fault, phase) not in played:
+            missing.setdefault(phase, []).append(fault)
+    if missing:
+        count = sum(map(len, missing.values()))
+        yield from (
+            "",
+            f"Written, and not run yet: {count} of {len(cases)} faults in their phases.",
+        )
+        yield ""
+    for phase, faults in missing.items():
+        yield f"- {phase}: {'; '.join(faults)}"
 
 
 def _cell(row: Row | None) -> str:

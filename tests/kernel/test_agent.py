@@ -21,8 +21,7 @@ from tests.support import ipams
 from tests.support.agents import an_agent, wait_for
 from tests.support.calls import a_config, a_network, plugin_path
 from tests.support.leases import IPV4, IPV6, static
-from tests.support.movers import come_home
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.pods import Pod, a_pod, come_home, ip
 from tests.support.shims import Shim
 from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs

@@ -14,8 +14,7 @@ from tests.support import ipams
 from tests.support.agents import wait_for
 from tests.support.calls import a_config, plugin_path
 from tests.support.containers import Container, a_container
-from tests.support.movers import come_home
-from tests.support.pods import Pod, ip
+from tests.support.pods import Pod, come_home, ip
 from tests.support.systemd import Installed
 from tests.support.thick import Called, Config, Thick
 from tests.vm import rig as rigs

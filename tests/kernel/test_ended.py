@@ -22,8 +22,7 @@ from tests.support import kubelet as kubelets
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime
 from tests.support.kubelet import Kubelet
-from tests.support.movers import come_home
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.pods import Pod, a_pod, come_home, ip
 from tests.vm import rig as rigs
 
 pytestmark = pytest.mark.vf

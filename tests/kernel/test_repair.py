@@ -22,8 +22,7 @@ from tests.support import wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
-from tests.support.movers import come_home
-from tests.support.pods import Pod, ip
+from tests.support.pods import Pod, come_home, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
 from tests.vm.reset import IGBVF

@@ -13,8 +13,8 @@ from sriovbond.upkeep import examination
 from sriovbond.upkeep.repair import Repairs
 from tests.support.agents import wait_for
 from tests.support.calls import Reply, Runtime, a_config
-from tests.support.movers import SRIOV_CNI, come_home
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.movers import SRIOV_CNI
+from tests.support.pods import Pod, a_pod, come_home, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Pf, Vf
 

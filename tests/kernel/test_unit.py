@@ -14,8 +14,7 @@ from tests.support import ipams
 from tests.support.agents import wait_for
 from tests.support.calls import a_config
 from tests.support.leases import IPV4, IPV6, addresses, static
-from tests.support.movers import come_home
-from tests.support.pods import Pod, batch, ip
+from tests.support.pods import Pod, batch, come_home, ip
 from tests.support.systemd import CNI_BIN, UNIT, Installed, Service, a_service
 from tests.support.thick import Config, Thick
 from tests.vm import rig as rigs

@@ -10,7 +10,6 @@ import pytest
 from sriovbond.bond.links import Link, VfSettings
 from sriovbond.kernel import links, netns
 from tests.support import plugins
-from tests.support.agents import wait_for
 from tests.support.calls import Reply
 from tests.support.pods import Pod
 from tests.vm.layout import Vf
@@ -106,10 +105,3 @@ def bound_to_vfio(vf: Vf) -> Iterator[None]:
         with suppress(OSError):
             (home / "driver" / "unbind").write_text(vf.pci)
         (home / "driver_override").write_text("\n")
-
-
-def come_home(pci: str) -> str:
-    """Wait until a VF is on the host; return its name there."""
-    folder = _DEVICES / pci / "net"  # empty while it is in another namespace
-    wait_for(lambda: folder.is_dir() and any(folder.iterdir()))
-    return next(folder.iterdir()).name

@@ -15,8 +15,10 @@ from sriovbond.bond.links import Link
 from sriovbond.bond.states import BondState
 from sriovbond.cni.attachment import Attachment
 from sriovbond.kernel import bonding, links, netns
+from tests.support.agents import wait_for
 
 VLAN_WITHIN_S = 60.0
+_DEVICES = Path("/sys/bus/pci/devices")
 
 _numbers = itertools.count(1)
 
@@ -164,3 +166,10 @@ def batch(*lines: str, netns: str = "") -> None:
     text = "\n".join(lines)
     done = subprocess.run(command, input=text, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{text}: {done.stderr}"
+
+
+def come_home(pci: str) -> str:
+    """Wait until a VF is on the host; return its name there."""
+    folder = _DEVICES / pci / "net"  # empty while it is in another namespace
+    wait_for(lambda: folder.is_dir() and any(folder.iterdir()))
+    return next(folder.iterdir()).name

@@ -32,18 +32,34 @@ def test_both_ways_of_a_case_are_one_row() -> None:
 
 
 def test_what_did_not_hold_is_in_the_table_and_in_its_counts() -> None:
-    run = Run("6.12.9-amd64", [a_row(), a_row(fault="a reset", against=["new: bond0"], times=7)])
+    run = Run(
+        "6.12.9-amd64",
+        [a_row(), a_row(fault="a reset", against=["new: bond0"], times=7)],
+        "2026-11-29",
+    )
 
     counts, *_, row = table.table(run).splitlines()
 
     assert counts == (
-        "2 faults in 2 cases, 8 times in all, on Linux 6.12.9: 1 cases held, 1 did not."
+        "2 faults in 2 cases, 8 times in all, on Linux 6.12.9, the last of them on 2026-11-29: "
+        "1 cases held, 1 did not."
     )
     assert "**ADD ok; DEL ok at each of 7 steps; new: bond0**" in row
 
 
+def test_what_nobody_has_run_is_named_below_the_table() -> None:
+    run = Run("6.12", [a_row()])
+
+    *_, count, _, line = table.table(
+        run, [("the disk is full", "while bonded"), ("a reset", "during ADD")]
+    ).splitlines()
+
+    assert count == "Written, and not run yet: 1 of 2 faults in their phases."
+    assert line == "- during ADD: a reset"
+
+
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    run = Run("6.12", [a_row(), a_row(phase="before ADD", against=["x"])])
+    run = Run("6.12", [a_row(), a_row(phase="before ADD", against=["x"])], "2026-11-29")
 
     table.write(tmp_path / "faults.json", run)
 
