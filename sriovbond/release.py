@@ -223,18 +223,22 @@ def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
 def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Handle]:
     """Return the links to delete: the bond, even if it was renamed since.
 
-    If the ADD failed, a bond with foreign members may be an earlier one that was in its way.
+    If the ADD failed, a bond with foreign members may be an earlier one that was in its way. Before
+    it no member was in any bond.
     """
     if record.is_complete:
         named = bonding.find(pod.netlink, record.ifname)
         return [named] if named else _renamed(pod, plan)
-    present = links.dump(pod.netlink)  # no program of the pod has run yet
+    present = links.dump(pod.netlink)
     ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
     foreign = {link.master for link in present if link not in ours}
+    indices = {link.master for link in ours}
     return [
         link
         for link in present
-        if (link.kind, link.name) == ("bond", record.ifname) and link.index not in foreign
+        if link.kind == "bond"
+        and link.index not in foreign
+        and (link.name == record.ifname or link.index in indices)
     ]
 
 

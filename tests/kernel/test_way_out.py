@@ -223,6 +223,19 @@ def test_add_that_cannot_write_its_record_a_second_time_leaves_no_trace(
     assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
 
 
+def test_a_bond_that_a_running_pod_renames_during_add_goes_with_it(
+    runtime: Runtime, dummies: Config, tmp_path: Path
+) -> None:
+    before = _pod_and_files(runtime, tmp_path)
+    renamed = ("link set bond0 down", "link set bond0 name mine")
+
+    with wire.before("put the address", lambda: runtime.pod.batch(*renamed)):
+        reply = runtime.add({**dummies, "ipam": ipams.host_local(tmp_path)})
+
+    assert "bond0" in reply.msg
+    assert worlds.differences(before, _pod_and_files(runtime, tmp_path)) == []
+
+
 @pytest.fixture
 def dummies(pod: Pod) -> Config:
     """Two dummies in the pod, and the configuration that bonds them."""
