@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _DISK = "sriovbond-failing"
-_DEVICE = f"/dev/mapper/{_DISK}"
 _SECTORS = 16384
 SERIAL = "sriovbond-faults"
 """By which the VM knows the disk that a test adds to it."""
@@ -84,9 +83,10 @@ def a_failing_disk(folder: Path, image: Path) -> Iterator[FailingDisk]:
     disk = FailingDisk(_run("losetup", "--find", "--show", str(image)))
     try:
         _dmsetup("create", _DISK, "--table", f"0 {_SECTORS} linear {disk.loop} 0")
-        _run("mke2fs", "-q", "-t", "ext2", _DEVICE)  # without a journal, whose end is for good
+        device = _find_device()
+        _run("mke2fs", "-q", "-t", "ext2", device)  # without a journal, whose end is for good
         folder.mkdir(parents=True, exist_ok=True)
-        _run("mount", "-o", "errors=continue", _DEVICE, str(folder))
+        _run("mount", "-o", "errors=continue", device, str(folder))
         yield disk
     finally:
         subprocess.run(["umount", "-l", folder], check=False)
@@ -101,6 +101,12 @@ def mount_lasting(folder: Path) -> None:
     (disk,) = (path for path, text in serials.items() if text.strip() == SERIAL)
     folder.mkdir(parents=True, exist_ok=True)
     _run("mount", "-t", "ext4", f"/dev/{disk.parent.name}", str(folder))
+
+
+def _find_device() -> str:
+    """Return the kernel's own name of it: without udev nobody makes the one in /dev/mapper."""
+    names = {file.read_text().strip(): file for file in Path("/sys/block").glob("dm-*/dm/name")}
+    return f"/dev/{names[_DISK].parents[1].name}"
 
 
 def _dmsetup(command: str, *arguments: str) -> None:
