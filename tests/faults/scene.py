@@ -146,7 +146,8 @@ class Scene:
             is_guest = any(guest.thick.pod == pod for guest in self.guests)
             if Path(pod.path).exists() and not is_guest:
                 spaces[word] = pod.path
-        facts = worlds.settled(worlds.world(spaces, self._folders())) | self._devices()
+        standing = worlds.settled(worlds.world(spaces, self._folders()))
+        facts = worlds.without_stale_mtu(standing) | self._devices()
         return {
             key: value
             for key, value in facts.items()

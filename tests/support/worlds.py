@@ -177,13 +177,32 @@ def _route(answer: Answer, names: Names) -> tuple[str, object]:
 
 def is_mtu_settled(facts: World) -> bool:
     """Return whether IPv6 has the MTU of each link that is up, as it has after a carrier."""
-    for key, value in facts.items():
+    return all(
+        sysctls.get(_DEVCONF_MTU6) in {None, link[2]}
+        for _, link, sysctls in _find_ipv6(facts)
+        if link[0]
+    )
+
+
+def without_stale_mtu(facts: World) -> World:
+    """Return the state without IPv6's MTU of links that are down, which comes with the next up.
+
+    A bond that is deleted gives its members their MTU back without telling IPv6.
+    """
+    slim: World = {
+        key: {number: value for number, value in sysctls.items() if number != _DEVCONF_MTU6}
+        for key, link, sysctls in _find_ipv6(facts)
+        if not link[0]
+    }
+    return facts | slim
+
+
+def _find_ipv6(facts: World) -> Iterator[tuple[str, tuple[Any, ...], dict[int, int]]]:
+    """Yield the key, the link's own facts and the sysctls, of each link that has IPv6."""
+    for key, sysctls in facts.items():
         link = facts.get(key.removesuffix(_IPV6))
-        if key.endswith(_IPV6) and isinstance(value, dict) and isinstance(link, tuple):
-            is_up, _, mtu, *_ = link
-            if is_up and value.get(_DEVCONF_MTU6) not in {None, mtu}:
-                return False
-    return True
+        if key.endswith(_IPV6) and isinstance(sysctls, dict) and isinstance(link, tuple):
+            yield key, link, sysctls
 
 
 def settled(facts: World) -> World:

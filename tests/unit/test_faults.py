@@ -115,5 +115,14 @@ def test_links_that_are_up_are_waited_for_until_ipv6_has_their_mtu(
     assert worlds.is_mtu_settled(facts) == is_settled
 
 
+def test_ipv6_has_an_old_mtu_of_a_link_that_is_down_and_that_is_no_difference() -> None:
+    down: worlds.World = {"pod: net1": (0, "mac", 1500), "pod: net1 sysctls IPv6": {2: 64, 3: 1450}}
+
+    slim = worlds.without_stale_mtu(down)
+
+    assert slim["pod: net1 sysctls IPv6"] == {2: 64}
+    assert worlds.without_stale_mtu(up := {**down, "pod: net1": (1, "mac", 1500)}) == up
+
+
 def test_all_that_is_published_held() -> None:
     assert table.read(table.PUBLISHED).broken == []
