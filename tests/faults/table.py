@@ -81,11 +81,13 @@ def join(before: Run, after: Run) -> Run:
 def table(run: Run, cases: Sequence[Case] = ()) -> str:
     """Return the counts, and a row for each fault and phase with the answers of both ways.
 
-    Those of `cases` that the run does not have follow.
+    They are in the order of `cases`; those of them that the run does not have follow.
     """
     if not run.rows:
         return UNPUBLISHED
-    return "\n".join([*_counts(run), "", *_rows(run.rows), *_missing(run, cases)])
+    places = {case: place for place, case in enumerate(cases)}
+    rows = sorted(run.rows, key=lambda row: places.get((row.fault, row.phase), len(places)))
+    return "\n".join([*_counts(run), "", *_rows(rows), *_missing(run, cases)])
 
 
 def _counts(run: Run) -> Iterator[str]:
