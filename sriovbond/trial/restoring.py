@@ -44,8 +44,11 @@ def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
     """
     failures: list[str] = []
     for _ in range(_PASSES):
-        # first: what the change added must not be kept for links that are down meanwhile
-        failures = _carry_out(site, host, read_state(checkpoint.journal.ways))
+        # a route that the change added is none that its last step took: this comes before it goes
+        settled = settle(checkpoint.journal, formers.loads(site))
+        checkpoint = _written(host, replace(checkpoint, journal=settled))
+        # what the change added must not be kept for links that are down meanwhile
+        failures = _carry_out(site, host, read_state(settled.ways))
         checkpoint = _noted(site, host, checkpoint)
         failures += _restore_network(site, host, checkpoint)
         if not failures:
@@ -61,13 +64,17 @@ def restore_files(site: Site, checkpoint: Checkpoint) -> Checkpoint:
 def _noted(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
     """Return it with what links have now and may lose on this way, and note that on disk.
 
-    So it is not lost where this process is killed. A full disk is no reason to leave it undone.
+    So it is not lost where this process is killed.
     """
     present = formers.loads(site)
     journal = settle(checkpoint.journal, present)
     names = with_sourced([row.name for row in _in_order(checkpoint)], present)
     pending = tuple(load for load in _staying(journal, present) if load.name in names)
-    checkpoint = replace(checkpoint, journal=replace(journal, pending=pending))
+    return _written(host, replace(checkpoint, journal=replace(journal, pending=pending)))
+
+
+def _written(host: Host, checkpoint: Checkpoint) -> Checkpoint:
+    """Write it, and return it; a full disk must not keep the network from being restored."""
     with suppress(SriovbondError):
         store.write(host, checkpoint)
     return checkpoint

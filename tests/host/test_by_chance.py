@@ -16,7 +16,7 @@ from tests.support.sites import NodeUnderTest, a_node, wait_until
 from tests.support.worlds import World, settled
 
 TURNS = 3
-SEEDS = 40
+SEEDS = 20
 
 
 @pytest.fixture
