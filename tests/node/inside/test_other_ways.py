@@ -11,7 +11,7 @@ from tests.node.credentials import NODE
 from tests.node.inside.conftest import nodes_own
 from tests.node.node import STATIC_PODS
 from tests.support import dhcp, movers
-from tests.support.pods import Pod, come_home
+from tests.support.pods import Pod
 from tests.vm import rig as rigs
 
 IPAM = {"type": "host-local", "ranges": [[{"subnet": "198.51.100.0/24"}]]}
@@ -34,7 +34,6 @@ def test_a_vf_on_vfio_pci_is_refused_in_the_pods_event_by_its_address_and_driver
         clean.api.apply(objects.pod("user", "vf0, userspace, other@bond0", pf0=1, userspace=1))
         text = clean.await_event("user", "FailedCreatePodSandBox", "vfio-pci")
         clean.delete_pod("user")
-    come_home(vf.pci)
     rigs.reset_vfs()
 
     assert "[userspace-driver]" in text
