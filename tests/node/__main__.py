@@ -21,9 +21,7 @@ from tests.node.processes import LONGEST_S, FailedError
 
 FOLDER: Final = Path("build/node")
 _BOOTS_ANEW: Final = " // "
-_TESTS: Final = _BOOTS_ANEW.join(
-    ["tests/node/inside tests/node/inside/first_boot.py", "tests/node/inside/second_boot.py"]
-)
+_INSIDE: Final = Path("tests/node/inside")
 _OWN_NAMESPACES: Final = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc")
 _BEGAN: Final = time.monotonic()
 
@@ -62,10 +60,16 @@ def _test_in_vm(plane: ControlPlane, environment: dict[str, str]) -> int:
         provision.render(FOLDER / "manifests")  # emulated, kustomize takes minutes
         store.make_disk(plane.programs, provision.make_images(plane.programs, Path(name)), disk)
         statuses = []
-        for boot in (os.environ.get("TESTS") or _TESTS).split(_BOOTS_ANEW):
+        for boot in (os.environ.get("TESTS") or _all_tests()).split(_BOOTS_ANEW):
             _say(f"a node in the VM: {boot.strip()}")
             statuses.append(_boot(plane, environment, disk, shlex.split(boot)))
         return max(statuses)
+
+
+def _all_tests() -> str:
+    """Return all tests of the node: those of one boot, and those before and after a power loss."""
+    first = map(str, [*sorted(_INSIDE.glob("test_*.py")), _INSIDE / "first_boot.py"])
+    return _BOOTS_ANEW.join([" ".join(first), str(_INSIDE / "second_boot.py")])
 
 
 def _boot(plane: ControlPlane, environment: dict[str, str], disk: Path, tests: list[str]) -> int:
