@@ -1,5 +1,6 @@
 """Halts a plugin in another process at a chosen netlink request, while a test acts."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from sriovbond.kernel import netlink as nl
 from tests.support.agents import wait_for
 from tests.support.shims import WITHIN_S
+
+_STEPS = frozenset({"subprocess.Popen", "os.remove", "os.rename"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,30 @@ class Gate:
         return self.folder / "gate.reached"
 
     def install(self) -> None:
-        """Have all netlink requests of this process pass the gate."""
+        """Have all netlink requests of this process pass the gate.
+
+        Programs and files too: after the last request of a DEL come IPAM and the record.
+        """
         own = threading.local()
 
         def tap(request: nl.NetlinkRequest) -> None:
             before, own.doing = getattr(own, "doing", ""), request.doing
-            with suppress(FileNotFoundError):
-                when, _, doing = self._shut.read_text().partition(" ")
-                if (before if when == "after" else request.doing).startswith(doing):
-                    self._halt()
+            self._pass(before, request.doing)
+
+        def audit(event: str, _: object) -> None:
+            if event in _STEPS:
+                before, own.doing = getattr(own, "doing", ""), ""
+                if before:
+                    self._pass(before, "")
 
         nl.taps.append(tap)
+        sys.addaudithook(audit)
+
+    def _pass(self, before: str, doing: str) -> None:
+        with suppress(FileNotFoundError):
+            when, _, sought = self._shut.read_text().partition(" ")
+            if (before if when == "after" else doing).startswith(sought):
+                self._halt()
 
     def _halt(self) -> None:
         self._shut.rename(self._reached)  # of two threads one gets an error, and goes on
