@@ -260,3 +260,20 @@ def test_two_changes_at_once_wait_for_each_other(changes: Changes) -> None:
 
     assert outcomes == [ChangeOutcome.COMMITTED, ChangeOutcome.COMMITTED]
     assert changes.node.left(BRIDGE + DNS) == []
+
+
+def test_a_route_that_the_change_added_before_another_was_refused_goes(changes: Changes) -> None:
+    before = changes.node.settle()
+    text = """
+interfaces:
+- name: eth2
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 198.51.100.9, prefix-length: 24}]}
+routes:
+  config:
+  - {destination: 10.1.0.0/16, next-hop-interface: eth2, next-hop-address: 198.51.100.1}
+  - {destination: 10.2.0.0/16, next-hop-interface: eth2, next-hop-address: 198.18.0.1}
+"""
+    with pytest.raises(RevertedError, match=r"10\.2\.0\.0/16"):
+        changes.apply(text)
+
+    changes.node.assert_is(before)
