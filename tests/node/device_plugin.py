@@ -5,7 +5,6 @@ k8snetworkplumbingwg/device-info-spec. Messages are encoded by the API's field n
 """
 
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent import futures
@@ -22,6 +21,7 @@ DEVICE_INFO: Final = Path("/run/k8s.cni.cncf.io/devinfo/dp")
 _VERSION: Final = b"v1beta1"
 _REGISTERS_WITHIN_S: Final = 60.0
 _LOOKS_EVERY_S: Final = 0.5
+Made = tuple[int, int] | None
 
 
 class Resource(grpc.GenericRpcHandler):
@@ -100,11 +100,11 @@ class DevicePlugin:
 
     def _keep_registered(self) -> None:
         """Kubelet empties its folder at each start, and makes its socket anew."""
-        known = 0
+        known: Made = None
         while not self._ended.wait(_LOOKS_EVERY_S):
-            inode = _inode(self._folder / "kubelet.sock")
-            if inode not in {0, known} and self._register():
-                known = inode
+            latest = made(self._folder / "kubelet.sock")
+            if latest not in {None, known} and self._register():
+                known = latest
 
     def _register(self) -> bool:
         self._stop()
@@ -132,8 +132,10 @@ class DevicePlugin:
         self._servers.clear()
 
 
-def _inode(socket: Path) -> int:
+def made(socket: Path) -> Made:
+    """Return what distinguishes this socket from the last one, whose inode it may have."""
     try:
-        return os.stat(socket).st_ino  # noqa: PTH116 - a socket
+        status = socket.stat()
     except FileNotFoundError:
-        return 0
+        return None
+    return status.st_ino, status.st_ctime_ns

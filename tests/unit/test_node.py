@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.node import credentials, images, machine, objects, processes
+from tests.node import credentials, device_plugin, images, machine, objects, processes
 from tests.node.device_plugin import DevicePlugin
 from tests.support import device_plugins
 from tests.support.agents import wait_for
@@ -130,6 +130,19 @@ def test_the_device_plugin_registers_with_each_kubelet_and_allocates(tmp_path: P
         "example.com-pf0-0000:01:10.0-device.json",
         "example.com-pf0-0000:01:10.2-device.json",
     ]
+
+
+def test_a_socket_that_got_the_last_ones_inode_is_another(tmp_path: Path) -> None:
+    socket = tmp_path / "kubelet.sock"
+    seen = set()
+    for _ in range(5):
+        socket.touch()
+        seen.add(device_plugin.made(socket))
+        socket.unlink()
+        time.sleep(0.02)  # the kernel's clock of files ticks
+
+    assert len(seen) == 5
+    assert device_plugin.made(socket) is None
 
 
 def test_a_program_that_ends_early_is_named_with_its_last_words(tmp_path: Path) -> None:
