@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -208,6 +209,7 @@ def _is_of(pod: Pod, key: str, value: object) -> bool:
 def a_scene(shim: Shim, fault: Fault, way: Way, *, is_rehearsal: bool = False) -> Iterator[Scene]:
     """Set a scene; without a rehearsal another pod has a bond beside it, over two dummies."""
     shim.clear()
+    shutil.rmtree(shim.home / "leases", ignore_errors=True)  # of a play that was broken off
     for path in shim.home.glob("thin.log"):
         path.unlink()
     with ExitStack() as held:

@@ -112,7 +112,7 @@ def _rows(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _missing(run: Run, cases: Sequence[Case]) -> Iterator[str]:
-    """Say which cases nobody has run yet, by their phase."""
+    """Say which cases no run has shown yet, by their phase."""
     played = {(row.fault, row.phase) for row in run.rows}
     missing: dict[str, list[str]] = {}
     for fault, phase in cases:
@@ -122,7 +122,7 @@ def _missing(run: Run, cases: Sequence[Case]) -> Iterator[str]:
         count = sum(map(len, missing.values()))
         yield from (
             "",
-            f"Written, and not run yet: {count} of {len(cases)} faults in their phases.",
+            f"Not shown by a run yet: {count} of {len(cases)} faults in their phases.",
         )
         yield ""
     for phase, faults in missing.items():

@@ -54,7 +54,7 @@ def test_what_nobody_has_run_is_named_below_the_table() -> None:
         run, [("the disk is full", "while bonded"), ("a reset", "during ADD")]
     ).splitlines()
 
-    assert count == "Written, and not run yet: 1 of 2 faults in their phases."
+    assert count == "Not shown by a run yet: 1 of 2 faults in their phases."
     assert line == "- during ADD: a reset"
 
 
