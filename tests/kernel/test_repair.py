@@ -199,6 +199,12 @@ def test_a_vf_that_comes_back_by_a_name_that_the_pod_has_is_healed(
     assert mtus(bonded) == {"net1": MTU, "net2": MTU}
 
 
+def is_put_into(name: str, bridge: str) -> bool:
+    """Put a VF into a bridge; return False while it is still coming up, when that is EINVAL."""
+    ip(f"link set {name} master {bridge}", check=False)
+    return Path(f"/sys/class/net/{bridge}/brif/{name}").exists()
+
+
 def test_addresses_of_another_interface_are_not_touched(
     host: Host, bonded: Pod, vfs: rigs.Layout
 ) -> None:
@@ -206,7 +212,7 @@ def test_addresses_of_another_interface_are_not_touched(
     name = pfs.rebind(vf)
     ip("link add brtest type bridge")
     try:
-        ip(f"link set {name} master brtest")
+        wait_for(lambda: is_put_into(name, "brtest"))
         (note,) = examined(host, bonded).notes
         assert f"{name} is in another interface" in note.text
     finally:
