@@ -50,7 +50,7 @@ def _device() -> Path:
 
 def _functions() -> list[dict[str, Any]]:
     """Return what the PF has for its VFs; the MAC of those that a person gave one."""
-    rows: list[dict[str, Any]] = ip(f"-d link show {PF}")[0]["vfinfo_list"]
+    rows: list[dict[str, Any]] = ip(f"-d -j link show {PF}")[0]["vfinfo_list"]
     return [{**row, "address": row["address"] if row["vf"] in (1, 5) else ""} for row in rows]
 
 
