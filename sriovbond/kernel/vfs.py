@@ -95,12 +95,8 @@ def set_link_state(netlink: Netlink, pf: Link, number: int, state: str) -> None:
     `restore` leaves it alone: a relay of the PF's carrier may be what sets it.
     """
     values = {word: value for value, word in _LINK_STATES.items()}
-    part = messages.attribute(_IFLA_VF_LINK_STATE, _VALUE.pack(number, values[state]))
-    vf_list = messages.attribute(IFLA_VFINFO_LIST, messages.attribute(_IFLA_VF_INFO, part))
-    doing = f"have {pf.name} give its VF {number} the link state {state}"
-    nl.send_patiently(
-        netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(pf.index, vf_list))
-    )
+    attribute = messages.attribute(_IFLA_VF_LINK_STATE, _VALUE.pack(number, values[state]))
+    _write(netlink, pf, number, _Step(attribute, f"the link state {state}"))
 
 
 def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> list[KernelError]:
@@ -111,14 +107,18 @@ def restore(netlink: Netlink, pf: Link, now: VfSettings, before: VfSettings) -> 
     """
     failures = []
     for step in _steps(now, before):
-        vf_info = messages.attribute(_IFLA_VF_INFO, step.attribute)
-        body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, vf_info))
-        doing = f"have {pf.name} give its VF {now.number} {step.words}"
         try:
-            nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
+            _write(netlink, pf, now.number, step)
         except KernelError as error:
             failures.append(error)
     return failures
+
+
+def _write(netlink: Netlink, pf: Link, number: int, step: _Step) -> None:
+    vf_info = messages.attribute(_IFLA_VF_INFO, step.attribute)
+    body = messages.link(pf.index, messages.attribute(IFLA_VFINFO_LIST, vf_info))
+    doing = f"have {pf.name} give its VF {number} {step.words}"
+    nl.send_patiently(netlink, NetlinkRequest(nl.RTM_NEWLINK, doing, body))
 
 
 def _steps(now: VfSettings, before: VfSettings) -> Iterator[_Step]:

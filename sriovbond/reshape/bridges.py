@@ -1,5 +1,6 @@
 """Bridges: their options, what they have for a port, and which VLANs a port takes."""
 
+import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ _IFLA_BRIDGE_FLAGS, _IFLA_BRIDGE_VLAN_INFO = 0, 2
 _BRIDGE_FLAGS_SELF: Final = (2).to_bytes(2, sys.byteorder)
 _PVID, _UNTAGGED, _RANGE_BEGIN, _RANGE_END = 0x2, 0x4, 0x8, 0x10
 _VLAN: Final = struct.Struct("=HH")
-_AF_BRIDGE: Final = 7
 _FILTERING, _DEFAULT_PVID = 7, 39  # IFLA_BR_VLAN_FILTERING, IFLA_BR_VLAN_DEFAULT_PVID
 _PROTOCOL_NUMBERS: Final = {name: number for number, name in PROTOCOLS.items()}
 _ROUTERS: Final = {"disabled": 0, "auto": 1, "enabled": 2}
@@ -205,7 +205,9 @@ def _send(site: Site, type_: int, link: LinkMessage, doing: str, row: PortVlans)
     )
     if link.kind == "bridge":
         nested += messages.attribute(_IFLA_BRIDGE_FLAGS, _BRIDGE_FLAGS_SELF)
-    body = messages.link(link.index, messages.attribute(IFLA_AF_SPEC, nested), family=_AF_BRIDGE)
+    body = messages.link(
+        link.index, messages.attribute(IFLA_AF_SPEC, nested), family=socket.AF_BRIDGE
+    )
     site.netlink.send(NetlinkRequest(type_, doing, body))
 
 

@@ -17,7 +17,6 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 _RTEXT_FILTER_BRVLAN_COMPRESSED: Final = 4
 _IFLA_BRIDGE_VLAN_INFO: Final = 2
 _RANGE_BEGIN, _RANGE_END = 0x8, 0x10
-_AF_BRIDGE: Final = 7
 _RULE: Final = struct.Struct("=BBBBBBBBI")  # fib_rule_hdr
 _MOST_ROUTES: Final = 200_000
 _MOST_RULES: Final = 100_000
@@ -72,7 +71,7 @@ def _ask_rules(netlink: Netlink) -> Iterator[bytes]:
 def ask_vlans(netlink: Netlink) -> dict[int, tuple[PortVlans, ...]]:
     """Return the VLANs of each port of a bridge, and of each bridge itself, by their indexes."""
     mask = messages.word(messages.IFLA_EXT_MASK, _RTEXT_FILTER_BRVLAN_COMPRESSED)
-    body = messages.link(0, mask, family=_AF_BRIDGE)
+    body = messages.link(0, mask, family=socket.AF_BRIDGE)
     request = NetlinkRequest(nl.RTM_GETLINK, "list the VLANs of bridges", body)
     answered = map(messages.read_link, netlink.dump(request))
     payloads = {row.index: row.attributes.get(messages.IFLA_AF_SPEC) for row in answered}

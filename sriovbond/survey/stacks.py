@@ -10,6 +10,7 @@ from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
+    IFLA_AF_SPEC,
     AddressMessage,
     LinkMessage,
     ip,
@@ -24,7 +25,7 @@ from sriovbond.survey.scene import Scene
 _IFA_CACHEINFO: Final = 6
 _CACHE: Final = struct.Struct("=II")  # ifa_cacheinfo: preferred, valid, in seconds
 _FOREVER: Final = 2**32 - 1
-_IFLA_AF_SPEC, _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 26, 7, 8
+_IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
 _ADDR_GEN_MODES: Final = {0: "eui64", 1: "none", 2: "stable-privacy", 3: "random"}
 _SCOPE_LINK: Final = 253
 _HOST_PREFIX: Final = 128
@@ -64,7 +65,7 @@ def ipv6(message: LinkMessage, scene: Scene, routed: Iterable[int]) -> Ipv6:
     temporary = [row for row in addresses if _is_temporary(row)]
     of_routers = [row for row in temporary if row.prefix != _HOST_PREFIX]
     inet6 = by_number(
-        by_number(message.attributes.get(_IFLA_AF_SPEC, b"")).get(socket.AF_INET6, b"")
+        by_number(message.attributes.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET6, b"")
     )
     return fit(
         Ipv6,

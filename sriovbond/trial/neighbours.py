@@ -15,12 +15,11 @@ from sriovbond.kernel.attributes import by_number
 from sriovbond.kernel.messages import LinkMessage
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
-# include/uapi/linux/neighbour.h, and AF_BRIDGE of socket.h
+# include/uapi/linux/neighbour.h
 NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE = 0x02, 0x04, 0x08, 0x10
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _NTF_MASTER, _NTF_EXT_LEARNED, _NTF_STICKY = 0x04, 0x10, 0x40
 _NDA_DST, _NDA_LLADDR, _NDA_VLAN, _NDA_MASTER = 1, 2, 5, 9
-_AF_BRIDGE: Final = 7
 _HEADER: Final = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
 _REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 
@@ -64,7 +63,7 @@ def read_all(netlink: Netlink, family: int = socket.AF_UNSPEC) -> Iterator[Neigh
         row = NeighbourEntry(kind, index, state, parts.get(_NDA_LLADDR, b"").hex(), flags=flags)
         if kind in (socket.AF_INET, socket.AF_INET6) and _NDA_DST in parts:
             yield replace(row, address=socket.inet_ntop(kind, parts[_NDA_DST]))
-        elif kind == _AF_BRIDGE and _NDA_MASTER in parts:
+        elif kind == socket.AF_BRIDGE and _NDA_MASTER in parts:
             yield replace(row, vlan=messages.whole(parts.get(_NDA_VLAN, b"")))
 
 
@@ -73,7 +72,7 @@ def set_by_hand(netlink: Netlink) -> dict[int, tuple[NeighbourEntry, ...]]:
 
     A port's own MAC is among what its bridge has of it.
     """
-    rows = (*read_all(netlink), *read_all(netlink, _AF_BRIDGE))
+    rows = (*read_all(netlink), *read_all(netlink, socket.AF_BRIDGE))
     by_link: dict[int, list[NeighbourEntry]] = {}
     for row in rows:
         if _is_by_hand(row):
@@ -82,7 +81,7 @@ def set_by_hand(netlink: Netlink) -> dict[int, tuple[NeighbourEntry, ...]]:
 
 
 def _is_by_hand(row: NeighbourEntry) -> bool:
-    if row.family == _AF_BRIDGE:
+    if row.family == socket.AF_BRIDGE:
         is_lasting = row.state & (_NUD_NOARP | _NUD_PERMANENT)
         return bool(is_lasting) and not row.flags & _NTF_EXT_LEARNED
     return bool(row.state & _NUD_PERMANENT and row.mac)
@@ -101,7 +100,7 @@ def put(netlink: Netlink, link: LinkMessage, row: NeighbourEntry) -> None:
 
     Raises KernelError.
     """
-    is_bridges = row.family == _AF_BRIDGE
+    is_bridges = row.family == socket.AF_BRIDGE
     flags = row.flags & _NTF_STICKY | (_NTF_MASTER if is_bridges else 0)
     parts = [messages.attribute(_NDA_LLADDR, bytes.fromhex(row.mac))]
     if row.address:

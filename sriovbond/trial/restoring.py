@@ -186,20 +186,15 @@ def _restore_order(site: Site, former_rows: Iterable[Former]) -> Iterator[Callab
     present = formers.loads(site)
     for former in former_rows:
         now = present.get(former.name)
+        if now is None:
+            continue
         places = {text: number for number, text in enumerate(former.addresses)}
-        for rows in _by_network(now.addresses if now else ()):
+        put_back = partial(carried.put_address_back, site.netlink, former.name, now.index)
+        for rows in _by_network(now.addresses):
             order = sorted(rows, key=lambda row: places.get(row.text, len(places)))
             late = next((n for n, row in enumerate(order) if row is not rows[n]), len(order))
-            for row in order[late:]:
-                yield partial(_remove_address, site, former.name, row)
-            for row in order[late:]:
-                yield partial(
-                    carried.put_address_back,
-                    site.netlink,
-                    former.name,
-                    now.index if now else 0,
-                    row,
-                )
+            yield from (partial(_remove_address, site, former.name, row) for row in order[late:])
+            yield from (partial(put_back, row) for row in order[late:])
 
 
 def _by_network(addresses: Iterable[Carried]) -> list[list[Carried]]:

@@ -77,9 +77,9 @@ def _boot(plane: ControlPlane, environment: dict[str, str], disk: Path, tests: l
     run = shlex.join(["python", "-m", "pytest", "-v", "--capture=sys", "--durations=0", *tests])
     options = machine.qemu_options(plane.port, disk)
     multus = os.environ.get("MULTUS") or "thick"
-    asked = {"RUN": run, "QEMU_OPTIONS": options, "SRIOVBOND_MULTUS": multus}
+    variables = {"RUN": run, "QEMU_OPTIONS": options, "SRIOVBOND_MULTUS": multus}
     command = ["make", "--no-print-directory", "vm"]
-    booted = {**environment, **asked}
+    booted = {**environment, **variables}
     return subprocess.run(command, env=booted, timeout=LONGEST_S, check=False).returncode
 
 

@@ -94,12 +94,12 @@ class Api:
     ) -> Any:  # noqa: ANN401 - what JSON holds
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         content = None if body is None else json.dumps(body)
-        asked = (method, f"{path}?{urlencode(query)}", content, headers)
+        request = (method, f"{path}?{urlencode(query)}", content, headers)
         try:
-            status, text = self._answer(*asked)
+            status, text = self._answer(*request)
         except (http.client.HTTPException, OSError):  # it was closed meanwhile, as may happen
             self.close()
-            status, text = self._answer(*asked)
+            status, text = self._answer(*request)
         if status >= http.client.BAD_REQUEST:
             raise RefusedError(status, text)
         return json.loads(text)

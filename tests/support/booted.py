@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support import cgroups
 from tests.support.agents import wait_for
 
 _SYSTEMD: Final = "/lib/systemd/systemd"
@@ -139,7 +140,7 @@ def booted(disk: Path, namespace: str | None) -> Iterator[BootedNode]:
             yield node
         finally:
             process.kill()
-    _remove_cgroups()
+    cgroups.remove(_CGROUP)
 
 
 def _init(pid: int) -> int:
@@ -157,15 +158,3 @@ def _is_up(node: BootedNode) -> bool:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _remove_cgroups() -> None:
-    """Remove the cgroups, the inner ones first; a killed process leaves its own with a delay."""
-
-    def is_gone() -> bool:
-        for path in sorted(_CGROUP.rglob("*"), reverse=True):
-            if path.is_dir():
-                subprocess.run(["rmdir", path], check=False, capture_output=True)
-        return not subprocess.run(["rmdir", _CGROUP], check=False, capture_output=True).returncode
-
-    wait_for(is_gone)

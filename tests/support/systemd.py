@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond.shim import build
+from tests.support import cgroups
 from tests.support.agents import wait_for
 from tests.support.shims import Shim
 
@@ -124,7 +125,7 @@ def a_service(folder: Path) -> Iterator[Service]:
             yield Service(_child(process.pid), log, units / f"{UNIT}.d")
         finally:
             process.kill()
-    _remove_cgroups()
+    cgroups.remove(_CGROUP)
     for path in ("/run/sriovbond", "/var/lib/sriovbond"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -153,15 +154,3 @@ def _child(pid: int) -> int:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _remove_cgroups() -> None:
-    """Remove the cgroups, the inner ones first; a killed process leaves its own with a delay."""
-
-    def is_gone() -> bool:
-        for path in sorted(_CGROUP.rglob("*"), reverse=True):
-            if path.is_dir():
-                subprocess.run(["rmdir", path], check=False, capture_output=True)
-        return not subprocess.run(["rmdir", _CGROUP], check=False, capture_output=True).returncode
-
-    wait_for(is_gone)

@@ -133,9 +133,8 @@ class Tending:
         attachment.note_sent_home(frozenset(note.sent_home for note in examined.notes) - {""})
         refused_before = attachment.refused
         self._plan_next(key, attachment, happenings)
-        is_silent = not (
-            self._watched.is_heard(key) or examined.drift
-        )  # the next round examines it
+        # with drift the next round examines it
+        is_silent = not (self._watched.is_heard(key) or examined.drift)
         if is_silent or attachment.has_in_bond(examined.missing):
             self._agenda.later(Task.ADOPT, key, AGAIN_S)
         self._hands.report(

@@ -68,8 +68,8 @@ def test_as_flannels_delegate_it_bonds_two_links_of_the_node(
     (PLUGINS / "flannel").chmod(0o755)
     links = [{"name": vf.name} for vf in nodes_own(rig)]
     delegate = {"type": "sriovbond", "miimon": "100", "failOverMac": 1, "links": links}
-    given = {"subnetFile": str(tmp_path / "subnet.env"), "dataDir": str(tmp_path / "kept")}
-    plugins = [{"type": "flannel", "delegate": delegate, **given}]
+    flannel_keys = {"subnetFile": str(tmp_path / "subnet.env"), "dataDir": str(tmp_path / "kept")}
+    plugins = [{"type": "flannel", "delegate": delegate, **flannel_keys}]
     network = {"cniVersion": "1.0.0", "name": "test-bond", "plugins": plugins}
     (tmp_path / "10-bond.conflist").write_text(json.dumps(network))
     (tmp_path / "subnet.env").write_text(SUBNET)

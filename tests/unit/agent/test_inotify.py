@@ -1,17 +1,15 @@
 """Folders that are watched, those that cannot be, and those that are recreated."""
 
-import os
-import resource
 import selectors
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sriovbond.agent.inotify import Folder, FollowedFolder
 from sriovbond.errors import MachineError
+from tests.support.descriptors import no_more_open_files
 
 
 def test_a_folder_that_cannot_be_watched_leaves_no_descriptor(tmp_path: Path) -> None:
@@ -35,19 +33,6 @@ def rename_into(path: Path, name: str) -> None:
 def hear(folder: FollowedFolder, waiting: selectors.BaseSelector) -> set[str] | None:
     assert folder.is_in([key.fileobj for key, _ in waiting.select(0)])
     return folder.changed()
-
-
-@contextmanager
-def no_descriptors() -> Iterator[None]:
-    """Let the kernel refuse inotify as it does when other programs have used up its instances."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.open("/", os.O_PATH)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def move_aside(path: Path) -> None:
@@ -80,7 +65,9 @@ def test_a_folder_that_cannot_be_watched_now_is_reported_once_and_followed_later
 ) -> None:
     path = tmp_path / "records"
     with selectors.DefaultSelector() as waiting:
-        with no_descriptors():
+        with (
+            no_more_open_files()
+        ):  # inotify's instances are refused so when others have used them up
             folder = followed(path, waiting)
             folder.follow()
             was_followed = folder.is_followed

@@ -1,19 +1,16 @@
 """The agent's facts about its socket's peer."""
 
-import os
-import resource
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sriovbond.shim import channel, wire
 from sriovbond.shim.wire import FrameError, Request
+from tests.support.descriptors import no_more_open_files
 
 _ASKER = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)"
 
@@ -43,22 +40,10 @@ def test_a_namespace_that_could_not_be_received_is_an_error() -> None:
     with ours, theirs:
         socket.send_fds(theirs, [frame], [theirs.fileno()])
         with (
-            _no_more_open_files(),
+            no_more_open_files(),
             pytest.raises(FrameError) as raised,
             channel.received(ours, 1.0),
         ):
             pass
 
     assert "too many open files" in str(raised.value)
-
-
-@contextmanager
-def _no_more_open_files() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.open("/", os.O_PATH)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
