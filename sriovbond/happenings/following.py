@@ -17,14 +17,16 @@ FEW = 1
 class Heard:
     """A link as an event or a dump has it; `active` is a bond's active member by index.
 
-    `mii_up`, `failures` and `is_backup` (the kernel lets it carry no traffic now) are what a bond
-    says of its member.
+    `is_set_down`: it is administratively down (IFF_UP is off), whatever its carrier. `mii_up`,
+    `failures` and `is_backup` (the kernel lets it carry no traffic now) are what a bond says of its
+    member.
     """
 
     index: int
     name: str
     kind: str = ""
     master: int = 0
+    is_set_down: bool = False
     has_carrier: bool = False
     device: str = ""
     active: int = 0
@@ -81,6 +83,7 @@ def _watch_member(
         absent,
         is_in_bond=True,
         is_up=link.mii_up,
+        is_set_down=link.is_set_down,
         is_in_aggregator=mode is not BondMode.LACP or not link.is_backup,
         is_active=link.index == bond.active,
         failures=link.failures,
@@ -165,7 +168,7 @@ def _failover(
     if then.works and then.failures == former.failures:
         why = f"{then} works: it was moved by hand, or the other one is preferred"
     else:
-        why = f"{then} has failed; look at {then.pf or then.name}, its cable and its switch port"
+        why = _describe_failure(then, "has failed")
     yield tell(HappeningKind.FAILOVER, f"{active} is the active member now; {why}", then)
 
 
@@ -174,8 +177,7 @@ def _member(before: WatchedMember, now: WatchedMember, tell: Tell) -> Iterator[H
         words = f"{now} is not in the bond any more; look at {now.pf or now.name}: was it reset?"
         yield tell(HappeningKind.MEMBER_GONE, words, now)
     elif before.is_up and not now.is_up:
-        words = f"{now} is down; look at {now.pf or now.name}, its cable and its switch port"
-        yield tell(HappeningKind.MEMBER_DOWN, words, now)
+        yield tell(HappeningKind.MEMBER_DOWN, _describe_failure(now, "is down"), now)
     elif before.works and not now.works:
         words = (
             f"{now} is up and carries nothing: LACP has it outside the active aggregator; look at "
@@ -184,6 +186,16 @@ def _member(before: WatchedMember, now: WatchedMember, tell: Tell) -> Iterator[H
         yield tell(HappeningKind.MEMBER_DOWN, words, now)
     elif now.works and not before.works:
         yield tell(HappeningKind.MEMBER_UP, f"{now} is up", now)
+
+
+def _describe_failure(member: WatchedMember, state: str) -> str:
+    """Say where to look: at the pod for a link that is administratively down, else at the wire."""
+    if member.is_in_bond and member.is_set_down:
+        return (
+            f"{member} is administratively down: a process in the pod, or root of the node, has "
+            f"set it down; in the pod's namespace `ip link set {member.name} up` brings it back"
+        )
+    return f"{member} {state}; look at {member.pf or member.name}, its cable and its switch port"
 
 
 def _names(bond: WatchedBond) -> list[str]:

@@ -53,7 +53,8 @@ class WatchedMember:
     """A member that ADD put into the bond, in its current state; `pf` is its PF's name or address.
 
     `is_up` is the bond's own verdict (MII status or ARP monitor), `is_in_aggregator` that of LACP,
-    true outside 802.3ad; `failures` counts as the kernel does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
+    true outside 802.3ad; `is_set_down` has IFF_UP off; `failures` counts as the kernel
+    does (IFLA_BOND_SLAVE_LINK_FAILURE_COUNT).
     """
 
     name: str
@@ -62,6 +63,7 @@ class WatchedMember:
     is_in_bond: bool = True
     is_up: bool = False
     is_in_aggregator: bool = True
+    is_set_down: bool = False
     is_active: bool = False
     failures: int = 0
 

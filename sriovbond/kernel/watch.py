@@ -241,6 +241,7 @@ def to_heard(link: LinkMessage) -> Heard:
         name=link.name,
         kind=link.kind,
         master=link.number(IFLA_MASTER),
+        is_set_down=not link.is_up,
         has_carrier=link.has_carrier,
         device=link.device,
         active=messages.whole(bond.get(IFLA_BOND_ACTIVE_SLAVE, b"")),

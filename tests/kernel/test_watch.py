@@ -98,6 +98,22 @@ def test_a_failover_is_reported_with_pod_and_members(
     assert kinds(agent).count("BondFailover") == 1
 
 
+def test_a_member_that_its_pod_set_down_is_no_matter_of_cables(
+    running: Running, runtime: Runtime, wires: Wires
+) -> None:
+    agent = running()
+    runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
+    await_working(wires.pod)
+    await_settled(agent)
+    first = active(wires.pod)
+
+    wires.pod.ip(f"link set {first} down")
+    lines = [told(agent, kind) for kind in ("BondFailover", "BondMemberDown")]
+
+    assert all(f"{first} is administratively down" in line for line in lines)
+    assert not any("cable" in line for line in lines)
+
+
 def test_what_add_and_del_do_is_no_news(running: Running, runtime: Runtime, wires: Wires) -> None:
     agent = running()
     for _ in range(3):

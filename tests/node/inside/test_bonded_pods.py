@@ -54,6 +54,7 @@ def test_a_failover_is_an_event_of_the_pod(clean: Cluster, bonded: RunningPod) -
     bonded.run("ip", "link", "set", active, "up")
 
     assert other in text
+    assert "is administratively down" in text
     clean.await_event("bonded", "BondRestored", within_s=RESTORED_S)
 
 

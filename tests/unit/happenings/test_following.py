@@ -101,6 +101,19 @@ def test_a_failover_of_a_dead_member_says_where_to_look() -> None:
     assert all(one.is_warning for one in happenings)
 
 
+def test_a_member_that_was_set_down_is_no_matter_of_cables() -> None:
+    happenings = told(links(), links(active=NET2, net1={**DOWN, "is_set_down": True}))
+
+    assert [one.kind for one in happenings[:2]] == [
+        HappeningKind.FAILOVER,
+        HappeningKind.MEMBER_DOWN,
+    ]
+    for happening in happenings[:2]:
+        assert "net1 (0000:01:10.0 of pf0) is administratively down" in happening.text
+        assert "`ip link set net1 up`" in happening.text
+        assert "cable" not in happening.text
+
+
 def test_a_bond_without_a_member_that_works_is_reported() -> None:
     happenings = told(links(net1=DOWN), links(net1=DOWN, net2=DOWN))
 
