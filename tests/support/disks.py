@@ -97,6 +97,7 @@ def a_failing_disk(folder: Path, image: Path) -> Iterator[FailingDisk]:
 
 def mount_lasting(folder: Path) -> None:
     """Mount the disk that a test added to the VM; its journal repairs it after a power loss."""
+    _run("modprobe", "-a", "virtio_blk", "ext4")
     serials = {path: path.read_text() for path in Path("/sys/block").glob("vd*/serial")}
     (disk,) = (path for path, text in serials.items() if text.strip() == SERIAL)
     folder.mkdir(parents=True, exist_ok=True)
