@@ -82,14 +82,17 @@ def _a_home(way: Way) -> Iterator[Home]:
     """Make the way's folder; its locks are in memory, as /run is. Thick has an agent."""
     folder = DISK / way
     (folder / "run").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder / "run"], check=True)
+    tmpfs = ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs"]
+    subprocess.run([*tmpfs, folder / "run"], check=True)
     shim = Shim(build.build(folder / "shim", "", [*build.FLAGS, *defines(folder)]), folder)
     shim.socket.unlink(missing_ok=True)
     home = Home(way, shim)
     with ExitStack() as held:
         if way is Way.THICK:
             install = home.gate.install
-            held.enter_context(an_agent(shim, prepare=install, kubelet_timeout_s=60, retry_s=1))
+            agent = an_agent(shim, prepare=install, kubelet_timeout_s=60, retry_s=1)
+            running = held.enter_context(agent)
+            assert running.process.is_alive(), running.said
         yield home
 
 
