@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import ip_interface
 from typing import Final
 
+from sriovbond import resolvconf
 from sriovbond.bond.links import Carried
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
@@ -16,7 +17,7 @@ from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import NetState
-from sriovbond.reshape import acting, resolver
+from sriovbond.reshape import acting
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
 from sriovbond.trial import formers, store
@@ -236,8 +237,8 @@ def _restore_resolver(site: Site, checkpoint: Checkpoint) -> list[str]:
     written = bytes.fromhex(checkpoint.journal.resolver)
 
     def restore_resolver() -> None:
-        now = resolver.read(site.root)
+        now = resolvconf.read(site.root)
         if now is None or written.startswith(now):
-            resolver.write(site.root, before)
+            resolvconf.write(site.root, before)
 
     return _attempt([restore_resolver])

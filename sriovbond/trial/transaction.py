@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from sriovbond import resolvconf
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
@@ -262,7 +263,7 @@ def _checkpoint(
 ) -> Checkpoint:
     links = {link.label: link for link in joined.current.interfaces or ()}
     names = [name for step in planned for name in footprints.carriers(step)]
-    content = resolver.read(site.root)
+    content = resolvconf.read(site.root)
     return Checkpoint(
         id=uuid.uuid4().hex[:12],
         phase=Phase.ARMING,

@@ -23,16 +23,22 @@ lease_file {folder}/leases
 pidfile {folder}/pid
 option subnet 255.255.255.0
 option router 192.0.2.1
-option lease 3600
+option lease {lease_s}
+min_lease 5
+{further}
 """
 
 
 @contextmanager
-def server(far: Pod, interface: str) -> Iterator[None]:
-    """Serve 192.0.2.100 to .109 in the namespace `far`, which has 192.0.2.1 on the interface."""
+def server(far: Pod, interface: str, *further: str, lease_s: int = 3600) -> Iterator[None]:
+    """Serve 192.0.2.100 to .109 in the namespace `far`, which has 192.0.2.1 on the interface.
+
+    `further` are lines of udhcpd.conf.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "udhcpd.conf")
-        config.write_text(_SERVER.format(interface=interface, folder=folder))
+        values = {"interface": interface, "folder": folder, "lease_s": lease_s}
+        config.write_text(_SERVER.format(**values, further="\n".join(further)))
         Path(folder, "leases").touch()
         command = ["ip", "netns", "exec", far.name, "busybox", "udhcpd", "-f", str(config)]
         with _running(command):

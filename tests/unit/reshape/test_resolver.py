@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond import resolvconf
 from sriovbond.errors import MachineError
 from sriovbond.nodenet.routing import Resolver
 from sriovbond.reshape import resolver
@@ -52,7 +53,7 @@ def test_a_link_is_followed_and_stays(root: Path) -> None:
     (root / "etc/resolv.conf").rename(root / "etc/resolv.real")
     (root / "etc/resolv.conf").symlink_to("resolv.real")
 
-    resolver.write(root, b"nameserver 192.0.2.9\n")
+    resolvconf.write(root, b"nameserver 192.0.2.9\n")
 
     assert (root / "etc/resolv.conf").is_symlink()
     assert (root / "etc/resolv.real").read_bytes() == b"nameserver 192.0.2.9\n"
@@ -60,10 +61,10 @@ def test_a_link_is_followed_and_stays(root: Path) -> None:
 
 def test_a_file_that_was_missing_is_missing_again(root: Path) -> None:
     (root / "etc/resolv.conf").unlink()
-    before = resolver.read(root)
+    before = resolvconf.read(root)
     resolver.change(root, Resolver(server=("192.0.2.9",)))
 
-    resolver.write(root, before)
+    resolvconf.write(root, before)
 
     assert before is None
     assert list((root / "etc").iterdir()) == []
@@ -74,4 +75,4 @@ def test_what_cannot_be_written_is_named(root: Path) -> None:
     (root / "etc/resolv.conf").mkdir()
 
     with pytest.raises(MachineError, match=r"cannot read .*resolv\.conf"):
-        resolver.write(root, b"")
+        resolvconf.write(root, b"")

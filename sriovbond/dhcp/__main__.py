@@ -1,0 +1,31 @@
+"""`python -m sriovbond.dhcp INTERFACE`: what the unit executes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sriovbond.dhcp import client, files
+from sriovbond.errors import SriovbondError
+from sriovbond.host import Host
+from sriovbond.log import visible
+
+
+def main() -> int:
+    """Hold the lease of the interface that the command line names; return the status."""
+    parser = argparse.ArgumentParser(prog="sriovbond.dhcp", description=__doc__)
+    parser.add_argument("name", metavar="INTERFACE")
+    for option in ("state", "root", "run"):
+        parser.add_argument(f"--{option}", type=Path, default=getattr(Host(), option))
+    given = parser.parse_args()
+    if not files.is_possible(given.name):
+        parser.error(f"{given.name!r} is no name of an interface with DHCP")
+    try:
+        client.run(Host(root=given.root, state=given.state, run=given.run), given.name)
+    except SriovbondError as error:
+        sys.stderr.write(f"Error: {visible(error.message)}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

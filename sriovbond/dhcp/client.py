@@ -1,0 +1,233 @@
+"""The process that holds an interface's lease: answers servers, follows the carrier, renews."""
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from sriovbond import log
+from sriovbond.dhcp import files, holding, resolving, wire
+from sriovbond.dhcp.files import ClientStatus
+from sriovbond.dhcp.lease import Moment
+from sriovbond.dhcp.machine import HOLDING, Action, Bind, Identity, Machine, Send
+from sriovbond.dhcp.wire import DhcpSocket
+from sriovbond.dhcp.wish import DhcpWish
+from sriovbond.errors import MachineError, SriovbondError
+from sriovbond.host import Host
+from sriovbond.kernel import links, netns
+from sriovbond.kernel.messages import IFLA_ADDRESS, LinkMessage
+from sriovbond.kernel.netlink import Netlink
+
+_LOOK_S: Final = 1.0
+"""How often the link is read: its carrier, its MAC, whether it is still the same one."""
+_MAC_BYTES: Final = 6
+_MOST_HOSTNAME: Final = 253
+_NO_NAMES: Final = frozenset({"", "localhost", "(none)"})
+
+
+def run(host: Host, name: str) -> None:
+    """Hold the interface's lease until SIGTERM; the address stays then, until it ends.
+
+    Raises MachineError where another client of ours runs on it, or nothing asks for one.
+    """
+    with files.running(host, name) as lock_fd, netns.own() as own, _signalled() as stop:
+        _sign(lock_fd)
+        client = DhcpClient(host, name, own.netlink)
+        with log.logged_to(None, host.logs, ifname=name):
+            log.event(logging.INFO, "DHCP begins")
+            with ExitStack() as stack:
+                client.work(stop, stack)
+
+
+class DhcpClient:
+    """A client at work on one interface."""
+
+    def __init__(self, host: Host, name: str, netlink: Netlink) -> None:
+        found = files.read(host, name)
+        if found is None:
+            raise MachineError(f"cannot run DHCP on {name}: no document asks for it")
+        self._host = host
+        self._name = name
+        self._netlink = netlink
+        self._wish: DhcpWish = found.wish
+        now = self._moment()
+        lease = found.lease.of_boot(now.boot, now.now_s, now.wall_s) if found.lease else None
+        identity = Identity(
+            bytes.fromhex(found.wish.client_id),
+            _hostname(found.wish),
+            lease.address if lease else "",
+        )
+        self._machine = Machine(identity, bytes(_MAC_BYTES), lease)
+        self._wire: DhcpSocket | None = None
+        self._has_carrier = False
+        self._is_holding = False
+        self._note = ""
+        self._status: ClientStatus | None = None
+
+    def work(self, stop: socket.socket, stack: ExitStack) -> None:
+        """Go on until `stop` is readable; sockets are closed with the stack."""
+        while True:
+            link = links.read(self._netlink, self._name)
+            self._heed(link, stack)
+            self._report()
+            readable = self._wait(stop)
+            if stop.fileno() in readable:
+                return
+            if self._wire and self._wire.fileno() in readable and link:
+                self._hear(self._wire, link)
+
+    def _heed(self, link: LinkMessage | None, stack: ExitStack) -> None:
+        """Do what the link's state, and the time, ask for."""
+        if link is None or not _has_mac(link):
+            self._has_carrier = False
+            self._close(stack)
+            return
+        self._machine.mac = link.attributes[IFLA_ADDRESS]
+        if self._wire is None or self._wire.index != link.index:
+            self._open(link, stack)
+        had_carrier, self._has_carrier = self._has_carrier, link.is_up and link.has_carrier
+        moment = self._moment()
+        if self._has_carrier and not had_carrier:
+            self._carry_out(self._machine.begin(moment), link)
+        elif self._has_carrier or self._has_ended(moment):
+            self._carry_out(self._machine.wake(moment), link)
+
+    def _has_ended(self, moment: Moment) -> bool:
+        lease = self._machine.lease
+        return lease is not None and lease.left_s(moment.now_s) <= 0
+
+    def _hear(self, wire: DhcpSocket, link: LinkMessage) -> None:
+        with suppress(OSError):  # the interface went down meanwhile
+            for message in wire.receive():
+                self._carry_out(self._machine.hear(message, self._moment()), link)
+            wire.drain()
+
+    def _carry_out(self, actions: Sequence[Action], link: LinkMessage) -> None:
+        for action in actions:
+            try:
+                self._do(action, link)
+            except (OSError, SriovbondError) as error:
+                self._warn(str(error))
+
+    def _do(self, action: Action, link: LinkMessage) -> None:
+        if isinstance(action, Send):
+            if self._wire:
+                self._wire.send(action.message, action.to)
+        elif isinstance(action, Bind):
+            self._bind(action, link)
+        else:
+            self._unbind(action.why, link)
+
+    def _bind(self, bind: Bind, link: LinkMessage) -> None:
+        """Use the lease: on disk first, so that the next process knows what is on the link."""
+        lease = bind.lease
+        is_new = not self._is_holding
+        for text in lease.malformed:
+            self._warn(f"ignored of {lease.server}: {text}")
+        files.write_lease(self._host, self._name, lease)
+        left_s = int(lease.left_s(self._moment().now_s))
+        holding.put(self._netlink, link, self._wish, lease, left_s)
+        self._is_holding = True
+        if self._wire:
+            self._wire.take_address(lease.address)
+        how = "" if bind.is_confirmed else "; no server has confirmed it yet"
+        self._note = f"{lease.text} from {lease.server} for {left_s} s{how}"
+        if is_new:
+            log.event(logging.INFO, "leased", address=lease.text, server=lease.server, s=left_s)
+        if self._wish.takes_mtu and lease.mtu:
+            holding.take_mtu(self._netlink, link, lease.mtu)
+        if why := resolving.refresh(self._host):
+            self._warn(why)
+
+    def _unbind(self, why: str, link: LinkMessage) -> None:
+        """End the use of the lease: off the link first, so that nothing of it is left there."""
+        self._warn(f"the lease is lost: {why}")
+        self._is_holding = False
+        holding.take_off(self._netlink, link)
+        files.remove_lease(self._host, self._name)
+        if self._wire:
+            self._wire.take_address("")
+        resolving.refresh(self._host)
+
+    def _open(self, link: LinkMessage, stack: ExitStack) -> None:
+        self._close(stack)
+        try:
+            self._wire = stack.enter_context(wire.opened(self._name, link.index))
+        except OSError as error:
+            self._warn(f"cannot open {self._name}: {error.strerror}")
+
+    def _close(self, stack: ExitStack) -> None:
+        """Close what was open of an interface that is gone, or another one by now."""
+        self._wire = None
+        stack.pop_all().close()
+
+    def _wait(self, stop: socket.socket) -> list[int]:
+        """Wait for a message, for what is due, or for the next look at the link."""
+        due_s = self._machine.wake_s - self._moment().now_s if self._has_carrier else _LOOK_S
+        readers = [stop.fileno(), *([self._wire.fileno()] if self._wire else [])]
+        return select.select(readers, [], [], max(0.0, min(_LOOK_S, due_s)))[0]
+
+    def _moment(self) -> Moment:
+        now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return Moment(now_s, self._host.boot_id(), time.time())
+
+    def _warn(self, text: str) -> None:
+        if text != self._note:
+            log.event(logging.WARNING, text)
+        self._note = text
+
+    def _report(self) -> None:
+        """Write how far it is, where that has changed."""
+        counts, machine = self._machine.counts, self._machine
+        status = ClientStatus(
+            stage=str(machine.stage),
+            is_holding=self._is_holding and machine.stage in HOLDING,
+            is_confirmed=machine.is_confirmed,
+            has_carrier=self._has_carrier,
+            sent=counts.sent,
+            offers=counts.offers,
+            refusals=counts.refusals,
+            malformed=counts.malformed,
+            note=self._note,
+        )
+        if status != self._status:
+            with suppress(MachineError):  # a full disk ends no lease
+                files.write_status(self._host, self._name, status)
+            self._status = status
+
+
+def _has_mac(link: LinkMessage) -> bool:
+    return len(link.attributes.get(IFLA_ADDRESS, b"")) == _MAC_BYTES
+
+
+def _hostname(wish: DhcpWish) -> str:
+    """Return the name that a server is sent, empty for none."""
+    if wish.dhcp_send_hostname is False:
+        return ""
+    name = wish.dhcp_custom_hostname or socket.gethostname()
+    return "" if name in _NO_NAMES else name[:_MOST_HOSTNAME]
+
+
+def _sign(lock_fd: int) -> None:
+    """Write this process' id into its lock, for who stops it."""
+    os.truncate(lock_fd, 0)
+    os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
+
+
+@contextmanager
+def _signalled() -> Iterator[socket.socket]:
+    """Have a socket that is readable once this process is to end."""
+    stop, pen = socket.socketpair()
+    with stop, pen:
+        for end in (stop, pen):
+            end.settimeout(0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.set_wakeup_fd(pen.fileno())
+        yield stop

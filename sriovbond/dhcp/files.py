@@ -1,0 +1,246 @@
+"""The files of the clients: what each is to do, its lease, and its lock.
+
+Below the state folder is what a boot must find, below the run folder what it must not.
+"""
+
+import fcntl
+import json
+import os
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from deviceinfo.plainfile import UnreadableError
+from sriovbond import ownfiles
+from sriovbond.dhcp.lease import DhcpLease
+from sriovbond.dhcp.wish import DhcpWish
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+
+NAME: Final = re.compile(r"[A-Za-z0-9:_.-]{1,15}")
+"""Names that are those of a file and of a unit's instance as they are."""
+_MOST_BYTES: Final = 1 << 16
+_MOST_FILES: Final = 4096
+_WISH, _LEASE, _STATUS, _LOCK = ".wish", ".lease", ".status", ".lock"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """How far a client is: its stage, its messages since the last lease, and its last word."""
+
+    stage: str
+    is_holding: bool = False
+    is_confirmed: bool = False
+    has_carrier: bool = False
+    sent: int = 0
+    offers: int = 0
+    refusals: int = 0
+    malformed: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """What is on disk of an interface's client."""
+
+    name: str
+    wish: DhcpWish
+    lease: DhcpLease | None = None
+
+
+def folder(host: Host) -> Path:
+    """Return the folder of wishes and leases."""
+    return host.state / "dhcp"
+
+
+def run_folder(host: Host) -> Path:
+    """Return the folder of what ends with a boot."""
+    return host.run / "dhcp"
+
+
+def names(host: Host) -> tuple[str, ...]:
+    """Return the interfaces that have a client, 4096 at most; none where it cannot be read."""
+    with suppress(OSError):
+        found = (path for path in folder(host).iterdir() if path.suffix == _WISH)
+        kept = [path.name.removesuffix(_WISH) for path, _ in zip(found, range(_MOST_FILES))]  # noqa: B905 - the shorter
+        return tuple(sorted(name for name in kept if is_possible(name)))
+    return ()
+
+
+def is_possible(name: str) -> bool:
+    """Return whether an interface's name can be that of files and of a unit."""
+    return bool(NAME.fullmatch(name)) and name not in {".", ".."}
+
+
+def read(host: Host, name: str) -> ClientFiles | None:
+    """Return what is on disk of an interface's client, None where it has none.
+
+    A lease that cannot be read is none. Raises MachineError for a wish that cannot.
+    """
+    wish = read_typed(folder(host) / f"{name}{_WISH}", DhcpWish)
+    if wish is None:
+        return None
+    with suppress(MachineError):
+        return ClientFiles(name, wish, read_lease(host, name))
+    return ClientFiles(name, wish)
+
+
+def read_all(host: Host) -> tuple[ClientFiles, ...]:
+    """Return what is on disk of all clients. Raises MachineError."""
+    return tuple(found for name in names(host) if (found := read(host, name)))
+
+
+def read_lease(host: Host, name: str) -> DhcpLease | None:
+    """Return an interface's lease, None where it has none. Raises MachineError."""
+    return read_typed(folder(host) / f"{name}{_LEASE}", DhcpLease)
+
+
+def read_status(host: Host, name: str) -> ClientStatus | None:
+    """Return how far a client is, None where it has not begun. Raises MachineError."""
+    return read_typed(run_folder(host) / f"{name}{_STATUS}", ClientStatus)
+
+
+def write(host: Host, client: ClientFiles) -> None:
+    """Write what a client is to do, and its lease. Raises MachineError."""
+    write_typed(folder(host), f"{client.name}{_WISH}", client.wish)
+    if client.lease:
+        write_lease(host, client.name, client.lease)
+    else:
+        _remove(folder(host) / f"{client.name}{_LEASE}")
+
+
+def write_lease(host: Host, name: str, lease: DhcpLease) -> None:
+    """Write an interface's lease, before it is used. Raises MachineError."""
+    write_typed(folder(host), f"{name}{_LEASE}", lease)
+
+
+def write_status(host: Host, name: str, status: ClientStatus) -> None:
+    """Write how far a client is. Raises MachineError."""
+    write_typed(run_folder(host), f"{name}{_STATUS}", status)
+
+
+def remove_status(host: Host, name: str) -> None:
+    """Remove it, so that a call waits for a client that begins after that. Raises MachineError."""
+    _remove(run_folder(host) / f"{name}{_STATUS}")
+
+
+def remove_lease(host: Host, name: str) -> None:
+    """Remove an interface's lease. Idempotent. Raises MachineError."""
+    _remove(folder(host) / f"{name}{_LEASE}")
+
+
+def remove(host: Host, name: str) -> None:
+    """Remove an interface's wish and lease. Idempotent. Raises MachineError."""
+    _remove(folder(host) / f"{name}{_WISH}")
+    remove_lease(host, name)
+    remove_status(host, name)
+
+
+def is_running(host: Host, name: str) -> bool:
+    """Return whether a client's process runs: it holds its lock."""
+    try:
+        descriptor = os.open(lock_path(host, name), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def lock_path(host: Host, name: str) -> Path:
+    """Return the file that a client's process holds locked, with its id in it."""
+    return run_folder(host) / f"{name}{_LOCK}"
+
+
+@contextmanager
+def running(host: Host, name: str) -> Iterator[int]:
+    """Hold the lock of an interface's client, and have its descriptor.
+
+    Raises MachineError where another one runs.
+    """
+    ownfiles.make_folder(run_folder(host), os.geteuid())
+    path = lock_path(host, name)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise MachineError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    except BlockingIOError as error:
+        raise MachineError(f"cannot run DHCP on {name}: another client of ours does") from error
+    finally:
+        os.close(descriptor)
+
+
+def read_typed(path: Path, of: type[T]) -> T | None:
+    """Return the dataclass that a file has, None where it is missing. Raises MachineError."""
+    try:
+        content = json.loads(ownfiles.read(path, _MOST_BYTES))
+        return _typed(of, content)
+    except FileNotFoundError:
+        return None
+    except (UnreadableError, OSError, ValueError, RecursionError) as error:
+        raise MachineError(f"cannot read {path}: {error}; remove the file") from error
+
+
+def _typed(of: type[T], content: object) -> T:
+    """Return a value of that class; each field is of its type. Raises ValueError."""
+    if not isinstance(content, Mapping):
+        raise ValueError("an object is expected")  # noqa: TRY004 - of a file's content
+    hints = typing.get_type_hints(of)
+    given: dict[str, Any] = {}
+    for row in fields(of):  # type: ignore[arg-type] # a dataclass
+        if row.name in content:
+            given[row.name] = _as(hints[row.name], content[row.name])
+    try:
+        return of(**given)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _as(hint: Any, value: object) -> object:  # noqa: ANN401 - a type
+    """Return a value of JSON as a field's type has it. Raises ValueError."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return None if value is None else _as(inner[0], value)
+    if origin is tuple and isinstance(value, list):
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(_as(kind, part) for kind, part in zip(kinds, value, strict=True))
+    is_whole = hint is float and isinstance(value, int) and not isinstance(value, bool)
+    if type(value) is not hint and not is_whole:
+        raise ValueError(f"{value!r} is unexpected")
+    return value
+
+
+def write_typed(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a dataclass
+    """Write a dataclass as a file of that folder, whole and synced. Raises MachineError."""
+    ownfiles.make_folder(path, os.geteuid())
+    content = json.dumps(asdict(value)).encode()
+    try:
+        folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            ownfiles.write_whole(folder_fd, name, content, fresh=f".{name}")
+        finally:
+            os.close(folder_fd)
+    except OSError as error:
+        raise MachineError(f"cannot write {path / name}: {error.strerror}") from error
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot remove {path}: {error.strerror}") from error

@@ -1,0 +1,239 @@
+"""A lease on its interface: address with its lifetime, routes; put there, compared, and taken off.
+
+Stateless: what the kernel has for a time, or from DHCP, on the interface is the client's.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Final
+
+from sriovbond.dhcp.lease import DEFAULT, ON_LINK, DhcpLease
+from sriovbond.dhcp.wish import DhcpWish
+from sriovbond.errors import KernelError
+from sriovbond.kernel import carried, messages
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import (
+    IFA_ADDRESS,
+    IFA_BROADCAST,
+    IFA_F_PERMANENT,
+    IFA_FLAGS,
+    IFA_LOCAL,
+    IFA_RT_PRIORITY,
+    IFLA_MAX_MTU,
+    IFLA_MIN_MTU,
+    IFLA_MTU,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTA_PREFSRC,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    AddressMessage,
+    LinkMessage,
+    RouteMessage,
+)
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
+
+METRIC: Final = 100
+"""Of routes where the document gives none, as NetworkManager's for Ethernet."""
+_MOST_METRICS: Final = 32
+_IFA_CACHEINFO: Final = 6
+_IFA_F_NOPREFIXROUTE: Final = 0x200
+_CACHE: Final = struct.Struct("=IIII")
+_RTPROT_DHCP: Final = 16
+_UNICAST, _UNIVERSE, _LINK, _NOWHERE = 1, 0, 253, 255
+_MAIN: Final = 254
+_FLAGS_AT: Final = 8  # in rtmsg
+_POINT_TO_POINT: Final = 2
+_LONGEST_S: Final = 2**31 - 1  # one without an end would be no lease to the kernel
+_LEAST_MTU: Final = 1280  # with less a link has no IPv6
+_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+_NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedRoute:
+    """A route of a lease: network, gateway or none, and table; the metric is the link's."""
+
+    network: str
+    gateway: str
+    table: int
+
+
+def put(netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int) -> None:
+    """Give a link what a lease has, for `left_s`; what it had from another goes after that.
+
+    Idempotent: lifetimes alone are written again. Raises KernelError.
+    """
+    _put_address(netlink, link, wish, lease, left_s)
+    expected = routes_of(wish, lease)
+    present = list(_leased_routes(netlink, link))
+    known = {_as_leased(row) for row in present if row.address(RTA_PREFSRC) == lease.address}
+    for row in expected:
+        if row not in known:
+            _put_route(netlink, link, wish, row, lease.address)
+    for route in present:
+        is_ours = route.address(RTA_PREFSRC) == lease.address and _as_leased(route) in expected
+        if not is_ours:
+            _remove_route(netlink, link, route)
+    for address in _passing(netlink, link):
+        if (address.address, address.prefix) != (lease.address, lease.prefix):
+            _remove_address(netlink, link, address)
+
+
+def take_off(netlink: Netlink, link: LinkMessage) -> None:
+    """Take off what a link has for a time, and routes of DHCP. Idempotent. Raises KernelError."""
+    for route in _leased_routes(netlink, link):
+        _remove_route(netlink, link, route)
+    for address in _passing(netlink, link):
+        _remove_address(netlink, link, address)
+
+
+def is_held(netlink: Netlink, link: LinkMessage, lease: DhcpLease) -> bool:
+    """Return whether a link has the address of a lease, for a time or for good."""
+    return any(
+        (row.address, row.prefix) == (lease.address, lease.prefix)
+        for row in _addresses(netlink, link)
+    )
+
+
+def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> None:
+    """Give a link the MTU of a lease, where it can have that. Raises KernelError."""
+    most = link.number(IFLA_MAX_MTU) or mtu
+    if max(_LEAST_MTU, link.number(IFLA_MIN_MTU)) <= mtu <= most and mtu != link.number(IFLA_MTU):
+        doing = f"set the MTU of {link.name} to {mtu}, as DHCP has it"
+        body = messages.link(link.index, messages.word(IFLA_MTU, mtu))
+        netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, body))
+
+
+def routes_of(wish: DhcpWish, lease: DhcpLease) -> list[LeasedRoute]:
+    """Return the routes that a lease gives, those over the link alone first; of it what is wished.
+
+    The gateway of one that is beyond the lease's network is itself over the link.
+    """
+    table = wish.auto_route_table_id or _MAIN
+    rows = [LeasedRoute(network, gateway, table) for network, gateway in _wished(wish, lease)]
+    own = IPv4Interface(lease.text).network
+    beyond = {row.gateway for row in rows if row.gateway != ON_LINK} - _reachable(rows, own)
+    rows += [LeasedRoute(f"{gateway}/32", ON_LINK, table) for gateway in beyond]
+    if wish.auto_route_table_id:
+        rows.append(LeasedRoute(str(own), ON_LINK, table))
+    return sorted(dict.fromkeys(rows), key=lambda row: (row.gateway != ON_LINK, row.network))
+
+
+def _wished(wish: DhcpWish, lease: DhcpLease) -> Iterator[tuple[str, str]]:
+    for network, gateway in lease.routes:
+        is_default = network == DEFAULT
+        if (wish.auto_gateway if is_default else wish.auto_routes) is not False:
+            yield network, gateway
+
+
+def _reachable(rows: Iterable[LeasedRoute], own: IPv4Network) -> set[str]:
+    """Return the gateways that are on the link: in the lease's network, or in one over the link."""
+    known = list(rows)
+    on_link = [own, *(IPv4Network(row.network) for row in known if row.gateway == ON_LINK)]
+    gateways = {row.gateway for row in known}
+    return {one for one in gateways if any(IPv4Address(one) in network for network in on_link)}
+
+
+def _put_address(
+    netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int
+) -> None:
+    """Put the address on with its lifetime; one that is there for good stays so."""
+    host = IPv4Interface(lease.text)
+    for row in _addresses(netlink, link):
+        if (row.address, row.prefix) == (lease.address, lease.prefix) and _is_permanent(row):
+            return
+    life_s = max(1, min(left_s, _LONGEST_S))
+    parts = [
+        messages.attribute(IFA_LOCAL, host.packed),
+        messages.attribute(IFA_ADDRESS, host.packed),
+        messages.attribute(_IFA_CACHEINFO, _CACHE.pack(life_s, life_s, 0, 0)),
+    ]
+    if host.network.num_addresses > _POINT_TO_POINT:
+        parts.append(messages.attribute(IFA_BROADCAST, host.network.broadcast_address.packed))
+    metric = wish.prefix_route_metric or wish.auto_route_metric
+    if metric:
+        parts.append(messages.word(IFA_RT_PRIORITY, metric))
+    if wish.auto_route_table_id:
+        parts.append(messages.word(IFA_FLAGS, _IFA_F_NOPREFIXROUTE))
+    body = messages.address(socket.AF_INET, lease.prefix, link.index, *parts)
+    doing = f"put the leased address {lease.text} on {link.name}"
+    netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _REPLACE))
+
+
+def _put_route(
+    netlink: Netlink, link: LinkMessage, wish: DhcpWish, row: LeasedRoute, source: str
+) -> None:
+    """Add a route; without a metric of the document's by the first that no other route has."""
+    metric = METRIC if wish.auto_route_metric is None else wish.auto_route_metric
+    last = metric + (_MOST_METRICS if wish.auto_route_metric is None else 1) - 1
+    while True:
+        try:
+            body = _route(link, row, source, metric)
+            doing = f"add the leased route to {row.network} over {link.name}"
+            netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, _NEW))
+        except KernelError as error:
+            if error.errno != errno.EEXIST or metric >= last:
+                raise
+            metric += 1
+        else:
+            return
+
+
+def _route(link: LinkMessage, row: LeasedRoute, source: str, metric: int) -> bytes:
+    network = IPv4Network(row.network)
+    is_on_link = row.gateway == ON_LINK
+    parts = [messages.word(RTA_TABLE, row.table), messages.word(RTA_OIF, link.index)]
+    if network.prefixlen:
+        parts.append(messages.attribute(RTA_DST, network.network_address.packed))
+    if not is_on_link:
+        parts.append(messages.attribute(RTA_GATEWAY, IPv4Address(row.gateway).packed))
+    parts.append(messages.attribute(RTA_PREFSRC, IPv4Address(source).packed))
+    if metric:
+        parts.append(messages.word(RTA_PRIORITY, metric))
+    kind = {"protocol": _RTPROT_DHCP, "scope": _LINK if is_on_link else _UNIVERSE, "type": _UNICAST}
+    return messages.route(socket.AF_INET, network.prefixlen, *parts, **kind)
+
+
+def _leased_routes(netlink: Netlink, link: LinkMessage) -> Iterator[RouteMessage]:
+    for row in carried.unicast_routes(netlink):
+        is_leased = (row.family, row.protocol) == (socket.AF_INET, _RTPROT_DHCP)
+        if is_leased and row.number(RTA_OIF) == link.index:
+            yield row
+
+
+def _as_leased(row: RouteMessage) -> LeasedRoute:
+    network = f"{row.address(RTA_DST) or ON_LINK}/{row.prefix}"
+    gateway = row.address(RTA_GATEWAY) or ON_LINK
+    return LeasedRoute(network, gateway, row.number(RTA_TABLE) or row.table)
+
+
+def _remove_route(netlink: Netlink, link: LinkMessage, row: RouteMessage) -> None:
+    doing = f"remove the leased route to {_as_leased(row).network} over {link.name}"
+    body = row.body[:_FLAGS_AT] + bytes(4) + row.body[_FLAGS_AT + 4 :]  # LINKDOWN is refused
+    with nl.passing_over(errno.ESRCH):
+        netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
+
+
+def _remove_address(netlink: Netlink, link: LinkMessage, row: AddressMessage) -> None:
+    carried.remove_address(netlink, link.name, f"{row.address}/{row.prefix}", row.body)
+
+
+def _passing(netlink: Netlink, link: LinkMessage) -> list[AddressMessage]:
+    """Return the addresses that a link has for a time."""
+    return [row for row in _addresses(netlink, link) if not _is_permanent(row)]
+
+
+def _addresses(netlink: Netlink, link: LinkMessage) -> Iterator[AddressMessage]:
+    for row in carried.all_addresses(netlink):
+        if (row.index, row.family) == (link.index, socket.AF_INET):
+            yield row
+
+
+def _is_permanent(row: AddressMessage) -> bool:
+    return bool(messages.whole(row.attributes.get(IFA_FLAGS, b"")) & IFA_F_PERMANENT)

@@ -1,0 +1,140 @@
+"""What leases add to resolv.conf, behind what a person or a document has there."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sriovbond import ownfiles, resolvconf
+from sriovbond.dhcp import files
+from sriovbond.errors import MachineError, TryLaterError
+from sriovbond.host import Host
+
+_SHARE: Final = "resolv.conf"
+_LOCK: Final = "resolv.lock"
+_LOCK_S: Final = 10.0
+_PAUSE_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverShare:
+    """The servers and search domains in resolv.conf that are from leases."""
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+
+
+def share(host: Host) -> ResolverShare:
+    """Return what of resolv.conf is from leases; nothing where that cannot be read."""
+    with suppress(MachineError):
+        return files.read_typed(files.folder(host) / _SHARE, ResolverShare) or ResolverShare()
+    return ResolverShare()
+
+
+def refresh(host: Host) -> str:
+    """Have resolv.conf with what all leases give; return why it was left as it is, else nothing.
+
+    A file that another program writes is that program's. Raises MachineError, TryLaterError.
+    """
+    if not files.folder(host).exists():
+        return ""
+    with _locked(host):
+        content = resolvconf.read(host.root)
+        owner = resolvconf.owner(host.root, content or b"")
+        former, wish = share(host), _wish(host)
+        if owner:
+            has_any = wish != ResolverShare()
+            return f"{owner} writes resolv.conf: servers of DHCP are not in it" if has_any else ""
+        lines = without((content or b"").decode("utf-8", "replace"), former)
+        added = _new(lines, wish)
+        files.write_typed(files.folder(host), _SHARE, added)
+        text = with_share(lines, added)
+        if content is not None or text:
+            resolvconf.write(host.root, text.encode())
+    return ""
+
+
+def without(content: str, added: ResolverShare) -> list[str]:
+    """Return the lines of a file without what was added; each server that was is one line."""
+    kept = []
+    for line in content.splitlines():
+        words = line.split()
+        if words[:1] == ["nameserver"] and words[1:2] and words[1] in added.servers:
+            continue
+        if words[:1] == ["search"] and added.search:
+            rest = [word for word in words[1:] if word not in added.search]
+            kept += [" ".join(["search", *rest])] if rest else []
+            continue
+        kept.append(line)
+    return kept
+
+
+def with_share(lines: Sequence[str], added: ResolverShare) -> str:
+    """Return the file's text with what is added: servers behind the others, domains likewise."""
+    last = max((n for n, line in enumerate(lines) if _is_search(line)), default=None)
+    kept = list(lines)
+    if added.search:
+        words = lines[last].split()[1:] if last is not None else []
+        line = " ".join(["search", *words, *added.search])
+        kept[len(kept) if last is None else last : (last or len(kept)) + 1] = [line]
+    kept += [f"nameserver {server}" for server in added.servers]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _is_search(line: str) -> bool:
+    return line.split()[:1] in (["search"], ["domain"])
+
+
+def _wish(host: Host) -> ResolverShare:
+    clients = [row for row in files.read_all(host) if row.lease and row.wish.auto_dns is not False]
+    leases = [row.lease for row in clients if row.lease]
+    return ResolverShare(
+        _once(server for lease in leases for server in lease.servers),
+        _once(domain for lease in leases for domain in lease.search),
+    )
+
+
+def _new(lines: Iterable[str], wish: ResolverShare) -> ResolverShare:
+    """Return what of a share the lines do not have."""
+    rows = [line.split() for line in lines]
+    servers = {row[1] for row in rows if row[:1] == ["nameserver"] and len(row) > 1}
+    search = {word for row in rows if row[:1] in (["search"], ["domain"]) for word in row[1:]}
+    return ResolverShare(
+        tuple(one for one in wish.servers if one not in servers),
+        tuple(one for one in wish.search if one not in search),
+    )
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+@contextmanager
+def _locked(host: Host) -> Iterator[None]:
+    """Hold the lock: several clients and a change write the file."""
+    ownfiles.make_folder(files.run_folder(host), os.geteuid())
+    path = files.run_folder(host) / _LOCK
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise MachineError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        _acquire(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int) -> None:
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            raise TryLaterError("cannot write resolv.conf: another client of ours is at it")
+        time.sleep(_PAUSE_S)

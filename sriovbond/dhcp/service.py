@@ -1,0 +1,173 @@
+"""Starts and stops a client: a unit of systemd, or a process of its own where there is none."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sriovbond import ownfiles, systemd
+from sriovbond.dhcp import files
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+
+UNIT: Final = "sriovbond-dhcp@.service"
+_ASK_S: Final = 30.0
+_STOP_S: Final = 10.0
+_PAUSE_S: Final = 0.05
+_TEXT: Final = """\
+[Unit]
+Description=DHCPv4 on %I, for sriovbond host
+Documentation=https://github.com/sriovbond/sriovbond/blob/main/docs/host.md
+Before=network.target
+StartLimitIntervalSec=0
+
+[Service]
+{environment}ExecStart={program} -m sriovbond.dhcp --state {state} --root {root} --run {run} %i
+Restart=always
+RestartSec=1
+TimeoutStopSec=5
+# What is left of root: packets, links, addresses and routes, a port below 1024.
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
+NoNewPrivileges=yes
+ProtectSystem=strict
+# resolv.conf is replaced, in its folder.
+ReadWritePaths={state} {etc} {run}
+ProtectHome=read-only
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+PrivateTmp=yes
+RestrictAddressFamilies=AF_NETLINK AF_PACKET AF_INET AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+MemoryMax=128M
+TasksMax=8
+"""
+
+
+def start(host: Host, name: str) -> str:
+    """Start an interface's client anew; return what it is, in words. Raises MachineError."""
+    stop(host, name)
+    files.remove_status(host, name)
+    if systemd.is_usable():
+        _install(host)
+        unit = _instance(name)
+        _ask("systemctl", "start", unit)
+        return f"the unit {unit}"
+    _start_process(host, name)
+    return "a process of its own"
+
+
+def stop(host: Host, name: str) -> None:
+    """Stop an interface's client, if one runs; its address stays. Raises MachineError."""
+    if systemd.is_usable() and (_units(host) / UNIT).exists():
+        _ask("systemctl", "stop", _instance(name))
+        with suppress(MachineError):
+            _ask("systemctl", "reset-failed", _instance(name))
+    deadline = time.monotonic() + _STOP_S
+    number = signal.SIGTERM
+    while files.is_running(host, name):
+        if time.monotonic() >= deadline:
+            if number == signal.SIGKILL:
+                raise MachineError(f"cannot stop the client of DHCP on {name}: it does not end")
+            number, deadline = signal.SIGKILL, time.monotonic() + _STOP_S
+        with suppress(ProcessLookupError):
+            _signal(host, name, number)
+        time.sleep(_PAUSE_S)
+
+
+def uninstall(host: Host) -> None:
+    """Remove the unit; its clients are stopped by then. Idempotent. Raises MachineError."""
+    file = _units(host) / UNIT
+    if not file.exists():
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+    if systemd.is_usable():
+        with suppress(MachineError):
+            _ask("systemctl", "daemon-reload")
+
+
+def text(host: Host) -> str:
+    """Return the unit's file."""
+    return _TEXT.format(
+        environment=systemd.environment_line(),
+        program=systemd.word(sys.executable),
+        state=systemd.word(str(host.state)),
+        root=systemd.word(str(host.root)),
+        run=systemd.word(str(host.run)),
+        etc=systemd.word(str(host.root / "etc")),
+    )
+
+
+def _instance(name: str) -> str:
+    return UNIT.replace("@", f"@{name}")
+
+
+def _units(host: Host) -> Path:
+    return host.root / systemd.UNITS
+
+
+def _install(host: Host) -> None:
+    """Install the unit where it is missing, or another one."""
+    folder, content = _units(host), text(host).encode()
+    file = folder / UNIT
+    ownfiles.make_folder(files.run_folder(host), os.geteuid())
+    try:
+        if file.is_file() and file.read_bytes() == content:
+            return
+        folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fresh = f".{UNIT}"
+            ownfiles.write_whole(folder_fd, UNIT, content, fresh=fresh, finish=systemd.let_all_read)
+        finally:
+            os.close(folder_fd)
+    except OSError as error:
+        raise MachineError(f"cannot install {file}: {error.strerror}") from error
+    _ask("systemctl", "daemon-reload")
+
+
+def _ask(*words: str) -> None:
+    try:
+        systemd.run(words, _ASK_S)
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or "").strip().splitlines()[:1]
+        raise MachineError(f"cannot {' '.join(words[1:])}: {' '.join(said)}") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineError(f"cannot {' '.join(words[1:])}: {error}") from error
+
+
+def _start_process(host: Host, name: str) -> None:
+    """Start it in a session of its own, by a shell that ends at once: it is no child of ours."""
+    options = ["--state", str(host.state), "--root", str(host.root), "--run", str(host.run)]
+    command = [sys.executable, "-m", "sriovbond.dhcp", *options, name]
+    try:
+        subprocess.run(  # noqa: S603 - words of our own
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            timeout=_ASK_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineError(f"cannot start the client of DHCP on {name}: {error}") from error
+
+
+def _signal(host: Host, name: str, number: signal.Signals) -> None:
+    """Signal the process that holds the lock, whose id is in it."""
+    content = files.lock_path(host, name).read_text(encoding="ascii", errors="replace").strip()
+    if content.isdecimal() and files.is_running(host, name):
+        os.kill(int(content), number)

@@ -1,0 +1,66 @@
+"""systemd as the programs of a node ask it: whether it is there, its words, its unit files."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+UNITS: Final = "etc/systemd/system"
+_RUNS: Final = Path("/run/systemd/system")
+_MODE: Final = 0o644
+
+
+def is_usable() -> bool:
+    """Return whether systemd runs here, and starts its services in this network namespace."""
+    try:
+        is_same = (
+            Path("/proc/1/ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
+        )
+    except OSError:
+        return False
+    return _RUNS.is_dir() and is_same
+
+
+def run(
+    words: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a program of ours or systemd's; return what it prints.
+
+    Raises OSError, subprocess.SubprocessError.
+    """
+    done = subprocess.run(  # noqa: S603 - words of our own
+        words,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        cwd="/",
+        env=environment,
+    )
+    return done.stdout
+
+
+def environment_line() -> str:
+    """Return the line of a unit by which it finds what this process imports; empty by default."""
+    path = os.environ.get("PYTHONPATH")
+    return f"Environment={word(f'PYTHONPATH={path}')}\n" if path else ""
+
+
+def verbatim(text: str) -> str:
+    """Return a text as a whole line of a unit file has it (systemd.unit(5), specifiers)."""
+    return text.replace("%", "%%")
+
+
+def word(text: str) -> str:
+    """Return a text as one word of a line (systemd.syntax(7))."""
+    text = verbatim(text)
+    if not set(text) & {" ", '"', "\\"}:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def let_all_read(file_fd: int) -> None:
+    """Give a unit file the mode that such files have. Raises OSError."""
+    os.fchmod(file_fd, _MODE)

@@ -1,0 +1,78 @@
+"""A client of DHCP gets a lease from a real server, uses all of it, and keeps it when killed."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond.dhcp import files, holding
+from sriovbond.dhcp.packet import DhcpOption
+from sriovbond.dhcp.wish import DhcpWish
+from tests.support import dhcp
+from tests.support.dhcp_clients import MAC, OPTIONS, LeasedNode, a_leased_node, requests_to
+
+ID = "01" + MAC.hex()
+
+
+@pytest.fixture
+def leased(tmp_path: Path) -> Iterator[LeasedNode]:
+    with a_leased_node(tmp_path) as made:
+        yield made
+
+
+def test_a_lease_is_used_whole_and_taken_off_whole(leased: LeasedNode) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS), requests_to(leased.far, "far1") as requests:
+        leased.start()
+        status = leased.await_lease()
+        sent = requests()
+    (address,) = leased.addresses()
+    routes, resolv_conf = leased.routes(), leased.resolv_conf
+    mtu = leased.node.site.link("eth1").number(4)
+
+    assert address in status.note
+    assert routes == {"10.0.0.0/8": "192.0.2.7", "default": "192.0.2.9"}
+    assert resolv_conf == (
+        "# by hand\nsearch corp.example.org x.example.org\nnameserver 192.0.2.53\n"
+    )
+    assert mtu == 1400
+    assert {message.options[DhcpOption.CLIENT_ID].hex() for message in sent} == {ID}
+    leased.stop()
+    holding.take_off(leased.node.site.netlink, leased.node.site.link("eth1"))
+    assert leased.addresses() == []
+    assert leased.routes() == {}
+
+
+def test_what_is_not_wished_of_a_lease_is_not_used(leased: LeasedNode) -> None:
+    wish = DhcpWish(ID, auto_dns=False, auto_gateway=False, takes_mtu=False)
+    further = replace(wish, auto_route_table_id=77, auto_route_metric=7)
+
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        leased.start(wish)
+        leased.await_lease()
+        routes, resolv_conf = leased.routes(), leased.resolv_conf
+        leased.start(further)
+        leased.await_lease()
+
+    assert routes == {"10.0.0.0/8": "192.0.2.7"}
+    assert resolv_conf == "# by hand\n"
+    assert leased.routes() == {}
+    assert leased.routes("77") == {"10.0.0.0/8": "192.0.2.7", "192.0.2.0/24": ""}
+    assert leased.node.site.link("eth1").number(4) == 1500
+
+
+def test_a_killed_client_keeps_its_address_when_it_begins_anew(leased: LeasedNode) -> None:
+    with dhcp.server(leased.far, "far1"):
+        leased.start()
+        leased.await_lease()
+        before = leased.addresses()
+        os.kill(int(files.lock_path(leased.node.host, "eth1").read_text()), signal.SIGKILL)
+        while files.is_running(leased.node.host, "eth1"):
+            pass
+        assert leased.addresses() == before
+        leased.start()
+        leased.await_lease()
+
+    assert leased.addresses() == before
