@@ -5,10 +5,12 @@ namespace it is created in, whichever thread uses it, and costs no event loop.
 """
 
 import errno
+import mmap
 import os
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -87,6 +89,20 @@ taps: list[Callable[[NetlinkRequest], None]] = []
 """Called with each request before it is sent: to log it, or to inject a failure by raising."""
 
 
+class _Received(threading.local):
+    """What the kernel answers, until it is copied: one buffer a thread.
+
+    One for each answer, or for each socket, would be mapped, zeroed and unmapped for it. Pages that
+    no answer needs are no memory.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = mmap.mmap(-1, _BUFFER_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+_received: Final = _Received()
+
+
 class Netlink:
     """One rtnetlink socket in the namespace that the calling thread is in when it is created."""
 
@@ -95,8 +111,6 @@ class Netlink:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
         self._sequence = 0
-        # one for all answers: the C library maps and unmaps memory of this size each time
-        self._buffer = bytearray(_BUFFER_BYTES)
         for choice in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self._choose(choice)
         # the kernel's own timeout: the socket's would cost a poll before each call
@@ -236,9 +250,9 @@ class Netlink:
     def _from_kernel(self, request: NetlinkRequest) -> bytes:
         """Receive from the kernel only; a process of the pod may write to our socket there, too."""
         for _ in range(_MOST_STRANGERS):
-            size, (sender, _) = self._socket.recvfrom_into(self._buffer)
+            size, (sender, _) = self._socket.recvfrom_into(_received.buffer)
             if not sender:
-                return bytes(memoryview(self._buffer)[:size])
+                return _received.buffer[:size]
         raise KernelError(
             f"cannot {request.doing}: others than the kernel keep writing to this socket",
             errno.EBUSY,
