@@ -1,7 +1,8 @@
 """Power loss: QEMU is killed between two steps, and the next boot sends DEL and GC.
 
-On the host: `python -m tests.faults.power`. Each boot first judges what the boot before has left on
-the disk, and then goes to the next step, at which QEMU is killed.
+On the host: `python -m tests.faults.power`, or with words of the names of some cuts. Each boot
+first judges what the boot before has left on the disk, and then goes to the next step, at which
+QEMU is killed.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ from tests.faults.table import FILE, Row, Run, join, read, write
 from tests.support.disks import SERIAL
 from tests.support.gates import Spot
 
-CUT, ROW = "cut the power now", "row "
+CUT, ROW, NONE = "cut the power now", "row ", "none"
 DISK_BYTES: Final = 64 << 20
 QEMU: Final = "qemu-system-x86"
 
@@ -53,19 +55,26 @@ def main() -> int:
     image = Path("build/faults.disk").resolve()
     image.unlink(missing_ok=True)
     subprocess.run(["mke2fs", "-q", "-t", "ext4", image, f"{DISK_BYTES >> 10}k"], check=True)
-    kept, rows = read(FILE), []
-    for number in range(len(CUTS) + 1):
-        for row in _boot(number, image):
+    kept, rows, cuts = read(FILE), [], list(_find_meant(sys.argv[1:]))
+    for judged, cut in pairwise([NONE, *cuts, NONE]):
+        for row in _boot(judged, cut, image):
             rows.append(row)
             sys.stdout.write(f"{row}\n")
             write(FILE, join(kept, Run(kept.kernel, rows, time.strftime("%Y-%m-%d"))))
     image.unlink()
-    return 1 if any(not row.holds for row in rows) or len(rows) != 2 * len(CUTS) else 0
+    return 1 if any(not row.holds for row in rows) or len(rows) != 2 * len(cuts) else 0
 
 
-def _boot(number: int, image: Path) -> Iterator[Row]:
+def _find_meant(words: list[str]) -> Iterator[str]:
+    """Yield the numbers of the cuts whose name has one of the words, or of all."""
+    for number, cut in enumerate(CUTS):
+        if not words or any(word in cut.name for word in words):
+            yield str(number)
+
+
+def _boot(judged: str, cut: str, image: Path) -> Iterator[Row]:
     """Boot the VM for a cut; yield what it says of the one before, and kill it."""
-    command = ["tests/vm/run", f"python -m tests.faults.blackout {number}"]
+    command = ["tests/vm/run", f"python -m tests.faults.blackout {judged} {cut}"]
     environment = {**os.environ, "QEMU_OPTIONS": disk_options(image)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as vm:
         assert vm.stdout
