@@ -15,6 +15,7 @@ from tests.bench import picture, rows
 from tests.faults import cases
 from tests.faults import table as faults
 from tests.kernels import table
+from tests.node import tried
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 README: Final = CHECKOUT / "README.md"
@@ -36,7 +37,8 @@ def tables() -> Mapping[str, Callable[[], str]]:
     figures = {"figures": lambda: rows.table(rows.read(FIGURES))}
     measured = {"kernels": lambda: table.table(table.read(CHECKOUT / table.PUBLISHED))}
     struck = {"faults": _struck}
-    return {**PARTS, **figures, **measured, **struck, "decisions": decisions}
+    ran = {"node": lambda: tried.table(tried.read(CHECKOUT / tried.PUBLISHED))}
+    return {**PARTS, **figures, **measured, **struck, **ran, "decisions": decisions}
 
 
 def _struck() -> str:

@@ -68,6 +68,13 @@ def bond_network(name: str, **config: object) -> Object:
     return shipped.network(name, cniVersion="1.1.0", type="sriovbond", **config)
 
 
+def network(name: str, config: Object) -> Object:
+    """Return a network of a configuration as it is written."""
+    made = shipped.network(name)
+    made["spec"]["config"] = json.dumps(config)
+    return made
+
+
 def pod(name: str, networks: str, **resources: int) -> Object:
     """Return a pod with an annotation of networks, and so many devices of each resource."""
     amounts = {f"{DOMAIN}/{resource}": str(count) for resource, count in resources.items()}

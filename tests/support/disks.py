@@ -61,16 +61,16 @@ class FailingDisk:
 
     def fail(self) -> None:
         """Have all fail from now on; what was written before is on the disk, and in no cache."""
-        self._turn("error")
+        self._turn("error")  # by freezing the file system, which writes all of it
         Path("/proc/sys/vm/drop_caches").write_text("3")
 
     def recover(self) -> None:
         """End that."""
-        self._turn(f"linear {self.loop} 0")
+        self._turn(f"linear {self.loop} 0", "--nolockfs")  # freezing would write, and fail
 
-    def _turn(self, target: str) -> None:
+    def _turn(self, target: str, *options: str) -> None:
         _dmsetup("load", _DISK, "--table", f"0 {_SECTORS} {target}")
-        _dmsetup("suspend", _DISK)  # by freezing the file system, which writes all of it
+        _dmsetup("suspend", *options, _DISK)
         _dmsetup("resume", _DISK)
 
 

@@ -1,11 +1,13 @@
 """The node itself: kubelet, containerd, and VFs that kubelet knows."""
 
+import time
 from pathlib import Path
 
+from tests.node import tried
 from tests.node.cluster import Cluster
 from tests.node.credentials import NODE
 from tests.node.device_plugin import DevicePlugin
-from tests.node.inside.conftest import nodes_own
+from tests.node.inside.conftest import FOLDER, MULTUS, nodes_own
 from tests.vm import rig as rigs
 
 
@@ -28,3 +30,13 @@ def test_kubelet_offers_the_vfs_of_each_pf(
 
     assert sum(map(int, expected.values())) == len(rig.vfs) - len(nodes_own(rig))
     bare.await_true(f"the node offers {expected}", offered, 900)
+
+
+def test_what_the_node_runs_is_written_down_for_the_docs(cluster: Cluster) -> None:
+    found = tried.look(cluster, time.strftime("%Y-%m-%d"))
+
+    tried.write(FOLDER / tried.FILE, {MULTUS: found})
+    pinned = Path("tests/node/tools/go.mod").read_text()
+    assert f"k8s.io/kubernetes v{found['kubernetes']}\n" in pinned
+    assert f"multus-cni.v4 v{found['multus']}\n" in pinned
+    assert all(found.values())
