@@ -20,7 +20,7 @@ from sriovbond.survey.diagnosis import Patient
 from sriovbond.trial.transaction import ChangeOutcome
 from tests.support import traffic
 from tests.support.changes import Changes
-from tests.support.pods import Pod, batch
+from tests.support.pods import Pod, batch, ip
 from tests.support.sites import this_node, wait_until
 from tests.vm import rig as rigs
 
@@ -77,7 +77,9 @@ def changes(tmp_path: Path) -> Iterator[Changes]:
         try:
             yield Changes(node, [])
         finally:
-            batch("link del bond0", *(f"link set pf{n} mtu 1500 up" for n in (0, 1)))
+            if node.pod.link("bond0"):
+                ip("link del bond0")
+            batch(*(f"link set pf{n} mtu 1500 up" for n in (0, 1)))
             rigs.reset_vfs()
 
 
@@ -88,16 +90,16 @@ def a_switch(mode: str) -> Iterator[Pod]:
     far = Pod(remote.netns, remote.netns)
     ports = remote.names[:2]
     far.batch(
-        f"link add group type bond mode {mode} miimon 100",
+        f"link add trunk type bond mode {mode} miimon 100",
         *(f"link set {port} down" for port in ports),
-        *(f"link set {port} master group" for port in ports),
-        "link set group up",
-        f"address add {FAR}/24 dev group",
+        *(f"link set {port} master trunk" for port in ports),
+        "link set trunk up",
+        f"address add {FAR}/24 dev trunk",
     )
     try:
         yield far
     finally:
-        far.batch("link del group", *(f"link set {port} up" for port in ports))
+        far.batch("link del trunk", *(f"link set {port} up" for port in ports))
 
 
 def findings(changes: Changes) -> set[str]:
