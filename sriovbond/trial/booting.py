@@ -6,12 +6,10 @@ from typing import Final
 
 from sriovbond.errors import ConfigError, SriovbondError
 from sriovbond.host import Host
-from sriovbond.nodenet import document
-from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet import document, lacking
 from sriovbond.nodenet.document import DocumentError
 from sriovbond.nodenet.joined import Joined, join
-from sriovbond.nodenet.model import ETHERNET, IGNORE, NetState
-from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.model import NetState
 from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node, owners
@@ -30,15 +28,18 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     """Apply the documents in their order; return what failed, after trying all.
 
     First a change that was left is ended: its document may be one of them. A document whose NICs
-    are missing waits for them, for 30 s in all.
+    are missing waits for them, for 30 s in all; then it is applied without them, which counts as a
+    failure: one NIC that is broken must not keep a bond's other ports from being used.
     """
     failures = _end_left(site, host, say)
     end = time.monotonic() + _NICS_S
     for kept in persisted.list_documents(host):
         try:
             wish = _read(kept)
-            _await_nics(site, wish, end)
-            outcome = _apply(site, host, wish, say)
+            missing = _await_nics(site, wish, end)
+            if missing:
+                failures.append(f"{kept.name}: applied without {', '.join(missing)}: missing")
+            outcome = _apply(site, host, lacking.without(wish, missing), say)
             say(f"{kept.name}: {outcome}")
         except SriovbondError as error:
             failures.append(f"{kept.name}: {error.message}")
@@ -79,18 +80,12 @@ def _apply(site: Site, host: Host, wish: NetState, say: Callable[[str], None]) -
     return transaction.apply(site, host, prepare, manner)
 
 
-def _await_nics(site: Site, wish: NetState, end: float) -> None:
-    """Wait for the NICs that a document names: their drivers may not have found them yet."""
-    names = _nics(wish)
-    while not all(site.find(name) for name in names) and time.monotonic() < end:
+def _await_nics(site: Site, wish: NetState, end: float) -> list[str]:
+    """Wait for the NICs that a document names: their drivers may not have found them yet.
+
+    Return those that are missing then.
+    """
+    names = sorted(lacking.needed(wish))
+    while (missing := [name for name in names if not site.find(name)]) and time.monotonic() < end:
         time.sleep(_PAUSE_S)
-
-
-def _nics(wish: NetState) -> set[str]:
-    """Return what a document names and does not make: NICs, ports, and what others are on."""
-    links = [link for link in wish.interfaces or () if link.state not in {ABSENT, IGNORE}]
-    made = {link.label for link in links if link.type != ETHERNET or link.veth}
-    below = {link.base or "" for link in links} - {""}
-    ports = {port for link in links for port in ports_of(link) or ()}
-    nics = {link.label for link in links if link.type == ETHERNET}
-    return (nics | ports | below) - made
+    return missing

@@ -83,7 +83,7 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
     failures = boot(after)
 
     assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
-    assert "eth9" in failures[0]
+    assert failures[0] == "mtu: applied without eth9: missing"
     assert after.node.left(BRIDGE) == []
 
 
@@ -99,6 +99,20 @@ def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes
 
     assert failures == []
     assert after.node.left(BRIDGE) == []
+
+
+def test_a_nic_that_is_broken_keeps_no_other_port_from_being_used(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
+    _, after = nodes
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+    after.node.ip("link set eth2 down name broken")
+
+    failures = boot(after)
+
+    assert failures == ["uplink: applied without eth2: missing"]
+    assert after.node.left(BRIDGE.replace(", {name: eth2}", "")) == []
 
 
 def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(

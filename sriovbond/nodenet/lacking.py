@@ -1,0 +1,89 @@
+"""A document without the interfaces that are missing on a node, such as a broken NIC. No I/O."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from sriovbond.bond.options import Setting
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.model import (
+    ETHERNET,
+    IGNORE,
+    BondOptions,
+    Bridge,
+    LinkAggregation,
+    NetState,
+    NodeLink,
+    Vrf,
+)
+from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+
+
+def needed(wish: NetState) -> set[str]:
+    """Return what a document names and does not make: NICs, ports, and what others are on."""
+    links = [link for link in wish.interfaces or () if link.state not in {ABSENT, IGNORE}]
+    made = {link.label for link in links if link.type != ETHERNET or link.veth}
+    below = {link.base or "" for link in links} - {""}
+    ports = {port for link in links for port in ports_of(link) or ()}
+    nics = {link.label for link in links if link.type == ETHERNET}
+    return (nics | ports | below) - made
+
+
+def without(wish: NetState, missing: Collection[str]) -> NetState:
+    """Return a document without these interfaces, what is on them, and routes over either.
+
+    Bonds and bridges have the ports that are left.
+    """
+    gone, links = set(missing), list(wish.interfaces or ())
+    while more := {row.label for row in links if row.base in gone} - gone:
+        gone |= more
+    kept = tuple(_without_ports(link, gone) for link in links if link.label not in gone)
+    return replace(
+        wish,
+        interfaces=None if wish.interfaces is None else kept,
+        routes=wish.routes and _without_routes(wish.routes, gone),
+    )
+
+
+def _without_ports(link: NodeLink, gone: Collection[str]) -> NodeLink:
+    return replace(
+        link,
+        link_aggregation=link.link_aggregation and _bond(link.link_aggregation, gone),
+        bridge=link.bridge and _bridge(link.bridge, gone),
+        vrf=link.vrf and _vrf(link.vrf, gone),
+        copy_mac_from=None if link.copy_mac_from in gone else link.copy_mac_from,
+    )
+
+
+def _bond(bond: LinkAggregation, gone: Collection[str]) -> LinkAggregation:
+    rows = bond.ports_config
+    return replace(
+        bond,
+        options=bond.options and _options(bond.options, gone),
+        port=None if bond.port is None else tuple(name for name in bond.port if name not in gone),
+        ports_config=None if rows is None else tuple(row for row in rows if row.name not in gone),
+    )
+
+
+def _options(options: BondOptions, gone: Collection[str]) -> BondOptions | None:
+    def is_meant(row: Setting) -> bool:
+        return row.name == "primary" and str(row.value) in gone
+
+    left = tuple(row for row in options.settings if not is_meant(row))
+    return BondOptions(left) if left or not options.settings else None  # an empty one is defaults
+
+
+def _bridge(bridge: Bridge, gone: Collection[str]) -> Bridge:
+    if bridge.port is None:
+        return bridge
+    return replace(bridge, port=tuple(row for row in bridge.port if row.name not in gone))
+
+
+def _vrf(vrf: Vrf, gone: Collection[str]) -> Vrf:
+    if vrf.port is None:
+        return vrf
+    return replace(vrf, port=tuple(name for name in vrf.port if name not in gone))
+
+
+def _without_routes(routes: NodeRoutes, gone: Collection[str]) -> NodeRoutes:
+    rows = tuple(row for row in routes.config or () if row.next_hop_interface not in gone)
+    return replace(routes, config=None if routes.config is None else rows)

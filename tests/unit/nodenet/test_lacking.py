@@ -1,0 +1,51 @@
+"""What is missing on a node is left out of a document, with what is on it; the rest stays."""
+
+from sriovbond.nodenet import lacking
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.writer import plain
+
+DOCUMENT = read_state("""
+interfaces:
+- name: bond0
+  type: bond
+  link-aggregation:
+    mode: active-backup
+    options: {miimon: 100, primary: eth1}
+    port: [eth1, eth2]
+    ports-config: [{name: eth1, priority: 1}, {name: eth2, priority: 2}]
+- {name: br0, type: linux-bridge, bridge: {port: [{name: eth3}, {name: bond0}]}}
+- {name: eth3, type: ethernet, mtu: 1400}
+- {name: eth3.7, type: vlan, vlan: {base-iface: eth3, id: 7}}
+- {name: eth3.7.8, type: vlan, vlan: {base-iface: eth3.7, id: 8}}
+routes:
+  config:
+  - {destination: 203.0.113.0/24, next-hop-interface: eth3.7.8}
+  - {destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}
+""")
+
+
+def test_what_a_document_needs_is_what_it_does_not_make() -> None:
+    assert lacking.needed(DOCUMENT) == {"eth1", "eth2", "eth3"}
+
+
+def test_a_bond_has_the_ports_that_are_left_and_no_primary_that_is_gone() -> None:
+    (bond, *_) = lacking.without(DOCUMENT, {"eth1"}).interfaces or ()
+
+    assert plain(bond)["link-aggregation"] == {
+        "mode": "active-backup",
+        "options": {"miimon": 100},
+        "port": ["eth2"],
+        "ports-config": [{"name": "eth2", "priority": 2}],
+    }
+
+
+def test_what_is_on_a_nic_that_is_gone_goes_with_it_and_its_routes() -> None:
+    left = lacking.without(DOCUMENT, {"eth3"})
+
+    assert [link.label for link in left.interfaces or ()] == ["bond0", "br0"]
+    assert plain((left.interfaces or ())[1])["bridge"] == {"port": [{"name": "bond0"}]}
+    assert [row.next_hop_interface for row in (left.routes and left.routes.config) or ()] == ["br0"]
+
+
+def test_a_document_of_which_nothing_is_missing_is_as_it_was() -> None:
+    assert lacking.without(DOCUMENT, ()) == DOCUMENT
