@@ -81,7 +81,7 @@ def watch(host: Host, name: str) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with _reported() as status, netns.own() as own:
-        if not guard.watch(Site(own, host.root, host.places.sysfs), host, name, _say_armed):
+        if not guard.watch(Site(own, host.root, host.places.sysfs, host), host, name, _say_armed):
             status[0] = _STUCK
     return status[0]
 
@@ -118,7 +118,7 @@ def _say_armed() -> None:
 def _opened() -> Iterator[Site]:
     host = Host()
     with netns.own() as own:
-        yield Site(own, host.root, host.places.sysfs)
+        yield Site(own, host.root, host.places.sysfs, host)
 
 
 @contextmanager

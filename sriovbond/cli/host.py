@@ -180,11 +180,12 @@ def boot() -> None:
 @click.argument("name")
 @click.option("--state", "state", type=click.Path(path_type=Path), default=Host().state)
 @click.option("--root", "root", type=click.Path(path_type=Path), default=Host().root)
-def watchdog(name: str, state: Path, root: Path) -> None:
+@click.option("--run", "run", type=click.Path(path_type=Path), default=Host().run)
+def watchdog(name: str, state: Path, root: Path, run: Path) -> None:
     """Revert the change of that id, unless it is kept in time."""
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
-    sys.exit(changing.watch(Host(state=state, root=root), name))
+    sys.exit(changing.watch(Host(state=state, root=root, run=run), name))
 
 
 @host.command()

@@ -14,7 +14,7 @@ from sriovbond import log
 from sriovbond.dhcp import files, holding, resolving, wire
 from sriovbond.dhcp.files import ClientStatus
 from sriovbond.dhcp.lease import Moment
-from sriovbond.dhcp.machine import HOLDING, Action, Bind, Identity, Machine, Send
+from sriovbond.dhcp.machine import Action, Bind, Identity, Machine, Send
 from sriovbond.dhcp.wire import DhcpSocket
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError, SriovbondError
@@ -57,11 +57,8 @@ class DhcpClient:
         self._wish: DhcpWish = found.wish
         now = self._moment()
         lease = found.lease.of_boot(now.boot, now.now_s, now.wall_s) if found.lease else None
-        identity = Identity(
-            bytes.fromhex(found.wish.client_id),
-            _hostname(found.wish),
-            lease.address if lease else "",
-        )
+        former = lease.address if lease else found.wish.former
+        identity = Identity(bytes.fromhex(found.wish.client_id), _hostname(found.wish), former)
         self._machine = Machine(identity, bytes(_MAC_BYTES), lease)
         self._wire: DhcpSocket | None = None
         self._has_carrier = False
@@ -186,7 +183,7 @@ class DhcpClient:
         counts, machine = self._machine.counts, self._machine
         status = ClientStatus(
             stage=str(machine.stage),
-            is_holding=self._is_holding and machine.stage in HOLDING,
+            is_holding=self._is_holding,
             is_confirmed=machine.is_confirmed,
             has_carrier=self._has_carrier,
             sent=counts.sent,

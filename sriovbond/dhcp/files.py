@@ -45,6 +45,11 @@ class ClientStatus:
     malformed: int = 0
     note: str = ""
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether it uses a lease that a server has confirmed since it began."""
+        return self.is_holding and self.is_confirmed
+
 
 @dataclass(frozen=True, slots=True)
 class ClientFiles:

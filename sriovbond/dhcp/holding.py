@@ -224,9 +224,13 @@ def _remove_address(netlink: Netlink, link: LinkMessage, row: AddressMessage) ->
     carried.remove_address(netlink, link.name, f"{row.address}/{row.prefix}", row.body)
 
 
+def is_passing(row: AddressMessage, link: LinkMessage) -> bool:
+    """Return whether it is an IPv4 address that the link has for a time."""
+    return (row.index, row.family) == (link.index, socket.AF_INET) and not _is_permanent(row)
+
+
 def _passing(netlink: Netlink, link: LinkMessage) -> list[AddressMessage]:
-    """Return the addresses that a link has for a time."""
-    return [row for row in _addresses(netlink, link) if not _is_permanent(row)]
+    return [row for row in carried.all_addresses(netlink) if is_passing(row, link)]
 
 
 def _addresses(netlink: Netlink, link: LinkMessage) -> Iterator[AddressMessage]:

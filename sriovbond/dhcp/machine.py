@@ -48,7 +48,7 @@ class DhcpStage(StrEnum):
     REBINDING = "rebinding"
 
 
-HOLDING: Final = frozenset({DhcpStage.BOUND, DhcpStage.RENEWING, DhcpStage.REBINDING})
+_HOLDING: Final = frozenset({DhcpStage.BOUND, DhcpStage.RENEWING, DhcpStage.REBINDING})
 """Stages in which a lease is in use that a server has confirmed."""
 
 
@@ -178,7 +178,7 @@ class Machine:
         if self.stage is DhcpStage.REQUESTING and self._offer:
             requested = self._offer.address
             options[DhcpOption.SERVER] = IPv4Address(self._offer.server).packed
-        if self.stage in HOLDING and lease:
+        if self.stage in _HOLDING and lease:
             own, requested = IPv4Address(lease.address).packed, ""
             to = lease.server if self.stage is DhcpStage.RENEWING else ""
         if requested:
@@ -222,12 +222,11 @@ class Machine:
     def _reboot_again(self, moment: Moment) -> list[Action]:
         """Ask again; without an answer the lease is used until it ends (RFC 2131, 3.2).
 
-        Meanwhile requests for it go to any server, every 64 s at last.
+        Meanwhile it begins anew with any server: one without a record of it must be silent.
         """
         if self._tries >= _MOST_REBOOTS and self.lease:
             bind = self._bind(self.lease, is_confirmed=False)
-            self._enter(DhcpStage.REBINDING, moment)
-            return [*bind, *self._ask_holding(moment)]
+            return [*bind, *self._discover(moment)]
         return self._repeat(moment)
 
     def _renew(self, moment: Moment) -> list[Action]:
@@ -248,11 +247,7 @@ class Machine:
         term_s = rebinding_s - moment.now_s if self.stage is DhcpStage.RENEWING else left_s
         is_short = lease.lease_s < _SHORT_LEASE_S
         least_s = _FIRST_S if is_short else _RENEWAL_PAUSE_S
-        pause_s = min(max(term_s / 2, least_s), max(term_s, _FIRST_S))
-        if not self.is_confirmed:
-            self._pause_s = lengthen(self._pause_s, _FIRST_S, _MOST_S)
-            pause_s = min(self._pause_s, max(left_s, _FIRST_S))
-        self.wake_s = moment.now_s + pause_s
+        self.wake_s = moment.now_s + min(max(term_s / 2, least_s), max(term_s, _FIRST_S))
         return [self._message(moment)]
 
     def _take_offer(self, message: DhcpMessage, moment: Moment) -> list[Action]:

@@ -57,6 +57,32 @@ def refresh(host: Host) -> str:
     return ""
 
 
+def withdraw(host: Host) -> None:
+    """Take what leases have added out of resolv.conf, for one who changes the rest of it.
+
+    `refresh` adds it again. Raises MachineError, TryLaterError.
+    """
+    former = share(host)
+    if former == ResolverShare():
+        return
+    with _locked(host):
+        content = plain(host)
+        if content is not None:
+            resolvconf.write(host.root, content)
+        files.write_typed(files.folder(host), _SHARE, ResolverShare())
+
+
+def plain(host: Host) -> bytes | None:
+    """Return resolv.conf without what leases have added; None where it is missing.
+
+    Raises MachineError.
+    """
+    content, added = resolvconf.read(host.root), share(host)
+    if content is None or added == ResolverShare():
+        return content
+    return with_share(without(content.decode("utf-8", "replace"), added), ResolverShare()).encode()
+
+
 def without(content: str, added: ResolverShare) -> list[str]:
     """Return the lines of a file without what was added; each server that was is one line."""
     kept = []

@@ -19,7 +19,7 @@ class DhcpWish:
     """What the document says of an interface's DHCP, by the names of its keys.
 
     `client_id` is the id that it has from its first lease on, in hex. An MTU of the server's is
-    taken where the document has none.
+    taken where the document has none. `former` is an address from before, which is requested.
     """
 
     client_id: str
@@ -34,6 +34,7 @@ class DhcpWish:
     dhcp_custom_hostname: str | None = None
     prefix_route_metric: int | None = None
     takes_mtu: bool = True
+    former: str = ""
 
 
 def make_id(text: str | None, name: str, mac: bytes, machine: str) -> bytes:

@@ -195,6 +195,44 @@ class SetIp:
 
 
 @dataclass(frozen=True, slots=True)
+class AskLease:
+    """Have a client of DHCP ask for an address, as `target` says.
+
+    It takes over the lease `of` another interface, whose MAC the id is of, and requests the
+    `former` address again. `is_new` where no client of ours runs on it yet. The server's MTU is
+    taken where the document has none.
+    """
+
+    name: str
+    target: Ipv4
+    of: str = ""
+    mac: str = ""
+    former: str = ""
+    is_new: bool = True
+    takes_mtu: bool = True
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        how = f", as {self.of} did" if self.of else "" if self.is_new else " anew"
+        return (f"{self.name}: ask for an address by DHCP{how}",)
+
+
+@dataclass(frozen=True, slots=True)
+class EndLease:
+    """End DHCP on an interface; its lease goes to its `heir` where there is one, else it ends."""
+
+    name: str
+    heir: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        what = f"its lease goes to {self.heir}" if self.heir else "its lease is used no more"
+        return (f"{self.name}: end DHCP, {what}",)
+
+
+@dataclass(frozen=True, slots=True)
 class AddRoute:
     """Add a route, in the place of `former` where that is given.
 
@@ -291,6 +329,8 @@ Step = (
     | AddPort
     | ConfigurePort
     | SetIp
+    | AskLease
+    | EndLease
     | AddRoute
     | RemoveRoute
     | AddRule

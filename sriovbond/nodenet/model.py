@@ -82,7 +82,11 @@ class IpAddress6:
 
 @dataclass(frozen=True, slots=True)
 class Ipv4:
-    """An interface's IPv4."""
+    """An interface's IPv4.
+
+    Two fields are no keys: whether a client of ours runs on the interface (None where that is not
+    known), and whether it takes the server's MTU.
+    """
 
     enabled: bool | None = key(Truth())
     dhcp: bool | None = key(Truth())
@@ -98,6 +102,8 @@ class Ipv4:
     dhcp_custom_hostname: str | None = key(Text())
     forwarding: bool | None = key(Truth())
     prefix_route_metric: int | None = key(Whole())
+    is_leased: bool | None = None
+    takes_mtu: bool | None = None
 
     @property
     def is_auto(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sriovbond.nodenet import acts, routes, uppers
+from sriovbond.nodenet import acts, leases, routes, uppers
 from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
@@ -47,6 +47,9 @@ def _steps(joined: Joined) -> Iterator[Step]:
     yield from (_make(pair, joined) for pair in staying if pair.current is None)
     for pair in staying:
         yield from _change(pair, joined)
+    for pair in pairs:
+        if leases.is_leaving(pair) and (ended := leases.end(pair, joined)):
+            yield ended
     yield from (_remove(pair) for pair in holding)
     for pair in staying:
         yield from _release_ports(pair, joined)
@@ -227,11 +230,14 @@ def _becomes_bond_port(pair: Pair, joined: Joined) -> bool:
 
 
 def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
-    change = link_difference(pair, joined)
-    if change is None or change.state == ABSENT:
+    change = link_difference(pair, joined) or NodeLink()
+    if change.state == ABSENT:
         return
+    asked, ended = leases.ask(pair, joined), leases.end(pair, joined)
     if change.ipv4 and pair.target.ipv4:
-        yield SetIp(pair.name, change.ipv4, pair.target.ipv4)
+        ipv4 = leases.of_kernel(change.ipv4, pair.target.ipv4)
+        yield from [SetIp(pair.name, ipv4, pair.target.ipv4)] if ipv4 else []
+    yield from (step for step in (asked, ended) if step and not leases.is_leaving(pair))
     if pair.target.ipv6 and (ipv6 := change.ipv6 or _ipv6_of_free_one(pair)):
         yield SetIp(pair.name, ipv6, pair.target.ipv6)
 

@@ -9,8 +9,10 @@ from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
     AddRule,
+    AskLease,
     Change,
     ConfigurePort,
+    EndLease,
     Make,
     ReleasePort,
     Remove,
@@ -22,7 +24,7 @@ from sriovbond.nodenet.acts import (
     Step,
 )
 from sriovbond.nodenet.model import BOND, VRF, BondPort
-from sriovbond.reshape import addressing, bonds, bridges, making, paths, resolver
+from sriovbond.reshape import addressing, bonds, bridges, leasing, making, paths, resolver
 from sriovbond.reshape.keeping import kept
 from sriovbond.reshape.site import Site
 
@@ -80,12 +82,14 @@ _ACTS: Final[Mapping[type, Callable[[Site, Any], None]]] = {
     AddPort: _add_port,
     ConfigurePort: _configure_port,
     SetIp: lambda site, step: addressing.set_ip(site, step.name, step.change, step.target),
+    AskLease: leasing.ask,
+    EndLease: leasing.end,
     AddRoute: lambda site, step: paths.add_route(
         site, step.route, is_replacing=step.former is not None
     ),
     RemoveRoute: lambda site, step: paths.remove_route(site, step.route),
     AddRule: lambda site, step: paths.add_rule(site, step.rule),
     RemoveRule: lambda site, step: paths.remove_rule(site, step.rule),
-    SetResolver: lambda site, step: resolver.change(site.root, step.resolver),
+    SetResolver: lambda site, step: resolver.change(site.host, step.resolver),
     Remove: lambda site, step: making.remove(site, step.current),
 }

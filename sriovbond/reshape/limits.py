@@ -1,8 +1,11 @@
 """What of a change nothing here can carry out, refused by name before anything is touched."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sriovbond.dhcp.files import is_possible
+from sriovbond.dhcp.wish import fault_of_id
 from sriovbond.nodenet import acts
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
@@ -12,7 +15,7 @@ from sriovbond.nodenet.routes import slot
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
 
-_NO_DHCP: Final = "DHCPv4 has no client here yet: give it a static address"
+_HOSTNAME: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _NOT_HERE: Final = {
     "allow_extra_address": "allow-extra-address is not known here: extra addresses are removed",
     "auto_route_table_id": "auto-route-table-id is not known here",
@@ -67,6 +70,8 @@ def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:
             yield "a NIC cannot be removed: write `state: down`"
         return
     yield from _of_ip(pair.target.ipv4 if wish.ipv4 else None)
+    if wish.ipv4 and pair.target.ipv4 and pair.target.ipv4.is_auto and not is_possible(pair.name):
+        yield "DHCP needs a name of letters, digits and -_.: alone"
     yield from _of_ip(pair.target.ipv6 if wish.ipv6 else None)
     if wish.wait_ip:
         yield "wait-ip is not known here: leave it out"
@@ -77,13 +82,25 @@ def _of_ip(ip: Ipv4 | Ipv6 | None) -> Iterator[str]:
     if ip is None or not ip.enabled:
         return
     if isinstance(ip, Ipv4) and ip.dhcp:
-        yield _NO_DHCP
+        yield from _of_client(ip)
+        return
     for field, text in _NOT_HERE.items():
         if getattr(ip, field) is not None:
             yield text
     for field, text in _ALWAYS.items():
         if getattr(ip, field) is False:
             yield text
+
+
+def _of_client(ip: Ipv4) -> Iterator[str]:
+    """Yield what a client of DHCP cannot do: its other keys it can."""
+    if ip.dhcp_client_id and (fault := fault_of_id(ip.dhcp_client_id)):
+        yield fault
+    if ip.allow_extra_address and ip.address is not None:
+        yield "allow-extra-address: true is not known here: extra addresses are removed"
+    name = ip.dhcp_custom_hostname
+    if name and not re.fullmatch(_HOSTNAME, name):
+        yield f"dhcp-custom-hostname {name!r} is no name of a host"
 
 
 def _of_fixed(pair: Pair) -> Iterator[str]:

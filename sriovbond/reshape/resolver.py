@@ -1,25 +1,29 @@
 """What of a document resolv.conf is to have, beside what it has."""
 
-from pathlib import Path
 from typing import Final
 
 from sriovbond import resolvconf
+from sriovbond.dhcp import resolving
+from sriovbond.host import Host
 from sriovbond.nodenet.routing import Resolver
 
 _WORDS: Final = ("nameserver", "search", "domain", "options")
 
 
-def change(root: Path, wish: Resolver) -> None:
+def change(host: Host, wish: Resolver) -> None:
     """Give the resolver its servers, search domains and options; other lines stay.
 
-    What is None stays as it is; all of them empty clears the file of them. Raises MachineError.
+    What is None stays as it is; all of them empty clears the file of them. What leases have added
+    comes behind it again. Raises MachineError.
     """
-    resolvconf.write(root, planned(root, wish))
+    resolving.withdraw(host)
+    resolvconf.write(host.root, planned(resolvconf.read(host.root), wish))
+    resolving.refresh(host)
 
 
-def planned(root: Path, wish: Resolver) -> bytes:
-    """Return the content that `change` writes. Raises MachineError."""
-    return _content((resolvconf.read(root) or b"").decode("utf-8", "replace"), wish).encode()
+def planned(content: bytes | None, wish: Resolver) -> bytes:
+    """Return the content that `change` writes, but for what leases add."""
+    return _content((content or b"").decode("utf-8", "replace"), wish).encode()
 
 
 def _content(before: str, wish: Resolver) -> str:

@@ -2,12 +2,13 @@
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyroute2.netlink import nla
 
 from sriovbond.errors import KernelError
+from sriovbond.host import Host
 from sriovbond.kernel import links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.attributes import HEADER
@@ -26,11 +27,12 @@ from sriovbond.kernel.netns import Namespace
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A node: its open namespace, the root of its files, and its sysfs."""
+    """A node: its open namespace, the root of its files, its sysfs, and where our files are."""
 
     node: Namespace
     root: Path
     sysfs: Path
+    host: Host = field(default_factory=Host)
 
     @property
     def netlink(self) -> Netlink:

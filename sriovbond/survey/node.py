@@ -6,7 +6,7 @@ from sriovbond.host import Host
 from sriovbond.kernel.netns import Namespace
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.routing import NodeRoutes, RouteRules
-from sriovbond.survey import answers, interfaces, paths, resolver, scene
+from sriovbond.survey import answers, interfaces, leased, paths, resolver, scene
 from sriovbond.survey.interfaces import Routed
 from sriovbond.survey.paths import Way
 
@@ -22,8 +22,10 @@ def read(node: Namespace, host: Host) -> NetState:
     routed = Routed(_routed(ways, AF_INET), _routed(ways, AF_INET6))
     sysfs = host.places.sysfs
     links = (interfaces.interface(row, view, routed, sysfs) for row in view.links.values())
+    clients = leased.clients(host)
+    links = (leased.with_client(link, clients, host) for link in links)
     return NetState(
-        dns_resolver=resolver.read(host.root).dns,
+        dns_resolver=leased.without_leases(resolver.read(host.root).dns, host),
         route_rules=RouteRules(config=paths.rules(view)),
         routes=NodeRoutes(
             running=tuple(way.route for way in ways),

@@ -20,6 +20,8 @@ from sriovbond.trial.transaction import Manner
 _TIMEOUT_S: Final = 60.0
 _NICS_S: Final = 30.0
 _PAUSE_S: Final = 0.2
+_LEASE_S: Final = 20.0
+"""How long a boot waits for a server of DHCP: its client asks on afterwards."""
 _LOCK_S: Final = 150.0
 """How long a watchdog or another change may be at work before."""
 
@@ -76,7 +78,7 @@ def _apply(site: Site, host: Host, wish: NetState, say: Callable[[str], None]) -
             raise ConfigError("; ".join(row.text for row in complaints))
         return joined
 
-    manner = Manner(_TIMEOUT_S, is_waiting=False, say=say, lock_s=_LOCK_S)
+    manner = Manner(_TIMEOUT_S, is_waiting=False, say=say, lock_s=_LOCK_S, lease_s=_LEASE_S)
     return transaction.apply(site, host, prepare, manner)
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from sriovbond.bond.links import Carried, Sysctl, VfSettings
+from sriovbond.dhcp.files import ClientFiles
 from sriovbond.kernel import carried, messages
 from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
@@ -104,7 +105,8 @@ class Checkpoint:
     `namespace` is the identity of the network namespace it belongs to, `boot` the kernel's id of
     the boot; `deadline_s` is of the clock that counts since the boot. `before` is the document of
     the whole node, `back` the one that reverts all of the change; `resolver` the content of
-    resolv.conf in hex, None where there was none. `document` is what the change brings about: it is
+    resolv.conf in hex but for what leases add, None where there was none. `clients` are those of
+    DHCP, with their leases. `document` is what the change brings about: it is
     kept for the next boot under `name`, unless that is empty.
     """
 
@@ -120,6 +122,7 @@ class Checkpoint:
     document: str = ""
     formers: tuple[Former, ...] = ()
     resolver: str | None = None
+    clients: tuple[ClientFiles, ...] = ()
     journal: Journal = field(default_factory=Journal)
     problems: tuple[str, ...] = ()
 

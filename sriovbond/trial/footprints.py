@@ -10,8 +10,10 @@ from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
     AddRule,
+    AskLease,
     Change,
     ConfigurePort,
+    EndLease,
     Make,
     ReleasePort,
     Remove,
@@ -41,7 +43,7 @@ def touched(step: Step) -> tuple[str, ...]:
             names = _with_peer(link)
         case Change(current=link):
             names = (link.label, *acts.remade_functions(step))
-        case SetState(name=name) | SetIp(name=name):
+        case SetState(name=name) | SetIp(name=name) | AskLease(name=name) | EndLease(name=name):
             names = (name,)
         case AddPort(owner=owner, port=port, before=before):
             former = before.controller if before else None

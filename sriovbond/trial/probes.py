@@ -64,8 +64,9 @@ def choose(state: NetState, servers: Iterable[ApiServer] = ()) -> tuple[ReachPro
         for row in (*(routes.running or ()), *(routes.config or ()))
         if _is_default(row) and row.next_hop_address
     ]
-    config = (state.dns_resolver or NodeDns()).config
-    resolvers = [ReachProbe("DNS", server) for server in (config and config.server) or ()]
+    dns = state.dns_resolver or NodeDns()
+    servers_of = [(part and part.server) or () for part in (dns.config, dns.running)]
+    resolvers = [ReachProbe("DNS", server) for rows in servers_of for server in rows]
     apis = [ReachProbe(_API, server.name, port=server.port) for server in servers]
     return tuple(dict.fromkeys((*apis, *gateways, *resolvers)))[:_MOST]
 

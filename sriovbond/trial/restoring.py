@@ -9,6 +9,7 @@ from typing import Final
 
 from sriovbond import resolvconf
 from sriovbond.bond.links import Carried
+from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried
@@ -20,7 +21,7 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.reshape import acting
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
-from sriovbond.trial import formers, store
+from sriovbond.trial import clients, formers, store
 from sriovbond.trial.checkpoint import (
     Checkpoint,
     Former,
@@ -45,16 +46,18 @@ def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
     """
     failures: list[str] = []
     for _ in range(_PASSES):
+        ended = clients.stop_begun(site, checkpoint)
         # a route that the change added is none that its last step took: this comes before it goes
         settled = settle(checkpoint.journal, formers.loads(site))
         checkpoint = _written(host, replace(checkpoint, journal=settled))
         # what the change added must not be kept for links that are down meanwhile
-        failures = _carry_out(site, host, read_state(settled.ways))
+        failures = [*ended, *_carry_out(site, host, read_state(settled.ways))]
         checkpoint = _noted(site, host, checkpoint)
         failures += _restore_network(site, host, checkpoint)
         if not failures:
             break
-    return replace(checkpoint, problems=(*failures, *_restore_resolver(site, checkpoint)))
+    failures = [*failures, *_restore_resolver(site, checkpoint), *clients.restart(site, checkpoint)]
+    return replace(checkpoint, problems=tuple(failures))
 
 
 def restore_files(site: Site, checkpoint: Checkpoint) -> Checkpoint:
@@ -237,8 +240,10 @@ def _restore_resolver(site: Site, checkpoint: Checkpoint) -> list[str]:
     written = bytes.fromhex(checkpoint.journal.resolver)
 
     def restore_resolver() -> None:
+        resolving.withdraw(site.host)
         now = resolvconf.read(site.root)
         if now is None or written.startswith(now):
             resolvconf.write(site.root, before)
+        resolving.refresh(site.host)
 
     return _attempt([restore_resolver])

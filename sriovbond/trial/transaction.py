@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
-from sriovbond import resolvconf
+from sriovbond.dhcp import resolving
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
@@ -20,7 +21,7 @@ from sriovbond.kernel.messages import (
     AddressMessage,
 )
 from sriovbond.nodenet import difference, steps
-from sriovbond.nodenet.acts import SetResolver, Step
+from sriovbond.nodenet.acts import AskLease, SetResolver, Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -28,7 +29,17 @@ from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
 from sriovbond.survey import apiserver, node
-from sriovbond.trial import ending, footprints, formers, persisted, probes, store, unit, watchdog
+from sriovbond.trial import (
+    clients,
+    ending,
+    footprints,
+    formers,
+    persisted,
+    probes,
+    store,
+    unit,
+    watchdog,
+)
 from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
 
 _LOCK_S: Final = 60.0
@@ -62,7 +73,8 @@ class Manner:
 
     `confirm` is asked at last, with the seconds that are left, whether the change is kept; where
     it `is_waiting` it is left for `commit` to keep. Under `name` the document is kept for the next
-    boot, under none it is not. Another change may be at work for `lock_s` before.
+    boot, under none it is not. Another change may be at work for `lock_s` before. A server of DHCP
+    has to answer; where `lease_s` is finite the change goes on without it after that.
     """
 
     timeout_s: float
@@ -71,6 +83,7 @@ class Manner:
     name: str = ""
     confirm: Callable[[Joined, Callable[[], float]], bool] | None = None
     lock_s: float = _LOCK_S
+    lease_s: float = inf
 
 
 def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner) -> ChangeOutcome:
@@ -89,7 +102,8 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
             return ChangeOutcome.NOTHING_TO_DO
         _prepare_boot(host, manner)
         answering = probes.answering(site, probes.choose(joined.current, apiserver.find(host)))
-        change = _Change(site, host, _checkpoint(site, host, joined, planned, manner.name))
+        checkpoint = _checkpoint(site, host, joined, planned, manner.name)
+        change = _Change(site, host, checkpoint, manner.lease_s)
         change.arm(manner)
         try:
             change.act(planned, manner.say)
@@ -130,8 +144,11 @@ def rollback(site: Site, host: Host) -> None:
 class _Change:
     """A change in progress, with its checkpoint as on disk; it has no outcome until it ends."""
 
-    def __init__(self, site: Site, host: Host, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, site: Site, host: Host, checkpoint: Checkpoint, lease_s: float = inf
+    ) -> None:
         self._site = site
+        self._lease_s = lease_s
         self._host = host
         self._links = {row.label: row for row in read_state(checkpoint.before).interfaces or ()}
         self._checkpoint = checkpoint
@@ -163,6 +180,8 @@ class _Change:
                 number += 1
                 say(f"{number}. {line}")
             acting.carry_out(self._site, step)
+            if isinstance(step, AskLease):
+                self._await_lease(step.name, say)
         journal = settle(self._checkpoint.journal, formers.loads(self._site))
         self._write(replace(self._checkpoint, journal=journal))
 
@@ -216,12 +235,25 @@ class _Change:
                 self.outcome = ChangeOutcome.COMMITTED
         return self.outcome
 
+    def _await_lease(self, name: str, say: Callable[[str], None]) -> None:
+        """Wait for the lease; where one is not needed, as at a boot, the client asks on."""
+        left_s, end_s = self.left_s, time.monotonic() + self._lease_s
+        try:
+            words = clients.await_lease(
+                self._site, name, lambda: min(left_s() - _RESERVE_S, end_s - time.monotonic())
+            )
+        except MachineError as error:
+            if self._lease_s == inf:
+                raise
+            words = f"{error.message}; its client goes on asking"
+        say(f"   {words}")
+
     def _note(self, step: Step) -> None:
         names = footprints.closure(footprints.carriers(step), self._links)
         present = formers.loads(self._site)
         journal = footprints.begin(self._checkpoint.journal, step, present, names)
         if isinstance(step, SetResolver):
-            content = resolver.planned(self._site.root, step.resolver)
+            content = resolver.planned(resolving.plain(self._site.host), step.resolver)
             journal = replace(journal, resolver=content.hex())
         self._write(replace(self._checkpoint, journal=journal))
 
@@ -263,7 +295,7 @@ def _checkpoint(
 ) -> Checkpoint:
     links = {link.label: link for link in joined.current.interfaces or ()}
     names = [name for step in planned for name in footprints.carriers(step)]
-    content = resolvconf.read(site.root)
+    content = resolving.plain(site.host)
     return Checkpoint(
         id=uuid.uuid4().hex[:12],
         phase=Phase.ARMING,
@@ -277,6 +309,7 @@ def _checkpoint(
         document=to_yaml(joined.desired) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=None if content is None else content.hex(),
+        clients=clients.read(host),
     )
 
 

@@ -42,7 +42,7 @@ def disarm(checkpoint: Checkpoint) -> None:
 
 
 def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
-    options = ["--state", str(host.state), "--root", str(host.root)]
+    options = ["--state", str(host.state), "--root", str(host.root), "--run", str(host.run)]
     return [sys.executable, "-m", "sriovbond", "host", "watchdog", checkpoint.id, *options]
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     """Apply the document up to the place."""
     place, host = Place[sys.argv[1]], Host()
     with netns.own() as own:
-        site = Site(own, host.root, host.places.sysfs)
+        site = Site(own, host.root, host.places.sysfs, host)
 
         def prepare() -> Joined:
             state = node.read(own, host)

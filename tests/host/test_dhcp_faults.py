@@ -36,12 +36,12 @@ def test_a_server_that_refuses_ends_the_lease_at_once(leased: LeasedNode) -> Non
         leased.start()
         leased.await_lease()
         (first,) = leased.addresses()
-    leased.far.ip("link set far1 down")
+    leased.node.ip("link set wire1 down")
     leased.await_status(lambda status: not status.has_carrier)
     with dhcp.server(
         leased.far, "far1", "start 192.0.2.105", "static_lease 02:00:00:00:00:01 192.0.2.108"
     ):
-        leased.far.ip("link set far1 up")
+        leased.node.ip("link set wire1 up")
         leased.await_status(lambda status: "192.0.2.108" in status.note)
 
     assert first != "192.0.2.108/24"

@@ -119,7 +119,7 @@ def main() -> None:
     host = Host(root=Path(folder, "root"), state=Path(folder, "state"), run=Path(folder, "run"))
     text = Path(folder, "document.yml").read_text(encoding="utf-8")
     with netns.opened(path) as namespace:
-        site = Site(namespace, host.root, Path("/sys"))
+        site = Site(namespace, host.root, Path("/sys"), host)
 
         def prepare() -> Joined:
             state = survey.read(namespace, host)

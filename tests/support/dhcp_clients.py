@@ -16,6 +16,7 @@ from tests.support.pods import Pod, a_pod
 from tests.support.sites import NodeUnderTest, a_node
 
 WITHIN_S = 60.0
+_LINKS = ("eth1", "eth2", "wire1", "wire2", "uplink", "switch")
 MAC = bytes.fromhex("020000000001")
 OPTIONS = (
     "option dns 192.0.2.53",
@@ -27,7 +28,10 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class LeasedNode:
-    """A node with eth1 on a wire to `far`, where a server may be."""
+    """A node with eth1 and eth2 on a switch, and with `far` behind it, where a server may be.
+
+    The switch is in the node's own namespace: a veth with an end elsewhere is a pod's.
+    """
 
     node: NodeUnderTest
     far: Pod
@@ -76,8 +80,14 @@ class LeasedNode:
 def a_leased_node(folder: Path) -> Iterator[LeasedNode]:
     """Make the node; all of its clients are stopped at the end."""
     with a_pod("far") as far, a_node(folder) as node:
-        node.ip(f"link add eth1 address {MAC.hex(':')} type veth peer far1 netns {far.name}")
-        node.ip("link set eth1 up")
+        node.ip(
+            f"link add eth1 address {MAC.hex(':')} type veth peer wire1",
+            "link add eth2 address 02:00:00:00:00:02 type veth peer wire2",
+            "link add switch type bridge forward_delay 0",
+            f"link add uplink type veth peer far1 netns {far.name}",
+            *(f"link set {name} master switch" for name in ("wire1", "wire2", "uplink")),
+            *(f"link set {name} up" for name in _LINKS),
+        )
         far.batch("address add 192.0.2.1/24 dev far1", "link set far1 up")
         try:
             yield LeasedNode(node, far)

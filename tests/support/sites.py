@@ -143,7 +143,7 @@ def a_node_in(pod: Pod, folder: Path) -> Iterator[NodeUnderTest]:
     (folder / "root/etc/resolv.conf").write_text("# by hand\n", encoding="ascii")
     host = Host(root=folder / "root", state=folder / "state", run=folder / "run")
     with netns.opened(pod.path) as namespace:
-        node = NodeUnderTest(pod, Site(namespace, host.root, Path("/sys")), host)
+        node = NodeUnderTest(pod, Site(namespace, host.root, Path("/sys"), host), host)
 
         def note(request: NetlinkRequest) -> None:
             if request.changes:

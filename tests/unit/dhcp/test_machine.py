@@ -145,16 +145,19 @@ def test_a_lease_of_before_is_asked_for_first_and_used_without_an_answer() -> No
     assert DhcpOption.SERVER not in first.options
     assert not bind.is_confirmed
     assert not machine.is_confirmed
-    assert {action.message.own for action in rest[2:]} == {OWN}
+    assert {action.message.kind for action in rest[2:]} == {MessageKind.DISCOVER}
+    assert {action.message.options[DhcpOption.REQUESTED] for action in rest} == {OWN}
+    assert bind.lease.address == "192.0.2.100"
 
 
 def test_what_was_used_without_an_answer_is_confirmed_by_a_later_one() -> None:
     machine = a_machine(a_lease())
     machine.begin(a_moment(100.0))
     done = run_until(machine, 130.0, 100.0)
-    last = sent([done[-1][1]])
+    discover = sent([done[-1][1]])
+    request = sent(machine.hear(a_reply(discover, MessageKind.OFFER), a_moment(131.0)))
 
-    (bind,) = machine.hear(a_reply(last, MessageKind.ACK), a_moment(131.0))
+    (bind,) = machine.hear(a_reply(request, MessageKind.ACK), a_moment(131.0))
 
     assert isinstance(bind, Bind)
     assert machine.is_confirmed

@@ -158,6 +158,8 @@ def test_nothing_to_do_is_no_step() -> None:
     ],
 )
 def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: str) -> None:
+    static, leased = "set ipv4 enabled true, dhcp false", "ask for an address by DHCP"
+    expected = f"bond0: {leased if dhcp == 'true' else static}"
     policy = (
         "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
         "metadata: {name: worker-bond}\n"
@@ -177,7 +179,7 @@ def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: s
         "bond0: add port ens224",
         "bond0: add port ens256 when ens224 is active",
     ]
-    assert f"bond0: set ipv4 enabled true, dhcp {dhcp}" in planned
+    assert expected in planned
 
 
 def test_a_long_chain_is_made_from_its_base_and_a_ring_ends() -> None:

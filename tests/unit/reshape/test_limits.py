@@ -35,7 +35,18 @@ def refusals(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("link", "words"),
     [
-        ("{name: eth1, ipv4: {enabled: true, dhcp: true}}", "DHCPv4 has no client here yet"),
+        (
+            "{name: eth1, ipv4: {enabled: true, dhcp: true, dhcp-custom-hostname: 'a b'}}",
+            "dhcp-custom-hostname 'a b' is no name of a host",
+        ),
+        (
+            "{name: eth1, ipv4: {enabled: true, dhcp: true, dhcp-client-id: '%s'}}" % ("x" * 255),
+            "dhcp-client-id has 256 bytes",
+        ),
+        (
+            "{name: eth1, ipv4: {enabled: true, dhcp: true, allow-extra-address: true, address: []}}",
+            "allow-extra-address: true is not known here",
+        ),
         ("{name: eth1, state: absent}", "a NIC cannot be removed: write `state: down`"),
         ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface does not"),
         ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),

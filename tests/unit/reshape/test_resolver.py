@@ -6,6 +6,7 @@ import pytest
 
 from sriovbond import resolvconf
 from sriovbond.errors import MachineError
+from sriovbond.host import Host
 from sriovbond.nodenet.routing import Resolver
 from sriovbond.reshape import resolver
 
@@ -42,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 def test_what_is_not_mentioned_stays(root: Path, wish: Resolver, after: str) -> None:
     (root / "etc/resolv.conf").chmod(0o640)
 
-    resolver.change(root, wish)
+    resolver.change(Host(root=root, state=root / "state"), wish)
 
     assert (root / "etc/resolv.conf").read_text() == after
     assert (root / "etc/resolv.conf").stat().st_mode & 0o777 == 0o640
@@ -62,7 +63,7 @@ def test_a_link_is_followed_and_stays(root: Path) -> None:
 def test_a_file_that_was_missing_is_missing_again(root: Path) -> None:
     (root / "etc/resolv.conf").unlink()
     before = resolvconf.read(root)
-    resolver.change(root, Resolver(server=("192.0.2.9",)))
+    resolver.change(Host(root=root, state=root / "state"), Resolver(server=("192.0.2.9",)))
 
     resolvconf.write(root, before)
 

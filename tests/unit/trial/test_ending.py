@@ -44,7 +44,7 @@ def test_a_commit_that_was_killed_is_finished_by_whoever_would_revert(host: Host
     store.write(host, a_change(Phase.KEPT))
 
     with netns.own() as own:
-        was_reverted = ending.clear_the_way(Site(own, host.root, host.places.sysfs), host)
+        was_reverted = ending.clear_the_way(Site(own, host.root, host.places.sysfs, host), host)
 
     assert not was_reverted
     assert documents(host) == [DOCUMENT]
@@ -58,7 +58,7 @@ def test_a_rollback_of_a_committed_change_is_refused(host: Host) -> None:
         netns.own() as own,
         pytest.raises(MachineError, match="the change is committed"),
     ):
-        transaction.rollback(Site(own, host.root, host.places.sysfs), host)
+        transaction.rollback(Site(own, host.root, host.places.sysfs, host), host)
 
     assert documents(host) == [DOCUMENT]
 
@@ -86,7 +86,7 @@ def of_an_earlier_boot(phase: Phase) -> Checkpoint:
 def end_after_a_boot(host: Host, phase: Phase) -> None:
     store.write(host, of_an_earlier_boot(phase))
     with netns.own() as own:
-        assert ending.clear_the_way(Site(own, host.root, host.places.sysfs), host)
+        assert ending.clear_the_way(Site(own, host.root, host.places.sysfs, host), host)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_signal_that_nohup_ignores_ends_no_change(
 
     manner = Manner(60.0, is_waiting=False, say=print)
     with netns.own() as own:
-        site = Site(own, host.root, host.places.sysfs)
+        site = Site(own, host.root, host.places.sysfs, host)
         with pytest.raises(error):
             transaction.apply(site, host, hang_up, manner)
 

@@ -1,0 +1,96 @@
+"""The clients of DHCP in a change: a lease is awaited, and reverted they are as they were."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sriovbond.dhcp import files, holding, resolving, service
+from sriovbond.dhcp.files import ClientFiles, ClientStatus
+from sriovbond.errors import MachineError, SriovbondError
+from sriovbond.host import Host
+from sriovbond.reshape.site import Site
+from sriovbond.trial.checkpoint import Checkpoint
+
+_PAUSE_S: Final = 0.05
+_UNKNOWN: Final = ClientStatus("starting", note="its client has not begun")
+
+
+def read(host: Host) -> tuple[ClientFiles, ...]:
+    """Return the clients, with their leases. Raises MachineError."""
+    return files.read_all(host)
+
+
+def await_lease(site: Site, name: str, left_s: Callable[[], float]) -> str:
+    """Wait until a server has confirmed the interface's lease; return it, in words.
+
+    Raises MachineError with what was sent and what came, where the time is over before.
+    """
+    began = time.monotonic()
+    while not (status := files.read_status(site.host, name) or _UNKNOWN).is_leased:
+        if left_s() <= 0:
+            raise MachineError(words(site.host, name, status, time.monotonic() - began))
+        time.sleep(_PAUSE_S)
+    return status.note
+
+
+def words(host: Host, name: str, status: ClientStatus, waited_s: float) -> str:
+    """Return why an interface has no lease: what was sent, and what was answered."""
+    client = files.read(host, name)
+    id_ = bytes.fromhex(client.wish.client_id).hex(":") if client else "?"
+    counts = f"{status.sent} requests with the client id {id_}"
+    answers = f"{status.offers} offers and {status.refusals} refusals came"
+    if status.malformed:
+        answers += f", and {status.malformed} malformed answers"
+    carrier = "" if status.has_carrier else "; it has no carrier"
+    note = f"; {status.note}" if status.note else ""
+    return f"no lease of DHCP on {name} in {waited_s:.0f} s: {counts}, {answers}{carrier}{note}"
+
+
+def stop_begun(site: Site, checkpoint: Checkpoint) -> list[str]:
+    """Stop the clients that the change began or changed, and take off what they have.
+
+    Returns what failed, after trying all. Idempotent.
+    """
+    before = {client.name: client.wish for client in checkpoint.clients}
+    failures = []
+    for name in files.names(site.host):
+        try:
+            now = files.read(site.host, name)
+            if name in checkpoint.journal.touched and now and now.wish != before.get(name):
+                _end(site, name)
+        except SriovbondError as error:
+            failures.append(error.message)
+    return failures
+
+
+def restart(site: Site, checkpoint: Checkpoint) -> list[str]:
+    """Start the clients again that the change stopped, with the leases that they had.
+
+    Returns what failed, after trying all. Idempotent.
+    """
+    failures = []
+    for client in checkpoint.clients:
+        try:
+            if client.name in checkpoint.journal.touched and site.find(client.name):
+                _begin(site, client)
+        except SriovbondError as error:
+            failures.append(error.message)
+    return failures
+
+
+def _end(site: Site, name: str) -> None:
+    service.stop(site.host, name)
+    if link := site.find(name):
+        holding.take_off(site.netlink, link)
+    files.remove(site.host, name)
+    resolving.refresh(site.host)
+
+
+def _begin(site: Site, client: ClientFiles) -> None:
+    now = files.read(site.host, client.name)
+    is_as_before = now is not None and now.wish == client.wish
+    if is_as_before and files.is_running(site.host, client.name):
+        return
+    files.write(site.host, now if now and is_as_before else client)
+    service.start(site.host, client.name)
+    resolving.refresh(site.host)

@@ -1,0 +1,151 @@
+"""A change with DHCP: the lease comes within it, moves with the uplink, and goes as it came."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sriovbond.dhcp import files
+from sriovbond.dhcp.packet import DhcpOption
+from sriovbond.trial import booting
+from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support import dhcp
+from tests.support.changes import Changes
+from tests.support.dhcp_clients import MAC, OPTIONS, LeasedNode, a_leased_node, requests_to
+
+ETH1 = "interfaces: [{name: eth1, type: ethernet, ipv4: {enabled: true, dhcp: true}}]\n"
+BRIDGE = """
+interfaces:
+- name: br0
+  type: linux-bridge
+  ipv4: {enabled: true, dhcp: true}
+  bridge: {options: {stp: {enabled: false}}, port: [{name: eth1}]}
+"""
+DNS = "dns-resolver: {config: {server: [192.0.2.54]}}\n"
+SHORT_S = 12.0
+
+
+@pytest.fixture
+def leased(tmp_path: Path) -> Iterator[LeasedNode]:
+    with a_leased_node(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def changes(leased: LeasedNode) -> Changes:
+    return Changes(leased.node, [])
+
+
+def test_a_lease_is_part_of_a_change_and_the_same_again_is_quiet(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        first = changes.apply(ETH1 + DNS)
+        changes.node.sent.clear()
+        again = changes.apply(ETH1 + DNS)
+
+    assert (first, again) == (ChangeOutcome.COMMITTED, ChangeOutcome.NOTHING_TO_DO)
+    assert "1. eth1: ask for an address by DHCP" in changes.said
+    assert changes.node.sent == []
+    assert len(leased.addresses()) == 1
+    assert "nameserver 192.0.2.54\nsearch" in leased.resolv_conf
+    assert leased.resolv_conf.endswith("nameserver 192.0.2.53\n")
+
+
+def test_without_a_server_a_change_is_reverted_and_says_what_was_sent(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    before = leased.node.settle()
+
+    with pytest.raises(
+        RevertedError, match=rf"no lease of DHCP on eth1 in .*{MAC.hex(':')}.*0 offers"
+    ):
+        changes.apply(ETH1, SHORT_S)
+
+    leased.node.assert_is(before)
+    assert files.names(leased.node.host) == ()
+    assert not files.is_running(leased.node.host, "eth1")
+
+
+def test_an_uplink_moves_into_a_bridge_with_its_lease_and_back(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS), requests_to(leased.far, "far1") as requests:
+        changes.apply(ETH1)
+        before = leased.addresses()
+        requests()
+        changes.apply(BRIDGE)
+        moved = leased.addresses("br0"), leased.addresses()
+        sent = requests()
+
+    assert moved == (before, [])
+    assert {message.options[DhcpOption.CLIENT_ID] for message in sent} == {b"\x01" + MAC}
+    assert not files.is_running(leased.node.host, "eth1")
+
+
+def test_a_move_that_fails_gives_the_lease_back_to_its_interface(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1 + DNS)
+        addresses, routes, resolv_conf = leased.addresses(), leased.routes(), leased.resolv_conf
+        with pytest.raises(RevertedError, match=r"198\.18\.0\.1"):
+            changes.apply(
+                BRIDGE
+                + "routes: {config: [{destination: 172.16.0.0/12, next-hop-interface: br0, "
+                + "next-hop-address: 198.18.0.1}]}\n"
+                + DNS.replace(".54", ".55")
+            )
+        leased.await_lease()
+
+    assert (leased.addresses(), leased.routes()) == (addresses, routes)
+    assert leased.resolv_conf == resolv_conf
+    assert files.names(leased.node.host) == ("eth1",)
+
+
+def test_a_change_that_is_not_kept_ends_its_client(leased: LeasedNode, changes: Changes) -> None:
+    before = leased.node.settle()
+
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1, is_waiting=True)
+        assert leased.addresses()
+        changes.rollback()
+
+    leased.node.assert_is(before)
+    assert not files.is_running(leased.node.host, "eth1")
+
+
+def test_dhcp_that_ends_leaves_its_address_as_a_static_one(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        before = leased.addresses()
+        changes.apply(ETH1.replace("dhcp: true", "dhcp: false"))
+
+    (row,) = leased.node.pod.ip("-j -4 address show dev eth1")[0]["addr_info"]
+    assert leased.addresses() == before
+    assert "dynamic" not in row
+    assert leased.routes() == {}
+    assert leased.resolv_conf == "# by hand\n"
+    assert files.names(leased.node.host) == ()
+
+
+def test_a_boot_goes_on_without_a_server_and_its_client_asks_on(
+    leased: LeasedNode, changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_LEASE_S", 1.0)
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1, name="uplink")
+        (address,) = leased.addresses()
+    leased.stop()
+    leased.node.ip("address flush dev eth1")
+    said: list[str] = []
+
+    failed = changes.inside(lambda: booting.boot(leased.node.site, leased.node.host, said.append))
+    status = leased.await_status(lambda one: one.is_holding)
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        leased.await_lease()
+    assert failed == []
+    assert not status.is_confirmed
+    assert leased.addresses() == [address]
