@@ -18,7 +18,17 @@ from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
-from sriovbond.trial import booting, ending, footprints, guard, persisted, probes, transaction, unit
+from sriovbond.trial import (
+    booting,
+    clients,
+    ending,
+    footprints,
+    guard,
+    persisted,
+    probes,
+    transaction,
+    unit,
+)
 from sriovbond.trial.transaction import ChangeOutcome, Manner
 from sriovbond.trial.watchdog import ARMED
 
@@ -60,9 +70,11 @@ def rollback() -> int:
 
 
 def remove() -> int:
-    """Remove documents and unit, and report it; return the status."""
+    """Remove documents, units and clients of DHCP, and report it; return the status."""
     with _reported() as status:
         unit.uninstall(Host())
+        for words in clients.remove(Host()):
+            _say(words)
         _say(f"removed {persisted.remove(Host())} documents; the network stays as it is")
     return status[0]
 

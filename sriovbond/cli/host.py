@@ -162,7 +162,10 @@ def rollback() -> None:
 
 @host.command()
 def remove() -> None:
-    """Remove the documents that a boot would apply, and the unit; the network stays as it is."""
+    """Remove the documents that a boot would apply, the units, and the clients of DHCP.
+
+    The network stays as it is; an address of DHCP until its lease ends.
+    """
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
     sys.exit(changing.remove())

@@ -118,7 +118,7 @@ def write(host: Host, client: ClientFiles) -> None:
     if client.lease:
         write_lease(host, client.name, client.lease)
     else:
-        _remove(folder(host) / f"{client.name}{_LEASE}")
+        remove_file(folder(host) / f"{client.name}{_LEASE}")
 
 
 def write_lease(host: Host, name: str, lease: DhcpLease) -> None:
@@ -133,17 +133,17 @@ def write_status(host: Host, name: str, status: ClientStatus) -> None:
 
 def remove_status(host: Host, name: str) -> None:
     """Remove it, so that a call waits for a client that begins after that. Raises MachineError."""
-    _remove(run_folder(host) / f"{name}{_STATUS}")
+    remove_file(run_folder(host) / f"{name}{_STATUS}")
 
 
 def remove_lease(host: Host, name: str) -> None:
     """Remove an interface's lease. Idempotent. Raises MachineError."""
-    _remove(folder(host) / f"{name}{_LEASE}")
+    remove_file(folder(host) / f"{name}{_LEASE}")
 
 
 def remove(host: Host, name: str) -> None:
     """Remove an interface's wish and lease. Idempotent. Raises MachineError."""
-    _remove(folder(host) / f"{name}{_WISH}")
+    remove_file(folder(host) / f"{name}{_WISH}")
     remove_lease(host, name)
     remove_status(host, name)
 
@@ -244,7 +244,8 @@ def write_typed(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a 
         raise MachineError(f"cannot write {path / name}: {error.strerror}") from error
 
 
-def _remove(path: Path) -> None:
+def remove_file(path: Path) -> None:
+    """Remove a file. Idempotent. Raises MachineError."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -72,6 +72,11 @@ def withdraw(host: Host) -> None:
         files.write_typed(files.folder(host), _SHARE, ResolverShare())
 
 
+def forget(host: Host) -> None:
+    """Leave resolv.conf as it is from now on: what leases added stays there. Idempotent."""
+    files.remove_file(files.folder(host) / _SHARE)
+
+
 def plain(host: Host) -> bytes | None:
     """Return resolv.conf without what leases have added; None where it is missing.
 

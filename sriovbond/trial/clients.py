@@ -1,7 +1,7 @@
 """The clients of DHCP in a change: a lease is awaited, and reverted they are as they were."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sriovbond.dhcp import files, holding, resolving, service
@@ -9,6 +9,7 @@ from sriovbond.dhcp.files import ClientFiles, ClientStatus
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.reshape.site import Site
+from sriovbond.trial import store
 from sriovbond.trial.checkpoint import Checkpoint
 
 _PAUSE_S: Final = 0.05
@@ -76,6 +77,22 @@ def restart(site: Site, checkpoint: Checkpoint) -> list[str]:
         except SriovbondError as error:
             failures.append(error.message)
     return failures
+
+
+def remove(host: Host) -> Iterator[str]:
+    """Stop and remove all clients, and their unit; yield what becomes of each lease, in words.
+
+    Addresses and routes stay until the kernel ends them with the lease. Raises MachineError.
+    """
+    now_s = store.now_s()
+    for client in read(host):
+        service.stop(host, client.name)
+        files.remove(host, client.name)
+        lease = client.lease and client.lease.of_boot(host.boot_id(), now_s, time.time())
+        if lease and (left_s := lease.left_s(now_s)) > 0:
+            yield f"{client.name}: its address {lease.text} is not renewed, {left_s:.0f} s left"
+    service.uninstall(host)
+    resolving.forget(host)
 
 
 def _end(site: Site, name: str) -> None:

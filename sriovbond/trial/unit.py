@@ -8,17 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sriovbond import ownfiles
+from sriovbond import ownfiles, systemd
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import persisted, store
 
 UNIT: Final = "sriovbond-host.service"
 _ASK_S: Final = 30.0
-_UNITS: Final = "etc/systemd/system"
 _SYSTEMD: Final = "run/systemd/system"
 _TARGETS: Final = ("multi-user.target", "network-online.target")
-_MODE: Final = 0o644
 _TEXT: Final = """\
 [Unit]
 Description=The node's own network, from the documents of sriovbond host
@@ -46,7 +44,7 @@ def install(host: Host) -> bool:
     """
     if not (host.root / _SYSTEMD).is_dir():
         return False
-    folder, content = host.root / _UNITS, _text(host).encode()
+    folder, content = host.root / systemd.UNITS, _text(host).encode()
     try:
         if not _is_there(folder, content):
             _write(folder, content)
@@ -61,7 +59,7 @@ def install(host: Host) -> bool:
 
 def uninstall(host: Host) -> None:
     """Disable and remove the unit. Idempotent. Raises MachineError."""
-    file = host.root / _UNITS / UNIT
+    file = host.root / systemd.UNITS / UNIT
     if not file.exists():
         return
     with suppress(OSError, subprocess.SubprocessError):
@@ -75,27 +73,13 @@ def uninstall(host: Host) -> None:
 
 
 def _text(host: Host) -> str:
-    path = os.environ.get("PYTHONPATH")
     return _TEXT.format(
-        documents=_verbatim(str(persisted.folder(host))),
-        change=_verbatim(str(store.file(host))),
-        environment=f"Environment={_word(f'PYTHONPATH={path}')}\n" if path else "",
-        program=_word(sys.executable),
+        documents=systemd.verbatim(str(persisted.folder(host))),
+        change=systemd.verbatim(str(store.file(host))),
+        environment=systemd.environment_line(),
+        program=systemd.word(sys.executable),
         targets=" ".join(_TARGETS),
     )
-
-
-def _verbatim(text: str) -> str:
-    """Return a text as a whole line of a unit file has it (systemd.unit(5), specifiers)."""
-    return text.replace("%", "%%")
-
-
-def _word(text: str) -> str:
-    """Return a text as one word of a line (systemd.syntax(7))."""
-    text = _verbatim(text)
-    if not set(text) & {" ", '"', "\\"}:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _is_there(folder: Path, content: bytes) -> bool:
@@ -117,7 +101,7 @@ def _write(folder: Path, content: bytes) -> None:
             UNIT,
             content,
             fresh=f".{UNIT}",
-            finish=lambda file_fd: os.fchmod(file_fd, _MODE),
+            finish=systemd.let_all_read,
         )
 
 
@@ -127,10 +111,4 @@ def _sync(folder: Path) -> None:
 
 
 def _ask(*words: str) -> None:
-    subprocess.run(  # noqa: S603 - words of our own
-        ["systemctl", *words],  # noqa: S607 - by PATH, as a person does
-        check=True,
-        capture_output=True,
-        timeout=_ASK_S,
-        stdin=subprocess.DEVNULL,
-    )
+    systemd.run(["systemctl", *words], _ASK_S)

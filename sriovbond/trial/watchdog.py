@@ -8,11 +8,11 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
+from sriovbond import systemd
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial.checkpoint import Checkpoint
@@ -21,24 +21,23 @@ ARMED: Final = "armed"
 """What the process prints when it has all it needs, before its id."""
 _ASK_S: Final = 10.0
 _PROGRAM_WORDS: Final = 5  # python -m sriovbond host watchdog
-_SYSTEMD: Final = Path("/run/systemd/system")
 
 
 def arm(host: Host, checkpoint: Checkpoint, timeout_s: float) -> str:
     """Arm the watchdog, and return what it is, in words; proved to run. Raises MachineError."""
     command = _command(host, checkpoint)
-    if _is_systemd_usable() and _arm_timer(command, checkpoint, timeout_s):
+    if systemd.is_usable() and _arm_timer(command, checkpoint, timeout_s):
         return f"the timer {_unit(checkpoint)}.timer"
     return f"the process {_arm_process(command, timeout_s)}"
 
 
 def disarm(checkpoint: Checkpoint) -> None:
     """Stop the timer, if any: a watchdog without a checkpoint does nothing. Raises nothing."""
-    if _is_systemd_usable():
+    if systemd.is_usable():
         unit = _unit(checkpoint)
         with suppress(OSError, subprocess.SubprocessError):
-            _run(["systemctl", "stop", f"{unit}.timer"])
-            _run(["systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service"])
+            systemd.run(["systemctl", "stop", f"{unit}.timer"], _ASK_S)
+            systemd.run(["systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service"], _ASK_S)
 
 
 def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
@@ -48,17 +47,6 @@ def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
 
 def _unit(checkpoint: Checkpoint) -> str:
     return f"sriovbond-host-{checkpoint.id}"
-
-
-def _is_systemd_usable() -> bool:
-    """Return whether systemd runs here, and starts its services in this network namespace."""
-    try:
-        is_same = (
-            Path("/proc/1/ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
-        )
-    except OSError:
-        return False
-    return _SYSTEMD.is_dir() and is_same
 
 
 def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float) -> bool:
@@ -77,26 +65,13 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
         *command,
     ]
     with suppress(OSError, subprocess.SubprocessError):
-        _run([*command[:_PROGRAM_WORDS], "--help"], {"PYTHONPATH": path} if path else {})
-        _run(words)
-        return _run(["systemctl", "is-active", f"{unit}.timer"]).strip() == "active"
+        environment = {"PYTHONPATH": path} if path else {}
+        systemd.run([*command[:_PROGRAM_WORDS], "--help"], _ASK_S, environment)
+        systemd.run(words, _ASK_S)
+        return systemd.run(["systemctl", "is-active", f"{unit}.timer"], _ASK_S).strip() == "active"
     with suppress(OSError, subprocess.SubprocessError):
-        _run(["systemctl", "stop", f"{unit}.timer"])
+        systemd.run(["systemctl", "stop", f"{unit}.timer"], _ASK_S)
     return False
-
-
-def _run(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(  # noqa: S603 - words of our own
-        words,
-        capture_output=True,
-        text=True,
-        timeout=_ASK_S,
-        check=True,
-        stdin=subprocess.DEVNULL,
-        cwd="/",
-        env=environment,
-    )
-    return done.stdout
 
 
 def _arm_process(command: Sequence[str], timeout_s: float) -> int:

@@ -38,7 +38,7 @@ def nodes(tmp_path: Path) -> Iterator[tuple[Changes, Changes]]:
                 *(f"link add eth{number} type veth peer far{number}" for number in (1, 2)),
                 *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
             )
-        site = replace(second.site, root=first.host.root)
+        site = replace(second.site, root=first.host.root, host=first.host)
         booted = NodeUnderTest(second.pod, site, first.host, second.sent)
         yield Changes(first, []), Changes(booted, [])
 

@@ -71,6 +71,14 @@ class LeasedNode:
         rows = self.node.pod.ip(f"-j -4 route show table {table} proto dhcp")
         return {row["dst"]: row.get("gateway", "") for row in rows}
 
+    def await_requests(self, requests: Callable[[], list[DhcpMessage]]) -> list[DhcpMessage]:
+        """Wait for what the client sends next, and return it."""
+        deadline = time.monotonic() + WITHIN_S
+        while not (sent := requests()):
+            assert time.monotonic() < deadline, "the client sends nothing"
+            time.sleep(0.1)
+        return sent
+
     @property
     def resolv_conf(self) -> str:
         return (self.node.host.root / "etc/resolv.conf").read_text(encoding="ascii")

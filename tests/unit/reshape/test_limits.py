@@ -44,7 +44,7 @@ def refusals(text: str) -> list[str]:
             "dhcp-client-id has 256 bytes",
         ),
         (
-            "{name: eth1, ipv4: {enabled: true, dhcp: true, allow-extra-address: true, address: []}}",
+            "{name: eth1, ipv4: {dhcp: true, enabled: 1, allow-extra-address: true, address: []}}",
             "allow-extra-address: true is not known here",
         ),
         ("{name: eth1, state: absent}", "a NIC cannot be removed: write `state: down`"),

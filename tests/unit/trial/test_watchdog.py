@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond import systemd
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import store, watchdog
@@ -34,7 +35,7 @@ def a_systemd(
         program.write_text(text.format(log=log, run=run, state=state))
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: True)  # the one made above
+    monkeypatch.setattr(systemd, "is_usable", lambda: True)  # the one made above
     return log
 
 
@@ -114,7 +115,7 @@ def a_python_that_needs_its_folder(folder: Path) -> Path:
 def test_a_process_that_does_not_begin_is_no_watchdog(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "_is_systemd_usable", lambda: False)  # as in a container
+    monkeypatch.setattr(systemd, "is_usable", lambda: False)  # as in a container
     store.remove(host)
 
     with pytest.raises(MachineError, match="nothing was changed"):

@@ -1,0 +1,115 @@
+"""A bond with DHCP: policies of workers, a failover, an uplink that moves with its address."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sriovbond.dhcp import files
+from sriovbond.dhcp.packet import DhcpOption
+from sriovbond.trial.transaction import ChangeOutcome
+from tests.support import dhcp, traffic
+from tests.support.changes import Changes
+from tests.support.dhcp_clients import MAC, OPTIONS, LeasedNode, a_leased_node, requests_to
+
+POLICY = """
+apiVersion: nmstate.io/v1
+kind: NodeNetworkConfigurationPolicy
+metadata:
+  name: worker-bond-rr
+spec:
+  nodeSelector:
+    node-role.kubernetes.io/worker: ""
+  desiredState:
+    interfaces:
+      - name: bond0
+        type: bond
+        state: up
+        ipv4:
+          enabled: true
+          dhcp: true
+        link-aggregation:
+          mode: MODE
+          options:
+            miimon: "100"
+            MORE
+          port:
+            - eth1
+            - eth2
+"""
+"""A worker's policy as people write it, with the interfaces of the test."""
+ETH1 = "interfaces: [{name: eth1, type: ethernet, ipv4: {enabled: true, dhcp: true}}]\n"
+LONGEST_GAP_S = 8.0
+
+
+def a_policy(mode: str, more: str = "") -> str:
+    line = f"            {more}\n" if more else ""
+    return POLICY.replace("MODE", mode).replace("            MORE\n", line)
+
+
+@pytest.fixture
+def leased(tmp_path: Path) -> Iterator[LeasedNode]:
+    with a_leased_node(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def changes(leased: LeasedNode) -> Changes:
+    return Changes(leased.node, [])
+
+
+def test_a_policy_of_balance_rr_with_dhcp_is_applied(leased: LeasedNode, changes: Changes) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        outcome = changes.apply(a_policy("balance-rr"))
+        changes.node.sent.clear()
+        again = changes.apply(a_policy("balance-rr"))
+
+    assert (outcome, again) == (ChangeOutcome.COMMITTED, ChangeOutcome.NOTHING_TO_DO)
+    assert changes.node.sent == []
+    assert len(leased.addresses("bond0")) == 1
+    assert leased.node.pod.the_bond().settings["mode"] == "balance-rr"
+
+
+@pytest.mark.parametrize("more", ["", "fail_over_mac: active"])
+def test_a_failover_keeps_address_and_id(leased: LeasedNode, changes: Changes, more: str) -> None:
+    with (
+        dhcp.server(leased.far, "far1", lease_s=20),
+        requests_to(leased.far, "far1") as requests,
+    ):
+        changes.apply(a_policy("active-backup", more))
+        before = leased.addresses("bond0")
+        first = requests()
+        leased.node.ip("link set wire1 down")
+        renewed = leased.await_requests(requests)
+
+    ids = {message.options[DhcpOption.CLIENT_ID] for message in (*first, *renewed)}
+    assert ids == {b"\x01" + MAC}
+    assert leased.addresses("bond0") == before
+    assert {message.mac == MAC for message in renewed} == {not more}
+    assert leased.status("bond0").is_leased
+
+
+def test_an_uplink_moves_onto_a_bond_and_keeps_its_address(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with (
+        dhcp.server(leased.far, "far1", *OPTIONS),
+        requests_to(leased.far, "far1") as requests,
+    ):
+        changes.apply(ETH1)
+        (before,) = leased.addresses()
+        first = requests()
+        with traffic.pings(leased.far, before.partition("/")[0]) as pings:
+            changes.apply(a_policy("active-backup"))
+            pings.await_answer(time.time())
+        moved = requests()
+
+    sys.stdout.write(f"moved with {pings}\n")
+    ids = {message.options[DhcpOption.CLIENT_ID] for message in (*first, *moved)}
+    assert ids == {b"\x01" + MAC}
+    assert leased.addresses("bond0") == [before]
+    assert leased.addresses() == []
+    assert files.names(leased.node.host) == ("bond0",)
+    assert pings.silence_s < LONGEST_GAP_S
