@@ -76,7 +76,7 @@ def test_a_difference_and_the_way_back_are_documents(state: Path) -> None:
 
 def test_the_page_shows_what_a_plan_prints(tmp_path: Path) -> None:
     page = (CHECKOUT / "docs" / "host.md").read_text(encoding="utf-8")
-    state, bond, printed, _ = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
+    state, bond, printed, *_ = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
     path = tmp_path / "state.yml"
     path.write_text(state, encoding="utf-8")
 
