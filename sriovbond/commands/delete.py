@@ -68,13 +68,13 @@ def _release_ipam(
     request: CniRequest, host: Host, keeper: Keeper | None, outcome: release.Outcome
 ) -> None:
     try:
-        if keeper is None:
-            ipam.delete(request, host)
-            return
-        with suppress(MachineError):  # a missing plugin may be installed later
-            ipam.require(request, host)
-    except ConfigError as error:  # no ADD can have succeeded with it, so nothing is leased
+        ipam.require(request, host)
+    except (ConfigError, MachineError) as error:
+        # an ADD that was refused for it has leased nothing, and nothing says that another has
         log.event(logging.WARNING, f"going on without IPAM: {error.message}")
+        return
+    if keeper is None:
+        ipam.delete(request, host)
         return
     released = release.release(host, keeping.ipam_only(request, host), keeper=keeper)
     outcome.problems += released.problems

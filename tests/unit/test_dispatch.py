@@ -243,6 +243,15 @@ def test_a_delete_is_not_refused_for_a_duplicate_key(host: Host) -> None:
     assert dispatch.answer(environ("DEL"), stdin, host) == Answer("", 0)
 
 
+def test_del_after_an_add_that_found_no_ipam_plugin_succeeds_and_says_why(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = ask(host, "DEL", ipam={"type": "nowhere"})
+
+    assert answer == Answer("", 0)
+    assert "going on without IPAM: cannot find the IPAM plugin 'nowhere'" in capsys.readouterr().err
+
+
 def test_check_without_prev_result_is_refused(host: Host) -> None:
     assert error_of(ask(host, "CHECK"))["code"] == ErrorCode.INVALID_CONFIG
 
