@@ -77,6 +77,8 @@ class DhcpClient:
                 return
             if self._wire and self._wire.fileno() in readable and link:
                 self._hear(self._wire, link)
+            if self._wire and self._wire.events.fileno() in readable and link:
+                self._notice(self._wire, link)
 
     def _heed(self, link: LinkMessage | None, stack: ExitStack) -> None:
         """Do what the link's state, and the time, ask for."""
@@ -97,6 +99,17 @@ class DhcpClient:
     def _has_ended(self, moment: Moment) -> bool:
         lease = self._machine.lease
         return lease is not None and lease.left_s(moment.now_s) <= 0
+
+    def _notice(self, wire: DhcpSocket, link: LinkMessage) -> None:
+        """Have the next look begin anew where the link was down, or has lost the address."""
+        lease = self._machine.lease if self._is_holding else None
+        if not wire.events.take() or lease is None:
+            return
+        now = links.read(self._netlink, self._name)
+        was_down = now is None or not (now.is_up and now.has_carrier)
+        has_lost = not holding.is_whole(self._netlink, link, self._wish, lease)
+        if was_down or has_lost:
+            self._has_carrier = False
 
     def _hear(self, wire: DhcpSocket, link: LinkMessage) -> None:
         with suppress(OSError):  # the interface went down meanwhile
@@ -166,7 +179,8 @@ class DhcpClient:
     def _wait(self, stop: socket.socket) -> list[int]:
         """Wait for a message, for what is due, or for the next look at the link."""
         due_s = self._machine.wake_s - self._moment().now_s if self._has_carrier else _LOOK_S
-        readers = [stop.fileno(), *([self._wire.fileno()] if self._wire else [])]
+        wires = [self._wire.fileno(), self._wire.events.fileno()] if self._wire else []
+        readers = [stop.fileno(), *wires]
         return select.select(readers, [], [], max(0.0, min(_LOOK_S, due_s)))[0]
 
     def _moment(self) -> Moment:

@@ -93,12 +93,11 @@ def take_off(netlink: Netlink, link: LinkMessage) -> None:
         _remove_address(netlink, link, address)
 
 
-def is_held(netlink: Netlink, link: LinkMessage, lease: DhcpLease) -> bool:
-    """Return whether a link has the address of a lease, for a time or for good."""
-    return any(
-        (row.address, row.prefix) == (lease.address, lease.prefix)
-        for row in _addresses(netlink, link)
-    )
+def is_whole(netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease) -> bool:
+    """Return whether a link has the address of a lease, and its routes."""
+    own = {(row.address, row.prefix) for row in _addresses(netlink, link)}
+    present = {_as_leased(row) for row in _leased_routes(netlink, link)}
+    return (lease.address, lease.prefix) in own and present.issuperset(routes_of(wish, lease))
 
 
 def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> None:

@@ -12,6 +12,8 @@ from typing import Final
 from sriovbond.dhcp import frame, packet
 from sriovbond.dhcp.frame import CLIENT_PORT, SERVER_PORT
 from sriovbond.dhcp.packet import DhcpMessage, MalformedError
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import IFF_LOWER_UP, IFF_UP
 
 _ETH_P_IP: Final = 0x0800
 _EVERYBODY: Final = b"\xff" * 6
@@ -21,6 +23,10 @@ _SOL_PACKET, _PACKET_AUXDATA = 263, 8  # include/uapi/linux/if_packet.h
 _NOT_SUMMED: Final = 0x8  # TP_STATUS_CSUMNOTREADY
 _ANCILLARY_BYTES: Final = 64
 _MOST_PACKETS: Final = 64
+_LINKS_AND_ADDRESSES: Final = 0x1 | 0x10  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR
+_INDEX_AT: Final = 20  # in ifinfomsg and in ifaddrmsg, behind the header of netlink
+_EVENT: Final = struct.Struct("=4xH18xI")  # the type, and ifinfomsg's flags
+_EVENT_BYTES: Final = 64
 _STEP: Final = struct.Struct("=HBBI")  # sock_filter
 _PROGRAM: Final = struct.Struct("@HP")  # sock_fprog
 _TO_CLIENTS: Final = (
@@ -37,6 +43,42 @@ _TO_CLIENTS: Final = (
 """A filter for the kernel (classic BPF): the client receives no other packet."""
 
 
+class LinkNotices:
+    """The kernel's notifications of one link: a look at it now and then misses a short outage."""
+
+    def __init__(self, index: int) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        try:
+            _attach_filter(self._socket, _of_link(index))
+            self._socket.bind((0, _LINKS_AND_ADDRESSES))
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when something was reported."""
+        return self._socket.fileno()
+
+    def take(self) -> bool:
+        """Return whether the link was down, or lost an address, since the last call."""
+        has_lost = False
+        for _ in range(_MOST_PACKETS):
+            try:
+                has_lost |= _is_loss(self._socket.recv(_EVENT_BYTES))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                has_lost = True  # more was reported than there is room for
+        return has_lost
+
+    def close(self) -> None:
+        """Close it. Idempotent."""
+        self._socket.close()
+
+
 @dataclass(slots=True)
 class DhcpSocket:
     """An interface as a client of DHCP uses it; `name` has the `index` that it was opened by."""
@@ -44,6 +86,7 @@ class DhcpSocket:
     name: str
     index: int
     packets: socket.socket
+    events: LinkNotices
     datagrams: socket.socket | None = None
     own: str = ""
 
@@ -101,6 +144,7 @@ class DhcpSocket:
     def close(self) -> None:
         """Close the sockets. Idempotent."""
         self.packets.close()
+        self.events.close()
         if self.datagrams:
             self.datagrams.close()
 
@@ -108,11 +152,35 @@ class DhcpSocket:
 @contextmanager
 def opened(name: str, index: int) -> Iterator[DhcpSocket]:
     """Open an interface. Raises OSError."""
-    wire = DhcpSocket(name, index, _packets(name))
+    events = LinkNotices(index)
+    try:
+        wire = DhcpSocket(name, index, _packets(name), events)
+    except BaseException:
+        events.close()
+        raise
     try:
         yield wire
     finally:
         wire.close()
+
+
+def _is_loss(event: bytes) -> bool:
+    """Return whether a message reports a link without carrier, or an address that is gone."""
+    if len(event) < _EVENT.size:
+        return False
+    kind, flags = _EVENT.unpack_from(event)
+    is_down = flags & (IFF_UP | IFF_LOWER_UP) != IFF_UP | IFF_LOWER_UP
+    return kind == nl.RTM_DELADDR or (kind == nl.RTM_NEWLINK and bool(is_down))
+
+
+def _of_link(index: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Return the filter for one link: its index is behind the first word of each message."""
+    return (
+        (0x20, 0, 0, _INDEX_AT),
+        (0x15, 0, 1, socket.htonl(index)),  # loaded in the order of the network
+        (0x06, 0, 0, 0xFFFF),
+        (0x06, 0, 0, 0),
+    )
 
 
 def _packets(name: str) -> socket.socket:

@@ -13,6 +13,7 @@ from sriovbond.dhcp.packet import DhcpOption
 from sriovbond.dhcp.wish import DhcpWish
 from tests.support import dhcp
 from tests.support.dhcp_clients import MAC, OPTIONS, LeasedNode, a_leased_node, requests_to
+from tests.support.sites import wait_until
 
 ID = "01" + MAC.hex()
 
@@ -61,6 +62,18 @@ def test_what_is_not_wished_of_a_lease_is_not_used(leased: LeasedNode) -> None:
     assert leased.routes() == {}
     assert leased.routes("77") == {"10.0.0.0/8": "192.0.2.7", "192.0.2.0/24": ""}
     assert leased.node.site.link("eth1").number(4) == 1500
+
+
+@pytest.mark.parametrize("line", ["address flush dev eth1", "link set eth1 down"])
+def test_what_is_lost_of_a_lease_for_a_moment_is_there_again(leased: LeasedNode, line: str) -> None:
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        leased.start()
+        leased.await_lease()
+        before = leased.addresses(), leased.routes()
+        leased.node.ip(line, "link set eth1 up")
+        wait_until(lambda: (leased.addresses(), leased.routes()) == before)
+
+    assert (leased.addresses(), leased.routes()) == before
 
 
 def test_a_killed_client_keeps_its_address_when_it_begins_anew(leased: LeasedNode) -> None:

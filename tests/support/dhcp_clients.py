@@ -88,20 +88,25 @@ class LeasedNode:
 def a_leased_node(folder: Path) -> Iterator[LeasedNode]:
     """Make the node; all of its clients are stopped at the end."""
     with a_pod("far") as far, a_node(folder) as node:
-        node.ip(
-            f"link add eth1 address {MAC.hex(':')} type veth peer wire1",
-            "link add eth2 address 02:00:00:00:00:02 type veth peer wire2",
-            "link add switch type bridge forward_delay 0",
-            f"link add uplink type veth peer far1 netns {far.name}",
-            *(f"link set {name} master switch" for name in ("wire1", "wire2", "uplink")),
-            *(f"link set {name} up" for name in _LINKS),
-        )
-        far.batch("address add 192.0.2.1/24 dev far1", "link set far1 up")
+        a_switch(node.pod, far)
         try:
             yield LeasedNode(node, far)
         finally:
             for name in files.names(node.host):
                 service.stop(node.host, name)
+
+
+def a_switch(pod: Pod, far: Pod) -> None:
+    """Put eth1 and eth2 into a namespace, a switch behind them, and far1 of `far` behind that."""
+    pod.batch(
+        f"link add eth1 address {MAC.hex(':')} type veth peer wire1",
+        "link add eth2 address 02:00:00:00:00:02 type veth peer wire2",
+        "link add switch type bridge forward_delay 0",
+        f"link add uplink type veth peer far1 netns {far.name}",
+        *(f"link set {name} master switch" for name in ("wire1", "wire2", "uplink")),
+        *(f"link set {name} up" for name in _LINKS),
+    )
+    far.batch("address add 192.0.2.1/24 dev far1", "link set far1 up")
 
 
 @contextmanager
