@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.calls import plugin_path
 from tests.support.pods import Pod
 
@@ -43,6 +44,18 @@ def server(far: Pod, interface: str, *further: str, lease_s: int = 3600) -> Iter
         command = ["ip", "netns", "exec", far.name, "busybox", "udhcpd", "-f", str(config)]
         with _running(command):
             yield
+
+
+@contextmanager
+def dnsmasq(far: Pod, interface: str, *options: str) -> Iterator[None]:
+    """Serve 192.0.2.100 to .149 by Debian's dnsmasq, which knows a client by its id."""
+    program = [*programs.words("usr/sbin/dnsmasq"), "--keep-in-foreground"]
+    files = ["--conf-file=/dev/null", "--leasefile-ro", "--pid-file=", "--log-facility=-"]
+    service = ["--port=0", "--user=root", f"--interface={interface}", "--bind-interfaces"]
+    leases = ["--dhcp-authoritative", "--dhcp-range=192.0.2.100,192.0.2.149,255.255.255.0,120"]
+    command = ["ip", "netns", "exec", far.name, *program, *files, *service, *leases]
+    with _running([*command, *(f"--dhcp-option={option}" for option in options)]):
+        yield
 
 
 @contextmanager

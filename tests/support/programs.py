@@ -17,6 +17,7 @@ _PACKAGES: Final = (
     "coreutils",
     "dash",
     "dbus",
+    "dnsmasq-base",
     "iproute2",
     "libvirt-clients",
     "libvirt-daemon",
@@ -50,6 +51,13 @@ def root() -> Path:
     cache = Path(os.environ.get("SRIOVBOND_CACHE") or caches / "sriovbond")
     mark = sha256(" ".join((_SUITE, *_PACKAGES)).encode()).hexdigest()[:12]
     return cache / f"programs-{mark}"
+
+
+def words(program: str) -> list[str]:
+    """Return the command that runs one of the programs among this machine's files."""
+    (loader,) = root().glob("lib64/ld-linux*.so.*")
+    (libraries,) = root().glob("usr/lib/*-linux-gnu")
+    return [str(loader), "--library-path", str(libraries), str(root() / program)]
 
 
 def unpack() -> None:
