@@ -79,6 +79,24 @@ def restart(site: Site, checkpoint: Checkpoint) -> list[str]:
     return failures
 
 
+def restore_files(host: Host, checkpoint: Checkpoint) -> list[str]:
+    """Restore what is on disk of the clients that the change touched: a boot has ended them.
+
+    Returns what failed, after trying all. Idempotent.
+    """
+    before = {client.name: client for client in checkpoint.clients}
+    failures = []
+    for name in sorted({*files.names(host), *before} & {*checkpoint.journal.touched}):
+        try:
+            if name in before:
+                files.write(host, before[name])
+            else:
+                files.remove(host, name)
+        except SriovbondError as error:
+            failures.append(error.message)
+    return failures
+
+
 def remove(host: Host) -> Iterator[str]:
     """Stop and remove all clients, and their unit; yield what becomes of each lease, in words.
 

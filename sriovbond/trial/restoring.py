@@ -61,8 +61,12 @@ def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
 
 
 def restore_files(site: Site, checkpoint: Checkpoint) -> Checkpoint:
-    """Restore what outlives a boot: resolv.conf; return it with what could not be, in words."""
-    return replace(checkpoint, problems=tuple(_restore_resolver(site, checkpoint)))
+    """Restore what outlives a boot: resolv.conf, and what clients of DHCP are to do.
+
+    Returns it with what could not be, in words.
+    """
+    failures = [*clients.restore_files(site.host, checkpoint), *_restore_resolver(site, checkpoint)]
+    return replace(checkpoint, problems=tuple(failures))
 
 
 def _noted(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:

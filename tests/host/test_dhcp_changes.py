@@ -149,3 +149,20 @@ def test_a_boot_goes_on_without_a_server_and_its_client_asks_on(
     assert failed == []
     assert not status.is_confirmed
     assert leased.addresses() == [address]
+
+
+def test_two_documents_have_a_client_each_and_one_that_is_silent_holds_no_other(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with dhcp.server(leased.far, "far1", lease_s=20):
+        changes.apply(ETH1, name="first")
+        changes.apply(ETH1.replace("eth1", "eth2"), name="second")
+        first = leased.addresses(), leased.addresses("eth2")
+        leased.node.ip("link set wire2 down")
+        leased.await_status(lambda status: not status.is_holding, "eth2")
+        second = leased.addresses(), leased.addresses("eth2")
+
+    assert all(len(addresses) == 1 for addresses in first)
+    assert first[0] != first[1]
+    assert second == (first[0], [])
+    assert leased.status().is_leased

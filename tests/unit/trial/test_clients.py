@@ -1,0 +1,71 @@
+"""The clients of DHCP of a change: why there is no lease, and what a boot finds of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond.dhcp import files
+from sriovbond.dhcp.files import ClientFiles, ClientStatus
+from sriovbond.dhcp.wish import DhcpWish
+from sriovbond.host import Host
+from sriovbond.trial import clients
+from sriovbond.trial.checkpoint import Journal
+from tests.unit.dhcp.test_files import LEASE
+from tests.unit.trial.test_store import a_checkpoint
+
+ETH1 = ClientFiles("eth1", DhcpWish("01aa"), LEASE)
+BOND = ClientFiles("bond0", DhcpWish("01aa"), LEASE)
+OTHER = ClientFiles("eth9", DhcpWish("01ff"))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(root=tmp_path, state=tmp_path / "state", run=tmp_path / "run")
+
+
+def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) -> None:
+    for client in (BOND, OTHER):
+        files.write(host, client)
+    journal = Journal(touched=("eth1", "bond0"))
+    checkpoint = replace(a_checkpoint(), clients=(ETH1,), journal=journal)
+
+    failures = clients.restore_files(host, checkpoint)
+
+    assert failures == []
+    assert files.read_all(host) == (ETH1, OTHER)
+
+
+def test_a_wish_that_cannot_be_written_is_named_and_hinders_no_other(host: Host) -> None:
+    files.write(host, BOND)
+    (files.folder(host) / "eth1.wish").mkdir()
+    journal = Journal(touched=("eth1", "bond0"))
+    checkpoint = replace(a_checkpoint(), clients=(ETH1,), journal=journal)
+
+    (failure,) = clients.restore_files(host, checkpoint)
+
+    assert "eth1.wish" in failure
+    assert not (files.folder(host) / "bond0.wish").exists()
+
+
+def test_without_a_lease_it_says_what_was_sent_and_what_came(host: Host) -> None:
+    files.write(host, ETH1)
+    status = ClientStatus("selecting", sent=5, offers=1, refusals=2, malformed=1, note="x")
+
+    text = clients.words(host, "eth1", status, 12.4)
+
+    assert text == (
+        "no lease of DHCP on eth1 in 12 s: 5 requests with the client id 01:aa, 1 offers and "
+        "2 refusals came, and 1 malformed answers; it has no carrier; x"
+    )
+
+
+def test_clients_that_are_removed_say_when_their_addresses_end(host: Host) -> None:
+    lease = replace(LEASE, boot=host.boot_id(), lease_s=2**32 - 1)
+    files.write(host, replace(ETH1, lease=lease))
+    files.write(host, OTHER)
+
+    (line,) = clients.remove(host)
+
+    assert line.startswith("eth1: its address 192.0.2.100/24 is not renewed")
+    assert files.read_all(host) == ()
