@@ -10,6 +10,7 @@ from sriovbond.shim.wire import Request
 from tests.fuzz import calls, files, wires
 from tests.fuzz.world import CONTAINER, World, a_configuration
 from tests.support import samples
+from tests.support.dhcp_packets import ACK, OFFER
 
 Judge = Callable[[World, bytes], None]
 
@@ -128,6 +129,13 @@ TARGETS: Final = (
         150,
         wires.kubelet,
         (_file("wire", "podresources-List.bin"), _file("wire", "podresources-Get.bin")),
+    ),
+    Target(
+        "dhcp",
+        "a DHCP server's packets to the node's own client",
+        150,
+        wires.dhcp,
+        (b"\0" + OFFER, b"\0" + ACK, b"\1" + OFFER[28:], b"\1" + ACK[28:]),
     ),
     Target("lease", "what an IPAM plugin prints", 150, wires.lease, (b"\0" + RESULT, b"\1{}")),
     Target(

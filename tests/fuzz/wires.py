@@ -1,4 +1,4 @@
-"""Hostile frames and answers: on the agent's socket, of netlink, kubelet, IPAM, the API server."""
+"""Hostile frames and answers: on the agent's socket, of netlink, kubelet, IPAM, API, DHCP."""
 
 import json
 import socket
@@ -18,6 +18,11 @@ from sriovbond.cni.decoding import decode_object
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
 from sriovbond.cni.wire import CniError
+from sriovbond.dhcp import frame as frames
+from sriovbond.dhcp import lease as leases
+from sriovbond.dhcp import packet
+from sriovbond.dhcp.lease import Moment
+from sriovbond.dhcp.packet import MalformedError
 from sriovbond.errors import KernelError
 from sriovbond.kernel import bonding, carried, links, messages, vfs, watch
 from sriovbond.kernel import netlink as nl
@@ -30,6 +35,7 @@ from tests.support import samples
 _ANNOTATION: Final = "k8s.v1.cni.cncf.io/networks"
 _STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 _IN_TIME_S: Final = 5.0
+_MOST_ROUTES: Final = 64
 
 
 def frame(world: World, content: bytes) -> None:
@@ -48,6 +54,15 @@ def netlink(world: World, content: bytes) -> None:
     read = _READERS[content[0] % len(_READERS)] if content else _link
     with world.judged(), suppress(KernelError):
         read(content[1:])
+
+
+def dhcp(world: World, content: bytes) -> None:
+    """Judge a packet to a client of DHCP, or what it carries: the first byte says which."""
+    with world.judged(), suppress(MalformedError):
+        payload = frames.unwrap(content[1:]) if content[:1] == b"\0" else content[1:]
+        lease = leases.read(packet.decode(payload), Moment(0.0, "boot", 0.0))
+        assert len(lease.routes) <= _MOST_ROUTES
+        assert not any(set(name) & set(" \t\n\r\0#;") for name in lease.search)
 
 
 def _link(body: bytes) -> None:
