@@ -1,12 +1,13 @@
 """What a plan is made of: each step says what it does, in data for who does it and in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.model import (
     BOND,
+    ETHERNET,
     UP,
     BondPort,
     BridgePort,
@@ -50,6 +51,8 @@ class Make:
     def lines(self) -> tuple[str, ...]:
         """What it does, in words: a line for each value."""
         name, mac = self.link.label, self.link.mac_address
+        if is_nic(self.link):
+            return (f"{name}: it is missing, and a NIC cannot be made",)
         address = f", mac-address that of {self.mac_of}" if self.mac_of else ""
         address = f", mac-address {mac}" if mac else address
         address += f", {self.mac_of}'s own" if mac and self.mac_of else ""
@@ -340,6 +343,11 @@ Step = (
 )
 
 
+def is_nic(link: NodeLink) -> bool:
+    """Return whether an interface is hardware's, which comes by itself or not at all."""
+    return link.type == ETHERNET and not link.veth
+
+
 def remade_functions(step: Change) -> tuple[str, ...]:
     """Return the interfaces of the VFs that go with another number of them (sriov_numvfs)."""
     wish = step.change.ethernet and step.change.ethernet.sr_iov
@@ -347,6 +355,17 @@ def remade_functions(step: Change) -> tuple[str, ...]:
     if not (wish and now) or wish.total_vfs is None:
         return ()
     return tuple(row.iface_name for row in now.vfs or () if row.iface_name)
+
+
+def owners_of_functions(links: Iterable[NodeLink]) -> dict[str, str]:
+    """Return the PF of each VF that has an interface, by its name."""
+    return {
+        vf.iface_name: link.label
+        for link in links
+        if link.ethernet and link.ethernet.sr_iov
+        for vf in link.ethernet.sr_iov.vfs or ()
+        if vf.iface_name
+    }
 
 
 def has_values(change: NodeLink) -> bool:

@@ -50,7 +50,16 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
             ipv4=_with_present(target.ipv4, now.ipv4),
             ipv6=_with_present(target.ipv6, now.ipv6),
         )
-    return Pair(link.label, link, normal(target), current)
+    return Pair(link.label, link, _without_names(normal(target)), current)
+
+
+def _without_names(link: NodeLink) -> NodeLink:
+    """Return it without the names of its VFs' interfaces: those are for reading, as in nmstate."""
+    sr_iov = link.ethernet.sr_iov if link.ethernet else None
+    if link.ethernet is None or sr_iov is None or sr_iov.vfs is None:
+        return link
+    vfs = tuple(replace(vf, iface_name=None) for vf in sr_iov.vfs)
+    return replace(link, ethernet=replace(link.ethernet, sr_iov=replace(sr_iov, vfs=vfs)))
 
 
 def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:

@@ -8,6 +8,7 @@ from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.model import (
     ETHERNET,
     IGNORE,
+    VRF,
     BondOptions,
     Bridge,
     LinkAggregation,
@@ -31,10 +32,11 @@ def needed(wish: NetState) -> set[str]:
 def without(wish: NetState, missing: Collection[str]) -> NetState:
     """Return a document without these interfaces, what is on them, and routes over either.
 
-    Bonds and bridges have the ports that are left.
+    Bonds and bridges have the ports that are left; one without any is left out, for its routes
+    would take what another interface may still carry.
     """
     gone, links = set(missing), list(wish.interfaces or ())
-    while more := {row.label for row in links if row.base in gone} - gone:
+    while more := {row.label for row in links if _stands_on(row, gone)} - gone:
         gone |= more
     kept = tuple(_without_ports(link, gone) for link in links if link.label not in gone)
     return replace(
@@ -42,6 +44,12 @@ def without(wish: NetState, missing: Collection[str]) -> NetState:
         interfaces=None if wish.interfaces is None else kept,
         routes=wish.routes and _without_routes(wish.routes, gone),
     )
+
+
+def _stands_on(link: NodeLink, gone: Collection[str]) -> bool:
+    """Return whether an interface is on one of these, or has no other ports."""
+    ports = () if link.type == VRF else ports_of(link) or ()
+    return link.base in gone or (bool(ports) and all(name in gone for name in ports))
 
 
 def _without_ports(link: NodeLink, gone: Collection[str]) -> NodeLink:

@@ -45,8 +45,9 @@ def _steps(joined: Joined) -> Iterator[Step]:
     going = [pair for pair in reversed(pairs) if pair.is_to_go]
     holding = _holding(going, staying)
     yield from (_make(pair, joined) for pair in staying if pair.current is None)
+    made_anew = _made_anew(joined)
     for pair in staying:
-        yield from _change(pair, joined)
+        yield from _change(pair, joined, is_made_anew=pair.name in made_anew)
     for pair in pairs:
         if leases.is_leaving(pair) and (ended := leases.end(pair, joined)):
             yield ended
@@ -65,8 +66,12 @@ def _steps(joined: Joined) -> Iterator[Step]:
 
 
 def _bases_first(joined: Joined) -> list[Pair]:
-    """Return the pairs so that each comes after those that it is made on or consists of."""
+    """Return the pairs so that each comes after those that it is made on or consists of.
+
+    A VF comes after its PF, which may make it anew.
+    """
     pairs = {pair.name: pair for pair in joined.pairs}
+    owners = acts.owners_of_functions(joined.links.values())
     order: list[Pair] = []
     begun: set[str] = set()
     waiting = [(name, False) for name in reversed(pairs)]
@@ -76,7 +81,7 @@ def _bases_first(joined: Joined) -> list[Pair]:
             order.append(pairs[name])
         elif name in pairs and name not in begun:
             begun.add(name)
-            bases = reversed(_bases(pairs[name]))
+            bases = reversed((*_bases(pairs[name]), *filter(None, (owners.get(name),))))
             waiting += [(name, True), *((base, False) for base in bases)]
     return order
 
@@ -123,13 +128,26 @@ def _remove(pair: Pair) -> Remove:
     return Remove(current, (current.base or "") if pair.desired is None else "")
 
 
-def _change(pair: Pair, joined: Joined) -> Iterator[Step]:
+def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterator[Step]:
     change = link_difference(pair, joined)
+    if is_made_anew and pair.desired:
+        change = pair.target
     if change is None or pair.current is None or pair.target.state == ABSENT:
         return
     if acts.has_values(change):
         lowered = tuple(uppers.lowered(pair.name, joined)) if change.mtu else ()
         yield Change(change, pair.current, lowered, uppers.bridge_of(pair.current, joined))
+
+
+def _made_anew(joined: Joined) -> frozenset[str]:
+    """Return the VFs that lose what they have, for their PF is to have another number of them."""
+    pairs = [pair for pair in joined.pairs if pair.target.ethernet and pair.current]
+    return frozenset(
+        name
+        for pair in pairs
+        if (change := link_difference(pair, joined)) and pair.current
+        for name in acts.remade_functions(Change(change, pair.current))
+    )
 
 
 def _release_ports(pair: Pair, joined: Joined) -> Iterator[Step]:

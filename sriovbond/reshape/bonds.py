@@ -184,7 +184,7 @@ def _configure_again(site: Site, name: str, member: MemberState) -> None:
 
 def _await_active(site: Site, owner: str, port: str) -> None:
     """Wait until a port is in use; a bond that is down has none."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = min(time.monotonic() + _PATIENCE_S, site.deadline_s)
     while not _is_active(site, owner, port) and time.monotonic() < deadline:
         time.sleep(nl.PAUSE_S)
 

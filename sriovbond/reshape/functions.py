@@ -1,54 +1,73 @@
 """A NIC's VFs: how many there are, by sysfs, and the PF's settings of each."""
 
 import errno
-import os
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sriovbond.bond.links import VfSettings
+from sriovbond.bond.links import NO_MAC, VfSettings
 from sriovbond.errors import KernelError, MachineError
 from sriovbond.kernel import links, vfs
 from sriovbond.kernel.messages import IFLA_VFINFO_LIST, RTEXT_FILTER_VF
 from sriovbond.nodenet.model import SrIov, VirtualFunction
+from sriovbond.reshape import arrivals, sysfiles
 from sriovbond.reshape.site import Site
 from sriovbond.survey import devices
 
-_PATIENCE_S: Final = 60.0
-"""How long a driver may take to make or remove VFs; a write to sysfs cannot be ended."""
-_NET_ADDR_RANDOM: Final = "1"  # include/uapi/linux/netdevice.h
+_COUNT: Final = "sriov_numvfs"
+_AUTOPROBE: Final = "sriov_drivers_autoprobe"
 
 
 def change(site: Site, name: str, section: SrIov) -> None:
     """Make the VFs, and set what the PF has for them. Raises KernelError, MachineError.
 
     For another number the kernel removes all of them: those that are there again get what the PF
-    had for them.
+    had for them, and their interfaces what these had but for a MAC by chance.
     """
     folder = devices.folder_of(site.link(name), site.sysfs)
     if folder is None:
         raise MachineError(f"cannot change the VFs of {name}: it has no device with SR-IOV")
     if section.drivers_autoprobe is not None:
-        _write(folder / "sriov_drivers_autoprobe", str(int(section.drivers_autoprobe)))
+        sysfiles.write(folder / _AUTOPROBE, str(int(section.drivers_autoprobe)))
     if section.total_vfs is not None:
-        before = settings_of(site, name)
-        _set_count(folder / "sriov_numvfs", section.total_vfs)
-        restore(site, name, before)
+        _change_count(site, name, folder, section.total_vfs)
     for function in section.vfs or ():
         _set_function(site, name, function)
 
 
+def revert(
+    site: Site, name: str, was: SrIov, names: Mapping[int, str], settings: Sequence[VfSettings]
+) -> None:
+    """Make as many VFs of a PF as there were; await those that had these names, and name them.
+
+    Nothing is written where all is so. Raises SriovbondError with the first failure.
+    """
+    link = site.find(name)
+    folder = devices.folder_of(link, site.sysfs) if link else None
+    if folder is None:
+        return
+    is_probed = was.drivers_autoprobe is not False
+    is_other = is_probed != _is_probed(folder)
+    if is_other:
+        sysfiles.write(folder / _AUTOPROBE, str(int(is_probed)))
+    if was.total_vfs is not None and was.total_vfs != _count(folder):
+        _make(site, name, folder, was.total_vfs, settings)
+    restore(site, name, settings)
+    # a change that was killed has left all of them without a driver
+    arrivals.probe(folder, None if is_other and is_probed else names)
+    arrivals.name(site, folder, names)
+
+
 def settings_of(site: Site, name: str) -> tuple[VfSettings, ...]:
-    """Return what a PF has for its VFs; the MAC is empty that a VF has chosen by itself."""
+    """Return what a PF has for its VFs; the MAC is empty that a VF has by itself."""
     link = links.read(site.netlink, name, RTEXT_FILTER_VF)
     folder = devices.folder_of(link, site.sysfs) if link else None
     if link is None or folder is None:
         return ()
     return tuple(
-        replace(row, mac="") if is_by_chance(folder / f"virtfn{row.number}", row.mac) else row
+        replace(row, mac="") if arrivals.is_own(_home(folder, row.number), row.mac) else row
         for row in vfs.read(link.attributes.get(IFLA_VFINFO_LIST, b""), None)
     )
 
@@ -74,47 +93,70 @@ def restore(site: Site, name: str, before: Sequence[VfSettings]) -> None:
         raise failures[0]
 
 
-def is_by_chance(folder: Path, mac: str) -> bool:
-    """Return whether the interface of a VF has that MAC, by chance: the PF gave it none."""
-    for netdev in folder.glob("net/*"):
-        with suppress(OSError):
-            words = [(netdev / name).read_text("ascii") for name in ("addr_assign_type", "address")]
-            return [word.strip() for word in words] == [_NET_ADDR_RANDOM, mac]
-    return False
+def _change_count(site: Site, name: str, folder: Path, count: int) -> None:
+    """Make that many VFs, and give those that are there again what they had."""
+    if count == _count(folder):
+        return
+    settings = settings_of(site, name)
+    fixed = {row.number for row in settings if row.mac not in {"", NO_MAC}}
+    before = {
+        number: replace(
+            link, mac="" if number in fixed else arrivals.set_mac(_home(folder, number))
+        )
+        for number, link in arrivals.present(site, folder).items()
+    }
+    _make(site, name, folder, count, settings)
+    if _is_probed(folder):
+        arrivals.restore(site, folder, before)
+        arrivals.await_new(site, folder)
 
 
-def _set_count(file: Path, count: int) -> None:
-    """Set the number of VFs; the kernel takes another one only after none (sriov_numvfs_store)."""
-    now = int(file.read_text(encoding="ascii"))
-    if now not in (0, count) and count:
-        _write(file, "0")
-    if now != count:
-        _write(file, str(count))
+def _make(site: Site, name: str, folder: Path, count: int, settings: Sequence[VfSettings]) -> None:
+    """Make that many VFs; what the PF has for each is there before a driver sees it.
+
+    The kernel takes another number only after none (sriov_numvfs_store()).
+    """
+    with _probed_after(folder):
+        if _count(folder) and count:
+            sysfiles.write(folder / _COUNT, "0")
+        sysfiles.write(folder / _COUNT, str(count))
+        restore(site, name, settings)
 
 
-def _write(file: Path, value: str) -> None:
-    """Write a value to sysfs, for a bounded time. Raises MachineError."""
-    failures: list[OSError] = []
-    writer = threading.Thread(target=_try_to_write, args=(file, value, failures), daemon=True)
-    writer.start()
-    writer.join(_PATIENCE_S)
-    if writer.is_alive():
-        text = f"cannot write {value} to {file}: the driver has not answered in {_PATIENCE_S:g} s"
-        raise MachineError(f"{text}; look at the kernel's log")
-    if failures:
-        reason = failures[0].strerror or type(failures[0]).__name__
-        raise MachineError(f"cannot write {value} to {file}: {reason}") from failures[0]
-
-
-def _try_to_write(file: Path, value: str, failures: list[OSError]) -> None:
+@contextmanager
+def _probed_after(folder: Path) -> Iterator[None]:
+    """Have the kernel look for the VFs' drivers afterwards, where it does so by itself."""
+    if not _is_probed(folder):
+        yield
+        return
+    with suppress(MachineError):  # the kernel has no such file before 4.12
+        sysfiles.write(folder / _AUTOPROBE, "0")
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, value.encode("ascii"))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        failures.append(error)
+        yield
+    finally:
+        with suppress(MachineError):
+            sysfiles.write(folder / _AUTOPROBE, "1")
+        arrivals.probe(folder)
+
+
+def _is_probed(folder: Path) -> bool:
+    """Return whether the kernel looks for a driver for new VFs; before 4.12 it always does."""
+    with suppress(OSError):
+        return (folder / _AUTOPROBE).read_text(encoding="ascii").strip() != "0"
+    return True
+
+
+def _count(folder: Path) -> int:
+    """Return how many VFs there are. Raises MachineError."""
+    try:
+        return int((folder / _COUNT).read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise MachineError(f"cannot read {folder / _COUNT}: {error}") from error
+
+
+def _home(folder: Path, number: int) -> Path:
+    """Return the folder of a VF's device."""
+    return folder / f"virtfn{number}"
 
 
 def _set_function(site: Site, name: str, wish: VirtualFunction) -> None:

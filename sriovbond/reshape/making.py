@@ -17,6 +17,7 @@ from sriovbond.kernel.messages import (
     LinkMessage,
 )
 from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet.acts import is_nic
 from sriovbond.nodenet.model import BOND, BRIDGE, ETHERNET, NodeLink
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.reshape import bonds, bridges, functions, stacked
@@ -31,8 +32,10 @@ _IFF_PROMISC: Final = 0x100
 def make(site: Site, link: NodeLink, mac_of: str) -> None:
     """Make an interface, which is down; a bond with the MAC of the port `mac_of`.
 
-    A veth that came with its peer is changed instead. Raises KernelError.
+    A veth that came with its peer is changed instead. Raises KernelError, also for a NIC.
     """
+    if is_nic(link):
+        raise KernelError(f"cannot make {link.label}: a NIC comes by itself", errno.ENODEV)
     if link.veth and site.find(link.label):
         _set_common(site, link.label, link)
         return
@@ -110,8 +113,13 @@ def _octets(mac: str) -> bytes:
 
 
 def _set_mac(site: Site, name: str, mac: str) -> None:
-    """Set the MAC; an interface that takes it only while it is down is down meanwhile."""
+    """Set the MAC; an interface that takes it only while it is down is down meanwhile.
+
+    A VF whose PF has fixed its MAC may refuse this one, too (igb).
+    """
     link = site.link(name)
+    if link.mac == mac.lower():
+        return
     doing = f"set the MAC of {name} to {mac}"
     attribute = messages.attribute(IFLA_ADDRESS, _octets(mac))
     body = messages.link(link.index, attribute)

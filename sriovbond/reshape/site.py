@@ -1,6 +1,7 @@
 """The node that steps are carried out on, and how one of its links is changed."""
 
 import errno
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,16 @@ from sriovbond.kernel.netns import Namespace
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A node: its open namespace, the root of its files, its sysfs, and where our files are."""
+    """A node: its open namespace, the root of its files, its sysfs, and where our files are.
+
+    What a step waits for without having to ends at `deadline_s`, of time.monotonic().
+    """
 
     node: Namespace
     root: Path
     sysfs: Path
     host: Host = field(default_factory=Host)
+    deadline_s: float = math.inf
 
     @property
     def netlink(self) -> Netlink:

@@ -57,9 +57,10 @@ def restore(site: Site, formers: Iterable[Former]) -> list[str]:
 
     Missing links are left out. Idempotent.
     """
-    failures = []
-    for former in formers:
-        for act in _acts(site, former):
+    failures, rows = [], list(formers)
+    fixed = frozenset(row.mac for former in rows for row in former.functions if row.mac)
+    for former in rows:
+        for act in _acts(site, former, fixed):
             try:
                 act()
             except SriovbondError as error:
@@ -88,13 +89,16 @@ def _former(site: Site, link: LinkMessage, entries: Entries) -> Former:
     )
 
 
-def _acts(site: Site, former: Former) -> Iterator[Callable[[], None]]:
-    """Yield what restores a link that is there; each looks at it anew."""
+def _acts(site: Site, former: Former, fixed: frozenset[str]) -> Iterator[Callable[[], None]]:
+    """Yield what restores a link that is there; each looks at it anew.
+
+    `fixed` are the MACs that PFs have given VFs: one that has it can take no other.
+    """
     if site.find(former.name) is None:
         return
     yield partial(functions.restore, site, former.name, former.functions)
     yield partial(_restore_mtu, site, former)
-    yield partial(_restore_mac, site, former)
+    yield partial(_restore_mac, site, former, fixed)
     if former.is_filtering is not None:
         yield partial(_restore_filtering, site, former)
     yield partial(_restore_port, site, former)
@@ -110,11 +114,11 @@ def _restore_mtu(site: Site, former: Former) -> None:
         site.change(link, words, messages.word(IFLA_MTU, former.mtu))
 
 
-def _restore_mac(site: Site, former: Former) -> None:
-    """Set the MAC, but not of a bond's port: its bond decides."""
+def _restore_mac(site: Site, former: Former, fixed: frozenset[str]) -> None:
+    """Set the MAC, but not of a bond's port, for which its bond decides, or of a fixed one."""
     link = site.link(former.name)
     is_bound = _kind_of_port(link) == _BOND
-    if former.mac not in (link.mac, NO_MAC) and not is_bound:
+    if former.mac not in (link.mac, NO_MAC) and not is_bound and link.mac not in fixed:
         octets = bytes.fromhex(former.mac.replace(":", ""))
         words = f"set the MAC of {former.name} to {former.mac} again"
         site.change(link, words, messages.attribute(IFLA_ADDRESS, octets))

@@ -1,5 +1,6 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import NetState
-from sriovbond.reshape import acting
+from sriovbond.reshape import acting, functions
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
 from sriovbond.trial import clients, formers, store
@@ -32,10 +33,12 @@ from sriovbond.trial.checkpoint import (
     settle,
 )
 from sriovbond.trial.footprints import closure, with_sourced
-from sriovbond.trial.reversal import reversal
+from sriovbond.trial.reversal import missing_nics, names_of_functions, reversal
 
 _PASSES: Final = 3
 """A pass may bring about what a later one needs: a link that is up again, a base that is back."""
+_WAITS_S: Final = 60.0
+"""How long all passes may wait for VFs that come late."""
 
 
 def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
@@ -45,6 +48,7 @@ def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
     restored last, and hinders nothing else.
     """
     failures: list[str] = []
+    site = replace(site, deadline_s=time.monotonic() + _WAITS_S)
     for _ in range(_PASSES):
         ended = clients.stop_begun(site, checkpoint)
         # a route that the change added is none that its last step took: this comes before it goes
@@ -90,8 +94,9 @@ def _written(host: Host, checkpoint: Checkpoint) -> Checkpoint:
 
 def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
     before, back = read_state(checkpoint.before), read_state(checkpoint.back)
+    failures = _attempt(_revert_functions(site, before, checkpoint))
     document = reversal(before, back, checkpoint.journal, node.read(site.node, host))
-    failures = _carry_out(site, host, document)
+    failures += _carry_out(site, host, document)
     former_rows = _in_order(checkpoint)
     failures += formers.restore(site, former_rows)
     journal = settle(checkpoint.journal, formers.loads(site))
@@ -110,7 +115,22 @@ def _left(site: Site, host: Host, checkpoint: Checkpoint) -> list[str]:
     before, back = read_state(checkpoint.before), read_state(checkpoint.back)
     now = node.read(site.node, host)
     left = _steps(reversal(before, back, checkpoint.journal, now), now)
-    return [f"not as before: {line}" for step in left for line in step.lines]
+    lines = [f"not as before: {line}" for step in left for line in step.lines]
+    lost = missing_nics(before, checkpoint.journal, now)
+    return [*lines, *(f"not as before: {name} is missing" for name in lost)]
+
+
+def _revert_functions(
+    site: Site, before: NetState, checkpoint: Checkpoint
+) -> Iterator[Callable[[], None]]:
+    """Yield what makes VFs as they were, each by its PF and number: names come after that."""
+    settings = {row.name: row.functions for row in checkpoint.formers}
+    names = names_of_functions(before, checkpoint.journal)
+    for pf in before.interfaces or ():
+        section = pf.ethernet.sr_iov if pf.ethernet else None
+        if section and pf.label in checkpoint.journal.touched:
+            had, rows = names.get(pf.label, {}), settings.get(pf.label, ())
+            yield partial(functions.revert, site, pf.label, section, had, rows)
 
 
 def _steps(document: NetState, now: NetState) -> tuple[Step, ...]:

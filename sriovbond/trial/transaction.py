@@ -172,14 +172,14 @@ class _Change:
     def act(self, planned: Sequence[Step], say: Callable[[str], None]) -> None:
         """Carry out the steps, each noted on disk before."""
         self._write(replace(self._checkpoint, phase=Phase.ACTING))
-        number = 0
+        number, site = 0, replace(self._site, deadline_s=time.monotonic() + self.left_s())
         for step in planned:
             self._check_time()
             self._note(step)
             for line in step.lines:
                 number += 1
                 say(f"{number}. {line}")
-            acting.carry_out(self._site, step)
+            acting.carry_out(site, step)
             if isinstance(step, AskLease):
                 self._await_lease(step.name, say)
         journal = settle(self._checkpoint.journal, formers.loads(self._site))

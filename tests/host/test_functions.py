@@ -1,5 +1,7 @@
 """SR-IOV in a document, on the rig's igb PFs: how many VFs, what the PF has for them, and back."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,8 @@ import pytest
 from sriovbond.reshape import limits
 from sriovbond.trial.transaction import ChangeOutcome
 from tests.support.changes import Changes
-from tests.support.pods import ip
-from tests.support.sites import this_node
+from tests.support.pods import batch, ip
+from tests.support.sites import this_node, wait_until
 from tests.vm import rig as rigs
 
 PF = "pf2"
@@ -34,14 +36,27 @@ interfaces:
 
 @pytest.fixture
 def changes(tmp_path: Path) -> Iterator[Changes]:
-    """The VM itself as the node; PF's VF 1 has settings that a person gave it."""
+    """The VM itself as the node; PF's VF 1 has settings that a person gave it, also its MAC."""
     with this_node(tmp_path) as node:
-        ip(f"link set {PF} vf 1 {WORDS}")
         try:
+            ip(f"link set {PF} vf 1 {WORDS}")
+            home = (_device() / "virtfn1").resolve()
+            (home / "driver/unbind").write_text(home.name)
+            _bind(home)
+            ip(f"link set {_netdev(home)} name {PF}v1")
             yield Changes(node, [])
         finally:
             _device().joinpath("sriov_numvfs").write_text("0")
             rigs.reset_vfs()
+
+
+def _bind(home: Path) -> None:
+    Path("/sys/bus/pci/drivers_probe").write_text(home.name)
+
+
+def _netdev(home: Path) -> str:
+    (net,) = home.glob("net/*")
+    return net.name
 
 
 def _device() -> Path:
@@ -81,14 +96,103 @@ def test_new_vfs_get_what_the_document_says(changes: Changes) -> None:
 def test_the_way_back_has_the_number_and_what_the_pf_had_for_each(
     changes: Changes, total: int
 ) -> None:
-    before, names = _functions(), set(_device().glob("virtfn*"))
+    before, links = _functions(), _interfaces()
     changes.apply(TOTAL % (total, NEW if total == 6 else ""), is_waiting=True)
     assert len(_functions()) == total
 
     changes.rollback()
 
     assert _functions() == before
-    assert set(_device().glob("virtfn*")) == names
+    assert _interfaces() == links
+
+
+def test_interfaces_have_their_names_mtu_and_state_again(changes: Changes) -> None:
+    _give_interfaces_a_person_s_values()
+    before = _interfaces()
+
+    changes.apply(TOTAL % (6, ""))
+
+    after = _interfaces()
+    assert len(after) == 6
+    assert [row[:4] for row in after[:4]] == [row[:4] for row in before]
+    assert after[1] == before[1]
+
+
+def test_a_way_back_that_was_killed_finds_vfs_without_a_driver(changes: Changes) -> None:
+    before = _interfaces()
+    changes.apply(TOTAL % (6, ""), is_waiting=True)
+    assert changes.kill_rollback_at(1)
+    assert len(_functions()) == 4
+    assert _interfaces() == []
+
+    changes.rollback()
+
+    assert _interfaces() == before
+    assert (_device() / "sriov_drivers_autoprobe").read_text() == "1\n"
+
+
+def test_a_name_that_udev_gives_late_is_the_last(changes: Changes) -> None:
+    """Play udev: its record of an interface comes after it has named that."""
+    udev = changes.node.host.root / "run/udev"
+    (udev / "data").mkdir(parents=True)
+    (udev / "control").touch()
+    before = _interfaces()
+    udev_at_work = threading.Thread(target=_name_late, args=(udev,))
+    udev_at_work.start()
+
+    changes.apply(TOTAL % (6, ""))
+
+    udev_at_work.join()
+    assert [row[1] for row in _interfaces()[:4]] == [row[1] for row in before]
+    assert {row[1] for row in _interfaces()[4:]} == {"late4", "late5"}
+
+
+def test_no_vf_comes_where_the_kernel_is_not_to_look_for_drivers(changes: Changes) -> None:
+    text = TOTAL.replace("sr-iov: {", "sr-iov: {drivers-autoprobe: false, ") % (2, "")
+    before = _interfaces()
+
+    changes.apply(text, is_waiting=True)
+    assert _interfaces() == []
+    changes.rollback()
+
+    assert _interfaces() == before
+
+
+def test_what_a_document_says_of_a_vf_holds_although_it_is_made_anew(changes: Changes) -> None:
+    vf = f"- {{name: pf2v1, type: ethernet, state: up, mtu: 1400, mac-address: {MAC}}}\n"
+    pf = "- {name: pf2, type: ethernet, ethernet: {sr-iov: {total-vfs: %d}}}\n"
+    changes.apply(f"interfaces:\n{vf}")
+
+    assert changes.apply(f"interfaces:\n{vf}{pf % 6}") is ChangeOutcome.COMMITTED
+    assert _interfaces()[1][1:] == ("pf2v1", 1400, True, MAC)
+
+
+def _give_interfaces_a_person_s_values() -> None:
+    """Swap two names, and change MTU, state and a MAC."""
+    batch("link set pf2v0 down", "link set pf2v0 name swap", "link set pf2v1 down")
+    batch("link set pf2v1 name pf2v0", "link set swap name pf2v1")
+    batch(f"link set pf2v0 address {MAC}", "link set pf2v0 mtu 1400 up", "link set pf2v2 down")
+
+
+def _interfaces() -> list[tuple[int, str, int, bool, str]]:
+    """Return number, name, MTU, whether it is up, and MAC of each VF with an interface."""
+    rows = {str(row["ifname"]): row for row in ip("-j link show")}
+    return sorted(
+        (int(home.name[6:]), net.name, row["mtu"], "UP" in row["flags"], row["address"])
+        for home in _device().glob("virtfn*")
+        for net in home.glob("net/*")
+        for row in (rows[net.name],)
+    )
+
+
+def _name_late(udev: Path) -> None:
+    """Name the interfaces of six VFs, each a while after it came, as late0 to late5."""
+    wait_until(lambda: len(list(_device().glob("virtfn*/net/eth*"))) == 6)
+    time.sleep(2)
+    for number in range(6):
+        ip(f"link set {_netdev(_device() / f'virtfn{number}')} name late{number}")
+        index = (_device() / f"virtfn{number}/net/late{number}/ifindex").read_text().strip()
+        (udev / f"data/n{index}").touch()
 
 
 def test_a_killed_change_of_the_number_is_reverted(changes: Changes) -> None:

@@ -47,5 +47,13 @@ def test_what_is_on_a_nic_that_is_gone_goes_with_it_and_its_routes() -> None:
     assert [row.next_hop_interface for row in (left.routes and left.routes.config) or ()] == ["br0"]
 
 
+def test_a_bond_without_ports_is_left_out_with_the_bridge_over_it_and_their_routes() -> None:
+    left = lacking.without(DOCUMENT, {"eth1", "eth2", "eth3"})
+
+    assert left.interfaces == ()
+    assert left.routes is not None
+    assert left.routes.config == ()
+
+
 def test_a_document_of_which_nothing_is_missing_is_as_it_was() -> None:
     assert lacking.without(DOCUMENT, ()) == DOCUMENT

@@ -61,6 +61,29 @@ def test_another_number_of_vfs_says_which_go() -> None:
     ]
 
 
+def test_a_vf_gets_what_the_document_says_after_its_pf_has_made_it_anew() -> None:
+    pf = "{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {total-vfs: %s%s}}}"
+    vf = "{name: v0, type: ethernet, state: up, mtu: 1400}"
+    vfs = ", vfs: [{id: 0, iface-name: v0}]"
+
+    assert steps(f"interfaces: [{vf}, {pf % (4, '')}]", f"interfaces: [{pf % (1, vfs)}, {vf}]") == [
+        "pf0: set ethernet.sr-iov.total-vfs 4, now 1; for it v0 go, all VFs are made anew",
+        "v0: set mtu 1400, now 1400",
+    ]
+
+
+def test_the_names_of_vfs_interfaces_are_for_reading() -> None:
+    pf = "interfaces: [{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {vfs: [%s]}}}]"
+
+    assert steps(pf % "{id: 0, iface-name: v0}", pf % "{id: 0}") == []
+
+
+def test_a_nic_that_is_missing_is_not_made() -> None:
+    assert steps("interfaces: [{name: eth9, type: ethernet, mtu: 1400}]", UPLINK)[0] == (
+        "eth9: it is missing, and a NIC cannot be made"
+    )
+
+
 def test_a_new_mode_has_the_defaults() -> None:
     ports = "its ports leave for it and come back"
 

@@ -4,7 +4,7 @@ from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.writer import plain
 from sriovbond.trial.checkpoint import Journal
-from sriovbond.trial.reversal import reversal
+from sriovbond.trial.reversal import missing_nics, names_of_functions, reversal
 
 BEFORE = read_state("""
 interfaces:
@@ -92,3 +92,51 @@ interfaces:
 
     (link,) = [row for row in document.interfaces or () if row.label == "br0"]
     assert link.state == "down"
+
+
+FUNCTIONS = read_state("""
+interfaces:
+- name: pf2
+  type: ethernet
+  state: up
+  ethernet: {sr-iov: {total-vfs: 2, vfs: [{id: 0, iface-name: pf2v0}, {id: 1, iface-name: pf2v1}]}}
+- {name: pf2v0, type: ethernet, state: up, mtu: 1400, alt-names: [{name: first}]}
+- {name: pf2v1, type: ethernet, state: up, mtu: 1500}
+""")
+FEWER = read_state("interfaces: [{name: pf2, type: ethernet, ethernet: {sr-iov: {total-vfs: 2}}}]")
+REMADE = Journal(touched=("pf2", "pf2v0", "pf2v1"))
+
+
+def test_vfs_that_are_not_there_yet_are_no_interfaces_to_make() -> None:
+    now = read_state("interfaces: [{name: pf2, type: ethernet, state: up}]")
+
+    document = reversal(FUNCTIONS, FEWER, REMADE, now)
+
+    assert [link.label for link in document.interfaces or ()] == ["pf2"]
+    assert missing_nics(FUNCTIONS, REMADE, now) == ["pf2v0", "pf2v1"]
+    assert names_of_functions(FUNCTIONS, REMADE) == {"pf2": {0: "pf2v0", 1: "pf2v1"}}
+
+
+def test_a_vf_that_was_made_anew_has_what_it_had() -> None:
+    now = read_state("""
+interfaces:
+- {name: pf2, type: ethernet, state: up}
+- {name: pf2v0, type: ethernet, state: up, mtu: 1500}
+- {name: pf2v1, type: ethernet, state: up, mtu: 1500}
+""")
+
+    wishes = {link.label: link for link in reversal(FUNCTIONS, FEWER, REMADE, now).interfaces or ()}
+
+    assert wishes.keys() == {"pf2", "pf2v0"}
+    assert wishes["pf2v0"].mtu == 1400
+    assert not missing_nics(FUNCTIONS, REMADE, now)
+
+
+def test_what_a_pf_has_for_its_vfs_is_restored_otherwise() -> None:
+    now = read_state("interfaces: [{name: pf2, type: ethernet, state: up}]")
+    settings = "sr-iov: {total-vfs: 2, vfs: [{id: 0, mac-address: 02:00:00:00:00:01}]}"
+    had = read_state(f"interfaces: [{{name: pf2, type: ethernet, ethernet: {{{settings}}}}}]")
+
+    (wish,) = reversal(FUNCTIONS, had, REMADE, now).interfaces or ()
+
+    assert plain(wish)["ethernet"] == {"sr-iov": {"total-vfs": 2}}
