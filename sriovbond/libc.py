@@ -25,6 +25,12 @@ def unshare(kind: int) -> None:
         raise _last_error()
 
 
+def syncfs(descriptor: int) -> None:
+    """Write all of the filesystem that a file is on to its disk."""
+    if _LIBC.syncfs(descriptor):
+        raise _last_error()
+
+
 def open_inotify() -> int:
     """Return a descriptor of inotify(7), which does not block."""
     descriptor: int = _LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from sriovbond.container import entering, program
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
@@ -26,6 +27,7 @@ from sriovbond.trial import (
     guard,
     persisted,
     probes,
+    store,
     transaction,
     unit,
 )
@@ -76,6 +78,11 @@ def remove() -> int:
         for words in clients.remove(Host()):
             _say(words)
         _say(f"removed {persisted.remove(Host())} documents; the network stays as it is")
+        launcher = program.copied_to()
+        if launcher and not store.file(Host()).exists():  # else the change's watchdog needs it
+            from sriovbond.container import copying  # noqa: PLC0415 - of a copy only
+
+            copying.remove(launcher.parent)  # at the very end: this process runs from it
     return status[0]
 
 
@@ -88,11 +95,16 @@ def boot() -> int:
     return status[0]
 
 
-def watch(host: Host, name: str) -> int:
-    """Revert the change of that id unless it is kept in time; return the status."""
+def watch(host: Host, name: str, *, is_leaving: bool) -> int:
+    """Revert the change of that id unless it is kept in time; return the status.
+
+    `is_leaving`: the end of the container that began the change must not end this process.
+    """
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with _reported() as status, netns.own() as own:
+        if is_leaving:
+            program.leave_container()
         if not guard.watch(Site(own, host.root, host.places.sysfs, host), host, name, _say_armed):
             status[0] = _STUCK
     return status[0]
@@ -162,4 +174,5 @@ def _may_cut_off(joined: Joined) -> bool:
     links = {link.label: link for link in joined.current.interfaces or ()}
     names = footprints.closure((pair.name for pair in joined.pairs), links)
     carriers = {probe.link for probe in probes.choose(joined.current)} - {""}
-    return "SSH_CONNECTION" in os.environ or not carriers.isdisjoint(names)
+    is_remote = "SSH_CONNECTION" in os.environ or entering.came_from_container()
+    return is_remote or not carriers.isdisjoint(names)

@@ -1,5 +1,6 @@
 """A user's file, `-` for standard input: read up to a bound, named in its faults."""
 
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -7,15 +8,29 @@ from typing import Final
 
 import click
 
+from sriovbond.container import entering
+
 STDIN: Final = Path("-")
+
+
+class CallersPath(click.Path):
+    """A file as its caller sees it, possibly in a container."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path by which this process reaches it."""
+        return super().convert(entering.path_here(str(value)), param, ctx)
+
+
 ARGUMENT: Final = click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+    "file", type=CallersPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
 """The FILE of a command."""
 ARGUMENT_OR_NONE: Final = click.argument(
     "file",
     required=False,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=CallersPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
 )
 """The FILE of a command that may do without."""
 
@@ -28,7 +43,9 @@ class NoAnswerError(click.ClickException):
 
 def name_of(file: Path) -> str:
     """Return its name in texts for people."""
-    return "standard input" if file == STDIN else click.format_filename(file)
+    return (
+        "standard input" if file == STDIN else click.format_filename(entering.path_named(str(file)))
+    )
 
 
 def read(file: Path, most_bytes: int) -> bytes:

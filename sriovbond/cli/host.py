@@ -10,6 +10,7 @@ import click
 
 from sriovbond.cli import files, libvirt, modes, rendering
 from sriovbond.cli.files import NoAnswerError
+from sriovbond.container import entering
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
@@ -27,7 +28,7 @@ from sriovbond.survey import owners, shown
 _STATE: Final = click.option(
     "--state",
     "state",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=files.CallersPath(exists=True, dir_okay=False, path_type=Path),
     help="A state, as `host show` or `nmstatectl show` prints it; the node's own without it.",
 )
 
@@ -37,8 +38,13 @@ def host() -> None:
     """Show the node's own network, compare it with a document, or change it.
 
     FILE is a document of nmstate, or has NodeNetworkConfigurationPolicies (v1, v1beta1), in YAML or
-    JSON; - is standard input.
+    JSON; - is standard input. In the agent's container this is run on the host, from a copy of
+    this program below /var/lib/sriovbond.
     """
+    try:
+        entering.enter_host(sys.argv[1:], Host().state)
+    except SriovbondError as error:
+        raise NoAnswerError(visible(error.message)) from error
 
 
 @host.command()
@@ -184,11 +190,13 @@ def boot() -> None:
 @click.option("--state", "state", type=click.Path(path_type=Path), default=Host().state)
 @click.option("--root", "root", type=click.Path(path_type=Path), default=Host().root)
 @click.option("--run", "run", type=click.Path(path_type=Path), default=Host().run)
-def watchdog(name: str, state: Path, root: Path, run: Path) -> None:
+@click.option("--leave-container", "is_leaving", is_flag=True)
+def watchdog(name: str, state: Path, root: Path, run: Path, *, is_leaving: bool) -> None:
     """Revert the change of that id, unless it is kept in time."""
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
-    sys.exit(changing.watch(Host(state=state, root=root, run=run), name))
+    host = Host(state=state, root=root, run=run)
+    sys.exit(changing.watch(host, name, is_leaving=is_leaving))
 
 
 @host.command()

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from sriovbond.container import program
 from sriovbond.dhcp import client, files
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
@@ -16,10 +17,13 @@ def main() -> int:
     parser.add_argument("name", metavar="INTERFACE")
     for option in ("state", "root", "run"):
         parser.add_argument(f"--{option}", type=Path, default=getattr(Host(), option))
+    parser.add_argument("--leave-container", dest="is_leaving", action="store_true")
     given = parser.parse_args()
     if not files.is_possible(given.name):
         parser.error(f"{given.name!r} is no name of an interface with DHCP")
     try:
+        if given.is_leaving:
+            program.leave_container()
         client.run(Host(root=given.root, state=given.state, run=given.run), given.name)
     except SriovbondError as error:
         sys.stderr.write(f"Error: {visible(error.message)}\n")

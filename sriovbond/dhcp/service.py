@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from sriovbond import ownfiles, systemd
+from sriovbond.container import program
 from sriovbond.dhcp import files
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
@@ -26,7 +26,7 @@ Before=network.target
 StartLimitIntervalSec=0
 
 [Service]
-{environment}ExecStart={program} -m sriovbond.dhcp --state {state} --root {root} --run {run} %i
+{environment}ExecStart={program} --state {state} --root {root} --run {run} %i
 Restart=always
 RestartSec=1
 TimeoutStopSec=5
@@ -102,7 +102,7 @@ def text(host: Host) -> str:
     """Return the unit's file."""
     return _TEXT.format(
         environment=systemd.environment_line(),
-        program=systemd.word(sys.executable),
+        program=" ".join(map(systemd.word, program.words("sriovbond.dhcp"))),
         state=systemd.word(str(host.state)),
         root=systemd.word(str(host.root)),
         run=systemd.word(str(host.run)),
@@ -150,7 +150,7 @@ def _ask(*words: str) -> None:
 def _start_process(host: Host, name: str) -> None:
     """Start it in a session of its own, by a shell that ends at once: it is no child of ours."""
     options = ["--state", str(host.state), "--root", str(host.root), "--run", str(host.run)]
-    command = [sys.executable, "-m", "sriovbond.dhcp", *options, name]
+    command = [*program.words("sriovbond.dhcp"), "--leave-container", *options, name]
     try:
         subprocess.run(  # noqa: S603 - words of our own
             ["/bin/sh", "-c", '"$@" &', "sh", *command],

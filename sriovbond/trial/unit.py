@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from sriovbond import ownfiles, systemd
+from sriovbond.container import program
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import persisted, store
@@ -30,7 +30,7 @@ ConditionPathExists=|{change}
 Type=oneshot
 RemainAfterExit=yes
 TimeoutStartSec=900
-{environment}ExecStart={program} -m sriovbond host boot
+{environment}ExecStart={program} host boot
 
 [Install]
 WantedBy={targets}
@@ -77,7 +77,7 @@ def _text(host: Host) -> str:
         documents=systemd.verbatim(str(persisted.folder(host))),
         change=systemd.verbatim(str(store.file(host))),
         environment=systemd.environment_line(),
-        program=systemd.word(sys.executable),
+        program=" ".join(map(systemd.word, program.words())),
         targets=" ".join(_TARGETS),
     )
 

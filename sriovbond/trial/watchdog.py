@@ -6,13 +6,13 @@ A transient timer of systemd where this is the host's own namespace, else a proc
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from sriovbond import systemd
+from sriovbond.container import program
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial.checkpoint import Checkpoint
@@ -20,7 +20,6 @@ from sriovbond.trial.checkpoint import Checkpoint
 ARMED: Final = "armed"
 """What the process prints when it has all it needs, before its id."""
 _ASK_S: Final = 10.0
-_PROGRAM_WORDS: Final = 5  # python -m sriovbond host watchdog
 
 
 def arm(host: Host, checkpoint: Checkpoint, timeout_s: float) -> str:
@@ -42,7 +41,7 @@ def disarm(checkpoint: Checkpoint) -> None:
 
 def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
     options = ["--state", str(host.state), "--root", str(host.root), "--run", str(host.run)]
-    return [sys.executable, "-m", "sriovbond", "host", "watchdog", checkpoint.id, *options]
+    return [*program.words(), "host", "watchdog", checkpoint.id, *options]
 
 
 def _unit(checkpoint: Checkpoint) -> str:
@@ -66,7 +65,7 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
     ]
     with suppress(OSError, subprocess.SubprocessError):
         environment = {"PYTHONPATH": path} if path else {}
-        systemd.run([*command[:_PROGRAM_WORDS], "--help"], _ASK_S, environment)
+        systemd.run([*program.words(), "host", "watchdog", "--help"], _ASK_S, environment)
         systemd.run(words, _ASK_S)
         return systemd.run(["systemctl", "is-active", f"{unit}.timer"], _ASK_S).strip() == "active"
     with suppress(OSError, subprocess.SubprocessError):
@@ -77,7 +76,7 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
 def _arm_process(command: Sequence[str], timeout_s: float) -> int:
     """Start a process in a session of its own, and wait until it says that it is armed."""
     with subprocess.Popen(  # noqa: S603 - words of our own
-        ["/bin/sh", "-c", '"$@" &', "sh", *command],
+        ["/bin/sh", "-c", '"$@" &', "sh", *command, "--leave-container"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

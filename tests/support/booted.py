@@ -3,6 +3,7 @@
 For the VM only: systemd needs cgroups. Another boot has another id, as the kernel gives it.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,11 @@ _SYSTEMD: Final = "/lib/systemd/systemd"
 _CGROUP: Final = Path("/sys/fs/cgroup/sriovbond-booted")
 _WITHIN_S: Final = 180.0
 _FROM_ETC: Final = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "machine-id", "python3.11")
+_CHECKOUT: Final = Path(__file__).parents[2]
+_HIDE_PYTHON: Final = f"""
+for place in /usr/lib/python3* "{_CHECKOUT}"; do mount -t tmpfs -o ro tmpfs "$place"; done
+for file in /usr/bin/python3*; do mount --bind /dev/null "$file"; done
+"""
 _BOOT: Final = f"""
 disk=$1; shift
 echo $$ >{_CGROUP}/cgroup.procs
@@ -29,9 +35,10 @@ exec "$@" unshare --pid --mount --cgroup --fork --kill-child --propagation slave
     umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
     mkdir -p /var/lib/sriovbond; mount --bind "$1/lib" /var/lib/sriovbond
     mount --bind "$1/etc" /etc
+    eval "$3"
     export container=test SYSTEMD_UNIT_PATH="$2"
     exec {_SYSTEMD} --unit=multi-user.target
-' sh "$disk" "/run/systemd/transient:/etc/systemd/system:$disk/units"
+' sh "$disk" "/run/systemd/transient:/etc/systemd/system:$disk/units" "$HIDE"
 """
 _TARGETS: Final = {
     "sysinit": "DefaultDependencies=no",
@@ -75,6 +82,19 @@ class BootedNode:
     def host(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run `sriovbond host`."""
         return self.run(*program(), *arguments, text=text)
+
+    def from_container(self, *arguments: str) -> list[str]:
+        """Return the words of `sriovbond host` in a privileged container of this node's.
+
+        It has the root of this machine, with its Python, the node's PID namespace and network, and
+        the node's state where the node has it: as the DaemonSet's.
+        """
+        lib = f'mount --bind "{self.disk}/lib" /var/lib/sriovbond'
+        # the shell stays: with its last process a container's mounts would go
+        inside = f'mount -t proc proc /proc; {lib}; "$@"; exit $?'
+        enter = ["nsenter", f"--target={self.init}", "--pid", "--net", "--cgroup"]
+        contained = [*enter, "unshare", "--mount", "sh", "-ec", inside, "sh"]
+        return [*contained, "env", "SRIOVBOND_AGENT_HOST_ROOT=/host", *program(), *arguments]
 
     def systemctl(self, *arguments: str) -> str:
         """Ask systemd; return what it prints."""
@@ -123,7 +143,7 @@ def make_disk(folder: Path) -> Path:
 
 
 @contextmanager
-def booted(disk: Path, namespace: str | None) -> Iterator[BootedNode]:
+def booted(disk: Path, namespace: str | None, *, has_python: bool = True) -> Iterator[BootedNode]:
     """Boot a node in a network namespace, None for this one; its power is cut at the end."""
     (disk / "boot_id").write_text(f"{uuid.uuid4()}\n")
     (disk / "kubelet").unlink(missing_ok=True)
@@ -131,7 +151,8 @@ def booted(disk: Path, namespace: str | None) -> Iterator[BootedNode]:
     Path("/run/systemd").mkdir(exist_ok=True)
     enter = [f"nsenter --net={namespace}"] if namespace else []
     words = ["sh", "-ec", _BOOT, "sh", str(disk), *" ".join(enter).split()]
-    with subprocess.Popen(words) as process:
+    environment = {**os.environ, "HIDE": "" if has_python else _HIDE_PYTHON}
+    with subprocess.Popen(words, env=environment) as process:
         try:
             wait_for(lambda: _init(process.pid) or process.poll() is not None, _WITHIN_S)
             node = BootedNode(_init(process.pid), disk)

@@ -1,0 +1,130 @@
+"""On a node that has no Python: `sriovbond host` in the agent's container changes the node."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.agents import wait_for
+from tests.support.booted import BootedNode, booted, make_disk
+from tests.support.pods import a_pod
+from tests.support.uplinks import STACK
+from tests.support.worlds import World, differences, settled, world
+
+SOON_S = 40
+WITHIN_S = 200.0
+WIRE = (
+    "link add eth{0} address 02:00:00:00:00:0{0} type veth peer far{0} address 02:00:00:00:01:0{0}"
+)
+UPLINK = """
+interfaces:
+- name: eth1
+  type: ethernet
+  state: up
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+"""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return make_disk(tmp_path)
+
+
+@contextmanager
+def a_boot(disk: Path) -> Iterator[BootedNode]:
+    """Boot the node with two NICs and without Python."""
+    with a_pod("booted") as pod:
+        pod.batch(
+            "link set lo up",
+            *map(WIRE.format, (1, 2)),
+            *(f"link set far{n} up" for n in (1, 2)),
+        )
+        with booted(disk, pod.path, has_python=False) as node:
+            for python in ("/usr/bin/python3", sys.executable):
+                assert node.run(python, "-c", "").returncode != 0
+            yield node
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """The container's own folder, which the node does not have."""
+    folder = tmp_path / "of the container"
+    folder.mkdir()
+    for name, text in (("uplink", UPLINK), ("stack", STACK)):
+        (folder / f"{name}.yml").write_text(text)
+    return folder
+
+
+def call(
+    node: BootedNode, *arguments: str, text: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    words = node.from_container(*arguments)
+    return subprocess.run(
+        words, input=text, capture_output=True, text=True, check=False, cwd=cwd, timeout=WITHIN_S
+    )
+
+
+def look(node: BootedNode) -> World:
+    """Return links, addresses, routes and resolv.conf, when they have come to rest."""
+    wait_for(lambda: "tentative" not in node.run("ip", "address").stdout)
+    facts = settled(world({"node": f"/proc/{node.init}/ns/net"}))
+    return {**facts, "resolv.conf": (node.disk / "etc/resolv.conf").read_text()}
+
+
+def test_a_container_changes_the_node_and_the_next_boot_does(disk: Path, documents: Path) -> None:
+    with a_boot(disk) as node:
+        done = call(node, "apply", "stack.yml", cwd=documents)
+        assert done.returncode == 0, done.stderr
+        again = call(node, "apply", str(documents / "stack.yml"))
+        assert (again.stdout, again.stderr) == ("nothing to do\n", "")
+        assert call(node, "plan", "-", text=STACK).returncode == 0
+        assert [path.stem for path in (disk / "lib/host.d").iterdir()] != []
+        before = look(node)
+        assert node.systemctl("is-enabled", "sriovbond-host") == "enabled"
+
+    with a_boot(disk) as node:
+        assert node.systemctl("show", "--property=Result", "sriovbond-host") == "Result=success"
+        assert differences(before, look(node)) == []
+
+        assert call(node, "remove").returncode == 0
+        assert not (disk / "lib/program").exists()
+
+
+def test_a_wrong_document_is_reported_as_the_container_names_it(
+    disk: Path, documents: Path
+) -> None:
+    (documents / "wrong.yml").write_text("interfaces: [{name: eth1, mtu: many}]")
+    with a_boot(disk) as node:
+        done = call(node, "apply", "wrong.yml", cwd=documents)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: wrong.yml: ")
+    assert "mtu" in done.stderr
+
+
+def test_a_container_that_is_killed_in_the_middle_leaves_the_node_as_it_was(
+    disk: Path, documents: Path
+) -> None:
+    with a_boot(disk) as node:
+        done = call(node, "apply", "uplink.yml", cwd=documents)
+        assert done.returncode == 0, done.stderr
+        before = look(node)
+        words = node.from_container("apply", "stack.yml", "--timeout", str(SOON_S))
+
+        with subprocess.Popen(words, cwd=documents) as process:
+            wait_for(lambda: node.run("ip", "link", "show", "bond0").returncode == 0, WITHIN_S)
+            for child in _descendants(process.pid):
+                subprocess.run(["kill", f"-{signal.SIGKILL}", str(child)], check=False)
+        assert node.change.exists()
+        wait_for(lambda: not node.change.exists(), WITHIN_S)
+
+        assert differences(before, look(node)) == []
+
+
+def _descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(row for child in children for row in _descendants(int(child)))]
