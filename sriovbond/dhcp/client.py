@@ -141,7 +141,7 @@ class DhcpClient:
             self._warn(f"ignored of {lease.server}: {text}")
         files.write_lease(self._host, self._name, lease)
         left_s = int(lease.left_s(self._moment().now_s))
-        holding.put(self._netlink, link, self._wish, lease, left_s)
+        refused = holding.put(self._netlink, link, self._wish, lease, left_s)
         self._is_holding = True
         if self._wire:
             self._wire.take_address(lease.address)
@@ -151,8 +151,9 @@ class DhcpClient:
             log.event(logging.INFO, "leased", address=lease.text, server=lease.server, s=left_s)
         if self._wish.takes_mtu and lease.mtu:
             holding.take_mtu(self._netlink, link, lease.mtu)
-        if why := resolving.refresh(self._host):
-            self._warn(why)
+        for text in (*refused, resolving.refresh(self._host)):
+            if text:
+                self._warn(text)
 
     def _unbind(self, why: str, link: LinkMessage) -> None:
         """End the use of the lease: off the link first, so that nothing of it is left there."""

@@ -64,18 +64,25 @@ class LeasedRoute:
     table: int
 
 
-def put(netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int) -> None:
+def put(
+    netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int
+) -> list[str]:
     """Give a link what a lease has, for `left_s`; what it had from another goes after that.
 
-    Idempotent: lifetimes alone are written again. Raises KernelError.
+    Returns which routes the kernel refused, after trying all. Idempotent: lifetimes alone are
+    written again. Raises KernelError for the address.
     """
     _put_address(netlink, link, wish, lease, left_s)
     expected = routes_of(wish, lease)
     present = list(_leased_routes(netlink, link))
     known = {_as_leased(row) for row in present if row.address(RTA_PREFSRC) == lease.address}
+    refused = []
     for row in expected:
         if row not in known:
-            _put_route(netlink, link, wish, row, lease.address)
+            try:
+                _put_route(netlink, link, wish, row, lease.address)
+            except KernelError as error:
+                refused.append(error.message)
     for route in present:
         is_ours = route.address(RTA_PREFSRC) == lease.address and _as_leased(route) in expected
         if not is_ours:
@@ -83,6 +90,7 @@ def put(netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, l
     for address in _passing(netlink, link):
         if (address.address, address.prefix) != (lease.address, lease.prefix):
             _remove_address(netlink, link, address)
+    return refused
 
 
 def take_off(netlink: Netlink, link: LinkMessage) -> None:

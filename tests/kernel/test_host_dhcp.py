@@ -76,6 +76,19 @@ def test_what_is_lost_of_a_lease_for_a_moment_is_there_again(leased: LeasedNode,
     assert (leased.addresses(), leased.routes()) == before
 
 
+def test_a_route_that_the_kernel_refuses_is_named_and_hinders_no_other(leased: LeasedNode) -> None:
+    leased.node.ip("route add 10.0.0.0/8 via 192.0.2.7 dev eth2 metric 5 onlink")
+    wish = DhcpWish(ID, auto_route_metric=5)
+
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        leased.start(wish)
+        status = leased.await_lease()
+
+    assert "leased route to 10.0.0.0/8" in status.note
+    assert leased.routes() == {"default": "192.0.2.9"}
+    assert len(leased.addresses()) == 1
+
+
 def test_a_killed_client_keeps_its_address_when_it_begins_anew(leased: LeasedNode) -> None:
     with dhcp.server(leased.far, "far1"):
         leased.start()
