@@ -16,6 +16,7 @@ from tests.support.pods import Pod
 SOCKET = Path("/run/sriovbond-test-dhcp.sock")
 IPAM = {"type": "dhcp", "daemonSocketPath": str(SOCKET)}
 _READY_S = 60
+_ARP_MS = "200"  # how long udhcpd waits whether another host has an address, 2 s by default
 _SERVER = """\
 interface {interface}
 start 192.0.2.100
@@ -41,7 +42,8 @@ def server(far: Pod, interface: str, *further: str, lease_s: int = 3600) -> Iter
         values = {"interface": interface, "folder": folder, "lease_s": lease_s}
         config.write_text(_SERVER.format(**values, further="\n".join(further)))
         Path(folder, "leases").touch()
-        command = ["ip", "netns", "exec", far.name, "busybox", "udhcpd", "-f", str(config)]
+        busybox = ["busybox", "udhcpd", "-f", "-a", _ARP_MS, str(config)]
+        command = ["ip", "netns", "exec", far.name, *busybox]
         with _running(command):
             yield
 
