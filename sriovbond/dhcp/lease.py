@@ -11,6 +11,7 @@ DEFAULT: Final = "0.0.0.0/0"
 ON_LINK: Final = "0.0.0.0"  # noqa: S104 - no bind
 FOREVER_S: Final = 2**32 - 1
 _LEAST_S: Final = 10
+_LEAST_RENEWAL_S: Final = 60
 _LEAST_MTU: Final = 576
 _RENEWAL, _REBINDING = 0.5, 0.875  # shares of a lease (RFC 2131, 4.4.5)
 
@@ -75,15 +76,16 @@ def read(message: DhcpMessage, moment: Moment) -> DhcpLease:
     """
     options = message.options
     address = values.address(message.given)
-    lease_s = max(_LEAST_S, values.number(options.get(DhcpOption.LEASE_TIME, b""), 4))
+    lease_s = _lease_s(options.get(DhcpOption.LEASE_TIME, b""))
     renewal_s, rebinding_s = _times(options.get, lease_s)
     parts = _Parts(options)
     routers = parts.read(DhcpOption.ROUTER, values.addresses) or ()
     routes = parts.read(DhcpOption.ROUTES, values.routes)
     domain = parts.read(DhcpOption.DOMAIN, values.domain)
+    prefix = parts.read(DhcpOption.MASK, values.prefix) or values.class_prefix(address)
     return DhcpLease(
-        address=address,
-        prefix=parts.read(DhcpOption.MASK, values.prefix) or values.class_prefix(address),
+        address=values.host(address, prefix),
+        prefix=prefix,
         server=values.address(options.get(DhcpOption.SERVER, b"")),
         lease_s=lease_s,
         renewal_s=renewal_s,
@@ -111,8 +113,16 @@ class _Parts:
         try:
             return reading(self._options[option]) if option in self._options else None
         except MalformedError as error:
-            self.malformed.append(f"option {option.value}: {error}")
+            text = f"option {option.value}: {error}"
+            self.malformed.append(values.words(text.encode("ascii", "replace")))
             return None
+
+
+def _lease_s(value: bytes) -> int:
+    lease_s = values.number(value, 4)
+    if lease_s < _LEAST_S:
+        raise MalformedError(f"a lease of {lease_s} s, the least is {_LEAST_S} s")
+    return lease_s
 
 
 def _times(option: Callable[[int, bytes], bytes], lease_s: int) -> tuple[int, int]:
@@ -126,7 +136,8 @@ def _times(option: Callable[[int, bytes], bytes], lease_s: int) -> tuple[int, in
         given = int.from_bytes(value, "big") if len(value) == 4 else 0  # noqa: PLR2004 - bytes
         times.append(given or int(lease_s * share))
     renewal_s, rebinding_s = times
-    if not renewal_s < rebinding_s < lease_s:
+    least_s = min(int(lease_s * _RENEWAL), _LEAST_RENEWAL_S)
+    if not least_s <= renewal_s < rebinding_s < lease_s:
         return int(lease_s * _RENEWAL), int(lease_s * _REBINDING)
     return renewal_s, rebinding_s
 

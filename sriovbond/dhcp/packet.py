@@ -10,9 +10,11 @@ MOST_BYTES: Final = 4096
 """Of a message that is decoded: what a server may send with jumbo frames, and no more."""
 MOST_OPTION: Final = 255
 _HEAD: Final = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
-_COOKIE: Final = b"\x63\x82\x53\x63"
+COOKIE: Final = b"\x63\x82\x53\x63"
+COOKIE_AT: Final = _HEAD.size
 _LEAST_BYTES: Final = 300  # of BOOTP (RFC 1542): some relays drop less
-_REQUEST, _REPLY, _ETHERNET, _MAC_BYTES = 1, 2, 1, 6
+REPLY: Final = 2
+_REQUEST, _ETHERNET, _MAC_BYTES = 1, 1, 6
 _PAD, _END, _OVERLOAD = 0, 255, 52
 _NOWHERE: Final = bytes(4)
 
@@ -81,7 +83,7 @@ class DhcpMessage:
 def encode(message: DhcpMessage) -> bytes:
     """Return the payload of UDP. Raises MalformedError for an option that is too long."""
     head = _HEAD.pack(
-        _REPLY if message.is_reply else _REQUEST,
+        REPLY if message.is_reply else _REQUEST,
         _ETHERNET,
         _MAC_BYTES,
         0,
@@ -97,23 +99,23 @@ def encode(message: DhcpMessage) -> bytes:
         b"",
     )
     options = b"".join(_encode_option(*row) for row in message.options.items())
-    payload = head + _COOKIE + options + bytes([_END])
+    payload = head + COOKIE + options + bytes([_END])
     return payload + bytes(max(0, _LEAST_BYTES - len(payload)))
 
 
 def decode(payload: bytes) -> DhcpMessage:
     """Return the message that a payload of UDP is. Raises MalformedError."""
-    start = _HEAD.size + len(_COOKIE)
+    start = _HEAD.size + len(COOKIE)
     if not start <= len(payload) <= MOST_BYTES:
         raise MalformedError(f"it has {len(payload)} bytes")
     row = _HEAD.unpack_from(payload)
     operation, hardware, size, xid, seconds = row[0], row[1], row[2], row[4], row[5]
-    is_known = operation in {_REQUEST, _REPLY} and (hardware, size) == (_ETHERNET, _MAC_BYTES)
-    if not is_known or payload[_HEAD.size : start] != _COOKIE:
+    is_known = operation in {_REQUEST, REPLY} and (hardware, size) == (_ETHERNET, _MAC_BYTES)
+    if not is_known or payload[_HEAD.size : start] != COOKIE:
         raise MalformedError("it is no message of DHCP over Ethernet")
     own, given, mac, name, file = row[7], row[8], row[11], row[12], row[13]
     options = _options(payload[start:], file, name)
-    is_reply = operation == _REPLY
+    is_reply = operation == REPLY
     return DhcpMessage(xid, mac[:_MAC_BYTES], options, seconds, own, given, is_reply=is_reply)
 
 

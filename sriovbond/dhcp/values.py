@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
 
 from sriovbond.dhcp.packet import MalformedError
@@ -13,6 +13,9 @@ _MOST_ROUTES: Final = 64
 _MOST_DOMAINS: Final = 32
 _MOST_JUMPS: Final = 16
 _MOST_DOMAIN: Final = 253
+_MOST_WORDS: Final = 64
+_LEAST_PREFIX: Final = 8  # of a class A network: a shorter mask is no network's
+_LONGEST_OF_A_NETWORK: Final = 30  # a longer one has hosts only (RFC 3021)
 _LONGEST_PREFIX: Final = 32
 _LABEL_BITS, _POINTER = 0x3F, 0xC0
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -43,7 +46,7 @@ def prefix(value: bytes) -> int:
     bits = int.from_bytes(value, "big")
     length = bits.bit_count()
     is_whole = bits == (2**length - 1) << (_LONGEST_PREFIX - length) if length <= 32 else False  # noqa: PLR2004 - bits
-    if len(value) != _ADDRESS_BYTES or not is_whole or not length:
+    if len(value) != _ADDRESS_BYTES or not is_whole or length < _LEAST_PREFIX:
         raise MalformedError(f"{value.hex()} is no mask")
     return length
 
@@ -52,6 +55,26 @@ def class_prefix(host: str) -> int:
     """Return the prefix that an address has by its class, where a server gives no mask."""
     first = IPv4Address(host).packed[0]
     return 8 if first < 128 else 16 if first < 192 else 24  # noqa: PLR2004 - classes A, B, C
+
+
+def host(text: str, length: int) -> str:
+    """Return an address that is a host's in its network. Raises MalformedError."""
+    network = IPv4Interface(f"{text}/{length}").network
+    ends = {str(network.network_address), str(network.broadcast_address)}
+    if length <= _LONGEST_OF_A_NETWORK and text in ends:
+        raise MalformedError(f"{text} is no host's address in {network}")
+    return text
+
+
+def words(value: bytes) -> str:
+    """Return a server's words for people: cut, and without control characters."""
+    text = value.decode("ascii", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_MOST_WORDS]
+
+
+def is_of_everything(network: str) -> bool:
+    """Return whether a route is the default one, or leads so much there that it is one in parts."""
+    return IPv4Network(network).prefixlen < _LEAST_PREFIX
 
 
 def number(value: bytes, size: int) -> int:

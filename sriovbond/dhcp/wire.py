@@ -29,18 +29,22 @@ _EVENT: Final = struct.Struct("=4xH18xI")  # the type, and ifinfomsg's flags
 _EVENT_BYTES: Final = 64
 _STEP: Final = struct.Struct("=HBBI")  # sock_filter
 _PROGRAM: Final = struct.Struct("@HP")  # sock_fprog
-_TO_CLIENTS: Final = (
+TO_CLIENTS: Final = (
     (0x30, 0, 0, 9),  # load the protocol
-    (0x15, 0, 6, socket.IPPROTO_UDP),
+    (0x15, 0, 10, socket.IPPROTO_UDP),
     (0x28, 0, 0, 6),  # load flags and fragment's offset
-    (0x45, 4, 0, 0x1FFF),  # a later fragment has no ports
+    (0x45, 8, 0, 0x3FFF),  # a fragment is no whole message
     (0xB1, 0, 0, 0),  # load the header's length
     (0x48, 0, 0, 2),  # load the port behind it
-    (0x15, 0, 1, CLIENT_PORT),
+    (0x15, 0, 5, CLIENT_PORT),
+    (0x50, 0, 0, 8),  # load the operation, behind the header of UDP
+    (0x15, 0, 3, packet.REPLY),
+    (0x40, 0, 0, 8 + packet.COOKIE_AT),
+    (0x15, 0, 1, int.from_bytes(packet.COOKIE, "big")),
     (0x06, 0, 0, 0xFFFF),  # take it
     (0x06, 0, 0, 0),  # drop it
 )
-"""A filter for the kernel (classic BPF): the client receives no other packet."""
+"""A filter for the kernel (classic BPF): the client receives a server's messages alone."""
 
 
 class LinkNotices:
@@ -50,7 +54,7 @@ class LinkNotices:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         try:
-            _attach_filter(self._socket, _of_link(index))
+            attach_filter(self._socket, _of_link(index))
             self._socket.bind((0, _LINKS_AND_ADDRESSES))
         except BaseException:
             self._socket.close()
@@ -188,7 +192,7 @@ def _packets(name: str) -> socket.socket:
     kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     made = socket.socket(socket.AF_PACKET, kind, 0)
     try:
-        _attach_filter(made, _TO_CLIENTS)
+        attach_filter(made, TO_CLIENTS)
         made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         made.bind((name, _ETH_P_IP))  # from here on it receives: the filter is there before
     except BaseException:
@@ -197,7 +201,8 @@ def _packets(name: str) -> socket.socket:
     return made
 
 
-def _attach_filter(to: socket.socket, steps: Sequence[tuple[int, int, int, int]]) -> None:
+def attach_filter(to: socket.socket, steps: Sequence[tuple[int, int, int, int]]) -> None:
+    """Have the kernel drop what a program of classic BPF does not take. Raises OSError."""
     code = b"".join(_STEP.pack(*step) for step in steps)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = _PROGRAM.pack(len(steps), ctypes.addressof(buffer))
@@ -224,8 +229,3 @@ def _is_summed(ancillary: Sequence[tuple[int, int, bytes]]) -> bool:
         if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA) and len(value) >= 4:  # noqa: PLR2004 - bytes
             return not int.from_bytes(value[:4], "little") & _NOT_SUMMED
     return True
-
-
-def is_gone(error: OSError) -> bool:
-    """Return whether an interface is gone, or is another one by now."""
-    return error.errno in {errno.ENODEV, errno.ENXIO}

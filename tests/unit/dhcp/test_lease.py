@@ -76,6 +76,40 @@ def test_times_that_make_no_sense_are_those_of_the_rfc(
     assert (read.renewal_s, read.rebinding_s) == expected
 
 
+@pytest.mark.parametrize(("lease_s", "renewal_s"), [(3600, 1800), (86400, 43200), (10, 5)])
+def test_a_renewal_without_a_pause_is_not_taken_from_a_server(lease_s: int, renewal_s: int) -> None:
+    reply = a_reply(
+        ASKED,
+        MessageKind.ACK,
+        lease_time=lease_s.to_bytes(4, "big"),
+        renewal_time=(1).to_bytes(4, "big"),
+        rebinding_time=(2).to_bytes(4, "big"),
+    )
+
+    assert lease.read(reply, NOW).renewal_s == renewal_s
+
+
+def test_a_lease_that_is_too_short_to_be_renewed_is_none() -> None:
+    reply = a_reply(ASKED, MessageKind.ACK, lease_time=(9).to_bytes(4, "big"))
+
+    with pytest.raises(MalformedError, match="a lease of 9 s"):
+        lease.read(reply, NOW)
+
+
+def test_an_address_at_the_end_of_its_network_is_no_lease() -> None:
+    reply = replace(a_reply(ASKED, MessageKind.ACK), given=bytes([192, 0, 2, 255]))
+
+    with pytest.raises(MalformedError):
+        lease.read(reply, NOW)
+
+
+def test_what_is_said_of_a_malformed_option_is_short() -> None:
+    name = b"\x3f" + b"\n" * 63
+    reply = a_reply(ASKED, MessageKind.ACK, search=name * 50 + b"\0", mask=b"\xff" * 3000)
+
+    assert [len(text) <= 64 for text in lease.read(reply, NOW).malformed] == [True, True]
+
+
 @pytest.mark.parametrize(("wall_s", "left_s"), [(600.0, 3000.0), (4000.0, -400.0), (-60.0, 0.0)])
 def test_after_a_boot_a_lease_has_its_age_by_the_time_of_day(wall_s: float, left_s: float) -> None:
     read = lease.read(a_reply(ASKED, MessageKind.ACK), NOW)

@@ -1,6 +1,7 @@
 """The states of a client, by a clock of the test's: what is sent when, and what ends a lease."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from itertools import pairwise
 
 import pytest
@@ -180,7 +181,7 @@ def test_a_refusal_ends_a_lease_and_its_address_is_not_asked_for_again(now_s: fl
     actions = machine.hear(a_reply(request, MessageKind.NAK), a_moment(now_s))
     discover = sent(machine.wake(a_moment(now_s + 2)))
 
-    assert actions == [Unbind("the server refuses it")]
+    assert actions == [Unbind("192.0.2.1 refuses it")]
     assert DhcpOption.REQUESTED not in discover.options
 
 
@@ -249,3 +250,155 @@ def test_a_bond_that_takes_another_mac_keeps_its_id() -> None:
 
     assert request.mac == machine.mac
     assert request.options[DhcpOption.CLIENT_ID] == ID
+
+
+def unanswered(machine: Machine, now_s: float = 100.0) -> DhcpMessage:
+    """Have a lease of before used without an answer; return the DISCOVER behind it."""
+    machine.begin(a_moment(now_s))
+    done = run_until(machine, now_s + 10.0, now_s)
+    assert machine.stage is DhcpStage.SELECTING
+    return sent([done[-1][1]])
+
+
+def an_offer(asked: DhcpMessage, address: str, server: bytes = OTHER) -> DhcpMessage:
+    offer = a_reply(asked, MessageKind.OFFER, server=server)
+    return replace(offer, given=IPv4Address(address).packed)
+
+
+def test_a_refused_offer_ends_no_lease_that_is_in_use() -> None:
+    machine = a_machine(a_lease())
+    discover = unanswered(machine)
+    request = sent(machine.hear(an_offer(discover, "192.0.2.100"), a_moment(111.0)))
+
+    refused = machine.hear(a_reply(request, MessageKind.NAK, server=OTHER), a_moment(111.0))
+
+    assert refused == []
+    assert machine.lease == a_lease()
+    assert machine.stage is DhcpStage.PAUSING
+
+
+@pytest.mark.parametrize(
+    ("address", "server", "now_s", "is_taken"),
+    [
+        ("192.0.2.100", OTHER, 111.0, True),
+        ("192.0.2.101", OTHER, 111.0, False),
+        ("192.0.2.101", OTHER, 900.0, False),
+        ("192.0.2.101", SERVER, 111.0, True),
+        ("198.51.100.7", OTHER, 111.0, False),
+        ("198.51.100.7", OTHER, 161.0, True),
+        ("192.0.2.101", OTHER, LEASE_S * 0.9, True),
+    ],
+)
+def test_while_a_lease_is_in_use_another_address_is_taken_late(
+    address: str, server: bytes, now_s: float, *, is_taken: bool
+) -> None:
+    machine = a_machine(a_lease())
+    discover = unanswered(machine)
+
+    actions = machine.hear(an_offer(discover, address, server), a_moment(now_s))
+
+    assert bool(actions) == is_taken
+    assert (machine.stage is DhcpStage.REQUESTING) == is_taken
+
+
+def test_a_lease_without_an_answer_is_renewed_when_it_is_time() -> None:
+    machine = a_machine(a_lease())
+    unanswered(machine)
+
+    asked = [
+        (at_s, action.to)
+        for at_s, action in run_until(machine, LEASE_S - 1.0, 120.0)
+        if isinstance(action, Send) and action.message.kind == MessageKind.REQUEST
+    ]
+
+    assert {to for at_s, to in asked if at_s < LEASE_S * 0.875} == {"192.0.2.1"}
+    assert {to for at_s, to in asked if at_s >= LEASE_S * 0.875} == {""}
+    assert min(at_s for at_s, _ in asked) >= LEASE_S / 2
+
+
+def test_its_own_server_confirms_what_was_used_without_an_answer() -> None:
+    machine = a_machine(a_lease())
+    unanswered(machine)
+    done = run_until(machine, LEASE_S / 2 + 70.0, 120.0)
+    request = sent([done[-1][1]])
+
+    (bind,) = machine.hear(a_reply(request, MessageKind.ACK), a_moment(LEASE_S / 2 + 71.0))
+
+    assert isinstance(bind, Bind)
+    assert machine.is_confirmed
+    assert machine.stage is DhcpStage.BOUND
+
+
+@pytest.mark.parametrize("kind", [MessageKind.ACK, MessageKind.NAK])
+def test_a_renewal_is_answered_by_the_server_that_was_asked(kind: MessageKind) -> None:
+    machine = a_machine()
+    to_bound(machine)
+    request = sent(machine.wake(a_moment(1800.0)))
+
+    assert machine.hear(a_reply(request, kind, server=OTHER), a_moment(1801.0)) == []
+    assert machine.stage is DhcpStage.RENEWING
+
+
+@pytest.mark.parametrize("now_s", [1800.0, LEASE_S * 0.9])
+def test_an_acknowledgement_of_another_address_ends_the_former_one_in_words(now_s: float) -> None:
+    machine = a_machine()
+    to_bound(machine)
+    for at_s in sorted({1800.0, now_s}):
+        request = sent(machine.wake(a_moment(at_s)))
+    other = replace(a_reply(request, MessageKind.ACK), given=IPv4Address("192.0.2.7").packed)
+
+    stranger = replace(other, options={**other.options, int(DhcpOption.SERVER): OTHER})
+    ignored = machine.hear(stranger, a_moment(now_s))
+    unbind, bind = machine.hear(other, a_moment(now_s))
+
+    assert ignored == []
+    assert unbind == Unbind("192.0.2.1 gives 192.0.2.7 rather than 192.0.2.100")
+    assert isinstance(bind, Bind)
+    assert bind.lease.address == "192.0.2.7"
+
+
+def test_a_strangers_refusal_waits_for_the_own_servers_answer() -> None:
+    machine = a_machine(a_lease())
+    request = sent(machine.begin(a_moment(100.0)))
+
+    assert machine.hear(a_reply(request, MessageKind.NAK, server=OTHER), a_moment(100.1)) == []
+    (bind,) = machine.hear(a_reply(request, MessageKind.ACK), a_moment(100.2))
+
+    assert isinstance(bind, Bind)
+    assert machine.lease
+
+
+def test_a_strangers_refusal_counts_when_the_own_server_is_silent() -> None:
+    machine = a_machine(a_lease())
+    request = sent(machine.begin(a_moment(100.0)))
+    text = b"wrong network\n" + b"x" * 200
+    machine.hear(a_reply(request, MessageKind.NAK, server=OTHER, text=text), a_moment(100.1))
+
+    done = run_until(machine, 110.0, 100.1)
+    (unbind,) = [action for _, action in done if isinstance(action, Unbind)]
+
+    assert unbind.why == "192.0.2.66 refuses it: wrong network?" + "x" * 50
+    assert not [action for _, action in done if isinstance(action, Bind)]
+
+
+def test_a_lease_in_use_is_put_back_before_it_is_asked_for_again() -> None:
+    machine = a_machine()
+    lease = to_bound(machine)
+
+    first, second = machine.begin(a_moment(60.0))
+
+    assert first == Bind(lease, is_confirmed=False)
+    assert isinstance(second, Send)
+    assert machine.stage is DhcpStage.REBOOTING
+
+
+def test_a_lease_of_before_the_boot_is_not_used_before_it_is_asked_for() -> None:
+    assert len(a_machine(a_lease()).begin(a_moment(60.0))) == 1
+
+
+def test_a_lease_that_ends_while_any_server_is_sought_ends_in_time() -> None:
+    machine = a_machine(a_lease())
+    unanswered(machine)
+    run_until(machine, LEASE_S - 1.0, 120.0)
+
+    assert isinstance(machine.wake(a_moment(LEASE_S))[0], Unbind)

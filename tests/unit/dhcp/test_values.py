@@ -52,6 +52,8 @@ def test_a_mask_is_a_prefix_and_without_one_the_class_counts() -> None:
         (values.addresses, b""),
         (values.addresses, bytes([192, 0, 2, 1, 9])),
         (values.prefix, bytes(4)),
+        (values.prefix, bytes([128, 0, 0, 0])),
+        (values.prefix, bytes([254, 0, 0, 0])),
         (values.prefix, bytes([255, 0, 255, 0])),
         (values.prefix, b"\xff" * 5),
         (values.domain, b"example.org\nnameserver 192.0.2.66"),
@@ -74,6 +76,23 @@ def test_what_no_option_may_be_is_malformed(
 ) -> None:
     with pytest.raises(MalformedError):
         reading(value)
+
+
+@pytest.mark.parametrize(("text", "length"), [("192.0.2.0", 24), ("192.0.2.127", 25)])
+def test_the_ends_of_a_network_are_no_hosts(text: str, length: int) -> None:
+    with pytest.raises(MalformedError, match="no host's address"):
+        values.host(text, length)
+
+
+@pytest.mark.parametrize(("text", "length"), [("192.0.2.0", 31), ("192.0.2.255", 32)])
+def test_a_network_of_hosts_alone_has_no_ends(text: str, length: int) -> None:
+    assert values.host(text, length) == text
+
+
+def test_parts_of_everything_are_a_default_route() -> None:
+    networks = ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "64.0.0.0/7", "10.0.0.0/8")
+
+    assert [values.is_of_everything(row) for row in networks] == [True, True, True, True, False]
 
 
 def test_lists_are_bounded() -> None:
