@@ -6,14 +6,16 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from sriovbond import log
 from sriovbond.dhcp import files, holding, resolving, wire
 from sriovbond.dhcp.files import ClientStatus
-from sriovbond.dhcp.lease import Moment
+from sriovbond.dhcp.holding import LeasedRoute
+from sriovbond.dhcp.lease import DhcpLease, Moment
 from sriovbond.dhcp.machine import Action, Bind, Identity, Machine, Send
 from sriovbond.dhcp.wire import DhcpSocket
 from sriovbond.dhcp.wish import DhcpWish
@@ -25,6 +27,8 @@ from sriovbond.kernel.netlink import Netlink
 
 _LOOK_S: Final = 1.0
 """How often the link is read: its carrier, its MAC, whether it is still the same one."""
+_SILENT_S: Final = 86400.0
+_MOST_WARNED: Final = 128
 _MAC_BYTES: Final = 6
 _MOST_HOSTNAME: Final = 253
 _NO_NAMES: Final = frozenset({"", "localhost", "(none)"})
@@ -64,21 +68,30 @@ class DhcpClient:
         self._has_carrier = False
         self._is_holding = False
         self._note = ""
+        self._warned: dict[str, float] = {}
+        self._undone: Bind | None = None
+        self._refused: dict[LeasedRoute, str] = {}
         self._status: ClientStatus | None = None
 
     def work(self, stop: socket.socket, stack: ExitStack) -> None:
         """Go on until `stop` is readable; sockets are closed with the stack."""
-        while True:
-            link = links.read(self._netlink, self._name)
-            self._heed(link, stack)
+        readable: list[int] = []
+        while stop.fileno() not in readable:
+            is_done = self._has_done(partial(self._turn, readable, stack))
             self._report()
-            readable = self._wait(stop)
-            if stop.fileno() in readable:
-                return
-            if self._wire and self._wire.fileno() in readable and link:
-                self._hear(self._wire, link)
-            if self._wire and self._wire.events.fileno() in readable and link:
-                self._notice(self._wire, link)
+            readable = self._wait(stop, with_wires=is_done)
+
+    def _turn(self, readable: Sequence[int], stack: ExitStack) -> None:
+        """Take what has come, then do what is due. Raises KernelError, OSError."""
+        link = links.read(self._netlink, self._name)
+        wire = self._wire if link and self._wire and self._wire.index == link.index else None
+        if wire and link and wire.fileno() in readable:
+            self._hear(wire, link)
+        if wire and link and wire.events.fileno() in readable:
+            self._notice(wire, link)
+        self._heed(link, stack)
+        if self._undone and link:
+            self._carry_out([self._undone], link)
 
     def _heed(self, link: LinkMessage | None, stack: ExitStack) -> None:
         """Do what the link's state, and the time, ask for."""
@@ -107,7 +120,7 @@ class DhcpClient:
             return
         now = links.read(self._netlink, self._name)
         was_down = now is None or not (now.is_up and now.has_carrier)
-        has_lost = not holding.is_whole(self._netlink, link, self._wish, lease)
+        has_lost = not holding.is_whole(self._netlink, link, self._wish, lease, self._refused)
         if was_down or has_lost:
             self._has_carrier = False
 
@@ -119,10 +132,19 @@ class DhcpClient:
 
     def _carry_out(self, actions: Sequence[Action], link: LinkMessage) -> None:
         for action in actions:
-            try:
-                self._do(action, link)
-            except (OSError, SriovbondError) as error:
-                self._warn(str(error))
+            self._has_done(partial(self._do, action, link))
+
+    def _has_done(self, part: Callable[[], object]) -> bool:
+        """Do a part, and return whether that succeeded: a failure is no reason to omit others."""
+        try:
+            part()
+        except SriovbondError as error:
+            self._warn(error.message)
+        except OSError as error:
+            self._warn(str(error))
+        else:
+            return True
+        return False
 
     def _do(self, action: Action, link: LinkMessage) -> None:
         if isinstance(action, Send):
@@ -134,36 +156,57 @@ class DhcpClient:
             self._unbind(action.why, link)
 
     def _bind(self, bind: Bind, link: LinkMessage) -> None:
-        """Use the lease: on disk first, so that the next process knows what is on the link."""
-        lease = bind.lease
+        """Use the lease: on disk first, so that the next process knows what is on the link.
+
+        A disk that does not take it ends no lease: it is written at a later look.
+        Raises KernelError.
+        """
+        lease, self._undone = bind.lease, bind
         is_new = not self._is_holding
         for text in lease.malformed:
             self._warn(f"ignored of {lease.server}: {text}")
-        files.write_lease(self._host, self._name, lease)
+        is_written = self._has_done(partial(files.write_lease, self._host, self._name, lease))
         left_s = int(lease.left_s(self._moment().now_s))
-        refused = holding.put(self._netlink, link, self._wish, lease, left_s)
+        holding.put_address(self._netlink, link, self._wish, lease, left_s)
         self._is_holding = True
-        if self._wire:
-            self._wire.take_address(lease.address)
         how = "" if bind.is_confirmed else "; no server has confirmed it yet"
         self._note = f"{lease.text} from {lease.server} for {left_s} s{how}"
         if is_new:
             log.event(logging.INFO, "leased", address=lease.text, server=lease.server, s=left_s)
+        for part in (self._take_address, self._put_routes, self._take_mtu, self._refresh):
+            self._has_done(partial(part, lease, link))
+        self._undone = None if is_written else bind
+
+    def _take_address(self, lease: DhcpLease, _: LinkMessage) -> None:
+        if self._wire:
+            self._wire.take_address(lease.address)
+
+    def _put_routes(self, lease: DhcpLease, link: LinkMessage) -> None:
+        self._refused = holding.put_routes(self._netlink, link, self._wish, lease)
+        for text in self._refused.values():
+            self._warn(text)
+        self._note = "; ".join([self._note, *self._refused.values()])
+
+    def _take_mtu(self, lease: DhcpLease, link: LinkMessage) -> None:
         if self._wish.takes_mtu and lease.mtu:
             holding.take_mtu(self._netlink, link, lease.mtu)
-        for text in (*refused, resolving.refresh(self._host)):
-            if text:
-                self._warn(text)
+
+    def _refresh(self, *_: object) -> None:
+        if why := resolving.refresh(self._host):
+            self._warn(why)
 
     def _unbind(self, why: str, link: LinkMessage) -> None:
         """End the use of the lease: off the link first, so that nothing of it is left there."""
-        self._warn(f"the lease is lost: {why}")
-        self._is_holding = False
-        holding.take_off(self._netlink, link)
-        files.remove_lease(self._host, self._name)
-        if self._wire:
-            self._wire.take_address("")
-        resolving.refresh(self._host)
+        self._is_holding, self._undone = False, None
+        self._note = f"the lease is lost: {why}"
+        log.event(logging.WARNING, self._note)
+        for part in (
+            partial(holding.take_off, self._netlink, link),
+            partial(files.remove_lease, self._host, self._name),
+            partial(self._wire.take_address, "") if self._wire else list,
+            self._refresh,
+        ):
+            self._has_done(part)
 
     def _open(self, link: LinkMessage, stack: ExitStack) -> None:
         self._close(stack)
@@ -177,10 +220,15 @@ class DhcpClient:
         self._wire = None
         stack.pop_all().close()
 
-    def _wait(self, stop: socket.socket) -> list[int]:
-        """Wait for a message, for what is due, or for the next look at the link."""
+    def _wait(self, stop: socket.socket, *, with_wires: bool) -> list[int]:
+        """Wait for a message, for what is due, or for the next look at the link.
+
+        Without wires only for the latter: what is there cannot be read now.
+        """
         due_s = self._machine.wake_s - self._moment().now_s if self._has_carrier else _LOOK_S
         wires = [self._wire.fileno(), self._wire.events.fileno()] if self._wire else []
+        if not with_wires:
+            wires, due_s = [], _LOOK_S
         readers = [stop.fileno(), *wires]
         return select.select(readers, [], [], max(0.0, min(_LOOK_S, due_s)))[0]
 
@@ -189,9 +237,16 @@ class DhcpClient:
         return Moment(now_s, self._host.boot_id(), time.time())
 
     def _warn(self, text: str) -> None:
-        if text != self._note:
+        """Log a text, the same one once a day; it is the status' word while there is no lease."""
+        now_s = self._moment().now_s
+        if now_s - self._warned.get(text, -_SILENT_S) >= _SILENT_S:
             log.event(logging.WARNING, text)
-        self._note = text
+            self._warned.pop(text, None)
+            self._warned[text] = now_s
+        if len(self._warned) > _MOST_WARNED:
+            del self._warned[next(iter(self._warned))]
+        if not self._is_holding:
+            self._note = text
 
     def _report(self) -> None:
         """Write how far it is, where that has changed."""

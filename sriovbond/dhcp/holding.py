@@ -6,7 +6,7 @@ Stateless: what the kernel has for a time, or from DHCP, on the interface is the
 import errno
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from sriovbond.dhcp.lease import DEFAULT, ON_LINK, DhcpLease
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried, messages
+from sriovbond.kernel import attributes, carried, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_ADDRESS,
@@ -23,6 +23,7 @@ from sriovbond.kernel.messages import (
     IFA_FLAGS,
     IFA_LOCAL,
     IFA_RT_PRIORITY,
+    IFLA_AF_SPEC,
     IFLA_MAX_MTU,
     IFLA_MIN_MTU,
     IFLA_MTU,
@@ -45,7 +46,8 @@ _IFA_CACHEINFO: Final = 6
 _IFA_F_NOPREFIXROUTE: Final = 0x200
 _CACHE: Final = struct.Struct("=IIII")
 _RTPROT_DHCP: Final = 16
-_UNICAST, _UNIVERSE, _LINK, _NOWHERE = 1, 0, 253, 255
+_IFLA_INET_CONF, _PROMOTE = 1, 20  # include/uapi/linux/if_link.h and ip.h
+_UNICAST, _UNIVERSE, _LINK = 1, 0, 253
 _MAIN: Final = 254
 _FLAGS_AT: Final = 8  # in rtmsg
 _POINT_TO_POINT: Final = 2
@@ -70,26 +72,52 @@ def put(
     """Give a link what a lease has, for `left_s`; what it had from another goes after that.
 
     Returns which routes the kernel refused, after trying all. Idempotent: lifetimes alone are
-    written again. Raises KernelError for the address.
+    written again. Raises KernelError.
     """
-    _put_address(netlink, link, wish, lease, left_s)
-    expected = routes_of(wish, lease)
+    put_address(netlink, link, wish, lease, left_s)
+    return list(put_routes(netlink, link, wish, lease).values())
+
+
+def put_address(
+    netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int
+) -> None:
+    """Give a link the address of a lease, for `left_s`; one that it has for good stays so.
+
+    Idempotent. Raises KernelError.
+    """
+    own = [row for row in _addresses(netlink, link) if _is_leased(row, lease)]
+    if any(_is_permanent(row) for row in own):
+        return
+    has_route = not wish.auto_route_table_id
+    # the kernel does not change that of an address that is there
+    _remove_addresses(netlink, link, [row for row in own if _has_prefix_route(row) != has_route])
+    doing = f"put the leased address {lease.text} on {link.name}"
+    body = _address(link, wish, lease, max(1, min(left_s, _LONGEST_S)))
+    netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _REPLACE))
+
+
+def put_routes(
+    netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease
+) -> dict[LeasedRoute, str]:
+    """Give a link the routes of a lease that it has the address of; remove those of another lease.
+
+    The other lease's address goes, too. Returns the routes that the kernel refused, with its word:
+    the others are there all the same. Idempotent. Raises KernelError.
+    """
     present = list(_leased_routes(netlink, link))
-    known = {_as_leased(row) for row in present if row.address(RTA_PREFSRC) == lease.address}
-    refused = []
-    for row in expected:
+    known = {_as_leased(row) for row in present if _is_of(row, wish, lease)}
+    refused: dict[LeasedRoute, str] = {}
+    for row in routes_of(wish, lease):
         if row not in known:
             try:
                 _put_route(netlink, link, wish, row, lease.address)
             except KernelError as error:
-                refused.append(error.message)
+                refused[row] = error.message
     for route in present:
-        is_ours = route.address(RTA_PREFSRC) == lease.address and _as_leased(route) in expected
-        if not is_ours:
+        if not _is_of(route, wish, lease):
             _remove_route(netlink, link, route)
-    for address in _passing(netlink, link):
-        if (address.address, address.prefix) != (lease.address, lease.prefix):
-            _remove_address(netlink, link, address)
+    others = [row for row in _passing(netlink, link) if not _is_leased(row, lease)]
+    _remove_addresses(netlink, link, others)
     return refused
 
 
@@ -97,15 +125,38 @@ def take_off(netlink: Netlink, link: LinkMessage) -> None:
     """Take off what a link has for a time, and routes of DHCP. Idempotent. Raises KernelError."""
     for route in _leased_routes(netlink, link):
         _remove_route(netlink, link, route)
-    for address in _passing(netlink, link):
-        _remove_address(netlink, link, address)
+    _remove_addresses(netlink, link, _passing(netlink, link))
 
 
-def is_whole(netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease) -> bool:
-    """Return whether a link has the address of a lease, and its routes."""
-    own = {(row.address, row.prefix) for row in _addresses(netlink, link)}
+def is_whole(
+    netlink: Netlink,
+    link: LinkMessage,
+    wish: DhcpWish,
+    lease: DhcpLease,
+    refused: Collection[LeasedRoute] = (),
+) -> bool:
+    """Return whether a link has the address of a lease, and its routes but for those refused."""
+    has_address = any(_is_leased(row, lease) for row in _addresses(netlink, link))
     present = {_as_leased(row) for row in _leased_routes(netlink, link)}
-    return (lease.address, lease.prefix) in own and present.issuperset(routes_of(wish, lease))
+    return has_address and present.issuperset({*routes_of(wish, lease)} - {*refused})
+
+
+def is_promoting(link: LinkMessage) -> bool:
+    """Return whether a link keeps IPv4 addresses whose network's first one goes."""
+    family = attributes.by_number(link.attributes.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET, b"")
+    values = attributes.by_number(family).get(_IFLA_INET_CONF, b"")
+    return messages.whole(values[4 * (_PROMOTE - 1) : 4 * _PROMOTE]) != 0
+
+
+def set_promoting(netlink: Netlink, link: LinkMessage, *, is_on: bool) -> None:
+    """Set whether a link keeps IPv4 addresses whose network's first one goes.
+
+    Without it the kernel removes them all with that one, also at a lease's end. Raises KernelError.
+    """
+    value = messages.attribute(_IFLA_INET_CONF, messages.word(_PROMOTE, int(is_on)))
+    family = messages.attribute(IFLA_AF_SPEC, messages.attribute(socket.AF_INET, value))
+    doing = f"set promote_secondaries of {link.name} to {int(is_on)}"
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(link.index, family)))
 
 
 def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> None:
@@ -147,15 +198,8 @@ def _reachable(rows: Iterable[LeasedRoute], own: IPv4Network) -> set[str]:
     return {one for one in gateways if any(IPv4Address(one) in network for network in on_link)}
 
 
-def _put_address(
-    netlink: Netlink, link: LinkMessage, wish: DhcpWish, lease: DhcpLease, left_s: int
-) -> None:
-    """Put the address on with its lifetime; one that is there for good stays so."""
+def _address(link: LinkMessage, wish: DhcpWish, lease: DhcpLease, life_s: int) -> bytes:
     host = IPv4Interface(lease.text)
-    for row in _addresses(netlink, link):
-        if (row.address, row.prefix) == (lease.address, lease.prefix) and _is_permanent(row):
-            return
-    life_s = max(1, min(left_s, _LONGEST_S))
     parts = [
         messages.attribute(IFA_LOCAL, host.packed),
         messages.attribute(IFA_ADDRESS, host.packed),
@@ -168,9 +212,7 @@ def _put_address(
         parts.append(messages.word(IFA_RT_PRIORITY, metric))
     if wish.auto_route_table_id:
         parts.append(messages.word(IFA_FLAGS, _IFA_F_NOPREFIXROUTE))
-    body = messages.address(socket.AF_INET, lease.prefix, link.index, *parts)
-    doing = f"put the leased address {lease.text} on {link.name}"
-    netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _REPLACE))
+    return messages.address(socket.AF_INET, lease.prefix, link.index, *parts)
 
 
 def _put_route(
@@ -220,6 +262,14 @@ def _as_leased(row: RouteMessage) -> LeasedRoute:
     return LeasedRoute(network, gateway, row.number(RTA_TABLE) or row.table)
 
 
+def _is_of(row: RouteMessage, wish: DhcpWish, lease: DhcpLease) -> bool:
+    """Return whether a route is one of the lease, with a metric that the document may mean."""
+    metric, wished = row.number(RTA_PRIORITY), wish.auto_route_metric
+    is_meant = METRIC <= metric < METRIC + _MOST_METRICS if wished is None else metric == wished
+    is_own = row.address(RTA_PREFSRC) == lease.address
+    return is_own and is_meant and _as_leased(row) in routes_of(wish, lease)
+
+
 def _remove_route(netlink: Netlink, link: LinkMessage, row: RouteMessage) -> None:
     doing = f"remove the leased route to {_as_leased(row).network} over {link.name}"
     body = row.body[:_FLAGS_AT] + bytes(4) + row.body[_FLAGS_AT + 4 :]  # LINKDOWN is refused
@@ -227,8 +277,18 @@ def _remove_route(netlink: Netlink, link: LinkMessage, row: RouteMessage) -> Non
         netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
 
 
-def _remove_address(netlink: Netlink, link: LinkMessage, row: AddressMessage) -> None:
-    carried.remove_address(netlink, link.name, f"{row.address}/{row.prefix}", row.body)
+def _remove_addresses(netlink: Netlink, link: LinkMessage, rows: Sequence[AddressMessage]) -> None:
+    """Remove addresses; those of the same network that are not meant stay, for they are others'."""
+    now = links.read(netlink, link.name) if rows else None
+    is_off = now is not None and now.index == link.index and not is_promoting(now)
+    if is_off:
+        set_promoting(netlink, link, is_on=True)
+    try:
+        for row in rows:
+            carried.remove_address(netlink, link.name, f"{row.address}/{row.prefix}", row.body)
+    finally:
+        if is_off:
+            set_promoting(netlink, link, is_on=False)
 
 
 def is_passing(row: AddressMessage, link: LinkMessage) -> bool:
@@ -248,3 +308,11 @@ def _addresses(netlink: Netlink, link: LinkMessage) -> Iterator[AddressMessage]:
 
 def _is_permanent(row: AddressMessage) -> bool:
     return bool(messages.whole(row.attributes.get(IFA_FLAGS, b"")) & IFA_F_PERMANENT)
+
+
+def _has_prefix_route(row: AddressMessage) -> bool:
+    return not messages.whole(row.attributes.get(IFA_FLAGS, b"")) & _IFA_F_NOPREFIXROUTE
+
+
+def _is_leased(row: AddressMessage, lease: DhcpLease) -> bool:
+    return (row.address, row.prefix) == (lease.address, lease.prefix)
