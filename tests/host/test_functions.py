@@ -10,9 +10,10 @@ import pytest
 
 from sriovbond.reshape import limits
 from sriovbond.trial.transaction import ChangeOutcome
+from tests.support.agents import wait_for
 from tests.support.changes import Changes
 from tests.support.pods import batch, ip
-from tests.support.sites import this_node, wait_until
+from tests.support.sites import this_node
 from tests.vm import rig as rigs
 
 PF = "pf2"
@@ -187,8 +188,8 @@ def _interfaces() -> list[tuple[int, str, int, bool, str]]:
 
 def _name_late(udev: Path) -> None:
     """Name the interfaces of six VFs, each a while after it came, as late0 to late5."""
-    wait_until(lambda: len(list(_device().glob("virtfn*/net/eth*"))) == 6)
-    time.sleep(2)
+    wait_for(lambda: len(list(_device().glob("virtfn*/net/eth*"))) == 6, 300)
+    time.sleep(1)
     for number in range(6):
         ip(f"link set {_netdev(_device() / f'virtfn{number}')} name late{number}")
         index = (_device() / f"virtfn{number}/net/late{number}/ifindex").read_text().strip()
