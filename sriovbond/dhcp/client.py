@@ -34,10 +34,14 @@ _MOST_HOSTNAME: Final = 253
 _NO_NAMES: Final = frozenset({"", "localhost", "(none)"})
 
 
+class NoWishError(MachineError):
+    """No document asks for DHCP on an interface."""
+
+
 def run(host: Host, name: str) -> None:
     """Hold the interface's lease until SIGTERM; the address stays then, until it ends.
 
-    Raises MachineError where another client of ours runs on it, or nothing asks for one.
+    Raises NoWishError, MalformedFileError, MachineError where another client of ours runs on it.
     """
     with files.running(host, name) as lock_fd, netns.own() as own, _signalled() as stop:
         _sign(lock_fd)
@@ -54,7 +58,7 @@ class DhcpClient:
     def __init__(self, host: Host, name: str, netlink: Netlink) -> None:
         found = files.read(host, name)
         if found is None:
-            raise MachineError(f"cannot run DHCP on {name}: no document asks for it")
+            raise NoWishError(f"cannot run DHCP on {name}: no document asks for it")
         self._host = host
         self._name = name
         self._netlink = netlink

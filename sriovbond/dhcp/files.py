@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import time
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -25,10 +26,16 @@ from sriovbond.host import Host
 NAME: Final = re.compile(r"[A-Za-z0-9:_.-]{1,15}")
 """Names that are those of a file and of a unit's instance as they are."""
 _MOST_BYTES: Final = 1 << 16
+_LOCK_S: Final = 5.0
+_PAUSE_S: Final = 0.05
 _MOST_FILES: Final = 4096
 _WISH, _LEASE, _STATUS, _LOCK = ".wish", ".lease", ".status", ".lock"
 
 T = TypeVar("T")
+
+
+class MalformedFileError(MachineError):
+    """A file is not as it was written: what is in it is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ def lock_path(host: Host, name: str) -> Path:
 def running(host: Host, name: str) -> Iterator[int]:
     """Hold the lock of an interface's client, and have its descriptor.
 
-    Raises MachineError where another one runs.
+    Raises MachineError where another one runs: one that has it for a moment, to look, is awaited.
     """
     ownfiles.make_folder(run_folder(host), os.geteuid())
     path = lock_path(host, name)
@@ -182,22 +189,37 @@ def running(host: Host, name: str) -> Iterator[int]:
     except OSError as error:
         raise MachineError(f"cannot open {path}: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _has_locked(descriptor):
+            raise MachineError(f"cannot run DHCP on {name}: another client of ours does")
         yield descriptor
-    except BlockingIOError as error:
-        raise MachineError(f"cannot run DHCP on {name}: another client of ours does") from error
     finally:
         os.close(descriptor)
 
 
+def _has_locked(descriptor: int) -> bool:
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE_S)
+
+
 def read_typed(path: Path, of: type[T]) -> T | None:
-    """Return the dataclass that a file has, None where it is missing. Raises MachineError."""
+    """Return the dataclass that a file has, None where it is missing.
+
+    Raises MalformedFileError, and MachineError where it cannot be read.
+    """
     try:
         content = json.loads(ownfiles.read(path, _MOST_BYTES))
         return _typed(of, content)
     except FileNotFoundError:
         return None
-    except (UnreadableError, OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        raise MalformedFileError(f"cannot read {path}: {error}; remove the file") from error
+    except (UnreadableError, OSError) as error:
         raise MachineError(f"cannot read {path}: {error}; remove the file") from error
 
 

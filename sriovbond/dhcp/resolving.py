@@ -14,7 +14,7 @@ from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
 
 _SHARE: Final = "resolv.conf"
-_LOCK: Final = "resolv.lock"
+_LOCK: Final = "resolv.conf"  # no name of a client's file
 _LOCK_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 
@@ -50,11 +50,26 @@ def refresh(host: Host) -> str:
             return f"{owner} writes resolv.conf: servers of DHCP are not in it" if has_any else ""
         lines = without((content or b"").decode("utf-8", "replace"), former)
         added = _new(lines, wish)
-        files.write_typed(files.folder(host), _SHARE, added)
-        text = with_share(lines, added)
-        if content is not None or text:
-            resolvconf.write(host.root, text.encode())
+        _write(host, content or b"", with_share(lines, added).encode(), former, added)
     return ""
+
+
+def _write(
+    host: Host, before: bytes, content: bytes, former: ResolverShare, added: ResolverShare
+) -> None:
+    """Write the file and what of it is from leases, which is of both until the file is written."""
+    both = ResolverShare(
+        _once([*former.servers, *added.servers]), _once([*former.search, *added.search])
+    )
+    if content != before:
+        _write_share(host, both)
+        resolvconf.write(host.root, content)
+    if added != (both if content != before else former):
+        _write_share(host, added)
+
+
+def _write_share(host: Host, added: ResolverShare) -> None:
+    files.write_typed(files.folder(host), _SHARE, added)
 
 
 def withdraw(host: Host) -> None:
@@ -69,7 +84,7 @@ def withdraw(host: Host) -> None:
         content = plain(host)
         if content is not None:
             resolvconf.write(host.root, content)
-        files.write_typed(files.folder(host), _SHARE, ResolverShare())
+        _write_share(host, ResolverShare())
 
 
 def forget(host: Host) -> None:
@@ -120,8 +135,10 @@ def _is_search(line: str) -> bool:
 
 
 def _wish(host: Host) -> ResolverShare:
-    clients = [row for row in files.read_all(host) if row.lease and row.wish.auto_dns is not False]
-    leases = [row.lease for row in clients if row.lease]
+    now_s, wall_s, boot = time.clock_gettime(time.CLOCK_BOOTTIME), time.time(), host.boot_id()
+    clients = [row for row in files.read_all(host) if row.wish.auto_dns is not False]
+    given = [row.lease.of_boot(boot, now_s, wall_s) for row in clients if row.lease]
+    leases = [lease for lease in given if lease.left_s(now_s) > 0]
     return ResolverShare(
         _once(server for lease in leases for server in lease.servers),
         _once(domain for lease in leases for domain in lease.search),

@@ -20,15 +20,17 @@ _STOP_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _TEXT: Final = """\
 [Unit]
-Description=DHCPv4 on %I, for sriovbond host
+Description=DHCPv4 on %i, for sriovbond host
 Documentation=https://github.com/sriovbond/sriovbond/blob/main/docs/host.md
 Before=network.target
 StartLimitIntervalSec=0
 
 [Service]
-{environment}ExecStart={program} --state {state} --root {root} --run {run} %i
+{environment}ExecStart={program} --state {state} --root {root} --run {run} -- %i
 Restart=always
 RestartSec=1
+# No document asks for it, its file is malformed (EX_CONFIG), or the call is (2).
+RestartPreventExitStatus={final} 2
 TimeoutStopSec=5
 # What is left of root: packets, links, addresses and routes, a port below 1024.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
@@ -103,6 +105,7 @@ def text(host: Host) -> str:
     return _TEXT.format(
         environment=systemd.environment_line(),
         program=" ".join(map(systemd.word, program.words("sriovbond.dhcp"))),
+        final=os.EX_CONFIG,
         state=systemd.word(str(host.state)),
         root=systemd.word(str(host.root)),
         run=systemd.word(str(host.run)),
@@ -150,7 +153,7 @@ def _ask(*words: str) -> None:
 def _start_process(host: Host, name: str) -> None:
     """Start it in a session of its own, by a shell that ends at once: it is no child of ours."""
     options = ["--state", str(host.state), "--root", str(host.root), "--run", str(host.run)]
-    command = [*program.words("sriovbond.dhcp"), "--leave-container", *options, name]
+    command = [*program.words("sriovbond.dhcp"), "--leave-container", *options, "--", name]
     try:
         subprocess.run(  # noqa: S603 - words of our own
             ["/bin/sh", "-c", '"$@" &', "sh", *command],

@@ -1,5 +1,7 @@
 """What is on disk of a client is read as it was written, or refused by name."""
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,8 @@ def test_a_lease_that_is_none_is_not_there(host: Host) -> None:
     assert files.read(host, "bond0.7") == ClientFiles("bond0.7", CLIENT.wish)
 
 
-def test_a_lock_says_whether_a_client_runs(host: Host) -> None:
+def test_a_lock_says_whether_a_client_runs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LOCK_S", 0.1)
     with files.running(host, "bond0"):
         assert files.is_running(host, "bond0")
         with (
@@ -79,6 +82,17 @@ def test_a_lock_says_whether_a_client_runs(host: Host) -> None:
 
     assert not files.is_running(host, "bond0")
     assert not files.is_running(host, "eth1")
+
+
+def test_a_client_starts_though_its_lock_is_looked_at(host: Host) -> None:
+    with files.running(host, "bond0"):
+        pass
+    with files.lock_path(host, "bond0").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.2, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+
+        with files.running(host, "bond0"):
+            assert files.is_running(host, "bond0")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "a%b", "x" * 16])

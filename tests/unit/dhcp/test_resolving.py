@@ -1,10 +1,12 @@
 """What leases add to resolv.conf is behind the rest, changes with them, and goes with them."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sriovbond import resolvconf
 from sriovbond.dhcp import files, resolving
 from sriovbond.dhcp.files import ClientFiles
 from sriovbond.dhcp.lease import DhcpLease
@@ -13,7 +15,14 @@ from sriovbond.host import Host
 from tests.unit.dhcp.test_files import LEASE
 
 BY_HAND = "# by hand\nnameserver 192.0.2.9\nsearch a.org\noptions rotate\n"
-FIRST = replace(LEASE, servers=("192.0.2.53", "192.0.2.9"), search=("b.org",))
+FIRST = replace(
+    LEASE,
+    servers=("192.0.2.53", "192.0.2.9"),
+    search=("b.org",),
+    began_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+    boot=Host().boot_id(),
+    wall_s=time.time(),
+)
 
 
 @pytest.fixture
@@ -69,6 +78,46 @@ def test_what_changes_the_rest_does_it_without_what_leases_added(host: Host) -> 
     assert withdrawn == BY_HAND
     assert text(host) == "nameserver 192.0.2.53\nsearch b.org\nnameserver 192.0.2.9\n"
     assert resolving.share(host).servers == ("192.0.2.9",)
+
+
+def test_what_a_lease_of_before_has_is_not_added_once_it_has_ended(host: Host) -> None:
+    give(host, FIRST)
+    added = text(host)
+
+    give(host, replace(FIRST, began_s=FIRST.began_s - FIRST.lease_s))
+
+    assert added != BY_HAND
+    assert text(host) == BY_HAND
+
+
+def test_what_ends_between_both_files_leaves_nothing_that_looks_like_a_persons(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    give(host, FIRST)
+    with monkeypatch.context() as ending:
+        ending.setattr(resolvconf, "write", end)
+        with pytest.raises(KeyboardInterrupt):
+            give(host, replace(FIRST, servers=("192.0.2.54",)))
+
+    files.remove_lease(host, "eth1")
+    resolving.refresh(host)
+
+    assert text(host) == BY_HAND
+
+
+def test_what_is_so_already_is_not_written_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(host, FIRST)
+    written: list[str] = []
+    monkeypatch.setattr(files, "write_typed", lambda _, name, __: written.append(name))
+
+    resolving.refresh(host)
+
+    assert written == []
 
 
 def test_a_file_of_another_program_stays_its_own(host: Host) -> None:

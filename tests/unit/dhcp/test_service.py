@@ -14,7 +14,7 @@ def test_a_unit_says_what_it_executes_and_what_it_may() -> None:
 
     assert (
         f'ExecStart={sys.executable} -m sriovbond.dhcp --state "/var/lib/100%% x" --root / '
-        "--run /run/sriovbond %i"
+        "--run /run/sriovbond -- %i"
     ) in lines
     assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE" in lines
     assert 'ReadWritePaths="/var/lib/100%% x" /etc /run/sriovbond' in lines
