@@ -21,12 +21,11 @@ from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
 from sriovbond.trial import (
     booting,
-    clients,
     ending,
     footprints,
     guard,
-    persisted,
     probes,
+    removal,
     store,
     transaction,
     unit,
@@ -73,11 +72,9 @@ def rollback() -> int:
 
 def remove() -> int:
     """Remove documents, units and clients of DHCP, and report it; return the status."""
-    with _reported() as status:
-        unit.uninstall(Host())
-        for words in clients.remove(Host()):
+    with _reported() as status, _opened() as site:
+        for words in removal.remove(site, Host()):
             _say(words)
-        _say(f"removed {persisted.remove(Host())} documents; the network stays as it is")
         launcher = program.copied_to()
         if launcher and not store.file(Host()).exists():  # else the change's watchdog needs it
             from sriovbond.container import copying  # noqa: PLC0415 - of a copy only

@@ -8,6 +8,7 @@ from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
     AddRule,
+    AskLease,
     Change,
     ConfigurePort,
     Make,
@@ -34,7 +35,8 @@ def plan(joined: Joined) -> tuple[Step, ...]:
     """Return the steps in their order; none where all is there.
 
     A new bond is up and has one port before its addresses come, the others come after them: so the
-    node is without its address for as long as one port takes.
+    node is without its address for as long as one port takes. Where a server of DHCP gives
+    them, the other ports come before routes: the first one may have no carrier.
     """
     return tuple(_steps(joined))
 
@@ -58,9 +60,13 @@ def _steps(joined: Joined) -> Iterator[Step]:
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
     yield from (step for pair in staying for step in _keep_mtu(pair, joined))
     yield from _set_states(staying, joined, of_ports=True)
-    yield from (step for pair in staying for step in _address(pair, joined))
+    addresses = [step for pair in staying for step in _address(pair, joined)]
+    later = [step for pair in staying for step in _add_ports(pair, joined, is_first=False)]
+    is_asking = any(isinstance(step, AskLease) for step in addresses)
+    yield from addresses
+    yield from later if is_asking else ()
     yield from _route(joined)
-    yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=False))
+    yield from () if is_asking else later
     yield from (step for pair in staying for step in _configure_ports(pair, joined))
     yield from (_remove(pair) for pair in going if pair not in holding)
 

@@ -21,7 +21,9 @@ _TIMEOUT_S: Final = 60.0
 _NICS_S: Final = 30.0
 _PAUSE_S: Final = 0.2
 _LEASE_S: Final = 20.0
-"""How long a boot waits for a server of DHCP: its client asks on afterwards."""
+"""How long a boot waits for servers of DHCP, in all documents: clients ask on afterwards."""
+_LEAST_LEASE_S: Final = 5.0
+"""What is left for a further document: a server may ask by ICMP first whether it is in use."""
 _LOCK_S: Final = 150.0
 """How long a watchdog or another change may be at work before."""
 
@@ -35,13 +37,16 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     """
     failures = _end_left(site, host, say)
     end = time.monotonic() + _NICS_S
+    lease_s = _LEASE_S
     for kept in persisted.list_documents(host):
         try:
             wish = _read(kept)
             missing = _await_nics(site, wish, end)
             if missing:
                 failures.append(f"{kept.name}: applied without {', '.join(missing)}: missing")
-            outcome = _apply(site, host, lacking.without(wish, missing), say)
+            began_s = time.monotonic()
+            outcome = _apply(site, host, lacking.without(wish, missing), say, lease_s)
+            lease_s = max(_LEAST_LEASE_S, lease_s - (time.monotonic() - began_s))
             say(f"{kept.name}: {outcome}")
         except SriovbondError as error:
             failures.append(f"{kept.name}: {error.message}")
@@ -66,7 +71,9 @@ def _read(kept: BootDocument) -> NetState:
         raise ConfigError(f"cannot apply {kept.file}: {'; '.join(error.lines)}") from error
 
 
-def _apply(site: Site, host: Host, wish: NetState, say: Callable[[str], None]) -> str:
+def _apply(
+    site: Site, host: Host, wish: NetState, say: Callable[[str], None], lease_s: float
+) -> str:
     def prepare() -> Joined:
         joined = join(wish, node.read(site.node, host))
         complaints = [
@@ -78,7 +85,7 @@ def _apply(site: Site, host: Host, wish: NetState, say: Callable[[str], None]) -
             raise ConfigError("; ".join(row.text for row in complaints))
         return joined
 
-    manner = Manner(_TIMEOUT_S, is_waiting=False, say=say, lock_s=_LOCK_S, lease_s=_LEASE_S)
+    manner = Manner(_TIMEOUT_S, is_waiting=False, say=say, lock_s=_LOCK_S, lease_s=lease_s)
     return transaction.apply(site, host, prepare, manner)
 
 

@@ -1,7 +1,10 @@
 """The clients of DHCP in a change: a lease is awaited, and reverted they are as they were."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from math import inf
 from typing import Final
 
 from sriovbond.dhcp import files, holding, resolving, service
@@ -19,6 +22,28 @@ _UNKNOWN: Final = ClientStatus("starting", note="its client has not begun")
 def read(host: Host) -> tuple[ClientFiles, ...]:
     """Return the clients, with their leases. Raises MachineError."""
     return files.read_all(host)
+
+
+def await_leases(
+    site: Site,
+    names: Iterable[str],
+    left_s: Callable[[], float],
+    lease_s: float,
+    say: Callable[[str], None],
+) -> None:
+    """Wait for the leases of interfaces, `lease_s` in all; where that is finite go on without them.
+
+    Raises MachineError where a lease is needed and none is there within `left_s`.
+    """
+    end_s = time.monotonic() + lease_s
+    for name in names:
+        try:
+            words = await_lease(site, name, lambda: min(left_s(), end_s - time.monotonic()))
+        except MachineError as error:
+            if lease_s == inf:
+                raise
+            words = f"{error.message}; its client goes on asking"
+        say(f"   {words}")
 
 
 def await_lease(site: Site, name: str, left_s: Callable[[], float]) -> str:
@@ -89,7 +114,7 @@ def restore_files(host: Host, checkpoint: Checkpoint) -> list[str]:
     for name in sorted({*files.names(host), *before} & {*checkpoint.journal.touched}):
         try:
             if name in before:
-                files.write(host, before[name])
+                files.write(host, _as_before(host, before[name]))
             else:
                 files.remove(host, name)
         except SriovbondError as error:
@@ -126,6 +151,15 @@ def _begin(site: Site, client: ClientFiles) -> None:
     is_as_before = now is not None and now.wish == client.wish
     if is_as_before and files.is_running(site.host, client.name):
         return
-    files.write(site.host, now if now and is_as_before else client)
+    files.write(site.host, _as_before(site.host, client))
     service.start(site.host, client.name)
     resolving.refresh(site.host)
+
+
+def _as_before(host: Host, client: ClientFiles) -> ClientFiles:
+    """Return a client as the checkpoint has it; with its lease of now, which it has renewed."""
+    with suppress(MachineError):
+        now = files.read(host, client.name)
+        if now and now.wish.client_id == client.wish.client_id:
+            return replace(client, lease=now.lease)
+    return client

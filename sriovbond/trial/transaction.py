@@ -21,7 +21,7 @@ from sriovbond.kernel.messages import (
     AddressMessage,
 )
 from sriovbond.nodenet import difference, steps
-from sriovbond.nodenet.acts import AskLease, SetResolver, Step
+from sriovbond.nodenet.acts import AddRoute, AskLease, Remove, RemoveRoute, SetResolver, Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -47,6 +47,8 @@ _VERIFY_S: Final = 10.0
 _PAUSE_S: Final = 0.2
 _RESERVE_S: Final = 1.0
 """What probes leave of the time, for reverting the change before the watchdog does."""
+_WITH_LEASES: Final = (AddRoute, RemoveRoute, Remove)
+"""Steps that come when the leases are there: by them the node has its address, or loses one."""
 _TO_COMMIT: Final = (Phase.WAITING, Phase.STUCK, Phase.KEPT)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -74,7 +76,8 @@ class Manner:
     `confirm` is asked at last, with the seconds that are left, whether the change is kept; where
     it `is_waiting` it is left for `commit` to keep. Under `name` the document is kept for the next
     boot, under none it is not. Another change may be at work for `lock_s` before. A server of DHCP
-    has to answer; where `lease_s` is finite the change goes on without it after that.
+    has to answer; where `lease_s` is finite the change goes on without it after that, which is for
+    all servers together.
     """
 
     timeout_s: float
@@ -173,7 +176,10 @@ class _Change:
         """Carry out the steps, each noted on disk before."""
         self._write(replace(self._checkpoint, phase=Phase.ACTING))
         number, site = 0, replace(self._site, deadline_s=time.monotonic() + self.left_s())
+        asked: list[str] = []
         for step in planned:
+            if isinstance(step, _WITH_LEASES):
+                self._await_leases(asked, say)
             self._check_time()
             self._note(step)
             for line in step.lines:
@@ -181,7 +187,8 @@ class _Change:
                 say(f"{number}. {line}")
             acting.carry_out(site, step)
             if isinstance(step, AskLease):
-                self._await_lease(step.name, say)
+                asked.append(step.name)
+        self._await_leases(asked, say)
         journal = settle(self._checkpoint.journal, formers.loads(self._site))
         self._write(replace(self._checkpoint, journal=journal))
 
@@ -235,18 +242,12 @@ class _Change:
                 self.outcome = ChangeOutcome.COMMITTED
         return self.outcome
 
-    def _await_lease(self, name: str, say: Callable[[str], None]) -> None:
-        """Wait for the lease; where one is not needed, as at a boot, the client asks on."""
-        left_s, end_s = self.left_s, time.monotonic() + self._lease_s
-        try:
-            words = clients.await_lease(
-                self._site, name, lambda: min(left_s() - _RESERVE_S, end_s - time.monotonic())
-            )
-        except MachineError as error:
-            if self._lease_s == inf:
-                raise
-            words = f"{error.message}; its client goes on asking"
-        say(f"   {words}")
+    def _await_leases(self, asked: list[str], say: Callable[[str], None]) -> None:
+        """Wait for all leases at once; `asked` is empty then."""
+        waiting, asked[:] = tuple(asked), []
+        clients.await_leases(
+            self._site, waiting, lambda: self.left_s() - _RESERVE_S, self._lease_s, say
+        )
 
     def _note(self, step: Step) -> None:
         names = footprints.closure(footprints.carriers(step), self._links)

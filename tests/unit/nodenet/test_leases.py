@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sriovbond.nodenet.acts import AskLease, EndLease
+from sriovbond.nodenet.acts import AddPort, AddRoute, AskLease, EndLease
 from sriovbond.nodenet.document import read, read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import Ipv4, NetState
@@ -112,3 +112,30 @@ def test_a_port_without_dhcp_gives_none_to_its_bond() -> None:
 
     assert isinstance(ask, AskLease)
     assert (ask.of, ask.former) == ("", "")
+
+
+def test_a_bond_has_all_its_ports_before_what_needs_its_lease() -> None:
+    routes = (
+        "routes: {config: [{destination: 10.0.0.0/8, next-hop-interface: bond0,"
+        " next-hop-address: 192.0.2.1}]}\n"
+    )
+    (document,) = read(BOND + routes)
+
+    planned = plan(join(document.state, a_state(is_leased=True)))
+
+    order = [type(step) for step in planned if isinstance(step, AddPort | AskLease | AddRoute)]
+    assert order == [AddPort, AskLease, AddPort, AddRoute]
+
+
+def test_a_bond_without_dhcp_has_its_routes_before_its_second_port() -> None:
+    static = "enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]"
+    routes = (
+        "routes: {config: [{destination: 10.0.0.0/8, next-hop-interface: bond0,"
+        " next-hop-address: 192.0.2.1}]}\n"
+    )
+    (document,) = read(BOND.replace("enabled: true, dhcp: true", static) + routes)
+
+    planned = plan(join(document.state, a_state(is_leased=None)))
+
+    order = [type(step) for step in planned if isinstance(step, AddPort | AddRoute)]
+    assert order == [AddPort, AddRoute, AddPort]

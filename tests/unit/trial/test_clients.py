@@ -1,6 +1,9 @@
 """The clients of DHCP of a change: why there is no lease, and what a boot finds of them."""
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,10 @@ import pytest
 from sriovbond.dhcp import files
 from sriovbond.dhcp.files import ClientFiles, ClientStatus
 from sriovbond.dhcp.wish import DhcpWish
+from sriovbond.errors import MachineError
 from sriovbond.host import Host
+from sriovbond.kernel import netns
+from sriovbond.reshape.site import Site
 from sriovbond.trial import clients
 from sriovbond.trial.checkpoint import Journal
 from tests.unit.dhcp.test_files import LEASE
@@ -22,6 +28,12 @@ OTHER = ClientFiles("eth9", DhcpWish("01ff"))
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(root=tmp_path, state=tmp_path / "state", run=tmp_path / "run")
+
+
+@pytest.fixture
+def site(host: Host) -> Iterator[Site]:
+    with netns.own() as own:
+        yield Site(own, host.root, host.places.sysfs, host)
 
 
 def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) -> None:
@@ -46,6 +58,51 @@ def test_a_wish_that_cannot_be_written_is_named_and_hinders_no_other(host: Host)
 
     assert "eth1.wish" in failure
     assert not (files.folder(host) / "bond0.wish").exists()
+
+
+def test_a_boot_does_not_put_an_ended_lease_over_a_renewed_one(host: Host) -> None:
+    renewed = replace(ETH1, lease=replace(LEASE, wall_s=LEASE.wall_s + 86400))
+    files.write(host, renewed)
+    checkpoint = replace(a_checkpoint(), clients=(ETH1,), journal=Journal(touched=("eth1",)))
+
+    assert clients.restore_files(host, checkpoint) == []
+    assert files.read(host, "eth1") == renewed
+
+
+def test_a_lease_that_was_lost_since_is_not_restored(host: Host) -> None:
+    lost = replace(ETH1, wish=replace(ETH1.wish, auto_dns=False), lease=None)
+    files.write(host, lost)
+    checkpoint = replace(a_checkpoint(), clients=(ETH1,), journal=Journal(touched=("eth1",)))
+
+    assert clients.restore_files(host, checkpoint) == []
+    assert files.read(host, "eth1") == replace(ETH1, lease=None)
+
+
+def test_a_change_waits_for_all_leases_together(site: Site) -> None:
+    said: list[str] = []
+    began_s = time.monotonic()
+
+    clients.await_leases(site, ("eth1", "eth2", "eth3"), lambda: 60.0, 0.3, said.append)
+
+    assert 0.3 <= time.monotonic() - began_s < 0.6
+    assert [text.split(" in ")[0].strip() for text in said] == [
+        f"no lease of DHCP on eth{n}" for n in (1, 2, 3)
+    ]
+
+
+def test_a_lease_that_came_in_time_is_found_behind_one_that_did_not(host: Host, site: Site) -> None:
+    is_there = ClientStatus("bound", is_holding=True, is_confirmed=True, note="192.0.2.7/24")
+    files.write_status(host, "eth2", is_there)
+    said: list[str] = []
+
+    clients.await_leases(site, ("eth1", "eth2"), lambda: 60.0, 0.1, said.append)
+
+    assert said[1] == "   192.0.2.7/24"
+
+
+def test_a_lease_that_is_needed_ends_the_change(site: Site) -> None:
+    with pytest.raises(MachineError, match="no lease of DHCP on eth1"):
+        clients.await_leases(site, ("eth1",), lambda: 0.0, inf, print)
 
 
 def test_without_a_lease_it_says_what_was_sent_and_what_came(host: Host) -> None:
