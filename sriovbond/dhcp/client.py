@@ -8,12 +8,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from sriovbond import log
 from sriovbond.dhcp import files, holding, resolving, wire
-from sriovbond.dhcp.files import ClientStatus
+from sriovbond.dhcp.files import ClientStatus, LinkBefore
 from sriovbond.dhcp.holding import LeasedRoute
 from sriovbond.dhcp.lease import DhcpLease, Moment
 from sriovbond.dhcp.machine import Action, Bind, Identity, Machine, Send
@@ -22,7 +23,7 @@ from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import links, netns
-from sriovbond.kernel.messages import IFLA_ADDRESS, LinkMessage
+from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MTU, LinkMessage
 from sriovbond.kernel.netlink import Netlink
 
 _LOOK_S: Final = 1.0
@@ -76,6 +77,10 @@ class DhcpClient:
         self._undone: Bind | None = None
         self._refused: dict[LeasedRoute, str] = {}
         self._status: ClientStatus | None = None
+        self._before = files.read_before(host, name)
+        if self._before and not found.wish.takes_mtu:
+            self._before = replace(self._before, leased_mtu=0)
+        self._is_deaf = False
 
     def work(self, stop: socket.socket, stack: ExitStack) -> None:
         """Go on until `stop` is readable; sockets are closed with the stack."""
@@ -104,7 +109,8 @@ class DhcpClient:
             self._close(stack)
             return
         self._machine.mac = link.attributes[IFLA_ADDRESS]
-        if self._wire is None or self._wire.index != link.index:
+        is_other = self._wire is None or self._wire.index != link.index
+        if is_other or (self._is_deaf and link.is_up):
             self._open(link, stack)
         had_carrier, self._has_carrier = self._has_carrier, link.is_up and link.has_carrier
         moment = self._moment()
@@ -129,10 +135,12 @@ class DhcpClient:
             self._has_carrier = False
 
     def _hear(self, wire: DhcpSocket, link: LinkMessage) -> None:
-        with suppress(OSError):  # the interface went down meanwhile
+        try:
             for message in wire.receive():
                 self._carry_out(self._machine.hear(message, self._moment()), link)
             wire.drain()
+        except OSError:  # it went down meanwhile; one that was elsewhere, too, is heard no more
+            self._is_deaf = True
 
     def _carry_out(self, actions: Sequence[Action], link: LinkMessage) -> None:
         for action in actions:
@@ -177,7 +185,13 @@ class DhcpClient:
         self._note = f"{lease.text} from {lease.server} for {left_s} s{how}"
         if is_new:
             log.event(logging.INFO, "leased", address=lease.text, server=lease.server, s=left_s)
-        for part in (self._take_address, self._put_routes, self._take_mtu, self._refresh):
+        for part in (
+            self._keep,
+            self._take_address,
+            self._put_routes,
+            self._take_mtu,
+            self._refresh,
+        ):
             self._has_done(partial(part, lease, link))
         self._undone = None if is_written else bind
 
@@ -191,9 +205,34 @@ class DhcpClient:
             self._warn(text)
         self._note = "; ".join([self._note, *self._refused.values()])
 
+    def _keep(self, _: DhcpLease, link: LinkMessage) -> None:
+        """Keep others' addresses on the link when that of the lease ends, and know what it had."""
+        if self._before is None or self._before.index != link.index:
+            is_promoting = holding.is_promoting(link)
+            self._know(LinkBefore(link.index, link.number(IFLA_MTU), is_promoting))
+        if not holding.is_promoting(link):
+            holding.set_promoting(self._netlink, link, is_on=True)
+
+    def _know(self, before: LinkBefore) -> None:
+        if before != self._before:
+            self._before = before
+            files.write_before(self._host, self._name, before)
+
     def _take_mtu(self, lease: DhcpLease, link: LinkMessage) -> None:
-        if self._wish.takes_mtu and lease.mtu:
-            holding.take_mtu(self._netlink, link, lease.mtu)
+        """Use the lease's MTU, or without one what the link had before a lease gave it one."""
+        before = self._before
+        if not self._wish.takes_mtu or before is None:
+            return
+        if lease.mtu and holding.take_mtu(self._netlink, link, lease.mtu):
+            self._know(replace(before, leased_mtu=lease.mtu))
+        elif not lease.mtu and before.leased_mtu:
+            holding.restore(self._netlink, link, replace(before, is_promoting=True))
+            self._know(replace(before, leased_mtu=0))
+
+    def _restore(self, link: LinkMessage) -> None:
+        holding.restore(self._netlink, link, self._before)
+        self._before = None
+        files.remove_before(self._host, self._name)
 
     def _refresh(self, *_: object) -> None:
         if why := resolving.refresh(self._host):
@@ -206,6 +245,7 @@ class DhcpClient:
         log.event(logging.WARNING, self._note)
         for part in (
             partial(holding.take_off, self._netlink, link),
+            partial(self._restore, link),
             partial(files.remove_lease, self._host, self._name),
             partial(self._wire.take_address, "") if self._wire else list,
             self._refresh,
@@ -218,6 +258,8 @@ class DhcpClient:
             self._wire = stack.enter_context(wire.opened(self._name, link.index))
         except OSError as error:
             self._warn(f"cannot open {self._name}: {error.strerror}")
+        else:
+            self._is_deaf = self._has_carrier = False  # what was known is of the one before
 
     def _close(self, stack: ExitStack) -> None:
         """Close what was open of an interface that is gone, or another one by now."""

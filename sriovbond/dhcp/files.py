@@ -29,7 +29,7 @@ _MOST_BYTES: Final = 1 << 16
 _LOCK_S: Final = 5.0
 _PAUSE_S: Final = 0.05
 _MOST_FILES: Final = 4096
-_WISH, _LEASE, _STATUS, _LOCK = ".wish", ".lease", ".status", ".lock"
+_WISH, _LEASE, _STATUS, _LOCK, _BEFORE = ".wish", ".lease", ".status", ".lock", ".before"
 
 T = TypeVar("T")
 
@@ -56,6 +56,19 @@ class ClientStatus:
     def is_leased(self) -> bool:
         """Whether it uses a lease that a server has confirmed since it began."""
         return self.is_holding and self.is_confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBefore:
+    """What a link had before its lease: its index then, its MTU, whether it kept addresses.
+
+    `leased_mtu` is the MTU that a lease gave it since, 0 for none.
+    """
+
+    index: int
+    mtu: int
+    is_promoting: bool
+    leased_mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,23 @@ def write_status(host: Host, name: str, status: ClientStatus) -> None:
     write_typed(run_folder(host), f"{name}{_STATUS}", status)
 
 
+def read_before(host: Host, name: str) -> LinkBefore | None:
+    """Return what a link had before its lease, None where that is not known."""
+    with suppress(MachineError):
+        return read_typed(run_folder(host) / f"{name}{_BEFORE}", LinkBefore)
+    return None
+
+
+def write_before(host: Host, name: str, before: LinkBefore) -> None:
+    """Write what a link had before its lease. Raises MachineError."""
+    write_typed(run_folder(host), f"{name}{_BEFORE}", before)
+
+
+def remove_before(host: Host, name: str) -> None:
+    """Remove it. Idempotent. Raises MachineError."""
+    remove_file(run_folder(host) / f"{name}{_BEFORE}")
+
+
 def remove_status(host: Host, name: str) -> None:
     """Remove it, so that a call waits for a client that begins after that. Raises MachineError."""
     remove_file(run_folder(host) / f"{name}{_STATUS}")
@@ -153,6 +183,7 @@ def remove(host: Host, name: str) -> None:
     remove_file(folder(host) / f"{name}{_WISH}")
     remove_lease(host, name)
     remove_status(host, name)
+    remove_before(host, name)
 
 
 def is_running(host: Host, name: str) -> bool:

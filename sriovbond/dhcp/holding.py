@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
 
+from sriovbond.dhcp.files import LinkBefore
 from sriovbond.dhcp.lease import DEFAULT, ON_LINK, DhcpLease
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
@@ -128,6 +129,19 @@ def take_off(netlink: Netlink, link: LinkMessage) -> None:
     _remove_addresses(netlink, link, _passing(netlink, link))
 
 
+def restore(netlink: Netlink, link: LinkMessage, before: LinkBefore | None) -> None:
+    """Restore what a lease changed of a link itself, where it is as the lease had it.
+
+    Idempotent. Raises KernelError.
+    """
+    if before is None or before.index != link.index:
+        return
+    if not before.is_promoting:
+        set_promoting(netlink, link, is_on=False)
+    if before.leased_mtu and before.leased_mtu == link.number(IFLA_MTU) != before.mtu:
+        _set_mtu(netlink, link, before.mtu)
+
+
 def is_whole(
     netlink: Netlink,
     link: LinkMessage,
@@ -159,13 +173,22 @@ def set_promoting(netlink: Netlink, link: LinkMessage, *, is_on: bool) -> None:
     netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(link.index, family)))
 
 
-def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> None:
-    """Give a link the MTU of a lease, where it can have that. Raises KernelError."""
+def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> bool:
+    """Give a link the MTU of a lease, where it can have that; return whether it can.
+
+    Raises KernelError.
+    """
     most = link.number(IFLA_MAX_MTU) or mtu
-    if max(_LEAST_MTU, link.number(IFLA_MIN_MTU)) <= mtu <= most and mtu != link.number(IFLA_MTU):
-        doing = f"set the MTU of {link.name} to {mtu}, as DHCP has it"
-        body = messages.link(link.index, messages.word(IFLA_MTU, mtu))
-        netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, body))
+    is_possible = max(_LEAST_MTU, link.number(IFLA_MIN_MTU)) <= mtu <= most
+    if is_possible and mtu != link.number(IFLA_MTU):
+        _set_mtu(netlink, link, mtu)
+    return is_possible
+
+
+def _set_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> None:
+    doing = f"set the MTU of {link.name} to {mtu}, as DHCP has it"
+    body = messages.link(link.index, messages.word(IFLA_MTU, mtu))
+    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, body))
 
 
 def routes_of(wish: DhcpWish, lease: DhcpLease) -> list[LeasedRoute]:

@@ -46,6 +46,7 @@ def end(site: Site, step: EndLease) -> None:
         return
     if link := site.find(step.name):
         holding.take_off(site.netlink, link)
+        holding.restore(site.netlink, link, files.read_before(site.host, step.name))
     files.remove(site.host, step.name)
     resolving.refresh(site.host)
 

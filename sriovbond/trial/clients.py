@@ -142,6 +142,7 @@ def _end(site: Site, name: str) -> None:
     service.stop(site.host, name)
     if link := site.find(name):
         holding.take_off(site.netlink, link)
+        holding.restore(site.netlink, link, files.read_before(site.host, name))
     files.remove(site.host, name)
     resolving.refresh(site.host)
 

@@ -18,7 +18,7 @@ from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import NetlinkRequest
-from tests.support import dhcp, disks
+from tests.support import dhcp
 from tests.support.dhcp_clients import LeasedNode, a_leased_node
 from tests.support.sites import NodeUnderTest, a_node_with_wires, wait_until
 
@@ -109,30 +109,6 @@ def test_addresses_of_others_stay_when_a_lease_gives_another_one(node: NodeUnder
     assert sorted(changed) == ["192.0.2.100/24", "192.0.2.60/24"]
     assert addresses(node) == ["192.0.2.60/24"]
     assert node.site.node.sysctl(PROMOTING) == "0"
-
-
-def life_s(leased: LeasedNode) -> int:
-    (row,) = leased.node.pod.ip("-j -4 address show dev eth1")[0]["addr_info"]
-    return int(row["valid_life_time"])
-
-
-def test_a_full_disk_ends_no_lease_and_has_it_once_there_is_room(leased: LeasedNode) -> None:
-    host = leased.node.host
-    with disks.a_small_disk(host.state), dhcp.server(leased.far, "far1", lease_s=12):
-        leased.start()
-        leased.await_lease()
-        first = files.read_lease(host, "eth1")
-        disks.fill(host.state, "bytes")
-        wait_until(lambda: life_s(leased) < 8)
-        wait_until(lambda: life_s(leased) > 8)
-        renewed = life_s(leased), files.read_lease(host, "eth1")
-        disks.empty(host.state)
-        wait_until(lambda: files.read_lease(host, "eth1") != first)
-
-        assert renewed[0] > 8
-        assert renewed[1] == first
-        assert files.read_lease(host, "eth1") != first
-        leased.stop()
 
 
 @contextmanager
