@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
 
+from sriovbond.dhcp import values
 from sriovbond.dhcp.files import LinkBefore
-from sriovbond.dhcp.lease import DEFAULT, ON_LINK, DhcpLease
+from sriovbond.dhcp.lease import ON_LINK, DhcpLease
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, carried, links, messages
@@ -208,7 +209,7 @@ def routes_of(wish: DhcpWish, lease: DhcpLease) -> list[LeasedRoute]:
 
 def _wished(wish: DhcpWish, lease: DhcpLease) -> Iterator[tuple[str, str]]:
     for network, gateway in lease.routes:
-        is_default = network == DEFAULT
+        is_default = values.is_of_everything(network)
         if (wish.auto_gateway if is_default else wish.auto_routes) is not False:
             yield network, gateway
 

@@ -51,6 +51,7 @@ LockPersonality=yes
 MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 MemoryMax=128M
+CPUQuota=50%
 TasksMax=8
 """
 

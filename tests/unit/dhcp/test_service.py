@@ -18,7 +18,7 @@ def test_a_unit_says_what_it_executes_and_what_it_may() -> None:
     ) in lines
     assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE" in lines
     assert 'ReadWritePaths="/var/lib/100%% x" /etc /run/sriovbond' in lines
-    assert "Restart=always" in lines
+    assert {"Restart=always", "CPUQuota=50%"} <= {*lines}
 
 
 def test_what_does_not_run_is_stopped_already(tmp_path: Path) -> None:
