@@ -15,7 +15,7 @@ from tests.support.pods import a_pod
 from tests.support.uplinks import STACK
 from tests.support.worlds import World, differences, settled, world
 
-SOON_S = 40
+SOON_S = 150
 WITHIN_S = 600.0  # in an emulator the copy alone takes minutes
 WIRE = (
     "link add eth{0} address 02:00:00:00:00:0{0} type veth peer far{0} address 02:00:00:00:01:0{0}"
