@@ -29,7 +29,7 @@ def test_only_the_command_line_may_import_it() -> None:
         "reshape",
         "survey",
         "profiles",
-        "nic | nodenet",
+        "dhcp | nic | nodenet",
     ]
     assert layers["exhaustive"]
     assert "ignore_imports" not in layers
