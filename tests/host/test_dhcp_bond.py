@@ -113,3 +113,16 @@ def test_an_uplink_moves_onto_a_bond_and_keeps_its_address(
     assert leased.addresses() == []
     assert files.names(leased.node.host) == ("bond0",)
     assert pings.silence_s < LONGEST_GAP_S
+
+
+@pytest.mark.parametrize("more", ["", 'min_links: "2"'])
+def test_a_bond_is_made_though_its_first_port_has_no_carrier_or_one_is_not_enough(
+    leased: LeasedNode, changes: Changes, more: str
+) -> None:
+    if not more:
+        leased.node.ip("link set wire1 down")
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        outcome = changes.apply(a_policy("active-backup", more))
+
+    assert outcome is ChangeOutcome.COMMITTED
+    assert len(leased.addresses("bond0")) == 1
