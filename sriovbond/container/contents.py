@@ -58,9 +58,18 @@ def libraries(files: Mapping[Path, Path]) -> dict[Path, Path]:
     return {**found, LOADER: loader}
 
 
-def library_folders() -> list[Path]:
-    """Return the folders of the libraries that this process has loaded: an update changes them."""
-    return sorted({path.parent for path in _mapped() if ".so" in path.name})
+def library_folders(files: Mapping[Path, Path]) -> set[Path]:
+    """Return the folders of libraries that this process has loaded: an update changes them.
+
+    Those of modules among files are not returned, where Python writes compiled files.
+    """
+    of_modules = {path.parent for path in files.values()}
+    return {path.parent for path in _mapped() if ".so" in path.name} - of_modules
+
+
+def written(files: Mapping[Path, Path]) -> dict[Path, Path]:
+    """Return the files without those that Python compiled from others."""
+    return {name: path for name, path in files.items() if path.suffix != ".pyc"}
 
 
 def is_program(file: Path) -> bool:

@@ -99,10 +99,13 @@ def _lock(folder_fd: int) -> None:
 
 
 def _id(files: Mapping[Path, Path]) -> str:
-    """Return what differs when a file does: names, sizes and times are those of an image."""
+    """Return what differs when a file does: names, sizes and times are those of an image.
+
+    Compiled files do not count: any process that imports may write one.
+    """
     digest = hashlib.sha256()
-    folders = {Path("of", folder.name): folder for folder in contents.library_folders()}
-    for name, source in sorted({**files, **folders}.items()):
+    folders = {folder: folder for folder in contents.library_folders(files)}
+    for name, source in sorted({**contents.written(files), **folders}.items()):
         status = source.stat()
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:_ID_LENGTH]
@@ -151,18 +154,29 @@ def _put_launcher(folder_fd: int, copy: Path, version: str, label: bytes | None)
 
 def _remove_old(folder: Path, kept: Path) -> None:
     """Remove the copies that no process runs from, and those that were not finished."""
-    used = {kept.name, *_used()}
+    executed = set(_executed())
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in used:
+        if path.is_dir() and path != kept and _file_id(path / contents.LOADER) not in executed:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _used() -> Iterator[str]:
-    """Yield the names of copies that processes run from: each is executed by the loader in one."""
+def _executed() -> Iterator[tuple[int, int]]:
+    """Yield the files that processes were executed from: for a copy, the loader in it.
+
+    By their numbers: a process of the host and one in a container see other paths.
+    """
     for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with suppress(OSError):
-                yield (process / "exe").readlink().parent.parent.name
+        if process.name.isdecimal() and (file_id := _file_id(process / "exe")):
+            yield file_id
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Return the numbers of a file's device and of the file; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _sync(folder: Path) -> None:

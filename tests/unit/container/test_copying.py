@@ -88,6 +88,21 @@ def test_a_second_copy_of_the_same_program_is_not_made(folder: Path) -> None:
     assert [path.stat().st_mtime_ns for path in copies(folder)] == [made_ns]
 
 
+def test_a_program_that_another_process_compiled_meanwhile_is_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = copies(folder)
+    compiled = tmp_path / "__pycache__/module.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"x")
+    files = {**contents.files(), Path("__pycache__/module.cpython-311.pyc"): compiled}
+    monkeypatch.setattr(contents, "files", lambda: files)
+
+    copying.make(folder, "0.1.0")
+
+    assert copies(folder) == before
+
+
 def test_what_a_killed_call_has_begun_is_removed(folder: Path) -> None:
     (folder / ".copying-0123/bin").mkdir(parents=True)
 
