@@ -1,18 +1,25 @@
 """Files and folders that only one user may write: root would act on another's content."""
 
+import fcntl
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from deviceinfo import plainfile
 from deviceinfo.plainfile import NotPlainError, UnreadableError
-from sriovbond.errors import MachineError
+from sriovbond.errors import MachineError, SriovbondError
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_PAUSE_S: Final = 0.02
 _PASSED: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a pipe without a reader must not block a pod
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,3 +126,89 @@ def make_folder(path: Path, owner: int) -> None:
             f"cannot use {str(path)!r}: it is no folder that user {owner} owns and others cannot "
             "write; look who made it"
         )
+
+
+@contextmanager
+def locked(file: Path, timeout_s: float, busy: SriovbondError) -> Iterator[int]:
+    """Hold the lock of a file, created if missing; yield its descriptor.
+
+    Raises `busy` where another process has held it for so long, MachineError.
+    """
+    try:
+        descriptor = lock(file, partial(os.open, file, _LOCK, 0o600), timeout_s)
+    except OSError as error:
+        raise MachineError(f"cannot open {file}: {error.strerror}") from error
+    with _held(descriptor, busy) as held:
+        yield held
+
+
+@contextmanager
+def locked_folder(folder: Path, timeout_s: float, busy: SriovbondError) -> Iterator[int]:
+    """Hold the lock of a folder, created if missing; yield its descriptor.
+
+    Its holder may remove it: the next one creates it anew. Raises `busy` as `locked`, MachineError
+    as `make_folder`, OSError.
+    """
+
+    def opened() -> int:
+        make_folder(folder, os.geteuid())
+        return os.open(folder, _FOLDER)
+
+    descriptor = lock(folder, opened, timeout_s)
+    with _held(descriptor, busy) as held:
+        yield held
+
+
+@contextmanager
+def _held(descriptor: int | None, busy: SriovbondError) -> Iterator[int]:
+    if descriptor is None:
+        raise busy
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def lock(path: Path | str, opened: Callable[[], int], timeout_s: float) -> int | None:
+    """Lock what is at a path; return its descriptor, None where another has held it for so long.
+
+    `opened` opens it, at each attempt: its last holder may have removed it. A program that inherits
+    the descriptor holds the lock, too. Raises OSError, and what `opened` raises.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        descriptor = opened()
+        if _has_locked(descriptor) and _is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)
+        if time.monotonic() >= end:
+            return None
+        time.sleep(_LOCK_PAUSE_S)
+
+
+def _has_locked(descriptor: int) -> bool:
+    try:  # suppress() would be three more Python calls, in each ADD and DEL
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(path: Path | str, descriptor: int) -> bool:
+    """Return whether the locked file is still the one at the path."""
+    try:
+        return os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 - fewer calls
+    except FileNotFoundError:
+        return False
+
+
+def is_locked(file: Path | str) -> bool:
+    """Return whether a process holds the lock of a file. Raises OSError, also for one missing."""
+    descriptor = os.open(file, _LOOK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

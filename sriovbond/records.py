@@ -4,13 +4,12 @@ A record is the only thing that DEL needs: no configuration, no prevResult, no n
 On the path of every ADD, paths are strings: a Path costs more than what is done with it.
 """
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,6 @@ from sriovbond.subject import Subject
 
 FORMAT: Final = 1
 _MAX_BYTES: Final = 16 << 20  # a configuration of 4 MiB, escaped, and more
-_LOCK_PAUSE_S: Final = 0.02
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LOCK: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -131,18 +129,11 @@ def locked(host: Host, key: str) -> Iterator[int]:
 def is_locked(host: Host, key: str) -> bool:
     """Return whether a call holds, or may hold, the lock of the attachment of that key."""
     try:
-        descriptor = os.open(f"{host.run}/{key}", _LOCK)
+        return ownfiles.is_locked(f"{host.run}/{key}")
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def write(host: Host, record: Record) -> None:
@@ -362,25 +353,17 @@ def _too_large(record: Record, size: int) -> str:
 
 
 def _lock(path: str, timeout_s: float) -> int:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            descriptor = _open_lock(path)
-        except OSError as error:
-            why = error.strerror
-            raise MachineError(f"cannot make the lock {path!r}: {why}") from error
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still_at(path, descriptor):
-                return descriptor
-        os.close(descriptor)
-        if time.monotonic() > deadline:
-            name = path.rpartition("/")[2]
-            raise TryLaterError(
-                f"cannot lock the attachment {name!r}: another call has held it for "
-                f"{timeout_s:g} s; try again when it has ended"
-            )
-        time.sleep(_LOCK_PAUSE_S)
+    try:
+        descriptor = ownfiles.lock(path, partial(_open_lock, path), timeout_s)
+    except OSError as error:
+        raise MachineError(f"cannot make the lock {path!r}: {error.strerror}") from error
+    if descriptor is None:
+        name = path.rpartition("/")[2]
+        raise TryLaterError(
+            f"cannot lock the attachment {name!r}: another call has held it for "
+            f"{timeout_s:g} s; try again when it has ended"
+        )
+    return descriptor
 
 
 def _open_lock(path: str) -> int:
@@ -389,10 +372,3 @@ def _open_lock(path: str) -> int:
         return os.open(path, _LOCK | os.O_CREAT, 0o600)
     _make(Path(path).parent)
     return os.open(path, _LOCK | os.O_CREAT, 0o600)
-
-
-def _is_still_at(path: str, descriptor: int) -> bool:
-    """Return whether the locked file is still the one at the path: its last holder removes it."""
-    with suppress(FileNotFoundError):
-        return os.stat(path).st_ino == os.fstat(descriptor).st_ino  # noqa: PTH116 - see above
-    return False

@@ -1,10 +1,8 @@
 """The agent's life cycle: takes its socket, serves calls, replays queued DELs, stops in order."""
 
-import fcntl
 import gc
 import importlib
 import logging
-import os
 import resource
 import selectors
 import signal
@@ -316,17 +314,9 @@ def _allow_open_files() -> None:
 def _alone(run: Path, owner: int) -> Iterator[None]:
     """Hold the lock that allows one agent per node, in a folder that only `owner` can access."""
     ownfiles.make_folder(run, owner)
-    try:
-        lock = os.open(run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise MachineError(f"cannot run an agent in {str(run)!r}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    busy = MachineError(f"cannot run an agent in {str(run)!r}: another one runs")
+    with ownfiles.locked(run / "agent.lock", 0, busy):
         yield
-    except BlockingIOError as error:
-        raise MachineError(f"cannot run an agent in {str(run)!r}: another one runs") from error
-    finally:
-        os.close(lock)
 
 
 @contextmanager

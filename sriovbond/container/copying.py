@@ -4,15 +4,13 @@
 libraries in it, so that nothing of the host's but its kernel and its shell is needed.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
 import shlex
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +23,6 @@ _LABEL: Final = "security.selinux"
 _LABELLED: Final = ("bin/sh", "usr/bin/env")
 _ID_LENGTH: Final = 16
 _LOCK_S: Final = 120.0
-_LOOK_S: Final = 0.1
 _PREFIX: Final = ".copying-"
 _START: Final = "start.py"
 _LAUNCH: Final = """\
@@ -50,7 +47,6 @@ def make(folder: Path, version: str, root: Path = Path("/")) -> Path:
     shell, below `root`, so that units may execute them. Raises MachineError.
     """
     try:
-        ownfiles.make_folder(folder, os.geteuid())
         with _locked(folder) as folder_fd:
             files = contents.files()
             copy = folder / _id(files)
@@ -75,27 +71,9 @@ def remove(folder: Path) -> None:
         raise MachineError(f"cannot remove {str(folder)!r}: {error.strerror}") from error
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        _lock(folder_fd)
-        yield folder_fd
-    finally:
-        os.close(folder_fd)
-
-
-def _lock(folder_fd: int) -> None:
-    end = time.monotonic() + _LOCK_S
-    while True:
-        try:
-            return fcntl.flock(folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > end:
-                raise TryLaterError(
-                    "another process has copied this program for minutes"
-                ) from error
-        time.sleep(_LOOK_S)
+def _locked(folder: Path) -> AbstractContextManager[int]:
+    busy = TryLaterError("another process has copied this program for minutes")
+    return ownfiles.locked_folder(folder, _LOCK_S, busy)
 
 
 def _id(files: Mapping[Path, Path]) -> str:

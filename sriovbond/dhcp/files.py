@@ -3,11 +3,9 @@
 Below the state folder is what a boot must find, below the run folder what it must not.
 """
 
-import fcntl
 import json
 import os
 import re
-import time
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -27,7 +25,6 @@ NAME: Final = re.compile(r"[A-Za-z0-9:_.-]{1,15}")
 """Names that are those of a file and of a unit's instance as they are."""
 _MOST_BYTES: Final = 1 << 16
 _LOCK_S: Final = 5.0
-_PAUSE_S: Final = 0.05
 _MOST_FILES: Final = 4096
 _WISH, _LEASE, _STATUS, _LOCK, _BEFORE = ".wish", ".lease", ".status", ".lock", ".before"
 
@@ -188,16 +185,8 @@ def remove(host: Host, name: str) -> None:
 
 def is_running(host: Host, name: str) -> bool:
     """Return whether a client's process runs: it holds its lock."""
-    try:
-        descriptor = os.open(lock_path(host, name), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):
+        return ownfiles.is_locked(lock_path(host, name))
     return False
 
 
@@ -213,29 +202,9 @@ def running(host: Host, name: str) -> Iterator[int]:
     Raises MachineError where another one runs: one that has it for a moment, to look, is awaited.
     """
     ownfiles.make_folder(run_folder(host), os.geteuid())
-    path = lock_path(host, name)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise MachineError(f"cannot open {path}: {error.strerror}") from error
-    try:
-        if not _has_locked(descriptor):
-            raise MachineError(f"cannot run DHCP on {name}: another client of ours does")
+    busy = MachineError(f"cannot run DHCP on {name}: another client of ours does")
+    with ownfiles.locked(lock_path(host, name), _LOCK_S, busy) as descriptor:
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _has_locked(descriptor: int) -> bool:
-    deadline = time.monotonic() + _LOCK_S
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_PAUSE_S)
 
 
 def read_typed(path: Path, of: type[T]) -> T | None:

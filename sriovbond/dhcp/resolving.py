@@ -1,6 +1,5 @@
 """What leases add to resolv.conf, behind what a person or a document has there."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,6 @@ from sriovbond.host import Host
 _SHARE: Final = "resolv.conf"
 _LOCK: Final = "resolv.conf"  # no name of a client's file
 _LOCK_S: Final = 10.0
-_PAUSE_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +162,6 @@ def _once(words: Iterable[str]) -> tuple[str, ...]:
 def _locked(host: Host) -> Iterator[None]:
     """Hold the lock: several clients and a change write the file."""
     ownfiles.make_folder(files.run_folder(host), os.geteuid())
-    path = files.run_folder(host) / _LOCK
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise MachineError(f"cannot open {path}: {error.strerror}") from error
-    try:
-        _acquire(descriptor)
+    busy = TryLaterError("cannot write resolv.conf: another client of ours is at it")
+    with ownfiles.locked(files.run_folder(host) / _LOCK, _LOCK_S, busy):
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int) -> None:
-    deadline = time.monotonic() + _LOCK_S
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= deadline:
-            raise TryLaterError("cannot write resolv.conf: another client of ours is at it")
-        time.sleep(_PAUSE_S)

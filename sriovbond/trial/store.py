@@ -1,6 +1,5 @@
 """The one file of a change in progress, its lock, and the clock of its deadline."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from sriovbond.trial.checkpoint import Actor, Checkpoint
 _NAME: Final = "change.json"
 _LOCK: Final = "lock"
 _MOST_BYTES: Final = 64 << 20
-_PAUSE_S: Final = 0.1
 _ADAPTER: Final = TypeAdapter(Checkpoint)
 _STARTED: Final = 19
 """The place of a process' start among the fields behind its name (proc_pid_stat(5))."""
@@ -48,29 +46,11 @@ def locked(host: Host, timeout_s: float) -> Iterator[None]:
     """
     path = folder(host)
     ownfiles.make_folder(path, os.geteuid())
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path / _LOCK, flags, 0o600)
-    except OSError as error:
-        raise MachineError(f"cannot open {path / _LOCK}: {error.strerror}") from error
-    try:
-        _acquire(descriptor, timeout_s)
+    busy = TryLaterError(
+        "cannot change the node's network: another `sriovbond host` is at work; wait for it"
+    )
+    with ownfiles.locked(path / _LOCK, timeout_s, busy):
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= deadline:
-            raise TryLaterError(
-                "cannot change the node's network: another `sriovbond host` is at work; wait for it"
-            )
-        time.sleep(_PAUSE_S)
 
 
 def read(host: Host) -> Checkpoint | None:

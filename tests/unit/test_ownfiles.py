@@ -1,4 +1,4 @@
-"""Files that only one user may write are read, created, appended to and replaced atomically."""
+"""Files that only one user may write are read, appended to, locked, and replaced atomically."""
 
 import errno
 import os
@@ -9,9 +9,10 @@ import pytest
 
 from deviceinfo.plainfile import NotPlainError, UnreadableError
 from sriovbond import ownfiles
-from sriovbond.errors import MachineError
+from sriovbond.errors import MachineError, TryLaterError
 
 CONTENT = bytes(range(256)) * 4096
+BUSY = TryLaterError("another one holds it")
 
 
 @pytest.fixture
@@ -139,3 +140,67 @@ def test_a_file_that_others_may_write_is_not_read(folder: Path) -> None:
     folder.chmod(0o770)
     with pytest.raises(UnreadableError, match="its folder can be written by others"):
         ownfiles.read(folder / "file", 2)
+
+
+def test_a_locked_file_is_refused_to_others_until_it_is_released(folder: Path) -> None:
+    with ownfiles.locked(folder / "lock", 0, BUSY):
+        assert ownfiles.is_locked(folder / "lock")
+        with (
+            pytest.raises(TryLaterError, match="another one holds it"),
+            ownfiles.locked(folder / "lock", 0.1, BUSY),
+        ):
+            pass
+
+    assert not ownfiles.is_locked(folder / "lock")
+    with ownfiles.locked(folder / "lock", 0, BUSY):
+        pass
+
+
+def test_a_lock_is_released_when_its_holder_fails(folder: Path) -> None:
+    with pytest.raises(ZeroDivisionError), ownfiles.locked(folder / "lock", 0, BUSY):
+        raise ZeroDivisionError
+
+    assert not ownfiles.is_locked(folder / "lock")
+
+
+def test_a_link_is_not_followed_to_a_lock(folder: Path) -> None:
+    (folder / "lock").symlink_to(folder / "elsewhere")
+
+    with (
+        pytest.raises(MachineError, match=r"cannot open .*/lock: "),
+        ownfiles.locked(folder / "lock", 0, BUSY),
+    ):
+        pass
+
+    assert names(folder) == ["lock"]
+
+
+def test_a_locked_folder_is_refused_to_others(folder: Path) -> None:
+    with (
+        ownfiles.locked_folder(folder, 0, BUSY),
+        pytest.raises(TryLaterError),
+        ownfiles.locked_folder(folder, 0.1, BUSY),
+    ):
+        pass
+
+
+def test_a_folder_is_made_to_be_locked(folder: Path) -> None:
+    with ownfiles.locked_folder(folder / "inner", 0, BUSY) as folder_fd:
+        assert os.fstat(folder_fd).st_ino == (folder / "inner").stat().st_ino
+
+
+def test_a_folder_that_its_holder_removes_is_locked_anew_by_the_next(folder: Path) -> None:
+    opened: list[int] = []
+
+    def open_it_before_it_is_removed() -> int:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        if len(opened) == 1:
+            folder.rmdir()
+            folder.mkdir()
+        return opened[-1]
+
+    locked = ownfiles.lock(folder, open_it_before_it_is_removed, 60)
+
+    assert locked == opened[1]
+    assert os.fstat(locked).st_ino == folder.stat().st_ino
+    os.close(locked)
