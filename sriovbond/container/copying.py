@@ -62,11 +62,15 @@ def make(folder: Path, version: str, root: Path = Path("/")) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove all copies; the process that runs from one must end at once. Raises MachineError."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
+    """Remove all copies, when none is in the making; who runs from one must end at once.
+
+    Idempotent. Raises MachineError, TryLaterError.
+    """
+    if not folder.exists():
         return
+    try:
+        with _locked(folder):
+            shutil.rmtree(folder)
     except OSError as error:
         raise MachineError(f"cannot remove {str(folder)!r}: {error.strerror}") from error
 

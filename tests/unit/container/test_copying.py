@@ -1,7 +1,5 @@
 """This program copied to a host: it runs from the copy, and from nothing else."""
 
-import fcntl
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond import ownfiles
 from sriovbond.container import contents, copying
 from sriovbond.container.program import LAUNCHER
 from sriovbond.errors import MachineError, TryLaterError
@@ -129,13 +128,12 @@ def test_a_copy_in_the_making_is_waited_for_in_bounds(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "_LOCK_S", 0.0)
-    holding = os.open(folder, os.O_RDONLY)
-    fcntl.flock(holding, fcntl.LOCK_EX)
 
-    with pytest.raises(TryLaterError, match="another process has copied this program for minutes"):
+    with (
+        ownfiles.locked_folder(folder, 0, TryLaterError("")),
+        pytest.raises(TryLaterError, match="another process has copied this program for minutes"),
+    ):
         copying.make(folder, "0.1.0")
-
-    os.close(holding)
 
 
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
@@ -153,6 +151,20 @@ def test_all_copies_are_removed_once(tmp_path: Path) -> None:
     copying.remove(tmp_path / "program")
 
     assert not (tmp_path / "program").exists()
+
+
+def test_no_copy_in_the_making_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "_LOCK_S", 0.0)
+    folder = tmp_path / "program"
+    (folder / ".copying-0123").mkdir(parents=True)
+
+    with (
+        ownfiles.locked_folder(folder, 0, TryLaterError("")),
+        pytest.raises(TryLaterError, match="another process has copied this program for minutes"),
+    ):
+        copying.remove(folder)
+
+    assert (folder / ".copying-0123").exists()
 
 
 def test_another_program_replaces_it_when_no_process_runs_from_it(
