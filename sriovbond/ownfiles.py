@@ -85,6 +85,18 @@ def write_whole(
         raise
 
 
+def put(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Create or replace a file atomically, in a folder that exists. Raises OSError."""
+    with plainfile.open_folder(file.parent) as folder_fd:
+        write_whole(
+            folder_fd,
+            file.name,
+            content,
+            fresh=f".{file.name}.sriovbond",
+            finish=lambda file_fd: os.fchmod(file_fd, mode),
+        )
+
+
 def _create(folder_fd: int, fresh: str) -> int:
     try:
         return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)

@@ -14,7 +14,6 @@ from sriovbond.errors import MachineError
 FILE: Final = "/etc/resolv.conf"
 MOST_BYTES: Final = 1 << 20
 _MOST_LINKS: Final = 8
-_FRESH: Final = ".resolv.conf.sriovbond"
 _MODE: Final = 0o644
 _OWNERS: Final = (
     ("/run/systemd/resolve/", "systemd-resolved"),
@@ -90,22 +89,12 @@ def _put(file: Path, content: bytes | None) -> None:
     if content is None:
         file.unlink(missing_ok=True)
         return
-    folder_fd = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        mode = _mode(file)
-        ownfiles.write_whole(
-            folder_fd,
-            file.name,
-            content,
-            fresh=_FRESH,
-            finish=lambda file_fd: os.fchmod(file_fd, mode),
-        )
+        ownfiles.put(file, content, _mode(file))
     except OSError as error:
         if error.errno != errno.EBUSY:  # a container's runtime mounts the file by itself
             raise
         file.write_bytes(content)
-    finally:
-        os.close(folder_fd)
 
 
 def _mode(file: Path) -> int:

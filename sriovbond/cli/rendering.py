@@ -1,6 +1,5 @@
 """`sriovbond host render`: the files of a document for the node's own network manager."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -40,17 +39,6 @@ def put(profiles: Iterable[Profile], root: Path) -> None:
 def _put(path: Path, profile: Profile) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            mode = 0o600 if profile.is_secret else 0o644
-            ownfiles.write_whole(
-                folder,
-                path.name,
-                profile.text.encode(),
-                fresh=f".{path.name}.fresh",
-                finish=lambda descriptor: os.fchmod(descriptor, mode),
-            )
-        finally:
-            os.close(folder)
+        ownfiles.put(path, profile.text.encode(), 0o600 if profile.is_secret else 0o644)
     except OSError as error:
         raise NoAnswerError(f"cannot write {path}: {error.strerror}") from error

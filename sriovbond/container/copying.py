@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from sriovbond import libc, ownfiles
 from sriovbond.container import contents
 from sriovbond.container.program import LAUNCHER
@@ -162,11 +163,8 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _sync(folder: Path) -> None:
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with plainfile.open_folder(folder) as folder_fd:
         libc.syncfs(folder_fd)
-    finally:
-        os.close(folder_fd)
 
 
 def _host_label(root: Path) -> bytes | None:

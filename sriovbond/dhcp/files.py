@@ -257,11 +257,7 @@ def write_typed(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a 
     ownfiles.make_folder(path, os.geteuid())
     content = json.dumps(asdict(value)).encode()
     try:
-        folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            ownfiles.write_whole(folder_fd, name, content, fresh=f".{name}")
-        finally:
-            os.close(folder_fd)
+        ownfiles.put(path / name, content)
     except OSError as error:
         raise MachineError(f"cannot write {path / name}: {error.strerror}") from error
 

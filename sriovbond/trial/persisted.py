@@ -10,7 +10,6 @@ from deviceinfo.plainfile import UnreadableError
 from sriovbond import ownfiles
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
-from sriovbond.trial.store import open_folder
 
 _NAME: Final = re.compile(r"(\d{4,6})-([A-Za-z0-9._-]{1,63})\.yml")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -71,11 +70,10 @@ def keep(host: Host, name: str, text: str) -> None:
     file = f"{number:04}-{name}.yml"
     ownfiles.make_folder(folder(host), os.geteuid())
     try:
-        with open_folder(folder(host)) as folder_fd:
-            ownfiles.write_whole(folder_fd, file, text.encode(), fresh=".new")
-            for row in earlier:
-                if row.name == name:
-                    os.unlink(row.file.name, dir_fd=folder_fd)
+        ownfiles.put(folder(host) / file, text.encode())
+        for row in earlier:
+            if row.name == name:
+                row.file.unlink()
     except OSError as error:
         raise MachineError(f"cannot keep {name} for a boot: {error.strerror}") from error
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from deviceinfo import plainfile
 from deviceinfo.plainfile import UnreadableError
 from sriovbond import ownfiles
 from sriovbond.errors import MachineError, TryLaterError
@@ -80,8 +81,7 @@ def write(host: Host, checkpoint: Checkpoint) -> None:
         )
     ownfiles.make_folder(path, os.geteuid())
     try:
-        with open_folder(path) as folder_fd:
-            ownfiles.write_whole(folder_fd, _NAME, content, fresh=f".{_NAME}")
+        ownfiles.put(path / _NAME, content)
     except OSError as error:
         raise MachineError(f"cannot write {path / _NAME}: {error.strerror}") from error
 
@@ -90,22 +90,12 @@ def remove(host: Host) -> None:
     """Forget the change. Idempotent. Raises MachineError."""
     path = folder(host)
     try:
-        with open_folder(path) as folder_fd:
+        with plainfile.open_folder(path) as folder_fd:
             with suppress(FileNotFoundError):
                 os.unlink(_NAME, dir_fd=folder_fd)
             os.fsync(folder_fd)
     except OSError as error:
         raise MachineError(f"cannot remove {path / _NAME}: {error.strerror}") from error
-
-
-@contextmanager
-def open_folder(path: Path) -> Iterator[int]:
-    """Open a folder, for what is written into it. Raises OSError."""
-    folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder_fd
-    finally:
-        os.close(folder_fd)
 
 
 def this_process() -> Actor:

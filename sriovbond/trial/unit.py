@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from deviceinfo import plainfile
 from sriovbond import ownfiles, systemd
 from sriovbond.container import program
 from sriovbond.errors import MachineError
@@ -47,7 +48,7 @@ def install(host: Host) -> bool:
     folder, content = host.root / systemd.UNITS, _text(host).encode()
     try:
         if not _is_there(folder, content):
-            _write(folder, content)
+            ownfiles.put(folder / UNIT, content, 0o644)
             _ask("daemon-reload")
             _ask("enable", UNIT)
             for path in (folder, *(link.parent for link in _links(folder))):
@@ -94,19 +95,8 @@ def _links(folder: Path) -> Iterator[Path]:
         yield folder / f"{target}.wants" / UNIT
 
 
-def _write(folder: Path, content: bytes) -> None:
-    with store.open_folder(folder) as folder_fd:
-        ownfiles.write_whole(
-            folder_fd,
-            UNIT,
-            content,
-            fresh=f".{UNIT}",
-            finish=systemd.let_all_read,
-        )
-
-
 def _sync(folder: Path) -> None:
-    with store.open_folder(folder) as folder_fd:
+    with plainfile.open_folder(folder) as folder_fd:
         os.fsync(folder_fd)
 
 

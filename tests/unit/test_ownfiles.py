@@ -80,6 +80,15 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
     assert names(folder) == ["file"]
 
 
+def test_a_file_is_replaced_by_one_of_the_mode_asked_for(folder: Path) -> None:
+    ownfiles.put(folder / "file", b"old")
+    ownfiles.put(folder / "file", CONTENT, 0o644)
+
+    assert (folder / "file").read_bytes() == CONTENT
+    assert (folder / "file").stat().st_mode & 0o7777 == 0o644
+    assert names(folder) == ["file"]
+
+
 @pytest.mark.parametrize("name", ["link", "inside/file", "folder"])
 def test_appending_follows_no_link_and_wants_a_file(folder: Path, name: str) -> None:
     victim = folder.with_name("victim")

@@ -1,6 +1,7 @@
 """What is on disk of a client is read as it was written, or refused by name."""
 
 import fcntl
+import os
 import threading
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def test_a_client_is_read_as_it_was_written(host: Host) -> None:
     files.remove(host, "bond0.7")
     assert files.read_all(host) == ()
     assert files.read_status(host, "bond0.7") is None
+
+
+def test_a_client_whose_wish_is_half_written_is_not_listed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half: list[tuple[str, ...]] = []
+    # what a process that is killed before its file is on the disk leaves
+    monkeypatch.setattr(os, "fsync", lambda _: half.append(files.names(host)))
+
+    files.write(host, ClientFiles("bond0.7", CLIENT.wish))
+
+    assert half[0] == ()
+    assert files.names(host) == ("bond0.7",)
 
 
 def test_a_client_without_a_lease_has_none_of_before(host: Host) -> None:
