@@ -3,12 +3,17 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from sriovbond import ownfiles
+from sriovbond.errors import MachineError
 
 UNITS: Final = "etc/systemd/system"
 _RUNS: Final = Path("/run/systemd/system")
 _MODE: Final = 0o644
+_ASK_S: Final = 30.0
 
 
 def is_usable() -> bool:
@@ -40,6 +45,44 @@ def run(
         env=environment,
     )
     return done.stdout
+
+
+def systemctl(*words: str, timeout_s: float = _ASK_S) -> str:
+    """Ask systemd by its systemctl; return what that prints.
+
+    Raises OSError, subprocess.SubprocessError.
+    """
+    return run(["systemctl", *words], timeout_s)
+
+
+def unit_file(root: Path, unit: str) -> Path:
+    """Return where the file of a unit is, below a root."""
+    return root / UNITS / unit
+
+
+def write_unit(root: Path, unit: str, text: str) -> None:
+    """Write the file of a unit, and have systemd read it; nothing is done where it is so.
+
+    Raises OSError, subprocess.SubprocessError.
+    """
+    file, content = unit_file(root, unit), text.encode()
+    if file.is_file() and file.read_bytes() == content:
+        return
+    ownfiles.put(file, content, _MODE)
+    systemctl("daemon-reload")
+
+
+def remove_unit(root: Path, unit: str) -> None:
+    """Remove the file of a unit, and have systemd read that. Idempotent. Raises MachineError."""
+    file = unit_file(root, unit)
+    if not file.exists():
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+    with suppress(OSError, subprocess.SubprocessError):
+        systemctl("daemon-reload")
 
 
 def environment_line() -> str:

@@ -2,20 +2,18 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from deviceinfo import plainfile
-from sriovbond import ownfiles, systemd
+from sriovbond import systemd
 from sriovbond.container import program
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import persisted, store
 
 UNIT: Final = "sriovbond-host.service"
-_ASK_S: Final = 30.0
 _SYSTEMD: Final = "run/systemd/system"
 _TARGETS: Final = ("multi-user.target", "network-online.target")
 _TEXT: Final = """\
@@ -45,32 +43,26 @@ def install(host: Host) -> bool:
     """
     if not (host.root / _SYSTEMD).is_dir():
         return False
-    folder, content = host.root / systemd.UNITS, _text(host).encode()
+    file = systemd.unit_file(host.root, UNIT)
     try:
-        if not _is_there(folder, content):
-            ownfiles.put(folder / UNIT, content, 0o644)
-            _ask("daemon-reload")
-            _ask("enable", UNIT)
-            for path in (folder, *(link.parent for link in _links(folder))):
-                _sync(path)
+        systemd.write_unit(host.root, UNIT, _text(host))
+        links = [file.with_name(f"{target}.wants") / UNIT for target in _TARGETS]
+        if not all(link.is_symlink() for link in links):
+            systemd.systemctl("enable", UNIT)
+            for link in links:
+                _sync(link.parent)
+            _sync(file.parent)
     except (OSError, subprocess.SubprocessError) as error:
-        raise MachineError(f"cannot install {folder / UNIT}: {error}") from error
+        raise MachineError(f"cannot install {file}: {error}") from error
     return True
 
 
 def uninstall(host: Host) -> None:
     """Disable and remove the unit. Idempotent. Raises MachineError."""
-    file = host.root / systemd.UNITS / UNIT
-    if not file.exists():
-        return
-    with suppress(OSError, subprocess.SubprocessError):
-        _ask("disable", UNIT)
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
-    with suppress(OSError, subprocess.SubprocessError):
-        _ask("daemon-reload")
+    if systemd.unit_file(host.root, UNIT).exists():
+        with suppress(OSError, subprocess.SubprocessError):
+            systemd.systemctl("disable", UNIT)
+    systemd.remove_unit(host.root, UNIT)
 
 
 def _text(host: Host) -> str:
@@ -83,22 +75,6 @@ def _text(host: Host) -> str:
     )
 
 
-def _is_there(folder: Path, content: bytes) -> bool:
-    file = folder / UNIT
-    is_written = file.is_file() and file.read_bytes() == content
-    return is_written and all(link.is_symlink() for link in _links(folder))
-
-
-def _links(folder: Path) -> Iterator[Path]:
-    """Yield the links by which the targets start the unit."""
-    for target in _TARGETS:
-        yield folder / f"{target}.wants" / UNIT
-
-
 def _sync(folder: Path) -> None:
     with plainfile.open_folder(folder) as folder_fd:
         os.fsync(folder_fd)
-
-
-def _ask(*words: str) -> None:
-    systemd.run(["systemctl", *words], _ASK_S)

@@ -35,8 +35,8 @@ def disarm(checkpoint: Checkpoint) -> None:
     if systemd.is_usable():
         unit = _unit(checkpoint)
         with suppress(OSError, subprocess.SubprocessError):
-            systemd.run(["systemctl", "stop", f"{unit}.timer"], _ASK_S)
-            systemd.run(["systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service"], _ASK_S)
+            systemd.systemctl("stop", f"{unit}.timer", timeout_s=_ASK_S)
+            systemd.systemctl("reset-failed", f"{unit}.timer", f"{unit}.service", timeout_s=_ASK_S)
 
 
 def _command(host: Host, checkpoint: Checkpoint) -> list[str]:
@@ -67,9 +67,9 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
         environment = {"PYTHONPATH": path} if path else {}
         systemd.run([*program.words(), "host", "watchdog", "--help"], _ASK_S, environment)
         systemd.run(words, _ASK_S)
-        return systemd.run(["systemctl", "is-active", f"{unit}.timer"], _ASK_S).strip() == "active"
+        return systemd.systemctl("is-active", f"{unit}.timer", timeout_s=_ASK_S).strip() == "active"
     with suppress(OSError, subprocess.SubprocessError):
-        systemd.run(["systemctl", "stop", f"{unit}.timer"], _ASK_S)
+        systemd.systemctl("stop", f"{unit}.timer", timeout_s=_ASK_S)
     return False
 
 

@@ -8,6 +8,7 @@ import pytest
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import unit
+from tests.support.played_systemd import a_systemd
 
 
 @pytest.fixture
@@ -16,14 +17,12 @@ def host(tmp_path: Path) -> Host:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, host: Host) -> list[tuple[str, ...]]:
-    """What systemctl is asked: there is none of a root of the test's own."""
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Path:
+    """The file of what systemd is asked, which has the host's folders."""
     (host.root / "run/systemd/system").mkdir(parents=True)
     for target in ("multi-user", "network-online"):
         (host.root / f"etc/systemd/system/{target}.target.wants").mkdir(parents=True)
-    words: list[tuple[str, ...]] = []
-    monkeypatch.setattr(unit, "_ask", lambda *row: words.append(row))
-    return words
+    return a_systemd(tmp_path, monkeypatch)
 
 
 def test_without_systemd_no_unit_is_installed_and_none_need_be_removed(host: Host) -> None:
@@ -31,7 +30,7 @@ def test_without_systemd_no_unit_is_installed_and_none_need_be_removed(host: Hos
     unit.uninstall(host)
 
 
-def test_the_unit_is_written_and_enabled_once(host: Host, asked: list[tuple[str, ...]]) -> None:
+def test_the_unit_is_written_and_enabled_once(host: Host, calls: Path) -> None:
     units = host.root / "etc/systemd/system"
     assert unit.install(host)
     for target in ("multi-user", "network-online"):
@@ -39,7 +38,8 @@ def test_the_unit_is_written_and_enabled_once(host: Host, asked: list[tuple[str,
 
     assert unit.install(host)
 
-    assert asked == [("daemon-reload",), ("enable", unit.UNIT)]
+    asked = calls.read_text().splitlines()
+    assert asked == ["systemctl daemon-reload", f"systemctl enable {unit.UNIT}"]
     lines = (units / unit.UNIT).read_text().splitlines()
     state = str(host.state).replace("%", "%%")
     assert f"ConditionDirectoryNotEmpty=|{state}/host.d" in lines
@@ -47,8 +47,9 @@ def test_the_unit_is_written_and_enabled_once(host: Host, asked: list[tuple[str,
     assert f"ExecStart={sys.executable} -m sriovbond host boot" in lines
 
 
+@pytest.mark.usefixtures("calls")
 def test_it_finds_the_program_where_this_one_found_it(
-    host: Host, asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/opt/a b/100%")
 
@@ -56,12 +57,23 @@ def test_it_finds_the_program_where_this_one_found_it(
 
     text = (host.root / "etc/systemd/system" / unit.UNIT).read_text()
     assert 'Environment="PYTHONPATH=/opt/a b/100%%"\n' in text
-    assert asked
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("calls")
 def test_a_unit_that_cannot_be_written_is_an_error(host: Host) -> None:
     (host.root / "etc/systemd/system").rename(host.root / "etc/elsewhere")
 
     with pytest.raises(MachineError, match=r"cannot install .*sriovbond-host\.service"):
         unit.install(host)
+
+
+def test_the_unit_is_disabled_and_removed_once(host: Host, calls: Path) -> None:
+    unit.install(host)
+    calls.unlink()
+
+    for _ in range(2):
+        unit.uninstall(host)
+
+    asked = calls.read_text().splitlines()
+    assert asked == [f"systemctl disable {unit.UNIT}", "systemctl daemon-reload"]
+    assert not (host.root / "etc/systemd/system" / unit.UNIT).exists()

@@ -12,10 +12,8 @@ from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import store, watchdog
 from sriovbond.trial.checkpoint import Checkpoint
+from tests.support.played_systemd import a_systemd
 from tests.unit.trial.test_store import a_checkpoint
-
-SYSTEMD_RUN = '#!/bin/sh\necho "systemd-run $*" >> {log}\nexit {run}\n'
-SYSTEMCTL = '#!/bin/sh\necho "systemctl $*" >> {log}\n[ "$1" != is-active ] || echo {state}\n'
 
 
 @pytest.fixture
@@ -23,20 +21,6 @@ def host(tmp_path: Path) -> Host:
     host = Host(state=tmp_path / "state")
     store.write(host, a_checkpoint())
     return host
-
-
-def a_systemd(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *, state: str = "active", run: int = 0
-) -> Path:
-    """Put programs of systemd into PATH that answer so; return the file of their calls."""
-    log = folder / "calls"
-    for name, text in (("systemd-run", SYSTEMD_RUN), ("systemctl", SYSTEMCTL)):
-        program = folder / name
-        program.write_text(text.format(log=log, run=run, state=state))
-        program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(systemd, "is_usable", lambda: True)  # the one made above
-    return log
 
 
 def ends(host: Host, pid: int) -> bool:
