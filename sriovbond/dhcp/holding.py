@@ -19,11 +19,8 @@ from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, carried, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
-    IFA_ADDRESS,
-    IFA_BROADCAST,
     IFA_F_PERMANENT,
     IFA_FLAGS,
-    IFA_LOCAL,
     IFA_RT_PRIORITY,
     IFLA_AF_SPEC,
     IFLA_MAX_MTU,
@@ -52,7 +49,6 @@ _IFLA_INET_CONF, _PROMOTE = 1, 20  # include/uapi/linux/if_link.h and ip.h
 _UNICAST, _UNIVERSE, _LINK = 1, 0, 253
 _MAIN: Final = 254
 _FLAGS_AT: Final = 8  # in rtmsg
-_POINT_TO_POINT: Final = 2
 _LONGEST_S: Final = 2**31 - 1  # one without an end would be no lease to the kernel
 _LEAST_MTU: Final = 1280  # with less a link has no IPv6
 _REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
@@ -223,20 +219,13 @@ def _reachable(rows: Iterable[LeasedRoute], own: IPv4Network) -> set[str]:
 
 
 def _address(link: LinkMessage, wish: DhcpWish, lease: DhcpLease, life_s: int) -> bytes:
-    host = IPv4Interface(lease.text)
-    parts = [
-        messages.attribute(IFA_LOCAL, host.packed),
-        messages.attribute(IFA_ADDRESS, host.packed),
-        messages.attribute(_IFA_CACHEINFO, _CACHE.pack(life_s, life_s, 0, 0)),
-    ]
-    if host.network.num_addresses > _POINT_TO_POINT:
-        parts.append(messages.attribute(IFA_BROADCAST, host.network.broadcast_address.packed))
+    parts = [messages.attribute(_IFA_CACHEINFO, _CACHE.pack(life_s, life_s, 0, 0))]
     metric = wish.prefix_route_metric or wish.auto_route_metric
     if metric:
         parts.append(messages.word(IFA_RT_PRIORITY, metric))
     if wish.auto_route_table_id:
         parts.append(messages.word(IFA_FLAGS, _IFA_F_NOPREFIXROUTE))
-    return messages.address(socket.AF_INET, lease.prefix, link.index, *parts)
+    return messages.own_address(link.index, IPv4Interface(lease.text), *parts)
 
 
 def _put_route(

@@ -15,10 +15,7 @@ from sriovbond.errors import MachineError
 from sriovbond.kernel import attributes, carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
-    IFA_ADDRESS,
-    IFA_BROADCAST,
     IFA_FLAGS,
-    IFA_LOCAL,
     RTA_DST,
     RTA_GATEWAY,
     RTA_METRICS,
@@ -37,7 +34,6 @@ _MOST_ALIKE: Final = 4  # routes to each expected target: tables and metrics of 
 _MOST_OTHERS: Final = 4096
 _FAMILY: Final = {_IPV4: socket.AF_INET, _IPV6: socket.AF_INET6}
 _VERSION: Final = {int(family): version for version, family in _FAMILY.items()}
-_POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _RT_TABLE_MAIN: Final = 254
 _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
@@ -226,11 +222,7 @@ def _address_difference(ifname: str, address: IpInterface, flags: int | None) ->
 
 
 def _add_address(netlink: Netlink, ifname: str, index: int, ip: IpConfig) -> None:
-    network, packed = ip.address.network, ip.address.packed
-    parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
-    if ip.address.version == _IPV4 and network.num_addresses > _POINT_TO_POINT:
-        parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
-    body = messages.address(_FAMILY[ip.address.version], network.prefixlen, index, *parts)
+    body = messages.own_address(index, ip.address)
     doing = f"put the address {ip.address} on {ifname}"
     netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
 

@@ -8,7 +8,8 @@ import errno
 import struct
 import sys
 from dataclasses import dataclass
-from socket import inet_ntop
+from ipaddress import IPv4Interface, IPv6Interface
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from sriovbond.bond.links import NO_MAC
@@ -41,6 +42,7 @@ _LONGEST_ATTRIBUTE: Final = 0xFFFF
 LINK_BYTES: Final = _LINK.size
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
+_POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _U32: Final = struct.Struct("=HHI")
 
 
@@ -220,6 +222,16 @@ class AddressMessage:
 def address(family: int, prefix: int = 0, index: int = 0, *attributes: bytes) -> bytes:
     """Return the body of a message about an address."""
     return _ADDRESS.pack(family, prefix, 0, index) + b"".join(attributes)
+
+
+def own_address(index: int, own: IPv4Interface | IPv6Interface, *further: bytes) -> bytes:
+    """Return the body of a message that puts an address on a link: with its network's broadcast."""
+    family = AF_INET if isinstance(own, IPv4Interface) else AF_INET6
+    network, packed = own.network, own.packed
+    parts = [attribute(IFA_LOCAL, packed), attribute(IFA_ADDRESS, packed)]
+    if family == AF_INET and network.num_addresses > _POINT_TO_POINT:
+        parts.append(attribute(IFA_BROADCAST, network.broadcast_address.packed))
+    return address(family, network.prefixlen, index, *parts, *further)
 
 
 def read_address(body: bytes) -> AddressMessage:

@@ -10,11 +10,8 @@ from sriovbond.errors import MachineError
 from sriovbond.kernel import carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
-    IFA_ADDRESS,
-    IFA_BROADCAST,
     IFA_F_PERMANENT,
     IFA_FLAGS,
-    IFA_LOCAL,
     IFA_RT_PRIORITY,
     IFLA_AF_SPEC,
     AddressMessage,
@@ -30,7 +27,6 @@ from sriovbond.reshape.site import Site
 
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
 _ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, "stable-privacy": 2, "random": 3}
-_POINT_TO_POINT: Final = 2  # addresses of a /31, which has no broadcast
 _CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 _WITHOUT: Final = {"disable_ipv6": "1"}
 """What a sysctl amounts to where the link has none; for others that is 0."""
@@ -91,14 +87,8 @@ def _add_missing(site: Site, link: LinkMessage, wish: _Wish) -> None:
 
 
 def _add(site: Site, link: LinkMessage, address: Address, metric: int | None) -> None:
-    network, packed = address.network, address.packed
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IPv4
-    parts = [messages.attribute(IFA_LOCAL, packed), messages.attribute(IFA_ADDRESS, packed)]
-    if isinstance(address, IPv4Interface) and network.num_addresses > _POINT_TO_POINT:
-        parts.append(messages.attribute(IFA_BROADCAST, network.broadcast_address.packed))
-    if metric is not None:
-        parts.append(messages.word(IFA_RT_PRIORITY, metric))
-    body = messages.address(family, network.prefixlen, link.index, *parts)
+    further = () if metric is None else (messages.word(IFA_RT_PRIORITY, metric),)
+    body = messages.own_address(link.index, address, *further)
     doing = f"put the address {address} on {link.name}"
     site.netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _CREATE_OR_REPLACE))
 
