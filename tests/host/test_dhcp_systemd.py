@@ -21,7 +21,10 @@ interfaces:
 - name: eth1
   type: ethernet
   ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+routes:
+  config: [{destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1}]
 """
+"""The lease's default route goes with it: without another one the change would be reverted."""
 
 
 @pytest.fixture
