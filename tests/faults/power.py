@@ -19,6 +19,7 @@ from typing import Final
 
 from tests.faults.fault import IN_DEL, MID_ADD, Phase
 from tests.faults.table import FILE, Row, Run, join, read, write
+from tests.support.children import descendants
 from tests.support.disks import SERIAL
 from tests.support.gates import Spot
 
@@ -95,15 +96,8 @@ def disk_options(image: Path) -> str:
 
 def kill_qemu(above: int) -> None:
     """Kill the QEMU among that process' descendants."""
-    (pid,) = (pid for pid in _descendants(above) if _name(pid).startswith(QEMU))
+    (pid,) = (pid for pid in descendants(above) if _name(pid).startswith(QEMU))
     os.kill(pid, signal.SIGKILL)
-
-
-def _descendants(above: int) -> Iterator[int]:
-    for file in Path(f"/proc/{above}/task").glob("*/children"):
-        for child in map(int, file.read_text().split()):
-            yield child
-            yield from _descendants(child)
 
 
 def _name(pid: int) -> str:

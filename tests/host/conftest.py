@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.booted import make_disk
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest
 from tests.support.uplinks import a_plain_uplink
@@ -19,3 +20,9 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 @pytest.fixture
 def changes(node: NodeUnderTest) -> Changes:
     return Changes(node, [])
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """What outlives the boots of a node."""
+    return make_disk(tmp_path)

@@ -16,9 +16,9 @@ from tests.faults.power import ask_for_cut
 from tests.host.power import KEPT, VERDICT, Place
 from tests.support import disks
 from tests.support.agents import wait_for
-from tests.support.booted import BootedNode, booted, make_disk
+from tests.support.booted import BootedNode, booted, look, make_disk
 from tests.support.uplinks import STACK
-from tests.support.worlds import World, differences, settled, world
+from tests.support.worlds import World, differences
 from tests.vm import rig
 
 DISK: Final = Path("/var/lib/sriovbond-disk")
@@ -69,11 +69,9 @@ def _judge(node: BootedNode, place: Place) -> None:
 
 def _look(node: BootedNode) -> World:
     """Return the network in words, but for VFs, whose MACs are chosen by chance at each boot."""
-    wait_for(lambda: "tentative" not in node.run("ip", "address").stdout)
     vfs = {vf.name for vf in rig.layout().vfs}
-    facts = settled(world({"node": None}))
-    words = {key: repr(value) for key, value in facts.items() if vfs.isdisjoint(key.split())}
-    return {**words, "resolv.conf": (NODE / "etc/resolv.conf").read_text()}
+    facts = look(node)
+    return {key: repr(value) for key, value in facts.items() if vfs.isdisjoint(key.split())}
 
 
 @contextmanager

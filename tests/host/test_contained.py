@@ -1,6 +1,5 @@
 """On a node that has no Python: `sriovbond host` in the agent's container changes the node."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,16 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.agents import wait_for
-from tests.support.booted import BootedNode, booted, make_disk
-from tests.support.pods import a_pod
+from tests.support.booted import BootedNode, booted_with_nics, look
+from tests.support.children import kill_with_descendants
 from tests.support.uplinks import STACK
-from tests.support.worlds import World, differences, settled, world
+from tests.support.worlds import differences
 
 SOON_S = 150
 WITHIN_S = 600.0  # in an emulator the copy alone takes minutes
-WIRE = (
-    "link add eth{0} address 02:00:00:00:00:0{0} type veth peer far{0} address 02:00:00:00:01:0{0}"
-)
 UPLINK = """
 interfaces:
 - name: eth1
@@ -29,24 +25,13 @@ interfaces:
 """
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    return make_disk(tmp_path)
-
-
 @contextmanager
 def a_boot(disk: Path) -> Iterator[BootedNode]:
-    """Boot the node with two NICs and without Python."""
-    with a_pod("booted") as pod:
-        pod.batch(
-            "link set lo up",
-            *map(WIRE.format, (1, 2)),
-            *(f"link set far{n} up" for n in (1, 2)),
-        )
-        with booted(disk, pod.path, has_python=False) as node:
-            for python in ("/usr/bin/python3", sys.executable):
-                assert node.run(python, "-c", "").returncode != 0
-            yield node
+    """Boot the node without Python."""
+    with booted_with_nics(disk, has_python=False) as node:
+        for python in ("/usr/bin/python3", sys.executable):
+            assert node.run(python, "-c", "").returncode != 0
+        yield node
 
 
 @pytest.fixture
@@ -66,13 +51,6 @@ def call(
     return subprocess.run(
         words, input=text, capture_output=True, text=True, check=False, cwd=cwd, timeout=WITHIN_S
     )
-
-
-def look(node: BootedNode) -> World:
-    """Return links, addresses, routes and resolv.conf, when they have come to rest."""
-    wait_for(lambda: "tentative" not in node.run("ip", "address").stdout)
-    facts = settled(world({"node": f"/proc/{node.init}/ns/net"}))
-    return {**facts, "resolv.conf": (node.disk / "etc/resolv.conf").read_text()}
 
 
 def test_a_container_changes_the_node_and_the_next_boot_does(disk: Path, documents: Path) -> None:
@@ -117,14 +95,8 @@ def test_a_container_that_is_killed_in_the_middle_leaves_the_node_as_it_was(
 
         with subprocess.Popen(words, cwd=documents) as process:
             wait_for(lambda: node.run("ip", "link", "show", "bond0").returncode == 0, WITHIN_S)
-            for child in _descendants(process.pid):
-                subprocess.run(["kill", f"-{signal.SIGKILL}", str(child)], check=False)
+            kill_with_descendants(process.pid)
         assert node.change.exists()
         wait_for(lambda: not node.change.exists(), WITHIN_S)
 
         assert differences(before, look(node)) == []
-
-
-def _descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(row for child in children for row in _descendants(int(child)))]

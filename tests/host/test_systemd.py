@@ -1,19 +1,16 @@
 """Under a real systemd: its timer reverts what nobody keeps, its unit brings a boot's network."""
 
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.agents import wait_for
-from tests.support.booted import BootedNode, booted, make_disk, program
-from tests.support.pods import a_pod
+from tests.support.booted import BootedNode, booted_with_nics, look, program
+from tests.support.children import kill_with_descendants
 from tests.support.uplinks import STACK
-from tests.support.worlds import World, differences, settled, world
+from tests.support.worlds import differences
 
 SOON_S = 30
 UPLINK = """
@@ -25,35 +22,7 @@ interfaces:
 routes:
   config: [{destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1}]
 """
-WIRE = (
-    "link add eth{0} address 02:00:00:00:00:0{0} type veth peer far{0} address 02:00:00:00:01:0{0}"
-)
 STACKED = ("192.0.2.9/24 brd 192.0.2.255 scope global bond0", "198.51.100.9/24")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    return make_disk(tmp_path)
-
-
-@contextmanager
-def a_boot(disk: Path) -> Iterator[BootedNode]:
-    """Boot the node with two NICs, as the kernel finds them."""
-    with a_pod("booted") as pod:
-        pod.batch(
-            "link set lo up",
-            *map(WIRE.format, (1, 2)),
-            *(f"link set far{n} up" for n in (1, 2)),
-        )
-        with booted(disk, pod.path) as node:
-            yield node
-
-
-def look(node: BootedNode) -> World:
-    """Return links, addresses, routes and resolv.conf, when they have come to rest."""
-    wait_for(lambda: "tentative" not in node.run("ip", "address").stdout)
-    facts = settled(world({"node": f"/proc/{node.init}/ns/net"}))
-    return {**facts, "resolv.conf": (node.disk / "etc/resolv.conf").read_text()}
 
 
 def timers(node: BootedNode) -> list[str]:
@@ -76,7 +45,7 @@ def start(node: BootedNode, text: str, *options: str) -> subprocess.Popen[bytes]
 
 
 def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, UPLINK)
         before = look(node)
 
@@ -92,31 +61,21 @@ def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) ->
 
 
 def test_the_timer_reverts_what_a_killed_process_has_begun(disk: Path) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, UPLINK)
         before = look(node)
 
         with start(node, STACK, "--timeout", str(SOON_S)) as process:
             wait_for(lambda: node.run("ip", "link", "show", "bond0").returncode == 0, SOON_S)
-            for child in _descendants(process.pid):
-                _kill(child)
+            kill_with_descendants(process.pid)
         assert node.change.exists()
         wait_for(lambda: not node.change.exists(), SOON_S + 60)
 
         assert differences(before, look(node)) == []
 
 
-def _descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(row for child in children for row in _descendants(int(child)))]
-
-
-def _kill(pid: int) -> None:
-    subprocess.run(["kill", f"-{signal.SIGKILL}", str(pid)], check=False)
-
-
 def test_a_commit_leaves_no_timer(disk: Path) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, STACK, "--no-commit")
         assert timers(node)
 
@@ -126,20 +85,20 @@ def test_a_commit_leaves_no_timer(disk: Path) -> None:
 
 
 def test_a_boot_has_the_network_before_kubelet_and_does_nothing_twice(disk: Path) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, UPLINK)
         apply(node, STACK)
         before = look(node)
         assert node.systemctl("is-enabled", "sriovbond-host") == "enabled"
 
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         assert differences(before, look(node)) == []
         assert all(address in node.at_kubelets_start for address in STACKED)
         assert node.systemctl("show", "--property=Result", "sriovbond-host") == "Result=success"
         assert apply(node, STACK) == "nothing to do\n"
         assert node.host("remove").returncode == 0
 
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         assert "192.0.2.9" not in node.at_kubelets_start
         assert not list((disk / "etc/systemd/system").rglob("sriovbond*"))
 
@@ -148,35 +107,35 @@ def test_a_boot_has_the_network_before_kubelet_and_does_nothing_twice(disk: Path
 def test_after_a_boot_in_the_middle_of_a_change_all_is_as_before_it(
     disk: Path, committed: tuple[str, ...]
 ) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         for text in committed:
             apply(node, text)
         before = look(node)
         apply(node, STACK, "--no-commit", "--timeout", "600")
         assert "192.0.2.53" in str(look(node)["resolv.conf"])
 
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         wait_for(lambda: not node.change.exists())
         assert differences(before, look(node)) == []
         assert "192.0.2.53" not in node.at_kubelets_start
 
 
 def test_a_document_that_fails_at_boot_is_reported_and_kubelet_starts(disk: Path) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, UPLINK)
         (disk / "lib/host.d/0000-torn.yml").write_text("interfaces: [")
 
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         assert "192.0.2.9" in node.at_kubelets_start
         assert "0000-torn.yml" in node.said
         assert node.systemctl("is-failed", "sriovbond-host") == "failed"
 
 
 def test_a_boot_is_not_held_up(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         apply(node, STACK)
 
-    with a_boot(disk) as node:
+    with booted_with_nics(disk) as node:
         names = ("InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
         began, ended = (
             int(node.systemctl("show", "--value", f"--property={name}", "sriovbond-host"))

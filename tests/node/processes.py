@@ -1,5 +1,7 @@
 """Programs that run beside a test: each with a log, a longest life, and an end."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.children import children
 from tests.vm import pace
 
 LONGEST_S: Final = 2 * 3600
@@ -35,9 +38,8 @@ class Program:
 
     def kill(self) -> None:
         """End it as a crash would: by SIGKILL, its children left as they are."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for child in children.read_text().split():
-            subprocess.run(["kill", "-KILL", child], check=True)
+        for child in children(self.process.pid):
+            os.kill(child, signal.SIGKILL)
         self.process.wait(_ENDS_WITHIN_S)
 
     def end(self) -> None:

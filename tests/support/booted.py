@@ -16,6 +16,9 @@ from typing import Final
 
 from tests.support import cgroups
 from tests.support.agents import wait_for
+from tests.support.children import children
+from tests.support.pods import a_pod
+from tests.support.worlds import World, settled, world
 
 _SYSTEMD: Final = "/lib/systemd/systemd"
 _CGROUP: Final = Path("/sys/fs/cgroup/sriovbond-booted")
@@ -40,6 +43,9 @@ exec "$@" unshare --pid --mount --cgroup --fork --kill-child --propagation slave
     exec {_SYSTEMD} --unit=multi-user.target
 ' sh "$disk" "/run/systemd/transient:/etc/systemd/system:$disk/units" "$HIDE"
 """
+_WIRE: Final = (
+    "link add eth{0} address 02:00:00:00:00:0{0} type veth peer far{0} address 02:00:00:00:01:0{0}"
+)
 _TARGETS: Final = {
     "sysinit": "DefaultDependencies=no",
     "basic": "DefaultDependencies=no",
@@ -164,12 +170,30 @@ def booted(disk: Path, namespace: str | None, *, has_python: bool = True) -> Ite
     cgroups.remove(_CGROUP)
 
 
+@contextmanager
+def booted_with_nics(disk: Path, *, has_python: bool = True) -> Iterator[BootedNode]:
+    """Boot a node with the NICs eth1 and eth2, as the kernel finds them."""
+    with a_pod("booted") as pod:
+        pod.batch(
+            "link set lo up",
+            *map(_WIRE.format, (1, 2)),
+            *(f"link set far{n} up" for n in (1, 2)),
+        )
+        with booted(disk, pod.path, has_python=has_python) as node:
+            yield node
+
+
+def look(node: BootedNode) -> World:
+    """Return links, addresses, routes and resolv.conf, when they have come to rest."""
+    wait_for(lambda: "tentative" not in node.run("ip", "address").stdout)
+    facts = settled(world({"node": f"/proc/{node.init}/ns/net"}))
+    return {**facts, "resolv.conf": (node.disk / "etc/resolv.conf").read_text()}
+
+
 def _init(pid: int) -> int:
     """Return systemd, 0 before it is one."""
-    file = Path(f"/proc/{pid}/task/{pid}/children")
-    children = file.read_text(encoding="ascii").split() if file.exists() else []
-    is_systemd = children and _read(Path(f"/proc/{children[0]}/comm")) == "systemd\n"
-    return int(children[0]) if is_systemd else 0
+    (init,) = children(pid)[:1] or (0,)
+    return init if _read(Path(f"/proc/{init}/comm")) == "systemd\n" else 0
 
 
 def _is_up(node: BootedNode) -> bool:

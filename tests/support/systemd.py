@@ -14,6 +14,7 @@ from typing import Final
 from sriovbond.shim import build
 from tests.support import cgroups
 from tests.support.agents import wait_for
+from tests.support.children import children
 from tests.support.shims import Shim
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def a_service(folder: Path) -> Iterator[Service]:
     with subprocess.Popen(["sh", "-c", _BOOT, "sh", units, installed]) as process:
         try:
             wait_for(lambda: "the agent is ready" in _read(log) or process.poll() is not None)
-            yield Service(_child(process.pid), log, units / f"{UNIT}.d")
+            yield Service(children(process.pid)[0], log, units / f"{UNIT}.d")
         finally:
             process.kill()
     cgroups.remove(_CGROUP)
@@ -146,10 +147,6 @@ def _installed(folder: Path) -> Path:
     shutil.copytree(CHECKOUT / "sriovbond" / "shim", folder)
     build.build(folder / "bin" / "sriovbond")
     return folder
-
-
-def _child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
 
 
 def _read(path: Path) -> str:

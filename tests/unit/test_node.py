@@ -18,6 +18,7 @@ from tests.node import credentials, device_plugin, images, machine, objects, pro
 from tests.node.device_plugin import DevicePlugin
 from tests.support import device_plugins
 from tests.support.agents import wait_for
+from tests.support.children import children
 
 
 def read(archive: Path, path: str) -> bytes:
@@ -154,13 +155,13 @@ def test_a_program_that_ends_early_is_named_with_its_last_words(tmp_path: Path) 
 
 def test_a_killed_program_leaves_no_process(tmp_path: Path) -> None:
     program = processes.start(["sleep", "1000"], tmp_path / "log")
-    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children")
-    processes.await_true("it has started", children.read_text, 30, program)
-    (child,) = children.read_text().split()
+    pid = program.process.pid
+    processes.await_true("it has started", lambda: bool(children(pid)), 30, program)
+    (child,) = children(pid)
 
     program.kill()
 
     deadline = time.monotonic() + 10
-    while Path("/proc", child).exists():
+    while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
