@@ -34,6 +34,20 @@ def api() -> Iterator[ClusterApi]:
         yield server
 
 
+@pytest.fixture
+def bonded(running: Running, runtime: Runtime, wires: Wires) -> Running:
+    """Run an agent with these settings, and have it watch a pod's bond whose members work."""
+
+    def run(**settings: object) -> Agent:
+        agent = running(**settings)
+        runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
+        await_working(wires.pod)
+        await_settled(agent)
+        return agent
+
+    return run
+
+
 def over(wires: Wires, **keys: object) -> Config:
     return a_config(links=wires.links, miimon=50, **keys)
 
@@ -77,12 +91,9 @@ def await_settled(agent: Agent, bonds: int = 1) -> None:
 
 
 def test_a_failover_is_reported_with_pod_and_members(
-    running: Running, runtime: Runtime, wires: Wires
+    bonded: Running, runtime: Runtime, wires: Wires
 ) -> None:
-    agent = running()
-    runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+    agent = bonded()
     first = active(wires.pod)
 
     wires.far.ip(f"link set {far_of(first)} down")
@@ -99,12 +110,9 @@ def test_a_failover_is_reported_with_pod_and_members(
 
 
 def test_a_member_that_its_pod_set_down_is_no_matter_of_cables(
-    running: Running, runtime: Runtime, wires: Wires
+    bonded: Running, wires: Wires
 ) -> None:
-    agent = running()
-    runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+    agent = bonded()
     first = active(wires.pod)
 
     wires.pod.ip(f"link set {first} down")
@@ -144,11 +152,8 @@ def test_a_bond_that_stood_before_the_agent_is_watched(
     assert first in told(agent, "BondFailover")
 
 
-def test_an_overrun_loses_no_failover(running: Running, runtime: Runtime, wires: Wires) -> None:
-    agent = running(watch_buffer_bytes=1 << 14)
-    runtime.add(over(wires)).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+def test_an_overrun_loses_no_failover(bonded: Running, wires: Wires) -> None:
+    agent = bonded(watch_buffer_bytes=1 << 14)
     first = active(wires.pod)
 
     os.kill(agent.pid, signal.SIGSTOP)
@@ -266,11 +271,8 @@ def test_an_add_that_was_killed_is_released_when_the_agent_starts(
     assert not records.keys(runtime.host)
 
 
-def test_drift_is_reported_once_and_ends(running: Running, runtime: Runtime, wires: Wires) -> None:
-    agent = running(check_interval_s=0.5)
-    runtime.add(over(wires)).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+def test_drift_is_reported_once_and_ends(bonded: Running, wires: Wires) -> None:
+    agent = bonded(check_interval_s=0.5)
 
     wires.pod.ip("link set bond0 type bond miimon 70")
     line = told(agent, "BondDrift")
@@ -281,12 +283,9 @@ def test_drift_is_reported_once_and_ends(running: Running, runtime: Runtime, wir
 
 
 def test_the_number_of_a_dead_namespace_may_be_anothers(
-    running: Running, runtime: Runtime, wires: Wires
+    bonded: Running, runtime: Runtime, wires: Wires
 ) -> None:
-    agent = running(gone_after_s=60)
-    runtime.add(over(wires)).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+    agent = bonded(gone_after_s=60)
     ip(f"netns del {wires.pod.name}")
     with a_pod("next") as following, a_pod("far") as far:
         make_wires(following, far)
@@ -313,13 +312,10 @@ def make_wires(pod: Pod, far: Pod) -> None:
 
 
 def test_a_failover_is_a_metric_and_an_event_of_the_pod_too(
-    running: Running, runtime: Runtime, wires: Wires, tmp_path: Path, api: ClusterApi
+    bonded: Running, runtime: Runtime, wires: Wires, tmp_path: Path, api: ClusterApi
 ) -> None:
     page = tmp_path / "metrics/sock"
-    agent = running(metrics=f"unix:{page}", events_to=api.kubeconfig(tmp_path))
-    runtime.add(over(wires), CNI_ARGS=POD_ARGS).ok()
-    await_working(wires.pod)
-    await_settled(agent)
+    agent = bonded(metrics=f"unix:{page}", events_to=api.kubeconfig(tmp_path))
     first = active(wires.pod)
     labels = {"pod_namespace": "nf", "pod_name": "upf-0", "ifname": "bond0"}
     assert sample(page, "sriovbond_bond_failovers_total", **labels) == 0
