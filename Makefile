@@ -5,6 +5,8 @@ export KERNEL VFS WIRING NETDEVSIM TESTS INPUTS SECONDS SEED
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
 export RUN
+# Each test process would compile anew what an environment forbids to keep.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Debian's, as in the image: it is built with profiles, and a version manager's takes a third longer.
 PYTHON  ?= $(or $(wildcard /usr/bin/python3),python3)

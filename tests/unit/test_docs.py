@@ -27,7 +27,9 @@ from tests.docs_tables import CHECKOUT, README
 
 PAGES = sorted({*CHECKOUT.glob("*.md"), *docs_tables.PAGES})
 MANIFESTS = sorted(
-    path for path in (CHECKOUT / "manifests").iterdir() if path != docs_tables.SCHEMA
+    path
+    for path in (CHECKOUT / "manifests").iterdir()
+    if path.is_file() and path != docs_tables.SCHEMA
 )
 USERS_READ = "".join(path.read_text(encoding="utf-8") for path in docs_tables.PAGES)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -260,6 +260,7 @@ def test_a_failed_step_is_reported_with_the_error_of_its_call(
     assert set(times) == {"look", "build"}
 
 
+@pytest.mark.slow
 def test_a_stderr_without_a_reader_holds_the_plugin_up_for_a_second_at_most() -> None:
     program = (
         "import logging, time\n"

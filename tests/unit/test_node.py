@@ -110,6 +110,7 @@ def test_multus_keeps_its_memory_limit_and_an_emulated_cpu_is_counted(tmp_path: 
     assert container["resources"]["limits"] == {"cpu": "2000m", "memory": "50Mi"}
 
 
+@pytest.mark.slow
 def test_the_device_plugin_registers_with_each_kubelet_and_allocates(tmp_path: Path) -> None:
     kubelet, device_info = tmp_path / "kubelet", tmp_path / "dp"
     plugin = DevicePlugin({"pf0": ("0000:01:10.0", "0000:01:10.2")}, kubelet, device_info)

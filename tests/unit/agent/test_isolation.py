@@ -49,6 +49,7 @@ def hanging(
             assert call.result().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_network_whose_ipam_hangs_holds_no_other_up(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_network_whose_ipam_hangs_holds_no_other_up(
     assert took_s < 3
 
 
+@pytest.mark.slow
 def test_250_calls_of_a_network_with_a_slow_ipam_all_succeed(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
 ) -> None:
@@ -83,6 +85,7 @@ def test_250_calls_of_a_network_with_a_slow_ipam_all_succeed(
         wait_for(lambda: kept(shim) == [])
 
 
+@pytest.mark.slow
 def test_a_call_queued_for_too_long_must_be_retried_and_a_del_is_done(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
 ) -> None:

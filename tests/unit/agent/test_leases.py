@@ -41,6 +41,7 @@ def a_kept_record(settings: Settings, container: str, network: str = "net") -> R
     return record
 
 
+@pytest.mark.slow
 def test_an_add_waits_for_one_ipam_that_hangs_however_many_sandboxes_its_pod_had(
     settings: Settings, leases: Leases
 ) -> None:

@@ -145,6 +145,7 @@ def test_attachments_are_served_at_once_and_one_in_order(
     assert ipam.calls()[3:] == ["DEL first end", *["DEL first start", "DEL first end"] * 2]
 
 
+@pytest.mark.slow
 def test_too_many_requests_for_one_attachment_are_answered_at_once(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
@@ -166,6 +167,7 @@ def test_too_many_requests_for_one_attachment_are_answered_at_once(
     assert "too many requests wait on this node" in refused.stdout.decode()
 
 
+@pytest.mark.slow
 def test_too_many_requests_for_the_workers_are_refused_and_a_del_is_queued(shim: Shim) -> None:
     with an_agent(shim, workers=1, waiting=1) as agent, ExitStack() as silent:
         for _ in range(2 * 2):  # two are read, by the worker and the one for DELs, and two wait
@@ -412,6 +414,7 @@ def test_an_agent_works_while_other_programs_have_used_up_inotify(shim: Shim, ip
     assert agent.said.count("Too many open files; it is listed now and then instead") == 1
 
 
+@pytest.mark.slow
 def test_an_agent_in_a_container_ends_when_its_folders_are_others_on_the_host(shim: Shim) -> None:
     root = shim.home / "host"
     seen = root / shim.state.relative_to("/")

@@ -1,6 +1,7 @@
 """The registry: each row is complete, each is used somewhere, and nothing else is."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,12 @@ IDS = {rule.id for rule in RULES}
 MODULES = [
     path for path in sorted((CHECKOUT / "sriovbond").rglob("*.py")) if path != Path(rules.__file__)
 ]
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 _LITERALS = (ast.Constant, ast.JoinedStr)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _documentation(tree: ast.AST) -> Iterator[ast.Constant]:
@@ -74,14 +79,14 @@ def test_a_row_is_whole(rule: Rule) -> None:
 
 
 def test_every_rule_is_found_somewhere() -> None:
-    used = {name for tree in TREES.values() for name in _rows_used(tree)}
+    used = {name for path in MODULES for name in _rows_used(_tree(path))}
 
     assert ROWS.keys() - used == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_no_module_has_a_rule_that_is_not_registered(path: Path) -> None:
-    tree = TREES[path]
+    tree = _tree(path)
     names = {name for name in _rows_used(tree) if name.isupper()}
     made = [node for node in ast.walk(tree) if _makes_a_rule(node)]
 

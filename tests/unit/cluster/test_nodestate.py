@@ -66,6 +66,7 @@ def test_all_pods_of_a_node_that_are_looked_at_at_once_make_one_request(
     assert state.at_work() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_an_unreadable_state_is_logged_once_and_time_decides(  # noqa: PLR0913, PLR0917 - fixtures
     api: ClusterApi,

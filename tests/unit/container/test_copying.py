@@ -12,6 +12,7 @@ from sriovbond.container import contents, copying
 from sriovbond.container.program import LAUNCHER
 from sriovbond.errors import MachineError, TryLaterError
 
+pytestmark = pytest.mark.slow
 NOTHING = {"PATH": "/nonexistent"}
 MAPS = "print(pathlib.Path('/proc/self/maps').read_text())"
 ONCE = ("timeit", "-n", "1", "-r", "1")

@@ -34,6 +34,7 @@ def test_a_malformed_answer_is_a_problem_and_names_no_pod(kubelet: Kubelet, cont
     assert "none of this API" in listing.problem
 
 
+@pytest.mark.slow
 def test_a_kubelet_that_hangs_is_a_problem(kubelet: Kubelet) -> None:
     kubelet.serve(a_pod("nf1"), delay_s=30)
 

@@ -314,6 +314,7 @@ def test_an_answer_above_its_bound_is_refused(kubelet: Kubelet) -> None:
     assert kubelet.methods() == ["List"]
 
 
+@pytest.mark.slow
 # Pods, their containers, what is claimed for these: by the fields' numbers.
 @pytest.mark.parametrize("path", [[1], [1, 3], [1, 3, 5, 4]])
 def test_an_answer_just_below_its_bound_takes_no_more_than_the_time(

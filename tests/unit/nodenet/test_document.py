@@ -371,6 +371,7 @@ def test_any_tree_is_read_or_refused_in_words(value: object) -> None:
             assert read(to_yaml(document.state))[0].state == document.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

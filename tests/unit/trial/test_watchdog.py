@@ -55,6 +55,7 @@ def test_a_timer_that_systemd_calls_active_is_the_watchdog(
     assert "systemctl stop sriovbond-host-abc.timer" in calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [("inactive", 0), ("active", 1)])
 def test_where_systemd_does_not_have_the_timer_a_process_is_the_watchdog(
     host: Host,

@@ -3,6 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from deviceinfo import Places, PodRef
 from sriovbond.host import Host
 from sriovbond.kernel import netns
@@ -14,6 +16,7 @@ from tests.support.builders import a_plan, a_vf, two_vfs
 _SLOW_S = 2.5  # more than the default time limit
 
 
+@pytest.mark.slow
 def test_kubelet_has_the_time_of_the_setting_to_say_whose_a_member_is(tmp_path: Path) -> None:
     member, plan = a_vf(), a_plan(two_vfs())
     none = (0, 0, 0)

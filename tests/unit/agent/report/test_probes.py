@@ -114,6 +114,7 @@ def test_a_loop_that_does_not_turn_is_reported() -> None:
         assert ask(port) == (503, "the watch has been stuck for 61 s\n")
 
 
+@pytest.mark.slow
 def test_a_neighbour_who_connects_at_full_speed_keeps_no_probe_waiting() -> None:
     stop = threading.Event()
 
@@ -163,6 +164,7 @@ def test_a_port_that_is_taken_is_reported_once_and_listened_at_when_it_is_free(
     assert told.count("cannot answer probes at") == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_path: Path) -> None:
     modules = tmp_path / "modules" / os.uname().release
     modules.mkdir(parents=True)
@@ -182,6 +184,7 @@ def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_pat
     wait_for(lambda: b"bonding" not in ready.page().content)
 
 
+@pytest.mark.slow
 def test_neighbours_who_ask_for_readiness_of_a_hanging_disk_keep_liveness_waiting_no_longer(
     tmp_path: Path,
 ) -> None:

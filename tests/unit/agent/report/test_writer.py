@@ -82,6 +82,7 @@ def test_a_log_without_a_reader_blocks_nothing_and_what_was_lost_is_reported(
     assert "40 lines of the log were lost" in told
 
 
+@pytest.mark.slow
 def test_a_flush_of_a_log_without_a_reader_ends(pipe: tuple[int, int]) -> None:
     fill(pipe)
     started = time.monotonic()
