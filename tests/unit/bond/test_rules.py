@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,28 +21,29 @@ _LITERALS = (ast.Constant, ast.JoinedStr)
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _nodes(path: Path) -> Sequence[ast.AST]:
+    """Return all of a module's syntax tree; walking it takes longer than all that looks at it."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def _documentation(tree: ast.AST) -> Iterator[ast.Constant]:
+def _documentation(nodes: Sequence[ast.AST]) -> Iterator[ast.Constant]:
     """Yield the texts that are statements of their own: they document."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
 
 
-def _texts(tree: ast.AST) -> Iterator[str]:
-    documentation = set(_documentation(tree))
-    for node in ast.walk(tree):
+def _texts(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    documentation = set(_documentation(nodes))
+    for node in nodes:
         match node:
             case ast.Constant(value=str(text)) if node not in documentation:
                 yield text
 
 
-def _rows_used(tree: ast.AST) -> Iterator[str]:
+def _rows_used(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Yield the rows that a module names: `rules.NAME_TAKEN`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(value=ast.Name(id="rules"), attr=attr):
                 yield attr
@@ -50,9 +51,9 @@ def _rows_used(tree: ast.AST) -> Iterator[str]:
                 yield from (alias.name for alias in names)
 
 
-def _rules_passed(tree: ast.AST) -> Iterator[ast.expr]:
+def _rules_passed(nodes: Sequence[ast.AST]) -> Iterator[ast.expr]:
     """Yield the arguments that calls pass as the rule of a fault, by keyword or position."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "rule")
             if ast.unparse(node.func) in {"Fault", "Finding"}:
@@ -79,21 +80,21 @@ def test_a_row_is_whole(rule: Rule) -> None:
 
 
 def test_every_rule_is_found_somewhere() -> None:
-    used = {name for path in MODULES for name in _rows_used(_tree(path))}
+    used = {name for path in MODULES for name in _rows_used(_nodes(path))}
 
     assert ROWS.keys() - used == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_no_module_has_a_rule_that_is_not_registered(path: Path) -> None:
-    tree = _tree(path)
-    names = {name for name in _rows_used(tree) if name.isupper()}
-    made = [node for node in ast.walk(tree) if _makes_a_rule(node)]
+    nodes = _nodes(path)
+    names = {name for name in _rows_used(nodes) if name.isupper()}
+    made = [node for node in nodes if _makes_a_rule(node)]
 
     assert names <= {*ROWS, "RULES", "PASSING"}
     assert made == []
-    assert [rule for rule in _rules_passed(tree) if isinstance(rule, _LITERALS)] == []
-    assert [text for text in _texts(tree) if text in IDS or _ends_with_an_id(text)] == []
+    assert [rule for rule in _rules_passed(nodes) if isinstance(rule, _LITERALS)] == []
+    assert [text for text in _texts(nodes) if text in IDS or _ends_with_an_id(text)] == []
 
 
 def _makes_a_rule(node: ast.AST) -> bool:
