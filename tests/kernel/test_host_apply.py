@@ -62,7 +62,7 @@ def test_what_a_killed_process_changed_the_watchdog_reverts(changes: Changes, nu
 def test_nothing_is_touched_where_no_watchdog_can_be_armed(
     changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # the watchdog's Python
 
     with pytest.raises(MachineError, match="cannot arm the watchdog"):
         changes.apply(BRIDGE)

@@ -200,7 +200,7 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
 ) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))  # to see all that is put there
     content = api.kubeconfig_content(**{"client-key-data": "a2V5", "token": TOKEN})
     cluster = {"server": f"https://127.0.0.1:{api.port}"}
     content["clusters"] = [{"name": "here", "cluster": cluster}]
@@ -290,7 +290,7 @@ def test_a_redirect_is_not_followed(api: ClusterApi, host: Host) -> None:
 def test_a_busy_server_is_retried_after_a_pause_with_jitter(
     api: ClusterApi, host: Host, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.99)
+    monkeypatch.setattr("random.random", lambda: 0.99)  # the longest pause
     api.fail(cluster_api.status(code), on=POD_PATH, times=2)
 
     reading = ask_api(host, timeout_s=PATIENT_S)(NF1)

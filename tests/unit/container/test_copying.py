@@ -96,6 +96,7 @@ def test_a_program_that_another_process_compiled_meanwhile_is_the_same(
     compiled.parent.mkdir()
     compiled.write_bytes(b"x")
     files = {**contents.files(), Path("__pycache__/module.cpython-311.pyc"): compiled}
+    # as if it had been compiled in the place of the program itself
     monkeypatch.setattr(contents, "files", lambda: files)
 
     copying.make(folder, "0.1.0")
@@ -114,6 +115,7 @@ def test_what_a_killed_call_has_begun_is_removed(folder: Path) -> None:
 def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "first").write_text("x")
     files = {Path("first"): tmp_path / "first", Path("second"): tmp_path}
+    # the second file is a folder, so it cannot be copied
     monkeypatch.setattr(contents, "files", lambda: files)
     monkeypatch.setattr(contents, "libraries", lambda _: {})
 
@@ -128,7 +130,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_copy_in_the_making_is_waited_for_in_bounds(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying, "_LOCK_S", 0.0)
+    monkeypatch.setattr(copying, "_LOCK_S", 0.0)  # two minutes are long for a test
 
     with (
         ownfiles.locked_folder(folder, 0, TryLaterError("")),
@@ -155,7 +157,7 @@ def test_all_copies_are_removed_once(tmp_path: Path) -> None:
 
 
 def test_no_copy_in_the_making_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "_LOCK_S", 0.0)
+    monkeypatch.setattr(copying, "_LOCK_S", 0.0)  # two minutes are long for a test
     folder = tmp_path / "program"
     (folder / ".copying-0123").mkdir(parents=True)
 
@@ -172,6 +174,7 @@ def test_another_program_replaces_it_when_no_process_runs_from_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (before,) = copies(folder)
+    # as in another image
     monkeypatch.setattr(contents, "files", lambda: {Path("note"): Path(__file__)})
     monkeypatch.setattr(contents, "libraries", lambda _: {})
 

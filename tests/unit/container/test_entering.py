@@ -56,7 +56,7 @@ def test_a_container_that_does_not_see_the_host_is_refused(
     (tmp_path / "init").mkdir()
     init = _init(tmp_path / "init", **given_)
     (init / "root" / str(tmp_path / "state").lstrip("/")).mkdir(parents=True)
-    monkeypatch.setattr(entering, "_INIT", init)
+    monkeypatch.setattr(entering, "_INIT", init)  # /proc/1 is this machine's own
     monkeypatch.setenv("SRIOVBOND_AGENT_HOST_ROOT", "/host")
 
     with pytest.raises(MachineError, match=reason):
@@ -66,7 +66,7 @@ def test_a_container_that_does_not_see_the_host_is_refused(
 def test_a_container_without_proc_of_the_host_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entering, "_INIT", tmp_path / "none")
+    monkeypatch.setattr(entering, "_INIT", tmp_path / "none")  # as without hostPID
     monkeypatch.setenv("SRIOVBOND_AGENT_HOST_ROOT", "/host")
 
     with pytest.raises(MachineError, match="a privileged container with hostPID: true is needed"):

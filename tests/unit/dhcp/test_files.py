@@ -85,7 +85,7 @@ def test_a_lease_that_is_none_is_not_there(host: Host) -> None:
 
 
 def test_a_lock_says_whether_a_client_runs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_LOCK_S", 0.1)
+    monkeypatch.setattr(files, "_LOCK_S", 0.1)  # 5 s are long for a test
     with files.running(host, "bond0"):
         assert files.is_running(host, "bond0")
         with (

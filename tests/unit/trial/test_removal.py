@@ -52,7 +52,7 @@ def test_nothing_is_removed_while_a_change_waits(host: Host, site: Site) -> None
 def test_nothing_is_removed_while_a_change_is_at_work(
     host: Host, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "_LOCK_S", 0.1)
+    monkeypatch.setattr(removal, "_LOCK_S", 0.1)  # 60 s are long for a test
     files.write(host, OTHER)
 
     with store.locked(host, 1.0), pytest.raises(TryLaterError, match="is at work"):
