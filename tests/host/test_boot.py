@@ -48,7 +48,7 @@ def boot(changes: Changes) -> list[str]:
     return changes.inside(partial(booting.boot, site, host, changes.said.append))
 
 
-def test_a_boot_applies_what_was_committed_and_nothing_twice(
+def test_a_boot_applies_the_committed_documents_and_nothing_twice(
     nodes: tuple[Changes, Changes],
 ) -> None:
     before, after = nodes

@@ -88,7 +88,7 @@ def test_a_change_waits_for_a_person(command: Command) -> None:
     assert command.mtu() == 1500
 
 
-def test_what_another_program_manages_is_refused_and_not_touched(command: Command) -> None:
+def test_an_interface_of_another_program_is_refused_and_not_changed(command: Command) -> None:
     index = command.pod.the_link("eth1").index
     links = command.folder / "systemd/netif/links"
     links.mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_standard_input_that_takes_its_time_holds_no_lock(command: Command) -> N
 
 
 @pytest.mark.parametrize(("answer", "status", "mtu"), [("y", 0, 1400), ("n", 1, 1500)])
-def test_on_a_terminal_a_person_keeps_what_may_cut_them_off(
+def test_on_a_terminal_a_person_keeps_a_change_that_may_cut_them_off(
     command: Command, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, mtu: int
 ) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 5 192.0.2.9 22")

@@ -21,7 +21,7 @@ from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS
 SOON_S = 30.0
 
 
-def test_what_a_killed_process_left_is_reverted_before_the_next_change(changes: Changes) -> None:
+def test_the_change_of_a_killed_process_is_reverted_before_the_next_one(changes: Changes) -> None:
     before = changes.node.settle()
     assert changes.kill_at(BRIDGE, 6)
 
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_in_the_middle_reverts_the_change(changes: Changes) 
         changes.node.assert_is(before)
 
 
-def test_sysctls_and_what_a_bridge_has_for_a_port_are_reverted(changes: Changes) -> None:
+def test_sysctls_and_a_bridges_settings_for_a_port_are_reverted(changes: Changes) -> None:
     changes.apply(BRIDGE)
     changes.node.ip("link set eth2 type bridge_slave isolated on learning off cost 77 hairpin on")
     before = changes.node.settle()
@@ -172,7 +172,7 @@ interfaces:
     assert "192.0.2.9/24" in addresses
 
 
-def test_addresses_and_routes_that_were_changed_in_place_are_what_they_were(
+def test_addresses_and_routes_changed_in_place_are_reverted(
     changes: Changes,
 ) -> None:
     changes.node.ip("address add 192.0.2.60/24 dev eth1 valid_lft 9000 preferred_lft 9000")

@@ -70,7 +70,7 @@ def _functions() -> list[dict[str, Any]]:
     return [{**row, "address": row["address"] if row["vf"] in (1, 5) else ""} for row in rows]
 
 
-def test_vfs_keep_what_their_pf_has_for_them_when_there_are_more(changes: Changes) -> None:
+def test_vfs_keep_their_settings_when_more_are_made(changes: Changes) -> None:
     before = _functions()
 
     assert changes.apply(TOTAL % (6, "")) is ChangeOutcome.COMMITTED
@@ -80,7 +80,7 @@ def test_vfs_keep_what_their_pf_has_for_them_when_there_are_more(changes: Change
     assert changes.apply(TOTAL % (6, "")) is ChangeOutcome.NOTHING_TO_DO
 
 
-def test_new_vfs_get_what_the_document_says(changes: Changes) -> None:
+def test_new_vfs_get_the_documents_settings(changes: Changes) -> None:
     text = TOTAL % (6, NEW)
 
     assert changes.apply(text) is ChangeOutcome.COMMITTED
@@ -94,7 +94,7 @@ def test_new_vfs_get_what_the_document_says(changes: Changes) -> None:
 
 
 @pytest.mark.parametrize("total", [0, 1, 6])
-def test_the_way_back_has_the_number_and_what_the_pf_had_for_each(
+def test_the_way_back_restores_the_number_of_vfs_and_the_settings_of_each(
     changes: Changes, total: int
 ) -> None:
     before, links = _functions(), _interfaces()
@@ -159,7 +159,7 @@ def test_no_vf_comes_where_the_kernel_is_not_to_look_for_drivers(changes: Change
     assert _interfaces() == before
 
 
-def test_what_a_document_says_of_a_vf_holds_although_it_is_made_anew(changes: Changes) -> None:
+def test_a_documents_settings_of_a_vf_hold_when_it_is_made_anew(changes: Changes) -> None:
     vf = f"- {{name: pf2v1, type: ethernet, state: up, mtu: 1400, mac-address: {MAC}}}\n"
     pf = "- {name: pf2, type: ethernet, ethernet: {sr-iov: {total-vfs: %d}}}\n"
     changes.apply(f"interfaces:\n{vf}")

@@ -135,7 +135,7 @@ def test_an_api_server_that_answered_before_has_to_answer_after(changes: Changes
         assert changes.apply(ROUTE % ("10.0.0.0/8", "192.0.2.1", "")) is ChangeOutcome.COMMITTED
 
 
-def test_what_did_not_answer_before_need_not_answer_after(changes: Changes) -> None:
+def test_a_host_silent_before_a_change_need_not_answer_after_it(changes: Changes) -> None:
     changes.node.ip("route replace default via 192.0.2.66")
     (changes.node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.66\n")
     text = ROUTE % ("10.0.0.0/8", "192.0.2.1", "")

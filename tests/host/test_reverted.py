@@ -47,9 +47,7 @@ def test_a_whole_stack_that_is_refused_at_the_end_leaves_no_trace(changes: Chang
 
 
 @pytest.mark.parametrize("number", [3, 9, 15])
-def test_the_watchdog_reverts_what_a_killed_process_has_begun(
-    changes: Changes, number: int
-) -> None:
+def test_the_watchdog_reverts_the_change_of_a_killed_process(changes: Changes, number: int) -> None:
     before = changes.node.settle()
 
     assert changes.kill_at(STACK, number, SOON_S)
@@ -100,7 +98,7 @@ def _without_ports(world: World) -> World:
         "mac-address: 02:00:00:00:00:99",
     ],
 )
-def test_a_bond_that_is_changed_is_what_it_was(changes: Changes, change: str) -> None:
+def test_a_changed_bond_is_reverted(changes: Changes, change: str) -> None:
     changes.apply(STACK)
     before = changes.node.settle()
     changes.apply(f"interfaces: [{{name: bond0, {change}}}]", is_waiting=True)

@@ -60,7 +60,7 @@ def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) ->
         assert node.systemctl("list-units", "--failed", "--no-legend") == ""
 
 
-def test_the_timer_reverts_what_a_killed_process_has_begun(disk: Path) -> None:
+def test_the_timer_reverts_the_change_of_a_killed_process(disk: Path) -> None:
     with booted_with_nics(disk) as node:
         apply(node, UPLINK)
         before = look(node)

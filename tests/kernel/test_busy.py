@@ -42,9 +42,7 @@ def test_a_member_that_stays_busy_fails_the_add_after_a_bounded_time(
     assert wires.pod.bond() is None
 
 
-def test_what_is_refused_for_another_reason_is_not_tried_again(
-    runtime: Runtime, wires: Wires
-) -> None:
+def test_a_refusal_for_another_reason_is_not_retried(runtime: Runtime, wires: Wires) -> None:
     with wire.busy("put net2", errno.EPERM, times=1000) as came:
         reply = runtime.add(a_config(links=wires.links))
 
@@ -81,7 +79,7 @@ def test_an_add_waits_for_a_mac_that_a_driver_sets_late(runtime: Runtime, wires:
     late.join()
 
 
-def test_what_works_at_once_costs_nothing(runtime: Runtime, wires: Wires) -> None:
+def test_a_request_that_succeeds_at_once_is_sent_once(runtime: Runtime, wires: Wires) -> None:
     with wire.watched() as requests:
         runtime.add(a_config(links=wires.links)).ok()
 

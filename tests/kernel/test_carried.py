@@ -72,7 +72,7 @@ def look(**namespaces: str | None) -> worlds.World:
 
 
 @over
-def test_a_failed_add_puts_back_what_members_carried(
+def test_a_failed_add_restores_the_members_addresses_and_routes(
     runtime: Runtime, pod: Pod, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     pod.batch(*GIVEN, *ways(names))
@@ -89,7 +89,7 @@ def test_a_failed_add_puts_back_what_members_carried(
 
 @over
 @pytest.mark.usefixtures("on_host")
-def test_links_of_the_host_bring_home_what_they_carried(
+def test_host_links_come_home_with_their_addresses_and_routes(
     runtime: Runtime, pod: Pod, names: tuple[str, ...]
 ) -> None:
     batch(*ways(names))

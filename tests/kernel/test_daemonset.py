@@ -81,7 +81,7 @@ def test_an_ipam_plugin_is_executed_in_the_hosts_root(thick: Thick, tmp_path: Pa
     assert thick.call("DEL", told, CNI_PATH=str(linked)).stdout == ""
 
 
-def test_only_what_is_mounted_can_be_written_and_temporary_files_can(container: Container) -> None:
+def test_only_mounted_folders_and_temporary_files_can_be_written(container: Container) -> None:
     enter = ["nsenter", "--target", str(container.process.pid), "--mount"]
     script = "import tempfile; tempfile.TemporaryFile(); open('/etc/written', 'w')"
 

@@ -198,7 +198,9 @@ def test_del_without_a_record_deletes_a_bond_as_bond_cni_left_it(
     assert pod.link("d1") is not None
 
 
-def test_del_without_a_record_leaves_what_is_no_bond(runtime: Runtime, pod: Pod) -> None:
+def test_del_without_a_record_leaves_an_interface_that_is_no_bond(
+    runtime: Runtime, pod: Pod
+) -> None:
     pod.ip("link add bond0 type dummy")
 
     runtime.delete(a_config()).ok()

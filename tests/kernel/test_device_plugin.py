@@ -160,7 +160,7 @@ def runtime(given: Given, host: Host, pod: Pod) -> Runtime:
 
 
 @pytest.mark.parametrize("mover", MOVERS)
-def test_a_bond_takes_what_the_device_plugin_allocated(
+def test_a_bond_takes_the_vfs_that_the_device_plugin_allocated(
     given: Given, allocated: Allocated, runtime: Runtime, mover: Mover
 ) -> None:
     config = a_config(links=[{"resource": resource} for resource in reversed(POOLS)])

@@ -164,7 +164,7 @@ def test_status_names_every_reason(runtime: Runtime) -> None:
     assert "[bonding-driver]" in reply.msg
 
 
-def test_status_forwards_what_ipam_says(runtime: Runtime, tmp_path: Path) -> None:
+def test_status_forwards_ipams_error(runtime: Runtime, tmp_path: Path) -> None:
     program = tmp_path / "scripted"
     said = {"cniVersion": "1.1.0", "code": 51, "msg": "the pool is nearly empty"}
     program.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(said)}'\nexit 1\n")

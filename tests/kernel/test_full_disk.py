@@ -44,7 +44,7 @@ def test_a_full_disk_refuses_add_untouched_and_lets_del_succeed(
 
 
 @pytest.mark.parametrize("ipam", [{}, {"type": "host-local"}], ids=["none", "host-local"])
-def test_a_read_only_state_folder_blocks_no_del_of_what_was_never_added(
+def test_a_read_only_state_folder_blocks_no_del_of_a_bond_never_added(
     shim: Shim, wires: Wires, ipam: dict[str, object]
 ) -> None:
     config = {**CONFIG, "ipam": ipam and ipams.host_local(shim.home)}

@@ -50,7 +50,9 @@ def test_a_step_that_the_kernel_refuses_reverts_all(changes: Changes) -> None:
 
 
 @pytest.mark.parametrize("number", [6])
-def test_what_a_killed_process_changed_the_watchdog_reverts(changes: Changes, number: int) -> None:
+def test_the_watchdog_reverts_the_changes_of_a_killed_process(
+    changes: Changes, number: int
+) -> None:
     before = changes.node.settle()
 
     soon_s = next(s for s in SOON_S if changes.end_at(BRIDGE, number, s) == -signal.SIGKILL)

@@ -99,7 +99,7 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 
 
 @pytest.mark.parametrize("text", [BOND, STACK, BRIDGE], ids=("bond", "stack", "bridge"))
-def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
+def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
 
@@ -149,7 +149,7 @@ def test_options_change_in_place_and_go_back_to_the_defaults(
     assert [row.name for row in node.pod.the_bond().members] == [row.name for row in ports]
 
 
-def test_a_mode_that_changes_keeps_ports_addresses_routes_and_what_is_on_top(
+def test_a_changed_mode_keeps_ports_addresses_routes_and_vlans(
     node: NodeUnderTest,
 ) -> None:
     node.apply(BOND)
@@ -184,7 +184,7 @@ def test_vlan_filtering_of_a_bridge_goes_on_and_off_with_its_vlans(node: NodeUnd
     assert "305" not in vlans
 
 
-def test_what_is_absent_is_removed_and_its_ports_stay_without_addresses(
+def test_an_absent_bond_is_removed_and_its_ports_stay_without_addresses(
     node: NodeUnderTest,
 ) -> None:
     node.apply(BOND)

@@ -109,9 +109,7 @@ def test_links_that_are_in_two_places_are_refused_with_where_each_is(
 
 
 @pytest.mark.usefixtures("at_home")
-def test_links_that_are_not_where_they_should_be_are_told_with_what_is_there(
-    runtime: Runtime, pod: Pod
-) -> None:
+def test_a_missing_link_is_reported_with_the_names_that_exist(runtime: Runtime, pod: Pod) -> None:
     pod.ip("link add inside type dummy")
 
     reply = runtime.add(a_config(links=LINKS, linksInContainer=True))

@@ -73,7 +73,7 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 
 
 @pytest.mark.parametrize("text", [ADDRESSES, ALL], ids=("addresses", "all"))
-def test_what_a_document_asks_for_is_there_and_asked_once(node: NodeUnderTest, text: str) -> None:
+def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
 
@@ -87,7 +87,7 @@ def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:
     node.assert_is(before)
 
 
-def test_what_was_removed_of_it_comes_back_a_veth_with_its_other_end(node: NodeUnderTest) -> None:
+def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -> None:
     changes = Changes(node, [])
     changes.apply(ALL)
     before = node.settle()
@@ -126,7 +126,7 @@ def test_a_route_is_replaced_in_one_request(node: NodeUnderTest) -> None:
     assert len(node.sent) == 1
 
 
-def test_resolv_conf_is_written_whole_and_keeps_what_is_not_ours(node: NodeUnderTest) -> None:
+def test_resolv_conf_is_written_whole_and_keeps_other_lines(node: NodeUnderTest) -> None:
     text = "dns-resolver: {config: {server: [192.0.2.53, 192.0.2.54], search: [example.org]}}"
     file = node.host.root / "etc/resolv.conf"
 
@@ -138,7 +138,7 @@ def test_resolv_conf_is_written_whole_and_keeps_what_is_not_ours(node: NodeUnder
     assert file.read_text() == "# by hand\n"
 
 
-def test_a_refusal_names_the_step_and_what_the_kernel_said(node: NodeUnderTest) -> None:
+def test_a_refusal_names_the_step_and_the_kernels_error(node: NodeUnderTest) -> None:
     text = "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 198.18.0.1}"
 
     with pytest.raises(KernelError, match=r"cannot add the route .*10\.0\.0\.0/8.*ENETUNREACH"):

@@ -89,7 +89,7 @@ def test_two_vfs_of_one_nic_are_no_redundancy(
         ("vlan 100 proto 802.1ad", "members-differ-vlan"),
     ],
 )
-def test_what_a_pf_says_of_one_vf_is_judged(
+def test_a_pfs_settings_for_one_vf_are_judged(
     runtime: Runtime, nics: tuple[Nic, Nic], tmp_path: Path, told: str, rule: str
 ) -> None:
     give(runtime.pod, *(nic.vfs[0] for nic in nics))
@@ -117,7 +117,7 @@ def test_a_vf_that_a_relay_disabled_is_left_to_it(
     assert "rule=vf-disabled-by-relay" in log.read_text()
 
 
-def test_an_administrative_mac_is_what_the_pf_says_and_the_vf_has_not(
+def test_an_administrative_mac_that_the_vf_does_not_have_is_a_warning(
     runtime: Runtime, nics: tuple[Nic, Nic], tmp_path: Path
 ) -> None:
     give(runtime.pod, *(nic.vfs[0] for nic in nics))

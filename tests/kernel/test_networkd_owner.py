@@ -65,7 +65,7 @@ def _has_address(node: NetworkdNode) -> bool:
     return "192.0.2.9/24" in node.run("ip -o addr show eth1")
 
 
-def test_what_networkd_manages_is_refused_and_the_command_hands_it_over(
+def test_an_interface_of_networkd_is_refused_and_the_command_hands_it_over(
     node: NetworkdNode,
 ) -> None:
     with node.networkd():
@@ -96,7 +96,7 @@ def _leased(node: NetworkdNode) -> bool:
 
 
 @pytest.mark.usefixtures("far")
-def test_an_address_of_a_lease_goes_when_networkd_stops_and_is_kept_by_what_the_refusal_says(
+def test_networkd_keeps_a_leased_address_when_the_refusals_command_has_run(
     node: NetworkdNode,
 ) -> None:
     node.run(f"printf '{CLIENT}' > /run/systemd/network/80-dhcp.network")

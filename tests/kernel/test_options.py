@@ -266,7 +266,7 @@ def test_the_kernel_takes_a_primary_in_the_modes_of_its_row(wires: Wires) -> Non
             assert found.settings.get("primary") == (None if is_refused else link.name), mode
 
 
-def test_add_gives_each_member_what_its_entry_of_links_asks_for(
+def test_add_gives_each_member_the_options_of_its_links_entry(
     runtime: Runtime, wires: Wires
 ) -> None:
     links_ = [

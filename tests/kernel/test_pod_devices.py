@@ -173,7 +173,7 @@ def test_without_any_source_the_namespace_is_enough_and_that_is_logged(
     assert " sources=none" in line
 
 
-def test_two_bonds_of_a_pod_take_what_they_select(give: Give) -> None:
+def test_two_bonds_of_a_pod_take_the_links_that_they_select(give: Give) -> None:
     given = give(0, 1, 0, 1)
     first = a_config(links=[{"network": "sriov-1"}, {"network": "default/sriov-2"}])
     second = a_config(links=[{"resource": "example.com/*", "name": "net[34]"}])

@@ -22,9 +22,7 @@ PREVIOUS = {
 }
 
 
-def test_what_an_earlier_plugin_answered_is_passed_on_and_ours_comes_after_it(
-    runtime: Runtime, wires: Wires
-) -> None:
+def test_the_result_of_an_earlier_plugin_comes_before_ours(runtime: Runtime, wires: Wires) -> None:
     config = over(wires, static(IPV4, routes=[{"dst": "198.51.100.0/24"}]))
 
     result = runtime.add({**config, "prevResult": PREVIOUS}).ok()

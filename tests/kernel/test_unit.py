@@ -81,7 +81,9 @@ def _sysctl(pod: Pod, key: str) -> str | None:
         return opened.sysctl(f"ipv6/conf/bond0/{key}")
 
 
-def test_gc_releases_what_the_runtime_does_not_list(thick: Thick, tmp_path: Path) -> None:
+def test_gc_releases_attachments_that_the_runtime_does_not_list(
+    thick: Thick, tmp_path: Path
+) -> None:
     config = a_config(ipam=ipams.host_local(tmp_path))
     added(thick, config)
 

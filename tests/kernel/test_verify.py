@@ -64,7 +64,7 @@ def test_add_fails_when_something_changed_before_it_was_read_back(
 
 
 @pytest.mark.parametrize("change", ["an address", "an IPv6 address", "a route", "an IPv6 route"])
-def test_add_fails_when_what_ipam_gave_was_gone_before_it_was_read_back(
+def test_add_fails_when_an_address_or_route_of_ipam_vanishes_before_it_is_read_back(
     runtime: Runtime, wires: Wires, config: Config, tmp_path: Path, change: str
 ) -> None:
     line, words = (
@@ -83,7 +83,7 @@ def test_add_fails_when_what_ipam_gave_was_gone_before_it_was_read_back(
 @pytest.mark.parametrize(
     ("line", "words"), {**TAMPERINGS, **LATER}.values(), ids={**TAMPERINGS, **LATER}.keys()
 )
-def test_check_names_what_changed_since(
+def test_check_names_each_change_since_add(
     runtime: Runtime, wires: Wires, config: Config, line: str, words: str
 ) -> None:
     result = runtime.add(config).ok()
@@ -140,7 +140,7 @@ def test_check_asks_ipam_too(runtime: Runtime, config: Config, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("fail_over_mac", ["active", "follow"])
-def test_check_overlooks_what_a_failover_changes(
+def test_check_ignores_the_changes_of_a_failover(
     runtime: Runtime, wires: Wires, fail_over_mac: str
 ) -> None:
     config = a_config(links=wires.links, failOverMac=fail_over_mac)

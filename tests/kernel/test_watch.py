@@ -122,7 +122,7 @@ def test_a_member_that_its_pod_set_down_is_no_matter_of_cables(
     assert not any("cable" in line for line in lines)
 
 
-def test_what_add_and_del_do_is_no_news(running: Running, runtime: Runtime, wires: Wires) -> None:
+def test_add_and_del_report_no_happening(running: Running, runtime: Runtime, wires: Wires) -> None:
     agent = running()
     for _ in range(3):
         runtime.add(over(wires)).ok()
@@ -213,7 +213,7 @@ def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
     assert set(kinds(agent)) == {"BondAddressesKept", "BondAddressesReturned"}
 
 
-def test_what_a_del_leaves_to_ipam_is_seen_whatever_is_heard_first(
+def test_addresses_kept_by_a_failed_del_are_reported_in_any_order_of_events(
     running: Running, runtime: Runtime, wires: Wires, tmp_path: Path
 ) -> None:
     fail = tmp_path / "fail"

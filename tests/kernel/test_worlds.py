@@ -46,7 +46,7 @@ def test_comparison_finds_nothing_where_nothing_was_changed(linked: Pod, tmp_pat
 
 
 @pytest.mark.parametrize(("command", "sign"), PLANTS.values(), ids=PLANTS.keys())
-def test_comparison_finds_what_was_changed_in_a_pod(
+def test_comparison_finds_each_change_in_a_pod(
     linked: Pod, tmp_path: Path, command: str, sign: str
 ) -> None:
     look = _look(linked, tmp_path)

@@ -46,7 +46,7 @@ def test_a_lease_of_dnsmasq_is_used_whole_and_stays_with_another_mac(leased: Lea
 
 
 @pytest.mark.parametrize("text", ["iaid+duid", "ff:0:a1:1", "node-7"])
-def test_an_id_of_the_document_is_what_the_server_gets(leased: LeasedNode, text: str) -> None:
+def test_the_server_gets_the_client_id_of_the_document(leased: LeasedNode, text: str) -> None:
     id_ = make_id(text, "eth1", MAC, "machine")
 
     with (

@@ -106,6 +106,6 @@ def test_without_libvirtd_it_says_so(place: ProgramsPlace) -> None:
     assert done.stdout.startswith("<network>")
 
 
-def test_what_is_no_bridge_is_refused(place: ProgramsPlace) -> None:
+def test_a_name_of_no_bridge_is_refused(place: ProgramsPlace) -> None:
     assert "bond0 is no bridge, it is bond" in place.run(f"{COMMAND} bond0").stderr
     assert place.run(f"{COMMAND} nosuch").returncode == 2

@@ -82,7 +82,7 @@ def _has_address(place: ProgramsPlace, name: str) -> bool:
     return "192.0.2.9/24" in place.run(f"ip -o addr show {name}").stdout
 
 
-def test_what_it_manages_is_seen_without_its_pid_and_the_command_hands_it_over(
+def test_its_interfaces_are_recognised_without_its_pid_and_the_command_hands_them_over(
     place: ProgramsPlace,
 ) -> None:
     _put_profile(place, "uplink", UPLINK)
@@ -109,7 +109,7 @@ def _left(place: ProgramsPlace) -> list[str]:
     return [*(row.text for row in joined.complaints), *lines]
 
 
-def test_it_brings_about_what_is_written_for_it(place: ProgramsPlace, tmp_path: Path) -> None:
+def test_it_applies_the_rendered_profiles(place: ProgramsPlace, tmp_path: Path) -> None:
     (tmp_path / "wish.yml").write_text(DOCUMENT, encoding="utf-8")
     enter = ["nsenter", f"--net=/proc/{place.pid}/ns/net", sys.executable, "-m", "sriovbond"]
     shown = subprocess.run([*enter, "host", "show"], check=True, capture_output=True, text=True)

@@ -70,7 +70,7 @@ def test_every_label_and_value_is_exposed(alert: dict[str, Any]) -> None:
 
 
 @each
-def test_every_alert_says_what_is_wrong_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_every_alert_has_a_severity_a_description_and_a_runbook(alert: dict[str, Any]) -> None:
     assert re.fullmatch(r"Sriovbond[A-Z]\w+", alert["alert"])
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert {"summary", "description", "runbook"} == alert["annotations"].keys()

@@ -56,7 +56,7 @@ def member_of(
     return sources_of(sysfs, *statements, *stands, pfs=pfs).as_member(link, Place.POD)
 
 
-def test_a_vf_is_known_with_its_pf_and_what_that_says_of_it(tmp_path: Path) -> None:
+def test_a_vf_is_read_with_its_pf_and_the_pfs_settings_for_it(tmp_path: Path) -> None:
     a_vf(tmp_path, number=1)
 
     member = member_of(tmp_path, a_link("net1", device=VF))

@@ -231,7 +231,7 @@ def test_a_machine_without_room_for_records_is_an_io_failure(host: Host, tmp_pat
 @pytest.mark.parametrize(
     "keys", [{}, {"mtu": "x", "mode": 99}, {"cniVersion": "9"}, {"name": "/"}, {"prevResult": 7}]
 )
-def test_delete_of_what_is_not_there_succeeds_whatever_the_configuration(
+def test_del_of_a_missing_bond_succeeds_with_any_configuration(
     host: Host, keys: dict[str, object]
 ) -> None:
     assert ask(host, "DEL", **keys) == Answer("", 0)

@@ -181,7 +181,7 @@ def test_every_table_is_in_one_page() -> None:
 
 
 @pytest.mark.parametrize("path", docs_tables.GENERATED, ids=lambda path: path.name)
-def test_what_is_generated_is_current(path: Path) -> None:
+def test_generated_pages_are_current(path: Path) -> None:
     written = path.read_text(encoding="utf-8")
 
     assert written == docs_tables.GENERATED[path](), "run: make docs"
@@ -258,7 +258,7 @@ def test_every_error_code_of_ours_is_in_the_docs() -> None:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *MANIFESTS], ids=lambda path: path.name)
-def test_no_page_names_what_only_the_authors_have(path: Path) -> None:
+def test_no_page_names_a_file_or_tool_of_the_authors_alone(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert [name for name in OURS_ALONE if name in text] == []

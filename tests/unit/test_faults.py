@@ -31,7 +31,7 @@ def test_both_ways_of_a_case_are_one_row() -> None:
     assert row == "| the disk is full | while bonded | ADD ok; DEL ok | ADD ok; DEL error 5 |"
 
 
-def test_what_did_not_hold_is_in_the_table_and_in_its_counts() -> None:
+def test_a_fault_that_did_not_hold_is_in_the_table_and_counted() -> None:
     run = Run(
         "6.12.9-amd64",
         [a_row(), a_row(fault="a reset", against=["new: bond0"], times=7)],
@@ -47,7 +47,7 @@ def test_what_did_not_hold_is_in_the_table_and_in_its_counts() -> None:
     assert "**ADD ok; DEL ok at each of 7 steps; new: bond0**" in row
 
 
-def test_what_nobody_has_run_is_named_below_the_table() -> None:
+def test_a_fault_without_a_run_is_named_below_the_table() -> None:
     run = Run("6.12", [a_row()])
 
     *_, count, _, line = table.table(
@@ -82,7 +82,7 @@ def test_a_fact_may_be_as_before_or_as_the_fault_alone_leaves_it(now: dict[str, 
     assert find_left(rehearsed, now, r"^$") == []
 
 
-def test_what_is_left_changed_or_gone_is_named_but_for_what_the_fault_decides() -> None:
+def test_links_left_changed_or_missing_are_named_but_for_the_excepted_ones() -> None:
     rehearsed = Rehearsed({"net1": "up", "net2": "up", "eth7": "a"}, {"net1": "down", "net2": "up"})
     now: dict[str, object] = {"net1": "lost", "bond0": "up", "eth7": "b"}
 

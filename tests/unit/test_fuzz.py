@@ -72,7 +72,9 @@ ESCAPES: tuple[Callable[[Path], object], ...] = (
 
 
 @pytest.mark.parametrize("escape", ESCAPES)
-def test_what_leaves_the_folder_is_found(tmp_path: Path, escape: Callable[[Path], object]) -> None:
+def test_a_file_operation_outside_the_folder_is_found(
+    tmp_path: Path, escape: Callable[[Path], object]
+) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     inside.mkdir()
     outside.mkdir()
@@ -83,7 +85,7 @@ def test_what_leaves_the_folder_is_found(tmp_path: Path, escape: Callable[[Path]
         escape(inside / ".." / "outside" / "file")
 
 
-def test_what_stays_in_the_folder_is_no_fault(tmp_path: Path) -> None:
+def test_a_file_operation_inside_the_folder_is_no_fault(tmp_path: Path) -> None:
     with confined(tmp_path):
         (tmp_path / "folder").mkdir()
         (tmp_path / "folder" / "file").write_bytes(b"")
@@ -93,7 +95,7 @@ def test_what_stays_in_the_folder_is_no_fault(tmp_path: Path) -> None:
         os.close(folder_fd)
 
 
-def test_what_may_be_read_may_be_spelt_otherwise(tmp_path: Path) -> None:
+def test_a_readable_path_may_have_another_spelling(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "other").write_bytes(b"")
     spelling = f"{tmp_path}//other"

@@ -66,7 +66,7 @@ def test_an_option_that_a_kernel_treats_otherwise_than_published_is_named() -> N
     assert table.differences(a_kernel(), a_kernel()) == []
 
 
-def test_what_is_published_has_every_option_of_four_kernels() -> None:
+def test_the_published_table_has_every_option_of_four_kernels() -> None:
     published = table.read(table.PUBLISHED)
 
     assert len(published) >= 4

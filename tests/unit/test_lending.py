@@ -31,11 +31,11 @@ def test_the_nodes_word_is_read(file: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["none.toml", "none/node.toml"])
-def test_a_node_that_says_nothing_lends_what_it_does_not_use(file: Path, place: str) -> None:
+def test_a_node_without_a_file_lends_its_unused_links(file: Path, place: str) -> None:
     assert read(file.parent / place) == HostLinks()
 
 
-def test_an_empty_file_lends_what_the_node_does_not_use(file: Path) -> None:
+def test_an_empty_file_lends_the_unused_links(file: Path) -> None:
     file.write_text("# nothing yet\n")
 
     assert read(file) == HostLinks()

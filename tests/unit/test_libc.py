@@ -22,7 +22,7 @@ print(before - rss_kib())
 """
 
 
-def test_trimming_returns_what_is_free_below_a_block_in_use() -> None:
+def test_trimming_returns_free_memory_below_a_block_in_use() -> None:
     """Half of 64 MiB at least; what else the interpreter keeps there is its own."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],

@@ -72,7 +72,7 @@ def test_an_image_without_compression_is_the_same_image(image: Path, tmp_path: P
     assert manifest_of(tmp_path / "plain.tar") == manifest
 
 
-def test_what_strict_clients_verify_is_accepted_and_secrets_are_the_owners(tmp_path: Path) -> None:
+def test_certificates_pass_strict_verification_and_secrets_are_the_owners(tmp_path: Path) -> None:
     credentials.make(tmp_path, "127.0.0.1", 6443)
 
     verify = ("openssl", "verify", "-x509_strict", "-CAfile", "ca.crt", "server.crt")

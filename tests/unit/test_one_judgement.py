@@ -213,7 +213,7 @@ def test_a_configuration_that_no_node_could_take_is_refused_by_both(
 @pytest.mark.parametrize(
     "keys", [{"policy": "strict", "vlan": 7}, {"dns": {"search": 7}}, {"links": []}]
 )
-def test_status_reports_what_every_add_would(keys: dict[str, Any]) -> None:
+def test_status_reports_the_error_that_every_add_would(keys: dict[str, Any]) -> None:
     config = {**BASE, "cniVersion": "1.1.0", **keys}
     call = {"CNI_COMMAND": "STATUS", "CNI_PATH": "/no/such/folder"}
 

@@ -73,7 +73,7 @@ def test_each_overlay_is_known_here() -> None:
     assert {path.name for path in OVERLAYS.iterdir()} == set(FOLDERS)
 
 
-def test_the_base_is_what_the_two_manifests_are() -> None:
+def test_the_base_renders_the_two_manifests() -> None:
     files = [BASE / "rbac.yaml", BASE / "daemonset.yaml"]
 
     plain = [item for file in files for item in yaml.safe_load_all(file.read_text())]

@@ -94,7 +94,7 @@ def test_tests_that_were_not_run_are_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_begins_once_more_does_again_what_it_had_taken(tmp_path: Path) -> None:
+def test_a_run_that_begins_again_runs_its_modules_again(tmp_path: Path) -> None:
     run, _ = commands(tmp_path, no1=PASSES, no2=PASSES)
     twice = Command("vm1", ("sh", "-c", '"$@"; "$@"', "sh", *run.argv), run.folder)
 

@@ -30,7 +30,7 @@ def devices(reading: Reading) -> list[str]:
     return sorted(str(each.device) for each in reading.statements if each.device)
 
 
-def test_kubelet_and_its_checkpoint_agree_with_what_the_pod_has(bonded: RunningPod) -> None:
+def test_kubelet_and_its_checkpoint_have_the_pods_devices(bonded: RunningPod) -> None:
     ref = PodRef("default", bonded.name, bonded.uid)
 
     asked = read_pod(PLACES.pod_resources, ref, timeout_s=ANSWERS_S)

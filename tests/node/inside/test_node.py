@@ -32,7 +32,7 @@ def test_kubelet_offers_the_vfs_of_each_pf(
     bare.await_true(f"the node offers {expected}", offered, 900)
 
 
-def test_what_the_node_runs_is_written_down_for_the_docs(cluster: Cluster) -> None:
+def test_the_versions_of_the_nodes_programs_are_written_for_the_docs(cluster: Cluster) -> None:
     found = tried.look(cluster, time.strftime("%Y-%m-%d"))
 
     tried.write(FOLDER / tried.FILE, {MULTUS: found})

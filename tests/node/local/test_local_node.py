@@ -42,7 +42,7 @@ def devices(reading: Reading) -> list[str]:
     return sorted(str(each.device) for each in reading.statements if each.device)
 
 
-def test_kubelet_and_its_checkpoint_agree_with_what_the_plugin_allocated(
+def test_kubelet_and_its_checkpoint_have_the_devices_that_the_plugin_allocated(
     bare: Cluster, plugin: DevicePlugin
 ) -> None:
     for resource in plugin.resources:

@@ -264,7 +264,7 @@ def test_the_watch_leaves_addresses_that_others_left_to_their_room(shim: Shim, i
     assert ipam.calls() == ["DEL left start", "DEL left end"]
 
 
-def test_a_gc_leaves_alone_what_was_written_after_it_was_sent(
+def test_a_gc_leaves_alone_a_record_newer_than_its_list(
     shim: Shim, ipam: Ipam, crowd: ThreadPoolExecutor
 ) -> None:
     host = Host(state=shim.state, run=shim.home / "run")

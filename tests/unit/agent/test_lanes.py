@@ -25,7 +25,7 @@ class Scene:
 IN, WAITS, FULL = Entry.ENTERED, Entry.WAITS, Entry.FULL
 
 
-def test_a_network_has_half_of_what_the_others_leave_and_one_at_least() -> None:
+def test_a_network_has_half_of_the_free_workers_and_at_least_one() -> None:
     scene = Scene()
 
     entered = [scene.enter(name, 8).count(IN) for name in ("a", "b", "c", "d", "e")]

@@ -268,7 +268,7 @@ def test_an_add_without_a_waiting_client_is_not_begun(
     assert "command=ADD" not in agent.said
 
 
-def test_a_stop_finishes_what_runs_and_takes_no_more(
+def test_a_stop_finishes_running_calls_and_accepts_no_more(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
     with an_agent(shim, workers=1) as agent:

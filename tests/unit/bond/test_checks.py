@@ -681,7 +681,9 @@ def test_a_rule_lets_the_near_case_pass(case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=label)
 @pytest.mark.parametrize("policy", ["default", "strict", "warn"])
-def test_a_finding_becomes_what_its_level_and_the_policy_say(case: Case, policy: str) -> None:
+def test_a_finding_is_an_error_or_a_warning_by_its_level_and_the_policy(
+    case: Case, policy: str
+) -> None:
     keys = {**case.fires, "policy": policy}
     level = BY_ID[case.rule].level
 

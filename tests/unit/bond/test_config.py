@@ -434,7 +434,7 @@ def test_a_near_miss_is_an_error_beside_any_ipam_plugin(type_: str) -> None:
 
 
 @pytest.mark.parametrize("version", [{}, {"cniVersion": ""}, {"cniVersion": None}], ids=str)
-def test_a_missing_version_is_a_warning_with_what_it_costs(version: dict[str, Any]) -> None:
+def test_a_missing_version_is_a_warning_with_its_consequence(version: dict[str, Any]) -> None:
     [warning] = parse_config({"type": "sriovbond", **version}).warnings
 
     assert warning.rule == "cni-version-missing"

@@ -149,7 +149,7 @@ def test_every_row_takes_text_and_number_alike(row: Option) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 @pytest.mark.parametrize("bad", [None, {}, 1.5, ""])
-def test_every_row_says_what_it_wants(row: Option, bad: object) -> None:
+def test_every_row_says_which_value_it_expects(row: Option, bad: object) -> None:
     with pytest.raises(ValueError, match=r"expected |is no IPv"):
         row.kind.parse(bad)
 

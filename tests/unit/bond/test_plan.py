@@ -49,7 +49,7 @@ def test_a_primary_that_is_no_member_is_refused_with_the_members() -> None:
     assert "net1 (VF 0 of pf0, 0000:01:10.0), net2 (VF 0 of pf1" in caught.value.message
 
 
-def test_a_plan_holds_what_was_requested() -> None:
+def test_a_plan_has_the_requested_options() -> None:
     plan = a_plan(mac=FIXED, memberAddresses="keep", updelay=200)
 
     assert (plan.name, plan.mode, plan.mac) == ("bond0", "active-backup", FIXED)

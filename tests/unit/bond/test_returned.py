@@ -132,7 +132,7 @@ def test_a_pf_that_reports_nothing_counts_as_missing() -> None:
     assert words == "settings that the PF does not report"
 
 
-def test_a_member_that_came_back_has_its_name_its_place_and_what_was_requested() -> None:
+def test_a_member_that_came_back_has_its_name_place_and_options() -> None:
     member = replace(a_vf("net1"), prio=5, queue_id=2)
     seen = replace(a_vf("eth3"), place=Place.HOST)
 

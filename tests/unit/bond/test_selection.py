@@ -53,7 +53,7 @@ def test_without_links_every_vf_of_the_pod_is_taken_in_the_order_of_names() -> N
     ],
     ids=lambda given: given if isinstance(given, str) else given.name,
 )
-def test_without_links_what_serves_another_end_is_never_taken(other: Member, why: str) -> None:
+def test_without_links_an_interface_in_other_use_is_never_taken(other: Member, why: str) -> None:
     assert names({}, seen(pod=[other, NET1, NET2])) == ["net1", "net2"]
 
     with pytest.raises(RefusedError) as caught:
@@ -279,7 +279,7 @@ def test_an_entry_selects_by_all_that_it_names(
     assert names({"links": wanted}, seen(pod=[C, B, ETH0, A])) == chosen
 
 
-def test_auto_is_what_no_links_are() -> None:
+def test_links_auto_means_the_same_as_no_links() -> None:
     assert names({"links": "auto"}, seen(pod=[A, B])) == ["net1", "net2"]
 
 
@@ -321,7 +321,7 @@ def test_an_address_may_be_requested_in_capitals() -> None:
     assert names({"links": wanted}, seen(pod=[high, B])) == ["net1", "net2"]
 
 
-def test_a_pattern_never_takes_what_serves_another_end() -> None:
+def test_a_pattern_never_takes_an_interface_in_other_use() -> None:
     there = seen(pod=[A, B, ETH0, with_link(C, master=9)])
 
     assert names({"links": [{"name": "*"}]}, there) == ["net1", "net2"]

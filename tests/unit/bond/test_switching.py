@@ -51,7 +51,7 @@ def fired(mode: BondMode, members: Sequence[Member], *, is_said: bool) -> list[s
 
 
 @pytest.mark.parametrize(("mode", "lag", "members"), CASES)
-def test_each_cell_of_the_table_is_what_the_rules_say(
+def test_each_cell_of_the_table_has_the_rules_that_fire(
     mode: BondMode, lag: Lag, members: Sequence[Member]
 ) -> None:
     rules = fired(mode, members, is_said=lag is Lag.SAID)

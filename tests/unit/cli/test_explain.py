@@ -102,7 +102,7 @@ def test_a_pod_of_our_records_has_all_its_names(host: Host) -> None:
     assert found == Sandbox(pod, "c7", "/run/netns/c7")
 
 
-def test_a_uid_adds_to_what_is_known(host: Host) -> None:
+def test_a_uid_is_kept_beside_the_namespace_of_the_record(host: Host) -> None:
     record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan())
     records.write(host, record)
 

@@ -57,7 +57,9 @@ def test_a_plan_with_nothing_to_do_ends_with_0(state: Path) -> None:
         ("ovn: {}", "standard input: line 1, column 1: 'ovn' is not supported"),
     ],
 )
-def test_what_cannot_be_ends_with_2_and_its_place(state: Path, document: str, fault: str) -> None:
+def test_an_impossible_document_ends_with_2_and_its_place(
+    state: Path, document: str, fault: str
+) -> None:
     result = _run("plan", state, document)
 
     assert fault in result.stderr
@@ -74,7 +76,7 @@ def test_a_difference_and_the_way_back_are_documents(state: Path) -> None:
     )
 
 
-def test_the_page_shows_what_a_plan_prints(tmp_path: Path) -> None:
+def test_the_page_shows_a_plan_as_it_is_printed(tmp_path: Path) -> None:
     page = (CHECKOUT / "docs" / "host.md").read_text(encoding="utf-8")
     state, bond, printed, *_ = re.findall(r"```(?:yaml|text)\n(.*?)```", page, re.DOTALL)
     path = tmp_path / "state.yml"
@@ -121,7 +123,7 @@ def test_no_document_steers_the_terminal_or_makes_lines_of_its_own(state: Path) 
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
-def test_what_is_shown_of_this_machine_leaves_a_plan_nothing_to_do(
+def test_the_shown_state_of_this_machine_leaves_a_plan_nothing_to_do(
     tmp_path: Path, form: str
 ) -> None:
     shown = CliRunner().invoke(sriovbond, ["host", "show", "-o", form])
@@ -143,7 +145,7 @@ def test_one_interface_is_shown_by_its_name_and_one_that_is_missing_is_said() ->
     assert missing.exit_code == 2
 
 
-def test_a_check_prints_what_it_finds_with_the_rules_id_and_ends_with_1() -> None:
+def test_a_check_prints_findings_with_their_rules_and_ends_with_1() -> None:
     document = (
         "interfaces: [{name: bond9, type: bond, link-aggregation: {mode: 1}, "
         "ipv4: {enabled: true, address: [{ip: 192.0.2.0, prefix-length: 24}]}}]"
@@ -178,7 +180,7 @@ def test_a_check_of_a_document_that_cannot_be_ends_with_2() -> None:
     assert result.exit_code == 2
 
 
-def test_the_modes_say_what_the_switch_must_do() -> None:
+def test_each_mode_says_how_the_switch_must_be_set() -> None:
     lines = CliRunner().invoke(sriovbond, ["host", "modes"]).stdout.splitlines()
 
     assert lines[4:8] == [

@@ -37,7 +37,7 @@ def test_the_network_has_the_bridge_by_its_name(name: str) -> None:
     assert libvirt.write(name) == libvirt.write(name)
 
 
-def test_what_is_no_bridge_of_this_node_is_refused() -> None:
+def test_a_name_of_no_bridge_of_this_node_is_refused() -> None:
     loopback = CliRunner().invoke(sriovbond, ["host", "libvirt-network", "lo"])
     missing = CliRunner().invoke(sriovbond, ["host", "libvirt-network", "\x1bx"])
 
@@ -78,7 +78,7 @@ def test_a_virsh_that_hangs_is_ended(tmp_path: Path) -> None:
         _virsh(tmp_path, "exec sleep 60", timeout_s=0.3).run("net-list", "--all")
 
 
-def test_what_virsh_says_is_bounded_and_steers_no_terminal(tmp_path: Path) -> None:
+def test_virshs_words_are_bounded_and_have_no_control_characters(tmp_path: Path) -> None:
     script = "printf 'error: \\033[31m' >&2; head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1"
 
     with pytest.raises(NoAnswerError) as raised:

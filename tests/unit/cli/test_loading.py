@@ -60,7 +60,7 @@ def test_the_list_of_commands_loads_nothing_heavy(words: str) -> None:
         ("explain --pod default/missing", "pydantic pyroute2 rich"),
     ],
 )
-def test_a_command_loads_what_it_needs(line: str, packages: str) -> None:
+def test_a_command_loads_no_package_that_it_does_not_need(line: str, packages: str) -> None:
     assert loaded_by(*line.split()) & HEAVY == set(packages.split())
 
 

@@ -45,7 +45,7 @@ def test_every_option_has_a_row_with_its_names_values_and_modes(row: Option) -> 
     assert (since, about) == (row.since, row.about)
 
 
-def test_every_rule_has_its_heading_once_with_what_why_and_remedy() -> None:
+def test_every_rule_has_one_heading_its_reason_and_its_remedy() -> None:
     page = CliRunner().invoke(sriovbond, ["reference", "rules"]).stdout
     sections = dict(text.split("\n", 1) for text in page.split("\n### ")[1:])
 

@@ -85,7 +85,7 @@ def test_a_bond_for_networkd_has_them_too_and_its_vlan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["nmconnection", "networkd"])
-def test_what_is_not_mentioned_stays_as_the_node_has_it(tmp_path: Path, form: str) -> None:
+def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str) -> None:
     document = "interfaces: [{name: eth3, mtu: 1400}, {name: bond7, bond: {options: {miimon: 50}}}]"
 
     text = _render(tmp_path, document, form).stdout
@@ -134,7 +134,7 @@ def test_what_is_not_mentioned_stays_as_the_node_has_it(tmp_path: Path, form: st
         ("hostname: {config: x}", "networkd", "hostname.config cannot be set"),
     ],
 )
-def test_what_the_manager_would_not_have_is_refused_by_name(
+def test_a_setting_that_the_manager_does_not_have_is_refused(
     tmp_path: Path, document: str, form: str, fault: str
 ) -> None:
     result = _render(tmp_path, document, form)

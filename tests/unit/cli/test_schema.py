@@ -176,7 +176,7 @@ def has_same_items(value: object) -> bool:
 @pytest.mark.parametrize("row", [*OPTIONS, *MEMBER_OPTIONS], ids=lambda row: row.name)
 @settings(max_examples=examples.at_most(50))  # for each of forty rows
 @given(some.data())
-def test_an_options_schema_takes_what_parsing_takes_and_nothing_else(
+def test_an_options_schema_accepts_exactly_the_values_that_parsing_accepts(
     row: Option, data: some.DataObject
 ) -> None:
     value = data.draw(values(row))

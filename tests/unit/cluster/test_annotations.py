@@ -44,7 +44,7 @@ def a_status(**entry: object) -> str:
     return json.dumps([{key.replace("_", "-"): value for key, value in entry.items()}])
 
 
-def test_a_recorded_pod_says_what_it_asks_for_and_what_it_got() -> None:
+def test_a_recorded_pod_is_read_with_its_networks_and_their_status() -> None:
     facts = read_pod(Fields(cluster_api.recorded_pod()), NF1)
 
     assert facts.problems == ()

@@ -244,7 +244,9 @@ def test_a_caller_never_waits_for_a_server_that_hangs(api: ClusterApi, make: Mak
     assert time.monotonic() - started < 20  # waiting for a single write would take longer
 
 
-def test_closing_writes_what_waits_and_takes_no_more(api: ClusterApi, make: Make) -> None:
+def test_closing_writes_the_waiting_events_and_drops_later_ones(
+    api: ClusterApi, make: Make
+) -> None:
     sink = make(replace(QUICK, burst=3, per_s=0.01))
     for pod in range(9):
         sink(a_happening(pod=f"nf{pod}"))

@@ -104,7 +104,7 @@ def test_a_program_that_another_process_compiled_meanwhile_is_the_same(
     assert copies(folder) == before
 
 
-def test_what_a_killed_call_has_begun_is_removed(folder: Path) -> None:
+def test_an_unfinished_copy_of_a_killed_call_is_removed(folder: Path) -> None:
     (folder / ".copying-0123/bin").mkdir(parents=True)
 
     copying.make(folder, "0.1.0")

@@ -48,7 +48,7 @@ def test_a_cgroup_that_cannot_be_left_is_an_error(tmp_path: Path) -> None:
         program.leave_container(tmp_path / "cgroup")
 
 
-def test_what_was_started_on_the_host_stays_in_its_cgroup(tmp_path: Path) -> None:
+def test_a_process_started_on_the_host_stays_in_its_cgroup(tmp_path: Path) -> None:
     (tmp_path / "cgroup.procs").touch()
 
     program.leave_container(tmp_path)

@@ -121,7 +121,7 @@ def test_a_checkpoint_from_before_numa_nodes_is_read(tmp_path: Path) -> None:
     assert reading.statements[0].numa_node is None
 
 
-def test_all_containers_and_buses_are_read_and_what_is_no_network_device_is_not(
+def test_network_devices_of_all_containers_and_buses_are_read_and_no_others(
     tmp_path: Path,
 ) -> None:
     reading = reading_of(

@@ -382,7 +382,7 @@ def test_a_place_that_may_not_be_looked_at_is_a_problem(tmp_path: Path) -> None:
     assert any("kubelet" in problem for problem in devices.problems)
 
 
-def test_sysfs_is_heard_on_what_others_name(tmp_path: Path) -> None:
+def test_sysfs_is_read_for_devices_that_another_source_names(tmp_path: Path) -> None:
     a_vf(tmp_path, ONE.address, numa_node=1)
 
     devices = found(tmp_path, said(Source.KUBELET, on(numa_node=0)))

@@ -44,7 +44,7 @@ def told(reading: Reading) -> list[str]:
     )
 
 
-def test_the_builder_writes_what_a_real_node_has(tmp_path: Path) -> None:
+def test_the_builder_writes_files_as_a_real_node_has_them(tmp_path: Path) -> None:
     built = list(read_all(a_node(tmp_path, [REAL_POD]), REAL_POD.sandbox))
     real = list(read_all(samples.NODE, samples.SANDBOX))
 

@@ -42,7 +42,7 @@ def test_a_packet_to_a_server_has_right_checksums() -> None:
         changed(100, 1),
     ],
 )
-def test_what_is_cut_or_changed_is_malformed(data: bytes) -> None:
+def test_a_truncated_or_altered_frame_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError):
         frame.unwrap(data)
 

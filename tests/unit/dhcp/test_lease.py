@@ -45,7 +45,7 @@ def test_a_malformed_option_is_left_out_and_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["server", "lease_time"])
-def test_without_what_a_lease_needs_there_is_none(name: str) -> None:
+def test_a_reply_without_server_or_lease_time_is_no_lease(name: str) -> None:
     with pytest.raises(MalformedError):
         lease.read(a_reply(ASKED, MessageKind.ACK, **{name: b""}), NOW)
 
@@ -103,7 +103,7 @@ def test_an_address_at_the_end_of_its_network_is_no_lease() -> None:
         lease.read(reply, NOW)
 
 
-def test_what_is_said_of_a_malformed_option_is_short() -> None:
+def test_the_words_for_a_malformed_option_are_short() -> None:
     name = b"\x3f" + b"\n" * 63
     reply = a_reply(ASKED, MessageKind.ACK, search=name * 50 + b"\0", mask=b"\xff" * 3000)
 

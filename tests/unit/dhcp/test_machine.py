@@ -51,7 +51,7 @@ def run_until(machine: Machine, end_s: float, now_s: float = 0.0) -> list[tuple[
     raise AssertionError("it never rests")
 
 
-def test_an_exchange_has_the_same_id_and_asks_for_what_was_offered() -> None:
+def test_an_exchange_keeps_its_id_and_requests_the_offered_address() -> None:
     machine = a_machine()
 
     discover = sent(machine.begin(a_moment(0.0)))
@@ -151,7 +151,7 @@ def test_a_lease_of_before_is_asked_for_first_and_used_without_an_answer() -> No
     assert bind.lease.address == "192.0.2.100"
 
 
-def test_what_was_used_without_an_answer_is_confirmed_by_a_later_one() -> None:
+def test_a_lease_in_use_is_confirmed_by_a_later_answer() -> None:
     machine = a_machine(a_lease())
     machine.begin(a_moment(100.0))
     done = run_until(machine, 130.0, 100.0)
@@ -316,7 +316,7 @@ def test_a_lease_without_an_answer_is_renewed_when_it_is_time() -> None:
     assert min(at_s for at_s, _ in asked) >= LEASE_S / 2
 
 
-def test_its_own_server_confirms_what_was_used_without_an_answer() -> None:
+def test_a_lease_in_use_is_confirmed_by_its_own_server() -> None:
     machine = a_machine(a_lease())
     unanswered(machine)
     done = run_until(machine, LEASE_S / 2 + 70.0, 120.0)

@@ -24,7 +24,7 @@ def test_a_captured_offer_is_read() -> None:
     assert message.options[DhcpOption.SERVER] == bytes([192, 0, 2, 1])
 
 
-def test_what_is_encoded_is_decoded_as_it_was() -> None:
+def test_an_encoded_message_is_decoded_unchanged() -> None:
     options = {int(DhcpOption.KIND): b"\x01", int(DhcpOption.CLIENT_ID): b"\x01" + MAC}
     message = DhcpMessage(XID, MAC, options, seconds=70_000, own=bytes([192, 0, 2, 9]))
 
@@ -58,7 +58,7 @@ def test_parts_of_an_option_are_put_together_also_from_the_file_and_the_name() -
         with_options(bytes([61, 200]) + bytes(199)),
     ],
 )
-def test_what_is_no_message_is_malformed(payload: bytes) -> None:
+def test_a_payload_that_is_no_message_of_dhcp_is_malformed(payload: bytes) -> None:
     with pytest.raises(MalformedError):
         packet.decode(payload)
 

@@ -41,7 +41,7 @@ def text(host: Host) -> str:
     return (host.root / "etc/resolv.conf").read_text()
 
 
-def test_a_lease_adds_what_is_not_there_and_takes_only_that_away(host: Host) -> None:
+def test_a_lease_adds_its_missing_servers_and_removes_only_them(host: Host) -> None:
     give(host, FIRST)
     added = text(host)
     give(host, replace(FIRST, servers=("192.0.2.54",), search=()))
@@ -67,7 +67,7 @@ def test_without_a_search_list_a_lease_has_its_own_line(host: Host) -> None:
     assert text(host) == "# by hand\n"
 
 
-def test_what_changes_the_rest_does_it_without_what_leases_added(host: Host) -> None:
+def test_an_edited_resolv_conf_gets_the_servers_of_leases_again(host: Host) -> None:
     give(host, FIRST)
 
     resolving.withdraw(host)
@@ -80,7 +80,7 @@ def test_what_changes_the_rest_does_it_without_what_leases_added(host: Host) -> 
     assert resolving.share(host).servers == ("192.0.2.9",)
 
 
-def test_what_a_lease_of_before_has_is_not_added_once_it_has_ended(host: Host) -> None:
+def test_the_servers_of_an_ended_lease_are_not_added(host: Host) -> None:
     give(host, FIRST)
     added = text(host)
 
@@ -90,7 +90,7 @@ def test_what_a_lease_of_before_has_is_not_added_once_it_has_ended(host: Host) -
     assert text(host) == BY_HAND
 
 
-def test_what_ends_between_both_files_leaves_nothing_that_looks_like_a_persons(
+def test_a_kill_between_both_files_leaves_no_server_of_a_lease_in_resolv_conf(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(*_: object) -> None:

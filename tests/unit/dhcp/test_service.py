@@ -7,7 +7,7 @@ from sriovbond.dhcp import service
 from sriovbond.host import Host
 
 
-def test_a_unit_says_what_it_executes_and_what_it_may() -> None:
+def test_a_unit_has_its_command_and_its_few_privileges() -> None:
     host = Host(state=Path("/var/lib/100% x"))
 
     lines = service.text(host).splitlines()
@@ -21,7 +21,7 @@ def test_a_unit_says_what_it_executes_and_what_it_may() -> None:
     assert {"Restart=always", "CPUQuota=50%"} <= {*lines}
 
 
-def test_what_does_not_run_is_stopped_already(tmp_path: Path) -> None:
+def test_a_client_that_does_not_run_is_stopped_already(tmp_path: Path) -> None:
     host = Host(root=tmp_path, state=tmp_path / "state", run=tmp_path / "run")
 
     service.stop(host, "eth1")

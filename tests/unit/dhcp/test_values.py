@@ -71,7 +71,7 @@ def test_a_mask_is_a_prefix_and_without_one_the_class_counts() -> None:
         (values.routes, bytes([8, 10, 127, 0, 0, 1])),
     ],
 )
-def test_what_no_option_may_be_is_malformed(
+def test_a_value_that_its_option_cannot_have_is_malformed(
     reading: Callable[[bytes], object], value: bytes
 ) -> None:
     with pytest.raises(MalformedError):

@@ -64,7 +64,7 @@ def test_an_answer_behind_options_of_ipv4_passes(
         frame.wrap(packet.encode(packet.decode(frame.unwrap(ACK))), bytes(4), bytes(4)),
     ],
 )
-def test_what_is_no_answer_of_a_server_does_not_pass(
+def test_only_answers_of_a_server_pass_the_filter(
     filtered: tuple[socket.socket, socket.socket], data: bytes
 ) -> None:
     assert not passes(filtered, data)

@@ -75,7 +75,7 @@ def test_netdevsims_reporters_are_healthy() -> None:
     assert reporters == (Reporter("empty", "healthy"), Reporter("dummy", "healthy"))
 
 
-def test_a_question_is_what_the_kernels_header_says() -> None:
+def test_a_question_is_encoded_as_in_the_kernels_header() -> None:
     """genlmsghdr, then DEVLINK_ATTR_BUS_NAME (1) and DEVLINK_ATTR_DEV_NAME (2) with their NUL."""
     question = devlink.question(29, "pci/0000:01:00.0")
     question.reset()

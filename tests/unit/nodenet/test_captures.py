@@ -130,7 +130,7 @@ def test_a_path_that_no_state_has_is_no_crash(capture: str) -> None:
 
 
 @pytest.mark.slow
-def test_captures_are_bounded_in_number_and_in_what_they_put_in() -> None:
+def test_captures_are_bounded_in_number_and_size() -> None:
     many = "".join(f"  c{number}: interfaces\n" for number in range(257))
     parts = "  - '{{ capture.a.interfaces }}'\n" * 40_000
 

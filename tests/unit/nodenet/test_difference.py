@@ -79,7 +79,7 @@ def _of_bond(**section: object) -> object:
         "dns-resolver: {config: {search: [example.com]}}",
     ],
 )
-def test_what_is_there_is_no_difference_and_needs_no_way_back(desired: str) -> None:
+def test_a_document_that_the_node_fulfils_has_no_difference_and_no_way_back(desired: str) -> None:
     assert changes(desired, NODE) == "{}\n"
     assert way_back(desired, NODE) == "{}\n"
 
@@ -346,7 +346,7 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
         ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
     ],
 )
-def test_what_cannot_be_on_this_node_is_told(desired: str, complaint: str) -> None:
+def test_a_document_that_this_node_cannot_fulfil_is_refused(desired: str, complaint: str) -> None:
     (row,) = joined(desired, NODE).complaints
 
     assert complaint in row.text

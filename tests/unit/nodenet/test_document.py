@@ -259,7 +259,7 @@ def test_all_faults_are_told_at_once_each_with_its_place() -> None:
         ("{", "line "),
     ],
 )
-def test_what_has_no_meaning_is_refused(text: str, fault: str) -> None:
+def test_a_malformed_document_is_refused_with_the_reason(text: str, fault: str) -> None:
     assert any(fault in line for line in _faults(text)), _faults(text)
 
 
@@ -275,7 +275,7 @@ def test_what_has_no_meaning_is_refused(text: str, fault: str) -> None:
         "",
     ],
 )
-def test_what_has_a_meaning_is_read(text: str) -> None:
+def test_unusual_but_valid_documents_are_read(text: str) -> None:
     for document in read(text):
         assert read(to_yaml(document.state))[0].state == document.state
 
@@ -302,7 +302,7 @@ def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> Non
     assert "vlan" not in to_yaml(read(bare)[0].state).replace("vlan: {}", "")
 
 
-def test_what_cannot_be_brought_about_is_named_with_its_place() -> None:
+def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
     (document,) = read(
         "interfaces:\n- name: a\n  lldp: {enabled: true}\n  ipv6: {enabled: true, dhcp: true}\n"
         "hostname: {config: x}\n"
@@ -321,13 +321,13 @@ def test_what_cannot_be_brought_about_is_named_with_its_place() -> None:
     ]
 
 
-def test_what_is_off_already_is_no_refusal() -> None:
+def test_a_feature_that_is_switched_off_needs_no_refusal() -> None:
     (document,) = read("interfaces: [{name: a, lldp: {enabled: false}, ipv6: {dhcp: false}}]")
 
     assert document.unset == ()
 
 
-def test_a_recorded_state_may_have_what_is_not_ours() -> None:
+def test_unknown_keys_and_types_of_a_recorded_state_are_left_out() -> None:
     state = read_state(
         "ovs-db: {}\ninterfaces:\n"
         "- {name: br-ex, type: ovs-bridge, state: up, bridge: {options: {fail-mode: x}}}\n"

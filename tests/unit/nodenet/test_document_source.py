@@ -33,13 +33,13 @@ def test_empty_documents_are_left_out() -> None:
     assert parse("---\n---\n# nothing\n---\n~\n") == []
 
 
-def test_what_is_no_yaml_is_told_with_its_place() -> None:
+def test_invalid_yaml_is_reported_with_its_place() -> None:
     with pytest.raises(SourceError, match=r"^line 2, column 3: "):
         parse("a: 1\n b: 2\n")
 
 
 @pytest.mark.parametrize("text", ["&a [*a]", "&a {x: *a}"])
-def test_an_alias_to_what_is_around_it_is_refused(text: str) -> None:
+def test_an_alias_to_its_own_anchor_is_refused(text: str) -> None:
     with pytest.raises(SourceError, match="endless"):
         parse(text)
 
@@ -52,7 +52,7 @@ def test_aliases_that_multiply_are_refused() -> None:
         parse("\n".join(lines))
 
 
-def test_what_is_nested_too_deeply_is_refused() -> None:
+def test_a_document_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(SourceError, match=r"deep|depth"):
         parse("[" * 1500)
 

@@ -24,7 +24,7 @@ routes:
 """)
 
 
-def test_what_a_document_needs_is_what_it_does_not_make() -> None:
+def test_a_document_needs_the_nics_that_it_does_not_make() -> None:
     assert lacking.needed(DOCUMENT) == {"eth1", "eth2", "eth3"}
 
 
@@ -39,7 +39,7 @@ def test_a_bond_has_the_ports_that_are_left_and_no_primary_that_is_gone() -> Non
     }
 
 
-def test_what_is_on_a_nic_that_is_gone_goes_with_it_and_its_routes() -> None:
+def test_without_a_nic_its_ports_and_routes_are_left_out() -> None:
     left = lacking.without(DOCUMENT, {"eth3"})
 
     assert [link.label for link in left.interfaces or ()] == ["bond0", "br0"]

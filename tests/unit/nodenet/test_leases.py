@@ -114,7 +114,7 @@ def test_a_port_without_dhcp_gives_none_to_its_bond() -> None:
     assert (ask.of, ask.former) == ("", "")
 
 
-def test_a_bond_has_all_its_ports_before_what_needs_its_lease() -> None:
+def test_a_bond_has_all_its_ports_before_a_route_that_needs_its_lease() -> None:
     routes = (
         "routes: {config: [{destination: 10.0.0.0/8, next-hop-interface: bond0,"
         " next-hop-address: 192.0.2.1}]}\n"

@@ -61,7 +61,7 @@ def test_another_number_of_vfs_says_which_go() -> None:
     ]
 
 
-def test_a_vf_gets_what_the_document_says_after_its_pf_has_made_it_anew() -> None:
+def test_a_vf_is_set_after_its_pf_has_made_it_anew() -> None:
     pf = "{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {total-vfs: %s%s}}}"
     vf = "{name: v0, type: ethernet, state: up, mtu: 1400}"
     vfs = ", vfs: [{id: 0, iface-name: v0}]"
@@ -111,7 +111,7 @@ def test_a_route_that_takes_anothers_place_replaces_it() -> None:
     ]
 
 
-def test_what_was_ignored_is_taken_over_where_it_is_asked_for() -> None:
+def test_an_ignored_interface_is_taken_over_when_a_document_sets_it() -> None:
     state = "interfaces: [{name: eth1, type: ethernet, state: ignore, mtu: 1500}]"
 
     assert steps("interfaces: [{name: eth1, state: up, mtu: 9000}]", state) == [
@@ -119,7 +119,7 @@ def test_what_was_ignored_is_taken_over_where_it_is_asked_for() -> None:
     ]
 
 
-def test_what_is_removed_goes_last_and_from_the_top() -> None:
+def test_interfaces_are_removed_last_and_from_the_top() -> None:
     state = (
         f"{UPLINK}- {{name: bond0, type: bond, state: up,"
         " bond: {mode: active-backup, port: [eth1, eth2]}}\n"
@@ -134,7 +134,7 @@ def test_what_is_removed_goes_last_and_from_the_top() -> None:
     ]
 
 
-def test_what_a_bond_leaves_to_be_used_is_released_first_and_brought_up_again() -> None:
+def test_a_port_of_a_removed_bond_is_released_brought_up_and_then_used() -> None:
     state = (
         f"{UPLINK}- {{name: bond0, type: bond, state: up,"
         " bond: {mode: active-backup, port: [eth1, eth2]}}\n"

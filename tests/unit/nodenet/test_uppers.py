@@ -25,7 +25,7 @@ def _complaints(document: str, state: str = NODE) -> list[str]:
     return [row.text for row in joined(document, state).complaints]
 
 
-def test_what_is_on_a_bond_goes_before_it_by_name_and_comes_back() -> None:
+def test_interfaces_on_a_bond_are_removed_before_it_and_come_back() -> None:
     assert steps(GONE, NODE) == [
         "m7: remove it; it is on v7, which goes",
         "v7: remove it; it is on bond0, which goes",
@@ -36,7 +36,7 @@ def test_what_is_on_a_bond_goes_before_it_by_name_and_comes_back() -> None:
     assert [row["name"] for row in yaml.safe_load(changes(GONE, NODE))["interfaces"]] == ["bond0"]
 
 
-def test_routes_over_what_goes_unasked_come_back_too() -> None:
+def test_routes_over_an_interface_on_a_removed_bond_come_back() -> None:
     ip = "ipv4: {enabled: true, address: [{ip: 192.0.2.9, prefix-length: 24}]}"
     state = NODE.replace("{base-iface: bond0, id: 7}", f"{{base-iface: bond0, id: 7}}, {ip}")
     state += "routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: v7}]}"
@@ -53,7 +53,9 @@ def test_routes_over_what_goes_unasked_come_back_too() -> None:
         ("{name: x0, type: macsec, state: up, macsec: {base-iface: bond0}}", "type macsec"),
     ],
 )
-def test_what_cannot_be_made_again_is_refused_by_name(entry: str, words: str) -> None:
+def test_removing_a_bond_below_a_type_that_cannot_be_made_again_is_refused(
+    entry: str, words: str
+) -> None:
     (text,) = _complaints(GONE, f"{NODE}- {entry}\n")
 
     assert "x0 is on it" in text
@@ -66,7 +68,7 @@ def test_a_nic_that_is_absent_takes_nothing_with_it() -> None:
     assert _complaints("interfaces: [{name: eth3, state: absent}]", state) == []
 
 
-def test_what_stays_is_not_made_of_what_goes() -> None:
+def test_a_removed_bond_below_an_interface_that_stays_is_refused() -> None:
     document = (
         "interfaces: [{name: bond0, state: absent}, {name: v7, type: vlan, state: up},"
         " {name: br0, type: linux-bridge, bridge: {port: [{name: bond0}]}}]"
@@ -89,7 +91,7 @@ def test_the_other_end_of_a_veth_is_named() -> None:
     ]
 
 
-def test_a_lower_mtu_says_what_follows_and_the_way_back_has_it() -> None:
+def test_a_lower_mtu_names_the_interfaces_that_follow_and_the_way_back_has_them() -> None:
     state = NODE.replace("base-iface: bond0, id: 7}", "base-iface: bond0, id: 7}, controller: br0")
     state += "- {name: br0, type: linux-bridge, state: up, bridge: {port: [{name: v7}]}}\n"
     document = "interfaces: [{name: bond0, mtu: 1400}]"

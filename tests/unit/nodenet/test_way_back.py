@@ -105,14 +105,14 @@ def _documents() -> st.SearchStrategy[NetState]:
 
 
 @given(_documents())
-def test_what_is_made_is_no_difference_any_more(wish: NetState) -> None:
+def test_after_a_document_is_applied_no_difference_is_left(wish: NetState) -> None:
     after = _made(STATE, wish)
 
     assert to_yaml(difference(join(wish, after))) == "{}\n"
 
 
 @given(_documents())
-def test_what_is_taken_back_is_as_before(wish: NetState) -> None:
+def test_after_a_document_is_reverted_the_state_is_as_before(wish: NetState) -> None:
     after = _made(_made(STATE, wish), revert(join(wish, STATE)))
 
     assert to_yaml(difference(join(STATE, after))) == "{}\n"

@@ -58,7 +58,7 @@ def refusals(text: str) -> list[str]:
         ),
     ],
 )
-def test_a_refusal_names_the_interface_and_what_to_write(link: str, words: str) -> None:
+def test_a_refusal_names_the_interface_and_the_remedy(link: str, words: str) -> None:
     name = link.removeprefix("{name: ").partition(",")[0]
 
     (text,) = refusals(f"interfaces: [{link}]")
@@ -78,7 +78,7 @@ def test_a_refusal_names_the_interface_and_what_to_write(link: str, words: str) 
         "{name: eth1, ipv6: {enabled: true, autoconf: true}}",
     ],
 )
-def test_what_can_be_carried_out_is_not_refused(link: str) -> None:
+def test_a_change_that_can_be_carried_out_is_not_refused(link: str) -> None:
     assert refusals(f"interfaces: [{link}]") == []
 
 

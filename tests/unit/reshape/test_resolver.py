@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
         (Resolver(), "# by hand\nsortlist 192.0.2.0\n"),
     ],
 )
-def test_what_is_not_mentioned_stays(root: Path, wish: Resolver, after: str) -> None:
+def test_other_lines_of_resolv_conf_stay(root: Path, wish: Resolver, after: str) -> None:
     (root / "etc/resolv.conf").chmod(0o640)
 
     resolver.change(Host(root=root, state=root / "state"), wish)
@@ -71,7 +71,7 @@ def test_a_file_that_was_missing_is_missing_again(root: Path) -> None:
     assert list((root / "etc").iterdir()) == []
 
 
-def test_what_cannot_be_written_is_named(root: Path) -> None:
+def test_an_unreadable_resolv_conf_is_named(root: Path) -> None:
     (root / "etc/resolv.conf").unlink()
     (root / "etc/resolv.conf").mkdir()
 

@@ -31,7 +31,7 @@ def test_versions_and_bounds_come_from_python() -> None:
     assert re.findall(r'"(\d+\.\d+\.\d+)"[,}]', header) == list(SUPPORTED_VERSIONS)
 
 
-def test_without_a_compiler_the_error_says_what_to_install(tmp_path: Path) -> None:
+def test_without_a_compiler_the_error_names_the_package_to_install(tmp_path: Path) -> None:
     with pytest.raises(build.BuildError, match=r"no C compiler 'no-such-cc'; install musl-tools"):
         build.build(tmp_path / "shim", "no-such-cc")
 
@@ -54,7 +54,7 @@ def test_musl_is_taken_where_it_is(
     assert target.read_text() == f"{names[-1]}\n"
 
 
-def test_a_warning_leaves_what_stood_before(tmp_path: Path) -> None:
+def test_a_warning_of_the_compiler_leaves_the_former_shim(tmp_path: Path) -> None:
     source = tmp_path / "bad.c"
     source.write_text("int main(void) { int unused; return 0; }\n")
     target = tmp_path / "shim"

@@ -382,7 +382,7 @@ def test_a_del_that_comes_again_replaces_the_one_before(shim: Shim) -> None:
     ],
     ids=str,
 )
-def test_a_del_of_what_has_no_proper_name_is_not_kept(
+def test_a_del_with_an_invalid_id_or_name_is_not_queued(
     shim: Shim, environment: dict[str, Any]
 ) -> None:
     said = error_of(shim.run("DEL", **environment))

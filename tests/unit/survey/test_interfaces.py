@@ -84,7 +84,7 @@ def test_a_port_has_the_mac_of_its_own_where_the_driver_names_none() -> None:
     assert bridges.permanent_mac_address is None
 
 
-def test_what_is_not_ours_has_what_it_is_on() -> None:
+def test_an_ignored_interface_has_its_base_interface() -> None:
     base = a_link(3, "eth1")
     ipvlan = a_link(4, "ipvl0", "ipvlan", b"", messages.word(IFLA_LINK, 3))
     vxlan = a_link(5, "vx0", "vxlan", messages.word(3, 3))  # IFLA_VXLAN_LINK
@@ -210,7 +210,7 @@ def test_a_link_upon_another_has_the_section_of_its_type(
         ("ifb", "other"),
     ],
 )
-def test_what_is_not_ours_is_ignored(kind: str, type_: str) -> None:
+def test_an_interface_of_another_type_is_ignored(kind: str, type_: str) -> None:
     link = _read(a_link(9, "x0", kind), name="x0")
 
     assert plain(link) == {"name": "x0", "type": type_, "state": "ignore"}
@@ -225,7 +225,7 @@ def test_what_is_not_ours_is_ignored(kind: str, type_: str) -> None:
     ],
     ids=["a pod's veth", "colon", "space"],
 )
-def test_what_a_document_cannot_have_is_left_out(odd: LinkMessage) -> None:
+def test_an_interface_that_no_document_can_name_is_left_out(odd: LinkMessage) -> None:
     with a_scene(a_link(3, "eth1"), odd) as scene:
         assert [row.name for row in scene.links.values()] == ["eth1"]
 

@@ -39,7 +39,7 @@ interfaces:
 
 @pytest.mark.parametrize("write", [to_yaml, to_json])
 @pytest.mark.parametrize("names", [(), ("bond0",), ("br0", "eth1")], ids=str)
-def test_what_is_shown_leaves_a_plan_nothing_to_do(write: object, names: tuple[str, ...]) -> None:
+def test_a_shown_state_leaves_a_plan_nothing_to_do(write: object, names: tuple[str, ...]) -> None:
     assert callable(write)
     state = document.read_state(STATE)
 
@@ -58,7 +58,7 @@ def test_addresses_and_routes_of_a_port_are_no_part_of_the_document() -> None:
     assert [row.next_hop_interface for row in shown.routes.config or ()] == ["bond0"]
 
 
-def test_what_only_time_changes_is_left_out() -> None:
+def test_running_timers_are_not_shown() -> None:
     text = to_yaml(show(document.read_state(STATE)))
 
     assert "mac-ageing-time: 300" in text

@@ -107,7 +107,7 @@ def test_kubelet_is_asked_before_its_checkpoint(host: Host) -> None:
         "{name: eth1, ethernet: {sr-iov: {vfs: [{id: 0, vlan-id: 7}]}}}",
     ],
 )
-def test_what_would_cut_pods_is_refused_at_its_place(host: Host, document: str) -> None:
+def test_a_change_that_cuts_off_pods_is_refused_at_its_place(host: Host, document: str) -> None:
     _has_record(host)
 
     (refusal,) = _uses(host, document).refused
@@ -116,7 +116,7 @@ def test_what_would_cut_pods_is_refused_at_its_place(host: Host, document: str) 
     assert refusal.text == ("eth1: its VFs are in pods: default/a; --force changes it all the same")
 
 
-def test_pfs_without_pods_and_what_stays_as_it_is_are_not_known(host: Host) -> None:
+def test_a_pf_without_pods_and_an_unchanged_one_are_not_in_use(host: Host) -> None:
     _has_checkpoint(host, {"0000:04:10.0": "another"})
 
     assert _uses(host, "{name: eth1, state: down}") == Uses((), ())
@@ -133,7 +133,7 @@ def test_pfs_without_pods_and_what_stays_as_it_is_are_not_known(host: Host) -> N
         ("{name: eth3, mtu: 1400}", ["eth3"]),
     ],
 )
-def test_what_virtual_machines_hang_on_is_changed_only_when_forced(
+def test_an_interface_below_virtual_machines_is_changed_only_when_forced(
     host: Host, document: str, names: list[str]
 ) -> None:
     uses = _uses(host, document)

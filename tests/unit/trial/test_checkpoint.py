@@ -21,7 +21,7 @@ def load(*addresses: Carried, routes: tuple[Carried, ...] = ()) -> dict[str, Loa
     return {"eth1": Load("eth1", 3, addresses, routes)}
 
 
-def test_what_is_missing_after_a_step_was_taken_by_it() -> None:
+def test_an_address_missing_after_a_step_was_taken_by_it() -> None:
     journal = footprints.begin(Journal(), PORT, load(A, VIP, routes=(NET, DEFAULT)), ["eth1"])
 
     settled = settle(journal, load(VIP, routes=(NET,)))
@@ -30,7 +30,7 @@ def test_what_is_missing_after_a_step_was_taken_by_it() -> None:
     assert settled.pending == ()
 
 
-def test_what_left_between_two_steps_was_taken_by_none() -> None:
+def test_an_address_that_left_between_two_steps_was_taken_by_none() -> None:
     up = SetState("eth1", is_up=True)
     first = settle(footprints.begin(Journal(), up, load(A, VIP), ["eth1"]), load(A, VIP))
 
@@ -78,5 +78,5 @@ def test_routes_and_rules_have_a_document_of_their_own() -> None:
     assert ways.route_rules.config == (rule,)
 
 
-def test_what_is_on_a_link_changes_with_it() -> None:
+def test_links_on_a_link_change_with_it() -> None:
     assert footprints.closure(footprints.carriers(PORT), LINKS) == ("bond0", "eth1", "v7")

@@ -105,7 +105,7 @@ def test_a_lease_that_is_needed_ends_the_change(site: Site) -> None:
         clients.await_leases(site, ("eth1",), lambda: 0.0, inf, print)
 
 
-def test_without_a_lease_it_says_what_was_sent_and_what_came(host: Host) -> None:
+def test_without_a_lease_the_words_count_requests_and_answers(host: Host) -> None:
     files.write(host, ETH1)
     status = ClientStatus("selecting", sent=5, offers=1, refusals=2, malformed=1, note="x")
 

@@ -26,11 +26,11 @@ def back(journal: Journal, now: str) -> dict[str, dict[str, object]]:
     return {link.label: plain(link) for link in document.interfaces or ()}
 
 
-def test_what_was_not_begun_is_not_in_it() -> None:
+def test_a_link_that_was_not_changed_is_not_reverted() -> None:
     assert back(Journal(), "interfaces: [{name: eth2, type: ethernet, mtu: 1300}]") == {}
 
 
-def test_what_was_made_goes_if_it_is_there() -> None:
+def test_a_link_that_was_made_is_removed_if_it_exists() -> None:
     journal = Journal(made=("bond0", "bond1"), touched=("bond0", "bond1"))
 
     wishes = back(journal, "interfaces: [{name: bond0, type: bond}]")
@@ -60,7 +60,7 @@ interfaces:
     assert "ipv4" not in wishes["eth2"]
 
 
-def test_what_went_with_the_link_below_it_comes_back_whole() -> None:
+def test_a_vlan_that_went_with_its_base_comes_back_whole() -> None:
     wishes = back(Journal(touched=("eth2",)), "interfaces: [{name: eth2, type: ethernet}]")
 
     assert wishes["v7"]["vlan"] == {"base-iface": "eth2", "id": 7}
@@ -117,7 +117,7 @@ def test_vfs_that_are_not_there_yet_are_no_interfaces_to_make() -> None:
     assert names_of_functions(FUNCTIONS, REMADE) == {"pf2": {0: "pf2v0", 1: "pf2v1"}}
 
 
-def test_a_vf_that_was_made_anew_has_what_it_had() -> None:
+def test_a_vf_that_was_made_anew_has_its_former_mtu() -> None:
     now = read_state("""
 interfaces:
 - {name: pf2, type: ethernet, state: up}
@@ -132,7 +132,7 @@ interfaces:
     assert not missing_nics(FUNCTIONS, REMADE, now)
 
 
-def test_what_a_pf_has_for_its_vfs_is_restored_otherwise() -> None:
+def test_settings_of_vfs_in_their_pf_are_not_reverted_by_a_document() -> None:
     now = read_state("interfaces: [{name: pf2, type: ethernet, state: up}]")
     settings = "sr-iov: {total-vfs: 2, vfs: [{id: 0, mac-address: 02:00:00:00:00:01}]}"
     had = read_state(f"interfaces: [{{name: pf2, type: ethernet, ethernet: {{{settings}}}}}]")

@@ -215,7 +215,7 @@ def test_two_agents_count_each_for_itself() -> None:
     assert value(other, "sriovbond_watch_overruns_total") == 0
 
 
-def test_the_exposition_has_what_the_table_says_and_nothing_else() -> None:
+def test_the_exposition_has_the_metrics_of_the_table_and_no_others() -> None:
     metrics = some_metrics([a_watched_bond()])
     metrics.count_call("ADD", 0.1, {"look": 0.1}, Failure(101, "a", rule="name-taken"))
 

@@ -157,7 +157,7 @@ def test_a_slow_client_is_hung_up_on() -> None:
     assert time.monotonic() - started < 2
 
 
-def test_a_unix_socket_is_the_owners_alone_and_replaces_what_is_there(tmp_path: Path) -> None:
+def test_a_unix_socket_is_the_owners_alone_and_replaces_a_link(tmp_path: Path) -> None:
     path = tmp_path / "own" / "metrics.sock"
     path.parent.mkdir(mode=0o700)
     path.symlink_to(tmp_path / "elsewhere")

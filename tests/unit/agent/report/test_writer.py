@@ -59,7 +59,7 @@ def test_lines_of_all_threads_are_written_whole(tmp_path: Path) -> None:
     assert writer.lost == 0
 
 
-def test_a_log_without_a_reader_blocks_nothing_and_what_was_lost_is_reported(
+def test_a_log_without_a_reader_blocks_nothing_and_lost_lines_are_counted(
     pipe: tuple[int, int],
 ) -> None:
     fill(pipe)

@@ -56,7 +56,7 @@ def test_a_bond_that_a_del_took_away_is_watched_no_more(scene: Scene) -> None:
     assert scene.planned() == {Task.ADOPT}
 
 
-def test_of_a_bond_that_comes_up_only_what_lasts_is_reported(scene: Scene) -> None:
+def test_of_a_bond_that_comes_up_only_a_lasting_fault_is_reported(scene: Scene) -> None:
     scene.watch()
     scene.attachment.is_settled = False
     second = scene.links()[2]

@@ -41,7 +41,7 @@ def test_a_namespace_that_is_gone_names_who_was_in_it() -> None:
     assert (spaces.forget(7), spaces.forget(7)) == ({"a"}, set())
 
 
-def test_a_namespace_that_is_read_again_has_what_was_read_and_no_more() -> None:
+def test_a_namespace_that_is_read_again_has_no_former_links() -> None:
     spaces = Spaces()
     spaces.join("c1@bond0", 7, {1: Heard(1, "net1", master=9)})
     spaces.join("c1@bond1", 7, {2: Heard(2, "net2", master=9)})
