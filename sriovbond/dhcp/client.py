@@ -22,7 +22,7 @@ from sriovbond.dhcp.wire import DhcpSocket
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
-from sriovbond.kernel import links, netns
+from sriovbond.kernel import links, netns, secondaries
 from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MTU, LinkMessage
 from sriovbond.kernel.netlink import Netlink
 
@@ -208,10 +208,10 @@ class DhcpClient:
     def _keep(self, _: DhcpLease, link: LinkMessage) -> None:
         """Keep others' addresses on the link when that of the lease ends, and know what it had."""
         if self._before is None or self._before.index != link.index:
-            is_promoting = holding.is_promoting(link)
+            is_promoting = secondaries.are_kept(link)
             self._know(LinkBefore(link.index, link.number(IFLA_MTU), is_promoting))
-        if not holding.is_promoting(link):
-            holding.set_promoting(self._netlink, link, is_on=True)
+        if not secondaries.are_kept(link):
+            secondaries.set_kept(self._netlink, link, is_on=True)
 
     def _know(self, before: LinkBefore) -> None:
         if before != self._before:

@@ -70,11 +70,12 @@ class LinkBefore:
 
 @dataclass(frozen=True, slots=True)
 class ClientFiles:
-    """What is on disk of an interface's client."""
+    """What is on disk of an interface's client; `before` is of this boot."""
 
     name: str
     wish: DhcpWish
     lease: DhcpLease | None = None
+    before: LinkBefore | None = None
 
 
 def folder(host: Host) -> Path:
@@ -109,9 +110,10 @@ def read(host: Host, name: str) -> ClientFiles | None:
     wish = read_typed(folder(host) / f"{name}{_WISH}", DhcpWish)
     if wish is None:
         return None
+    lease = None
     with suppress(MachineError):
-        return ClientFiles(name, wish, read_lease(host, name))
-    return ClientFiles(name, wish)
+        lease = read_lease(host, name)
+    return ClientFiles(name, wish, lease, read_before(host, name))
 
 
 def read_all(host: Host) -> tuple[ClientFiles, ...]:
@@ -130,12 +132,16 @@ def read_status(host: Host, name: str) -> ClientStatus | None:
 
 
 def write(host: Host, client: ClientFiles) -> None:
-    """Write what a client is to do, and its lease. Raises MachineError."""
+    """Write what a client is to do, its lease, and what its link had. Raises MachineError."""
     write_typed(folder(host), f"{client.name}{_WISH}", client.wish)
     if client.lease:
         write_lease(host, client.name, client.lease)
     else:
-        remove_file(folder(host) / f"{client.name}{_LEASE}")
+        remove_lease(host, client.name)
+    if client.before:
+        write_before(host, client.name, client.before)
+    else:
+        remove_before(host, client.name)
 
 
 def write_lease(host: Host, name: str, lease: DhcpLease) -> None:

@@ -6,7 +6,7 @@ Stateless: what the kernel has for a time, or from DHCP, on the interface is the
 import errno
 import socket
 import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
@@ -16,13 +16,12 @@ from sriovbond.dhcp.files import LinkBefore
 from sriovbond.dhcp.lease import ON_LINK, DhcpLease
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
-from sriovbond.kernel import attributes, carried, links, messages
+from sriovbond.kernel import carried, messages, secondaries
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
-    IFLA_AF_SPEC,
     IFLA_MAX_MTU,
     IFLA_MIN_MTU,
     IFLA_MTU,
@@ -45,7 +44,6 @@ _IFA_CACHEINFO: Final = 6
 _IFA_F_NOPREFIXROUTE: Final = 0x200
 _CACHE: Final = struct.Struct("=IIII")
 _RTPROT_DHCP: Final = 16
-_IFLA_INET_CONF, _PROMOTE = 1, 20  # include/uapi/linux/if_link.h and ip.h
 _UNICAST, _UNIVERSE, _LINK = 1, 0, 253
 _MAIN: Final = 254
 _FLAGS_AT: Final = 8  # in rtmsg
@@ -88,7 +86,8 @@ def put_address(
         return
     has_route = not wish.auto_route_table_id
     # the kernel does not change that of an address that is there
-    _remove_addresses(netlink, link, [row for row in own if _has_prefix_route(row) != has_route])
+    others = [row for row in own if _has_prefix_route(row) != has_route]
+    secondaries.remove_addresses(netlink, link, others)
     doing = f"put the leased address {lease.text} on {link.name}"
     body = _address(link, wish, lease, max(1, min(left_s, _LONGEST_S)))
     netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _REPLACE))
@@ -115,7 +114,7 @@ def put_routes(
         if not _is_of(route, wish, lease):
             _remove_route(netlink, link, route)
     others = [row for row in _passing(netlink, link) if not _is_leased(row, lease)]
-    _remove_addresses(netlink, link, others)
+    secondaries.remove_addresses(netlink, link, others)
     return refused
 
 
@@ -123,7 +122,7 @@ def take_off(netlink: Netlink, link: LinkMessage) -> None:
     """Take off what a link has for a time, and routes of DHCP. Idempotent. Raises KernelError."""
     for route in _leased_routes(netlink, link):
         _remove_route(netlink, link, route)
-    _remove_addresses(netlink, link, _passing(netlink, link))
+    secondaries.remove_addresses(netlink, link, _passing(netlink, link))
 
 
 def restore(netlink: Netlink, link: LinkMessage, before: LinkBefore | None) -> None:
@@ -134,7 +133,7 @@ def restore(netlink: Netlink, link: LinkMessage, before: LinkBefore | None) -> N
     if before is None or before.index != link.index:
         return
     if not before.is_promoting:
-        set_promoting(netlink, link, is_on=False)
+        secondaries.set_kept(netlink, link, is_on=False)
     if before.leased_mtu and before.leased_mtu == link.number(IFLA_MTU) != before.mtu:
         _set_mtu(netlink, link, before.mtu)
 
@@ -150,24 +149,6 @@ def is_whole(
     has_address = any(_is_leased(row, lease) for row in _addresses(netlink, link))
     present = {_as_leased(row) for row in _leased_routes(netlink, link)}
     return has_address and present.issuperset({*routes_of(wish, lease)} - {*refused})
-
-
-def is_promoting(link: LinkMessage) -> bool:
-    """Return whether a link keeps IPv4 addresses whose network's first one goes."""
-    family = attributes.by_number(link.attributes.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET, b"")
-    values = attributes.by_number(family).get(_IFLA_INET_CONF, b"")
-    return messages.whole(values[4 * (_PROMOTE - 1) : 4 * _PROMOTE]) != 0
-
-
-def set_promoting(netlink: Netlink, link: LinkMessage, *, is_on: bool) -> None:
-    """Set whether a link keeps IPv4 addresses whose network's first one goes.
-
-    Without it the kernel removes them all with that one, also at a lease's end. Raises KernelError.
-    """
-    value = messages.attribute(_IFLA_INET_CONF, messages.word(_PROMOTE, int(is_on)))
-    family = messages.attribute(IFLA_AF_SPEC, messages.attribute(socket.AF_INET, value))
-    doing = f"set promote_secondaries of {link.name} to {int(is_on)}"
-    netlink.send(NetlinkRequest(nl.RTM_NEWLINK, doing, messages.link(link.index, family)))
 
 
 def take_mtu(netlink: Netlink, link: LinkMessage, mtu: int) -> bool:
@@ -288,20 +269,6 @@ def _remove_route(netlink: Netlink, link: LinkMessage, row: RouteMessage) -> Non
     body = row.body[:_FLAGS_AT] + bytes(4) + row.body[_FLAGS_AT + 4 :]  # LINKDOWN is refused
     with nl.passing_over(errno.ESRCH):
         netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
-
-
-def _remove_addresses(netlink: Netlink, link: LinkMessage, rows: Sequence[AddressMessage]) -> None:
-    """Remove addresses; those of the same network that are not meant stay, for they are others'."""
-    now = links.read(netlink, link.name) if rows else None
-    is_off = now is not None and now.index == link.index and not is_promoting(now)
-    if is_off:
-        set_promoting(netlink, link, is_on=True)
-    try:
-        for row in rows:
-            carried.remove_address(netlink, link.name, f"{row.address}/{row.prefix}", row.body)
-    finally:
-        if is_off:
-            set_promoting(netlink, link, is_on=False)
 
 
 def is_passing(row: AddressMessage, link: LinkMessage) -> bool:

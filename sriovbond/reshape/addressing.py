@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_interface
 from typing import Final
 
 from sriovbond.errors import MachineError
-from sriovbond.kernel import carried, messages
+from sriovbond.kernel import carried, messages, secondaries
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
@@ -22,7 +22,6 @@ from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import Ipv4, Ipv6
 from sriovbond.nodenet.normal import static_addresses
 from sriovbond.nodenet.values import is_link_local
-from sriovbond.reshape.keeping import promoted
 from sriovbond.reshape.site import Site
 
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
@@ -66,10 +65,7 @@ def _set_addresses(site: Site, link: LinkMessage, wish: _Wish) -> None:
     _add_missing(site, link, wish)
     present = list(_present(site, link, wish.family))
     surplus = [row for row in present if not _is_kept(row, wish)]
-    with promoted(site, link.name):
-        for row in surplus:
-            text = f"{row.address}/{row.prefix}"
-            carried.remove_address(site.netlink, link.name, text, row.body)
+    secondaries.remove_addresses(site.netlink, link, surplus)
     if surplus:
         _add_missing(site, link, wish)
 

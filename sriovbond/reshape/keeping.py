@@ -7,7 +7,6 @@ from dataclasses import replace
 from sriovbond.bond.links import Link
 from sriovbond.kernel import carried, links, snapshots
 from sriovbond.kernel.messages import LinkMessage
-from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.reshape.site import Site
 
 
@@ -42,23 +41,6 @@ def _restore(site: Site, before: Sequence[Link]) -> None:
     failures += snapshots.restore_spanning(site.netlink, pairs)
     if failures:
         raise failures[0]
-
-
-@contextmanager
-def promoted(site: Site, name: str) -> Iterator[None]:
-    """Keep IPv4 addresses whose first one goes: else the kernel removes them, and all routes.
-
-    Raises MachineError.
-    """
-    path = f"ipv4/conf/{name}/promote_secondaries"
-    is_off = name not in NAMES_OF_ALL and site.node.sysctl(path) == "0"
-    if is_off:
-        site.node.set_sysctls({path: "1"})
-    try:
-        yield
-    finally:
-        if is_off:
-            site.node.set_sysctls({path: "0"})
 
 
 def with_uppers(present: Sequence[Link], name: str) -> list[Link]:

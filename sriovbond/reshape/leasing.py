@@ -27,7 +27,8 @@ def ask(site: Site, step: AskLease) -> None:
     former = files.read(host, step.of or step.name)
     wish = _wish(site, step, link, former)
     lease = former.lease if former and former.wish.client_id == wish.client_id else None
-    files.write(host, ClientFiles(step.name, wish, lease))
+    before = former.before if former and not step.of else None
+    files.write(host, ClientFiles(step.name, wish, lease, before))
     if step.of:
         files.remove(host, step.of)
     if lease and step.of:
@@ -37,16 +38,20 @@ def ask(site: Site, step: AskLease) -> None:
 
 
 def end(site: Site, step: EndLease) -> None:
-    """Stop the client of an interface; what it has from DHCP goes, unless it has an heir.
+    """Stop the client of an interface; what it has from DHCP goes.
 
+    For an heir its address stays until the interface becomes a port, and its files until they are
+    the heir's. A port gets the MTU back that it had before it was one: that is none of a lease.
     Nothing is released at the server. Idempotent. Raises KernelError, MachineError.
     """
     service.stop(site.host, step.name)
-    if step.heir:
-        return
     if link := site.find(step.name):
-        holding.take_off(site.netlink, link)
+        if not step.heir:
+            holding.take_off(site.netlink, link)
         holding.restore(site.netlink, link, files.read_before(site.host, step.name))
+    if step.heir:
+        files.remove_before(site.host, step.name)
+        return
     files.remove(site.host, step.name)
     resolving.refresh(site.host)
 

@@ -11,6 +11,7 @@ from sriovbond.dhcp import files, holding, resolving, service
 from sriovbond.dhcp.files import ClientFiles, ClientStatus
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
+from sriovbond.kernel.messages import LinkMessage
 from sriovbond.reshape.site import Site
 from sriovbond.trial import store
 from sriovbond.trial.checkpoint import Checkpoint
@@ -97,8 +98,9 @@ def restart(site: Site, checkpoint: Checkpoint) -> list[str]:
     failures = []
     for client in checkpoint.clients:
         try:
-            if client.name in checkpoint.journal.touched and site.find(client.name):
-                _begin(site, client)
+            link = site.find(client.name)
+            if client.name in checkpoint.journal.touched and link:
+                _begin(site, _on(link, client))
         except SriovbondError as error:
             failures.append(error.message)
     return failures
@@ -114,7 +116,7 @@ def restore_files(host: Host, checkpoint: Checkpoint) -> list[str]:
     for name in sorted({*files.names(host), *before} & {*checkpoint.journal.touched}):
         try:
             if name in before:
-                files.write(host, _as_before(host, before[name]))
+                files.write(host, replace(_as_before(host, before[name]), before=None))
             else:
                 files.remove(host, name)
         except SriovbondError as error:
@@ -155,6 +157,12 @@ def _begin(site: Site, client: ClientFiles) -> None:
     files.write(site.host, _as_before(site.host, client))
     service.start(site.host, client.name)
     resolving.refresh(site.host)
+
+
+def _on(link: LinkMessage, client: ClientFiles) -> ClientFiles:
+    """Return a client for its link, which may be made anew: as it was with the lease."""
+    before = client.before and replace(client.before, index=link.index)
+    return replace(client, before=before)
 
 
 def _as_before(host: Host, client: ClientFiles) -> ClientFiles:

@@ -7,6 +7,7 @@ import pytest
 
 from sriovbond.dhcp import files
 from sriovbond.dhcp.packet import DhcpOption
+from sriovbond.kernel.messages import IFLA_MTU
 from sriovbond.trial import booting
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support import dhcp
@@ -23,6 +24,7 @@ interfaces:
 """
 DNS = "dns-resolver: {config: {server: [192.0.2.54]}}\n"
 SHORT_S = 12.0
+PROMOTING = "ipv4/conf/eth1/promote_secondaries"
 
 
 @pytest.fixture
@@ -101,6 +103,40 @@ def test_a_move_that_fails_gives_the_lease_back_to_its_interface(
     assert (leased.addresses(), leased.routes()) == (addresses, routes)
     assert leased.resolv_conf == resolv_conf
     assert files.names(leased.node.host) == ("eth1",)
+
+
+def of_itself(leased: LeasedNode) -> tuple[str | None, int]:
+    """Return what a lease changes of eth1 beside addresses and routes."""
+    return leased.node.site.node.sysctl(PROMOTING), leased.node.site.link("eth1").number(IFLA_MTU)
+
+
+def test_a_lease_that_moves_leaves_its_interface_as_it_was_before(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    leased.node.site.node.set_sysctls({PROMOTING: "0"})
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        meanwhile = of_itself(leased)
+        changes.apply(BRIDGE)
+
+    assert meanwhile == ("1", 1400)
+    assert of_itself(leased) == ("0", 1500)
+
+
+def test_a_lease_whose_move_is_reverted_leaves_its_interface_as_it_was_when_it_ends(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    leased.node.site.node.set_sysctls({PROMOTING: "0"})
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        changes.apply(BRIDGE, is_waiting=True)
+        changes.rollback()
+        leased.await_lease()
+        meanwhile = of_itself(leased)
+        changes.apply("interfaces: [{name: eth1, ipv4: {enabled: false}}]")
+
+    assert meanwhile == ("1", 1400)
+    assert of_itself(leased) == ("0", 1500)
 
 
 def test_a_change_that_is_not_kept_ends_its_client(leased: LeasedNode, changes: Changes) -> None:

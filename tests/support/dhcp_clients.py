@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sriovbond.dhcp import files, packet, service
@@ -39,7 +39,8 @@ class LeasedNode:
     def start(self, wish: DhcpWish | None = None, name: str = "eth1") -> None:
         wish = wish or DhcpWish(make_id(None, name, MAC, "").hex())
         found = files.read(self.node.host, name)
-        files.write(self.node.host, ClientFiles(name, wish, found.lease if found else None))
+        client = replace(found, wish=wish) if found else ClientFiles(name, wish)
+        files.write(self.node.host, client)
         self.node.site.node.run(lambda: service.start(self.node.host, name))
 
     def stop(self, name: str = "eth1") -> None:

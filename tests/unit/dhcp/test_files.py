@@ -3,12 +3,13 @@
 import fcntl
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sriovbond.dhcp import files
-from sriovbond.dhcp.files import ClientFiles, ClientStatus
+from sriovbond.dhcp.files import ClientFiles, ClientStatus, LinkBefore
 from sriovbond.dhcp.lease import read
 from sriovbond.dhcp.packet import DhcpMessage, MessageKind
 from sriovbond.dhcp.wish import DhcpWish
@@ -25,7 +26,12 @@ LEASE = read(
     ),
     a_moment(7.5),
 )
-CLIENT = ClientFiles("bond0.7", DhcpWish("01aa", auto_dns=False, auto_route_metric=5), LEASE)
+CLIENT = ClientFiles(
+    "bond0.7",
+    DhcpWish("01aa", auto_dns=False, auto_route_metric=5),
+    LEASE,
+    LinkBefore(7, 1500, is_promoting=False, leased_mtu=1400),
+)
 
 
 @pytest.fixture
@@ -81,7 +87,7 @@ def test_a_lease_that_is_none_is_not_there(host: Host) -> None:
     files.write(host, CLIENT)
     (files.folder(host) / "bond0.7.lease").write_text('{"address": "192.0.2.1"}')
 
-    assert files.read(host, "bond0.7") == ClientFiles("bond0.7", CLIENT.wish)
+    assert files.read(host, "bond0.7") == replace(CLIENT, lease=None)
 
 
 def test_a_lock_says_whether_a_client_runs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

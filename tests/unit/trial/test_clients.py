@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond.dhcp import files
-from sriovbond.dhcp.files import ClientFiles, ClientStatus
+from sriovbond.dhcp.files import ClientFiles, ClientStatus, LinkBefore
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
@@ -46,6 +46,15 @@ def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) 
 
     assert failures == []
     assert files.read_all(host) == (ETH1, OTHER)
+
+
+def test_a_boot_does_not_restore_what_a_link_had_before_the_boot(host: Host) -> None:
+    before = LinkBefore(7, 1500, is_promoting=False, leased_mtu=1400)
+    clients_ = (replace(ETH1, before=before),)
+    checkpoint = replace(a_checkpoint(), clients=clients_, journal=Journal(touched=("eth1",)))
+
+    assert clients.restore_files(host, checkpoint) == []
+    assert files.read(host, "eth1") == ETH1
 
 
 def test_a_wish_that_cannot_be_written_is_named_and_hinders_no_other(host: Host) -> None:
