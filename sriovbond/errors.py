@@ -1,6 +1,7 @@
 """The exceptions of sriovbond, classified by who can act on them; without CNI codes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -100,3 +101,12 @@ class KernelError(SriovbondError):
 
 class DriftError(SriovbondError):
     """The kernel's state differs from the record: check who changed it."""
+
+
+@contextmanager
+def collected(failures: list[str]) -> Iterator[None]:
+    """Append the message of an error in the block to `failures`, and go on behind the block."""
+    try:
+        yield
+    except SriovbondError as error:
+        failures.append(error.message)

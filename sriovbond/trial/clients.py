@@ -7,9 +7,10 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
+from sriovbond import errors
 from sriovbond.dhcp import files, holding, resolving, service
 from sriovbond.dhcp.files import ClientFiles, ClientStatus
-from sriovbond.errors import MachineError, SriovbondError
+from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.kernel.messages import LinkMessage
 from sriovbond.reshape.site import Site
@@ -79,14 +80,12 @@ def stop_begun(site: Site, checkpoint: Checkpoint) -> list[str]:
     Returns what failed, after trying all. Idempotent.
     """
     before = {client.name: client.wish for client in checkpoint.clients}
-    failures = []
+    failures: list[str] = []
     for name in files.names(site.host):
-        try:
+        with errors.collected(failures):
             now = files.read(site.host, name)
             if name in checkpoint.journal.touched and now and now.wish != before.get(name):
                 _end(site, name)
-        except SriovbondError as error:
-            failures.append(error.message)
     return failures
 
 
@@ -95,14 +94,12 @@ def restart(site: Site, checkpoint: Checkpoint) -> list[str]:
 
     Returns what failed, after trying all. Idempotent.
     """
-    failures = []
+    failures: list[str] = []
     for client in checkpoint.clients:
-        try:
+        with errors.collected(failures):
             link = site.find(client.name)
             if client.name in checkpoint.journal.touched and link:
                 _begin(site, _on(link, client))
-        except SriovbondError as error:
-            failures.append(error.message)
     return failures
 
 
@@ -112,15 +109,13 @@ def restore_files(host: Host, checkpoint: Checkpoint) -> list[str]:
     Returns what failed, after trying all. Idempotent.
     """
     before = {client.name: client for client in checkpoint.clients}
-    failures = []
+    failures: list[str] = []
     for name in sorted({*files.names(host), *before} & {*checkpoint.journal.touched}):
-        try:
+        with errors.collected(failures):
             if name in before:
                 files.write(host, replace(_as_before(host, before[name]), before=None))
             else:
                 files.remove(host, name)
-        except SriovbondError as error:
-            failures.append(error.message)
     return failures
 
 

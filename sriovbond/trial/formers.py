@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sriovbond import errors
 from sriovbond.bond.links import NO_MAC, Sysctl
-from sriovbond.errors import SriovbondError
 from sriovbond.kernel import carried, links, messages
 from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MASTER, IFLA_MTU, LinkMessage
 from sriovbond.kernel.netns import NAMES_OF_ALL
@@ -57,14 +57,13 @@ def restore(site: Site, formers: Iterable[Former]) -> list[str]:
 
     Missing links are left out. Idempotent.
     """
-    failures, rows = [], list(formers)
+    failures: list[str] = []
+    rows = list(formers)
     fixed = frozenset(row.mac for former in rows for row in former.functions if row.mac)
     for former in rows:
         for act in _acts(site, former, fixed):
-            try:
+            with errors.collected(failures):
                 act()
-            except SriovbondError as error:
-                failures.append(error.message)
     return failures
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import ip_interface
 from typing import Final
 
-from sriovbond import resolvconf
+from sriovbond import errors, resolvconf
 from sriovbond.bond.links import Carried
 from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
@@ -147,12 +147,10 @@ def _in_order(checkpoint: Checkpoint) -> list[Former]:
 
 
 def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
-    failures = []
+    failures: list[str] = []
     for act in acts:
-        try:
+        with errors.collected(failures):
             act()
-        except SriovbondError as error:
-            failures.append(error.message)
     return failures
 
 
