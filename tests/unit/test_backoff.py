@@ -1,25 +1,14 @@
 """Failures are retried with growing pauses, up to a limit, without delaying others."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from sriovbond.backoff import Backoff, lengthen
-
-
-@dataclass
-class Clock:
-    """A clock set by the test."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -6,19 +6,11 @@ from sriovbond import cluster, log
 from sriovbond.cluster.nodestate import NodeState
 from sriovbond.host import Host
 from tests.support import cluster_api
+from tests.support.clocks import Clock
 from tests.support.cluster_api import ClusterApi
 
 NAMESPACE, NODE = "sriov-network-operator", "node-1"
 PATH = f"/apis/sriovnetwork.openshift.io/v1/namespaces/{NAMESPACE}/sriovnetworknodestates/{NODE}"
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

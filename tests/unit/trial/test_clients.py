@@ -1,10 +1,8 @@
 """The clients of DHCP of a change: why there is no lease, and what a boot finds of them."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,6 @@ from sriovbond.dhcp.files import ClientFiles, ClientStatus, LinkBefore
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
-from sriovbond.kernel import netns
 from sriovbond.reshape.site import Site
 from sriovbond.trial import clients
 from sriovbond.trial.checkpoint import Journal
@@ -23,17 +20,6 @@ from tests.unit.trial.test_store import a_checkpoint
 ETH1 = ClientFiles("eth1", DhcpWish("01aa"), LEASE)
 BOND = ClientFiles("bond0", DhcpWish("01aa"), LEASE)
 OTHER = ClientFiles("eth9", DhcpWish("01ff"))
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(root=tmp_path, state=tmp_path / "state", run=tmp_path / "run")
-
-
-@pytest.fixture
-def site(host: Host) -> Iterator[Site]:
-    with netns.own() as own:
-        yield Site(own, host.root, host.places.sysfs, host)
 
 
 def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) -> None:

@@ -1,31 +1,17 @@
 """What of ours is on a node goes when no change is at work or waits, and not before."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from sriovbond.dhcp import files
 from sriovbond.errors import TryLaterError
 from sriovbond.host import Host
-from sriovbond.kernel import netns
 from sriovbond.reshape.site import Site
 from sriovbond.trial import persisted, removal, store
 from sriovbond.trial.checkpoint import Phase
 from tests.unit.trial.test_clients import OTHER
 from tests.unit.trial.test_store import a_checkpoint
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(root=tmp_path, state=tmp_path / "state", run=tmp_path / "run")
-
-
-@pytest.fixture
-def site(host: Host) -> Iterator[Site]:
-    with netns.own() as own:
-        yield Site(own, host.root, host.places.sysfs, host)
 
 
 def test_documents_and_clients_are_removed(host: Host, site: Site) -> None:

@@ -22,17 +22,10 @@ from sriovbond.release import Keeper
 from sriovbond.subject import Subject
 from sriovbond.upkeep.repair import Repairs
 from tests.support.builders import a_plan
+from tests.support.clocks import Clock
 
 BOND, NSID = 9, 7
 KEY = "c1@bond0"
-
-
-@dataclass
-class Clock:
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -40,7 +33,7 @@ class Scene:
     """One watched bond, its record on disk, and what is reported and planned; no kernel."""
 
     settings: Settings
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = field(default_factory=lambda: Clock(100.0))
     reported: list[Happening] = field(default_factory=list)
     overruns: list[None] = field(default_factory=list)
     leaving: set[str] = field(default_factory=set)

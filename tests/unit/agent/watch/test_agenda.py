@@ -1,16 +1,9 @@
 from sriovbond.agent.watch.agenda import Agenda, Task
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import Clock
 
 
 def test_a_thing_is_due_once_and_when_its_time_has_come() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     agenda = Agenda(clock)
     agenda.later(Task.JUDGE, "a", 2)
     agenda.later(Task.JUDGE, "b", 1)
@@ -27,7 +20,7 @@ def test_a_thing_is_due_once_and_when_its_time_has_come() -> None:
 
 
 def test_a_task_that_is_put_off_waits_again() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     agenda = Agenda(clock)
     agenda.later(Task.SETTLE, "a", 1)
     agenda.put_off(Task.SETTLE, "a", 3)
@@ -37,7 +30,7 @@ def test_a_task_that_is_put_off_waits_again() -> None:
 
 
 def test_a_task_forgotten_while_others_run_does_not_run() -> None:
-    agenda = Agenda(Clock())
+    agenda = Agenda(Clock(100.0))
     agenda.later(Task.JUDGE, "a", 0)
     agenda.later(Task.JUDGE, "b", 0)
     agenda.later(Task.SETTLE, "b", 0)
