@@ -74,27 +74,34 @@ def _find_meant(words: list[str]) -> Iterator[str]:
 
 
 def _boot(judged: str, cut: str, image: Path) -> Iterator[Row]:
-    """Boot the VM for a cut; yield what it says of the one before, and kill it."""
-    command = ["tests/vm/run", f"python -m tests.faults.blackout {judged} {cut}"]
-    environment = {**os.environ, "QEMU_OPTIONS": disk_options(image)}
+    """Boot the VM for a cut; yield what it says of the one before."""
+    for line in lines_until_cut(f"tests.faults.blackout {judged} {cut}", image):
+        if line.startswith(ROW):
+            yield Row(**json.loads(line.removeprefix(ROW)))
+        else:
+            sys.stdout.write(line)
+
+
+def lines_until_cut(module: str, image: Path) -> Iterator[str]:
+    """Boot the VM with a disk, to run a module; yield its lines, and kill it at those for a cut."""
+    command = ["tests/vm/run", f"python -m {module}"]
+    environment = {**os.environ, "QEMU_OPTIONS": _disk_options(image)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as vm:
         assert vm.stdout
         for line in vm.stdout:
-            if line.startswith(ROW):
-                yield Row(**json.loads(line.removeprefix(ROW)))
-            elif line.startswith(CUT):
-                kill_qemu(vm.pid)
+            if line.startswith(CUT):
+                _kill_qemu(vm.pid)
             else:
-                sys.stdout.write(line)
+                yield line
 
 
-def disk_options(image: Path) -> str:
+def _disk_options(image: Path) -> str:
     """Return QEMU's options for the disk; the VM finds it by its serial number."""
     drive = f"file={image},if=none,id=faults,format=raw,cache=writeback"
     return f"-drive {drive} -device virtio-blk-pci,drive=faults,serial={SERIAL}"
 
 
-def kill_qemu(above: int) -> None:
+def _kill_qemu(above: int) -> None:
     """Kill the QEMU among that process' descendants."""
     (pid,) = (pid for pid in descendants(above) if _name(pid).startswith(QEMU))
     os.kill(pid, signal.SIGKILL)

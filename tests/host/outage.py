@@ -17,7 +17,7 @@ from tests.host.power import KEPT, VERDICT, Place
 from tests.support import disks
 from tests.support.agents import wait_for
 from tests.support.booted import BootedNode, booted, look, make_disk
-from tests.support.uplinks import STACK
+from tests.support.uplinks import DEFAULT_ROUTE, STACK, UPLINK
 from tests.support.worlds import World, differences
 from tests.vm import rig
 
@@ -27,15 +27,7 @@ EXPECTED: Final = DISK / "expected"
 HALTED: Final = "etc/halted"
 DOCUMENT: Final = "etc/uplink.yml"
 HALTED_S: Final = 300.0
-FORMER: Final = """
-interfaces:
-- name: pf0
-  type: ethernet
-  state: up
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
-routes:
-  config: [{destination: 0.0.0.0/0, next-hop-interface: pf0, next-hop-address: 192.0.2.1}]
-"""
+FORMER: Final = (UPLINK + DEFAULT_ROUTE).replace("eth1", "pf0")
 NEW: Final = STACK.replace("eth1", "pf0").replace("eth2", "pf1")
 NEWER: Final = NEW.replace("mtu: 1450", "mtu: 1440")
 

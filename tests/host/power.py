@@ -5,7 +5,6 @@ left, and goes to its own.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from tests.faults.power import CUT, DISK_BYTES, disk_options, kill_qemu
+from tests.faults.power import DISK_BYTES, lines_until_cut
 
 VERDICT: Final = "after the cut "
 
@@ -48,18 +47,11 @@ def main() -> int:
 
 
 def _boot(number: int, image: Path) -> Iterator[dict[str, object]]:
-    """Boot the VM for a cut; yield what it says of the one before, and kill it."""
-    command = ["tests/vm/run", f"python -m tests.host.outage {number}"]
-    environment = {**os.environ, "QEMU_OPTIONS": disk_options(image)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as vm:
-        assert vm.stdout
-        for line in vm.stdout:
-            if line.startswith(CUT):
-                kill_qemu(vm.pid)
-                continue
-            sys.stdout.write(line)
-            if line.startswith(VERDICT):
-                yield json.loads(line.removeprefix(VERDICT))
+    """Boot the VM for a cut; yield what it says of the one before."""
+    for line in lines_until_cut(f"tests.host.outage {number}", image):
+        sys.stdout.write(line)
+        if line.startswith(VERDICT):
+            yield json.loads(line.removeprefix(VERDICT))
 
 
 if __name__ == "__main__":

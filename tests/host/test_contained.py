@@ -11,18 +11,11 @@ import pytest
 from tests.support.agents import wait_for
 from tests.support.booted import BootedNode, booted_with_nics, look
 from tests.support.children import kill_with_descendants
-from tests.support.uplinks import STACK
+from tests.support.uplinks import STACK, UPLINK
 from tests.support.worlds import differences
 
 SOON_S = 150
 WITHIN_S = 600.0  # in an emulator the copy alone takes minutes
-UPLINK = """
-interfaces:
-- name: eth1
-  type: ethernet
-  state: up
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
-"""
 
 
 @contextmanager

@@ -9,19 +9,11 @@ import pytest
 from tests.support.agents import wait_for
 from tests.support.booted import BootedNode, booted_with_nics, look, program
 from tests.support.children import kill_with_descendants
-from tests.support.uplinks import STACK
+from tests.support.uplinks import DEFAULT_ROUTE, STACK, UPLINK
 from tests.support.worlds import differences
 
 SOON_S = 30
-UPLINK = """
-interfaces:
-- name: eth1
-  type: ethernet
-  state: up
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
-routes:
-  config: [{destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1}]
-"""
+ROUTED = UPLINK + DEFAULT_ROUTE
 STACKED = ("192.0.2.9/24 brd 192.0.2.255 scope global bond0", "198.51.100.9/24")
 
 
@@ -46,7 +38,7 @@ def start(node: BootedNode, text: str, *options: str) -> subprocess.Popen[bytes]
 
 def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) -> None:
     with booted_with_nics(disk) as node:
-        apply(node, UPLINK)
+        apply(node, ROUTED)
         before = look(node)
 
         printed = apply(node, STACK, "--no-commit", "--timeout", str(SOON_S))
@@ -62,7 +54,7 @@ def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) ->
 
 def test_the_timer_reverts_the_change_of_a_killed_process(disk: Path) -> None:
     with booted_with_nics(disk) as node:
-        apply(node, UPLINK)
+        apply(node, ROUTED)
         before = look(node)
 
         with start(node, STACK, "--timeout", str(SOON_S)) as process:
@@ -86,7 +78,7 @@ def test_a_commit_leaves_no_timer(disk: Path) -> None:
 
 def test_a_boot_has_the_network_before_kubelet_and_does_nothing_twice(disk: Path) -> None:
     with booted_with_nics(disk) as node:
-        apply(node, UPLINK)
+        apply(node, ROUTED)
         apply(node, STACK)
         before = look(node)
         assert node.systemctl("is-enabled", "sriovbond-host") == "enabled"
@@ -103,7 +95,7 @@ def test_a_boot_has_the_network_before_kubelet_and_does_nothing_twice(disk: Path
         assert not list((disk / "etc/systemd/system").rglob("sriovbond*"))
 
 
-@pytest.mark.parametrize("committed", [(), (UPLINK,)], ids=["the first change", "a later one"])
+@pytest.mark.parametrize("committed", [(), (ROUTED,)], ids=["the first change", "a later one"])
 def test_after_a_boot_in_the_middle_of_a_change_all_is_as_before_it(
     disk: Path, committed: tuple[str, ...]
 ) -> None:
@@ -122,7 +114,7 @@ def test_after_a_boot_in_the_middle_of_a_change_all_is_as_before_it(
 
 def test_a_document_that_fails_at_boot_is_reported_and_kubelet_starts(disk: Path) -> None:
     with booted_with_nics(disk) as node:
-        apply(node, UPLINK)
+        apply(node, ROUTED)
         (disk / "lib/host.d/0000-torn.yml").write_text("interfaces: [")
 
     with booted_with_nics(disk) as node:

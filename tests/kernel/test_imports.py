@@ -13,6 +13,7 @@ import pytest
 from sriovbond.agent import settings
 from sriovbond.host import Host
 from tests.kernel.conftest import Wires
+from tests.support import children
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config, plugin_path
 
@@ -72,18 +73,13 @@ def an_agent_that_tells_imports(host: Host, folder: Path) -> Iterator[Path]:
     home = {"state": host.state, "run": host.run, "socket": folder / "sock", "metrics": ""}
     given = {f"{settings.PREFIX}{name.upper()}": str(value) for name, value in home.items()}
     log = folder / "agent.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [PROGRAM, "agent"],
-            stderr=stream,
-            env={**os.environ, **TELL_IMPORTS, **given, "NOTIFY_SOCKET": ""},
-        )
-        try:
-            wait_for(lambda: "the agent is ready" in log.read_text() or process.poll() is not None)
-            yield log
-        finally:
-            process.terminate()
-            process.wait(60)
+    environment = {**os.environ, **TELL_IMPORTS, **given, "NOTIFY_SOCKET": ""}
+    with (
+        log.open("w") as stream,
+        children.running([PROGRAM, "agent"], stderr=stream, env=environment) as process,
+    ):
+        wait_for(lambda: "the agent is ready" in log.read_text() or process.poll() is not None)
+        yield log
 
 
 def test_an_agent_that_has_followed_an_event_has_not_loaded_it(

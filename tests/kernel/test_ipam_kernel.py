@@ -24,6 +24,7 @@ from tests.support.leases import (
     IPV4,
     IPV6,
     addresses,
+    give_default_network,
     network,
     over,
     reserved_in,
@@ -280,13 +281,7 @@ def test_a_default_route_of_the_bond_is_set_beside_that_of_the_default_network(
     runtime: Runtime, wires: Wires
 ) -> None:
     """bond-cni's README has such a route, and every pod has one by eth0."""
-    wires.pod.batch(
-        "link add eth0 up type dummy",
-        "addr add 198.51.100.5/24 dev eth0",
-        "addr add 2001:db8:51::5/64 dev eth0 nodad",
-        "route add default via 198.51.100.1 dev eth0",
-        "route add ::/0 via 2001:db8:51::1 dev eth0",
-    )
+    give_default_network(wires.pod)
     routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
     config = over(wires, static(IPV4, IPV6, routes=routes))
 

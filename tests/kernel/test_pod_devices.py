@@ -268,14 +268,20 @@ def held() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
-    give: Give, held: ExitStack, vfs: rigs.Layout, tmp_path: Path
-) -> None:
-    given = give(0, 1)
+def give_dpdk(given: Given, held: ExitStack, vfs: rigs.Layout) -> rigs.Vf:
+    """Have the kubelet serve a VF more, which is bound to vfio-pci."""
     vf = vfs.pfs[2].vfs[0]
     held.enter_context(movers.bound_to_vfio(vf))
     dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
     given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
+    return vf
+
+
+def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
+    give: Give, held: ExitStack, vfs: rigs.Layout, tmp_path: Path
+) -> None:
+    given = give(0, 1)
+    vf = give_dpdk(given, held, vfs)
 
     words = refusal(given, tmp_path)
     given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
@@ -357,10 +363,7 @@ def test_explain_shows_each_sources_statements_and_the_devices_taken(
     give: Give, held: ExitStack, vfs: rigs.Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = give(0, 1)
-    vf = vfs.pfs[2].vfs[0]
-    held.enter_context(movers.bound_to_vfio(vf))
-    dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
-    given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
+    vf = give_dpdk(given, held, vfs)
     sandbox = replace(given.known.sandbox, netns=given.pod.path)
 
     told = explanation.explain(given.host, sandbox, parse_config(a_config()), "sriovbond")

@@ -10,7 +10,7 @@ from tests.kernel.conftest import Wires
 from tests.support import ipams, wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
-from tests.support.leases import IPV4, IPV6, addresses, static
+from tests.support.leases import IPV4, IPV6, addresses, give_default_network, static
 from tests.support.pods import Pod
 
 Config = dict[str, object]
@@ -259,13 +259,7 @@ def test_a_default_route_that_multus_gave_to_another_network_is_no_drift(
     result = runtime.add(config).ok()
     wires.pod.batch("route del default dev bond0", "route del ::/0 dev bond0")
     if other:
-        wires.pod.batch(
-            "link add eth0 up type dummy",
-            "addr add 198.51.100.5/24 dev eth0",
-            "addr add 2001:db8:51::5/64 dev eth0 nodad",
-            "route add default via 198.51.100.1 dev eth0",
-            "route add ::/0 via 2001:db8:51::1 dev eth0",
-        )
+        give_default_network(wires.pod)
 
     reply = runtime.check(config, result)
     drift = agent_finds(runtime)

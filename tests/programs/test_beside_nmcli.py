@@ -15,6 +15,7 @@ from tests.support import traffic
 from tests.support.agents import wait_for
 from tests.support.pods import Pod, a_pod, ip
 from tests.support.programs import ProgramsPlace, a_place
+from tests.support.uplinks import UPLINK
 
 PROGRAM = ("/usr/sbin/NetworkManager", "--no-daemon")
 FAR = "192.0.2.1"
@@ -30,14 +31,7 @@ mkdir -p /etc/NetworkManager/conf.d /etc/NetworkManager/system-connections
 printf '[keyfile]\\nunmanaged-devices=interface-name:port*,interface-name:switch\\n' \
   > /etc/NetworkManager/conf.d/far.conf
 """
-UPLINK = """
-interfaces:
-- name: eth1
-  type: ethernet
-  state: up
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
-  ipv6: {enabled: false}
-"""
+WITHOUT_IPV6 = UPLINK + "  ipv6: {enabled: false}\n"
 BOND = """
 interfaces:
 - name: bond0
@@ -117,7 +111,7 @@ def test_an_uplink_onto_a_bond_and_an_option_of_it(
     place: ProgramsPlace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     move, option = "an uplink moves onto a bond", "miimon is changed"
-    _apply(place, UPLINK)
+    _apply(place, WITHOUT_IPV6)
     lines = [_measured(place, move, "host apply", lambda: _apply(place, BOND))]
     lines.append(_measured(place, option, "host apply", lambda: _apply(place, MIIMON)))
     ours = place.run("cat /proc/net/bonding/bond0").stdout

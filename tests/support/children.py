@@ -1,9 +1,29 @@
-"""The processes below another one, as the kernel lists them."""
+"""Processes that a test starts and ends, and those below them, as the kernel lists them."""
 
 import os
 import signal
-from contextlib import suppress
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Final
+
+_ENDS_WITHIN_S: Final = 60.0
+
+
+@contextmanager
+def running(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401 - Popen's
+    """Run a program, with options of Popen; it is ended by SIGTERM after the block."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def children(pid: int) -> list[int]:

@@ -23,6 +23,17 @@ def static(*addresses: str, **keys: object) -> dict[str, object]:
     return {"type": "static", "addresses": entries, **keys}
 
 
+def give_default_network(pod: Pod) -> None:
+    """Give a pod the interface of its default network, with a default route of each family."""
+    pod.batch(
+        "link add eth0 up type dummy",
+        "addr add 198.51.100.5/24 dev eth0",
+        "addr add 2001:db8:51::5/64 dev eth0 nodad",
+        "route add default via 198.51.100.1 dev eth0",
+        "route add ::/0 via 2001:db8:51::1 dev eth0",
+    )
+
+
 def addresses(pod: Pod, name: str = "bond0") -> dict[str, dict[str, Any]]:
     """Return the configured addresses, with the kernel's attributes of each."""
     (link,) = pod.ip(f"-j addr show {name}")

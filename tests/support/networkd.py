@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.agents import wait_for
+from tests.support.children import running
 
 _NETWORKD: Final = "/usr/lib/systemd/systemd-networkd"
 _NODE: Final = """
@@ -46,14 +47,8 @@ class NetworkdNode:
         """Run networkd inside; what it reports goes into the file `log`."""
         with ExitStack() as stack:
             stderr = stack.enter_context(log.open("wb")) if log else None
-            process = stack.enter_context(
-                subprocess.Popen([*self._enter, _NETWORKD], stderr=stderr)
-            )
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait(60)
+            stack.enter_context(running([*self._enter, _NETWORKD], stderr=stderr))
+            yield
 
     @property
     def _enter(self) -> list[str]:

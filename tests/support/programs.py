@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs_tables import CHECKOUT
+from tests.support import children
 from tests.support.agents import wait_for
 
 _PACKAGES: Final = (
@@ -91,12 +92,8 @@ class ProgramsPlace:
     @contextmanager
     def running(self, *command: str) -> Iterator[None]:
         """Run a program that does not end."""
-        with subprocess.Popen([*self._enter, *command]) as process:
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait(60)
+        with children.running([*self._enter, *command]):
+            yield
 
     @property
     def _enter(self) -> list[str]:

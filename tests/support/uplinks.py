@@ -4,8 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.sites import NodeUnderTest, a_node
+from tests.support.sites import NodeUnderTest, a_node, a_node_with_wires
 
+UPLINK = """
+interfaces:
+- name: eth1
+  type: ethernet
+  state: up
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}
+"""
+"""The uplink as one interface, with an address."""
+DEFAULT_ROUTE = """
+routes:
+  config: [{destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1}]
+"""
 STACK = """
 interfaces:
 - name: bond0
@@ -95,12 +107,9 @@ def an_uplink(folder: Path) -> Iterator[NodeUnderTest]:
 @contextmanager
 def a_plain_uplink(folder: Path) -> Iterator[NodeUnderTest]:
     """Make a node whose uplink eth1 has addresses, routes and sysctls of its own; eth2 is free."""
-    with a_node(folder) as made:
+    with a_node_with_wires(folder) as made:
         made.ip(
-            "link add eth1 address 02:00:00:00:00:01 type veth peer far1",
-            "link add eth2 address 02:00:00:00:00:02 type veth peer far2",
             "link set eth1 mtu 1480",
-            *(f"link set {name} up" for name in ("eth1", "eth2", "far1", "far2")),
             "address add 192.0.2.9/24 dev eth1",
             "address add 192.0.2.100/32 dev eth1",
             "address add 2001:db8::9/64 dev eth1 nodad",
