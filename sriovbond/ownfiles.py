@@ -97,6 +97,14 @@ def put(file: Path, content: bytes, mode: int = 0o600) -> None:
         )
 
 
+def remove(file: Path) -> None:
+    """Remove a file. Idempotent. Raises MachineError."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+
+
 def _create(folder_fd: int, fresh: str) -> int:
     try:
         return os.open(fresh, _NEW, 0o600, dir_fd=folder_fd)

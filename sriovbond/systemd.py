@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import ownfiles
-from sriovbond.errors import MachineError
 
 UNITS: Final = "etc/systemd/system"
 _RUNS: Final = Path("/run/systemd/system")
@@ -77,10 +76,7 @@ def remove_unit(root: Path, unit: str) -> None:
     file = unit_file(root, unit)
     if not file.exists():
         return
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+    ownfiles.remove(file)
     with suppress(OSError, subprocess.SubprocessError):
         systemctl("daemon-reload")
 

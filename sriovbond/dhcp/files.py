@@ -168,22 +168,22 @@ def write_before(host: Host, name: str, before: LinkBefore) -> None:
 
 def remove_before(host: Host, name: str) -> None:
     """Remove it. Idempotent. Raises MachineError."""
-    remove_file(run_folder(host) / f"{name}{_BEFORE}")
+    ownfiles.remove(run_folder(host) / f"{name}{_BEFORE}")
 
 
 def remove_status(host: Host, name: str) -> None:
     """Remove it, so that a call waits for a client that begins after that. Raises MachineError."""
-    remove_file(run_folder(host) / f"{name}{_STATUS}")
+    ownfiles.remove(run_folder(host) / f"{name}{_STATUS}")
 
 
 def remove_lease(host: Host, name: str) -> None:
     """Remove an interface's lease. Idempotent. Raises MachineError."""
-    remove_file(folder(host) / f"{name}{_LEASE}")
+    ownfiles.remove(folder(host) / f"{name}{_LEASE}")
 
 
 def remove(host: Host, name: str) -> None:
     """Remove an interface's wish and lease. Idempotent. Raises MachineError."""
-    remove_file(folder(host) / f"{name}{_WISH}")
+    ownfiles.remove(folder(host) / f"{name}{_WISH}")
     remove_lease(host, name)
     remove_status(host, name)
     remove_before(host, name)
@@ -266,11 +266,3 @@ def write_typed(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a 
         ownfiles.put(path / name, content)
     except OSError as error:
         raise MachineError(f"cannot write {path / name}: {error.strerror}") from error
-
-
-def remove_file(path: Path) -> None:
-    """Remove a file. Idempotent. Raises MachineError."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot remove {path}: {error.strerror}") from error

@@ -87,7 +87,7 @@ def withdraw(host: Host) -> None:
 
 def forget(host: Host) -> None:
     """Leave resolv.conf as it is from now on: what leases added stays there. Idempotent."""
-    files.remove_file(files.folder(host) / _SHARE)
+    ownfiles.remove(files.folder(host) / _SHARE)
 
 
 def plain(host: Host) -> bytes | None:

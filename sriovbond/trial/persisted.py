@@ -81,11 +81,8 @@ def keep(host: Host, name: str, text: str) -> None:
 def remove(host: Host) -> int:
     """Remove all documents, and return how many there were. Raises MachineError."""
     rows = list_documents(host)
-    try:
-        for row in rows:
-            row.file.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot remove {error.filename}: {error.strerror}") from error
+    for row in rows:
+        ownfiles.remove(row.file)
     return len(rows)
 
 

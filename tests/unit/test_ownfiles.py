@@ -89,6 +89,17 @@ def test_a_file_is_replaced_by_one_of_the_mode_asked_for(folder: Path) -> None:
     assert names(folder) == ["file"]
 
 
+def test_a_file_is_removed_once_and_a_folder_is_not(folder: Path) -> None:
+    (folder / "file").write_bytes(CONTENT)
+
+    for _ in range(2):
+        ownfiles.remove(folder / "file")
+
+    assert names(folder) == []
+    with pytest.raises(MachineError, match=f"cannot remove {folder}: "):
+        ownfiles.remove(folder)
+
+
 @pytest.mark.parametrize("name", ["link", "inside/file", "folder"])
 def test_appending_follows_no_link_and_wants_a_file(folder: Path, name: str) -> None:
     victim = folder.with_name("victim")
