@@ -15,7 +15,7 @@ from tests.support.agents import Agent, an_agent
 from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
 from tests.support.node import Node
-from tests.support.pods import Pod, a_pod, ip
+from tests.support.pods import Pod, a_pod, ip, wire_up
 from tests.support.shims import Shim
 from tests.vm import rig as rigs
 
@@ -175,16 +175,7 @@ class Wires:
 def wires(pod: Pod) -> Iterator[Wires]:
     """Two veth pairs between the pod and a far side, up at both ends."""
     with a_pod("far") as far:
-        pod.batch(
-            *(
-                f"link add net{number} address 02:00:00:00:01:0{number} "
-                f"type veth peer far{number} netns {far.name} address 02:00:00:00:02:0{number}"
-                for number in (1, 2)
-            ),
-            "link set net1 up",
-            "link set net2 up",
-        )
-        far.batch("link set far1 up", "link set far2 up")
+        wire_up(pod, far)
         yield Wires(pod, far, ("net1", "net2"))
 
 

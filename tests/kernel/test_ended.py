@@ -17,12 +17,12 @@ from sriovbond.upkeep.repair import Repairs
 from tests.kernel.test_repair import bonded as bonded  # noqa: PLC0414 - a fixture
 from tests.kernel.test_repair import config as config  # noqa: PLC0414 - a fixture
 from tests.kernel.test_repair import members
-from tests.kernel.test_watch import POD_ARGS
 from tests.support import kubelet as kubelets
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime
 from tests.support.kubelet import Kubelet
 from tests.support.pods import Pod, a_pod, come_home, ip
+from tests.support.watching import POD_ARGS
 from tests.vm import rig as rigs
 
 pytestmark = pytest.mark.vf

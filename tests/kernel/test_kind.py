@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import Running
-from tests.kernel.test_watch import POD_ARGS, await_watched
 from tests.kind import __main__ as scenario
 from tests.kind.__main__ import NICS, Scene
 from tests.kind.cluster import Cluster
@@ -14,6 +13,7 @@ from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.netdevsim import BUS
 from tests.support.pods import Pod
+from tests.support.watching import POD_ARGS, await_watched
 
 pytestmark = pytest.mark.netdevsim
 

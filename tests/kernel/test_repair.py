@@ -16,13 +16,13 @@ from sriovbond.upkeep.ended import Ended
 from sriovbond.upkeep.examination import Examined
 from sriovbond.upkeep.repair import Repairs
 from tests.kernel.conftest import Running
-from tests.kernel.test_watch import POD_ARGS, await_watched, kinds, told
 from tests.support import pf as pfs
 from tests.support import wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
 from tests.support.pods import Pod, come_home, ip
+from tests.support.watching import POD_ARGS, await_logged, await_watched, kinds
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
 from tests.vm.reset import IGBVF
@@ -83,7 +83,7 @@ def test_a_vf_whose_driver_was_bound_anew_is_healed(
     await_watched(agent)
 
     pfs.rebind(vfs.pfs[0].vfs[0])
-    line = told(agent, "BondRepaired")
+    line = await_logged(agent, "BondRepaired")
     wait_for(lambda: bonded.the_bond().settings["primary"] == "net1")
 
     assert "member=net1" in line
@@ -103,10 +103,10 @@ def test_a_pf_reset_is_healed(
     count = numvfs.read_text()
 
     numvfs.write_text("0")
-    told(agent, "BondMemberGone")
+    await_logged(agent, "BondMemberGone")
     numvfs.write_text(count)
-    told(agent, "BondRepaired")
-    told(agent, "BondRestored")
+    await_logged(agent, "BondRepaired")
+    await_logged(agent, "BondRestored")
 
     assert mtus(bonded) == dict.fromkeys(before, MTU)
     runtime.delete(config).ok()
@@ -120,14 +120,14 @@ def test_a_vf_is_repaired_only_after_it_was_quiet_for_a_while(
     await_watched(agent)
     name = pfs.rebind(vfs.pfs[0].vfs[0])
     stirred = first = time.monotonic()
-    told(agent, "BondMemberGone")
+    await_logged(agent, "BondMemberGone")
 
     while stirred < first + rest_s + 1:  # as further changes by whatever reset the PF
         time.sleep(0.3)
         was, stirred = stirred, time.monotonic()
         ip(f"link set {name} mtu {1300 + int(stirred * 10) % 100}")
         assert "BondRepaired" not in kinds(agent), f"{stirred - was:.1f} s after it was touched"
-    told(agent, "BondRepaired")
+    await_logged(agent, "BondRepaired")
 
     assert time.monotonic() - stirred >= rest_s
     assert members(bonded).keys() == before.keys()
@@ -370,7 +370,7 @@ def test_dead_pods_vfs_come_home_and_the_bond_is_released(
     await_watched(agent)
 
     ip(f"netns del {bonded.name}")
-    told(agent, "BondReleased")
+    await_logged(agent, "BondReleased")
 
     for pf in vfs.pfs[:2]:
         come_home(pf.vfs[0].pci)
@@ -384,13 +384,13 @@ def test_a_repair_that_failed_is_tried_again(
     await_watched(agent)
 
     (IGBVF / "unbind").write_text(vf.pci)
-    told(agent, "BondMemberGone")
+    await_logged(agent, "BondMemberGone")
     bonded.batch("link add net1 type dummy")  # occupies the name
     (IGBVF / "bind").write_text(vf.pci)
-    told(agent, "BondRepairRefused")
+    await_logged(agent, "BondRepairRefused")
     bonded.batch("link del net1")
 
-    told(agent, "BondRepaired")
+    await_logged(agent, "BondRepaired")
     assert list(members(bonded)) == ["net2", "net1"]
 
 
@@ -401,7 +401,7 @@ def test_a_vf_that_was_moved_home_is_left_there(
     await_watched(agent)
 
     bonded.ip("link set net1 netns 1")
-    told(agent, "BondMemberGone")
+    await_logged(agent, "BondMemberGone")
     time.sleep(NOTHING_COMES_S)
 
     assert "BondRepaired" not in kinds(agent)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -18,14 +17,23 @@ from tests.support.agents import Agent, wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.cluster_api import ClusterApi
 from tests.support.leases import IPV4, IPV6, addresses, static
-from tests.support.pods import Pod, a_pod, batch, ip
-from tests.support.scrape import sample, samples
+from tests.support.pods import Pod, a_pod, batch, ip, wire_up
+from tests.support.scrape import sample
+from tests.support.watching import (
+    POD_ARGS,
+    active,
+    await_logged,
+    await_settled,
+    await_watched,
+    await_working,
+    far_of,
+    kinds,
+)
 
 Config = dict[str, object]
 NOTHING_COMES_S = 1.5
 """A pause in which nothing must be reported: three rounds, and more, of those that could."""
 ADDRESSES = ("192.0.2.10", "2001:db8::10")
-POD_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=nf;K8S_POD_NAME=upf-0;K8S_POD_UID=u-1"
 
 
 @pytest.fixture
@@ -52,44 +60,6 @@ def over(wires: Wires, **keys: object) -> Config:
     return a_config(links=wires.links, miimon=50, **keys)
 
 
-def kinds(agent: Agent) -> list[str]:
-    return re.findall(r" kind=(\w+)", agent.said)
-
-
-def told(agent: Agent, kind: str, count: int = 1) -> str:
-    """Wait until the agent has logged this kind so often; return its last line."""
-    wait_for(lambda: kinds(agent).count(kind) >= count)
-    return [line for line in agent.said.splitlines() if f"kind={kind}" in line][-1]
-
-
-def await_working(pod: Pod, count: int = 2) -> None:
-    wait_for(lambda: sum(one.mii_up for one in pod.the_bond().members) == count)
-
-
-def active(pod: Pod) -> str:
-    return next((one.name for one in pod.the_bond().members if one.is_active), "")
-
-
-def far_of(name: str) -> str:
-    return name.replace("net", "far")
-
-
-def await_watched(agent: Agent, bonds: int = 1) -> None:
-    """Wait until the agent watches so many bonds: it finds a new one by its record."""
-    wait_for(lambda: samples(agent.metrics, "sriovbond_bonds") == [bonds])
-
-
-def await_settled(agent: Agent, bonds: int = 1) -> None:
-    """Wait until it watches so many, and has seen all their members working."""
-    await_watched(agent, bonds)
-    wait_for(
-        lambda: (
-            sum(samples(agent.metrics, "sriovbond_bond_members_working"))
-            == sum(samples(agent.metrics, "sriovbond_bond_members"))
-        )
-    )
-
-
 def test_a_failover_is_reported_with_pod_and_members(
     bonded: Running, runtime: Runtime, wires: Wires
 ) -> None:
@@ -97,14 +67,14 @@ def test_a_failover_is_reported_with_pod_and_members(
     first = active(wires.pod)
 
     wires.far.ip(f"link set {far_of(first)} down")
-    line = told(agent, "BondFailover")
+    line = await_logged(agent, "BondFailover")
 
     assert f"{active(wires.pod)} is the active member now; {first} has failed" in line
     assert f"pod=nf/upf-0 container={wires.pod.container_id} ifname=bond0" in line
     assert "level=warning" in line
-    told(agent, "BondDegraded")
+    await_logged(agent, "BondDegraded")
     wires.far.ip(f"link set {far_of(first)} up")
-    told(agent, "BondRestored")
+    await_logged(agent, "BondRestored")
     runtime.delete(over(wires)).ok()
     assert kinds(agent).count("BondFailover") == 1
 
@@ -116,7 +86,7 @@ def test_a_member_that_its_pod_set_down_is_no_matter_of_cables(
     first = active(wires.pod)
 
     wires.pod.ip(f"link set {first} down")
-    lines = [told(agent, kind) for kind in ("BondFailover", "BondMemberDown")]
+    lines = [await_logged(agent, kind) for kind in ("BondFailover", "BondMemberDown")]
 
     assert all(f"{first} is administratively down" in line for line in lines)
     assert not any("cable" in line for line in lines)
@@ -149,7 +119,7 @@ def test_a_bond_that_stood_before_the_agent_is_watched(
 
     wires.far.ip(f"link set {far_of(first)} down")
 
-    assert first in told(agent, "BondFailover")
+    assert first in await_logged(agent, "BondFailover")
 
 
 def test_an_overrun_loses_no_failover(bonded: Running, wires: Wires) -> None:
@@ -165,7 +135,7 @@ def test_an_overrun_loses_no_failover(bonded: Running, wires: Wires) -> None:
     batch(*(f"link del flood{n}" for n in range(100)))
     os.kill(agent.pid, signal.SIGCONT)
 
-    assert first in told(agent, "BondFailover")
+    assert first in await_logged(agent, "BondFailover")
     agent.says("all is read again")
 
 
@@ -180,7 +150,7 @@ def test_a_pod_that_went_without_a_del_is_released(
     assert list(leases.rglob("192.0.2.*"))
 
     ip(f"netns del {wires.pod.name}")
-    line = told(agent, "BondReleased")
+    line = await_logged(agent, "BondReleased")
 
     assert "its pod went without a DEL" in line
     wait_for(lambda: not records.keys(runtime.host))  # IPAM runs in the thread for leases
@@ -203,12 +173,12 @@ def test_a_del_that_ipam_fails_is_no_news_of_the_bond_and_is_made_up_for(
     fail.touch()
 
     reply = runtime.delete(config, CNI_PATH=path)
-    told(agent, "BondAddressesKept")
+    await_logged(agent, "BondAddressesKept")
 
     assert reply.status == 1
     assert calls.read_text().split().count("DEL") >= 2  # the runtime's, and the agent's
     fail.unlink()
-    told(agent, "BondAddressesReturned")
+    await_logged(agent, "BondAddressesReturned")
     wait_for(lambda: not records.keys(runtime.host))
     assert set(kinds(agent)) == {"BondAddressesKept", "BondAddressesReturned"}
 
@@ -233,10 +203,10 @@ def test_addresses_kept_by_a_failed_del_are_reported_in_any_order_of_events(
             records.write(runtime.host, replace(record, plan=None))
             time.sleep(NOTHING_COMES_S)  # the link's event may come before the record's
 
-        told(agent, "BondAddressesKept", count)
+        await_logged(agent, "BondAddressesKept", count)
 
         fail.unlink()
-        told(agent, "BondAddressesReturned", count)
+        await_logged(agent, "BondAddressesReturned", count)
         wait_for(lambda: not records.keys(runtime.host))
 
 
@@ -248,7 +218,7 @@ def test_a_namespace_that_is_only_not_found_is_left_alone_and_reported_once(
     records.write(runtime.host, replace(record, netns="/run/netns/not-mounted"))
 
     agent = running(gone_after_s=0.1, check_interval_s=0.3)
-    told(agent, "BondDrift")
+    await_logged(agent, "BondDrift")
     time.sleep(NOTHING_COMES_S)
 
     assert kinds(agent) == ["BondDrift"]
@@ -266,7 +236,7 @@ def test_an_add_that_was_killed_is_released_when_the_agent_starts(
 
     agent = running()
 
-    assert "its ADD was cut short" in told(agent, "BondReleased")
+    assert "its ADD was cut short" in await_logged(agent, "BondReleased")
     assert wires.pod.bond() is None
     assert not records.keys(runtime.host)
 
@@ -275,7 +245,7 @@ def test_drift_is_reported_once_and_ends(bonded: Running, wires: Wires) -> None:
     agent = bonded(check_interval_s=0.5)
 
     wires.pod.ip("link set bond0 type bond miimon 70")
-    line = told(agent, "BondDrift")
+    line = await_logged(agent, "BondDrift")
     time.sleep(NOTHING_COMES_S)
 
     assert "miimon is 70 instead of 50" in line
@@ -288,7 +258,7 @@ def test_the_number_of_a_dead_namespace_may_be_anothers(
     agent = bonded(gone_after_s=60)
     ip(f"netns del {wires.pod.name}")
     with a_pod("next") as following, a_pod("far") as far:
-        make_wires(following, far)
+        wire_up(following, far)
         again = Runtime(runtime.host, following)
         again.add(a_config(links=[{"name": "net1"}, {"name": "net2"}], miimon=50)).ok()
         await_working(following)
@@ -296,19 +266,10 @@ def test_the_number_of_a_dead_namespace_may_be_anothers(
         first = active(following)
 
         far.ip(f"link set {far_of(first)} down")
-        line = told(agent, "BondFailover")
+        line = await_logged(agent, "BondFailover")
         again.delete({}).ok()
 
     assert following.container_id in line
-
-
-def make_wires(pod: Pod, far: Pod) -> None:
-    pod.batch(
-        *(f"link add net{n} type veth peer far{n} netns {far.name}" for n in (1, 2)),
-        "link set net1 up",
-        "link set net2 up",
-    )
-    far.batch("link set far1 up", "link set far2 up")
 
 
 def test_a_failover_is_a_metric_and_an_event_of_the_pod_too(
@@ -321,7 +282,7 @@ def test_a_failover_is_a_metric_and_an_event_of_the_pod_too(
     assert sample(page, "sriovbond_bond_failovers_total", **labels) == 0
 
     wires.far.ip(f"link set {far_of(first)} down")
-    told(agent, "BondFailover")
+    await_logged(agent, "BondFailover")
 
     assert sample(page, "sriovbond_bond_failovers_total", **labels) == 1
     assert sample(page, "sriovbond_member_up", member=first) == 0
@@ -352,7 +313,7 @@ def test_a_bond_whose_carrier_comes_back_is_announced(
 
     with traffic.listening(wires.far, "br0") as heard:
         wires.far.batch("link set far1 up", "link set far2 up")
-        told(agent, "BondRestored")
+        await_logged(agent, "BondRestored")
         wait_for(lambda: all(traffic.of(heard(), one) for one in ADDRESSES))
 
 
@@ -371,13 +332,15 @@ def test_a_member_that_lacp_leaves_out_is_reported_though_its_link_is_up(
     before = kinds(agent).count("BondRestored")
 
     shape(wires.far, "add dev far2 root pfifo limit 0")  # no more LACPDUs from there
-    line = told(agent, "BondDegraded")
+    line = await_logged(agent, "BondDegraded")
 
     assert "only net1 is left" in line
-    assert "net2 is up and carries nothing: LACP has it outside" in told(agent, "BondMemberDown")
+    assert "net2 is up and carries nothing: LACP has it outside" in await_logged(
+        agent, "BondMemberDown"
+    )
     assert wires.pod.the_link("net2").has_carrier
     shape(wires.far, "del dev far2 root")
-    told(agent, "BondRestored", before + 1)
+    await_logged(agent, "BondRestored", before + 1)
 
 
 def lacp_states(pod: Pod) -> list[str]:

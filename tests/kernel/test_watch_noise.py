@@ -11,20 +11,13 @@ import pytest
 from sriovbond.host import Host
 from sriovbond.kernel import watch as kernel
 from tests.kernel.conftest import Wires
-from tests.kernel.test_watch import (
-    active,
-    await_settled,
-    await_working,
-    far_of,
-    kinds,
-    make_wires,
-)
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.floods import flooding, seen_from_inside
-from tests.support.pods import Pod, a_pod
+from tests.support.pods import Pod, a_pod, wire_up
 from tests.support.scrape import sample
 from tests.support.shims import Shim
+from tests.support.watching import active, await_settled, await_working, far_of, kinds
 
 pytestmark = pytest.mark.long
 
@@ -53,7 +46,7 @@ def agent(host: Host, tmp_path: Path, page: Path) -> Iterator[Agent]:
 def a_noisy_pod(host: Host) -> Iterator[Pod]:
     """Create a pod with a bond of its own and a dummy, both to be flapped."""
     with a_pod("noisy") as pod, a_pod("far") as far:
-        make_wires(pod, far)
+        wire_up(pod, far)
         Runtime(host, pod).add(CONFIG).ok()
         pod.ip("link add noise type dummy")
         await_working(pod)

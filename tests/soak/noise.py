@@ -14,7 +14,7 @@ from tests.support.agents import wait_for
 from tests.support.calls import a_config
 from tests.support.disks import a_small_disk, empty, fill
 from tests.support.floods import flooding, seen_from_inside
-from tests.support.pods import Pod, a_pod
+from tests.support.pods import Pod, a_pod, wire_up
 from tests.support.scrape import page_of, sample
 from tests.support.shims import Shim
 from tests.support.thick import Thick
@@ -74,11 +74,7 @@ def _is_another(active: Callable[[], str], first: str) -> bool:
 def _a_bond(shim: Shim) -> Iterator[tuple[Pod, Pod]]:
     """Yield a pod with a bond, and the far side of its members."""
     with a_pod("soak") as pod, a_pod("far") as far:
-        pod.batch(
-            *(f"link add net{n} type veth peer far{n} netns {far.name}" for n in (1, 2)),
-            *(f"link set net{n} up" for n in (1, 2)),
-        )
-        far.batch(*(f"link set far{n} up" for n in (1, 2)))
+        wire_up(pod, far)
         added = Thick(shim, pod).call("ADD", _CONFIG)
         assert added.status == 0, added.stdout
         wait_for(lambda: sum(one.mii_up for one in pod.the_bond().members) == 2)

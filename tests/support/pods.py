@@ -168,6 +168,20 @@ def batch(*lines: str, netns: str = "") -> None:
     assert done.returncode == 0, f"{text}: {done.stderr}"
 
 
+def wire_up(pod: Pod, far: Pod) -> None:
+    """Make two veth pairs between them, up: net1 and net2 of the pod, far1 and far2 opposite."""
+    pod.batch(
+        *(
+            f"link add net{number} address 02:00:00:00:01:0{number} "
+            f"type veth peer far{number} netns {far.name} address 02:00:00:00:02:0{number}"
+            for number in (1, 2)
+        ),
+        "link set net1 up",
+        "link set net2 up",
+    )
+    far.batch("link set far1 up", "link set far2 up")
+
+
 def come_home(pci: str) -> str:
     """Wait until a VF is on the host; return its name there."""
     folder = _DEVICES / pci / "net"  # empty while it is in another namespace
