@@ -7,18 +7,16 @@ the VM, in one process after a few cycles, as an agent serves them.
 import json
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from sriovbond import dispatch
 from sriovbond.host import Host
 from tests.bench.attach import CONFIG, a_vf_pod, put_back
 from tests.support.calls import plugin_path
+from tests.support.counting import counted_calls
 from tests.support.node import Node
 from tests.support.pods import Pod
 from tests.support.wire import watched
@@ -106,26 +104,11 @@ def _count(command: str, pod: Pod, host: Host) -> Steps:
         "CNI_PATH": plugin_path(),
     }
     stdin = json.dumps(CONFIG).encode()
-    with watched() as requests, _counted_calls() as calls:
+    with watched() as requests, counted_calls() as calls:
         answer = dispatch.answer(environment, stdin, host)
     assert answer.status == 0, answer.stdout
     changes = sum(request.changes for request in requests)
     return Steps(command, calls["call"] + calls["c_call"], changes, len(requests) - changes)
-
-
-@contextmanager
-def _counted_calls() -> Iterator[Mapping[str, int]]:
-    """Count the calls of functions in this thread while the block runs, by the profiler's words."""
-    counts: Counter[str] = Counter()
-
-    def count(_: FrameType, event: str, __: object) -> None:
-        counts[event] += 1
-
-    sys.setprofile(count)
-    try:
-        yield counts
-    finally:
-        sys.setprofile(None)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The merge: several sources' statements on one pod, in agreement and not."""
 
-import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +21,7 @@ from deviceinfo import (
     Statement,
     find_devices,
 )
+from tests.support.counting import counted_calls
 from tests.support.node import Node
 from tests.support.sysfs import a_vf
 
@@ -82,19 +82,10 @@ def calls_of(folder: Path, count: int) -> int:
     devices = [on(DeviceId(Bus.PCI, text), network=f"with/{text}") for text in texts]
     loose = [on(None, network=f"without/{text}", resource=text) for text in texts]
     readings = (said(Source.MULTUS, *devices), said(Source.RESULTS, *loose))
-    calls = 0
-
-    def count_call(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    sys.setprofile(count_call)
-    try:
+    with counted_calls() as calls:
         merged = found(folder, *readings)
-    finally:
-        sys.setprofile(None)
     assert (len(merged.devices), len(merged.loose)) == (count, count)
-    return calls
+    return calls["call"]
 
 
 def test_twice_as_many_networks_are_merged_in_twice_as_many_calls(tmp_path: Path) -> None:

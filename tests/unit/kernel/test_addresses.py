@@ -1,7 +1,6 @@
 """The comparison of a result with thousands of routes, which must not burn the node's cores."""
 
 import socket
-import sys
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -12,6 +11,7 @@ from sriovbond.kernel import addresses, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE
 from sriovbond.kernel.netlink import Netlink
+from tests.support.counting import counted_calls
 from tests.support.dumps import Dumps
 
 BOND, ANOTHER = 7, 8
@@ -50,19 +50,10 @@ def calls_of(count: int, metric: int) -> int:
     texts = targets(count)
     namespace = told(*(a_route(text, metric=metric) for text in texts))
     expected = result(*(Route(ip_network(text), priority=metric or None) for text in texts))
-    calls = 0
-
-    def count_call(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    sys.setprofile(count_call)
-    try:
+    with counted_calls() as calls:
         found = addresses.differences(namespace, "bond0", BOND, expected)
-    finally:
-        sys.setprofile(None)
     assert found == ()
-    return calls
+    return calls["call"]
 
 
 @pytest.mark.parametrize("metric", [0, 77])
