@@ -85,18 +85,25 @@ def missing(
     groups: frozenset[str],
     current: Callable[[], tuple[ReachProbe, ...]],
     deadline: Callable[[], float],
+    say: Callable[[str], None],
 ) -> list[str]:
     """Return the groups that do not answer by then, as texts; asks again and again.
 
-    `current` returns what there is to ask now, `deadline` the seconds that are left.
+    `current` returns what there is to ask now, `deadline` the seconds that are left. `say` is
+    told once what has not answered at first.
     """
     waiting = set(groups)
     probes: tuple[ReachProbe, ...] = ()
+    rounds = 0
     while waiting:
         probes = tuple(probe for probe in current() if probe.group in waiting)
         waiting -= _ask(site, probes)
+        rounds += 1
         if waiting and deadline() <= 0:
             break
+        if waiting and rounds == _ROUNDS_BEFORE:
+            missing_ones = "; ".join(_words(group, probes) for group in sorted(waiting))
+            say(f"   {missing_ones}; asking on for {deadline():.0f} s")
         time.sleep(_PAUSE_S if waiting else 0)
     return [_words(group, probes) for group in sorted(waiting)]
 

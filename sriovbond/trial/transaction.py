@@ -111,7 +111,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         try:
             change.act(planned, manner.say)
             change.verify(joined.desired)
-            change.probe(answering)
+            change.probe(answering, manner.say)
             if manner.confirm and not manner.confirm(joined, change.left_s):
                 raise InterruptedChangeError("the change was not kept")  # noqa: TRY301 - one way back
             return change.end(is_waiting=manner.is_waiting)
@@ -208,7 +208,7 @@ class _Change:
                 return
             time.sleep(_PAUSE_S)
 
-    def probe(self, groups: frozenset[str]) -> None:
+    def probe(self, groups: frozenset[str], say: Callable[[str], None]) -> None:
         """Ask again what answered before, until it does. Raises MachineError."""
         servers = apiserver.find(self._host)
         missing = probes.missing(
@@ -216,6 +216,7 @@ class _Change:
             groups,
             lambda: probes.choose(self._read(), servers),
             lambda: self.left_s() - _RESERVE_S,
+            say,
         )
         if missing:
             raise MachineError("; ".join(missing))

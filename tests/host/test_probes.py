@@ -1,5 +1,6 @@
 """What answered before a change must answer after it: a gateway of the main table, a DNS server."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.support.sites import a_node
 
 SOON_S = 30.0
 ROUTE = "routes: {config: [{destination: %s, next-hop-interface: eth1, next-hop-address: %s%s}]}"
+GONE = "routes: {config: [{destination: 0.0.0.0/0, state: absent}]}"
 BRIDGE = """
 interfaces:
 - name: br0
@@ -100,6 +102,7 @@ def test_the_uplink_moves_into_a_bridge_and_the_gateway_answers(changes: Changes
     [
         (BRIDGE % "192.0.2.77", r"no IPv4 gateway answers \(gateway 192\.0\.2\.77 on br0\)"),
         ("dns-resolver: {config: {server: [192.0.2.78]}}", r"no DNS answers \(DNS 192\.0\.2\.78\)"),
+        (GONE, r"no IPv4 gateway answers \(there is none\)"),
     ],
 )
 def test_a_change_after_which_nothing_answers_is_reverted(
@@ -111,6 +114,7 @@ def test_a_change_after_which_nothing_answers_is_reverted(
         changes.apply(text, SOON_S)
 
     changes.node.assert_is(before)
+    assert re.search(words + ".*; asking on", "\n".join(changes.said))
 
 
 def test_a_gateway_of_another_table_does_not_count(changes: Changes) -> None:
