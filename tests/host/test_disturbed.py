@@ -56,7 +56,7 @@ def test_a_process_that_hangs_past_its_time_is_killed_and_its_change_reverted(
         process.stdout.close()
 
 
-def test_a_process_that_is_told_to_end_reverts_its_change_first(changes: Changes) -> None:
+def test_a_terminated_process_reverts_its_change_first(changes: Changes) -> None:
     before = changes.node.settle()
     with changes.start(BRIDGE, 600, "stop=5") as process:
         while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
@@ -137,7 +137,7 @@ def test_a_resolver_that_cannot_be_restored_hinders_nothing_else(changes: Change
     changes.node.assert_is(before)
 
 
-def test_a_reversal_that_cannot_even_read_is_told_from_a_refusal(
+def test_a_reversal_that_cannot_even_read_is_distinguished_from_a_refusal(
     changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

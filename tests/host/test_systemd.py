@@ -36,7 +36,7 @@ def start(node: BootedNode, text: str, *options: str) -> subprocess.Popen[bytes]
     return subprocess.Popen(words, stdout=subprocess.DEVNULL)
 
 
-def test_the_timer_reverts_a_change_that_nobody_keeps_and_is_gone(disk: Path) -> None:
+def test_the_timer_reverts_a_change_that_is_not_committed_and_is_gone(disk: Path) -> None:
     with booted_with_nics(disk) as node:
         apply(node, ROUTED)
         before = look(node)

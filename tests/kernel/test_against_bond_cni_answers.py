@@ -30,9 +30,7 @@ PASSED_OVER: dict[str, object] = {
 
 
 @pytest.mark.parametrize("key", PASSED_OVER)
-def test_7_options_that_bond_cni_passes_over_take_effect(
-    ours: Call, wires: Wires, key: str
-) -> None:
+def test_7_options_that_bond_cni_ignores_take_effect(ours: Call, wires: Wires, key: str) -> None:
     ours("ADD", a_classic(**{key: PASSED_OVER[key]})).ok()
 
     state = wires.pod.bond()
@@ -72,7 +70,7 @@ def test_7_a_near_miss_of_a_key_is_refused(ours: Call, wires: Wires) -> None:
 
 
 @bond_cni
-def test_7_bond_cni_passes_over_keys_without_a_word(theirs: Call, wires: Wires) -> None:
+def test_7_bond_cni_ignores_keys_silently(theirs: Call, wires: Wires) -> None:
     theirs("ADD", a_classic(**PASSED_OVER, arp_interval=500, lacp_rate="fast")).ok()
 
     state = wires.pod.bond()
@@ -268,7 +266,7 @@ def test_10_bond_cni_leaves_members_up_that_were_down(theirs: Call, wires: Wires
 
 
 @bond_cni
-def test_10_bond_cni_leaves_addresses_on_members_and_passes_over_the_mac(
+def test_10_bond_cni_leaves_addresses_on_members_and_ignores_the_mac(
     theirs: Call, wires: Wires
 ) -> None:
     wires.pod.ip("addr add 198.51.100.9/24 dev net1")

@@ -30,7 +30,7 @@ def scene(pod: Pod, tmp_path: Path) -> Iterator[Scene]:
             (BUS / "del_device").write_text(str(number))
 
 
-def test_a_bond_over_the_scenarios_vfs_fails_over_and_takes_back_a_vf_that_was_made_anew(
+def test_a_bond_over_the_scenarios_vfs_fails_over_and_gets_a_vf_again_that_was_made_anew(
     scene: Scene, pod: Pod, runtime: Runtime, running: Running
 ) -> None:
     for place, number in enumerate(NICS, 1):

@@ -107,7 +107,7 @@ def test_add_and_del_report_no_happening(running: Running, runtime: Runtime, wir
     assert kinds(agent) == []
 
 
-def test_a_bond_that_stood_before_the_agent_is_watched(
+def test_a_bond_older_than_the_agent_is_watched(
     running: Running, runtime: Runtime, wires: Wires
 ) -> None:
     runtime.add(over(wires)).ok()

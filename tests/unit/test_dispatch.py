@@ -206,7 +206,7 @@ def test_a_command_that_is_none_is_an_error_of_the_environment(host: Host, comma
     assert said["code"] == ErrorCode.INVALID_ENVIRONMENT
 
 
-def test_add_into_a_namespace_that_is_not_there_changes_nothing(host: Host) -> None:
+def test_add_into_a_missing_namespace_changes_nothing(host: Host) -> None:
     said = error_of(ask(host, "ADD"))
 
     assert "/no/such/netns" in said["msg"]

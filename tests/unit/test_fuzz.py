@@ -33,7 +33,7 @@ def test_each_sample_is_judged_well(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_hostile_input_crashes_nothing_leads_nowhere_and_tells_no_secret(
+def test_hostile_input_crashes_nothing_escapes_no_folder_and_reveals_no_secret(
     world: World, name: str
 ) -> None:
     target = BY_NAME[name]

@@ -38,7 +38,7 @@ def test_an_option_that_is_taken_in_all_its_modes_is_there() -> None:
     assert cells(a_kernel(), "miimon") == ["`miimon`", "2.4", "yes"]
 
 
-def test_an_option_that_is_dropped_is_not_there() -> None:
+def test_an_option_that_the_kernel_drops_is_a_no() -> None:
     dropped = Measured(modes=[], values={"on": DROPPED})
 
     assert cells(a_kernel(lacp_strict=dropped), "lacp_strict")[-1] == "no"
@@ -59,7 +59,7 @@ def test_modes_other_than_the_rows_are_named() -> None:
     assert cells(a_kernel(min_links=narrow), "min_links")[-1] == "yes, in 802.3ad only"
 
 
-def test_an_option_that_a_kernel_treats_otherwise_than_published_is_named() -> None:
+def test_an_option_that_a_kernel_treats_unlike_the_published_table_is_named() -> None:
     dropped = Measured(modes=[], values={"1": DROPPED})
 
     assert table.differences(a_kernel(), a_kernel(prio=dropped)) == ["prio"]

@@ -80,7 +80,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
     assert names(folder) == ["file"]
 
 
-def test_a_file_is_replaced_by_one_of_the_mode_asked_for(folder: Path) -> None:
+def test_a_file_is_replaced_by_one_of_the_requested_mode(folder: Path) -> None:
     ownfiles.put(folder / "file", b"old")
     ownfiles.put(folder / "file", CONTENT, 0o644)
 

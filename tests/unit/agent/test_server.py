@@ -361,7 +361,7 @@ def test_a_del_that_is_queued_while_the_agent_runs_is_done(
     wait_for(lambda: ipam.calls() == ["DEL first start", "DEL first end"])
 
 
-def test_a_queue_that_is_made_anew_is_heard_of(shim: Shim, ipam: Ipam) -> None:
+def test_a_queue_that_is_made_anew_is_noticed(shim: Shim, ipam: Ipam) -> None:
     with an_agent(shim, watch=False) as agent:
         shutil.rmtree(shim.queue)
         shim.socket.rename(shim.socket.with_name("away"))
@@ -376,7 +376,7 @@ def test_a_queue_that_is_made_anew_is_heard_of(shim: Shim, ipam: Ipam) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="listening to all namespaces needs root")
-def test_records_in_a_folder_that_is_made_anew_are_heard_of(shim: Shim, ipam: Ipam) -> None:
+def test_records_in_a_folder_that_is_made_anew_are_noticed(shim: Shim, ipam: Ipam) -> None:
     host = host_of(shim)
 
     def leave(container: str) -> None:

@@ -90,7 +90,7 @@ def test_a_device_that_kubelet_gave_the_pod_is_the_pods() -> None:
     assert why(UNUSED, VF, resource="intel.com/pf0", is_given=True) == ""
 
 
-def test_all_that_speaks_against_a_link_is_told_at_once() -> None:
+def test_all_reasons_against_a_link_are_reported_at_once() -> None:
     assert why(UNUSED, with_link(addresses=(ADDRESS,), uppers=("v7",)), has_functions=True) == (
         "it has 192.0.2.5/24 and it carries v7 and VFs or sub-functions are made of it"
     )
@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_used_lends_nothing() -> None:
     )
 
 
-def test_of_a_crowd_the_first_are_told_and_the_line_has_all() -> None:
+def test_of_many_links_the_first_are_named_and_the_line_has_all() -> None:
     nics = [a_member(f"ens{number}", Place.HOST) for number in range(9)]
     lent = HostLinks(())
 

@@ -46,7 +46,7 @@ def test_a_name_of_no_bridge_of_this_node_is_refused() -> None:
     assert missing.stderr == "Error: no interface \\u001bx is on this node\n"
 
 
-def test_a_network_that_does_not_start_is_taken_back(tmp_path: Path) -> None:
+def test_a_network_that_does_not_start_is_undefined_again(tmp_path: Path) -> None:
     with pytest.raises(NoAnswerError) as raised:
         define(_virsh(tmp_path, STARTS_NOT), "br0", libvirt.write("br0"))
 

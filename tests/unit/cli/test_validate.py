@@ -250,7 +250,7 @@ def test_why_it_is_no_yaml_is_reported(tmp_path: Path) -> None:
     assert "line 2" in answer.stderr
 
 
-def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     answer = CliRunner().invoke(sriovbond, ["validate", str(tmp_path / "no.conf")])
 
     assert answer.exit_code == 2

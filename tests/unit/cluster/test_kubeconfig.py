@@ -48,7 +48,7 @@ def test_a_file_that_only_its_owner_can_write_is_read(kubeconfig: Path, mode: in
 
 
 @pytest.mark.parametrize("place", ["missing", "missing/missing", "sriovbond.kubeconfig/missing"])
-def test_a_file_that_is_not_there_is_distinguished(kubeconfig: Path, place: str) -> None:
+def test_a_missing_file_is_distinguished(kubeconfig: Path, place: str) -> None:
     with pytest.raises(FileNotFoundError):
         read_kubeconfig(kubeconfig.parent / place)
 

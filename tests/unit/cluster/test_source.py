@@ -410,7 +410,7 @@ def test_definitions_that_came_in_time_are_kept(api: ClusterApi, host: Host) -> 
         (f"http://user:{TOKEN}@127.0.0.1:1", 1.5, "no connection: Connection refused"),
     ],
 )
-def test_a_server_that_is_not_there_is_reported(
+def test_a_missing_server_is_reported(
     api: ClusterApi, host: Host, server: str, timeout_s: float, words: str
 ) -> None:
     content = api.kubeconfig_content()

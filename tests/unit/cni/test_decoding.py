@@ -92,7 +92,7 @@ def test_deep_nesting_is_no_trouble_for_who_looks_for_keys_given_twice() -> None
     assert "b' is duplicated" in find_duplicate_keys(decode_object(content, "stdin"))[0]
 
 
-def test_null_is_as_good_as_absent() -> None:
+def test_null_counts_as_absent() -> None:
     node = JsonObject(dict.fromkeys(("text", "number", "list", "child", "address")), "x")
 
     assert node.text("text") == ""

@@ -99,7 +99,7 @@ def test_to_a_caller_without_a_pod_kubelet_has_given_it_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pod", [OURS, PodRef()])
-def test_a_file_that_is_not_there_is_an_absent_source(tmp_path: Path, pod: PodRef) -> None:
+def test_a_missing_file_is_an_absent_source(tmp_path: Path, pod: PodRef) -> None:
     absent = Reading(Source.CHECKPOINT, is_absent=True)
 
     assert read_checkpoint(tmp_path / "plugins" / "checkpoint", pod) == absent

@@ -84,7 +84,7 @@ def test_the_files_of_a_real_device_plugin_are_read() -> None:
     )
 
 
-def test_a_folder_that_is_not_there_is_an_absent_source(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_absent_source(tmp_path: Path) -> None:
     absent = Reading(Source.DEVICE_INFO, is_absent=True)
 
     assert read_cni_files(tmp_path / "cni", "a") == absent

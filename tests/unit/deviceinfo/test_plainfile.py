@@ -26,7 +26,7 @@ def test_a_file_is_read_inside_an_open_folder_wherever_that_is_by_now(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["missing", "missing/file"])
-def test_a_file_that_is_not_there_is_distinguished(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_distinguished(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError):
         plainfile.read(tmp_path / name, 2)
 

@@ -185,7 +185,7 @@ def test_a_device_of_the_sriov_dra_driver_that_is_not_understood_is_reported(
     )
 
 
-def test_a_claim_that_containers_share_is_one_statement(kubelet: Kubelet) -> None:
+def test_a_claim_shared_by_containers_is_one_statement(kubelet: Kubelet) -> None:
     claims = [a_claim(SRIOV_DRA, "0000-01-10-0")]
     containers = [a_container("app", claims=claims), a_container("side", claims=claims)]
     kubelet.serve(a_pod("nf1", *containers))

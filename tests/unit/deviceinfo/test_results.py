@@ -94,7 +94,7 @@ def test_the_runtimes_results_of_a_real_pod_are_read_without_loopback() -> None:
     ]
 
 
-def test_folders_that_are_not_there_are_an_absent_source(tmp_path: Path) -> None:
+def test_missing_folders_are_an_absent_source(tmp_path: Path) -> None:
     assert read_results([tmp_path / "a", tmp_path / "b"], "a").is_absent
     assert not read_results([tmp_path / "a", tmp_path], "a").is_absent
 

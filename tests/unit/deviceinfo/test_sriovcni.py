@@ -73,7 +73,7 @@ def test_a_userspace_vf_has_neither_a_mac_of_its_own_nor_a_host_name(tmp_path: P
     assert (entry.original_effective_mac, entry.host_ifname) == (None, None)
 
 
-def test_a_folder_that_is_not_there_has_no_entries(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_entries(tmp_path: Path) -> None:
     assert read_cache(tmp_path / "sriov", "a") == CacheReading((), ())
 
 

@@ -74,7 +74,7 @@ def test_an_address_is_judged_before_it_becomes_a_path(tmp_path: Path, address: 
         read_device(tmp_path, pci(address))
 
 
-def test_a_device_that_is_not_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_device_has_no_entry(tmp_path: Path) -> None:
     a_pf(tmp_path)
 
     assert read_device(tmp_path, pci(VF)) is None

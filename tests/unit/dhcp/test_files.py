@@ -83,7 +83,7 @@ def test_a_wish_that_is_none_is_named(host: Host, content: str) -> None:
         files.read(host, "bond0.7")
 
 
-def test_a_lease_that_is_none_is_not_there(host: Host) -> None:
+def test_a_malformed_lease_counts_as_missing(host: Host) -> None:
     files.write(host, CLIENT)
     (files.folder(host) / "bond0.7.lease").write_text('{"address": "192.0.2.1"}')
 

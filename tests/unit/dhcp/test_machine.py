@@ -133,7 +133,7 @@ def test_a_renewal_is_for_the_whole_term_again() -> None:
     assert machine.stage is DhcpStage.BOUND
 
 
-def test_a_lease_of_before_is_asked_for_first_and_used_without_an_answer() -> None:
+def test_a_former_lease_is_requested_first_and_used_without_an_answer() -> None:
     machine = a_machine(a_lease())
 
     first = sent(machine.begin(a_moment(100.0)))
@@ -164,7 +164,7 @@ def test_a_lease_in_use_is_confirmed_by_a_later_answer() -> None:
     assert machine.is_confirmed
 
 
-def test_a_lease_that_has_ended_is_not_used_but_its_address_is_asked_for() -> None:
+def test_an_ended_lease_is_not_used_but_its_address_is_requested() -> None:
     machine = a_machine(a_lease())
 
     first = sent(machine.begin(a_moment(LEASE_S + 1.0)))
@@ -174,7 +174,7 @@ def test_a_lease_that_has_ended_is_not_used_but_its_address_is_asked_for() -> No
 
 
 @pytest.mark.parametrize("now_s", [100.0, 1800.0])
-def test_a_refusal_ends_a_lease_and_its_address_is_not_asked_for_again(now_s: float) -> None:
+def test_a_refusal_ends_a_lease_and_its_address_is_not_requested_again(now_s: float) -> None:
     machine = a_machine(a_lease())
     request = sent(machine.begin(a_moment(now_s)))
 
@@ -381,7 +381,7 @@ def test_a_strangers_refusal_counts_when_the_own_server_is_silent() -> None:
     assert not [action for _, action in done if isinstance(action, Bind)]
 
 
-def test_a_lease_in_use_is_put_back_before_it_is_asked_for_again() -> None:
+def test_a_lease_in_use_is_restored_before_it_is_requested_again() -> None:
     machine = a_machine()
     lease = to_bound(machine)
 
@@ -392,7 +392,7 @@ def test_a_lease_in_use_is_put_back_before_it_is_asked_for_again() -> None:
     assert machine.stage is DhcpStage.REBOOTING
 
 
-def test_a_lease_of_before_the_boot_is_not_used_before_it_is_asked_for() -> None:
+def test_a_lease_of_the_boot_before_is_requested_before_it_is_used() -> None:
     assert len(a_machine(a_lease()).begin(a_moment(60.0))) == 1
 
 

@@ -84,7 +84,7 @@ def test_a_document_that_the_node_fulfils_has_no_difference_and_no_way_back(desi
     assert way_back(desired, NODE) == "{}\n"
 
 
-def test_an_option_of_a_bond_is_changed_alone_and_taken_back_alone() -> None:
+def test_an_option_of_a_bond_is_changed_alone_and_reverted_alone() -> None:
     desired = BOND.format("link-aggregation: {mode: 1, options: {miimon: 50, updelay: 0}}")
 
     assert _changes(desired) == _of_bond(**{"link-aggregation": {"options": {"miimon": 50}}})
@@ -104,7 +104,7 @@ def test_an_option_that_the_state_does_not_mention_goes_back_to_the_kernels_defa
     assert _way_back(desired) == _of_bond(**{"link-aggregation": {"options": {"num_grat_arp": 1}}})
 
 
-def test_a_mode_is_taken_back_with_all_options_that_it_drops() -> None:
+def test_a_mode_is_reverted_with_all_options_that_it_drops() -> None:
     desired = BOND.format("link-aggregation: {mode: 802.3ad, options: {lacp_rate: fast}}")
 
     assert _changes(desired) == _of_bond(
@@ -207,7 +207,7 @@ def test_a_bridges_port_that_is_not_mentioned_leaves_but_a_guests_stays() -> Non
     assert [pair.name for pair in joined(desired, NODE).pairs] == ["br0", "eth4"]
 
 
-def test_a_route_that_was_there_before_is_not_taken_back() -> None:
+def test_a_route_from_before_the_change_is_not_reverted() -> None:
     desired = (
         "routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: bond0,"
         " next-hop-address: 192.0.2.2}, {destination: 203.0.113.128/25,"

@@ -151,7 +151,7 @@ def test_numbers_and_truths_may_be_texts() -> None:
     assert (link.ipv4.enabled, link.ipv4.dhcp) == (True, False)
 
 
-def test_all_faults_are_told_at_once_each_with_its_place() -> None:
+def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
     assert _faults(
         "interfaces:\n"
         "- name: bond0\n"

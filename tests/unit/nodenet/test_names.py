@@ -62,7 +62,7 @@ def test_a_vf_that_the_pf_does_not_have_is_missing() -> None:
     assert row.text == f"b: its ports sriov:pf0:7 are missing; {hint}"
 
 
-def test_two_names_for_one_interface_are_told() -> None:
+def test_two_names_for_one_interface_are_reported() -> None:
     desired = "interfaces: [{name: pf0}, {name: enp1s0f0np0, mtu: 9000}]"
 
     (row,) = joined(desired, NODE).complaints

@@ -44,7 +44,7 @@ def test_another_gateway_without_a_metric_takes_the_place(
     )
 
 
-def test_ipv6_has_1024_where_nothing_is_given() -> None:
+def test_the_metric_of_an_ipv6_route_is_1024_by_default() -> None:
     here = "destination: '::/0', next-hop-interface: eth1, next-hop-address"
     state = NODE + _routes(f"{here}: '2001:db8::1', metric: 1024")
 
@@ -174,7 +174,7 @@ def test_a_new_rule_is_asked_before_the_main_table(taken: int, given: int) -> No
     assert f"priority {given}" in step
 
 
-def test_a_rule_for_less_is_another_rule_and_stays_when_it_is_taken_back() -> None:
+def test_a_narrower_rule_is_another_rule_and_stays_after_a_revert() -> None:
     state = NODE + _rules(f"{RULE}, priority: 30000, fwmark: 0x30, fwmask: 0xffffffff")
 
     assert steps(_rules(f"{RULE}, fwmark: 0x30"), state) == []

@@ -196,7 +196,7 @@ def test_without_an_agent_a_command_is_to_be_tried_again(shim: Shim, command: st
 
 @pytest.mark.parametrize("script", EVIL.values(), ids=list(EVIL))
 @pytest.mark.parametrize("command", ["ADD", "STATUS"])
-def test_an_agent_that_gives_no_answer_is_as_good_as_none(
+def test_an_agent_that_gives_no_answer_counts_as_missing(
     hasty: Shim, command: str, script: Script
 ) -> None:
     started = time.monotonic()
@@ -220,7 +220,7 @@ def test_a_del_without_an_answer_is_kept_for_later(hasty: Shim, script: Script) 
     assert [path.name for path in hasty.queued()] == ["pod1@bond0"]
 
 
-def test_an_agent_that_does_not_accept_is_as_good_as_none(hasty: Shim) -> None:
+def test_an_agent_that_does_not_accept_counts_as_missing(hasty: Shim) -> None:
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as other:
         listening.bind(str(hasty.socket))
         listening.listen(0)

@@ -258,7 +258,7 @@ def test_interfaces_of_a_document_in_etc_nmstate_are_nmstates(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "content", ["[", "a: [", "- 1", "network: 7", "network: {ethernets: 7}", "\0"]
 )
-def test_files_that_say_nothing_name_nobody(tmp_path: Path, content: str) -> None:
+def test_files_without_an_interface_name_no_owner(tmp_path: Path, content: str) -> None:
     _run_network_manager(tmp_path)
     _write(tmp_path, "/usr/bin/nmstatectl")
     _write(tmp_path, "/sbin/ifup")

@@ -20,7 +20,7 @@ def _ways(*, are_ours: bool = True) -> tuple[Way, ...]:
         return paths.ways(scene)
 
 
-def test_routes_that_somebody_set_are_configured() -> None:
+def test_routes_set_by_hand_are_configured() -> None:
     rows = [plain(way.route) for way in _ways() if way.is_configured]
 
     assert rows == [

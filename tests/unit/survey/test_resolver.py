@@ -22,7 +22,7 @@ def _write(root: Path, path: str, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def test_a_file_of_a_person_is_nobody_elses(root: Path) -> None:
+def test_a_file_written_by_hand_has_no_owner(root: Path) -> None:
     text = "domain old.example\nsearch a.example b.example\nnameserver 192.0.2.1\n"
     _write(root, "/etc/resolv.conf", f"{text}nameserver\tfe80::1%eth0\noptions ndots:2 rotate\n")
 

@@ -77,7 +77,7 @@ def _has_checkpoint(host: Host, devices: dict[str, str]) -> None:
     host.places.checkpoint.write_text(json.dumps({"Data": data, "Checksum": 1}), encoding="utf-8")
 
 
-def test_a_pf_whose_vfs_are_in_pods_is_told_with_the_pods_of_records_and_checkpoint(
+def test_a_pf_whose_vfs_are_in_pods_is_named_with_the_pods_of_records_and_checkpoint(
     host: Host,
 ) -> None:
     _has_record(host)

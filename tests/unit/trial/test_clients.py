@@ -34,7 +34,7 @@ def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) 
     assert files.read_all(host) == (ETH1, OTHER)
 
 
-def test_a_boot_does_not_restore_what_a_link_had_before_the_boot(host: Host) -> None:
+def test_a_boot_does_not_restore_a_links_mtu_of_before_the_boot(host: Host) -> None:
     before = LinkBefore(7, 1500, is_promoting=False, leased_mtu=1400)
     clients_ = (replace(ETH1, before=before),)
     checkpoint = replace(a_checkpoint(), clients=clients_, journal=Journal(touched=("eth1",)))

@@ -40,7 +40,7 @@ def test_a_commit_keeps_the_document_and_forgets_the_change(host: Host) -> None:
     assert store.read(host) is None
 
 
-def test_a_commit_that_was_killed_is_finished_by_whoever_would_revert(host: Host) -> None:
+def test_a_killed_commit_is_finished_by_the_next_process(host: Host) -> None:
     store.write(host, a_change(Phase.KEPT))
 
     with netns.own() as own:
@@ -110,7 +110,7 @@ def test_after_a_boot_resolv_conf_is_restored_unless_another_has_written_it(
     assert file.read_text() == after
 
 
-def test_after_a_boot_a_change_that_was_stuck_is_in_nobodys_way(host: Host) -> None:
+def test_after_a_boot_a_change_that_was_stuck_blocks_no_other(host: Host) -> None:
     end_after_a_boot(host, Phase.STUCK)
 
     assert store.read(host) is None

@@ -27,5 +27,5 @@ def test_default_gateways_of_the_main_table_and_the_servers_of_dns_are_asked() -
     assert {probe.group for probe in probes} == {"IPv6 gateway", "IPv4 gateway", "DNS"}
 
 
-def test_a_node_without_a_gateway_is_asked_for_none() -> None:
+def test_a_node_without_a_gateway_needs_none() -> None:
     assert choose(read_state("interfaces: []")) == ()

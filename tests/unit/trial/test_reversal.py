@@ -107,7 +107,7 @@ FEWER = read_state("interfaces: [{name: pf2, type: ethernet, ethernet: {sr-iov: 
 REMADE = Journal(touched=("pf2", "pf2v0", "pf2v1"))
 
 
-def test_vfs_that_are_not_there_yet_are_no_interfaces_to_make() -> None:
+def test_missing_vfs_are_no_interfaces_to_make() -> None:
     now = read_state("interfaces: [{name: pf2, type: ethernet, state: up}]")
 
     document = reversal(FUNCTIONS, FEWER, REMADE, now)

@@ -185,7 +185,7 @@ def test_a_disk_that_never_answers_makes_readiness_late_and_nothing_else(tmp_pat
 
 
 @pytest.mark.slow
-def test_neighbours_who_ask_for_readiness_of_a_hanging_disk_keep_liveness_waiting_no_longer(
+def test_readiness_requests_that_hang_on_a_disk_delay_liveness_no_longer(
     tmp_path: Path,
 ) -> None:
     modules = tmp_path / "modules" / os.uname().release

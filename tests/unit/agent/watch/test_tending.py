@@ -106,7 +106,7 @@ def test_nothing_is_put_back_for_a_bond_that_is_not_watched(scene: Scene) -> Non
     assert not noted.is_at_rest(scene.plan.members[0].device)
 
 
-def test_a_bond_that_lacks_a_member_without_an_event_is_read_again(scene: Scene) -> None:
+def test_a_bond_with_a_member_missing_without_an_event_is_read_again(scene: Scene) -> None:
     scene.watch()
     noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
     noted.result = Examined(missing=frozenset({scene.plan.members[0].device}))
