@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +30,7 @@ BUSY = cluster_api.status(503)
 # Extra time for a busy machine, beyond a time limit.
 SLACK_S = 2.0
 PATIENT_S = 20.0
+ask_patiently = partial(ask_api, timeout_s=PATIENT_S)
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def wish_for(api: ClusterApi, networks: str) -> None:
 
 
 def test_the_recorded_pod_says_its_networks_resources_and_devices(host: Host) -> None:
-    reading = ask_api(host)(NF1)
+    reading = ask_patiently(host)(NF1)
 
     assert (reading.problems, reading.is_absent) == ((), False)
     assert [(one.network, one.interface, one.plugin) for one in reading.networks] == [
@@ -80,7 +82,7 @@ def test_the_pod_and_each_network_are_got_once_with_the_token_and_nothing_else(
 ) -> None:
     wish_for(api, "sriov-b, sriov-a, sriov-b@again")
 
-    reading = ask_api(host)(NF1)
+    reading = ask_patiently(host)(NF1)
 
     assert [one.resource for one in reading.networks] == ["rig.io/pf1", "rig.io/pf0", "rig.io/pf1"]
     assert api.paths == [POD_PATH, SRIOV_B, SRIOV_A]
@@ -90,7 +92,7 @@ def test_the_pod_and_each_network_are_got_once_with_the_token_and_nothing_else(
 def test_a_device_that_the_pod_asks_for_by_its_id_is_reported(api: ClusterApi, host: Host) -> None:
     wish_for(api, '[{"name": "bond-net", "deviceID": "0000:01:10.0"}, {"name": "bond-net"}]')
 
-    reading = ask_api(host)(NF1)
+    reading = ask_patiently(host)(NF1)
 
     [statement] = reading.statements
     assert (str(statement.device), statement.interface) == ("0000:01:10.0", "net1")
@@ -104,7 +106,7 @@ def test_a_device_that_a_definition_names_is_reported(api: ClusterApi, host: Hos
         {"metadata": {"name": "fixed", "namespace": "default"}, "spec": {"config": config}}
     )
 
-    [statement] = ask_api(host)(NF1).statements
+    [statement] = ask_patiently(host)(NF1).statements
 
     assert (str(statement.device), statement.network) == ("0000:01:10.0", "default/fixed")
 
@@ -134,7 +136,7 @@ def test_the_kubeconfig_has_one_place() -> None:
 def test_a_kubeconfig_that_others_can_write_is_not_used(api: ClusterApi, host: Host) -> None:
     host.kubeconfig.chmod(0o620)
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert text.startswith(f"cannot use {host.kubeconfig}: it can be written by others")
     assert api.requests == []
@@ -156,7 +158,7 @@ def test_a_malformed_kubeconfig_is_reported_without_its_content(
 ) -> None:
     host.kubeconfig.write_text(content)
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert text.startswith(f"cannot use {host.kubeconfig}: ")
     assert fault in text
@@ -171,7 +173,7 @@ def test_a_kubeconfig_without_a_server_is_reported(
     content["clusters"] = [{"name": "here", "cluster": {"server": server} if server else {"x": 1}}]
     host.kubeconfig.write_text(json.dumps(content))
 
-    assert "its server is missing or no URL" in problem(ask_api(host)(NF1))
+    assert "its server is missing or no URL" in problem(ask_patiently(host)(NF1))
 
 
 @pytest.mark.parametrize("key", ["exec", "auth-provider"])
@@ -181,7 +183,7 @@ def test_a_kubeconfig_that_wants_a_program_run_is_not_used(
     trace = tmp_path / "trace"
     program = {"apiVersion": "v1", "command": "touch", "args": [str(trace)], "name": "gcp"}
 
-    text = problem(ask_api(api.host(tmp_path, **{key: program}))(NF1))
+    text = problem(ask_patiently(api.host(tmp_path, **{key: program}))(NF1))
 
     assert f"its users have '{key}', which is not used here" in text
     assert not trace.exists()
@@ -190,7 +192,7 @@ def test_a_kubeconfig_that_wants_a_program_run_is_not_used(
 def test_a_token_may_be_in_a_file_beside_the_kubeconfig(api: ClusterApi, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
 
-    reading = ask_api(api.host(tmp_path, tokenFile="token"))(NF1)
+    reading = ask_patiently(api.host(tmp_path, tokenFile="token"))(NF1)
 
     assert reading.problems == ()
 
@@ -206,7 +208,7 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
     content["clusters"] = [{"name": "here", "cluster": cluster}]
     host.kubeconfig.write_text(json.dumps(content))
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert "no answer" in text or "no TLS connection" in text
     assert list(folder.iterdir()) == []
@@ -216,12 +218,12 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
     "pod", [PodRef(), PodRef("default"), PodRef("..", "nf1"), PodRef("a", "/")]
 )
 def test_without_a_pods_name_nothing_is_queried(api: ClusterApi, host: Host, pod: PodRef) -> None:
-    assert "is not a pod's name" in problem(ask_api(host)(pod))
+    assert "is not a pod's name" in problem(ask_patiently(host)(pod))
     assert api.requests == []
 
 
 def test_another_pod_of_the_same_name_says_nothing(api: ClusterApi, host: Host) -> None:
-    text = problem(ask_api(host)(NF1._replace(uid="another")))
+    text = problem(ask_patiently(host)(NF1._replace(uid="another")))
 
     assert "it is another pod of this name" in text
     assert api.paths == [POD_PATH]
@@ -241,7 +243,7 @@ def test_a_refused_pod_is_reported_at_once(
 ) -> None:
     api.fail(cluster_api.status(code))
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert text.startswith(f"cannot read pod default/nf1: {words}")
     assert api.paths == [POD_PATH]
@@ -252,7 +254,7 @@ def test_networks_that_are_refused_are_one_problem_and_keep_their_place(
 ) -> None:
     api.fail(cluster_api.status(403), on="sriov-")
 
-    reading = ask_api(host)(NF1)
+    reading = ask_patiently(host)(NF1)
 
     [text] = reading.problems
     assert text.startswith(
@@ -264,17 +266,17 @@ def test_networks_that_are_refused_are_one_problem_and_keep_their_place(
 
 
 def test_an_answer_in_chunks_is_read(api: ClusterApi, host: Host) -> None:
-    whole = ask_api(host)(NF1)
+    whole = ask_patiently(host)(NF1)
     for path, thing in api.objects.items():
         api.fail(cluster_api.in_chunks(thing), on=path, times=1)
 
-    assert ask_api(host)(NF1) == whole
+    assert ask_patiently(host)(NF1) == whole
 
 
 def test_a_network_without_a_definition_is_reported(api: ClusterApi, host: Host) -> None:
     del api.objects[SRIOV_B]
 
-    [text] = ask_api(host)(NF1).problems
+    [text] = ask_patiently(host)(NF1).problems
 
     assert "of default/sriov-b: 404: no such object, or the cluster does not know" in text
 
@@ -282,7 +284,7 @@ def test_a_network_without_a_definition_is_reported(api: ClusterApi, host: Host)
 def test_a_redirect_is_not_followed(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(302, Location="/api/v1/namespaces/default/secrets/x"))
 
-    assert "answered 302" in problem(ask_api(host)(NF1))
+    assert "answered 302" in problem(ask_patiently(host)(NF1))
     assert api.paths == [POD_PATH]
 
 
@@ -293,7 +295,7 @@ def test_a_busy_server_is_retried_after_a_pause_with_jitter(
     monkeypatch.setattr("random.random", lambda: 0.99)  # the longest pause
     api.fail(cluster_api.status(code), on=POD_PATH, times=2)
 
-    reading = ask_api(host, timeout_s=PATIENT_S)(NF1)
+    reading = ask_patiently(host)(NF1)
 
     assert (reading.problems, len(reading.networks)) == ((), 3)
     assert api.paths == [POD_PATH] * 3 + [SRIOV_A, SRIOV_B, BOND]
@@ -313,14 +315,14 @@ def test_the_server_is_queried_less_and_less(api: ClusterApi, host: Host) -> Non
 def test_a_connection_that_is_closed_is_made_anew(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.hang_up, times=2)
 
-    assert ask_api(host, timeout_s=PATIENT_S)(NF1).problems == ()
+    assert ask_patiently(host)(NF1).problems == ()
 
 
 @pytest.mark.slow
 def test_the_server_says_when_to_ask_again(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="1"), times=1)
 
-    assert ask_api(host, timeout_s=PATIENT_S)(NF1).problems == ()
+    assert ask_patiently(host)(NF1).problems == ()
     assert 1 <= api.requests[1].at - api.requests[0].at < 1 + SLACK_S
 
 
@@ -329,7 +331,7 @@ def test_a_wait_beyond_the_time_limit_is_not_begun(api: ClusterApi, host: Host, 
     api.fail(cluster_api.status(429, Retry_After=after))
     started = time.monotonic()
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert text.endswith("the API server answered 429")
     assert time.monotonic() - started < SLACK_S
@@ -339,7 +341,7 @@ def test_a_wait_beyond_the_time_limit_is_not_begun(api: ClusterApi, host: Host, 
 def test_a_wait_of_no_meaning_is_reported(api: ClusterApi, host: Host) -> None:
     api.fail(cluster_api.status(429, Retry_After="soon"))
 
-    assert problem(ask_api(host)(NF1)).endswith("no answer (InvalidHeader)")
+    assert problem(ask_patiently(host)(NF1)).endswith("no answer (InvalidHeader)")
 
 
 @pytest.mark.slow
@@ -438,7 +440,7 @@ def test_a_missing_server_is_reported(
 def test_garbage_is_reported(api: ClusterApi, host: Host, answer: Answer, fault: str) -> None:
     api.fail(answer)
 
-    text = problem(ask_api(host)(NF1))
+    text = problem(ask_patiently(host)(NF1))
 
     assert fault in text
     assert text.isprintable()
@@ -448,7 +450,7 @@ def test_garbage_is_reported(api: ClusterApi, host: Host, answer: Answer, fault:
 def test_a_token_invalid_in_a_header_is_reported_without_it(
     api: ClusterApi, tmp_path: Path, token: str
 ) -> None:
-    text = problem(ask_api(api.host(tmp_path, token=token))(NF1))
+    text = problem(ask_patiently(api.host(tmp_path, token=token))(NF1))
 
     assert TOKEN not in text
     assert text.isprintable()
@@ -464,7 +466,7 @@ def test_the_token_is_in_no_log(
     for answer in (BUSY, cluster_api.hang_up, cluster_api.status(403)):
         api.fail(answer, times=1)
 
-    ask_api(host)(NF1)
+    ask_patiently(host)(NF1)
 
     assert TOKEN not in caplog.text
     assert capfd.readouterr() == ("", "")
