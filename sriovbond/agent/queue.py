@@ -74,8 +74,7 @@ class Queue:
             if len(self.waiting()) >= wire.MAX_QUEUED:
                 return f"{wire.MAX_QUEUED} DELs wait already"
             name, content = Attachment.of(request.environment).key, wire.encode_request(request)
-            with plainfile.open_folder(self.folder) as folder_fd:
-                ownfiles.write_whole(folder_fd, name, content, fresh=f".{name}.agent")
+            ownfiles.put(self.folder / name, content)
         except CniError as error:
             return error.msg
         except OSError as error:

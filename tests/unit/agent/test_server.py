@@ -754,7 +754,7 @@ def test_a_del_whose_record_cannot_be_read_now_is_kept_and_done_later(
             answer = dispatch.answer(call("DEL"), ipam.config, host)
             done = ipam.delete(shim, "c1")
             queued = [path.name for path in shim.queued()]
-            in_the_way = shim.state / f"queue/.{record.key}.agent"
+            in_the_way = shim.state / f"queue/.{record.key}.sriovbond"
             in_the_way.mkdir()
             refused = ipam.delete(shim, "c1")
             in_the_way.rmdir()
