@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sriovbond.dhcp import files
+from sriovbond.kernel.messages import IFLA_MTU
 from tests.support import dhcp
 from tests.support.changes import Changes
 from tests.support.dhcp_clients import OPTIONS, LeasedNode, a_leased_node
@@ -20,6 +21,7 @@ interfaces:
 dns-resolver: {config: {server: [192.0.2.54]}}
 """
 MOST_REQUESTS = 40
+PROMOTING = "ipv4/conf/eth1/promote_secondaries"
 
 
 @pytest.fixture
@@ -37,6 +39,9 @@ def facts(leased: LeasedNode) -> dict[str, object]:
         "resolv.conf": leased.resolv_conf,
         "clients": files.names(host),
         "id": [client.wish for client in files.read_all(host)],
+        "before": files.read_before(host, "eth1"),
+        "MTU": leased.node.site.link("eth1").number(IFLA_MTU),
+        "promoting": leased.node.site.node.sysctl(PROMOTING),
         "running": files.is_running(host, "eth1"),
     }
 
