@@ -148,6 +148,15 @@ def make_folder(path: Path, owner: int) -> None:
         )
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what is at the path, links followed; None for nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def locked(file: Path, timeout_s: float, busy: SriovbondError) -> Iterator[int]:
     """Hold the lock of a file, created if missing; yield its descriptor.

@@ -7,15 +7,6 @@ from typing import Final
 from sriovbond import ownfiles
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of the folder at `path`, None when it does not exist."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 class Mounted:
     """Folders of the host mounted into a container, which does not see one that is recreated.
 
@@ -24,13 +15,15 @@ class Mounted:
 
     def __init__(self, root: Path, *folders: Path) -> None:
         pairs = {folder: root / folder.relative_to("/") for folder in folders if root != Path("/")}
-        self._pairs: Final = {
-            own: there for own, there in pairs.items() if identity(own) == identity(there)
-        }
+        self._pairs: Final = {own: there for own, there in pairs.items() if _are_same(own, there)}
 
     def stale(self) -> list[Path]:
         """Return the folders that were replaced on the host since the start."""
-        return [own for own, there in self._pairs.items() if identity(own) != identity(there)]
+        return [own for own, there in self._pairs.items() if not _are_same(own, there)]
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    return ownfiles.identity(one) == ownfiles.identity(other)
 
 
 def listen(path: Path, owner: int, backlog: int) -> socket.socket:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from sriovbond import libc, log
-from sriovbond.agent import folders
+from sriovbond import libc, log, ownfiles
 from sriovbond.errors import MachineError
 
 # include/uapi/linux/inotify.h
@@ -92,7 +91,7 @@ class FollowedFolder:
         """Whether the events of the folder at the path are received, as far as known."""
         if self._folder is None or self._folder.is_gone:
             return False
-        return folders.identity(self._path) == self._identity
+        return ownfiles.identity(self._path) == self._identity
 
     def look(self, ready: Sequence[object]) -> None:
         """Read its events if the selector has reported it; follow its successor if it is gone."""
@@ -106,7 +105,7 @@ class FollowedFolder:
         self.close()
         try:
             self._make()
-            self._identity = folders.identity(self._path)
+            self._identity = ownfiles.identity(self._path)
             self._folder = Folder(self._path)
         except MachineError as error:
             if error.message != self._told:

@@ -139,7 +139,8 @@ def _remove_old(folder: Path, kept: Path) -> None:
     """Remove the copies that no process runs from, and those that were not finished."""
     executed = set(_executed())
     for path in folder.iterdir():
-        if path.is_dir() and path != kept and _file_id(path / contents.LOADER) not in executed:
+        is_used = path == kept or ownfiles.identity(path / contents.LOADER) in executed
+        if path.is_dir() and not is_used:
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -149,17 +150,8 @@ def _executed() -> Iterator[tuple[int, int]]:
     By their numbers: a process of the host and one in a container see other paths.
     """
     for process in Path("/proc").iterdir():
-        if process.name.isdecimal() and (file_id := _file_id(process / "exe")):
+        if process.name.isdecimal() and (file_id := ownfiles.identity(process / "exe")):
             yield file_id
-
-
-def _file_id(path: Path) -> tuple[int, int] | None:
-    """Return the numbers of a file's device and of the file; None if there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _sync(folder: Path) -> None:

@@ -162,6 +162,21 @@ def test_a_file_that_others_may_write_is_not_read(folder: Path) -> None:
         ownfiles.read(folder / "file", 2)
 
 
+def test_a_file_is_the_same_by_another_path_and_another_one_when_it_is_replaced(
+    folder: Path,
+) -> None:
+    file, link, new = folder / "file", folder / "link", folder / "new"
+    file.touch()
+    new.touch()
+    link.symlink_to(file)
+    before = ownfiles.identity(file)
+
+    assert before == ownfiles.identity(link)
+    new.rename(file)
+    assert ownfiles.identity(file) != before
+    assert ownfiles.identity(folder / "missing") is None
+
+
 def test_a_locked_file_is_refused_to_others_until_it_is_released(folder: Path) -> None:
     with ownfiles.locked(folder / "lock", 0, BUSY):
         assert ownfiles.is_locked(folder / "lock")
