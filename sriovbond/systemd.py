@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond import ownfiles
+from sriovbond.errors import MachineError
 
 UNITS: Final = "etc/systemd/system"
 _RUNS: Final = Path("/run/systemd/system")
@@ -47,11 +48,14 @@ def run(
 
 
 def systemctl(*words: str, timeout_s: float = _ASK_S) -> str:
-    """Ask systemd by its systemctl; return what that prints.
-
-    Raises OSError, subprocess.SubprocessError.
-    """
-    return run(["systemctl", *words], timeout_s)
+    """Ask systemd by its systemctl; return what that prints. Raises MachineError, in its words."""
+    asked = ["systemctl", *words]
+    try:
+        return run(asked, timeout_s)
+    except (OSError, subprocess.SubprocessError) as error:
+        printed = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
+        reason = printed.strip().partition("\n")[0] or error
+        raise MachineError(f"cannot run `{' '.join(asked)}`: {reason}") from error
 
 
 def unit_file(root: Path, unit: str) -> Path:
@@ -62,12 +66,15 @@ def unit_file(root: Path, unit: str) -> Path:
 def write_unit(root: Path, unit: str, text: str) -> None:
     """Write the file of a unit, and have systemd read it; nothing is done where it is so.
 
-    Raises OSError, subprocess.SubprocessError.
+    Raises MachineError.
     """
     file, content = unit_file(root, unit), text.encode()
-    if file.is_file() and file.read_bytes() == content:
-        return
-    ownfiles.put(file, content, _MODE)
+    try:
+        if file.is_file() and file.read_bytes() == content:
+            return
+        ownfiles.put(file, content, _MODE)
+    except OSError as error:
+        raise MachineError(f"cannot install {file}: {error.strerror}") from error
     systemctl("daemon-reload")
 
 
@@ -77,7 +84,7 @@ def remove_unit(root: Path, unit: str) -> None:
     if not file.exists():
         return
     ownfiles.remove(file)
-    with suppress(OSError, subprocess.SubprocessError):
+    with suppress(MachineError):
         systemctl("daemon-reload")
 
 

@@ -1,7 +1,6 @@
 """The unit of systemd by which a boot applies the documents that were committed."""
 
 import os
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -44,23 +43,19 @@ def install(host: Host) -> bool:
     if not (host.root / _SYSTEMD).is_dir():
         return False
     file = systemd.unit_file(host.root, UNIT)
-    try:
-        systemd.write_unit(host.root, UNIT, _text(host))
-        links = [file.with_name(f"{target}.wants") / UNIT for target in _TARGETS]
-        if not all(link.is_symlink() for link in links):
-            systemd.systemctl("enable", UNIT)
-            for link in links:
-                _sync(link.parent)
-            _sync(file.parent)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise MachineError(f"cannot install {file}: {error}") from error
+    systemd.write_unit(host.root, UNIT, _text(host))
+    links = [file.with_name(f"{target}.wants") / UNIT for target in _TARGETS]
+    if not all(link.is_symlink() for link in links):
+        systemd.systemctl("enable", UNIT)
+        for folder in (file.parent, *(link.parent for link in links)):
+            _sync(folder)
     return True
 
 
 def uninstall(host: Host) -> None:
     """Disable and remove the unit. Idempotent. Raises MachineError."""
     if systemd.unit_file(host.root, UNIT).exists():
-        with suppress(OSError, subprocess.SubprocessError):
+        with suppress(MachineError):
             systemd.systemctl("disable", UNIT)
     systemd.remove_unit(host.root, UNIT)
 
@@ -76,5 +71,8 @@ def _text(host: Host) -> str:
 
 
 def _sync(folder: Path) -> None:
-    with plainfile.open_folder(folder) as folder_fd:
-        os.fsync(folder_fd)
+    try:
+        with plainfile.open_folder(folder) as folder_fd:
+            os.fsync(folder_fd)
+    except OSError as error:
+        raise MachineError(f"cannot write {folder} to the disk: {error.strerror}") from error

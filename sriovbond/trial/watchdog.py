@@ -34,7 +34,7 @@ def disarm(checkpoint: Checkpoint) -> None:
     """Stop the timer, if any: a watchdog without a checkpoint does nothing. Raises nothing."""
     if systemd.is_usable():
         unit = _unit(checkpoint)
-        with suppress(OSError, subprocess.SubprocessError):
+        with suppress(MachineError):
             systemd.systemctl("stop", f"{unit}.timer", timeout_s=_ASK_S)
             systemd.systemctl("reset-failed", f"{unit}.timer", f"{unit}.service", timeout_s=_ASK_S)
 
@@ -63,12 +63,12 @@ def _arm_timer(command: Sequence[str], checkpoint: Checkpoint, timeout_s: float)
         "--",
         *command,
     ]
-    with suppress(OSError, subprocess.SubprocessError):
+    with suppress(OSError, subprocess.SubprocessError, MachineError):
         environment = {"PYTHONPATH": path} if path else {}
         systemd.run([*program.words(), "host", "watchdog", "--help"], _ASK_S, environment)
         systemd.run(words, _ASK_S)
         return systemd.systemctl("is-active", f"{unit}.timer", timeout_s=_ASK_S).strip() == "active"
-    with suppress(OSError, subprocess.SubprocessError):
+    with suppress(MachineError):
         systemd.systemctl("stop", f"{unit}.timer", timeout_s=_ASK_S)
     return False
 

@@ -61,6 +61,31 @@ def test_a_unit_that_cannot_be_removed_is_an_error(root: Path) -> None:
         systemd.remove_unit(root, UNIT)
 
 
+@pytest.mark.usefixtures("calls")
+def test_a_unit_that_cannot_be_written_is_an_error(root: Path) -> None:
+    (root / systemd.UNITS).rmdir()
+
+    with pytest.raises(MachineError, match=r"cannot install .*example\.service: No such file"):
+        systemd.write_unit(root, UNIT, "[Service]\n")
+
+
+def test_a_refusal_of_systemd_is_an_error_in_its_words(tmp_path: Path, calls: Path) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho 'Unit is masked.\nmore' >&2; exit 1\n")
+
+    with pytest.raises(MachineError) as raised:
+        systemd.systemctl("start", UNIT)
+
+    assert raised.value.message == "cannot run `systemctl start example.service`: Unit is masked."
+    assert not calls.exists()
+
+
+def test_a_missing_systemctl_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    with pytest.raises(MachineError, match=r"cannot run `systemctl start .*No such file"):
+        systemd.systemctl("start", UNIT)
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [("/usr/bin/x", "/usr/bin/x"), ("a b", '"a b"'), ('a"\\', '"a\\"\\\\"'), ("100%", "100%%")],
