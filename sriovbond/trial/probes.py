@@ -89,8 +89,8 @@ def missing(
 ) -> list[str]:
     """Return the groups that do not answer by then, as texts; asks again and again.
 
-    `current` returns what there is to ask now, `deadline` the seconds that are left. `say` is
-    told once what has not answered at first.
+    `current` returns what there is to ask now, `deadline` the seconds that are left. `say`
+    reports once what has not answered at first.
     """
     waiting = set(groups)
     probes: tuple[ReachProbe, ...] = ()
