@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sriovbond.host import Host
-from sriovbond.kernel import netlink as nl
 from sriovbond.kernel import netns
-from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.nodenet import document
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.reshape import acting
@@ -18,6 +16,7 @@ from sriovbond.trial import persisted, transaction
 from sriovbond.trial.transaction import Manner, _Change
 from tests.host.outage import DOCUMENT, HALTED
 from tests.host.power import Place
+from tests.support import wire
 
 _LONG_S: Final = 3600.0
 
@@ -38,7 +37,7 @@ def main() -> None:
         manner = Manner(_LONG_S, is_waiting, print, "uplink")
         transaction.apply(site, host, prepare, manner)
         if place is Place.REVERTING:
-            _halt_at(6)
+            wire.at_change(6, _halt)
             transaction.rollback(site, host)
         _halt()
 
@@ -49,7 +48,7 @@ def _arrange(place: Place) -> None:
         case Place.BEGUN:
             _halt_in(acting, "carry_out")
         case Place.HALF:
-            _halt_at(8)
+            wire.at_change(8, _halt)
         case Place.MADE:
             _halt_in(_Change, "verify")
         case Place.KEEPING:
@@ -63,19 +62,6 @@ def _halt(*_: object) -> None:
 
 def _halt_in(owner: object, name: str) -> None:
     setattr(owner, name, _halt)
-
-
-def _halt_at(number: int) -> None:
-    """Halt before the request of that number that changes something."""
-    sent: list[NetlinkRequest] = []
-
-    def count(request: NetlinkRequest) -> None:
-        if request.changes:
-            sent.append(request)
-            if len(sent) == number:
-                _halt()
-
-    nl.taps.append(count)
 
 
 if __name__ == "__main__":

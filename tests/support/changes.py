@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sriovbond.host import Host
-from sriovbond.kernel import netlink as nl
 from sriovbond.kernel import netns
-from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.nodenet import document
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.reshape.site import Site
@@ -23,6 +21,7 @@ from sriovbond.survey import node as survey
 from sriovbond.trial import store, transaction
 from sriovbond.trial.checkpoint import Checkpoint
 from sriovbond.trial.transaction import ChangeOutcome, Manner
+from tests.support import wire
 from tests.support.sites import NodeUnderTest
 
 T = TypeVar("T")
@@ -103,7 +102,7 @@ def _status(number: int, work: Callable[[], object]) -> int:
     """
 
     def begin() -> None:
-        _end_at(number, signal.SIGKILL)
+        wire.at_change(number, wire.die)
         work()
 
     process = get_context("fork").Process(target=begin)
@@ -126,22 +125,10 @@ def main() -> None:
             return join(document.unite(document.read(text, state)).state, state)
 
         for option in options:
-            _end_at(int(option.partition("=")[2]), signal.SIGSTOP)
+            number = int(option.partition("=")[2])
+            wire.at_change(number, partial(os.kill, os.getpid(), signal.SIGSTOP))
         manner = Manner(float(timeout_s), is_waiting=False, say=print)
         namespace.run(partial(transaction.apply, site, host, prepare, manner))
-
-
-def _end_at(number: int, how: signal.Signals) -> None:
-    """Send this process a signal before its request of that number that changes something."""
-    sent: list[NetlinkRequest] = []
-
-    def count(request: NetlinkRequest) -> None:
-        if request.changes:
-            sent.append(request)
-            if len(sent) == number:
-                os.kill(os.getpid(), how)
-
-    nl.taps.append(count)
 
 
 def await_end(changes: Changes, within_s: float) -> None:

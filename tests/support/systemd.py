@@ -47,10 +47,6 @@ class Installed(Shim):
     """The shim with the paths of the release."""
 
     @property
-    def socket(self) -> Path:
-        return self.home / "agent.sock"
-
-    @property
     def state(self) -> Path:
         return Path("/var/lib/sriovbond")
 

@@ -49,6 +49,19 @@ def at(place: int, act: Callable[[], None]) -> Iterator[None]:
         yield
 
 
+def at_change(number: int, act: Callable[[], object]) -> None:
+    """Have this process call `act` before its request of that number that changes something."""
+    count = 0
+
+    def tap(request: NetlinkRequest) -> None:
+        nonlocal count
+        count += request.changes
+        if request.changes and count == number:
+            act()
+
+    nl.taps.append(tap)
+
+
 @contextmanager
 def cut_from(place: int) -> Iterator[None]:
     """Fail every request from that number on, counted from 1."""

@@ -26,6 +26,7 @@ from sriovbond.errors import (
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
+from tests.support.shims import variables
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -46,17 +47,6 @@ def host(tmp_path: Path) -> Host:
     return Host(state=tmp_path / "state", run=tmp_path / "run", logs=tmp_path, lock_timeout_s=0.05)
 
 
-def environ(command: str, **variables: str) -> dict[str, str]:
-    return {
-        "CNI_COMMAND": command,
-        "CNI_CONTAINERID": "pod1",
-        "CNI_NETNS": "/no/such/netns",
-        "CNI_IFNAME": "bond0",
-        "CNI_PATH": "/no/such/folder",
-        **variables,
-    }
-
-
 def stdin(**keys: object) -> bytes:
     config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", **keys}
     return json.dumps(config).encode()
@@ -66,7 +56,7 @@ def stdin(**keys: object) -> bytes:
 def test_a_giant_value_is_refused_in_a_text_that_events_and_logs_can_take(
     host: Host, keys: dict[str, object]
 ) -> None:
-    answer = dispatch.answer(environ("ADD"), stdin(**keys), host)
+    answer = dispatch.answer(variables("ADD"), stdin(**keys), host)
 
     error = json.loads(answer.stdout)
     assert error["code"] == ErrorCode.INVALID_CONFIG
@@ -76,7 +66,7 @@ def test_a_giant_value_is_refused_in_a_text_that_events_and_logs_can_take(
 
 
 def ask(host: Host, command: str, **keys: object) -> Answer:
-    return dispatch.answer(environ(command), stdin(**keys), host)
+    return dispatch.answer(variables(command), stdin(**keys), host)
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
@@ -194,14 +184,14 @@ def test_an_error_is_in_the_version_of_the_configuration(host: Host, version: st
 def test_stdin_that_is_no_configuration_is_answered_in_the_current_version(
     host: Host, given: bytes, code: int
 ) -> None:
-    said = error_of(dispatch.answer(environ("ADD"), given, host))
+    said = error_of(dispatch.answer(variables("ADD"), given, host))
 
     assert (said["cniVersion"], said["code"]) == ("1.1.0", code)
 
 
 @pytest.mark.parametrize("command", ["", "add", "REMOVE"])
 def test_a_command_that_is_none_is_an_error_of_the_environment(host: Host, command: str) -> None:
-    said = error_of(dispatch.answer(environ(command), stdin(), host))
+    said = error_of(dispatch.answer(variables(command), stdin(), host))
 
     assert said["code"] == ErrorCode.INVALID_ENVIRONMENT
 
@@ -240,7 +230,7 @@ def test_del_of_a_missing_bond_succeeds_with_any_configuration(
 def test_a_delete_is_not_refused_for_a_duplicate_key(host: Host) -> None:
     stdin = b'{"cniVersion": "1.0.0", "name": "net", "type": "sriovbond", "mtu": 1, "mtu": 2}'
 
-    assert dispatch.answer(environ("DEL"), stdin, host) == Answer("", 0)
+    assert dispatch.answer(variables("DEL"), stdin, host) == Answer("", 0)
 
 
 def test_del_after_an_add_that_found_no_ipam_plugin_succeeds_and_says_why(
@@ -292,7 +282,7 @@ def test_an_error_is_logged_with_pod_and_code(
 ) -> None:
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"
 
-    dispatch.answer(environ("ADD", CNI_ARGS=args), stdin(mtu="x"), host)
+    dispatch.answer(variables("ADD", CNI_ARGS=args), stdin(mtu="x"), host)
 
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -304,7 +294,7 @@ def test_an_error_is_logged_with_pod_and_code(
 def test_a_pod_of_which_only_the_name_is_known_is_logged_by_that(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dispatch.answer(environ("ADD", CNI_ARGS="K8S_POD_NAME=web-0"), stdin(mtu="x"), host)
+    dispatch.answer(variables("ADD", CNI_ARGS="K8S_POD_NAME=web-0"), stdin(mtu="x"), host)
 
     assert "pod=web-0" in capsys.readouterr().err.split()
 
@@ -314,8 +304,8 @@ def test_a_malformed_request_is_logged_with_its_known_variables(
 ) -> None:
     container = "a\n" + 1000 * "b"
 
-    dispatch.answer(environ("ADD", CNI_CONTAINERID=container), b"{", host)
-    dispatch.answer(environ("ADD"), b"{", host)
+    dispatch.answer(variables("ADD", CNI_CONTAINERID=container), b"{", host)
+    dispatch.answer(variables("ADD"), b"{", host)
     dispatch.answer({}, b"", host)
 
     long, plain, empty = capsys.readouterr().err.splitlines()
@@ -363,7 +353,7 @@ def test_the_program_writes_json_to_stdout_and_the_log_to_stderr() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "sriovbond"],
         input=stdin(mode="\N{SNOWMAN}"),
-        env={**environ("ADD"), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        env={**variables("ADD"), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         cwd=CHECKOUT,
         capture_output=True,
         check=False,
