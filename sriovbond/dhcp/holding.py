@@ -7,7 +7,7 @@ import errno
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
 
@@ -16,12 +16,14 @@ from sriovbond.dhcp.files import LinkBefore
 from sriovbond.dhcp.lease import ON_LINK, DhcpLease
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import KernelError
-from sriovbond.kernel import carried, messages, secondaries
+from sriovbond.kernel import attributes, carried, messages, secondaries
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
     IFLA_MAX_MTU,
     IFLA_MIN_MTU,
     IFLA_MTU,
@@ -44,6 +46,7 @@ _IFA_CACHEINFO: Final = 6
 _IFA_F_NOPREFIXROUTE: Final = 0x200
 _CACHE: Final = struct.Struct("=IIII")
 _RTPROT_DHCP: Final = 16
+_VRF, _IFLA_VRF_PORT_TABLE = b"vrf\0", 1  # include/uapi/linux/if_link.h
 _UNICAST, _UNIVERSE, _LINK = 1, 0, 253
 _MAIN: Final = 254
 _FLAGS_AT: Final = 8  # in rtmsg
@@ -84,6 +87,7 @@ def put_address(
     own = [row for row in _addresses(netlink, link) if _is_leased(row, lease)]
     if any(_is_permanent(row) for row in own):
         return
+    wish = _with_table(wish, link)
     has_route = not wish.auto_route_table_id
     # the kernel does not change that of an address that is there
     others = [row for row in own if _has_prefix_route(row) != has_route]
@@ -101,6 +105,7 @@ def put_routes(
     The other lease's address goes, too. Returns the routes that the kernel refused, with its word:
     the others are there all the same. Idempotent. Raises KernelError.
     """
+    wish = _with_table(wish, link)
     present = list(_leased_routes(netlink, link))
     known = {_as_leased(row) for row in present if _is_of(row, wish, lease)}
     refused: dict[LeasedRoute, str] = {}
@@ -147,6 +152,7 @@ def is_whole(
 ) -> bool:
     """Return whether a link has the address of a lease, and its routes but for those refused."""
     has_address = any(_is_leased(row, lease) for row in _addresses(netlink, link))
+    wish = _with_table(wish, link)
     present = {_as_leased(row) for row in _leased_routes(netlink, link)}
     return has_address and present.issuperset({*routes_of(wish, lease)} - {*refused})
 
@@ -182,6 +188,17 @@ def routes_of(wish: DhcpWish, lease: DhcpLease) -> list[LeasedRoute]:
     if wish.auto_route_table_id:
         rows.append(LeasedRoute(str(own), ON_LINK, table))
     return sorted(dict.fromkeys(rows), key=lambda row: (row.gateway != ON_LINK, row.network))
+
+
+def _with_table(wish: DhcpWish, link: LinkMessage) -> DhcpWish:
+    """Return the wish with a table: where the document has none, a VRF's port has that of the VRF.
+
+    In the main one its routes would lead what is not the VRF's into it.
+    """
+    if wish.auto_route_table_id or link.info.get(IFLA_INFO_SLAVE_KIND) != _VRF:
+        return wish
+    port = attributes.by_number(link.info.get(IFLA_INFO_SLAVE_DATA, b""))
+    return replace(wish, auto_route_table_id=messages.whole(port.get(_IFLA_VRF_PORT_TABLE, b"")))
 
 
 def _wished(wish: DhcpWish, lease: DhcpLease) -> Iterator[tuple[str, str]]:

@@ -97,6 +97,25 @@ def test_another_table_has_the_network_of_an_address_that_is_there(node: NodeUnd
     assert routes(node, "table 77") == []
 
 
+def test_the_port_of_a_vrf_has_its_routes_in_the_table_of_the_vrf(node: NodeUnderTest) -> None:
+    lease = replace(LEASE, routes=ROUTES)
+    put(node, lease)
+    node.ip("link add red type vrf table 66")
+    node.ip("link set red up")
+    node.ip("link set eth1 master red")
+
+    put(node, lease)
+
+    link = node.site.link("eth1")
+    assert routes(node, "table main") == []
+    assert [name for name, _ in routes(node, "table 66 proto dhcp")] == [
+        "10.0.0.0/8",
+        "192.0.2.0/24",
+        "default",
+    ]
+    assert holding.is_whole(node.site.netlink, link, WISH, lease)
+
+
 def test_addresses_of_others_stay_when_a_lease_gives_another_one(node: NodeUnderTest) -> None:
     node.site.node.set_sysctls({PROMOTING: "0"})
     put(node, replace(LEASE, address="192.0.2.50"))
