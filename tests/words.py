@@ -1,4 +1,4 @@
-"""Finds texts, docstrings and comments in our own idiom rather than in the words of the field.
+"""Finds texts, docstrings, comments and names of tests that are not in the words of the field.
 
 `python -m tests.words [FOLDER ...]` prints them; a test holds that there are none.
 """
@@ -76,6 +76,16 @@ def source_idioms(roots: Iterable[Path]) -> Iterator[str]:
                 yield f"{path}:{line}: {idiom[0]!r} in {text!r}"
 
 
+def names_of_tests(roots: Iterable[Path]) -> Iterator[str]:
+    """Yield each test whose name has an idiom, with its place."""
+    for path in house.modules_of(roots):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                idiom = _SOURCE_PATTERN.search(node.name.replace("_", " "))
+                if idiom:
+                    yield f"{path}:{node.lineno}: {idiom[0]!r} in {node.name}"
+
+
 def _docstrings(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -107,4 +117,5 @@ def _texts(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 if __name__ == "__main__":
     folders = [Path(name) for name in sys.argv[1:]] or house.ROOTS
-    sys.stdout.write("\n".join([*idioms(folders), *source_idioms(folders)]) + "\n")
+    names = names_of_tests([Path("tests")])
+    sys.stdout.write("\n".join([*idioms(folders), *source_idioms(folders), *names]) + "\n")

@@ -36,6 +36,10 @@ def test_docstrings_and_comments_use_the_words_of_the_field() -> None:
     assert list(words.source_idioms(CHECKOUT / root for root in house.ROOTS)) == []
 
 
+def test_tests_are_named_in_the_words_of_the_field() -> None:
+    assert list(words.names_of_tests([CHECKOUT / "tests"])) == []
+
+
 SOURCE = '''"""Who has a lane is told."""
 
 LANES = 2  # whoever asks for one
@@ -57,3 +61,12 @@ def test_an_idiom_is_found_in_docstrings_and_comments_with_its_line(tmp_path: Pa
         "7: 'Given back'",
         "3: 'whoever'",
     ]
+
+
+def test_an_idiom_is_found_in_a_tests_name(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("def test_a_link_is_told() -> None: ...\ndef test_add() -> None: ...\n")
+
+    (line,) = words.names_of_tests([tmp_path])
+
+    assert line == f"{module}:1: 'told' in test_a_link_is_told"
