@@ -82,7 +82,16 @@ def record(world: World, content: bytes) -> None:
     """Judge a record: it is read, and its DEL ends, whatever it holds."""
     path = world.host.records / f"{KEY}.json"
     path.write_bytes(content)
-    secrets = _secrets_around(content)
+    try:
+        _judge_records(world, _secrets_around(content))
+        _call(world, variables(Command.CHECK), a_configuration())
+        _call(world, variables(Command.DEL), a_configuration())
+    finally:  # one that fails must not fail those behind it
+        for left in world.host.records.iterdir():
+            left.unlink()
+
+
+def _judge_records(world: World, secrets: Sequence[str]) -> None:
     with world.judged(secrets=secrets):
         readable, faults = records.read_all(world.host)
         assert len(readable) + len(faults) == 1
@@ -91,10 +100,6 @@ def record(world: World, content: bytes) -> None:
                 assert records.read(world.host, kept.key) in (None, kept)
             except MachineError as error:
                 keep_secrets(error.message, secrets)
-    _call(world, variables(Command.CHECK), a_configuration())
-    _call(world, variables(Command.DEL), a_configuration())
-    for left in world.host.records.iterdir():
-        left.unlink()
 
 
 def queued(world: World, content: bytes) -> None:
