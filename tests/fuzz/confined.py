@@ -101,11 +101,13 @@ def confined(folder: Path, *readable: str) -> Iterator[None]:
     _listen()
     others = (os.path.normpath(path) for path in readable if path)
     confinement = Confinement(str(folder), (*others, *_PROGRAM, *_KERNELS))
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of what it imports
     _CURRENT.confinement = confinement
     try:
         yield
     finally:
         _CURRENT.confinement = None
+        sys.dont_write_bytecode = writes_none
     if confinement.faults:
         raise EscapedError(f"it touched what it must not: {'; '.join(confinement.faults)}")
 

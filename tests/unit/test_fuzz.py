@@ -1,9 +1,11 @@
 """Hostile input of each kind, a part of what `make fuzz` tries: judged by the same code."""
 
+import importlib
 import logging
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +45,19 @@ def test_hostile_input_crashes_nothing_escapes_no_folder_and_reveals_no_secret(
         target.judge(world, content)
 
     judge()
+
+
+def test_what_is_imported_for_the_first_time_is_no_escape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_once.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as in a shell of most people
+
+    with confined(tmp_path / "inside", str(tmp_path)):
+        importlib.import_module("imported_once")
+
+    assert not sys.dont_write_bytecode
 
 
 def read(path: Path) -> None:
