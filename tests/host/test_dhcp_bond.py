@@ -9,6 +9,7 @@ import pytest
 
 from sriovbond.dhcp import files
 from sriovbond.dhcp.packet import DhcpOption
+from sriovbond.kernel.messages import IFLA_MTU
 from sriovbond.trial.transaction import ChangeOutcome
 from tests.support import dhcp, traffic
 from tests.support.changes import Changes
@@ -113,6 +114,18 @@ def test_an_uplink_moves_onto_a_bond_and_keeps_its_address(
     assert leased.addresses() == []
     assert files.names(leased.node.host) == ("bond0",)
     assert pings.silence_s < LONGEST_GAP_S
+
+
+def test_a_port_that_had_a_lease_has_its_own_mtu_when_its_bond_is_gone(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    """The kernel gives a port the MTU back that it came with."""
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        changes.apply(a_policy("active-backup"))
+        changes.apply("interfaces: [{name: bond0, type: bond, state: absent}]")
+
+    assert leased.node.site.link("eth1").number(IFLA_MTU) == 1500
 
 
 @pytest.mark.parametrize("more", ["", 'min_links: "2"'])

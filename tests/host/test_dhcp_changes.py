@@ -23,7 +23,7 @@ interfaces:
   bridge: {options: {stp: {enabled: false}}, port: [{name: eth1}]}
 """
 DNS = "dns-resolver: {config: {server: [192.0.2.54]}}\n"
-SHORT_S = 12.0
+SHORT_S = 30.0  # a watchdog needs ten to begin in an emulator
 PROMOTING = "ipv4/conf/eth1/promote_secondaries"
 
 

@@ -12,7 +12,7 @@ from tests.support.sites import NodeUnderTest, wait_until
 from tests.support.uplinks import REFUSED, STACK, an_uplink
 from tests.support.worlds import World
 
-SOON_S = 30.0
+SOON_S = 60.0  # a change of that size takes half of it in an emulator that others share
 BRIDGE = """
 interfaces:
 - name: br9
