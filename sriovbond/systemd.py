@@ -105,8 +105,3 @@ def word(text: str) -> str:
     if not set(text) & {" ", '"', "\\"}:
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def let_all_read(file_fd: int) -> None:
-    """Give a unit file the mode that such files have. Raises OSError."""
-    os.fchmod(file_fd, _MODE)

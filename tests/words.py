@@ -53,6 +53,9 @@ SPARED: Final = {
 """Texts that may say so all the same, and why."""
 
 _PATTERN: Final = re.compile(rf"\b({'|'.join(IDIOMS)})\b", re.IGNORECASE)
+_NAME_PATTERN: Final = re.compile(
+    rf"\b({'|'.join([*IDIOMS, *IN_SOURCE, 'what'])})\b", re.IGNORECASE
+)
 _SOURCE_PATTERN: Final = re.compile(rf"\b({'|'.join([*IDIOMS, *IN_SOURCE])})\b", re.IGNORECASE)
 _CODE: Final = re.compile(r"`[^`]*`")
 
@@ -77,11 +80,11 @@ def source_idioms(roots: Iterable[Path]) -> Iterator[str]:
 
 
 def names_of_tests(roots: Iterable[Path]) -> Iterator[str]:
-    """Yield each test whose name has an idiom, with its place."""
+    """Yield each test whose name has an idiom or "what", which names nothing, with its place."""
     for path in house.modules_of(roots):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                idiom = _SOURCE_PATTERN.search(node.name.replace("_", " "))
+                idiom = _NAME_PATTERN.search(node.name.replace("_", " "))
                 if idiom:
                     yield f"{path}:{node.lineno}: {idiom[0]!r} in {node.name}"
 

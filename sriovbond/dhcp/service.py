@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from sriovbond import ownfiles, systemd
@@ -63,7 +62,7 @@ def start(host: Host, name: str) -> str:
     if systemd.is_usable():
         _install(host)
         unit = _instance(name)
-        _ask("systemctl", "start", unit)
+        systemd.systemctl("start", unit)
         return f"the unit {unit}"
     _start_process(host, name)
     return "a process of its own"
@@ -71,10 +70,10 @@ def start(host: Host, name: str) -> str:
 
 def stop(host: Host, name: str) -> None:
     """Stop an interface's client, if one runs; its address stays. Raises MachineError."""
-    if systemd.is_usable() and (_units(host) / UNIT).exists():
-        _ask("systemctl", "stop", _instance(name))
+    if systemd.is_usable() and systemd.unit_file(host.root, UNIT).exists():
+        systemd.systemctl("stop", _instance(name))
         with suppress(MachineError):
-            _ask("systemctl", "reset-failed", _instance(name))
+            systemd.systemctl("reset-failed", _instance(name))
     deadline = time.monotonic() + _STOP_S
     number = signal.SIGTERM
     while files.is_running(host, name):
@@ -89,16 +88,7 @@ def stop(host: Host, name: str) -> None:
 
 def uninstall(host: Host) -> None:
     """Remove the unit; its clients are stopped by then. Idempotent. Raises MachineError."""
-    file = _units(host) / UNIT
-    if not file.exists():
-        return
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot remove {file}: {error.strerror}") from error
-    if systemd.is_usable():
-        with suppress(MachineError):
-            _ask("systemctl", "daemon-reload")
+    systemd.remove_unit(host.root, UNIT)
 
 
 def text(host: Host) -> str:
@@ -118,37 +108,10 @@ def _instance(name: str) -> str:
     return UNIT.replace("@", f"@{name}")
 
 
-def _units(host: Host) -> Path:
-    return host.root / systemd.UNITS
-
-
 def _install(host: Host) -> None:
     """Install the unit where it is missing, or another one."""
-    folder, content = _units(host), text(host).encode()
-    file = folder / UNIT
     ownfiles.make_folder(files.run_folder(host), os.geteuid())
-    try:
-        if file.is_file() and file.read_bytes() == content:
-            return
-        folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fresh = f".{UNIT}"
-            ownfiles.write_whole(folder_fd, UNIT, content, fresh=fresh, finish=systemd.let_all_read)
-        finally:
-            os.close(folder_fd)
-    except OSError as error:
-        raise MachineError(f"cannot install {file}: {error.strerror}") from error
-    _ask("systemctl", "daemon-reload")
-
-
-def _ask(*words: str) -> None:
-    try:
-        systemd.run(words, _ASK_S)
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip().splitlines()[:1]
-        raise MachineError(f"cannot {' '.join(words[1:])}: {' '.join(said)}") from error
-    except (OSError, subprocess.SubprocessError) as error:
-        raise MachineError(f"cannot {' '.join(words[1:])}: {error}") from error
+    systemd.write_unit(host.root, UNIT, text(host))
 
 
 def _start_process(host: Host, name: str) -> None:

@@ -54,7 +54,7 @@ def test_a_lease_is_part_of_a_change_and_the_same_again_is_quiet(
     assert leased.resolv_conf.endswith("nameserver 192.0.2.53\n")
 
 
-def test_without_a_server_a_change_is_reverted_and_says_what_was_sent(
+def test_without_a_server_a_change_is_reverted_and_reports_the_requests_sent(
     leased: LeasedNode, changes: Changes
 ) -> None:
     before = leased.node.settle()

@@ -20,7 +20,7 @@ def leased(tmp_path: Path) -> Iterator[LeasedNode]:
         yield made
 
 
-def test_what_is_not_wished_of_a_lease_is_not_used(leased: LeasedNode) -> None:
+def test_parts_of_a_lease_that_are_not_wished_are_not_used(leased: LeasedNode) -> None:
     wish = DhcpWish(ID, auto_dns=False, auto_gateway=False, takes_mtu=False)
     further = replace(wish, auto_route_table_id=77, auto_route_metric=7)
 
@@ -39,7 +39,7 @@ def test_what_is_not_wished_of_a_lease_is_not_used(leased: LeasedNode) -> None:
 
 
 @pytest.mark.parametrize("line", ["address flush dev eth1", "link set eth1 down"])
-def test_what_is_lost_of_a_lease_for_a_moment_is_there_again(leased: LeasedNode, line: str) -> None:
+def test_a_part_of_a_lease_lost_for_a_moment_is_there_again(leased: LeasedNode, line: str) -> None:
     with dhcp.server(leased.far, "far1", *OPTIONS):
         leased.start()
         leased.await_lease()

@@ -119,6 +119,8 @@ def test_an_uplink_onto_a_bond_and_an_option_of_it(
 
     with place.running(*PROGRAM):
         wait_for(lambda: place.run("nmcli general status").returncode == 0)
+        # read-only until now, so that it awaited no udev; it writes a bond's options there
+        assert place.run("mount -o remount,rw /sys").returncode == 0
         _nmcli(place, UPLINK_BY_NMCLI)
         lines.append(_measured(place, move, "nmcli", lambda: _nmcli(place, BOND_BY_NMCLI)))
         lines.append(_measured(place, option, "nmcli", lambda: _nmcli(place, MIIMON_BY_NMCLI)))
@@ -127,6 +129,6 @@ def test_an_uplink_onto_a_bond_and_an_option_of_it(
     with capsys.disabled():
         sys.stdout.write("\n".join(["", *lines, ""]))
     for state in (ours, theirs):
-        assert "MII Polling Interval (ms): 50" in state
-        assert "Currently Active Slave: eth1" in state
+        assert "MII Polling Interval (ms): 50" in state, state
+        assert "Currently Active Slave: eth1" in state, state
     assert "0 of " in lines[1]

@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ class Guest:
 @contextmanager
 def a_guest(namespace: str, tap: str, address: str) -> Iterator[Guest]:
     """Make the tap in a namespace, which is given by its path; it goes with the guest."""
+
+    subprocess.run(["modprobe", "tun"], check=True)
 
     def opened() -> int:
         device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)

@@ -47,9 +47,7 @@ def test_hostile_input_crashes_nothing_escapes_no_folder_and_reveals_no_secret(
     judge()
 
 
-def test_what_is_imported_for_the_first_time_is_no_escape(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_import_is_no_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "imported_once.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as in a shell of most people
