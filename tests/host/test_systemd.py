@@ -12,7 +12,8 @@ from tests.support.children import kill_with_descendants
 from tests.support.uplinks import DEFAULT_ROUTE, STACK, UPLINK
 from tests.support.worlds import differences
 
-SOON_S = 30
+SOON_S = 120
+"""What a change may take: in an emulator that others share the commands alone take 30 s."""
 ROUTED = UPLINK + DEFAULT_ROUTE
 STACKED = ("192.0.2.9/24 brd 192.0.2.255 scope global bond0", "198.51.100.9/24")
 
