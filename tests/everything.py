@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ BUILD = Path("build")
 PYTHON = sys.executable
 VMS = 2
 """A VM takes one core, so as many kernel tests run at once as CI has cores."""
+UNIT_RUNS = (os.cpu_count() or 1) + 1
+"""Runs of the unit tests: many of these wait for something, and leave their core idle."""
 SHEBANGS = (b"#!/bin/sh\n", b"#!/usr/bin/env bash\n", b"#!/bin/bash\n")
 SLOWEST = 10
-"""Number of the slowest tests reported for each run."""
+"""Number of the slowest tests reported for each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,27 @@ def _program(*command: str) -> Callable[[], list[str]]:
 
 
 def _unit_tests(name: str, *choice: str) -> Step:
-    """Return the tests that need no VM, a process a core; `choice` leaves some out."""
-    report = BUILD / "unit.xml"
-    command = (PYTHON, "-m", "pytest", "-q", "--numprocesses=auto", "--dist=worksteal")
-    return Step(name, _program(*command, *choice, f"--junitxml={report}"), (report,))
+    """Return the tests that need no VM; `choice` leaves some out."""
+    folder = BUILD / "unit"
+    names = [f"unit{number}" for number in range(1, UNIT_RUNS + 1)]
+    commands = [_native(each, folder, *choice) for each in names]
+    return Step(
+        name,
+        lambda: side_by_side.run(commands, _say),
+        tuple(folder / f"{each}.xml" for each in names),
+    )
+
+
+def _native(name: str, folder: Path, *choice: str) -> side_by_side.Command:
+    return side_by_side.Command(
+        name, (*_shared(name, folder), *choice, f"--junitxml={folder}/{name}.xml"), folder
+    )
+
+
+def _shared(name: str, folder: Path) -> tuple[str, ...]:
+    """Return the command of one of several runs that share the tests."""
+    plugin = ("-p", "tests.support.shared_run", f"--shared={folder}", f"--run={name}")
+    return (PYTHON, "-m", "pytest", "-q", *plugin)
 
 
 def _kernel_tests() -> Step:
@@ -75,9 +94,9 @@ def _kernel_tests() -> Step:
 
 def _in_a_vm(name: str, folder: Path) -> side_by_side.Command:
     netdevsim = f"NETDEVSIM={os.environ.get('NETDEVSIM') or 1}"
-    tests = f"{PYTHON} -m pytest -q -p tests.support.shared_run --shared={folder} --run={name}"
     reports = f"--junitxml={folder}/{name}.xml --notes={folder}/{name}.notes"
-    argv = ("env", netdevsim, "tests/vm/run", f"{tests} {reports} tests/kernel")
+    tests = f"{' '.join(_shared(name, folder))} {reports} tests/kernel"
+    argv = ("env", netdevsim, "tests/vm/run", tests)
     return side_by_side.Command(name, argv, folder)
 
 
@@ -120,7 +139,7 @@ def main() -> int:
     names = sys.argv[1:]
     steps = [step for step in (*STEPS, QUICK) if step.name in names] if names else STEPS
     outcomes = _run_all(steps)
-    _say("\n=== slowest", *_slowest(path for step in steps for path in step.reports))
+    _say("\n=== slowest", *(line for step in steps for line in _slowest(step)))
     _say("\n=== summary")
     notes = [path.read_text() for step in steps for path in step.notes if path.exists()]
     lines = dict.fromkeys(line for text in notes for line in text.splitlines())
@@ -170,16 +189,19 @@ def _run(step: Step) -> Outcome:
     return Outcome(step, faults, counts, time.monotonic() - started)
 
 
-def _slowest(reports: Iterable[Path]) -> list[str]:
-    """Name the tests that took longest, of each report."""
-    lines = []
-    for report in filter(Path.exists, reports):
-        cases = ET.parse(report).getroot().iter("testcase")  # noqa: S314 - our own file
-        times = [(float(case.get("time", "0")), case) for case in cases]
-        for took_s, case in sorted(times, key=lambda pair: -pair[0])[:SLOWEST]:
-            module = case.get("classname", "").removeprefix("tests.")
-            lines.append(f"{took_s:6.1f} s  {report.stem}  {module}::{case.get('name')}")
-    return lines
+def _slowest(step: Step) -> list[str]:
+    """Name the tests of a step that took longest, with the run that each was in."""
+    cases = [
+        (float(case.get("time", "0")), report.stem, case)
+        for report in filter(Path.exists, step.reports)
+        for case in ET.parse(report).getroot().iter("testcase")  # noqa: S314 - our own file
+    ]
+    slowest = sorted(cases, key=lambda timed: -timed[0])[:SLOWEST]
+    return [
+        f"{took_s:6.1f} s  {run}  {case.get('classname', '').removeprefix('tests.')}"
+        f"::{case.get('name')}"
+        for took_s, run, case in slowest
+    ]
 
 
 def _counts(report: Path) -> Counts:

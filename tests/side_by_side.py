@@ -1,4 +1,4 @@
-"""Runs pytest in several VMs at once, reports their progress, and ends one that hangs."""
+"""Runs pytest several times at once, here or in VMs: reports the progress, ends one that hangs."""
 
 import os
 import shutil

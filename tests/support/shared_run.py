@@ -62,7 +62,8 @@ class _Shared:
         """Yield the tests of one module after the other, long ones first."""
         modules = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
         for tests in sorted(modules, key=lambda tests: (not _is_long(tests), -len(tests))):
-            if self._take(self._folder / f"{tests[0].path.stem}.taken"):
+            name = tests[0].nodeid.partition("::")[0].replace("/", ".")  # of two rooms' modules
+            if self._take(self._folder / f"{name}.taken"):
                 yield from tests
 
     def _take(self, module: Path) -> bool:
