@@ -13,8 +13,6 @@ import pytest
 
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import NetlinkRequest
-from sriovbond.nodenet import document
-from sriovbond.reshape import limits
 from sriovbond.survey import diagnosis, lacp
 from sriovbond.survey.diagnosis import Patient
 from sriovbond.trial.transaction import ChangeOutcome
@@ -144,15 +142,6 @@ def test_packets_in_turn_over_a_static_group_arrive(changes: Changes) -> None:
 
         wait_until(lambda: answers(changes))
         assert answers(changes)
-
-
-def test_dhcp_is_refused_by_name_and_nothing_is_touched(changes: Changes) -> None:
-    text = POLICY % ("true", "balance-rr", 'miimon: "100"')
-
-    joined = changes.node.join(text)
-
-    assert any("DHCPv4 has no client" in row.text for row in limits.judge(joined))
-    assert document.read(text)
 
 
 def test_an_uplink_moves_onto_a_bond_and_fails_over(
