@@ -49,13 +49,13 @@ def run(
 
 def systemctl(*words: str, timeout_s: float = _ASK_S) -> str:
     """Ask systemd by its systemctl; return what that prints. Raises MachineError, in its words."""
-    asked = ["systemctl", *words]
+    command = ["systemctl", *words]
     try:
-        return run(asked, timeout_s)
+        return run(command, timeout_s)
     except (OSError, subprocess.SubprocessError) as error:
         printed = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
         reason = printed.strip().partition("\n")[0] or error
-        raise MachineError(f"cannot run `{' '.join(asked)}`: {reason}") from error
+        raise MachineError(f"cannot run `{' '.join(command)}`: {reason}") from error
 
 
 def unit_file(root: Path, unit: str) -> Path:

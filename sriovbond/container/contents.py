@@ -58,7 +58,7 @@ def libraries(files: Mapping[Path, Path]) -> dict[Path, Path]:
     return {**found, LOADER: loader}
 
 
-def library_folders(files: Mapping[Path, Path]) -> set[Path]:
+def folders_of_libraries(files: Mapping[Path, Path]) -> set[Path]:
     """Return the folders of libraries that this process has loaded: an update changes them.
 
     Those of modules among files are not returned, where Python writes compiled files.

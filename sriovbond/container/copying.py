@@ -87,8 +87,8 @@ def _id(files: Mapping[Path, Path]) -> str:
     Compiled files do not count: any process that imports may write one.
     """
     digest = hashlib.sha256()
-    folders = {folder: folder for folder in contents.library_folders(files)}
-    for name, source in sorted({**contents.written(files), **folders}.items()):
+    folders = ((folder, folder) for folder in contents.folders_of_libraries(files))
+    for name, source in sorted([*contents.written(files).items(), *folders]):
         status = source.stat()
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:_ID_LENGTH]

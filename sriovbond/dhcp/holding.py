@@ -90,8 +90,8 @@ def put_address(
     wish = _with_table(wish, link)
     has_route = not wish.auto_route_table_id
     # the kernel does not change that of an address that is there
-    others = [row for row in own if _has_prefix_route(row) != has_route]
-    secondaries.remove_addresses(netlink, link, others)
+    with_other_route = [row for row in own if _has_prefix_route(row) != has_route]
+    secondaries.remove_addresses(netlink, link, with_other_route)
     doing = f"put the leased address {lease.text} on {link.name}"
     body = _address(link, wish, lease, max(1, min(left_s, _LONGEST_S)))
     netlink.send(NetlinkRequest(nl.RTM_NEWADDR, doing, body, _REPLACE))

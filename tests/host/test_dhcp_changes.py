@@ -1,6 +1,7 @@
 """A change with DHCP: the lease comes within it, moves with the uplink, and goes as it came."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,12 +111,19 @@ def of_itself(leased: LeasedNode) -> tuple[str | None, int]:
     return leased.node.site.node.sysctl(PROMOTING), leased.node.site.link("eth1").number(IFLA_MTU)
 
 
-def test_a_lease_that_moves_leaves_its_interface_as_it_was_before(
-    leased: LeasedNode, changes: Changes
-) -> None:
+@contextmanager
+def a_lease_that_changes_eth1(leased: LeasedNode, changes: Changes) -> Iterator[None]:
+    """Have a server, and a lease of it that changes promote_secondaries and the MTU of eth1."""
     leased.node.site.node.set_sysctls({PROMOTING: "0"})
     with dhcp.server(leased.far, "far1", *OPTIONS):
         changes.apply(ETH1)
+        yield
+
+
+def test_a_lease_that_moves_leaves_its_interface_as_it_was_before(
+    leased: LeasedNode, changes: Changes
+) -> None:
+    with a_lease_that_changes_eth1(leased, changes):
         meanwhile = of_itself(leased)
         changes.apply(BRIDGE)
 
@@ -126,9 +134,7 @@ def test_a_lease_that_moves_leaves_its_interface_as_it_was_before(
 def test_a_lease_whose_move_is_reverted_leaves_its_interface_as_it_was_when_it_ends(
     leased: LeasedNode, changes: Changes
 ) -> None:
-    leased.node.site.node.set_sysctls({PROMOTING: "0"})
-    with dhcp.server(leased.far, "far1", *OPTIONS):
-        changes.apply(ETH1)
+    with a_lease_that_changes_eth1(leased, changes):
         changes.apply(BRIDGE, is_waiting=True)
         changes.rollback()
         leased.await_lease()

@@ -42,6 +42,6 @@ def descendants(pid: int) -> list[int]:
 
 def kill_with_descendants(pid: int) -> None:
     """Kill a process and all below it by SIGKILL."""
-    for one in (pid, *descendants(pid)):
+    for process_id in (pid, *descendants(pid)):
         with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
+            os.kill(process_id, signal.SIGKILL)

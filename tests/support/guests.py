@@ -1,20 +1,18 @@
 """A virtual machine's side of a tap: it asks by ARP whether a host is there."""
 
-import fcntl
 import os
 import select
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sriovbond.kernel import netns
+from tests.support import taps
 
-_TUNSETIFF = 0x400454CA  # linux/if_tun.h
-_IFF_TAP, _IFF_NO_PI = 0x2, 0x1000
 _MAC = bytes.fromhex("525400000001")  # the prefix that libvirt gives its guests
 _ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 _ETH_P_ARP = 0x0806
@@ -55,17 +53,8 @@ class Guest:
 @contextmanager
 def a_guest(namespace: str, tap: str, address: str) -> Iterator[Guest]:
     """Make the tap in a namespace, which is given by its path; it goes with the guest."""
-
-    subprocess.run(["modprobe", "tun"], check=True)
-
-    def opened() -> int:
-        device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-        request = struct.pack("16sH22x", tap.encode(), _IFF_TAP | _IFF_NO_PI)
-        fcntl.ioctl(device, _TUNSETIFF, request)
-        return device
-
     with netns.opened(namespace) as inside:
-        device = inside.run(opened)
+        device = inside.run(partial(taps.opened, tap))
     try:
         yield Guest(device, address)
     finally:

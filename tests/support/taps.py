@@ -1,4 +1,4 @@
-"""Links of any ARPHRD type: tap devices with another type (TUNSETLINK), such as IPoIB's."""
+"""Taps: those of virtual machines, and links of any ARPHRD type (TUNSETLINK), such as IPoIB's."""
 
 import fcntl
 import os
@@ -11,15 +11,20 @@ _IFF_TAP, _IFF_NO_PI = 0x2, 0x1000
 
 def make(name: str, type_: int) -> None:
     """Create a link of that type on the host; it stays until it is deleted."""
-    subprocess.run(["modprobe", "tun"], check=True)
-    device = os.open("/dev/net/tun", os.O_RDWR)
+    device = opened(name)
     try:
-        request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI)
-        fcntl.ioctl(device, _TUNSETIFF, request)
         fcntl.ioctl(device, _TUNSETLINK, type_)
         fcntl.ioctl(device, _TUNSETPERSIST, 1)
     finally:
         os.close(device)
+
+
+def opened(name: str) -> int:
+    """Create a tap here; return its descriptor, with which it goes."""
+    subprocess.run(["modprobe", "tun"], check=True)
+    device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
+    return device
 
 
 def add(netns: str, name: str) -> None:

@@ -20,11 +20,11 @@ def await_logged(agent: Agent, kind: str, count: int = 1) -> str:
 
 
 def await_working(pod: Pod, count: int = 2) -> None:
-    wait_for(lambda: sum(one.mii_up for one in pod.the_bond().members) == count)
+    wait_for(lambda: sum(member.mii_up for member in pod.the_bond().members) == count)
 
 
 def active(pod: Pod) -> str:
-    return next((one.name for one in pod.the_bond().members if one.is_active), "")
+    return next((member.name for member in pod.the_bond().members if member.is_active), "")
 
 
 def far_of(name: str) -> str:

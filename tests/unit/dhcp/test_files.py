@@ -54,7 +54,7 @@ def test_a_client_whose_wish_is_half_written_is_not_listed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half: list[tuple[str, ...]] = []
-    # what a process that is killed before its file is on the disk leaves
+    # looks when a file is written and not on the disk: what a killed process leaves
     monkeypatch.setattr(os, "fsync", lambda _: half.append(files.names(host)))
 
     files.write(host, ClientFiles("bond0.7", CLIENT.wish))

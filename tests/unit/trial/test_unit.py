@@ -38,8 +38,8 @@ def test_the_unit_is_written_and_enabled_once(host: Host, calls: Path) -> None:
 
     assert unit.install(host)
 
-    asked = calls.read_text().splitlines()
-    assert asked == ["systemctl daemon-reload", f"systemctl enable {unit.UNIT}"]
+    called = calls.read_text().splitlines()
+    assert called == ["systemctl daemon-reload", f"systemctl enable {unit.UNIT}"]
     lines = (units / unit.UNIT).read_text().splitlines()
     state = str(host.state).replace("%", "%%")
     assert f"ConditionDirectoryNotEmpty=|{state}/host.d" in lines
@@ -74,6 +74,6 @@ def test_the_unit_is_disabled_and_removed_once(host: Host, calls: Path) -> None:
     for _ in range(2):
         unit.uninstall(host)
 
-    asked = calls.read_text().splitlines()
-    assert asked == [f"systemctl disable {unit.UNIT}", "systemctl daemon-reload"]
+    called = calls.read_text().splitlines()
+    assert called == [f"systemctl disable {unit.UNIT}", "systemctl daemon-reload"]
     assert not (host.root / "etc/systemd/system" / unit.UNIT).exists()
