@@ -61,6 +61,7 @@ def a_checkout(folder: Path, version: str, changelog: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_manifests_of_a_release_name_its_image_and_no_other(tmp_path: Path) -> None:
     checkout = a_checkout(tmp_path, "1.2.3", "")
     path = {"PATH": f"{kustomize.programs()}:/usr/bin:/bin"}

@@ -44,6 +44,7 @@ def test_the_list_of_commands_loads_nothing_heavy(words: str) -> None:
     assert not loaded_by(words) & {*HEAVY, "deviceinfo"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "packages"),
     [

@@ -20,6 +20,7 @@ def run(words: list[str], stdout: int, state: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_full_disk_under_stdout_is_reported_in_one_line(words: list[str], tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
@@ -30,6 +31,7 @@ def test_a_full_disk_under_stdout_is_reported_in_one_line(words: list[str], tmp_
     assert done == (1, "Error: cannot write to stdout: No space left on device\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_client_that_stops_reading_is_disconnected(words: list[str], tmp_path: Path) -> None:
     reader, writer = os.pipe()

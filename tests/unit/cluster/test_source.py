@@ -364,6 +364,7 @@ ENDLESS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [POD_PATH, SRIOV_A])
 @pytest.mark.parametrize("answer", ENDLESS)
 def test_all_requests_keep_to_the_time_limit_together(
@@ -380,6 +381,7 @@ def test_all_requests_keep_to_the_time_limit_together(
     assert len(reading.problems) >= 1
 
 
+@pytest.mark.slow
 def test_a_server_that_never_ends_its_answers_has_few_threads(api: ClusterApi, host: Host) -> None:
     ask = ask_api(host, timeout_s=0.1)
     ask(NF1)  # imports kubernetes
@@ -403,6 +405,7 @@ def test_definitions_that_came_in_time_are_kept(api: ClusterApi, host: Host) -> 
     assert "default/sriov-b, default/bond-net: no answer in time" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("server", "timeout_s", "words"),
     [

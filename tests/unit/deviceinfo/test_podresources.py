@@ -554,6 +554,7 @@ while asking.is_alive():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [{}, {"GRPC_VERBOSITY": "ERROR"}])
 def test_children_run_undisturbed_and_see_the_operators_settings_only(
     kubelet: Kubelet, own: dict[str, str]
@@ -620,6 +621,7 @@ def test_offered_devices_are_reported_with_their_resource_and_no_pod(kubelet: Ku
     )
 
 
+@pytest.mark.slow
 def test_a_kubelet_without_allocatable_devices_is_a_problem(
     kubelet: Kubelet, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_an_alias_to_its_own_anchor_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.slow
 def test_aliases_that_multiply_are_refused() -> None:
     lines = ["a0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]

@@ -205,6 +205,7 @@ def test_policies_for_workers_are_planned_whole(mode: str, options: str, dhcp: s
     assert expected in planned
 
 
+@pytest.mark.slow
 def test_a_long_chain_is_made_from_its_base_and_a_ring_ends() -> None:
     links = [
         f"- {{name: e{number}, type: vlan, vlan: {{base-iface: e{number + 1}, id: 5}}}}\n"

@@ -126,6 +126,7 @@ def test_a_shim_that_is_executed_meanwhile_goes_on(folder: Path) -> None:
     assert subprocess.run([program], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_reader_sees_a_whole_file(source: Path, folder: Path) -> None:
     other = source.with_name("other")
     other.write_bytes(CONTENT[::-1])

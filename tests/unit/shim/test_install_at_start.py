@@ -59,6 +59,7 @@ def an_agent_that_installs(
         folder.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_an_older_shim_serves_on_where_it_cannot_be_replaced(image: Path, folder: Path) -> None:
     old = folder / NAME
     old.write_bytes(OLD)
@@ -95,6 +96,7 @@ def a_program_of_all(path: Path) -> None:
     path.chmod(0o777)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [nothing, the_plugin_of_thin_mode, a_script, a_program_of_all])
 def test_without_a_shim_that_is_ours_the_agent_says_why_it_cannot_start(
     image: Path, folder: Path, before: object

@@ -239,6 +239,7 @@ def test_interfaces_with_a_stanza_are_ifupdowns(tmp_path: Path) -> None:
     assert "take `iface eth1` out of /etc/network/interfaces" in found["eth1"].handover
 
 
+@pytest.mark.slow
 def test_files_that_source_each_other_are_read_once(tmp_path: Path) -> None:
     _write(tmp_path, "/sbin/ifup")
     _write(tmp_path, "/etc/network/interfaces", "source interfaces\nsource-directory more\n")
