@@ -9,6 +9,7 @@ from sriovbond.nodenet.model import (
     BOND,
     ETHERNET,
     UP,
+    VRF,
     BondPort,
     BridgePort,
     Ipv4,
@@ -166,7 +167,8 @@ class AddPort:
             return ""
         former = f", released from {link.controller}" if link.controller else ""
         addresses = (link.ipv4 and link.ipv4.enabled) or (link.ipv6 and link.ipv6.enabled)
-        return f"{former}{', its addresses taken off' if addresses else ''}"
+        is_stripped = addresses and self.kind != VRF
+        return f"{former}{', its addresses taken off' if is_stripped else ''}"
 
 
 @dataclass(frozen=True, slots=True)

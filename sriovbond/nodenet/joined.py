@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sriovbond.nodenet import refusals
 from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.controllers import with_port_lists
 from sriovbond.nodenet.model import IGNORE, TYPES, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
 from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
@@ -24,7 +25,7 @@ _IP = TypeVar("_IP", Ipv4, Ipv6)
 def join(desired: NetState, current: NetState) -> Joined:
     """Return both side by side, by the names that are used on this node."""
     present = {link.label: link for link in current.interfaces or ()}
-    desired = resolve(desired, present)
+    desired = with_port_lists(resolve(desired, present), present)
     resolved = desired.interfaces or ()
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
     pairs = [_pair(link, present) for link in wishes.values()]

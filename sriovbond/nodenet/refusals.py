@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.controllers import CONTROLLERS
 from sriovbond.nodenet.model import (
     BOND,
     ETHERNET,
@@ -35,14 +36,16 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 
 def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
-    names = {*present, *(link.label for link in links)}
+    wishes = {link.label: link for link in links}
+    names = {*present, *wishes}
     seen: set[str] = set()
     for number, link in enumerate(links):
         if link.label in seen:
             yield Complaint(("interfaces", number), f"{link.label} is meant by two names")
         seen.add(link.label)
         now = present.get(link.label)
-        for text in _faults(link, now, names):
+        owner = wishes.get(link.controller or "") or present.get(link.controller or "")
+        for text in (*_faults(link, now, names), *_of_controller(link, now, owner)):
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
 
 
@@ -171,6 +174,21 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _of_controller(link: NodeLink, now: NodeLink | None, owner: NodeLink | None) -> Iterator[str]:
+    """Yield why an interface cannot be a port of the controller that it names itself."""
+    is_as_before = now is not None and link.controller == now.controller
+    if not link.controller or link.state in {ABSENT, IGNORE} or is_as_before:
+        return
+    words = f"its controller {link.controller}"
+    if owner is None:
+        yield f"{words} is missing"
+    elif owner.state == ABSENT:
+        yield f"{words} is to be removed"
+    elif owner.type not in (None, *CONTROLLERS):
+        here = "" if owner.type in TYPES else " here"
+        yield f"{words} is of type {owner.type}, which has no ports{here}"
 
 
 def _of_functions(missing: Sequence[str]) -> str:

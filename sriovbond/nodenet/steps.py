@@ -235,16 +235,10 @@ def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
 
 
 def _leaves_bond(pair: Pair, joined: Joined) -> bool:
-    """Return whether it is taken out of a bond, which closes it."""
-    after, bonds = (
-        pair.target.controller,
-        [
-            link.name
-            for link in joined.links.values()
-            if link.type == BOND and pair.name in (ports_of(link) or ())
-        ],
-    )
-    return after is not None and bool(bonds) and after not in bonds
+    """Return whether it is taken out of a bond for no other controller: the bond closes it."""
+    bonds = (link for link in joined.links.values() if link.type == BOND)
+    is_port = any(pair.name in (ports_of(bond) or ()) for bond in bonds)
+    return pair.target.controller == "" and is_port
 
 
 def _becomes_bond_port(pair: Pair, joined: Joined) -> bool:

@@ -80,7 +80,14 @@ def add_port(site: Site, owner: str, port: str) -> None:
     bridge, link = site.link(owner), site.link(port)
     if link.number(IFLA_MASTER) != bridge.index:
         keeping.strip(site, link)
-        site.change(link, f"put {port} into {owner}", messages.word(IFLA_MASTER, bridge.index))
+        words, attribute = f"put {port} into {owner}", messages.word(IFLA_MASTER, bridge.index)
+        if not link.number(IFLA_MASTER):
+            site.change(link, words, attribute)
+            return
+        with keeping.kept_uppers(site, port):
+            site.change(link, words, attribute)
+            if link.is_up:
+                site.set_up(site.link(port))  # a bond takes down what leaves it
 
 
 def configure_port(site: Site, owner: str, port: BridgePort) -> None:

@@ -123,6 +123,27 @@ def test_a_port_of_another_bond_gives_a_new_one_the_mac_it_had_before(node: Node
     assert node.pod.the_bond("bond1").mac == "02:00:00:00:00:02"
 
 
+@pytest.mark.parametrize("how", ["list", "controller"])
+def test_a_bonds_port_that_moves_into_a_bridge_is_up_there(node: NodeUnderTest, how: str) -> None:
+    node.apply(BOND)
+    bridge = "{name: br0, type: linux-bridge, ipv6: {enabled: false}"
+    listed = f"{bridge}, bridge: {{port: [{{name: eth2}}]}}}}"
+    named = f"{bridge}}}, {{name: eth2, type: ethernet, controller: br0}}"
+    text = f"interfaces: [{listed if how == 'list' else named}]"
+
+    assert node.apply(text) == []
+    assert node.is_quiet_on_repeat(text)
+
+
+def test_a_port_is_detached_and_attached_by_its_controller(node: NodeUnderTest) -> None:
+    node.apply(BOND)
+
+    for controller in ("''", "bond0"):
+        text = f"interfaces: [{{name: eth1, type: ethernet, controller: {controller}}}]"
+        assert node.apply(text) == []
+        assert node.is_quiet_on_repeat(text)
+
+
 def test_the_second_port_waits_until_the_first_is_active(node: NodeUnderTest) -> None:
     node.apply(BOND)
 

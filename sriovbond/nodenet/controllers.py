@@ -1,0 +1,76 @@
+"""The port lists of a document in which a port says itself which controller it has.
+
+As nmstate has it: a name puts the port into that bond, bridge or VRF, the empty name takes it out.
+Where the document lists the controller's ports, that counts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.model import (
+    BOND,
+    BRIDGE,
+    IGNORE,
+    VRF,
+    Bridge,
+    BridgePort,
+    LinkAggregation,
+    NetState,
+    NodeLink,
+    Vrf,
+)
+from sriovbond.nodenet.routing import ABSENT
+
+CONTROLLERS: Final = (BOND, BRIDGE, VRF)
+"""The types that have ports."""
+
+
+def with_port_lists(state: NetState, present: Mapping[str, NodeLink]) -> NetState:
+    """Return the document with the lists that its ports' `controller` asks for.
+
+    A controller that the document does not mention is in it then, as it is but for its ports.
+    """
+    links = {link.label: link for link in state.interfaces or ()}
+    lists: dict[str, list[str]] = {}
+    for name, port in _moves(links.values(), present):
+        owner = links.get(name) or _as_it_is(present.get(name))
+        if owner and owner.type in CONTROLLERS and owner.state not in {ABSENT, IGNORE}:
+            links[name] = owner
+            ports = lists.setdefault(name, [*(ports_of(present.get(name, owner)) or ())])
+            ports.append(port.label) if port.controller else ports.remove(port.label)
+    changed = {name: _with_ports(links[name], ports) for name, ports in lists.items()}
+    rows = [changed.pop(link.label, link) for link in state.interfaces or ()]
+    return replace(state, interfaces=(*rows, *changed.values())) if state.interfaces else state
+
+
+def _moves(
+    links: Iterable[NodeLink], present: Mapping[str, NodeLink]
+) -> Iterator[tuple[str, NodeLink]]:
+    """Yield the ports that come or go by their own word, each with the controller."""
+    listed = {link.label for link in links if ports_of(link) is not None}
+    for link in tuple(links):
+        now = _controller_now(link.label, present)
+        if link.controller not in (None, now) and link.state not in {ABSENT, IGNORE}:
+            name = link.controller or now
+            if name not in listed:
+                yield name, link
+
+
+def _controller_now(name: str, present: Mapping[str, NodeLink]) -> str:
+    return next((row.label for row in present.values() if name in (ports_of(row) or ())), "")
+
+
+def _as_it_is(link: NodeLink | None) -> NodeLink | None:
+    return link and NodeLink(name=link.name, type=link.type, state=link.state)
+
+
+def _with_ports(owner: NodeLink, ports: list[str]) -> NodeLink:
+    if owner.type == BRIDGE:
+        rows = tuple(BridgePort(name=name) for name in ports)
+        return replace(owner, bridge=replace(owner.bridge or Bridge(), port=rows))
+    if owner.type == VRF:
+        return replace(owner, vrf=replace(owner.vrf or Vrf(), port=tuple(ports)))
+    bond = owner.link_aggregation or LinkAggregation()
+    return replace(owner, link_aggregation=replace(bond, port=tuple(ports)))

@@ -1,0 +1,92 @@
+"""A port that says itself which controller it has is put there, or taken out."""
+
+import pytest
+
+from tests.unit.nodenet.states import changes, joined, steps, way_back
+
+NODE = """\
+interfaces:
+- {name: bond0, type: bond, state: up, link-aggregation: {mode: active-backup, port: [eth1, eth2]}}
+- {name: eth1, type: ethernet, state: up, controller: bond0}
+- {name: eth2, type: ethernet, state: up, controller: bond0}
+- name: br0
+  type: linux-bridge
+  state: up
+  bridge: {port: [{name: eth4, vlan: {mode: access, tag: 7}}, {name: vnet0}]}
+- {name: eth4, type: ethernet, state: up, controller: br0}
+- {name: vnet0, type: tun, state: ignore, controller: br0}
+- {name: vrf0, type: vrf, state: up, vrf: {route-table-id: 100, port: []}}
+- {name: eth3, type: ethernet, state: up,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+- {name: eth5, type: ethernet, state: up, controller: ovs0}
+- {name: ovs0, type: ovs-interface, state: ignore}
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (
+            "{name: eth3, controller: bond0}",
+            ["bond0: add port eth3 when eth1 is active, its addresses taken off"],
+        ),
+        ("{name: eth3, controller: br0}", ["br0: add port eth3, its addresses taken off"]),
+        ("{name: eth3, controller: vrf0}", ["vrf0: add port eth3"]),
+        ("{name: eth2, controller: ''}", ["bond0: release port eth2", "eth2: set it up"]),
+        ("{name: eth4, controller: ''}", ["br0: release port eth4"]),
+        ("{name: eth2, controller: br0}", ["br0: add port eth2, released from bond0"]),
+        ("{name: eth2, controller: bond0}", []),
+        ("{name: eth3, controller: ''}", []),
+        ("{name: eth5, controller: ovs0}", []),
+    ],
+)
+def test_a_port_comes_and_goes_by_its_controller(port: str, expected: list[str]) -> None:
+    document = f"interfaces: [{port}]"
+
+    assert steps(document, NODE) == expected
+    assert (way_back(document, NODE) == "{}\n") == (not expected)
+
+
+def test_a_new_bond_has_the_ports_that_name_it() -> None:
+    document = (
+        "interfaces: [{name: bond1, type: bond, bond: {mode: 1}},"
+        " {name: eth3, controller: bond1}, {name: eth4, controller: bond1}]"
+    )
+
+    assert steps(document, NODE) == [
+        "bond1: make it, type bond, mac-address that of eth3",
+        "bond1: set link-aggregation.mode active-backup",
+        "bond1: set it up",
+        "bond1: add port eth3, its addresses taken off",
+        "bond1: add port eth4 when eth3 is active, released from br0",
+    ]
+
+
+def test_other_ports_of_a_controller_are_left_as_they_are() -> None:
+    document = "interfaces: [{name: eth3, controller: br0}, {name: eth1, controller: ''}]"
+
+    assert [row.text for row in joined(document, NODE).complaints] == []
+    assert "vlan" not in changes(document, NODE)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("br9", "eth3: its controller br9 is missing"),
+        ("eth1", "eth3: its controller eth1 is of type ethernet, which has no ports"),
+        ("eth3", "eth3: its controller eth3 is of type ethernet, which has no ports"),
+        ("ovs0", "eth3: its controller ovs0 is of type ovs-interface, which has no ports here"),
+    ],
+)
+def test_a_controller_that_can_have_no_port_is_refused(name: str, text: str) -> None:
+    complaints = joined(f"interfaces: [{{name: eth3, controller: {name}}}]", NODE).complaints
+
+    assert [row.text for row in complaints] == [text]
+
+
+def test_a_port_of_a_bridge_that_goes_is_refused() -> None:
+    document = "interfaces: [{name: br0, state: absent}, {name: eth3, controller: br0}]"
+
+    assert [row.text for row in joined(document, NODE).complaints] == [
+        "eth3: its controller br0 is to be removed"
+    ]
