@@ -55,9 +55,14 @@ def test_the_watchdog_reverts_the_changes_of_a_killed_process(
 ) -> None:
     before = changes.node.settle()
 
-    soon_s = next(s for s in SOON_S if changes.end_at(BRIDGE, number, s) == -signal.SIGKILL)
+    statuses = {}
+    for timeout_s in SOON_S:
+        statuses[timeout_s] = changes.end_at(BRIDGE, number, timeout_s)
+        if statuses[timeout_s] == -signal.SIGKILL:
+            break
 
-    await_end(changes, soon_s + 60)
+    assert statuses[timeout_s] == -signal.SIGKILL, statuses  # killed, in time
+    await_end(changes, timeout_s + 60)
     changes.node.assert_is(before)
 
 

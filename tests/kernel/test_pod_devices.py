@@ -43,12 +43,15 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def kubelet() -> Iterator[Kubelet]:
-    with tempfile.TemporaryDirectory(prefix="k") as folder, kubelets.running(Path(folder)) as one:
-        yield one
+    with (
+        tempfile.TemporaryDirectory(prefix="k") as folder,
+        kubelets.running(Path(folder)) as server,
+    ):
+        yield server
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SriovPod:
     """A pod with real VFs as net1, net2 ..., and its node's files."""
 
     pod: Pod
@@ -97,28 +100,28 @@ def _empty(folder: Path, kept: set[Path]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-Give = Callable[..., Given]
+MakePod = Callable[..., SriovPod]
 
 
 @pytest.fixture
-def give(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Path) -> Give:
+def make_pod(kubelet: Kubelet, vfs: rigs.Layout, pod: Pod, host: Host, tmp_path: Path) -> MakePod:
     """Return a function that moves VFs of PFs, by number, to the pod: example.com/pfN."""
 
-    def given(*pfs: int) -> Given:
+    def make_pod(*pfs: int) -> SriovPod:
         used: dict[int, int] = {}
         chosen = []
-        for number, at in enumerate(pfs, 1):
-            vf = vfs.pfs[at].vfs[used.setdefault(at, 0)]
-            used[at] += 1
+        for number, pf in enumerate(pfs, 1):
+            vf = vfs.pfs[pf].vfs[used.setdefault(pf, 0)]
+            used[pf] += 1
             pod.give(vf.name, f"net{number}")
-            chosen.append(node.Vf(vf.pci, f"example.com/pf{at}", f"sriov-{number}"))
+            chosen.append(node.Vf(vf.pci, f"example.com/pf{pf}", f"sriov-{number}"))
         known = node.Pod("nf1", tuple(chosen))
         root = node.a_node(tmp_path / "node", [known])
         kubelet.serve(pod_of(known))
         places = replace(root.places, pod_resources=kubelet.socket)
-        return Given(pod, known, root, kubelet, replace(host, places=places))
+        return SriovPod(pod, known, root, kubelet, replace(host, places=places))
 
-    return given
+    return make_pod
 
 
 def pod_of(known: node.Pod) -> kubelets.Json:
@@ -132,60 +135,60 @@ def pod_of(known: node.Pod) -> kubelets.Json:
 def members(pod: Pod, name: str = "bond0") -> list[str]:
     state = pod.bond(name)
     assert state is not None
-    return sorted(one.name for one in state.members)
+    return sorted(member.name for member in state.members)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_one_source_is_enough(give: Give, source: str) -> None:
-    given = give(0, 1)
-    given.told_by(source)
+def test_one_source_is_enough(make_pod: MakePod, source: str) -> None:
+    nf1 = make_pod(0, 1)
+    nf1.told_by(source)
 
-    given.runtime.add(a_config()).ok()
+    nf1.runtime.add(a_config()).ok()
 
-    assert members(given.pod) == ["net1", "net2"]
-    assert given.sources() == {(SOURCES[source],)}
+    assert members(nf1.pod) == ["net1", "net2"]
+    assert nf1.sources() == {(SOURCES[source],)}
 
 
 def test_all_sources_agree_on_a_node_where_all_is_well(
-    give: Give, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
+    nf1 = make_pod(0, 1)
 
-    given.runtime.add(a_config()).ok()
+    nf1.runtime.add(a_config()).ok()
 
-    assert given.sources() == {tuple(SOURCES.values())}
-    assert given.kubelet.methods() == ["Get"]
+    assert nf1.sources() == {tuple(SOURCES.values())}
+    assert nf1.kubelet.methods() == ["Get"]
     assert "level=warning" not in capfd.readouterr().err
 
 
 def test_without_any_source_the_namespace_is_enough_and_that_is_logged(
-    give: Give, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    given.told_by()
+    nf1 = make_pod(0, 1)
+    nf1.told_by()
 
-    given.runtime.add(a_config()).ok()
+    nf1.runtime.add(a_config()).ok()
 
-    assert members(given.pod) == ["net1", "net2"]
-    assert given.sources() == {()}
+    assert members(nf1.pod) == ["net1", "net2"]
+    assert nf1.sources() == {()}
     (line,) = (one for one in capfd.readouterr().err.splitlines() if "msg=added" in one)
     assert re.search(r" members=net1@[0-9a-f:.]{12},net2@[0-9a-f:.]{12} ", line)
     assert " sources=none" in line
 
 
-def test_two_bonds_of_a_pod_take_the_links_that_they_select(give: Give) -> None:
-    given = give(0, 1, 0, 1)
+def test_two_bonds_of_a_pod_take_the_links_that_they_select(make_pod: MakePod) -> None:
+    nf1 = make_pod(0, 1, 0, 1)
     first = a_config(links=[{"network": "sriov-1"}, {"network": "default/sriov-2"}])
     second = a_config(links=[{"resource": "example.com/*", "name": "net[34]"}])
-    other = replace(given.runtime, ifname="bond1")
+    other = replace(nf1.runtime, ifname="bond1")
 
-    given.runtime.add(first).ok()
+    nf1.runtime.add(first).ok()
     other.add(second).ok()
 
-    assert members(given.pod) == ["net1", "net2"]
-    assert members(given.pod, "bond1") == ["net3", "net4"]
+    assert members(nf1.pod) == ["net1", "net2"]
+    assert members(nf1.pod, "bond1") == ["net3", "net4"]
     other.delete(second).ok()
-    given.runtime.delete(first).ok()
+    nf1.runtime.delete(first).ok()
 
 
 @pytest.mark.parametrize(
@@ -198,66 +201,70 @@ def test_two_bonds_of_a_pod_take_the_links_that_they_select(give: Give) -> None:
     ids=str,
 )
 def test_members_are_in_the_order_of_the_entries(
-    give: Give, links: object, chosen: list[str]
+    make_pod: MakePod, links: object, chosen: list[str]
 ) -> None:
-    given = give(0, 1, 0, 1)
+    nf1 = make_pod(0, 1, 0, 1)
 
-    given.runtime.add(a_config(links=links)).ok()
+    nf1.runtime.add(a_config(links=links)).ok()
 
-    record = records.read(given.host, given.key)
+    record = records.read(nf1.host, nf1.key)
     assert record is not None
     assert record.plan is not None
     assert [member.name for member in record.plan.members] == chosen
-    assert members(given.pod) == sorted(chosen)
+    assert members(nf1.pod) == sorted(chosen)
 
 
-def test_three_vfs_of_three_pfs_are_one_bond(give: Give) -> None:
-    given = give(0, 1, 2)
+def test_three_vfs_of_three_pfs_are_one_bond(make_pod: MakePod) -> None:
+    nf1 = make_pod(0, 1, 2)
 
-    given.runtime.add(a_config(redundancy="require", minMembers=3, policy="strict")).ok()
+    nf1.runtime.add(a_config(redundancy="require", minMembers=3, policy="strict")).ok()
 
-    assert members(given.pod) == ["net1", "net2", "net3"]
+    assert members(nf1.pod) == ["net1", "net2", "net3"]
 
 
-def refusal(given: Given, tmp_path: Path, **keys: object) -> str:
+def refusal(nf1: SriovPod, tmp_path: Path, **keys: object) -> str:
     """Return the text of an ADD that was refused before any change."""
-    reply: Reply = refused(given.runtime, tmp_path, a_config(**keys))
+    reply: Reply = refused(nf1.runtime, tmp_path, a_config(**keys))
     assert reply.code == REFUSED
     return reply.msg
 
 
-def test_an_entry_without_a_match_is_reported_with_every_device(give: Give, tmp_path: Path) -> None:
-    given = give(0, 1)
+def test_an_entry_without_a_match_is_reported_with_every_device(
+    make_pod: MakePod, tmp_path: Path
+) -> None:
+    nf1 = make_pod(0, 1)
 
-    words = refusal(given, tmp_path, links=[{"pf": "pf*"}, {"resource": "example.com/pf2"}])
+    words = refusal(nf1, tmp_path, links=[{"pf": "pf*"}, {"resource": "example.com/pf2"}])
 
     assert "`links`.1 asks for, resource 'example.com/pf2'" in words
-    for number, vf in enumerate(given.known.vfs):
+    for number, vf in enumerate(nf1.known.vfs):
         assert f"net{number + 1} (VF 0 of pf{number}, {vf.address}): taken" in words
 
 
 def test_two_bonds_that_leave_the_choice_are_refused_at_the_first(
-    give: Give, tmp_path: Path
+    make_pod: MakePod, tmp_path: Path
 ) -> None:
-    given = give(0, 1)
-    scratch = given.root.multus / given.container_id
+    nf1 = make_pod(0, 1)
+    scratch = nf1.root.multus / nf1.container_id
     networks = json.loads(scratch.read_text())
     scratch.write_text(json.dumps([*networks, {**networks[-1], "ifnameRequest": "bond1"}]))
 
-    words = refusal(given, tmp_path)
+    words = refusal(nf1, tmp_path)
 
     assert "the bonds default/bond@bond0 and default/bond@bond1 of this pod" in words
     assert "[auto-twice]" in words
 
 
-def test_a_bond_that_is_listed_before_its_vfs_is_reported(give: Give, tmp_path: Path) -> None:
-    given = give(0)
-    scratch = given.root.multus / given.container_id
+def test_a_bond_that_is_listed_before_its_vfs_is_reported(
+    make_pod: MakePod, tmp_path: Path
+) -> None:
+    nf1 = make_pod(0)
+    scratch = nf1.root.multus / nf1.container_id
     eth0, first, bond = json.loads(scratch.read_text())
     late = {**first, "Name": "default/sriov-2", "deviceID": "0000:09:10.0"}
     scratch.write_text(json.dumps([eth0, first, {**bond, "Name": "default/test-bond"}, late]))
 
-    words = refusal(given, tmp_path, name="bond")
+    words = refusal(nf1, tmp_path, name="bond")
 
     assert "the pod lists default/sriov-2 after the bond: list the bond last" in words
 
@@ -268,118 +275,124 @@ def held() -> Iterator[ExitStack]:
         yield stack
 
 
-def give_dpdk(given: Given, held: ExitStack, vfs: rigs.Layout) -> rigs.Vf:
+def give_dpdk(nf1: SriovPod, held: ExitStack, vfs: rigs.Layout) -> rigs.Vf:
     """Have the kubelet serve a VF more, which is bound to vfio-pci."""
     vf = vfs.pfs[2].vfs[0]
     held.enter_context(movers.bound_to_vfio(vf))
     dpdk = node.Vf(vf.pci, "example.com/dpdk", "dpdk")
-    given.kubelet.serve(pod_of(replace(given.known, vfs=(*given.known.vfs, dpdk))))
+    nf1.kubelet.serve(pod_of(replace(nf1.known, vfs=(*nf1.known.vfs, dpdk))))
     return vf
 
 
 def test_a_vf_on_vfio_is_refused_by_all_that_is_known_of_it(
-    give: Give, held: ExitStack, vfs: rigs.Layout, tmp_path: Path
+    make_pod: MakePod, held: ExitStack, vfs: rigs.Layout, tmp_path: Path
 ) -> None:
-    given = give(0, 1)
-    vf = give_dpdk(given, held, vfs)
+    nf1 = make_pod(0, 1)
+    vf = give_dpdk(nf1, held, vfs)
 
-    words = refusal(given, tmp_path)
-    given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
+    words = refusal(nf1, tmp_path)
+    nf1.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
 
     assert "cannot bond the VFs of the pod default/nf1" in words
     assert f"{vf.pci} (container app, resource example.com/dpdk) is bound to vfio-pci" in words
     assert "is bound to vfio-pci, as kubelet" in words
     assert "[userspace-driver]" in words
-    assert members(given.pod) == ["net1", "net2"]
+    assert members(nf1.pod) == ["net1", "net2"]
 
 
-def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(give: Give, tmp_path: Path) -> None:
-    given = give(0, 1, 2)  # SR-IOV CNI, Multus and libcni list all three as ours
-    ours, theirs = given.known.vfs[:2], given.known.vfs[2:]
-    given.root.checkpoint.unlink()
-    given.kubelet.serve(
-        pod_of(replace(given.known, vfs=ours)), pod_of(node.Pod("nf2", theirs, "other"))
+def test_a_vf_that_kubelet_gave_to_another_pod_only_is_refused(
+    make_pod: MakePod, tmp_path: Path
+) -> None:
+    nf1 = make_pod(0, 1, 2)  # SR-IOV CNI, Multus and libcni list all three as ours
+    ours, theirs = nf1.known.vfs[:2], nf1.known.vfs[2:]
+    nf1.root.checkpoint.unlink()
+    nf1.kubelet.serve(
+        pod_of(replace(nf1.known, vfs=ours)), pod_of(node.Pod("nf2", theirs, "other"))
     )
 
-    words = refusal(given, tmp_path)
+    words = refusal(nf1, tmp_path)
 
     assert f"net3 (VF 0 of pf2, {theirs[0].address}) is in this pod but was given to" in words
     assert "other/nf2 (kubelet)" in words
-    assert given.kubelet.methods() == ["Get", "List"]
+    assert nf1.kubelet.methods() == ["Get", "List"]
 
 
 def test_a_vf_that_two_pods_claim_is_ours_and_the_other_claim_is_reported(
-    give: Give, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    ended = node.Pod("nf1-old", given.known.vfs[:1])
-    given.kubelet.serve(pod_of(given.known), pod_of(ended), get="disabled")
+    nf1 = make_pod(0, 1)
+    ended = node.Pod("nf1-old", nf1.known.vfs[:1])
+    nf1.kubelet.serve(pod_of(nf1.known), pod_of(ended), get="disabled")
 
-    given.runtime.add(a_config()).ok()
+    nf1.runtime.add(a_config()).ok()
 
-    assert members(given.pod) == ["net1", "net2"]
-    address = given.known.vfs[0].address
+    assert members(nf1.pod) == ["net1", "net2"]
+    address = nf1.known.vfs[0].address
     assert f"kubelet says that default/nf1-old was given {address}, too" in capfd.readouterr().err
 
 
 def test_sources_that_contradict_each_other_are_reported_and_no_more(
-    give: Give, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
+    nf1 = make_pod(0, 1)
     swapped = tuple(
         replace(vf, address=other.address)
-        for vf, other in zip(given.known.vfs, reversed(given.known.vfs), strict=True)
+        for vf, other in zip(nf1.known.vfs, reversed(nf1.known.vfs), strict=True)
     )
-    given.kubelet.serve(pod_of(replace(given.known, vfs=swapped)))
+    nf1.kubelet.serve(pod_of(replace(nf1.known, vfs=swapped)))
 
-    given.runtime.add(a_config()).ok()
+    nf1.runtime.add(a_config()).ok()
 
-    one, other = given.known.vfs
+    first, second = nf1.known.vfs
     assert (
-        f"the sources disagree about {one.address}: resource is {other.resource}, says kubelet; "
-        f"{one.resource}, says kubelet's checkpoint" in capfd.readouterr().err
+        f"the sources disagree about {first.address}: resource is {second.resource}, says kubelet; "
+        f"{first.resource}, says kubelet's checkpoint" in capfd.readouterr().err
     )
 
 
 def test_a_kubelet_that_hangs_costs_its_own_time_only(
-    give: Give, note: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, note: Callable[[str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    given.kubelet.serve(pod_of(given.known), delay_s=60)
+    nf1 = make_pod(0, 1)
+    nf1.kubelet.serve(pod_of(nf1.known), delay_s=60)
 
-    runtime = replace(given.runtime, host=replace(given.host, kubelet_timeout_s=2.0))
+    runtime = replace(nf1.runtime, host=replace(nf1.host, kubelet_timeout_s=2.0))
 
     started = time.monotonic()
     runtime.add(a_config()).ok()
     took = time.monotonic() - started
 
-    assert members(given.pod) == ["net1", "net2"]
+    assert members(nf1.pod) == ["net1", "net2"]
     assert "kubelet" in capfd.readouterr().err
     assert took < 30  # of the 60 s for which it hangs
     note(f"ADD over VFs beside a kubelet that hangs: {took:.1f} s")
 
 
 def test_explain_shows_each_sources_statements_and_the_devices_taken(
-    give: Give, held: ExitStack, vfs: rigs.Layout, capsys: pytest.CaptureFixture[str]
+    make_pod: MakePod, held: ExitStack, vfs: rigs.Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    vf = give_dpdk(given, held, vfs)
-    sandbox = replace(given.known.sandbox, netns=given.pod.path)
+    nf1 = make_pod(0, 1)
+    vf = give_dpdk(nf1, held, vfs)
+    sandbox = replace(nf1.known.sandbox, netns=nf1.pod.path)
 
-    told = explanation.explain(given.host, sandbox, parse_config(a_config()), "sriovbond")
-    explain.print_json(told)
+    explained = explanation.explain(nf1.host, sandbox, parse_config(a_config()), "sriovbond")
+    explain.print_json(explained)
 
     shown = json.loads(capsys.readouterr().out)
-    by_device = {one["device"]: one for one in shown["verdicts"] if one["device"]}
-    assert [by_device[one.address]["taken"] for one in given.known.vfs] == [True, True]
-    assert by_device[vf.pci]["rule"] == "userspace-driver"
-    said = {one["id"]["address"]: one for one in shown["devices"]}
-    first = said[given.known.vfs[0].address]["statements"]
-    assert {one["source"] for one in first} == {*SOURCES.values(), "sysfs", "the pod's namespace"}
+    verdicts = {verdict["device"]: verdict for verdict in shown["verdicts"]}
+    assert [verdicts[known.address]["taken"] for known in nf1.known.vfs] == [True, True]
+    assert verdicts[vf.pci]["rule"] == "userspace-driver"
+    devices = {device["id"]["address"]: device for device in shown["devices"]}
+    statements = devices[nf1.known.vfs[0].address]["statements"]
+    assert {statement["source"] for statement in statements} == {
+        *SOURCES.values(),
+        "sysfs",
+        "the pod's namespace",
+    }
     assert "vfio-pci" in shown["outcome"][0]
 
-    given.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
-    after = explanation.explain(given.host, sandbox, parse_config(a_config()), "sriovbond")
+    nf1.runtime.add(a_config(links=[{"resource": "example.com/pf*"}])).ok()
+    after = explanation.explain(nf1.host, sandbox, parse_config(a_config()), "sriovbond")
     assert after.outcome[0].startswith("the pod has bond0 over net1, net2")
     assert [one.is_taken for one in after.verdicts if one.subject.device != vf.pci] == [True, True]
 
@@ -387,9 +400,9 @@ def test_explain_shows_each_sources_statements_and_the_devices_taken(
 OWN = "198.51.100.7/24"
 
 
-def asking_for_ipam(given: Given, ifname: str) -> None:
+def asking_for_ipam(nf1: SriovPod, ifname: str) -> None:
     """Add IPAM to the pod's network of that interface."""
-    scratch = given.root.multus / given.container_id
+    scratch = nf1.root.multus / nf1.container_id
     networks = json.loads(scratch.read_text())
     one = networks[int(ifname.removeprefix("net"))]
     config = json.loads(base64.b64decode(one["Bytes"]))
@@ -400,31 +413,31 @@ def asking_for_ipam(given: Given, ifname: str) -> None:
 
 
 @pytest.mark.parametrize("told_by", ["its address", "its network"])
-def test_a_vf_in_use_is_skipped(give: Give, told_by: str) -> None:
-    given = give(0, 1, 2)
+def test_a_vf_in_use_is_skipped(make_pod: MakePod, told_by: str) -> None:
+    nf1 = make_pod(0, 1, 2)
     if told_by == "its address":
-        given.pod.ip(f"addr add {OWN} dev net3")
+        nf1.pod.ip(f"addr add {OWN} dev net3")
     else:
-        asking_for_ipam(given, "net3")
+        asking_for_ipam(nf1, "net3")
 
-    given.runtime.add(a_config(policy="strict")).ok()
+    nf1.runtime.add(a_config(policy="strict")).ok()
 
-    assert members(given.pod) == ["net1", "net2"]
+    assert members(nf1.pod) == ["net1", "net2"]
     if told_by == "its address":
-        assert OWN in str(given.pod.ip("addr show net3"))
+        assert OWN in str(nf1.pod.ip("addr show net3"))
 
 
 def test_a_vf_with_an_address_is_bonded_where_others_are_too_few_and_that_is_logged(
-    give: Give, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    given.pod.ip(f"addr add {OWN} dev net2")
+    nf1 = make_pod(0, 1)
+    nf1.pod.ip(f"addr add {OWN} dev net2")
 
-    words = refusal(given, tmp_path, policy="strict")
-    given.runtime.add(a_config()).ok()
+    words = refusal(nf1, tmp_path, policy="strict")
+    nf1.runtime.add(a_config()).ok()
 
     assert "[member-address-taken-off]" in words
-    assert members(given.pod) == ["net1", "net2"]
+    assert members(nf1.pod) == ["net1", "net2"]
     said = capfd.readouterr().err
     assert "rule=member-address-taken-off" in said
     (line,) = (one for one in said.splitlines() if "taken off net2 (VF 0 of pf1" in one)
@@ -433,15 +446,15 @@ def test_a_vf_with_an_address_is_bonded_where_others_are_too_few_and_that_is_log
 
 
 def test_a_vf_with_an_rdma_device_is_reported_and_strict_does_not_refuse_it(
-    give: Give, capfd: pytest.CaptureFixture[str]
+    make_pod: MakePod, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given = give(0, 1)
-    (file,) = given.root.devinfo_dp.glob(f"*{given.known.vfs[0].address}*")
+    nf1 = make_pod(0, 1)
+    (file,) = nf1.root.devinfo_dp.glob(f"*{nf1.known.vfs[0].address}*")
     info = json.loads(file.read_text())
     info["pci"]["rdma-device"] = "mlx5_2"
     file.write_text(json.dumps(info))
 
-    given.runtime.add(a_config(policy="strict")).ok()
+    nf1.runtime.add(a_config(policy="strict")).ok()
 
     said = capfd.readouterr().err
     assert "was given with the RDMA device mlx5_2" in said
@@ -449,11 +462,11 @@ def test_a_vf_with_an_rdma_device_is_reported_and_strict_does_not_refuse_it(
 
 
 def test_the_command_line_explains_an_unknown_namespace(
-    give: Give,
+    make_pod: MakePod,
 ) -> None:
-    given = give(0, 1)
+    nf1 = make_pod(0, 1)
 
-    done = CliRunner().invoke(sriovbond, ["explain", "--netns", given.pod.path])
+    done = CliRunner().invoke(sriovbond, ["explain", "--netns", nf1.pod.path])
 
     assert done.exit_code == 0, done.output
     assert "a bond would take net1 (VF 0 of pf0" in done.output
