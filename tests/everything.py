@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
@@ -21,6 +22,9 @@ VMS = 2
 UNIT_RUNS = (os.cpu_count() or 1) + 1
 """Runs of the unit tests: many of these wait for something, and leave their core idle."""
 SHEBANGS = (b"#!/bin/sh\n", b"#!/usr/bin/env bash\n", b"#!/bin/bash\n")
+STOP = threading.Event()
+"""Set where a signal ends this program: each step ends what it has started."""
+ASKED_EVERY_S = 0.1
 SLOWEST = 10
 """Number of the slowest tests reported for each step."""
 
@@ -51,8 +55,11 @@ class Counts:
 
 def _program(*command: str) -> Callable[[], list[str]]:
     def run() -> list[str]:
-        status = subprocess.run(command, check=False).returncode
-        return [f"status {status}"] if status else []
+        with subprocess.Popen(command, process_group=0) as process:
+            while process.poll() is None and not STOP.wait(ASKED_EVERY_S):
+                pass
+            side_by_side.end(process)
+        return [f"status {process.returncode}"] if process.returncode else []
 
     return run
 
@@ -64,7 +71,7 @@ def _unit_tests(name: str, *choice: str) -> Step:
     commands = [_native(each, folder, *choice) for each in names]
     return Step(
         name,
-        lambda: side_by_side.run(commands, _say),
+        lambda: side_by_side.run(commands, _say, STOP),
         tuple(folder / f"{each}.xml" for each in names),
     )
 
@@ -86,7 +93,7 @@ def _kernel_tests() -> Step:
     names = [f"vm{number}" for number in range(1, VMS + 1)]
     return Step(
         "kernel tests",
-        lambda: side_by_side.run([_in_a_vm(name, folder) for name in names], _say),
+        lambda: side_by_side.run([_in_a_vm(name, folder) for name in names], _say, STOP),
         tuple(folder / f"{name}.xml" for name in names),
         tuple(folder / f"{name}.notes" for name in names),
     )
@@ -132,7 +139,9 @@ STEPS = (
 
 def main() -> int:
     """Run every step, also after one has failed; return 1 if any did."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     BUILD.mkdir(exist_ok=True)
     for stale in (path for step in STEPS for path in (*step.reports, *step.notes)):
         stale.unlink(missing_ok=True)
@@ -178,7 +187,8 @@ def _run_all(steps: Sequence[Step]) -> list[Outcome]:
         kernel = [_run(step) for step in steps if step is KERNEL]
         return [*(future.result() for future in native), *kernel]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        STOP.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _run(step: Step) -> Outcome:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,10 @@ LOOKED_EVERY_S: Final = 0.5
 TOLD_EVERY_S: Final = 30.0
 
 Say = Callable[[str], object]
+
+
+class StoppedError(Exception):
+    """Somebody stopped all runs before they had ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +112,30 @@ class _Run:
 
 
 def run(
-    commands: Sequence[Command], say: Say, start_s: float = START_S, stall_s: float = STALL_S
+    commands: Sequence[Command],
+    say: Say,
+    stop: threading.Event,
+    start_s: float = START_S,
+    stall_s: float = STALL_S,
 ) -> list[str]:
-    """Run the commands at once until the last has ended; return what went wrong, by run."""
+    """Run the commands at once until the last has ended; return what went wrong, by run.
+
+    Where `stop` is set before, all are ended: StoppedError.
+    """
     for folder in {command.folder for command in commands}:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     with ExitStack() as held:
         runs = [held.enter_context(_started(command)) for command in commands]
-        _follow(runs, say, start_s, stall_s)
+        _follow(runs, say, stop, start_s, stall_s)
     for each in runs:
         say(f"--- {each.command.name}\n{each.command.log.read_text(errors='replace')}")
     return [each.fault for each in runs if each.fault] or _left_out(runs)
 
 
-def _follow(runs: Sequence[_Run], say: Say, start_s: float, stall_s: float) -> None:
+def _follow(
+    runs: Sequence[_Run], say: Say, stop: threading.Event, start_s: float, stall_s: float
+) -> None:
     told, told_at = "", time.monotonic()
     failed: set[str] = set()
     while True:
@@ -137,7 +151,8 @@ def _follow(runs: Sequence[_Run], say: Say, start_s: float, stall_s: float) -> N
             say(text)
         if is_over:
             return
-        time.sleep(LOOKED_EVERY_S)
+        if stop.wait(LOOKED_EVERY_S):
+            raise StoppedError
 
 
 def _told(runs: Sequence[_Run]) -> str:
@@ -171,8 +186,11 @@ def _started(command: Command) -> Iterator[_Run]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its group, if it has not ended; a VM's takes QEMU along."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End the process and its group, if it has not ended; a VM's takes QEMU along.
+
+    Pytest ends what its fixtures have started at SIGINT, and at no other signal.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, number)
             with suppress(subprocess.TimeoutExpired):

@@ -2,12 +2,15 @@
 
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests import side_by_side
 from tests.side_by_side import Command, Progress
+from tests.support.agents import wait_for
 
 CHECKOUT = Path(__file__).parent.parent.parent
 PASSES = "def test_passes(): pass\n"
@@ -16,6 +19,18 @@ DIES = "import os\ndef test_dies(): os.kill(os.getpid(), 9)\n"
 LEAVES = "import pytest\ndef test_leaves(): pytest.exit('enough', returncode=0)\n"
 FAILS = "def test_fails(): assert False\n"
 STALL_S = 5.0
+NEVER = threading.Event()
+HAS_CHILD = """
+import os, subprocess, pytest
+@pytest.fixture
+def child():
+    with subprocess.Popen(["sleep", "3600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+def test_hangs(child):
+    with open("child", "w") as file: file.write(str(child.pid))
+    child.wait()
+"""
 
 
 def commands(tmp_path: Path, **modules: str) -> list[Command]:
@@ -37,7 +52,7 @@ def test_each_module_is_run_once_and_the_progress_is_written(tmp_path: Path) -> 
     runs = commands(tmp_path, **{f"no{number}": PASSES for number in range(6)})
     said: list[str] = []
 
-    faults = side_by_side.run(runs, said.append)
+    faults = side_by_side.run(runs, said.append, NEVER)
 
     ended = [side_by_side.progress_of(run.progress.read_text()).ended for run in runs]
     assert (faults, sum(ended)) == ([], 6)
@@ -50,7 +65,7 @@ def test_a_failure_is_reported_at_once_and_is_a_fault_of_its_run(tmp_path: Path)
     runs = commands(tmp_path, fails=FAILS)
     said: list[str] = []
 
-    (fault,) = side_by_side.run(runs, said.append)
+    (fault,) = side_by_side.run(runs, said.append, NEVER)
 
     whose = fault.split()[0]
     assert fault == f"{whose} ended with status 1"
@@ -61,7 +76,7 @@ def test_a_failure_is_reported_at_once_and_is_a_fault_of_its_run(tmp_path: Path)
 def test_a_run_that_dies_is_reported_with_the_test_that_it_was_in(tmp_path: Path) -> None:
     runs = commands(tmp_path, dies=DIES, passes=PASSES)
 
-    (fault,) = side_by_side.run(runs, lambda _: None)
+    (fault,) = side_by_side.run(runs, lambda _: None, NEVER)
 
     assert fault.endswith(" was in test_dies.py::test_dies when it ended with status -9")
 
@@ -70,7 +85,7 @@ def test_a_run_that_dies_is_reported_with_the_test_that_it_was_in(tmp_path: Path
 def test_a_run_that_hangs_is_ended_and_reported_with_the_test_that_it_is_in(tmp_path: Path) -> None:
     runs = commands(tmp_path, hangs=HANGS, passes=PASSES)
 
-    (fault,) = side_by_side.run(runs, lambda _: None, stall_s=STALL_S)
+    (fault,) = side_by_side.run(runs, lambda _: None, NEVER, stall_s=STALL_S)
 
     assert " was in test_hangs.py::test_hangs and was ended: nothing came of it for" in fault
 
@@ -79,16 +94,35 @@ def test_a_run_that_hangs_is_ended_and_reported_with_the_test_that_it_is_in(tmp_
 def test_a_run_that_never_begins_is_ended(tmp_path: Path) -> None:
     run = Command("vm1", ("sleep", "3600"), tmp_path / "runs")
 
-    (fault,) = side_by_side.run([run], lambda _: None, start_s=0.1)
+    (fault,) = side_by_side.run([run], lambda _: None, NEVER, start_s=0.1)
 
     assert fault.startswith("vm1 was in no test and was ended: nothing came of it for")
+
+
+@pytest.mark.slow
+def test_runs_that_are_stopped_end_with_all_that_their_fixtures_have_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = commands(tmp_path, has_child=HAS_CHILD)
+    stop = threading.Event()
+    child = tmp_path / "child"
+
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(side_by_side.run, runs, lambda _: None, stop)
+        wait_for(lambda: child.exists() and child.read_text() != "")
+        stop.set()
+        with pytest.raises(side_by_side.StoppedError):
+            outcome.result()
+
+    assert not Path("/proc", child.read_text()).exists()
 
 
 @pytest.mark.slow
 def test_tests_that_were_not_run_are_a_fault(tmp_path: Path) -> None:
     runs = commands(tmp_path, leaves=LEAVES + PASSES)
 
-    faults = side_by_side.run(runs, lambda _: None)
+    faults = side_by_side.run(runs, lambda _: None, NEVER)
 
     assert faults == ["0 tests were run where there are 2"]
 
@@ -98,7 +132,7 @@ def test_a_run_that_begins_again_runs_its_modules_again(tmp_path: Path) -> None:
     run, _ = commands(tmp_path, no1=PASSES, no2=PASSES)
     twice = Command("vm1", ("sh", "-c", '"$@"; "$@"', "sh", *run.argv), run.folder)
 
-    faults = side_by_side.run([twice], lambda _: None)
+    faults = side_by_side.run([twice], lambda _: None, NEVER)
 
     assert faults == []
     assert side_by_side.progress_of(run.progress.read_text()) == Progress(collected=2, ended=2)
