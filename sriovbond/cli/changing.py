@@ -15,9 +15,7 @@ from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.log import visible
-from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
-from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
 from sriovbond.trial import (
     booting,
@@ -35,11 +33,6 @@ from sriovbond.trial.watchdog import ARMED
 
 _REVERTED, _REFUSED, _STUCK = 1, 2, 3
 _LOOK_S: Final = 1.0
-
-
-def refusals(joined: Joined) -> list[Complaint]:
-    """Return what of a change nothing here can carry out."""
-    return list(limits.judge(joined))
 
 
 def apply(prepare: Callable[[], Joined], timeout_s: float, name: str, *, is_waiting: bool) -> int:

@@ -16,13 +16,14 @@ from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.kernel.netns import Namespace
 from sriovbond.log import visible
-from sriovbond.nodenet import difference, document, steps
+from sriovbond.nodenet import cautions, difference, document, steps
 from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.document import Document, DocumentError
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.source import MOST_BYTES
 from sriovbond.nodenet.writer import to_json, to_yaml
+from sriovbond.reshape import limits
 from sriovbond.survey import owners, shown
 
 _STATE: Final = click.option(
@@ -84,10 +85,9 @@ def plan(file: Path, state: Path | None, *, is_forced: bool) -> None:
     nothing to do, 1 where there would be changes, 2 where it cannot be.
     """
     wish, joined = _join(file, state)
-    _refuse_unset(file, wish)
-    if state is None:
-        for use in _refuse_others(file, wish, joined, is_forced=is_forced):
-            click.echo(visible(f"warning: {use}"))
+    uses = _refuse_change(file, wish, joined, is_own=state is None, is_forced=is_forced)
+    for words in (*uses, *cautions.find(joined)):
+        click.echo(visible(f"warning: {words}"))
     planned = steps.plan(joined)
     lines = [line for step in planned for line in step.lines]
     for number, line in enumerate(lines, start=1):
@@ -139,11 +139,9 @@ def apply(
 
     def prepare() -> Joined:
         wish, joined = _join_text(file, text, _read_node())
-        _refuse_unset(file, wish)
-        _refuse_others(file, wish, joined, is_forced=is_forced)
-        refusals = changing.refusals(joined)
-        if refusals:
-            raise NoAnswerError(_lines(file, _faults(wish, refusals)))
+        _refuse_change(file, wish, joined, is_own=True, is_forced=is_forced)
+        for words in cautions.find(joined):
+            click.echo(visible(f"warning: {words}"))
         return joined
 
     name = "" if is_passing else "stdin" if file == files.STDIN else file.stem
@@ -234,7 +232,8 @@ def check(file: Path | None) -> None:
     wish = None
     if file:
         wish_document, joined = _read_beside(file, _text(file), state)
-        wish, faults = joined.desired, _faults(wish_document, joined.complaints)
+        complaints = joined.complaints or limits.judge(joined)
+        wish, faults = joined.desired, _faults(wish_document, complaints)
     findings = diagnosis.examine(diagnosis.Patient(state, answers, wish))
     for fault in faults:
         click.echo(visible(f"Error: {files.name_of(file or files.STDIN)}: {fault}"))
@@ -326,28 +325,26 @@ def _read_node() -> NetState:
         return node.read(own, Host())
 
 
-def _refuse_unset(file: Path, wish: Document) -> None:
-    """Refuse what can be compared but not brought about."""
-    if wish.unset:
-        raise NoAnswerError(_lines(file, [str(problem) for problem in wish.unset]))
-
-
-def _refuse_others(
-    file: Path, wish: Document, joined: Joined, *, is_forced: bool = False
+def _refuse_change(
+    file: Path, wish: Document, joined: Joined, *, is_own: bool, is_forced: bool
 ) -> tuple[str, ...]:
-    """Refuse a change of what another program of this node manages, or what would cut others.
+    """Refuse a change that nothing here can carry out, or that another program would undo.
 
-    Returns who uses what the change touches.
+    On the node's own network also what would cut others; returns who uses what it touches.
     """
     from sriovbond.survey import usage  # noqa: PLC0415 - records load pydantic
 
-    with _own_node() as own:
-        complaints = owners.judge(joined, own, Host().root)
-        uses = usage.find(joined, own, Host())
-    complaints = complaints if is_forced else (*complaints, *uses.refused)
-    if complaints:
-        raise NoAnswerError(_lines(file, _faults(wish, complaints)))
-    return uses.known
+    faults = [*map(str, wish.unset), *_faults(wish, limits.judge(joined))]
+    known: tuple[str, ...] = ()
+    if is_own:
+        with _own_node() as own:
+            complaints = owners.judge(joined, own, Host().root)
+            uses = usage.find(joined, own, Host())
+        faults += _faults(wish, complaints if is_forced else (*complaints, *uses.refused))
+        known = uses.known
+    if faults:
+        raise NoAnswerError(_lines(file, faults))
+    return known
 
 
 def _read_state(path: Path) -> NetState:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import combinations
 from typing import Final
 
@@ -72,12 +73,23 @@ def _interface(interface: NodeLink) -> Iterator[Complaint]:
     if interface.ethernet and interface.ethernet.sr_iov:
         for number, vf in enumerate(interface.ethernet.sr_iov.vfs or ()):
             yield from _below(("ethernet", "sr-iov", "vfs", number), _vf(vf))
+    yield from _frame(interface)
     ipv6 = interface.ipv6
     if ipv6 and ipv6.enabled and interface.mtu is not None and interface.mtu < _IPV6_MTU:
         yield Complaint(("mtu",), f"IPv6 needs an MTU of at least {_IPV6_MTU}")
     yield from _addresses(interface)
     if interface.identifier == "mac-address" and not interface.mac_address:
         yield Complaint(("identifier",), "identifier mac-address needs mac-address")
+
+
+def _frame(interface: NodeLink) -> Iterator[Complaint]:
+    """Judge MTU and MAC address as dev_validate_mtu() and is_valid_ether_addr() do."""
+    if interface.mtu == 0:
+        yield Complaint(("mtu",), "an MTU of 0 is none")
+    octets = bytes.fromhex((interface.mac_address or "02").replace(":", ""))
+    if not any(octets) or octets[0] & 1:
+        text = f"{interface.mac_address} is the address of no interface: it is a group's, or zero"
+        yield Complaint(("mac-address",), text)
 
 
 def _addresses(interface: NodeLink) -> Iterator[Complaint]:
@@ -87,11 +99,22 @@ def _addresses(interface: NodeLink) -> Iterator[Complaint]:
         for number, address in enumerate((*addresses,)):
             if address.ip is None or address.prefix_length is None:
                 yield Complaint((family, "address", number), "needs ip and prefix-length")
+            elif not _is_of_host(address.ip):
+                text = f"{address.ip} is the address of no host"
+                yield Complaint((family, "address", number, "ip"), text)
     known = [row.ip for row in addresses6]
     for number, ip in enumerate(known):
         if ip in known[:number]:
             text = f"{ip} is there twice: IPv6 has one prefix length for an address"
             yield Complaint(("ipv6", "address", number), text)
+
+
+def _is_of_host(text: str) -> bool:
+    """Return whether an interface of a node can have an address; lo's is left alone for IPv4."""
+    address = ip_address(text)
+    is_lo = address.is_loopback and address.version == 6  # noqa: PLR2004 - IPv6
+    is_all = text == "255.255.255.255"
+    return not (address.is_unspecified or address.is_multicast or is_lo or is_all)
 
 
 def _bond(bond: LinkAggregation) -> Iterator[Complaint]:

@@ -48,6 +48,7 @@ _MODES: Final = (
     ("lacp", "802.3ad"),
 )
 _TAG: Final = Whole(0, 4095)
+_VLAN_ID: Final = Whole(0, 4094)  # VLAN_VID_MASK is none of a VLAN's (vlan_validate())
 _SHORT: Final = Whole(0, 65535)
 _BYTE: Final = Whole(0, 255)
 _LONG: Final = Whole(0, 2**64 - 1)
@@ -259,7 +260,7 @@ class VlanLink:
     """A VLAN."""
 
     base_iface: str | None = key(LinkName())
-    id: int | None = key(_TAG)
+    id: int | None = key(_VLAN_ID)
     protocol: str | None = key(_VLAN_PROTOCOL)
     registration_protocol: str | None = key(Word(("gvrp", "mvrp", "none")))
     reorder_headers: bool | None = key(Truth())

@@ -96,10 +96,20 @@ def _of_mtu(pair: Pair, joined: Joined) -> Iterator[str]:
     most = _mtu_of(base, joined)
     if mtu and base and most and mtu > most:
         yield f"the MTU cannot be {mtu}: {base}, which it is on, has {most}; give that one more"
+    yield from _of_kept_port(pair, now, joined)
     if pair.target.type != BOND or not pair.desired:
         return
     for port in ports_of(pair.target) or ports_of(now) or ():
         yield from _of_port(port, _mtu_of(pair.name, joined) or _MTU, pair, joined)
+
+
+def _of_kept_port(pair: Pair, now: NodeLink, joined: Joined) -> Iterator[str]:
+    """Yield that a port of a bond which is not mentioned gets another MTU than that has."""
+    mtu, owner = pair.target.mtu, joined.links.get(now.controller or "") or NodeLink()
+    is_kept = pair.target.controller in (None, owner.name) and not joined.pair(owner.label)
+    is_possible = mtu is None or mtu <= ((joined.links.get(pair.name) or now).max_mtu or mtu)
+    if owner.type == BOND and is_kept and is_possible and mtu not in (None, now.mtu, owner.mtu):
+        yield f"it is a port of {owner.label}, whose MTU is {owner.mtu}: give {owner.label} another"
 
 
 def _of_port(name: str, mtu: int, bond: Pair, joined: Joined) -> Iterator[str]:
@@ -170,7 +180,11 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
     missing = sorted({*(ports_of(link) or ())} - names)
     if missing:
         yield f"its ports {', '.join(missing)} are missing{_of_functions(missing)}"
-    if link.mtu and now and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu):
+    if (
+        link.mtu is not None
+        and now
+        and not (now.min_mtu or 0) <= link.mtu <= (now.max_mtu or link.mtu)
+    ):
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)

@@ -5,6 +5,7 @@ from typing import Final
 
 from sriovbond.nodenet.sections import Many, Section, key
 from sriovbond.nodenet.values import (
+    Domain,
     Hex,
     Ip,
     LinkName,
@@ -78,7 +79,7 @@ class Resolver:
     """What resolv.conf has."""
 
     server: tuple[str, ...] | None = key(Many(NameServer()))
-    search: tuple[str, ...] | None = key(Many(Text()))
+    search: tuple[str, ...] | None = key(Many(Domain()))
     options: tuple[str, ...] | None = key(Many(ResolverOption()))
 
 

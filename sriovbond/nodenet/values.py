@@ -10,6 +10,8 @@ _FALSE: Final = frozenset({"0", "false", "no", "off", "n"})
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 _NAME_BYTES: Final = 15  # IFNAMSIZ less its NUL, include/uapi/linux/if.h
 _TOKEN_BITS: Final = 64
+_NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
+_DOMAIN: Final = re.compile(r"[!-~]{1,255}")
 UINT32: Final = 2**32 - 1
 
 
@@ -186,6 +188,17 @@ class NameServer(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
+class Domain(_Plain):
+    """A domain in which names are looked up."""
+
+    def read(self, text: str) -> object:
+        """Take example.com; resolv.conf has spaces between domains."""
+        if not _DOMAIN.fullmatch(text.strip()):
+            raise ValueError("a domain such as example.com is expected")
+        return text.strip()
+
+
+@dataclass(frozen=True, slots=True)
 class Token(_Plain):
     """The lower half of an IPv6 address; empty and :: mean none."""
 
@@ -238,6 +251,18 @@ def is_resolver_option(word: str) -> bool:
 def family_of(text: str) -> int:
     """Return 4 or 6 for an address or network."""
     return 6 if ":" in text else 4
+
+
+def network_fault(text: str) -> str:
+    """Return why no host can have an address with its prefix, empty where one can."""
+    interface = ip_interface(text)
+    network = interface.network
+    if interface.max_prefixlen - network.prefixlen <= _NO_HOST_BITS:
+        return ""
+    if interface.ip == network.network_address:
+        return "the network's own address"
+    is_broadcast = interface.version == 4 and interface.ip == network.broadcast_address  # noqa: PLR2004
+    return "the network's broadcast" if is_broadcast else ""
 
 
 def is_link_local(address: str) -> bool:

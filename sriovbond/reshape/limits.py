@@ -6,11 +6,11 @@ from typing import Final
 
 from sriovbond.dhcp.files import is_possible
 from sriovbond.dhcp.wish import fault_of_id
-from sriovbond.nodenet import acts
+from sriovbond.nodenet import acts, gateways, monitoring, stacking
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
-from sriovbond.nodenet.model import ETHERNET, Ipv4, Ipv6, NodeLink
+from sriovbond.nodenet.model import ETHERNET, Ethernet, Ipv4, Ipv6, NodeLink, SrIov
 from sriovbond.nodenet.routes import slot
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
@@ -42,6 +42,8 @@ def judge(joined: Joined) -> Iterator[Complaint]:
         if pair.name in numbers and pair.desired is not None:
             for text in (*_of_pair(pair, pair.desired), *_of_functions(pair, joined)):
                 yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
+    for rule in (stacking, monitoring, gateways):
+        yield from rule.judge(joined)
     routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
     yield from _of_slots(routes)
     for number, route in enumerate(routes):
@@ -123,6 +125,7 @@ def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:
     wish, now = pair.target.ethernet, pair.current.ethernet
     if wish and wish.sr_iov and not (now and now.sr_iov):
         yield "it has no SR-IOV: leave sr-iov out, or look whether the firmware has it switched on"
+    yield from _of_numbers((wish or Ethernet()).sr_iov, (now or Ethernet()).sr_iov)
     change = differ(pair.target, pair.current)
     for name in acts.remade_functions(acts.Change(change, pair.current)) if change else ():
         if words := _use(joined.links.get(name) or NodeLink(), joined):
@@ -130,6 +133,15 @@ def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:
                 f"its VF {name} {words}, and the kernel removes all VFs for another number: "
                 "free it first"
             )
+
+
+def _of_numbers(wish: SrIov | None, now: SrIov | None) -> Iterator[str]:
+    """Yield the VFs that a PF is not to have."""
+    wish, now = wish or SrIov(), now or SrIov()
+    total = now.total_vfs if wish.total_vfs is None else wish.total_vfs
+    for vf in wish.vfs or ():
+        if total is not None and vf.id is not None and vf.id >= total:
+            yield f"its VF {vf.id} is none of {total}: they are numbered from 0"
 
 
 def _use(link: NodeLink, joined: Joined) -> str:

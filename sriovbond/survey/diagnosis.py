@@ -1,7 +1,7 @@
 """What is wrong with the node's own bonds and bridges, or would be with a document applied."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import Final
 
@@ -11,14 +11,12 @@ from sriovbond.bond.rules import Finding
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.comparing import kernel_default
 from sriovbond.nodenet.model import VRF, BondOptions, LinkAggregation, NetState, NodeLink
+from sriovbond.nodenet.monitoring import KERNELS_MIIMON, MONITORED, merged
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.values import network_fault
 from sriovbond.survey.lacp import Lacp
 
 _SLOW_MS: Final = 1000
-_MONITORED: Final = frozenset({BondMode.LACP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB})
-"""Modes in which the kernel sets miimon to 100 by itself (bond_option_mode_set())."""
-_KERNELS_MIIMON: Final = 100
-_NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -79,8 +77,8 @@ class _Values:
 
     def of(self, name: str) -> object:
         value = (self.bond.options or BondOptions()).value(name)
-        if value is None and name == "miimon" and self.bond.mode in _MONITORED:
-            return _KERNELS_MIIMON
+        if value is None and name == "miimon" and self.bond.mode in MONITORED:
+            return KERNELS_MIIMON
         return kernel_default(name) if value is None else value
 
     def number(self, name: str) -> int:
@@ -91,22 +89,12 @@ class _Values:
 def _bonds(patient: Patient) -> dict[str, LinkAggregation]:
     """Return the bonds of the node as they are, and would be where a document has them."""
     bonds = {name: row.link_aggregation for name, row in patient.links.items()}
-    merged = {
-        name: _merge(bonds.get(name), row.link_aggregation)
+    wishes = {
+        name: merged(bonds.get(name), row.link_aggregation)
         for name, row in patient.wishes.items()
         if row.link_aggregation
     }
-    return {name: bond for name, bond in {**bonds, **merged}.items() if bond}
-
-
-def _merge(now: LinkAggregation | None, wish: LinkAggregation | None) -> LinkAggregation | None:
-    if now is None or wish is None or wish.mode not in (None, now.mode):
-        return wish  # another mode drops the options of the one before
-    settings = {row.name: row for row in (now.options or BondOptions()).settings}
-    settings |= {row.name: row for row in (wish.options or BondOptions()).settings}
-    is_reset = wish.options is not None and not wish.options.settings
-    options = BondOptions() if is_reset else BondOptions(tuple(settings.values()))
-    return replace(now, options=options)
+    return {name: bond for name, bond in {**bonds, **wishes}.items() if bond}
 
 
 def _ports_with_addresses(patient: Patient) -> Iterator[Finding]:
@@ -158,14 +146,8 @@ def _network_addresses(patient: Patient) -> Iterator[Finding]:
     links = [*patient.links.values(), *patient.wishes.values()]
     named = dict.fromkeys((link.label, text) for link in links for text in _addresses(link))
     for name, text in named:
-        interface = ip_interface(text)
-        network = interface.network
-        if interface.max_prefixlen - network.prefixlen <= _NO_HOST_BITS:
-            continue
-        if interface.ip == network.network_address:
-            yield rules.NETWORK_ADDRESS.finding(f"{name}: {text} is the network's own address")
-        elif interface.version == 4 and interface.ip == network.broadcast_address:  # noqa: PLR2004
-            yield rules.NETWORK_ADDRESS.finding(f"{name}: {text} is the network's broadcast")
+        if fault := network_fault(text):
+            yield rules.NETWORK_ADDRESS.finding(f"{name}: {text} is {fault}")
 
 
 def _addresses(link: NodeLink) -> Iterable[str]:

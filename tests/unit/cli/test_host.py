@@ -54,6 +54,20 @@ def test_a_plan_with_nothing_to_do_ends_with_0(state: Path) -> None:
             "dns-resolver: {config: {options: [rotate, rotat]}}",
             "line 1, column 43: 'rotat' is unknown: one of debug, edns0",
         ),
+        (
+            "interfaces: [{name: eth1, state: absent}]",
+            "standard input: line 1, column 14: eth1: a NIC cannot be removed",
+        ),
+        ("interfaces: [{name: eth1, mtu: 0}]", "line 1, column 32: an MTU of 0 is none"),
+        (
+            "interfaces: [{name: eth1, mac-address: '01:00:5e:00:00:01'}]",
+            "01:00:5E:00:00:01 is the address of no interface",
+        ),
+        (
+            "interfaces: [{name: eth1, ipv4: {address: [{ip: 0.0.0.0, prefix-length: 8}]}}]",
+            "0.0.0.0 is the address of no host",
+        ),
+        ("dns-resolver: {config: {search: [a b]}}", "a domain such as example.com is expected"),
         ("ovn: {}", "standard input: line 1, column 1: 'ovn' is not supported"),
     ],
 )
@@ -64,6 +78,16 @@ def test_an_impossible_document_ends_with_2_and_its_place(
 
     assert fault in result.stderr
     assert result.exit_code == 2
+
+
+def test_a_plan_begins_with_its_warnings(state: Path) -> None:
+    address = "ipv4: {enabled: true, address: [{ip: 192.0.2.0, prefix-length: 24}]}"
+
+    result = _run("plan", state, f"interfaces: [{{name: eth1, {address}}}]")
+
+    first, *steps = result.stdout.splitlines()
+    assert first == "warning: eth1: 192.0.2.0/24 is the network's own address"
+    assert len(steps) == 1
 
 
 def test_a_difference_and_the_way_back_are_documents(state: Path) -> None:

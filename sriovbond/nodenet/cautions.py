@@ -1,0 +1,91 @@
+"""What a change does that a person may not have meant: it can be, and is said beforehand."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sriovbond.nodenet import routes
+from sriovbond.nodenet.model import NetState, NodeLink
+from sriovbond.nodenet.normal import is_dynamic
+from sriovbond.nodenet.pairs import Joined
+from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
+from sriovbond.nodenet.values import is_link_local, network_fault
+
+_DEFAULTS: Final = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def find(joined: Joined) -> tuple[str, ...]:
+    """Return the warnings about a change."""
+    return (*_gone(joined), *_twice(joined), *_of_networks(joined), *_without_gateway(joined))
+
+
+def _gone(joined: Joined) -> Iterator[str]:
+    for link in joined.links.values():
+        for ip in (link.ipv4, link.ipv6):
+            for row in (ip and ip.address) or ():
+                is_own = not is_dynamic(row) and not is_link_local(row.ip or "::")
+                if is_own and row.ip in joined.leaving.gone:
+                    yield f"{row.ip}, which {link.label} has, goes from the node"
+
+
+def _twice(joined: Joined) -> Iterator[str]:
+    """Yield the addresses that an interface gets and another one has, too."""
+    holders: dict[str, set[str]] = {}
+    for name, link in joined.links.items():
+        pair = joined.pair(name)
+        for address in pair.keeps(link) if pair else _addresses(link):
+            holders.setdefault(address, set()).add(name)
+    for pair in joined.pairs:
+        now = joined.links.get(pair.name) or NodeLink()
+        for address in sorted(pair.keeps(now) - _addresses(now)):
+            others = sorted(holders.get(address, set()) - {pair.name})
+            if others and not is_link_local(address):
+                yield f"{address} of {pair.name} is an address of {', '.join(others)}, too"
+            holders.setdefault(address, set()).add(pair.name)
+
+
+def _addresses(link: NodeLink) -> set[str]:
+    return {row.ip or "" for ip in (link.ipv4, link.ipv6) for row in (ip and ip.address) or ()}
+
+
+def _of_networks(joined: Joined) -> Iterator[str]:
+    for link in joined.desired.interfaces or ():
+        for ip in (link.ipv4, link.ipv6) if link.state != ABSENT else ():
+            for row in (ip and ip.enabled is not False and ip.address) or ():
+                text = f"{row.ip}/{row.prefix_length}"
+                if fault := network_fault(text):
+                    yield f"{link.label}: {text} is {fault}"
+
+
+def _without_gateway(joined: Joined) -> Iterator[str]:
+    """Yield the family whose default route goes from the main table, and comes again by nothing."""
+    gone = routes.leaving_routes(joined)
+    for family, default in _DEFAULTS.items():
+        before = [row for row in _configured(joined.current) if _is_default(row, default)]
+        after = [
+            *(row for row in before if row not in gone),
+            *(row for row in _configured(joined.desired) if _is_default(row, default)),
+        ]
+        is_auto = any(_is_auto(link, family) for link in _after(joined))
+        if before and not after and not is_auto:
+            yield f"the node has no default route of IPv{family} in its main table then"
+
+
+def _after(joined: Joined) -> Iterator[NodeLink]:
+    """Yield the interfaces that there are to be, those that only lose what they had left out."""
+    changing = {pair.name for pair in joined.pairs}
+    yield from (pair.target for pair in joined.pairs if pair.target.state != ABSENT)
+    yield from (link for link in joined.links.values() if link.label not in changing)
+
+
+def _configured(state: NetState) -> tuple[NodeRoute, ...]:
+    return (state.routes or NodeRoutes()).config or ()
+
+
+def _is_default(row: NodeRoute, destination: str) -> bool:
+    is_main = (row.table_id or MAIN_TABLE) == MAIN_TABLE
+    return row.destination == destination and is_main and row.state != ABSENT
+
+
+def _is_auto(link: NodeLink, family: int) -> bool:
+    ip = link.ipv6 if family == 6 else link.ipv4  # noqa: PLR2004 - IPv6
+    return bool(ip and ip.is_auto)

@@ -1,0 +1,89 @@
+"""Which new routes the kernel would refuse, for their gateway, source or interface is missing."""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_interface, ip_network
+
+from sriovbond.nodenet import routes
+from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.model import Ipv4, Ipv6, NodeLink
+from sriovbond.nodenet.pairs import Joined
+from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes
+from sriovbond.nodenet.values import family_of, is_link_local
+
+
+def judge(joined: Joined) -> Iterator[Complaint]:
+    """Yield what is wrong with the routes that are to be made.
+
+    Where a server of DHCP or a router gives addresses, they are not known yet.
+    """
+    new = routes.lacking_routes(joined)
+    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
+        if route.state != ABSENT and not route.route_type and route in new:
+            for text in _faults(route, joined):
+                yield Complaint(("routes", "config", number), text)
+
+
+def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
+    name, family = route.next_hop_interface or "", family_of(route.destination or "")
+    pair, now = joined.pair(name), joined.links.get(name)
+    state = pair.target.state if pair else now and now.state
+    if state == "down":
+        yield f"{name} is down: a route needs it up"
+    own = _addresses(name, family, joined)
+    is_without = pair is not None and pair.loses(family)  # which is a complaint by itself
+    if route.next_hop_address and own is not None and not is_without:
+        yield from _of_gateway(route.next_hop_address, name, own, joined)
+    if route.source and not ip_address(route.source).is_loopback:
+        names = {*joined.links, *(pair.name for pair in joined.pairs)}
+        all_of_them = [_addresses(link, family, joined) for link in names]
+        known = {row.partition("/")[0] for rows in all_of_them for row in rows or ()}
+        if None not in all_of_them and route.source not in known:
+            yield f"its source {route.source} is no address of the node"
+
+
+def _of_gateway(gateway: str, name: str, own: Iterable[str], joined: Joined) -> Iterator[str]:
+    address = ip_address(gateway)
+    if any(ip_interface(row).ip == address for row in own):
+        yield f"next-hop-address {gateway} is {name}'s own address"
+        return
+    networks = [
+        *(ip_interface(row).network for row in own),
+        *map(ip_network, _direct(name, joined)),
+    ]
+    if not is_link_local(gateway) and not any(address in network for network in networks):
+        present = ", ".join(own) or "none"
+        yield f"next-hop-address {gateway} is in no network of {name}; its addresses: {present}"
+
+
+def _direct(name: str, joined: Joined) -> Iterator[str]:
+    """Yield the networks on an interface itself, without those that its addresses have now."""
+    link = joined.links.get(name) or NodeLink()
+    before = {
+        str(ip_interface(f"{row.ip}/{row.prefix_length}").network)
+        for ip in (link.ipv4, link.ipv6)
+        for row in (ip and ip.address) or ()
+    }
+    wishes = (joined.desired.routes or NodeRoutes()).config or ()
+    present = joined.current.routes or NodeRoutes()
+    for row in (*wishes, *(present.config or ()), *(present.running or ())):
+        is_direct = row.next_hop_interface == name and not row.next_hop_address
+        if is_direct and row.state != ABSENT and row.destination and row.destination not in before:
+            yield row.destination
+
+
+def _addresses(name: str, family: int, joined: Joined) -> list[str] | None:
+    """Return the addresses that an interface is to have; None where they are not known."""
+    pair, now = joined.pair(name), joined.links.get(name) or NodeLink()
+    present = _ip(now, family)
+    if pair and pair.loses(family):
+        return []
+    wish = _ip(pair.target, family) if pair else None
+    decisive = wish if wish and wish.enabled is not None else present
+    if decisive is None or decisive.is_auto:
+        return None
+    rows = present if wish is None or wish.address is None else wish
+    return [f"{row.ip}/{row.prefix_length}" for row in (rows and rows.address) or ()]
+
+
+def _ip(link: NodeLink, family: int) -> Ipv4 | Ipv6 | None:
+    return link.ipv6 if family == 6 else link.ipv4  # noqa: PLR2004 - IPv6

@@ -1,0 +1,134 @@
+"""Which interface can be made on which, or be a port of which: what the kernel would refuse."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
+from sriovbond.nodenet.pairs import Joined, Pair
+from sriovbond.nodenet.routing import ABSENT
+
+_TAKING: Final = (MACVLAN, "mac-vtap", "ipvlan")
+"""Types that take the frames of what they are on, which a port gives its controller."""
+_NESTED: Final = {
+    BRIDGE: "the kernel puts no bridge into a bridge",
+    BOND: "a bond over bonds is not made here",
+}
+
+
+def judge(joined: Joined) -> Iterator[Complaint]:
+    """Yield what the interfaces of a document cannot be made on, or have as ports."""
+    for number, link in enumerate(joined.desired.interfaces or ()):
+        pair = joined.pair(link.label)
+        if pair is None or pair.target.state == ABSENT:
+            continue
+        for text in (*_of_loop(pair, joined), *_of_ports(pair, joined), *_of_base(pair, joined)):
+            yield Complaint(("interfaces", number), f"{pair.name}: {text}")
+
+
+def _of_loop(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield that an interface would be on itself."""
+    none: tuple[str, ...] = ()
+    waiting = [(name, none) for name in _below(pair.name, joined)]
+    seen: set[str] = set()
+    while waiting:
+        name, way = waiting.pop()
+        if name == pair.name:
+            by = f", by {', '.join(way)}" if way else ""
+            yield f"it would be on itself{by}"
+            return
+        if name not in seen:
+            seen.add(name)
+            waiting += [(below, (*way, name)) for below in _below(name, joined)]
+
+
+def _below(name: str, joined: Joined) -> tuple[str, ...]:
+    """Return what an interface is to be on, or to have as ports."""
+    pair, now = joined.pair(name), joined.links.get(name) or NodeLink()
+    target = pair.target if pair else now
+    ports = ports_of(target)
+    if ports is None:
+        ports = ports_of(now)
+    base = target.base or now.base
+    return (*((base,) if base else ()), *(ports or ()))
+
+
+def _of_ports(pair: Pair, joined: Joined) -> Iterator[str]:
+    kind = _type_of(pair.name, joined)
+    if kind == VRF:
+        return
+    before = ports_of(pair.current or NodeLink()) or ()
+    for port in ports_of(pair.target) or ():
+        if port in before:
+            continue
+        if kind in _NESTED and _type_of(port, joined) == kind and port != pair.name:
+            yield f"{port} can be no port of it: {_NESTED[kind]}"
+        if port == "lo":
+            yield "lo can be no port"
+        for upper in _on(port, joined):
+            if _type_of(upper, joined) in _TAKING:
+                yield f"{upper} is on {port} and takes its frames, so that it can be no port"
+
+
+def _of_base(pair: Pair, joined: Joined) -> Iterator[str]:
+    link = pair.current or pair.target
+    base = pair.target.base or link.base
+    if base is None:
+        peer = pair.target.veth.peer if pair.target.veth else None
+        if pair.current is None and peer and (peer == pair.name or peer in joined.links):
+            yield f"its peer {peer} is there already: veth are made in pairs"
+        return
+    if link.type == VLAN:
+        yield from _of_vlan(pair, base, joined)
+    owner = _owner_of(base, joined)
+    if link.type == MACVLAN and pair.current is None and owner:
+        yield f"{base} is a port of {owner}, which gets its frames: put it on {owner}"
+
+
+def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
+    place = _place(pair.target)
+    for name in _on(base, joined) if pair.current is None else ():
+        other = joined.links.get(name) or (joined.pair(name) or pair).target
+        if name != pair.name and _place(other) == place:
+            first = ", which has to be removed by a document before" if name in joined.links else ""
+            yield f"VLAN {place[1]} of {base} is {name}{first}"
+    is_loose = (pair.target.vlan or VlanLink()).loose_binding or (
+        (pair.current and pair.current.vlan) or VlanLink()
+    ).loose_binding
+    if pair.target.state == UP and not is_loose and _state_of(base, joined) == "down":
+        yield f"{base}, which it is on, is down: a VLAN comes up on what is up"
+
+
+def _place(link: NodeLink) -> tuple[str | None, int | None, str]:
+    """Return what the kernel has one VLAN for."""
+    vlan = link.vlan or VlanLink()
+    return vlan.base_iface, vlan.id, vlan.protocol or "802.1q"
+
+
+def _on(base: str, joined: Joined) -> list[str]:
+    """Return what is made on an interface, or is to be."""
+    present = [row.label for row in joined.links.values() if row.base == base]
+    wishes = [pair.name for pair in joined.pairs if pair.target.base == base]
+    return [
+        name
+        for name in dict.fromkeys((*present, *wishes))
+        if (pair := joined.pair(name)) is None or pair.target.state != ABSENT or name in present
+    ]
+
+
+def _owner_of(name: str, joined: Joined) -> str:
+    """Return the bond or bridge that an interface is to be a port of, empty for none."""
+    pair, now = joined.pair(name), joined.links.get(name) or NodeLink()
+    owner = now.controller if pair is None or pair.target.controller is None else None
+    owner = (pair.target.controller if pair and owner is None else owner) or ""
+    return "" if _type_of(owner, joined) == VRF else owner
+
+
+def _state_of(name: str, joined: Joined) -> str | None:
+    pair, now = joined.pair(name), joined.links.get(name)
+    return pair.target.state if pair else (now or NodeLink()).state
+
+
+def _type_of(name: str, joined: Joined) -> str | None:
+    pair, now = joined.pair(name), joined.links.get(name)
+    return (now and now.type) or (pair and pair.target.type) or None

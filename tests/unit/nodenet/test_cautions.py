@@ -1,0 +1,51 @@
+"""What can be and may not be meant is a warning."""
+
+import pytest
+
+from sriovbond.nodenet import cautions
+from tests.unit.nodenet.states import joined
+
+NODE = """\
+interfaces:
+- {name: eth0, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false, address: [
+   {ip: 192.0.2.9, prefix-length: 24}]}}
+- {name: eth1, type: ethernet, state: up}
+- {name: eth2, type: ethernet, state: up, ipv4: {enabled: true, dhcp: true, address: [
+   {ip: 198.51.100.9, prefix-length: 24, valid-life-time: 60sec}]}}
+routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: eth0, next-hop-address: 192.0.2.1}]}
+"""
+STATIC = NODE.replace("dhcp: true", "dhcp: false").replace(", valid-life-time: 60sec", "")
+BOND = "{name: bond0, type: bond, bond: {mode: 1, port: [eth0, eth1]}%s}"
+ADDRESS = ", ipv4: {enabled: true, address: [{ip: %s, prefix-length: %d}]}"
+ROUTE = (
+    "\nroutes: {config: [{destination: 0.0.0.0/0, next-hop-interface: bond0,"
+    " next-hop-address: 192.0.2.1}]}"
+)
+GONE = "192.0.2.9, which eth0 has, goes from the node"
+CUT = "the node has no default route of IPv4 in its main table then"
+
+
+@pytest.mark.parametrize(
+    ("document", "node", "texts"),
+    [
+        (f"interfaces: [{BOND % ''}]", STATIC, [GONE, CUT]),
+        (f"interfaces: [{BOND % ''}]", NODE, [GONE]),
+        (f"interfaces: [{BOND % (ADDRESS % ('192.0.2.9', 24))}]", STATIC, [CUT]),
+        (f"interfaces: [{BOND % (ADDRESS % ('192.0.2.9', 24))}]{ROUTE}", STATIC, []),
+        (
+            f"interfaces: [{{name: eth1{ADDRESS % ('192.0.2.9', 24)}}}]",
+            STATIC,
+            ["192.0.2.9 of eth1 is an address of eth0, too"],
+        ),
+        (
+            f"interfaces: [{{name: eth1{ADDRESS % ('10.0.0.0', 24)}}}]",
+            STATIC,
+            ["eth1: 10.0.0.0/24 is the network's own address"],
+        ),
+        (f"interfaces: [{{name: eth1{ADDRESS % ('10.0.0.1', 24)}}}]", STATIC, []),
+        ("routes: {config: [{next-hop-interface: eth0, state: absent}]}", STATIC, [CUT]),
+        (STATIC, STATIC, []),
+    ],
+)
+def test_a_change_has_these_warnings(document: str, node: str, texts: list[str]) -> None:
+    assert list(cautions.find(joined(document, node))) == texts

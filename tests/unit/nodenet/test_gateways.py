@@ -1,0 +1,110 @@
+"""Routes that the kernel would refuse are found before anything is touched."""
+
+import pytest
+
+from sriovbond.nodenet import gateways
+from tests.unit.nodenet.states import joined
+
+NODE = """\
+interfaces:
+- {name: eth0, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false, address: [
+   {ip: 192.0.2.9, prefix-length: 24}]}, ipv6: {enabled: true, autoconf: false, dhcp: false,
+   address: [{ip: '2001:db8::9', prefix-length: 64}]}}
+- {name: eth1, type: ethernet, state: up, ipv4: {enabled: true, dhcp: true, address: [
+   {ip: 198.51.100.9, prefix-length: 24, valid-life-time: 60sec}]}}
+- {name: eth2, type: ethernet, state: down, ipv4: {enabled: true, dhcp: false, address: [
+   {ip: 203.0.113.9, prefix-length: 24}]}}
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: eth0, next-hop-address: 192.0.2.1}
+  - {destination: 10.7.0.1/32, next-hop-interface: eth0}
+  running:
+  - {destination: 192.0.2.0/24, next-hop-interface: eth0}
+  - {destination: 10.8.0.0/16, next-hop-interface: eth0}
+"""
+MOVED = (
+    "{name: eth0, type: ethernet, ipv4: {enabled: true, address: [{ip: 10.0.0.2, prefix-length: 8}"
+    "]}}"
+)
+
+
+def _refused(route: str, links: str = "") -> list[str]:
+    text = f"interfaces: [{links}]\nroutes: {{config: [{{destination: {route}}}]}}"
+    return [row.text for row in gateways.judge(joined(text, NODE))]
+
+
+def _via(gateway: str, more: str = "", link: str = "eth0") -> str:
+    network = "2001:db8:5::/48" if ":" in gateway else "172.16.0.0/12"
+    return f"{network}, next-hop-interface: {link}, next-hop-address: '{gateway}'{more}"
+
+
+@pytest.mark.parametrize(
+    ("route", "links", "text"),
+    [
+        (
+            _via("10.9.9.9"),
+            "",
+            "next-hop-address 10.9.9.9 is in no network of eth0; its addresses: 192.0.2.9/24",
+        ),
+        (
+            _via("192.0.2.1"),
+            MOVED,
+            "next-hop-address 192.0.2.1 is in no network of eth0; its addresses: 10.0.0.2/8",
+        ),
+        (
+            _via("2001:db8:9::1"),
+            "",
+            (
+                "next-hop-address 2001:db8:9::1 is in no network of eth0;"
+                " its addresses: 2001:db8::9/64"
+            ),
+        ),
+        (_via("192.0.2.9"), "", "next-hop-address 192.0.2.9 is eth0's own address"),
+        (_via("203.0.113.1", link="eth2"), "", "eth2 is down: a route needs it up"),
+        (
+            _via("192.0.2.1"),
+            "{name: eth0, state: down}",
+            "eth0 is down: a route needs it up",
+        ),
+    ],
+)
+def test_a_route_that_the_kernel_refuses_is_refused_by_name(
+    route: str, links: str, text: str
+) -> None:
+    assert _refused(route, links) == [text]
+
+
+@pytest.mark.parametrize(
+    ("route", "links"),
+    [
+        (_via("192.0.2.1"), ""),
+        (_via("10.7.0.1"), ""),
+        (_via("10.8.1.1"), ""),
+        (_via("fe80::1"), ""),
+        (_via("192.0.2.1", link="eth1"), ""),
+        (_via("10.0.0.1"), MOVED),
+        (_via("203.0.113.1", link="eth2"), "{name: eth2, state: up}"),
+        ("172.16.0.0/12, next-hop-interface: eth0", ""),
+        ("172.16.0.0/12, route-type: blackhole", ""),
+        ("0.0.0.0/0, next-hop-interface: eth0, next-hop-address: 192.0.2.1", MOVED),
+        ("172.16.0.0/12, next-hop-interface: eth0, next-hop-address: 10.9.9.9, state: absent", ""),
+    ],
+)
+def test_a_route_that_the_kernel_takes_is_not_refused(route: str, links: str) -> None:
+    assert _refused(route, links) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_refused"),
+    [("192.0.2.9", False), ("192.0.2.8", True), ("127.0.0.1", False)],
+)
+def test_a_source_has_to_be_an_address_of_the_node(source: str, *, is_refused: bool) -> None:
+    links = "{name: eth1, type: ethernet, ipv4: {enabled: false}}"
+
+    refused = _refused(_via("192.0.2.1", f", source: {source}"), links)
+
+    assert refused == ([f"its source {source} is no address of the node"] if is_refused else [])
+
+
+def test_while_an_address_may_come_of_a_lease_any_source_may_be_one() -> None:
+    assert _refused(_via("192.0.2.1", ", source: 192.0.2.8")) == []

@@ -1,0 +1,95 @@
+"""What cannot stand on what is refused by name, and the nearest that can be is not."""
+
+import pytest
+
+from sriovbond.nodenet import stacking
+from tests.unit.nodenet.states import joined
+
+NODE = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up}
+- {name: eth2, type: ethernet, state: up, controller: bond0}
+- {name: eth3, type: ethernet, state: down}
+- {name: eth4, type: ethernet, state: up}
+- {name: bond0, type: bond, state: up, link-aggregation: {mode: active-backup, port: [eth2]}}
+- {name: bond0.7, type: vlan, state: up, vlan: {base-iface: bond0, id: 7, protocol: 802.1q}}
+- {name: br0, type: linux-bridge, state: up, bridge: {port: [{name: bond0.7}]}}
+- {name: mv4, type: mac-vlan, state: up, mac-vlan: {base-iface: eth4, mode: bridge}}
+- {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: []}}
+- {name: va, type: veth, state: up, veth: {peer: vb}}
+- {name: vb, type: veth, state: up, veth: {peer: va}}
+"""
+BOND = "{name: bond1, type: bond, bond: {mode: 1, port: [%s]}}"
+BRIDGE = "{name: br1, type: linux-bridge, bridge: {port: [{name: %s}]}}"
+VLAN = "{name: v, type: vlan, vlan: {base-iface: %s, id: %d}}"
+
+
+def _refused(links: str) -> list[str]:
+    return [row.text for row in stacking.judge(joined(f"interfaces: [{links}]", NODE))]
+
+
+@pytest.mark.parametrize(
+    ("links", "text"),
+    [
+        (BOND % "bond1", "bond1: it would be on itself"),
+        (
+            "{name: bond0, bond: {port: [eth2, bond0.7]}}",
+            "bond0: it would be on itself, by bond0.7",
+        ),
+        (BOND % "bond0", "bond1: bond0 can be no port of it: a bond over bonds is not made here"),
+        (
+            BRIDGE % "br0",
+            "br1: br0 can be no port of it: the kernel puts no bridge into a bridge",
+        ),
+        (BRIDGE % "lo", "br1: lo can be no port"),
+        (BOND % "eth4", "bond1: mv4 is on eth4 and takes its frames, so that it can be no port"),
+        (
+            "{name: mv, type: mac-vlan, mac-vlan: {base-iface: eth2, mode: vepa}}",
+            "mv: eth2 is a port of bond0, which gets its frames: put it on bond0",
+        ),
+        (
+            VLAN % ("bond0", 7),
+            "v: VLAN 7 of bond0 is bond0.7, which has to be removed by a document before",
+        ),
+        (
+            "{name: bond0.7, state: absent}, " + VLAN % ("bond0", 7),
+            "v: VLAN 7 of bond0 is bond0.7, which has to be removed by a document before",
+        ),
+        (VLAN % ("eth3", 7), "v: eth3, which it is on, is down: a VLAN comes up on what is up"),
+        (
+            VLAN % ("eth1", 7) + ", {name: eth1, state: down}",
+            "v: eth1, which it is on, is down: a VLAN comes up on what is up",
+        ),
+        (
+            "{name: vc, type: veth, veth: {peer: eth1}}",
+            "vc: its peer eth1 is there already: veth are made in pairs",
+        ),
+    ],
+)
+def test_a_stack_that_the_kernel_refuses_is_refused_by_name(links: str, text: str) -> None:
+    assert _refused(links) == [text]
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        NODE.removeprefix("interfaces:\n").replace("\n- ", ", ").removeprefix("- ").strip(),
+        BOND % "eth1, eth2",
+        BRIDGE % "bond0",
+        BRIDGE % "mv4",
+        "{name: red, type: vrf, vrf: {port: [eth4]}}",
+        "{name: mv4, state: absent}, " + VLAN % ("eth4", 7),
+        "{name: mv, type: mac-vlan, mac-vlan: {base-iface: bond0, mode: vepa}}",
+        VLAN % ("bond0", 8),
+        VLAN % ("eth1", 7),
+        "{name: v, type: vlan, vlan: {base-iface: bond0, id: 7, protocol: 802.1ad}}",
+        "{name: v, type: vlan, vlan: {base-iface: eth3, id: 7, loose-binding: true}}",
+        "{name: v, type: vlan, state: down, vlan: {base-iface: eth3, id: 7}}",
+        VLAN % ("eth3", 7) + ", {name: eth3, state: up}",
+        "{name: vc, type: veth, veth: {peer: vd}}, {name: vd, type: veth, veth: {peer: vc}}",
+        "{name: bond0.7, vlan: {base-iface: bond0, id: 7}}",
+        "{name: bond0, state: absent}",
+    ],
+)
+def test_a_stack_that_can_be_is_not_refused(links: str) -> None:
+    assert _refused(links) == []
