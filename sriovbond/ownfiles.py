@@ -67,22 +67,14 @@ def write_whole(
     A file or link of its name is replaced. `finish` gets the written file's descriptor before it is
     synced. Raises OSError.
     """
-    try:
-        file_fd = _create(folder_fd, fresh)
-        try:
-            while content:
-                content = content[os.write(file_fd, content) :]
-            if finish:
-                finish(file_fd)
-            os.fsync(file_fd)
-        finally:
-            os.close(file_fd)
-        os.rename(fresh, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
-        os.fsync(folder_fd)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(fresh, dir_fd=folder_fd)
-        raise
+
+    def end(file_fd: int) -> None:
+        if finish:
+            finish(file_fd)
+        os.fsync(file_fd)
+
+    _replace(folder_fd, name, content, fresh, end)
+    os.fsync(folder_fd)
 
 
 def put(file: Path, content: bytes, mode: int = 0o600) -> None:
@@ -97,12 +89,40 @@ def put(file: Path, content: bytes, mode: int = 0o600) -> None:
         )
 
 
+def put_passing(file: Path, content: bytes) -> None:
+    """Create or replace a file as `put`, but do not sync it.
+
+    A killed process leaves it whole, a power loss may leave anything. Raises OSError.
+    """
+    with plainfile.open_folder(file.parent) as folder_fd:
+        _replace(folder_fd, file.name, content, f".{file.name}.sriovbond", lambda _: None)
+
+
 def remove(file: Path) -> None:
     """Remove a file. Idempotent. Raises MachineError."""
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(f"cannot remove {file}: {error.strerror}") from error
+
+
+def _replace(
+    folder_fd: int, name: str, content: bytes, fresh: str, end: Callable[[int], None]
+) -> None:
+    """Write a file as `fresh`, and rename it; `end` gets the written file's descriptor."""
+    try:
+        file_fd = _create(folder_fd, fresh)
+        try:
+            while content:
+                content = content[os.write(file_fd, content) :]
+            end(file_fd)
+        finally:
+            os.close(file_fd)
+        os.rename(fresh, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(fresh, dir_fd=folder_fd)
+        raise
 
 
 def _create(folder_fd: int, fresh: str) -> int:

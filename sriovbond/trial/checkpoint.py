@@ -86,9 +86,10 @@ class Journal:
 
     `ways` is a document with the routes and rules as they were. `pending` is what the links of the
     last step had before it: what of that is missing, the step took. `resolver` is what the change
-    writes into resolv.conf, in hex.
+    writes into resolv.conf, in hex. `count` is how many steps were noted.
     """
 
+    count: int = 0
     made: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     added: tuple[tuple[str, str], ...] = ()

@@ -125,6 +125,7 @@ def begin(
     added = [(name, text) for name, text in _added(step) if not _has(present.get(name), text)]
     return replace(
         journal,
+        count=journal.count + 1,
         made=_unique(journal.made, made(step)),
         touched=_unique(journal.touched, touched(step)),
         added=(*journal.added, *added),

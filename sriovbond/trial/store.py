@@ -1,11 +1,12 @@
-"""The one file of a change in progress, its lock, and the clock of its deadline."""
+"""The file of a change in progress, what it notes meanwhile, its lock, and the deadline's clock."""
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,14 +15,27 @@ from deviceinfo.plainfile import UnreadableError
 from sriovbond import ownfiles
 from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
-from sriovbond.trial.checkpoint import Actor, Checkpoint
+from sriovbond.trial.checkpoint import Actor, Checkpoint, Journal
 
+_Content = TypeVar("_Content")
 _NAME: Final = "change.json"
+_NOTES: Final = "steps.json"
 _LOCK: Final = "lock"
 _MOST_BYTES: Final = 64 << 20
-_ADAPTER: Final = TypeAdapter(Checkpoint)
 _STARTED: Final = 19
 """The place of a process' start among the fields behind its name (proc_pid_stat(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """What the change of an id has begun since its file was written."""
+
+    id: str
+    journal: Journal
+
+
+_ADAPTER: Final = TypeAdapter(Checkpoint)
+_NOTES_ADAPTER: Final = TypeAdapter(_Notes)
 
 
 def now_s() -> float:
@@ -56,9 +70,40 @@ def locked(host: Host, timeout_s: float) -> Iterator[None]:
 
 def read(host: Host) -> Checkpoint | None:
     """Return the change in progress, None if there is none. Raises MachineError."""
-    path = file(host)
+    checkpoint = _read(_ADAPTER, file(host))
+    if checkpoint is None or checkpoint.boot != host.boot_id():
+        return checkpoint  # a power loss may have left any notes
+    notes = _read(_NOTES_ADAPTER, folder(host) / _NOTES)
+    is_newer = notes and notes.journal.count > checkpoint.journal.count
+    if notes and is_newer and notes.id == checkpoint.id:
+        return replace(checkpoint, journal=notes.journal)
+    return checkpoint
+
+
+def write(host: Host, checkpoint: Checkpoint) -> None:
+    """Write the change in place of the one before, whole and synced.
+
+    Raises MachineError, also for one that `read` would refuse: nothing could revert it.
+    """
+    path = folder(host)
+    ownfiles.make_folder(path, os.geteuid())
+    _put(path / _NAME, _ADAPTER.dump_json(checkpoint), ownfiles.put)
+    ownfiles.remove(path / _NOTES)
+
+
+def note(host: Host, checkpoint: Checkpoint) -> None:
+    """Write which steps were begun, to be read where this process is killed.
+
+    Not synced: that may take long on a busy disk, and the node may be without its address by then.
+    A boot ends by itself all that these steps change. Raises MachineError.
+    """
+    notes = _Notes(checkpoint.id, checkpoint.journal)
+    _put(folder(host) / _NOTES, _NOTES_ADAPTER.dump_json(notes), ownfiles.put_passing)
+
+
+def _read(adapter: TypeAdapter[_Content], path: Path) -> _Content | None:
     try:
-        return _ADAPTER.validate_json(ownfiles.read(path, _MOST_BYTES))
+        return adapter.validate_json(ownfiles.read(path, _MOST_BYTES))
     except FileNotFoundError:
         return None
     except (UnreadableError, ValidationError, OSError) as error:
@@ -68,22 +113,16 @@ def read(host: Host) -> Checkpoint | None:
         ) from error
 
 
-def write(host: Host, checkpoint: Checkpoint) -> None:
-    """Write the change in place of the one before, whole and synced.
-
-    Raises MachineError, also for one that `read` would refuse: nothing could revert it.
-    """
-    path, content = folder(host), _ADAPTER.dump_json(checkpoint)
+def _put(path: Path, content: bytes, put: Callable[[Path, bytes], None]) -> None:
     if len(content) > _MOST_BYTES:
         raise MachineError(
-            f"cannot write {path / _NAME}: what links have is {len(content)} bytes, the most is "
+            f"cannot write {path}: what links have is {len(content)} bytes, the most is "
             f"{_MOST_BYTES}; fewer routes on the node make it less"
         )
-    ownfiles.make_folder(path, os.geteuid())
     try:
-        ownfiles.put(path / _NAME, content)
+        put(path, content)
     except OSError as error:
-        raise MachineError(f"cannot write {path / _NAME}: {error.strerror}") from error
+        raise MachineError(f"cannot write {path}: {error.strerror}") from error
 
 
 def remove(host: Host) -> None:
@@ -91,8 +130,9 @@ def remove(host: Host) -> None:
     path = folder(host)
     try:
         with plainfile.open_folder(path) as folder_fd:
-            with suppress(FileNotFoundError):
-                os.unlink(_NAME, dir_fd=folder_fd)
+            for name in (_NAME, _NOTES):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder_fd)
             os.fsync(folder_fd)
     except OSError as error:
         raise MachineError(f"cannot remove {path / _NAME}: {error.strerror}") from error

@@ -21,7 +21,15 @@ from sriovbond.kernel.messages import (
     AddressMessage,
 )
 from sriovbond.nodenet import difference, steps
-from sriovbond.nodenet.acts import AddRoute, AskLease, Remove, RemoveRoute, SetResolver, Step
+from sriovbond.nodenet.acts import (
+    AddRoute,
+    AskLease,
+    EndLease,
+    Remove,
+    RemoveRoute,
+    SetResolver,
+    Step,
+)
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -49,6 +57,8 @@ _RESERVE_S: Final = 1.0
 """What probes leave of the time, for reverting the change before the watchdog does."""
 _WITH_LEASES: Final = (AddRoute, RemoveRoute, Remove)
 """Steps that come when the leases are there: by them the node has its address, or loses one."""
+_OF_FILES: Final = (SetResolver, AskLease, EndLease)
+"""Steps that change what outlives a boot: what is noted of them has to be on the disk."""
 _TO_COMMIT: Final = (Phase.WAITING, Phase.STUCK, Phase.KEPT)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -257,7 +267,12 @@ class _Change:
         if isinstance(step, SetResolver):
             content = resolver.planned(resolving.plain(self._site.host), step.resolver)
             journal = replace(journal, resolver=content.hex())
-        self._write(replace(self._checkpoint, journal=journal))
+        checkpoint = replace(self._checkpoint, journal=journal)
+        if isinstance(step, _OF_FILES):
+            self._write(checkpoint)
+        else:
+            store.note(self._host, checkpoint)
+            self._checkpoint = checkpoint
 
     def _write(self, checkpoint: Checkpoint) -> None:
         store.write(self._host, checkpoint)

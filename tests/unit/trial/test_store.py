@@ -38,11 +38,51 @@ def test_a_change_is_read_as_it_was_written_until_it_is_removed(host: Host) -> N
     store.write(host, a_checkpoint())
 
     read = store.read(host)
+    store.note(host, a_checkpoint())
     store.remove(host)
     store.remove(host)
 
     assert read == a_checkpoint()
     assert store.read(host) is None
+    assert list(store.folder(host).iterdir()) == []
+
+
+def test_steps_are_noted_beside_a_change_until_it_is_written_again(host: Host) -> None:
+    boot = host.boot_id()
+    begun = replace(a_checkpoint(), boot=boot)
+    store.write(host, begun)
+    noted = replace(begun, journal=Journal(count=1, touched=("eth1",)))
+
+    store.note(host, noted)
+    read = store.read(host)
+    store.write(host, replace(noted, phase=Phase.WAITING))
+
+    assert read == noted
+    assert store.read(host) == replace(noted, phase=Phase.WAITING)
+    assert [path.name for path in store.folder(host).iterdir()] == ["change.json"]
+
+
+def test_notes_of_another_change_or_another_boot_are_left_alone(host: Host) -> None:
+    ours = replace(a_checkpoint(), boot=host.boot_id())
+    noted = Journal(count=5, touched=("eth9",))
+    store.write(host, ours)
+
+    store.note(host, replace(ours, id="other", journal=noted))
+    assert store.read(host) == ours
+
+    store.write(host, replace(ours, boot="before"))
+    store.note(host, replace(ours, journal=noted))
+    assert store.read(host) == replace(ours, boot="before")
+
+
+def test_a_power_loss_may_leave_any_notes(host: Host) -> None:
+    store.write(host, a_checkpoint())
+    (store.folder(host) / "steps.json").write_bytes(b"")
+
+    assert store.read(host) == a_checkpoint()
+
+    store.write(host, replace(a_checkpoint(), boot=host.boot_id()))
+    assert store.read(host) == replace(a_checkpoint(), boot=host.boot_id())
 
 
 def test_the_file_of_a_change_is_for_root_alone(host: Host) -> None:
