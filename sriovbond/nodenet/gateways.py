@@ -1,4 +1,4 @@
-"""Which new routes the kernel would refuse, for their gateway, source or interface is missing."""
+"""Which new routes the kernel would refuse: over what is down, or by a gateway out of reach."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
@@ -33,19 +33,13 @@ def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     is_without = pair is not None and pair.loses(family)  # which is a complaint by itself
     if route.next_hop_address and own is not None and not is_without:
         yield from _of_gateway(route.next_hop_address, name, own, joined)
-    if route.source and not ip_address(route.source).is_loopback:
-        names = {*joined.links, *(pair.name for pair in joined.pairs)}
-        all_of_them = [_addresses(link, family, joined) for link in names]
-        known = {row.partition("/")[0] for rows in all_of_them for row in rows or ()}
-        if None not in all_of_them and route.source not in known:
-            yield f"its source {route.source} is no address of the node"
 
 
 def _of_gateway(gateway: str, name: str, own: Iterable[str], joined: Joined) -> Iterator[str]:
     address = ip_address(gateway)
-    if any(ip_interface(row).ip == address for row in own):
+    is_own = any(ip_interface(row).ip == address for row in own)
+    if is_own and address.version == 6:  # noqa: PLR2004 - of IPv4 the kernel takes it: on-link
         yield f"next-hop-address {gateway} is {name}'s own address"
-        return
     networks = [
         *(ip_interface(row).network for row in own),
         *map(ip_network, _direct(name, joined)),

@@ -14,6 +14,7 @@ from sriovbond.trial.transaction import ChangeOutcome
 from tests.support import dhcp, traffic
 from tests.support.changes import Changes
 from tests.support.dhcp_clients import MAC, OPTIONS, LeasedNode, a_leased_node, requests_to
+from tests.support.pods import a_pod
 
 POLICY = """
 apiVersion: nmstate.io/v1
@@ -41,6 +42,25 @@ spec:
             - eth2
 """
 """A worker's policy as people write it, with the interfaces of the test."""
+VLAN_POLICY = """
+apiVersion: nmstate.io/v1
+kind: NodeNetworkConfigurationPolicy
+metadata: {name: bond-vlan}
+spec:
+  desiredState:
+    interfaces:
+    - name: bond0
+      type: bond
+      state: up
+      copy-mac-from: eth2
+      ipv4: {dhcp: true, enabled: true}
+      link-aggregation: {mode: balance-rr, options: {miimon: '140'}, port: [eth1, eth2]}
+    - name: bond0.102
+      type: vlan
+      state: up
+      ipv4: {dhcp: true, enabled: true}
+      vlan: {base-iface: bond0, id: 102}
+"""
 ETH1 = "interfaces: [{name: eth1, type: ethernet, ipv4: {enabled: true, dhcp: true}}]\n"
 LONGEST_GAP_S = 8.0
 
@@ -71,6 +91,29 @@ def test_a_policy_of_balance_rr_with_dhcp_is_applied(leased: LeasedNode, changes
     assert changes.node.sent == []
     assert len(leased.addresses("bond0")) == 1
     assert leased.node.pod.the_bond().settings["mode"] == "balance-rr"
+
+
+def test_a_bond_and_a_vlan_on_it_have_a_lease_each(leased: LeasedNode, changes: Changes) -> None:
+    """As policies of kubernetes-nmstate have it, with the MAC of a port that they name."""
+    with a_pod("tagged") as tagged:
+        leased.far.batch(
+            "link add link far1 name far1.102 type vlan id 102",
+            f"link set far1.102 netns {tagged.name}",
+        )
+        tagged.batch("address add 192.0.2.1/24 dev far1.102", "link set far1.102 up")
+        with (
+            dhcp.server(leased.far, "far1"),
+            dhcp.server(tagged, "far1.102", "start 192.0.2.150", "end 192.0.2.159"),
+        ):
+            outcome = changes.apply(VLAN_POLICY)
+            changes.node.sent.clear()
+            again = changes.apply(VLAN_POLICY)
+
+    assert (outcome, again) == (ChangeOutcome.COMMITTED, ChangeOutcome.NOTHING_TO_DO)
+    assert changes.node.sent == []
+    assert [row[:10] for row in leased.addresses("bond0")] == ["192.0.2.10"]
+    assert [row[:10] for row in leased.addresses("bond0.102")] == ["192.0.2.15"]
+    assert leased.node.pod.the_bond().mac == "02:00:00:00:00:02"
 
 
 @pytest.mark.parametrize("more", ["", "fail_over_mac: active"])

@@ -6,13 +6,14 @@ from math import inf
 
 import pytest
 
-from sriovbond.dhcp import files
+from sriovbond import resolvconf
+from sriovbond.dhcp import files, resolving
 from sriovbond.dhcp.files import ClientFiles, ClientStatus, LinkBefore
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.reshape.site import Site
-from sriovbond.trial import clients
+from sriovbond.trial import clients, store
 from sriovbond.trial.checkpoint import Journal
 from tests.unit.dhcp.test_files import LEASE
 from tests.unit.trial.test_store import a_checkpoint
@@ -71,6 +72,22 @@ def test_a_lease_that_was_lost_since_is_not_restored(host: Host) -> None:
 
     assert clients.restore_files(host, checkpoint) == []
     assert files.read(host, "eth1") == replace(ETH1, lease=None)
+
+
+def test_a_boot_days_after_a_stuck_move_restores_a_lease_that_is_used_no_more(host: Host) -> None:
+    (host.root / "etc").mkdir(exist_ok=True)
+    resolvconf.write(host.root, b"nameserver 198.51.100.53\n")
+    given = replace(LEASE, boot="before", wall_s=time.time() - 5 * 86400)
+    moved = replace(ETH1, lease=given)
+    checkpoint = replace(a_checkpoint(), clients=(moved,), journal=Journal(touched=("eth1",)))
+
+    failures = clients.restore_files(host, checkpoint)
+    resolving.refresh(host)
+
+    assert failures == []
+    assert files.read(host, "eth1") == moved
+    assert given.of_boot(host.boot_id(), store.now_s(), time.time()).left_s(store.now_s()) <= 0
+    assert resolvconf.read(host.root) == b"nameserver 198.51.100.53\n"
 
 
 def test_a_change_waits_for_all_leases_together(site: Site) -> None:
