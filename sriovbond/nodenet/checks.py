@@ -78,8 +78,10 @@ def _interface(interface: NodeLink) -> Iterator[Complaint]:
     if ipv6 and ipv6.enabled and interface.mtu is not None and interface.mtu < _IPV6_MTU:
         yield Complaint(("mtu",), f"IPv6 needs an MTU of at least {_IPV6_MTU}")
     yield from _addresses(interface)
-    if interface.identifier == "mac-address" and not interface.mac_address:
-        yield Complaint(("identifier",), "identifier mac-address needs mac-address")
+    known = {"mac-address": interface.mac_address, "pci-address": interface.pci_address}
+    if not known.get(interface.identifier or "", "name"):
+        text = f"identifier {interface.identifier} needs {interface.identifier}"
+        yield Complaint(("identifier",), text)
 
 
 def _frame(interface: NodeLink) -> Iterator[Complaint]:
@@ -214,8 +216,10 @@ def _ports_with_addresses(interfaces: tuple[NodeLink, ...]) -> Iterator[Complain
         if item.type != VRF and item.state not in _LEFT_OUT
         for port in ports_of(item) or ()
     }
+    labels = {item.label for item in interfaces}
     for number, interface in enumerate(interfaces):
-        owner = owners.get(interface.label) or interface.controller
+        named = interface.controller if interface.controller in labels else None
+        owner = owners.get(interface.label) or named
         if not owner or owner in routed or interface.state in _LEFT_OUT:
             continue
         for family, ip in (("ipv4", interface.ipv4), ("ipv6", interface.ipv6)):

@@ -24,6 +24,7 @@ _VERSIONS: Final = ("nmstate.io/v1", "nmstate.io/v1beta1")
 _SPEC: Final = frozenset({"nodeSelector", "maxUnavailable", "capture", "desiredState"})
 _OBJECT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _POLICY: Final = frozenset({"capture", "desiredState", "desired"})
+_OF_ONE: Final = 3  # routes, config, and a number
 _EVERY_VLAN: Final = PortVlan(
     mode="trunk", trunk_tags=(TrunkTag(id_range=TagRange(min=2, max=4094)),)
 )
@@ -140,9 +141,20 @@ def _of_policy(name: str, node: Branch, current: NetState | None, reader: Reader
 
 def _finish(name: str, state: NetState, reader: Reader) -> Document:
     document = Document(name, state, tuple(reader.unset), dict(reader.spots))
+    unread = {problem.spot for problem in reader.faults}
     for complaint in checks.judge(state):
-        reader.fault(document.spot(complaint.path), complaint.text)
+        if not _is_of_unread(complaint.path, document.spots, unread):
+            reader.fault(document.spot(complaint.path), complaint.text)
     return document
+
+
+def _is_of_unread(path: Path, spots: Mapping[Path, Spot], unread: set[Spot]) -> bool:
+    """Return whether a complaint is about a part in which a value could not be read: that is why.
+
+    Of whole interfaces and routes it says more.
+    """
+    parts = {spot for part, spot in spots.items() if part[: len(path)] == path}
+    return len(path) > _OF_ONE and not parts.isdisjoint(unread)
 
 
 def _judge_keys(node: Branch, known: frozenset[str], reader: Reader) -> None:

@@ -121,7 +121,7 @@ class Ipv6:
     autoconf: bool | None = key(Truth())
     address: tuple[IpAddress6, ...] | None = key(Many(Section(IpAddress6), is_set=True))
     dhcp_duid: str | None = key(Text(), unset=_NO_DHCP6)
-    addr_gen_mode: str | None = key(Text())
+    addr_gen_mode: str | None = key(Word(("eui64", "none", "stable-privacy", "random")))
     token: str | None = key(Token())
     auto_dns: bool | None = key(Truth())
     auto_gateway: bool | None = key(Truth())

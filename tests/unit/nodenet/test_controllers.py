@@ -84,6 +84,14 @@ def test_a_controller_that_can_have_no_port_is_refused(name: str, text: str) -> 
     assert [row.text for row in complaints] == [text]
 
 
+def test_a_port_of_a_vrf_that_is_there_may_have_addresses() -> None:
+    addresses = "ipv4: {enabled: true, address: [{ip: 192.0.2.8, prefix-length: 24}]}"
+
+    complaints = joined(f"interfaces: [{{name: eth3, controller: vrf0, {addresses}}}]", NODE)
+
+    assert complaints.complaints == ()
+
+
 def test_a_port_of_a_bridge_that_goes_is_refused() -> None:
     document = "interfaces: [{name: br0, state: absent}, {name: eth3, controller: br0}]"
 

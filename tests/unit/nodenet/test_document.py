@@ -242,6 +242,9 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
             ),
             "overlaps another entry",
         ),
+        ("interfaces: [{name: a, identifier: pci-address}]", "pci-address needs pci-address"),
+        ("interfaces: [{name: a, identifier: mac-address}]", "mac-address needs mac-address"),
+        ("interfaces: [{name: a, ipv6: {addr-gen-mode: eui48}}]", "one of eui64, none, stable"),
         ("routes: {config: [{destination: 192.0.2.0/24}]}", "a route needs next-hop-interface"),
         ("routes: {config: [{next-hop-interface: a}]}", "a route needs a destination"),
         (
@@ -261,6 +264,20 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
 )
 def test_a_malformed_document_is_refused_with_the_reason(text: str, fault: str) -> None:
     assert any(fault in line for line in _faults(text)), _faults(text)
+
+
+def test_a_value_that_cannot_be_read_is_one_fault() -> None:
+    address = "ipv4: {enabled: true, address: [{ip: 192.0.2.1/24}]}"
+    route = "{destination: default, next-hop-interface: a}"
+    text = f"interfaces: [{{name: a, {address}}}]\nroutes: {{config: [{route}]}}"
+
+    with pytest.raises(DocumentError) as error:
+        read(text)
+
+    assert [line.partition(": ")[2] for line in error.value.lines] == [
+        "interfaces[0].ipv4.address[0].ip: an IPv4 address is expected, found '192.0.2.1/24'",
+        "routes.config[0].destination: a network such as 192.0.2.0/24 is expected, found 'default'",
+    ]
 
 
 @pytest.mark.parametrize(
