@@ -332,11 +332,11 @@ def _refuse_change(
 
     On the node's own network also what would cut others; returns who uses what it touches.
     """
-    from sriovbond.survey import usage  # noqa: PLC0415 - records load pydantic
-
     faults = [*map(str, wish.unset), *_faults(wish, limits.judge(joined))]
     known: tuple[str, ...] = ()
     if is_own:
+        from sriovbond.survey import usage  # noqa: PLC0415 - records load pydantic
+
         with _own_node() as own:
             complaints = owners.judge(joined, own, Host().root)
             uses = usage.find(joined, own, Host())

@@ -6,6 +6,7 @@ from sriovbond.nodenet import document
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.steps import plan
 from sriovbond.nodenet.writer import to_json, to_yaml
+from sriovbond.reshape import limits
 from sriovbond.survey.shown import show
 
 STATE = """
@@ -47,6 +48,7 @@ def test_a_shown_state_leaves_a_plan_nothing_to_do(write: object, names: tuple[s
 
     joined = join(wish.state, state)
     assert (joined.complaints, wish.unset, plan(joined)) == ((), (), ())
+    assert list(limits.judge(joined)) == []
 
 
 def test_addresses_and_routes_of_a_port_are_no_part_of_the_document() -> None:
