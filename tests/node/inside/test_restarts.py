@@ -4,13 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.node import objects
 from tests.node.cluster import AGENT, Cluster, RunningPod
 from tests.node.inside.conftest import FOLDER, offered
+from tests.node.inside.kills import agents, processes_of
 from tests.vm import rig as rigs
 
 TWO_VFS = "vf0, vf1, kept@bond0"
@@ -42,11 +42,9 @@ def kill_containerd(cluster: Cluster) -> None:
 
 
 def kill_agent(cluster: Cluster) -> None:
-    (process,) = processes_of("sriovbond")
+    (process,) = agents()
     os.kill(process, signal.SIGKILL)
-    cluster.await_true(
-        "another agent runs", lambda: processes_of("sriovbond") not in ([], [process]), 120
-    )
+    cluster.await_true("another agent runs", lambda: agents() not in ([], [process]), 120)
     cluster.await_daemon_set(AGENT)
 
 
@@ -61,20 +59,6 @@ def kill_multus(cluster: Cluster) -> None:
         120,
     )
     cluster.await_daemon_set("kube-multus-ds")
-
-
-def processes_of(program: str) -> list[int]:
-    """Return the processes in a container whose first words name the program."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")[:2]
-            is_contained = b"k8s.io" in (folder / "cgroup").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if is_contained and any(Path(os.fsdecode(word)).name == program for word in words):
-            found.append(int(folder.name))
-    return sorted(found)
 
 
 def lasting(pod: RunningPod) -> tuple[object, ...]:
@@ -116,7 +100,7 @@ def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> Non
         annotations["example.com/roll"] = str(roll)
         clean.api.apply(deployment)
         time.sleep(3 * roll)  # another moment of the roll each time
-        for process in processes_of("sriovbond"):
+        for process in agents():
             os.kill(process, signal.SIGKILL)
         clean.await_deployment("rolled", replicas)
     clean.api.delete("/apis/apps/v1/namespaces/default/deployments/rolled")
@@ -124,13 +108,13 @@ def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> Non
 
 
 def test_the_daemon_set_is_upgraded_while_a_pod_runs(clean: Cluster, bonded: RunningPod) -> None:
-    (before,) = processes_of("sriovbond")
+    (before,) = agents()
     patch = {"spec": {"template": {"metadata": {"annotations": {"example.com/new": "1"}}}}}
 
     clean.change_daemon_set(AGENT, patch)
     clean.await_daemon_set(AGENT)
 
-    assert processes_of("sriovbond") != [before]
+    assert agents() != [before]
     assert sorted(bonded.members()) == ["net1", "net2"]
 
 
@@ -139,7 +123,7 @@ def test_a_pod_is_deleted_while_there_is_no_daemon_set_and_put_away_by_the_next_
 ) -> None:
     clean.run_pod(objects.pod("orphan", TWO_VFS, pf0=1, pf1=1))
     clean.api.delete(f"/apis/apps/v1/namespaces/kube-system/daemonsets/{AGENT}")
-    clean.await_true("no agent is left", lambda: not processes_of("sriovbond"), 120)
+    clean.await_true("no agent is left", lambda: not agents(), 120)
 
     clean.delete_pod("orphan")
     is_emulated = rig.accel == "tcg"
