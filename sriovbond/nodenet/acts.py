@@ -317,9 +317,10 @@ class Remove:
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
         ports, peer = ports_of(self.current), self.current.veth and self.current.veth.peer
+        bare = "" if self.current.type == VRF else ", without addresses"
         words = [
             f"it is on {self.base}, which goes" if self.base else "",
-            f"its ports {', '.join(ports)} stay, without addresses" if ports else "",
+            f"its ports {', '.join(ports)} stay{bare}" if ports else "",
             f"its other end {peer} goes with it" if peer else "",
         ]
         more = "".join(f"; {word}" for word in words if word)

@@ -22,6 +22,7 @@ from sriovbond.nodenet.values import family_of
 
 Path = tuple[str | int, ...]
 _IPV6_MTU: Final = 1280  # RFC 8200
+_MOST_OF_ALIAS: Final = 255  # IFALIASZ less its NUL, include/uapi/linux/if.h
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -85,9 +86,13 @@ def _interface(interface: NodeLink) -> Iterator[Complaint]:
 
 
 def _frame(interface: NodeLink) -> Iterator[Complaint]:
-    """Judge MTU and MAC address as dev_validate_mtu() and is_valid_ether_addr() do."""
+    """Judge what links of all types have as the kernel does."""
     if interface.mtu == 0:
         yield Complaint(("mtu",), "an MTU of 0 is none")
+    if len((interface.description or "").encode()) > _MOST_OF_ALIAS:
+        yield Complaint(("description",), f"a description has at most {_MOST_OF_ALIAS} bytes")
+    if interface.mac_address and interface.copy_mac_from:
+        yield Complaint(("copy-mac-from",), "copy-mac-from and mac-address exclude each other")
     octets = bytes.fromhex((interface.mac_address or "02").replace(":", ""))
     if not any(octets) or octets[0] & 1:
         text = f"{interface.mac_address} is the address of no interface: it is a group's, or zero"
@@ -164,6 +169,8 @@ def _port_vlan(vlan: PortVlan) -> Iterator[Complaint]:
         yield Complaint(("tag",), "tag in a trunk needs enable-native: true")
     if is_trunk and not vlan.trunk_tags:
         yield Complaint(("mode",), "a trunk needs trunk-tags")
+    if vlan.mode == "access" and vlan.tag is None:
+        yield Complaint(("mode",), "an access port needs tag")
     if vlan.mode == "access" and (vlan.enable_native or vlan.trunk_tags):
         yield Complaint(("mode",), "enable-native and trunk-tags are for a trunk")
     taken: set[int] = set()

@@ -49,6 +49,7 @@ _MODES: Final = (
 )
 _TAG: Final = Whole(0, 4095)
 _VLAN_ID: Final = Whole(0, 4094)  # VLAN_VID_MASK is none of a VLAN's (vlan_validate())
+_TRUNK_TAG: Final = Whole(1, 4094)  # as br_validate_vlan_info() has it
 _SHORT: Final = Whole(0, 65535)
 _BYTE: Final = Whole(0, 255)
 _LONG: Final = Whole(0, 2**64 - 1)
@@ -174,15 +175,15 @@ class LinkAggregation:
 class TagRange:
     """VLANs from `min` to `max`."""
 
-    min: int | None = key(_TAG)
-    max: int | None = key(_TAG)
+    min: int | None = key(_TRUNK_TAG)
+    max: int | None = key(_TRUNK_TAG)
 
 
 @dataclass(frozen=True, slots=True)
 class TrunkTag:
     """One VLAN of a trunk, or a range of them."""
 
-    id: int | None = key(_TAG)
+    id: int | None = key(_TRUNK_TAG)
     id_range: TagRange | None = key(Section(TagRange))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sriovbond.bond import checks as pods
 from sriovbond.bond import rules
-from sriovbond.bond.options import BondMode, Setting
+from sriovbond.bond.options import BondMode, Setting, option
 from sriovbond.bond.situation import Situation
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import is_at_default
@@ -35,7 +35,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
         pair = joined.pair(link.label)
         wish = pair.target.link_aggregation if pair else None
         if pair and wish and pair.target.state != ABSENT:
-            texts = (*_of_options(pair, wish), *_of_primary(pair, wish))
+            texts = (*_of_options(pair, wish), *_of_primary(pair, wish), *_of_priority(pair, wish))
             yield from (Complaint(("interfaces", number), f"{pair.name}: {row}") for row in texts)
 
 
@@ -75,6 +75,14 @@ def _findings(bond: LinkAggregation) -> list[str]:
         if rule in _RULES
         for text in check(situation)
     ]
+
+
+def _of_priority(pair: Pair, wish: LinkAggregation) -> Iterator[str]:
+    now = pair.current.link_aggregation if pair.current else None
+    mode = wish.mode or (now or wish).mode
+    for port in wish.ports_config or ():
+        if port.priority and mode and BondMode(mode) not in option("prio").modes:
+            yield f"the priority of {port.name} is not for mode {mode}"
 
 
 def _of_primary(pair: Pair, wish: LinkAggregation) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sriovbond.nodenet.model import (
     BOND,
     ETHERNET,
     IGNORE,
+    MACVLAN,
     TYPES,
     VLAN,
     VRF,
@@ -236,6 +237,8 @@ def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
         yield "a new VRF needs vrf.route-table-id"
     if link.type == VLAN and not (link.vlan and link.vlan.base_iface and link.vlan.id is not None):
         yield "a new VLAN needs vlan.base-iface and vlan.id"
+    if link.type == MACVLAN and not (link.mac_vlan and link.mac_vlan.base_iface):
+        yield "a new MACVLAN needs mac-vlan.base-iface"
     base = link.vlan or link.mac_vlan
     if base and base.base_iface and base.base_iface not in names:
         yield f"its base-iface {base.base_iface} is missing"

@@ -22,8 +22,22 @@ def judge(joined: Joined) -> Iterator[Complaint]:
         pair = joined.pair(link.label)
         if pair is None or pair.target.state == ABSENT:
             continue
-        for text in (*_of_loop(pair, joined), *_of_ports(pair, joined), *_of_base(pair, joined)):
-            yield Complaint(("interfaces", number), f"{pair.name}: {text}")
+        texts = (
+            *_of_names(pair, joined),
+            *_of_loop(pair, joined),
+            *_of_ports(pair, joined),
+            *_of_base(pair, joined),
+        )
+        yield from (Complaint(("interfaces", number), f"{pair.name}: {text}") for text in texts)
+
+
+def _of_names(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield the altnames that another interface has."""
+    names = {alt.name for alt in pair.target.alt_names or () if alt.state != ABSENT}
+    for link in joined.links.values() if names else ():
+        taken = names & {link.name, *(alt.name for alt in link.alt_names or ())}
+        if link.label != pair.name and taken:
+            yield f"{link.label} has the name {', '.join(map(str, sorted(taken, key=str)))} already"
 
 
 def _of_loop(pair: Pair, joined: Joined) -> Iterator[str]:

@@ -47,6 +47,14 @@ def test_a_port_comes_and_goes_by_its_controller(port: str, expected: list[str])
     assert (way_back(document, NODE) == "{}\n") == (not expected)
 
 
+def test_a_vrf_that_goes_leaves_its_ports_their_addresses() -> None:
+    state = NODE.replace("port: []", "port: [eth3]")
+
+    assert steps("interfaces: [{name: vrf0, state: absent}]", state) == [
+        "vrf0: remove it; its ports eth3 stay"
+    ]
+
+
 def test_a_new_bond_has_the_ports_that_name_it() -> None:
     document = (
         "interfaces: [{name: bond1, type: bond, bond: {mode: 1}},"

@@ -337,6 +337,7 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
             "interfaces: [{name: v, type: vlan, vlan: {id: 1, base-iface: x}}]",
             "base-iface x is missing",
         ),
+        ("interfaces: [{name: m, type: mac-vlan}]", "needs mac-vlan.base-iface"),
         ("interfaces: [{name: v, type: vrf, vrf: {port: []}}]", "needs vrf.route-table-id"),
         (BOND.format("bond: {port: [eth1, eth9]}"), "bond0: its ports eth9 are missing"),
         ("interfaces: [{name: bond0, type: dummy}]", "bond0: it is of type bond; remove it before"),

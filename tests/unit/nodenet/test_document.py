@@ -242,6 +242,22 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
             ),
             "overlaps another entry",
         ),
+        (f"interfaces: [{{name: a, description: {'x' * 256}}}]", "at most 255 bytes"),
+        (
+            "interfaces: [{name: a, mac-address: '02:00:00:00:00:01', copy-mac-from: b}]",
+            "copy-mac-from and mac-address exclude each other",
+        ),
+        (
+            "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: access}}]}}]",
+            "an access port needs tag",
+        ),
+        (
+            (
+                "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: trunk, "
+                "trunk-tags: [{id: 4095}]}}]}}]"
+            ),
+            "a number from 1 to 4094",
+        ),
         ("interfaces: [{name: a, identifier: pci-address}]", "pci-address needs pci-address"),
         ("interfaces: [{name: a, identifier: mac-address}]", "mac-address needs mac-address"),
         ("interfaces: [{name: a, ipv6: {addr-gen-mode: eui48}}]", "one of eui64, none, stable"),

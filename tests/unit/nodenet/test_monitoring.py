@@ -62,6 +62,10 @@ def _new(mode: str, options: str) -> str:
                 " remove arp_validate"
             ),
         ),
+        (
+            "{name: b, type: bond, bond: {mode: 0, ports-config: [{name: eth2, priority: 3}]}}",
+            "b: the priority of eth2 is not for mode balance-rr",
+        ),
         (_new("active-backup", "primary: eth9"), "b: primary eth9 is none of its ports"),
     ],
 )

@@ -31,6 +31,7 @@ def _refused(links: str) -> list[str]:
 @pytest.mark.parametrize(
     ("links", "text"),
     [
+        ("{name: eth1, alt-names: [{name: eth4}]}", "eth1: eth4 has the name eth4 already"),
         (BOND % "bond1", "bond1: it would be on itself"),
         (
             "{name: bond0, bond: {port: [eth2, bond0.7]}}",
@@ -89,6 +90,7 @@ def test_a_stack_that_the_kernel_refuses_is_refused_by_name(links: str, text: st
         "{name: vc, type: veth, veth: {peer: vd}}, {name: vd, type: veth, veth: {peer: vc}}",
         "{name: bond0.7, vlan: {base-iface: bond0, id: 7}}",
         "{name: bond0, state: absent}",
+        "{name: eth1, alt-names: [{name: eth1-1}, {name: eth4, state: absent}]}",
     ],
 )
 def test_a_stack_that_can_be_is_not_refused(links: str) -> None:
