@@ -8,6 +8,7 @@ from typing import Final
 
 from sriovbond.bond.options import BondMode
 from sriovbond.nodenet.model import (
+    BRIDGE,
     VRF,
     BondOptions,
     BondPort,
@@ -18,7 +19,7 @@ from sriovbond.nodenet.model import (
     VirtualFunction,
 )
 from sriovbond.nodenet.routing import ABSENT, NodeRoute, RouteRule
-from sriovbond.nodenet.values import family_of
+from sriovbond.nodenet.values import NO_MAC, family_of
 
 Path = tuple[str | int, ...]
 _IPV6_MTU: Final = 1280  # RFC 8200
@@ -93,8 +94,8 @@ def _frame(interface: NodeLink) -> Iterator[Complaint]:
         yield Complaint(("description",), f"a description has at most {_MOST_OF_ALIAS} bytes")
     if interface.mac_address and interface.copy_mac_from:
         yield Complaint(("copy-mac-from",), "copy-mac-from and mac-address exclude each other")
-    octets = bytes.fromhex((interface.mac_address or "02").replace(":", ""))
-    if not any(octets) or octets[0] & 1:
+    is_zero = interface.mac_address == NO_MAC and interface.type != BRIDGE
+    if is_zero or int((interface.mac_address or "02")[:2], 16) & 1:
         text = f"{interface.mac_address} is the address of no interface: it is a group's, or zero"
         yield Complaint(("mac-address",), text)
 

@@ -19,7 +19,7 @@ from sriovbond.nodenet.model import (
     TagRange,
     TrunkTag,
 )
-from sriovbond.nodenet.values import is_link_local
+from sriovbond.nodenet.values import NO_MAC, is_link_local
 
 Address = TypeVar("Address", IpAddress4, IpAddress6)
 Stack = TypeVar("Stack", Ipv4, Ipv6)
@@ -29,7 +29,7 @@ def normal(interface: NodeLink) -> NodeLink:
     """Return the interface without what is for reading only, in one form."""
     return replace(
         interface,
-        mac_address=None if interface.type == VRF else interface.mac_address,
+        mac_address=_mac(interface),
         permanent_mac_address=None,
         min_mtu=None,
         max_mtu=None,
@@ -42,6 +42,12 @@ def normal(interface: NodeLink) -> NodeLink:
         vrf=replace(interface.vrf, port=_sort(interface.vrf.port)) if interface.vrf else None,
         ethernet=_ethernet(interface),
     )
+
+
+def _mac(interface: NodeLink) -> str | None:
+    """Return the MAC where it counts: a bridge whose ports have all left has none."""
+    is_none = interface.type == VRF or interface.mac_address == NO_MAC
+    return None if is_none else interface.mac_address
 
 
 def normal_ipv4(ip: Ipv4) -> Ipv4:

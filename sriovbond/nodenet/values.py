@@ -10,6 +10,7 @@ _FALSE: Final = frozenset({"0", "false", "no", "off", "n"})
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 _NAME_BYTES: Final = 15  # IFNAMSIZ less its NUL, include/uapi/linux/if.h
 _TOKEN_BITS: Final = 64
+NO_MAC: Final = "00:00:00:00:00:00"
 _NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
 _DOMAIN: Final = re.compile(r"[!-~]{1,255}")
 UINT32: Final = 2**32 - 1

@@ -57,6 +57,17 @@ def _of_bond(**section: object) -> object:
     return {"interfaces": [{"name": "bond0", "type": "bond", "state": "up", **section}]}
 
 
+def test_a_bridge_that_all_ports_have_left_has_no_mac_to_come_back_with() -> None:
+    """The kernel shows zeros then (br_stp_recalculate_bridge_id()), and makes none with them."""
+    state = (
+        "interfaces: [{name: br1, type: linux-bridge, state: up,"
+        " mac-address: '00:00:00:00:00:00', bridge: {port: []}}]"
+    )
+
+    assert changes(state, state) == "{}\n"
+    assert "mac-address" not in way_back("interfaces: [{name: br1, state: absent}]", state)
+
+
 @pytest.mark.parametrize(
     "desired",
     [
