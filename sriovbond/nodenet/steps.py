@@ -25,7 +25,7 @@ from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import BOND, BRIDGE, UP, Ipv6, NodeLink
-from sriovbond.nodenet.pairs import is_bonds_port
+from sriovbond.nodenet.pairs import is_bonds_port, own_mac
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
@@ -58,6 +58,7 @@ def _steps(joined: Joined) -> Iterator[Step]:
         yield from _release_ports(pair, joined)
     yield from _set_states(staying, joined)
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
+    yield from (step for pair in staying for step in _change_after_bond(pair, joined))
     yield from (step for pair in staying for step in _keep_mtu(pair, joined))
     yield from _set_states(staying, joined, of_ports=True)
     addresses = [step for pair in staying for step in _address(pair, joined)]
@@ -140,9 +141,24 @@ def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterat
         change = pair.target
     if change is None or pair.current is None or pair.target.state == ABSENT:
         return
+    if _leaves_bond(pair, joined):
+        change = replace(change, mac_address=None, mtu=None)
     if acts.has_values(change):
         lowered = tuple(uppers.lowered(pair.name, joined)) if change.mtu else ()
         yield Change(change, pair.current, lowered, uppers.bridge_of(pair.current, joined))
+
+
+def _change_after_bond(pair: Pair, joined: Joined) -> Iterator[Step]:
+    """Yield the MAC and MTU of a port that leaves a bond: that gives it back what it came with."""
+    wish, now = pair.desired, joined.links.get(pair.name)
+    if wish is None or now is None or not _leaves_bond(pair, joined):
+        return
+    own = own_mac(now, joined.links)
+    is_other = wish.mac_address not in (None, own) and wish.identifier != "mac-address"
+    change = NodeLink(name=pair.name, mac_address=wish.mac_address if is_other else None)
+    change = replace(change, mtu=wish.mtu)
+    if acts.has_values(change):
+        yield Change(change, NodeLink(name=pair.name, mac_address=own, mtu=now.mtu))
 
 
 def _made_anew(joined: Joined) -> frozenset[str]:
@@ -228,17 +244,19 @@ def _set_states(pairs: Iterable[Pair], joined: Joined, *, of_ports: bool = False
 
 
 def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
-    is_closed = pair.desired is not None and _leaves_bond(pair, joined)
+    is_freed = pair.target.controller == "" and _leaves_bond(pair, joined)
+    is_closed = pair.desired is not None and is_freed  # the bond closes it
     before = pair.state_now if pair.current and not is_closed else "down"
     if pair.target.state in {UP, "down"} and pair.target.state != before:
         yield SetState(pair.name, pair.target.state == UP)
 
 
 def _leaves_bond(pair: Pair, joined: Joined) -> bool:
-    """Return whether it is taken out of a bond for no other controller: the bond closes it."""
+    """Return whether it is taken out of a bond, and put into no other one."""
     bonds = (link for link in joined.links.values() if link.type == BOND)
     is_port = any(pair.name in (ports_of(bond) or ()) for bond in bonds)
-    return pair.target.controller == "" and is_port
+    is_staying = pair.target.controller is None or _becomes_bond_port(pair, joined)
+    return is_port and not is_staying
 
 
 def _becomes_bond_port(pair: Pair, joined: Joined) -> bool:

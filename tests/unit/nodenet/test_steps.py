@@ -151,6 +151,26 @@ def test_a_port_of_a_removed_bond_is_released_brought_up_and_then_used() -> None
     ]
 
 
+def test_a_port_that_leaves_a_bond_has_its_mac_and_mtu_set_afterwards() -> None:
+    """A bond gives a port back what it came with (__bond_release_one())."""
+    state = (
+        "interfaces: [{name: bond0, type: bond, state: up, mtu: 1500, bond: {mode: 1,"
+        " port: [eth1, eth2]}}, {name: eth1, type: ethernet, state: up, mtu: 1500, controller:"
+        " bond0, mac-address: '02:00:00:00:00:02', permanent-mac-address: '02:00:00:00:00:01'},"
+        " {name: eth2, type: ethernet, state: up, mtu: 1500, controller: bond0}]"
+    )
+    bridge = "{name: br0, type: linux-bridge, bridge: {port: [{name: eth1}]}}"
+    wish = "{name: eth1, mtu: 1400, mac-address: '02:00:00:00:00:02'}"
+
+    assert steps(f"interfaces: [{bridge}, {wish}]", state) == [
+        "br0: make it, type linux-bridge",
+        "br0: set it up",
+        "br0: add port eth1, released from bond0",
+        "eth1: set mac-address 02:00:00:00:00:02, now 02:00:00:00:00:01",
+        "eth1: set mtu 1400, now 1500",
+    ]
+
+
 def test_an_option_that_needs_a_bond_that_is_down_says_so() -> None:
     state = (
         "interfaces: [{name: bond0, type: bond, state: up, bond: {mode: 802.3ad, port: [eth1]}},"
