@@ -15,7 +15,9 @@ from tests.support.pods import Pod
 from tests.support.sites import a_node
 
 MTU = "interfaces: [{name: eth1, mtu: %s}]\n"
-WITHIN_S = 120.0
+WITHIN_S = 600.0
+PATIENCE = ("--timeout", "600")
+"""For `apply` where processes take a minute to start, as in an emulator with much else to do."""
 # `ip netns exec` has a mount namespace of its own: the node's folders are seen only there
 SHELL = """
 mount --bind {folder}/lib /var/lib && mount --bind {folder}/systemd /run/systemd &&
@@ -32,7 +34,8 @@ class Command:
 
     def words(self, *arguments: str) -> list[str]:
         shell = SHELL.format(folder=self.folder)
-        program = [sys.executable, "-m", "sriovbond", "host", *arguments]
+        patience = PATIENCE if arguments[0] == "apply" else ()
+        program = [sys.executable, "-m", "sriovbond", "host", *arguments, *patience]
         return ["ip", "netns", "exec", self.pod.name, "sh", "-c", shell, "sh", *program]
 
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

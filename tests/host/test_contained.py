@@ -40,7 +40,9 @@ def documents(tmp_path: Path) -> Path:
 def call(
     node: BootedNode, *arguments: str, text: str = "", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    words = node.from_container(*arguments)
+    # processes may take a minute to start there, where there is much else to do
+    patience = ("--timeout", "600") if arguments[0] == "apply" else ()
+    words = node.from_container(*arguments, *patience)
     return subprocess.run(
         words, input=text, capture_output=True, text=True, check=False, cwd=cwd, timeout=WITHIN_S
     )
