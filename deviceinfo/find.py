@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from deviceinfo.checkpoint import read_checkpoint, read_registered
 from deviceinfo.device import Bus, DeviceId
 from deviceinfo.infofiles import read_cni_files, read_dp_files
-from deviceinfo.merge import PodDevices, is_answered, merge, tie
+from deviceinfo.merge import PodDevices, forget_ended, is_answered, merge, tie
 from deviceinfo.multus import read_scratch
 from deviceinfo.podresources import read_allocatable, read_claims, read_pod
 from deviceinfo.results import read_results
@@ -78,7 +78,8 @@ class Search:
             tied = tie(readings)
         if tied.has_unowned_devices and is_answered(self._kubelet):
             ask = partial(read_claims, self._places.pod_resources, timeout_s=self._timeout_s)
-            tied = tie([*readings, _ask_guarded(Source.KUBELET, ask, self._sandbox.pod)])
+            listed = _ask_guarded(Source.KUBELET, ask, self._sandbox.pod)
+            tied = tie([*forget_ended(readings, listed), listed])
         described = _ask_guarded(
             Source.DEVICE_INFO,
             partial(read_dp_files, self._places.device_info / "dp"),

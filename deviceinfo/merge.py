@@ -169,11 +169,19 @@ class Tied:
 
     @property
     def has_unowned_devices(self) -> bool:
-        """Whether kubelet lists a device neither as the pod's nor as another's."""
+        """Whether kubelet lists a device neither as the pod's nor as another's.
+
+        Its checkpoint does not count for others: it may list a pod that has ended.
+        """
         known_devices = {
             statement.device for statement in self.with_device if statement.source in _ALLOCATING
         }
-        known_devices |= {claim.device for reading in self.readings for claim in reading.claims}
+        known_devices |= {
+            claim.device
+            for reading in self.readings
+            if reading.source is not Source.CHECKPOINT
+            for claim in reading.claims
+        }
         return any(statement.device not in known_devices for statement in self.with_device)
 
 
@@ -184,6 +192,22 @@ def tie(readings: Sequence[Reading]) -> Tied:
         [statement for reading in settled for statement in reading.statements]
     )
     return Tied(tuple(settled), tuple(with_device), tuple(loose))
+
+
+def forget_ended(readings: Sequence[Reading], listed: Reading) -> list[Reading]:
+    """Drop what the checkpoint says of devices that kubelet, asked for all pods, lists of none.
+
+    Nothing is dropped where kubelet has not answered, or several pods have one name.
+    """
+    if not is_answered(listed) or any(reading.is_ambiguous for reading in (*readings, listed)):
+        return list(readings)
+    devices = {claim.device for claim in listed.claims}
+    return [
+        replace(reading, claims=tuple(one for one in reading.claims if one.device in devices))
+        if reading.source is Source.CHECKPOINT
+        else reading
+        for reading in readings
+    ]
 
 
 def merge(

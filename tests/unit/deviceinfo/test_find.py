@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,8 +22,9 @@ from deviceinfo import (
     Statement,
     find_devices,
 )
+from tests.support import kubelet
 from tests.support.counting import counted_calls
-from tests.support.node import Node
+from tests.support.node import Node, Pod, Vf, a_node
 from tests.support.sysfs import a_vf
 
 REF = PodRef("default", "nf1", "a7a12eba-d958-461a-bb10-d6271ffea285")
@@ -363,6 +365,27 @@ def test_a_device_is_foreign_where_kubelet_knows_our_pod_and_gave_it_to_another(
     one = devices.get(ONE.address)
     assert one is not None
     assert devices.is_foreign(one) is is_foreign
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_pod_of_the_checkpoint_that_kubelet_no_longer_lists_has_no_device(
+    tmp_path: Path,
+    is_running: bool,  # noqa: FBT001 - whether the other pod has not ended
+) -> None:
+    """Kubelet's checkpoint has an ended pod until kubelet allocates again."""
+    node = a_node(tmp_path, [Pod("nf2", (Vf(ONE.address),))])
+    container = kubelet.a_container(pf0=ONE.address)
+    others = [kubelet.a_pod("nf2", container)] if is_running else []
+
+    with TemporaryDirectory() as folder, kubelet.running(Path(folder)) as played:
+        played.serve(kubelet.a_pod("nf1"), *others)
+        places = replace(node.places, pod_resources=played.socket, sysfs=tmp_path)
+        seen = said(Source.NAMESPACE, on(interface="net1"))
+        devices = find_devices(Sandbox(REF), places, seen, kubelet_timeout_s=60)
+
+    (one,) = devices.devices
+    assert devices.is_foreign(one) is is_running
+    assert bool(one.claims) is is_running
 
 
 def test_a_place_that_may_not_be_looked_at_is_a_problem(tmp_path: Path) -> None:
