@@ -82,7 +82,8 @@ def is_changed(pair: Pair, joined: Joined) -> bool:
     before = (pair.current and pair.current.controller) or ""
     after = pair.target.controller
     moves = after is not None and after != before
-    return moves or pair.is_to_go or link_difference(pair, joined) is not None
+    follows = pair.desired is None and pair.target.state != pair.state_now
+    return moves or follows or pair.is_to_go or link_difference(pair, joined) is not None
 
 
 def is_resolver_new(joined: Joined) -> bool:

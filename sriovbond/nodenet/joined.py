@@ -31,6 +31,7 @@ def join(desired: NetState, current: NetState) -> Joined:
     pairs = [_pair(link, present) for link in wishes.values()]
     pairs = list(_with_controllers(pairs, wishes, present))
     pairs = list(_with_uppers(pairs, present))
+    pairs += _bases(pairs, present)
     kinds = {link.label: link.type for link in (*present.values(), *wishes.values())}
     pairs = [replace(pair, is_bound=_is_bound(pair, kinds)) for pair in pairs]
     joined = Joined(desired, current, tuple(pairs), (), present)
@@ -123,6 +124,23 @@ def _with_uppers(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> Iter
                 going.append(upper.label)
     yield from (pair for pair in pairs if pair.name not in unasked)
     yield from unasked.values()
+
+
+def _bases(pairs: list[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]:
+    """Yield what is down and not mentioned, where something on it is to be up: it has to be, too.
+
+    Else a boot, after which nothing else sets it up, would not apply the document.
+    """
+    known = {pair.name for pair in pairs}
+    bases = (
+        present.get(pair.target.base or (pair.current or pair.target).base or "")
+        for pair in pairs
+        if pair.desired and pair.target.state == UP
+    )
+    for base in dict.fromkeys(link for link in bases if link):
+        if base.state == "down" and base.label not in known:
+            target = NodeLink(name=base.name, type=base.type, state=UP)
+            yield Pair(base.label, None, target, normal(base))
 
 
 def _is_bound(pair: Pair, kinds: Mapping[str, str | None]) -> bool:

@@ -144,6 +144,15 @@ def test_a_port_is_detached_and_attached_by_its_controller(node: NodeUnderTest) 
         assert node.is_quiet_on_repeat(text)
 
 
+def test_a_vlan_comes_up_with_a_nic_that_is_down_and_not_mentioned(node: NodeUnderTest) -> None:
+    node.ip("link set eth1 down")
+    text = "interfaces: [{name: v7, type: vlan, vlan: {base-iface: eth1, id: 7}}]"
+
+    assert node.apply(text) == []
+    assert node.site.link("eth1").is_up
+    assert node.is_quiet_on_repeat(text)
+
+
 def test_the_second_port_waits_until_the_first_is_active(node: NodeUnderTest) -> None:
     node.apply(BOND)
 

@@ -38,7 +38,7 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
         (
             ["link set eth1 down", "link add v7 link eth1 type vlan id 7"],
             "link set v7 up",
-            "{name: v7, type: vlan, vlan: {base-iface: eth1, id: 7}}",
+            "{name: v7, type: vlan, vlan: {base-iface: eth1, id: 7}}, {name: eth1, state: down}",
         ),
         (
             [BOND, "link set eth1 down", "link set eth1 master bond0"],

@@ -1,8 +1,9 @@
 """The steps of a plan are in the order that keeps links up longest."""
 
 import pytest
+import yaml
 
-from tests.unit.nodenet.states import steps
+from tests.unit.nodenet.states import steps, way_back
 from tests.unit.nodenet.test_difference import BOND, NODE
 
 UPLINK = """\
@@ -149,6 +150,20 @@ def test_a_port_of_a_removed_bond_is_released_brought_up_and_then_used() -> None
         "eth1: set it up",
         "eth1: set ipv4 address 192.0.2.8/24",
     ]
+
+
+def test_a_base_that_is_down_and_not_mentioned_comes_up_first_and_goes_back_down() -> None:
+    state = "interfaces: [{name: eth1, type: ethernet, state: down}]"
+    vlan = "{name: v7, type: vlan, state: %s, vlan: {base-iface: eth1, id: 7}}"
+
+    assert steps(f"interfaces: [{vlan % 'up'}]", state)[3:] == ["eth1: set it up", "v7: set it up"]
+    assert "eth1: set it up" not in steps(f"interfaces: [{vlan % 'down'}]", state)
+    assert yaml.safe_load(way_back(f"interfaces: [{vlan % 'up'}]", state)) == {
+        "interfaces": [
+            {"name": "v7", "type": "vlan", "state": "absent"},
+            {"name": "eth1", "type": "ethernet", "state": "down"},
+        ]
+    }
 
 
 def test_a_port_that_leaves_a_bond_has_its_mac_and_mtu_set_afterwards() -> None:
