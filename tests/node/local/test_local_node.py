@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from deviceinfo.checkpoint import read_checkpoint
-from deviceinfo.find import Places
+from deviceinfo.find import Places, find_devices
 from deviceinfo.podresources import read_allocatable, read_pod
-from deviceinfo.statement import PodRef, Reading
+from deviceinfo.statement import PodRef, Reading, Sandbox, Source, Statement
 from tests.node import objects
 from tests.node.cluster import Cluster
 from tests.node.credentials import NODE
@@ -57,3 +57,25 @@ def test_kubelet_and_its_checkpoint_have_the_devices_that_the_plugin_allocated(
     allocated = sorted(one for resource in plugin.resources for one in resource.allocated)
     assert len(allocated) == 3
     assert devices(asked) == devices(kept) == allocated
+
+
+def test_the_device_of_a_pod_that_has_ended_is_no_other_pods(
+    bare: Cluster, plugin: DevicePlugin
+) -> None:
+    """Kubelet's checkpoint has it until kubelet allocates again, or lists all pods."""
+    assert plugin.resources
+    bare.run_pod(objects.pod("ended", "", pf0=1))
+    bare.delete_pod("ended")
+    bare.run_pod(objects.pod("without-devices", ""))
+    ref = PodRef("default", "without-devices", bare.pod("without-devices")["metadata"]["uid"])
+    (claim,) = read_checkpoint(PLACES.checkpoint, ref).claims
+
+    seen = Statement(Source.NAMESPACE, claim.device, interface="net1")
+    found = find_devices(
+        Sandbox(ref), PLACES, Reading(Source.NAMESPACE, (seen,)), kubelet_timeout_s=ANSWERS_S
+    )
+    bare.delete_pod("without-devices")
+
+    (one,) = found.devices
+    assert not found.is_foreign(one)
+    assert one.claims == ()
