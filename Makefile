@@ -124,9 +124,11 @@ faults: rig .venv/done  ## each fault of docs/faults.md in each phase, thin and 
 
 .PHONY: test-host
 test-host: rig .venv/done  ## the node's own network in the VM: its tests, SIGKILL at each request, a switch's LACP, power loss
-	@$(MAKE) --no-print-directory vm RUN='python -m pytest -q tests/kernel/test_host_[abs]*.py tests/host'
-	@$(MAKE) --no-print-directory vm WIRING=p2p RUN='python -m pytest -q tests/wired'
-	@.venv/bin/python -m tests.host.power
+	@failed=0; \
+	$(MAKE) --no-print-directory vm RUN='python -m pytest -q tests/kernel/test_host_[abs]*.py tests/host' || failed=1; \
+	$(MAKE) --no-print-directory vm WIRING=p2p RUN='python -m pytest -q tests/wired' || failed=1; \
+	.venv/bin/python -m tests.host.power || failed=1; \
+	exit $$failed
 
 .PHONY: bench
 bench: rig .venv/done  ## how long ADD and DEL take, in the VM, beside the kernel's own part and bond-cni; fails where too long
