@@ -15,7 +15,7 @@ from tests.bench import picture, rows
 from tests.faults import cases
 from tests.faults import table as faults
 from tests.kernels import table
-from tests.node import tried
+from tests.node import soaked, tried
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 README: Final = CHECKOUT / "README.md"
@@ -38,7 +38,8 @@ def tables() -> Mapping[str, Callable[[], str]]:
     measured = {"kernels": lambda: table.table(table.read(CHECKOUT / table.PUBLISHED))}
     struck = {"faults": _struck}
     ran = {"node": lambda: tried.table(tried.read(CHECKOUT / tried.PUBLISHED))}
-    return {**PARTS, **figures, **measured, **struck, **ran, "decisions": decisions}
+    soak = {"soak": lambda: soaked.table(soaked.read(CHECKOUT / soaked.PUBLISHED))}
+    return {**PARTS, **figures, **measured, **struck, **ran, **soak, "decisions": decisions}
 
 
 def _struck() -> str:

@@ -322,7 +322,7 @@ class PodPlay:
     def _end(self) -> None:
         """Delete the namespace; the VFs must be at home as they were."""
         for lease in self.sandbox.leases():
-            self.soak.count("leases that the default network's own plugin left", self.fault.title)
+            self.soak.count("leases that the default network's own plugin left", "in all")
             lease.unlink()
         subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
         for vf in self.pair:
