@@ -188,10 +188,14 @@ def _ports_now(pair: Pair) -> tuple[str, ...]:
 def _add_ports(pair: Pair, joined: Joined, *, is_first: bool) -> Iterator[Step]:
     """Yield who comes: into a bond that has no port the first one early, the others later.
 
-    They come one after the other: a switch may shut ports on which it sees one MAC twice.
+    They come one after the other: a switch may shut ports on which it sees one MAC twice. The one
+    whose MAC the bond has comes first: on its own it would answer for the bond's IPv6 address.
     """
     before = set(_ports_now(pair))
-    ports = sorted(set(ports_of(pair.target) or ()) - before)
+    ports = sorted(
+        set(ports_of(pair.target) or ()) - before,
+        key=lambda port: (not _gives_mac(port, pair, joined), port),
+    )
     is_bond = pair.target.type == BOND
     kept = sorted(before & set(ports_of(pair.target) or ()))
     begins = is_bond and not kept
@@ -201,6 +205,12 @@ def _add_ports(pair: Pair, joined: Joined, *, is_first: bool) -> Iterator[Step]:
         active = kept[0] if kept else (ports[0] if port != ports[0] else "")
         link = joined.links.get(port)
         yield AddPort(pair.name, port, pair.target.type or "", active if is_waiting else "", link)
+
+
+def _gives_mac(port: str, pair: Pair, joined: Joined) -> bool:
+    """Return whether a bond is to have a port's MAC, as by `copy-mac-from`."""
+    link, mac = joined.links.get(port), pair.target.mac_address
+    return link is not None and mac is not None and own_mac(link, joined.links) == mac
 
 
 def _keep_mtu(pair: Pair, joined: Joined) -> Iterator[Step]:

@@ -152,6 +152,17 @@ def test_a_port_of_a_removed_bond_is_released_brought_up_and_then_used() -> None
     ]
 
 
+def test_the_port_whose_mac_a_bond_copies_comes_first() -> None:
+    bond = "{name: bond0, type: bond, copy-mac-from: eth2, bond: {mode: 1, port: [eth1, eth2]}}"
+
+    ports = [line for line in steps(f"interfaces: [{bond}]", UPLINK) if "add port" in line]
+
+    assert ports == [
+        "bond0: add port eth2",
+        "bond0: add port eth1 when eth2 is active, its addresses taken off",
+    ]
+
+
 def test_a_base_that_is_down_and_not_mentioned_comes_up_first_and_goes_back_down() -> None:
     state = "interfaces: [{name: eth1, type: ethernet, state: down}]"
     vlan = "{name: v7, type: vlan, state: %s, vlan: {base-iface: eth1, id: 7}}"
