@@ -1,5 +1,6 @@
 """What the kind scenario does on its node, in the VM: VFs of netdevsim, a failover, a new VF."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +21,14 @@ pytestmark = pytest.mark.netdevsim
 
 @pytest.fixture
 def scene(pod: Pod, tmp_path: Path) -> Iterator[Scene]:
-    """The VM as the node, with the NICs of the scenario."""
+    """The VM as the node, with the NICs of the scenario; its /sys is read-only, as in kind."""
+    subprocess.run(["mount", "-o", "remount,ro", "/sys"], check=True)
     made = Scene(Cluster(tmp_path, enter=("env",)), tmp_path, tmp_path, known_netns=pod.path)
     try:
         scenario.make_nics(made)
         yield made
     finally:
+        subprocess.run(["mount", "-o", "remount,rw", "/sys"], check=True)
         for number in NICS:
             (BUS / "del_device").write_text(str(number))
 

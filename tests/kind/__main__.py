@@ -2,7 +2,7 @@
 
 `python -m tests.kind PROGRAMS PLUGINS`, by root, with docker and the modules bonding and netdevsim.
 PROGRAMS has kind and Multus' manifest, PLUGINS the CNI plugins. No frames: netdevsim's VFs
-carry none. Written for public CI's runners; the machines of its authors have no docker.
+carry none. Written for public CI's runners; CONTRIBUTING.md tells how far it has been tried.
 """
 
 import json
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sriovbond import __version__
 from tests.kind import objects
 from tests.kind.cluster import Cluster, FailedError, a_cluster, run, wait_for
 from tests.kind.objects import BOND
+from tests.node import provision
 
-IMAGE: Final = f"localhost/sriovbond:{__version__}"
 ARCHIVE: Final = Path("build/image/sriovbond.tar")
 MANIFESTS: Final = Path("build/kind")
 POD: Final = "bonded"
@@ -80,8 +79,7 @@ def install_multus(scene: Scene) -> None:
 
 def install_ours(scene: Scene) -> None:
     scene.cluster.load(ARCHIVE)
-    image, _, tag = IMAGE.rpartition(":")
-    run("manifests/render.sh", image, tag, str(MANIFESTS))
+    provision.render(MANIFESTS)
     manifest = (MANIFESTS / "sriovbond.yaml").read_text()
     scene.cluster.kubectl("apply", "--filename=-", stdin=manifest)
     _await_rollout(scene, "sriovbond-agent")
@@ -93,6 +91,8 @@ def _await_rollout(scene: Scene, daemon_set: str) -> None:
 
 
 def make_nics(scene: Scene) -> None:
+    # systemd in a container wants /sys read-only, so kind's node has it so
+    scene.cluster.shell("mount -o remount,rw /sys")
     for number in NICS:
         scene.cluster.shell(f"echo '{number} 1' > /sys/bus/netdevsim/new_device")
         make_vf(scene, number)
@@ -117,7 +117,7 @@ def vf_of(number: int) -> str:
 
 def start_pod(scene: Scene) -> None:
     first, second = NICS
-    asked = [*objects.networks((vf_of(first), vf_of(second))), objects.pod(POD, IMAGE)]
+    asked = [*objects.networks((vf_of(first), vf_of(second))), objects.pod(POD, provision.OURS)]
     scene.cluster.kubectl("apply", "--filename=-", stdin=objects.text(asked))
     ready = ("wait", "--for=condition=Ready", f"pod/{POD}", f"--timeout={_READY_S:g}s")
     scene.cluster.kubectl(*ready)

@@ -1,11 +1,18 @@
 """What the kind scenario reads and applies; the cluster itself is public CI's."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
+import yaml
 
 from sriovbond.bond.config import parse_config
 from tests.kind import __main__ as scenario
 from tests.kind import objects
+from tests.kind.cluster import Cluster
+from tests.node import provision
+from tests.support import kustomize
 
 MEMBER = {
     "ifname": "net1",
@@ -23,6 +30,37 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 """
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCluster(Cluster):
+    """A cluster that keeps what its commands are given, and runs none."""
+
+    given: list[str] = field(default_factory=list)
+
+    def run(self, *_command: str, stdin: str = "") -> str:
+        self.given.append(stdin)
+        return ""
+
+    def load(self, archive: Path) -> None:
+        """Import nothing."""
+
+
+@pytest.mark.slow
+def test_our_manifests_name_the_image_of_the_archive_without_a_kustomize_in_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(kustomize.CHECKOUT)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(scenario, "MANIFESTS", tmp_path)
+    cluster = WrittenCluster(tmp_path)
+
+    scenario.install_ours(scenario.Scene(cluster, tmp_path, tmp_path))
+
+    applied = [each for each in yaml.safe_load_all(cluster.given[0]) if each]
+    (agent,) = (each for each in applied if each["kind"] == "DaemonSet")
+    specs = agent["spec"]["template"]["spec"]["containers"]
+    assert {spec["image"] for spec in specs} == {provision.OURS}
 
 
 def test_multus_is_that_of_its_manifest_with_the_image_of_a_version(tmp_path: Path) -> None:
