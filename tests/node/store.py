@@ -36,9 +36,9 @@ def _import(programs: Path, archives: list[Path], folder: Path) -> None:
     script = [
         f"export PATH={shlex.quote(str(programs))}:$PATH",
         f"containerd --config {config} & server=$!",
+        "trap 'kill $server; wait $server' EXIT",  # also where an import fails
         f"for wait in $(seq 300); do {client} version && break; sleep 0.2; done",
         *imports,
-        "kill $server; wait $server",
     ]
     command = ["unshare", "--mount", "--net", "sh", "-euc", "\n".join(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_IMPORTS_S, check=False)

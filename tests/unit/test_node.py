@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.node import credentials, device_plugin, images, machine, objects, processes
+from tests.node import credentials, device_plugin, images, machine, objects, processes, store
 from tests.node.device_plugin import DevicePlugin
 from tests.support import device_plugins
 from tests.support.agents import wait_for
@@ -166,3 +166,21 @@ def test_a_killed_program_leaves_no_process(tmp_path: Path) -> None:
     while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_failed_import_is_an_error_with_its_words_and_ends_containerd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written = {
+        "unshare": 'shift 2; exec "$@"',  # which needs root
+        "containerd": "exec sleep 1000",
+        "ctr": 'case "$*" in *import*) echo no such layer >&2; exit 1;; esac',
+    }
+    for name, script in written.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(store, "_IMPORTS_S", 20.0)
+
+    with pytest.raises(processes.FailedError, match="no such layer"):
+        store.make_disk(tmp_path, [tmp_path / "image.tar"], tmp_path / "disk")
