@@ -101,6 +101,7 @@ test-kernels: rig .venv/done  ## the tests of bonding's options on each of KERNE
 
 .PHONY: test-kind
 test-kind: image $(TOOLS)/done $(KIND)/done .venv/done  ## a pod with a bond in a kind cluster: root, docker, the modules bonding and netdevsim
+	@tests/vm/setup.sh $(CACHE) kind
 	@.venv/bin/python -m tests.kind $(KIND) $(TOOLS)
 
 .PHONY: test-node

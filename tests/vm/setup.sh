@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the rig needs on Debian 12, Debian 13 and Ubuntu 24.04. Says first what it installs;
-# silent and quick when all is there. Usage: setup.sh CACHE [image|node|faults]; also what an image needs, a
-# node of Kubernetes, for which our image is made, or faults of disks.
+# silent and quick when all is there. Usage: setup.sh CACHE [image|node|faults|kind]; also what an image needs,
+# a node of Kubernetes, for which our image is made, faults of disks, or netdevsim on this machine.
 set -eu
 cache=$1 purpose=${2-}
 PATH=$PATH:/usr/sbin:/sbin
@@ -10,6 +10,8 @@ die() { say "cannot $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 # shellcheck source=/dev/null
 debian_12() { . /etc/os-release && [ "$ID-${VERSION_ID-}" = debian-12 ]; }
+# shellcheck source=/dev/null
+ubuntu() { . /etc/os-release && [ "$ID" = ubuntu ]; }
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo; then sudo "$@"; else
         die "become root to run '$*': there is no sudo; run make as root"
@@ -92,6 +94,10 @@ missing_packages() {
     if [ "$purpose" ]; then
         have buildah || echo buildah
         have mmdebstrap || echo mmdebstrap
+    fi
+    # Ubuntu has netdevsim in a package beside the kernel, Debian in none.
+    if [ "$purpose" = kind ] && ubuntu && ! modinfo netdevsim >/dev/null 2>&1; then
+        echo "linux-modules-extra-$(uname -r)"
     fi
     if [ "$purpose" = faults ]; then
         have dmsetup || echo dmsetup
