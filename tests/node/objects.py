@@ -56,9 +56,9 @@ def _containers(objects: list[Object]) -> list[Object]:
     return found
 
 
-def vf_network(name: str, resource: str) -> Object:
+def vf_network(name: str, resource: str, mover: str = "host-device") -> Object:
     """Return a network whose pods get a VF of the resource; Multus names the device."""
-    made = shipped.network(name, type="host-device")
+    made = shipped.network(name, type=mover)
     made["metadata"]["annotations"] = {RESOURCE: f"{DOMAIN}/{resource}"}
     return made
 

@@ -1,6 +1,7 @@
 """Fixtures of the tests on the node: one node for all of them, Multus and our agent on it."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.node import cluster as clusters
-from tests.node import machine, objects
+from tests.node import machine, node, objects
 from tests.node.api import Api
 from tests.node.cluster import Cluster
 from tests.node.credentials import NODE, SERVICE
@@ -21,6 +22,8 @@ from tests.vm import rig as rigs
 FOLDER = Path(os.environ["SRIOVBOND_NODE"])
 PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
 PLUGINS = Path(os.environ["SRIOVBOND_PLUGINS"])
+SRIOV_CNI = Path(os.environ.get("SRIOVBOND_PEERS") or "/nonexistent", "sriov")
+"""Where it is there, it moves the VFs into the pods; host-device does elsewhere."""
 MULTUS = os.environ.get("SRIOVBOND_MULTUS") or "thick"
 MANIFESTS = {"thick": "multus-daemonset-thick.yml", "thin": "multus-daemonset.yml"}
 MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
@@ -98,7 +101,13 @@ def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
     bare.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
     bare.await_daemon_set("sriovbond-agent")
     say("our agent is ready")
-    bare.api.apply(*(objects.vf_network(f"vf{number}", f"pf{number}") for number in range(3)))
+    mover = "host-device"
+    if SRIOV_CNI.exists():
+        shutil.copy(SRIOV_CNI, node.PLUGINS)
+        mover = SRIOV_CNI.name
+    say(f"VFs are moved by {mover}")
+    networks = (objects.vf_network(f"vf{number}", f"pf{number}", mover) for number in range(3))
+    bare.api.apply(*networks)
     return bare
 
 

@@ -7,7 +7,6 @@ the API, refused by kubelet for their node selector; Multus and the agent are as
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -27,9 +26,8 @@ from tests.node.api import Api, Object
 from tests.node.cluster import Cluster
 from tests.node.credentials import NODE, SERVICE
 from tests.node.inside import soak_faults
-from tests.node.inside.conftest import FOLDER, MULTUS, MULTUS_LIST, say
+from tests.node.inside.conftest import FOLDER, MULTUS, MULTUS_LIST, SRIOV_CNI, say
 from tests.node.inside.soak_faults import FULL, NETWORK, Fault, Victim, When
-from tests.node.node import PLUGINS
 from tests.node.processes import FailedError
 from tests.node.sandbox import Answer, Sandbox
 from tests.node.soaked import Soaked
@@ -46,8 +44,6 @@ LONGEST_S: Final = float(os.environ.get("SRIOVBOND_SECONDS") or "inf")
 """After this no further pod is made."""
 AT_ONCE: Final = 3
 CONFIG: Final = Path("/run/soak-multus.json")
-MOVER: Final = Path(os.environ.get("SRIOVBOND_PEERS") or "/nonexistent", "sriov")
-"""Where it is there it moves every second pod's VFs; host-device moves the others'."""
 TRIES: Final = 10
 _GONE_S: Final = 15.0
 _HOME_S: Final = 60.0
@@ -121,12 +117,10 @@ def test_pods_come_and_go_under_faults_and_the_node_is_as_before(
 
 def apply_networks(cluster: Cluster, pairs: list[tuple[Vf, Vf]]) -> None:
     """Apply a network for each VF, and those of the bonds."""
-    if MOVER.exists():
-        shutil.copy(MOVER, PLUGINS / MOVER.name)
     for vf in (vf for pair in pairs for vf in pair):
         device = {"type": "host-device", "pciBusID": vf.pci}
         cluster.api.apply(shipped.network(f"soak-{vf.name}", **device))
-        if MOVER.exists():
+        if SRIOV_CNI.exists():
             device = {"type": "sriov", "deviceID": vf.pci}
             cluster.api.apply(shipped.network(f"soak-sriov-{vf.name}", **device))
     ipam = {"type": "host-local", "ranges": [[{"subnet": "198.51.100.0/24"}]]}
@@ -219,7 +213,7 @@ class PodPlay:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
 
     def _pod(self, number: int, network: str) -> Object:
-        mover = "soak-sriov" if MOVER.exists() and number % 2 else "soak"
+        mover = "soak-sriov" if SRIOV_CNI.exists() and number % 2 else "soak"
         vfs = [f"{mover}-{vf.name}@net{place}" for place, vf in enumerate(self.pair, 1)]
         pod = objects.pod(self.name, ", ".join([*vfs, f"{network}@{sandbox.BOND}"]))
         refused = {"nodeName": NODE, "nodeSelector": {"example.com/nowhere": "true"}}
@@ -379,7 +373,7 @@ def tell(soak: Soak, kernel: str, took_s: float) -> None:
         pods=soak.counts["pods"]["gone"],
         seed=SEED,
         at_once=AT_ONCE,
-        mover="host-device and SR-IOV CNI" if MOVER.exists() else "host-device",
+        mover="host-device and SR-IOV CNI" if SRIOV_CNI.exists() else "host-device",
         seconds=round(took_s),
         against=soak.against,
         counts={table: dict(sorted(rows.items())) for table, rows in sorted(soak.counts.items())},
