@@ -66,6 +66,11 @@ def is_node_ready(cluster: Cluster) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+def is_multus_first() -> bool:
+    """Return whether the node has Multus' configuration; its thin mode writes a .conflist."""
+    return any(CONFIGURATIONS.glob(f"{MULTUS_LIST.name}*"))
+
+
 def offered(rig: rigs.Layout) -> dict[str, tuple[str, ...]]:
     """Return the devices of each resource: one of each PF, and one VF that no pod's kernel has."""
     first, second, third = (tuple(vf.pci for vf in pf.vfs) for pf in rig.pfs)
@@ -96,7 +101,7 @@ def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
     bare.api.apply(*objects.multus(PROGRAMS / MANIFESTS[MULTUS], is_emulated=is_emulated))
     bare.await_daemon_set("kube-multus-ds")
     # it has no probe: it is ready before it has looked for the default network
-    bare.await_true("Multus is the node's plugin", MULTUS_LIST.exists, clusters.READY_S)
+    bare.await_true("Multus is the node's plugin", is_multus_first, clusters.READY_S)
     say(f"Multus is ready, {MULTUS}")
     bare.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
     bare.await_daemon_set("sriovbond-agent")

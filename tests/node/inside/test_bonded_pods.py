@@ -1,4 +1,4 @@
-"""Pods as in NFV specifications: VFs by Multus and the node's mover, bonds over them by our plugin."""
+"""Pods as in NFV specifications: VFs by Multus and a mover, bonds over them by our plugin."""
 
 from collections.abc import Iterator
 
