@@ -17,7 +17,9 @@ from sriovbond.trial import ending, persisted, store, transaction
 from sriovbond.trial.persisted import BootDocument
 from sriovbond.trial.transaction import Manner
 
-_TIMEOUT_S: Final = 60.0
+_TIMEOUT_S: Final = 300.0
+"""Of each document: long, for a boot starts much at once, and what is reverted leaves the node
+without its network."""
 _NICS_S: Final = 30.0
 _PAUSE_S: Final = 0.2
 _LEASE_S: Final = 20.0
