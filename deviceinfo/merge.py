@@ -203,7 +203,7 @@ def forget_ended(readings: Sequence[Reading], listed: Reading) -> list[Reading]:
         return list(readings)
     devices = {claim.device for claim in listed.claims}
     return [
-        replace(reading, claims=tuple(one for one in reading.claims if one.device in devices))
+        replace(reading, claims=tuple(claim for claim in reading.claims if claim.device in devices))
         if reading.source is Source.CHECKPOINT
         else reading
         for reading in readings

@@ -6,7 +6,7 @@ from typing import Final
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.model import NetState, NodeLink
 from sriovbond.nodenet.normal import is_dynamic
-from sriovbond.nodenet.pairs import Joined
+from sriovbond.nodenet.pairs import Joined, addresses_of
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import is_link_local, network_fault
 
@@ -20,11 +20,10 @@ def find(joined: Joined) -> tuple[str, ...]:
 
 def _gone(joined: Joined) -> Iterator[str]:
     for link in joined.links.values():
-        for ip in (link.ipv4, link.ipv6):
-            for row in (ip and ip.address) or ():
-                is_own = not is_dynamic(row) and not is_link_local(row.ip or "::")
-                if is_own and row.ip in joined.leaving.gone:
-                    yield f"{row.ip}, which {link.label} has, goes from the node"
+        for row in link.addresses:
+            is_own = not is_dynamic(row) and not is_link_local(row.ip or "::")
+            if is_own and row.ip in joined.leaving.gone:
+                yield f"{row.ip}, which {link.label} has, goes from the node"
 
 
 def _twice(joined: Joined) -> Iterator[str]:
@@ -32,19 +31,15 @@ def _twice(joined: Joined) -> Iterator[str]:
     holders: dict[str, set[str]] = {}
     for name, link in joined.links.items():
         pair = joined.pair(name)
-        for address in pair.keeps(link) if pair else _addresses(link):
+        for address in pair.keeps(link) if pair else addresses_of(link):
             holders.setdefault(address, set()).add(name)
     for pair in joined.pairs:
         now = joined.links.get(pair.name) or NodeLink()
-        for address in sorted(pair.keeps(now) - _addresses(now)):
-            others = sorted(holders.get(address, set()) - {pair.name})
-            if others and not is_link_local(address):
-                yield f"{address} of {pair.name} is an address of {', '.join(others)}, too"
+        for address in sorted(pair.keeps(now) - addresses_of(now)):
+            other_links = sorted(holders.get(address, set()) - {pair.name})
+            if other_links and not is_link_local(address):
+                yield f"{address} of {pair.name} is an address of {', '.join(other_links)}, too"
             holders.setdefault(address, set()).add(pair.name)
-
-
-def _addresses(link: NodeLink) -> set[str]:
-    return {row.ip or "" for ip in (link.ipv4, link.ipv6) for row in (ip and ip.address) or ()}
 
 
 def _of_networks(joined: Joined) -> Iterator[str]:
@@ -87,5 +82,5 @@ def _is_default(row: NodeRoute, destination: str) -> bool:
 
 
 def _is_auto(link: NodeLink, family: int) -> bool:
-    ip = link.ipv6 if family == 6 else link.ipv4  # noqa: PLR2004 - IPv6
+    ip = link.ip(family)
     return bool(ip and ip.is_auto)

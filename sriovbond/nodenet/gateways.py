@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
-from sriovbond.nodenet.model import Ipv4, Ipv6, NodeLink
+from sriovbond.nodenet.model import NodeLink
 from sriovbond.nodenet.pairs import Joined
 from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import family_of, is_link_local
@@ -25,9 +25,8 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     name, family = route.next_hop_interface or "", family_of(route.destination or "")
-    pair, now = joined.pair(name), joined.links.get(name)
-    state = pair.target.state if pair else now and now.state
-    if state == "down":
+    pair = joined.pair(name)
+    if joined.state_of(name) == "down":
         yield f"{name} is down: a route needs it up"
     own = _addresses(name, family, joined)
     is_without = pair is not None and pair.loses(family)  # which is a complaint by itself
@@ -52,11 +51,7 @@ def _of_gateway(gateway: str, name: str, own: Iterable[str], joined: Joined) -> 
 def _direct(name: str, joined: Joined) -> Iterator[str]:
     """Yield the networks on an interface itself, without those that its addresses have now."""
     link = joined.links.get(name) or NodeLink()
-    before = {
-        str(ip_interface(f"{row.ip}/{row.prefix_length}").network)
-        for ip in (link.ipv4, link.ipv6)
-        for row in (ip and ip.address) or ()
-    }
+    before = {str(ip_interface(f"{row.ip}/{row.prefix_length}").network) for row in link.addresses}
     wishes = (joined.desired.routes or NodeRoutes()).config or ()
     present = joined.current.routes or NodeRoutes()
     for row in (*wishes, *(present.config or ()), *(present.running or ())):
@@ -68,16 +63,12 @@ def _direct(name: str, joined: Joined) -> Iterator[str]:
 def _addresses(name: str, family: int, joined: Joined) -> list[str] | None:
     """Return the addresses that an interface is to have; None where they are not known."""
     pair, now = joined.pair(name), joined.links.get(name) or NodeLink()
-    present = _ip(now, family)
+    present = now.ip(family)
     if pair and pair.loses(family):
         return []
-    wish = _ip(pair.target, family) if pair else None
+    wish = pair.target.ip(family) if pair else None
     decisive = wish if wish and wish.enabled is not None else present
     if decisive is None or decisive.is_auto:
         return None
     rows = present if wish is None or wish.address is None else wish
     return [f"{row.ip}/{row.prefix_length}" for row in (rows and rows.address) or ()]
-
-
-def _ip(link: NodeLink, family: int) -> Ipv4 | Ipv6 | None:
-    return link.ipv6 if family == 6 else link.ipv4  # noqa: PLR2004 - IPv6

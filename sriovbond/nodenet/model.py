@@ -392,6 +392,15 @@ class NodeLink:
         """Its name, for a text."""
         return self.name or "?"
 
+    @property
+    def addresses(self) -> tuple[IpAddress4 | IpAddress6, ...]:
+        """Its addresses of both families."""
+        return tuple(row for ip in (self.ipv4, self.ipv6) for row in (ip and ip.address) or ())
+
+    def ip(self, family: int) -> Ipv4 | Ipv6 | None:
+        """Return what it has of IPv4 or IPv6."""
+        return self.ipv6 if family == 6 else self.ipv4  # noqa: PLR2004 - IPv6
+
 
 @dataclass(frozen=True, slots=True)
 class NetState:

@@ -35,7 +35,13 @@ def judge(joined: Joined) -> Iterator[Complaint]:
         pair = joined.pair(link.label)
         wish = pair.target.link_aggregation if pair else None
         if pair and wish and pair.target.state != ABSENT:
-            texts = (*_of_options(pair, wish), *_of_primary(pair, wish), *_of_priority(pair, wish))
+            now = pair.current.link_aggregation if pair.current else None
+            mode = wish.mode or (now or wish).mode
+            texts = (
+                *_of_options(now, wish, mode),
+                *_of_primary(pair, wish),
+                *_of_priority(wish, mode),
+            )
             yield from (Complaint(("interfaces", number), f"{pair.name}: {row}") for row in texts)
 
 
@@ -49,9 +55,9 @@ def merged(now: LinkAggregation | None, wish: LinkAggregation) -> LinkAggregatio
     return replace(now, options=BondOptions(() if is_reset else tuple(settings.values())))
 
 
-def _of_options(pair: Pair, wish: LinkAggregation) -> Iterator[str]:
-    now = pair.current.link_aggregation if pair.current else None
-    mode = wish.mode or (now or wish).mode
+def _of_options(
+    now: LinkAggregation | None, wish: LinkAggregation, mode: str | None
+) -> Iterator[str]:
     if mode is None:
         return
     for row in (wish.options or BondOptions()).settings if wish.mode is None else ():
@@ -77,9 +83,7 @@ def _findings(bond: LinkAggregation) -> list[str]:
     ]
 
 
-def _of_priority(pair: Pair, wish: LinkAggregation) -> Iterator[str]:
-    now = pair.current.link_aggregation if pair.current else None
-    mode = wish.mode or (now or wish).mode
+def _of_priority(wish: LinkAggregation, mode: str | None) -> Iterator[str]:
     for port in wish.ports_config or ():
         if port.priority and mode and BondMode(mode) not in option("prio").modes:
             yield f"the priority of {port.name} is not for mode {mode}"

@@ -62,7 +62,7 @@ class Pair:
         return frozenset(kept)
 
     def _is_without(self, family: int) -> bool:
-        ip = self.target.ipv6 if family == 6 else self.target.ipv4  # noqa: PLR2004 - IPv6
+        ip = self.target.ip(family)
         return ip is not None and ip.enabled is False
 
     @property
@@ -125,6 +125,11 @@ class Joined:
         """Return the pair of an interface, None where nothing asks for it."""
         return next((pair for pair in self.pairs if pair.name == name), None)
 
+    def state_of(self, name: str) -> str | None:
+        """Return the state that an interface is to have, None where it has none."""
+        pair = self.pair(name)
+        return pair.target.state if pair else (self.links.get(name) or NodeLink()).state
+
 
 def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
     """Return whether a port that is not mentioned stays: a bridge's that others made, as vnet0."""
@@ -140,7 +145,7 @@ def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> L
     staying: set[str] = set()
     coming: set[str] = set()
     for name, link in links.items():
-        present = _addresses(link)
+        present = addresses_of(link)
         kept = wishes[name].keeps(link) if name in wishes else present
         moved |= present - kept
         staying |= present & kept
@@ -150,9 +155,9 @@ def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> L
     return LeavingAddresses(frozenset(moved & coming), frozenset(moved - coming))
 
 
-def _addresses(link: NodeLink) -> frozenset[str]:
-    rows = [row for ip in (link.ipv4, link.ipv6) for row in (ip and ip.address) or ()]
-    return frozenset(row.ip or "" for row in rows)
+def addresses_of(link: NodeLink) -> frozenset[str]:
+    """Return the addresses of an interface without their prefixes."""
+    return frozenset(row.ip or "" for row in link.addresses)
 
 
 def _kept(target: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> set[str]:

@@ -164,7 +164,7 @@ def _options_of(state: NetState) -> tuple[str, ...]:
 
 
 def _has_family(link: NodeLink | None, family: int) -> bool:
-    ip = link and (link.ipv6 if family == 6 else link.ipv4)  # noqa: PLR2004 - IPv6
+    ip = link and link.ip(family)
     return bool(ip and ip.enabled)
 
 

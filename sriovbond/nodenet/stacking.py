@@ -5,7 +5,7 @@ from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
-from sriovbond.nodenet.pairs import Joined, Pair
+from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT
 
 _TAKING: Final = (MACVLAN, "mac-vtap", "ipvlan")
@@ -109,7 +109,7 @@ def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
     is_loose = (pair.target.vlan or VlanLink()).loose_binding or (
         (pair.current and pair.current.vlan) or VlanLink()
     ).loose_binding
-    if pair.target.state == UP and not is_loose and _state_of(base, joined) == "down":
+    if pair.target.state == UP and not is_loose and joined.state_of(base) == "down":
         yield f"{base}, which it is on, is down: a VLAN comes up on what is up"
 
 
@@ -121,7 +121,7 @@ def _place(link: NodeLink) -> tuple[str | None, int | None, str]:
 
 def _on(base: str, joined: Joined) -> list[str]:
     """Return what is made on an interface, or is to be."""
-    present = [row.label for row in joined.links.values() if row.base == base]
+    present = [row.label for row in uppers_of(base, joined.links)]
     wishes = [pair.name for pair in joined.pairs if pair.target.base == base]
     return [
         name
@@ -136,11 +136,6 @@ def _owner_of(name: str, joined: Joined) -> str:
     owner = now.controller if pair is None or pair.target.controller is None else None
     owner = (pair.target.controller if pair and owner is None else owner) or ""
     return "" if _type_of(owner, joined) == VRF else owner
-
-
-def _state_of(name: str, joined: Joined) -> str | None:
-    pair, now = joined.pair(name), joined.links.get(name)
-    return pair.target.state if pair else (now or NodeLink()).state
 
 
 def _type_of(name: str, joined: Joined) -> str | None:

@@ -155,8 +155,8 @@ def _change_after_bond(pair: Pair, joined: Joined) -> Iterator[Step]:
         return
     own = own_mac(now, joined.links)
     is_other = wish.mac_address not in (None, own) and wish.identifier != "mac-address"
-    change = NodeLink(name=pair.name, mac_address=wish.mac_address if is_other else None)
-    change = replace(change, mtu=wish.mtu)
+    mac = wish.mac_address if is_other else None
+    change = NodeLink(name=pair.name, mac_address=mac, mtu=wish.mtu)
     if acts.has_values(change):
         yield Change(change, NodeLink(name=pair.name, mac_address=own, mtu=now.mtu))
 

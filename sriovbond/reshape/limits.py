@@ -11,6 +11,7 @@ from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
 from sriovbond.nodenet.model import ETHERNET, Ethernet, Ipv4, Ipv6, NodeLink, SrIov
+from sriovbond.nodenet.pairs import uppers_of
 from sriovbond.nodenet.routes import slot
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
@@ -147,13 +148,8 @@ def _of_numbers(wish: SrIov | None, now: SrIov | None) -> Iterator[str]:
 def _use(link: NodeLink, joined: Joined) -> str:
     """Return what an interface is used for, in words."""
     owners = [row.label for row in joined.links.values() if link.label in (ports_of(row) or ())]
-    uppers = [row.label for row in joined.links.values() if row.base == link.label]
-    addresses = [
-        row.ip
-        for ip in (link.ipv4, link.ipv6)
-        for row in (ip and ip.address) or ()
-        if row.ip and not is_link_local(row.ip)
-    ]
+    uppers = [row.label for row in uppers_of(link.label, joined.links)]
+    addresses = [row.ip for row in link.addresses if row.ip and not is_link_local(row.ip)]
     if owners:
         return f"is a port of {owners[0]}"
     if uppers:

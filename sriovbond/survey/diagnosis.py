@@ -151,10 +151,9 @@ def _network_addresses(patient: Patient) -> Iterator[Finding]:
 
 
 def _addresses(link: NodeLink) -> Iterable[str]:
-    for ip in (link.ipv4, link.ipv6):
-        for row in (ip.address if ip else None) or ():
-            if row.ip and row.prefix_length is not None:
-                yield f"{row.ip}/{row.prefix_length}"
+    for row in link.addresses:
+        if row.ip and row.prefix_length is not None:
+            yield f"{row.ip}/{row.prefix_length}"
 
 
 def _macs(patient: Patient) -> Iterator[Finding]:

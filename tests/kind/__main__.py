@@ -117,8 +117,8 @@ def vf_of(number: int) -> str:
 
 def start_pod(scene: Scene) -> None:
     first, second = NICS
-    asked = [*objects.networks((vf_of(first), vf_of(second))), objects.pod(POD, provision.OURS)]
-    scene.cluster.kubectl("apply", "--filename=-", stdin=objects.text(asked))
+    applied = [*objects.networks((vf_of(first), vf_of(second))), objects.pod(POD, provision.OURS)]
+    scene.cluster.kubectl("apply", "--filename=-", stdin=objects.text(applied))
     ready = ("wait", "--for=condition=Ready", f"pod/{POD}", f"--timeout={_READY_S:g}s")
     scene.cluster.kubectl(*ready)
     wait_for("both members are up", lambda: len(scene.members()) == len(NICS), _READY_S)

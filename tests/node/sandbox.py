@@ -94,17 +94,17 @@ class Sandbox:
 
     def left(self) -> list[Path]:
         """Return the records, queued DELs and leases that the node has of the pod's bond."""
-        own = [RECORDS.glob("*"), QUEUE.glob("*")]
-        found = [path for paths in own for path in paths if self.container_id in path.name]
-        return found + [path for path in self.leases() if path.parent.name != DEFAULT]
+        files = [*RECORDS.glob("*"), *QUEUE.glob("*")]
+        own = [path for path in files if self.container_id in path.name]
+        return own + [path for path in self.leases() if path.parent.name != DEFAULT]
 
     def leases(self) -> list[Path]:
         """Return host-local's leases for the pod, of whichever network."""
-        found = []
+        leases = []
         for path in LEASES.glob("*/[0-9]*"):
             with suppress(FileNotFoundError):  # IPAM releases leases at any moment
-                found += [path] if self.container_id in path.read_text() else []
-        return found
+                leases += [path] if self.container_id in path.read_text() else []
+        return leases
 
 
 def finish(process: "subprocess.Popen[str]") -> Answer:

@@ -52,7 +52,7 @@ def test_our_manifests_name_the_image_of_the_archive_without_a_kustomize_in_path
 ) -> None:
     monkeypatch.chdir(kustomize.CHECKOUT)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(scenario, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(scenario, "MANIFESTS", tmp_path)  # build/kind is of the job itself
     cluster = WrittenCluster(tmp_path)
 
     scenario.install_ours(scenario.Scene(cluster, tmp_path, tmp_path))

@@ -180,7 +180,7 @@ def test_a_failed_import_is_an_error_with_its_words_and_ends_containerd(
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(store, "_IMPORTS_S", 20.0)
+    monkeypatch.setattr(store, "_IMPORTS_S", 20.0)  # fails sooner where the end is not noticed
 
     with pytest.raises(processes.FailedError, match="no such layer"):
         store.make_disk(tmp_path, [tmp_path / "image.tar"], tmp_path / "disk")

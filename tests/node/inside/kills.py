@@ -17,7 +17,7 @@ def processes_of(program: str, *words: str) -> list[int]:
 
     A container's program may be named after its interpreter.
     """
-    found = []
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().split(b"\0")
@@ -26,8 +26,8 @@ def processes_of(program: str, *words: str) -> list[int]:
             continue
         names = {Path(os.fsdecode(word)).name for word in command[:2]}
         if is_contained and program in names and {*map(os.fsencode, words)} <= {*command}:
-            found.append(int(folder.name))
-    return sorted(found)
+            processes.append(int(folder.name))
+    return sorted(processes)
 
 
 def agents() -> list[int]:

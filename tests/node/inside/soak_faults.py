@@ -125,13 +125,13 @@ def kill_plugin(victim: Victim) -> bool:
 
 def _plugins_for(sandbox: Sandbox) -> list[int]:
     variable = f"CNI_CONTAINERID={sandbox.container_id}".encode()
-    found = []
+    plugins = []
     for file in Path("/proc").glob("[0-9]*/comm"):
         with suppress(FileNotFoundError, ProcessLookupError):
             if file.read_text() == "sriovbond\n":
                 is_its = variable in (file.parent / "environ").read_bytes().split(b"\0")
-                found += [int(file.parent.name)] if is_its else []
-    return found
+                plugins += [int(file.parent.name)] if is_its else []
+    return plugins
 
 
 def delete_again(victim: Victim) -> bool:

@@ -185,5 +185,5 @@ def test_the_pod_of_starlingx_has_a_bond_of_the_nodes_links_with_an_address_of_c
 
     assert addresses == [[calico.ADDRESS]]
     assert sorted(members) == sorted(vf.name for vf in nodes_own(rig))
-    asked = {line.split()[0] for line in calico_ipam.read_text().splitlines()}
-    assert asked == {"ADD", "DEL"}
+    commands = {line.split()[0] for line in calico_ipam.read_text().splitlines()}
+    assert commands == {"ADD", "DEL"}

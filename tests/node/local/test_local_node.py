@@ -71,11 +71,11 @@ def test_the_device_of_a_pod_that_has_ended_is_no_other_pods(
     (claim,) = read_checkpoint(PLACES.checkpoint, ref).claims
 
     seen = Statement(Source.NAMESPACE, claim.device, interface="net1")
-    found = find_devices(
+    devices = find_devices(
         Sandbox(ref), PLACES, Reading(Source.NAMESPACE, (seen,)), kubelet_timeout_s=ANSWERS_S
     )
     bare.delete_pod("without-devices")
 
-    (one,) = found.devices
-    assert not found.is_foreign(one)
-    assert one.claims == ()
+    (device,) = devices.devices
+    assert not devices.is_foreign(device)
+    assert device.claims == ()

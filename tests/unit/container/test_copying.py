@@ -96,8 +96,8 @@ def test_a_program_that_another_process_compiled_meanwhile_is_the_same(
     compiled.parent.mkdir()
     compiled.write_bytes(b"x")
     files = {**contents.files(), Path("__pycache__/module.cpython-311.pyc"): compiled}
-    # as if it had been compiled in the place of the program itself
-    monkeypatch.setattr(contents, "files", lambda: files)  # with one that was compiled since
+    # as if it had been compiled since, in the place of the program itself
+    monkeypatch.setattr(contents, "files", lambda: files)
 
     copying.make(folder, "0.1.0")
 
