@@ -9,7 +9,7 @@ from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.options import Setting
 from sriovbond.nodenet.model import AltName, BondOptions, LinkAggregation, PortVlan
 from sriovbond.nodenet.routing import ABSENT
-from sriovbond.nodenet.sections import Free, Many, Section, keys_of
+from sriovbond.nodenet.sections import Free, Key, Many, Section, keys_of
 
 Part = TypeVar("Part")
 _OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
@@ -19,19 +19,24 @@ _OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
 }
 """Where the kernel's default is not that of a pod's bond (bond_main.c, bond_check_params())."""
 _NAMES: Final = Section(AltName)
-_ANY_TIME: Final = frozenset({"reorder_headers"})
-"""Fields whose true is the same as not being mentioned in a state."""
+_NONE: Final[Mapping[str, object]] = {
+    "reorder_headers": True,
+    "prefix_route_metric": 0,
+    "auto_route_table_id": 0,
+    "allow_extra_address": False,
+}
+"""The values of fields that are the same as not being mentioned in a state."""
 
 
 def differ(desired: Part, current: Part | None) -> Part | None:
     """Return what of `desired` is not in `current`; None where all of it is."""
     if current is None:
-        return desired
+        current = type(desired)()
     changes = {}
     for row in keys_of(type(desired)):
         change = _change(row.kind, getattr(desired, row.field), getattr(current, row.field))
-        is_as_assumed = row.field in _ANY_TIME and getattr(current, row.field) is None
-        if change is not None and not (is_as_assumed and change is True):
+        is_none = getattr(current, row.field) is None and _is_none(row, change)
+        if change is not None and not is_none:
             changes[row.field] = change
     return type(desired)(**changes) if changes else None
 
@@ -65,6 +70,11 @@ def kernel_default(name: str) -> OptionValue:
 def is_at_default(setting: Setting) -> bool:
     """Return whether an option has what a new bond has."""
     return setting.value == kernel_default(setting.name)
+
+
+def _is_none(row: Key, value: object) -> bool:
+    """Return whether a value is the same as none: false is, of what cannot be set."""
+    return value is False if row.unset else row.field in _NONE and value == _NONE[row.field]
 
 
 def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - values of that kind

@@ -21,7 +21,7 @@ _NO_RESOLVER: Final = Resolver()
 
 def difference(joined: Joined) -> NetState:
     """Return the document with what is missing of the desired state."""
-    links = [link_difference(pair, joined) for pair in joined.pairs]
+    links = [_identified(link_difference(pair, joined), pair) for pair in joined.pairs]
     lacking, leaving = routes.lacking_routes(joined), _leaving_by_name(joined)
     rules = (*routes.absent_rules(routes.leaving_rules(joined)), *routes.lacking_rules(joined))
     return NetState(
@@ -72,9 +72,28 @@ def link_difference(pair: Pair, joined: Joined) -> NodeLink | None:
     if change is None and pair.target.state == pair.state_now:
         return None
     change = replace(change or NodeLink(), name=pair.name, type=identity.type)
-    if change.identifier == "mac-address" or pair.target.identifier == "mac-address":
-        change = replace(change, mac_address=pair.current.mac_address)
     return replace(change, state=identity.state)
+
+
+def _identified(change: NodeLink | None, pair: Pair) -> NodeLink | None:
+    """Return what is missing with the MAC or PCI address that the document knows it by.
+
+    As nmstate has it: alone, too, where the state knows the interface otherwise.
+    """
+    wish, now = pair.desired or NodeLink(), pair.current
+    if wish.identifier in (None, "name") or now is None or pair.target.state == ABSENT:
+        return change
+    if change is None and wish.identifier == now.identifier:
+        return None
+    by_mac = wish.identifier == "mac-address"
+    change = change or NodeLink(name=pair.name, type=pair.target.type, state=pair.target.state)
+    return replace(
+        change,
+        identifier=wish.identifier,
+        profile_name=wish.profile_name,
+        pci_address=wish.pci_address,
+        mac_address=wish.mac_address if by_mac else change.mac_address,
+    )
 
 
 def is_changed(pair: Pair, joined: Joined) -> bool:

@@ -52,7 +52,15 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
             ipv4=_with_present(target.ipv4, now.ipv4),
             ipv6=_with_present(target.ipv6, now.ipv6),
         )
+    target = _without_identity(target, current)
     return Pair(link.label, link, _without_names(normal(target)), current)
+
+
+def _without_identity(link: NodeLink, current: NodeLink | None) -> NodeLink:
+    """Return it without what it is known by, which is no wish: no kernel reports a profile."""
+    is_by_mac = link.identifier == "mac-address" and current is not None
+    mac = None if is_by_mac else link.mac_address
+    return replace(link, identifier=None, profile_name=None, pci_address=None, mac_address=mac)
 
 
 def _without_names(link: NodeLink) -> NodeLink:

@@ -43,6 +43,11 @@ def is_same_type(first: str | None, second: str | None) -> bool:
     return None in both or len(both) == 1 or both == {ETHERNET, VETH}
 
 
+def is_unknown(link: NodeLink, present: Present) -> bool:
+    """Return whether no interface has the MAC or PCI address by which one is to be known."""
+    return link.identifier in {"mac-address", "pci-address"} and _find(link, present) is None
+
+
 def _find(link: NodeLink, present: Present) -> NodeLink | None:
     """Return what is meant: by the permanent MAC, then the MAC, the PCI address, or the name."""
     candidates = [row for row in present.values() if is_same_type(row.type, link.type)]
@@ -51,7 +56,8 @@ def _find(link: NodeLink, present: Present) -> NodeLink | None:
         usual = (row for row in candidates if row.mac_address == link.mac_address)
         return (*permanent, *usual, None)[0]
     if link.identifier == "pci-address":
-        return next((row for row in candidates if row.pci_address == link.pci_address), None)
+        place = (link.pci_address or "").lower()
+        return next((row for row in candidates if (row.pci_address or "?") == place), None)
     return present.get(_vf_name(link.label, present)) or _find_other(link.label, candidates)
 
 

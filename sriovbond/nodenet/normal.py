@@ -75,6 +75,8 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
     if addresses is not None:
         addresses = tuple(part for part in addresses if not is_link_local(part.ip or "::"))
     ip = replace(ip, address=addresses)
+    if ip.is_auto and not ip.dhcp:  # no client has a name to send
+        ip = replace(ip, dhcp_send_hostname=None, dhcp_custom_hostname=None)
     if ip.is_auto:
         return _auto(ip)
     return Ipv6(

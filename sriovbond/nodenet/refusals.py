@@ -19,7 +19,7 @@ from sriovbond.nodenet.model import (
     NetState,
     NodeLink,
 )
-from sriovbond.nodenet.names import is_same_type
+from sriovbond.nodenet.names import is_same_type, is_unknown
 from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
@@ -46,6 +46,10 @@ def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Ite
         seen.add(link.label)
         now = present.get(link.label)
         owner = wishes.get(link.controller or "") or present.get(link.controller or "")
+        if now and link.state != IGNORE and is_unknown(link, present):
+            address = link.mac_address if link.identifier == "mac-address" else link.pci_address
+            text = f"no interface has the {link.identifier} {address}, by which it is to be known"
+            yield Complaint(("interfaces", number), f"{link.label}: {text}")
         for text in (*_faults(link, now, names), *_of_controller(link, now, owner)):
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sriovbond.errors import ConfigError, SriovbondError
 from sriovbond.host import Host
-from sriovbond.nodenet import document, lacking
+from sriovbond.nodenet import document, lacking, names
 from sriovbond.nodenet.document import DocumentError
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
@@ -42,8 +42,7 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     lease_s = _LEASE_S
     for kept in persisted.list_documents(host):
         try:
-            wish = _read(kept)
-            missing = _await_nics(site, wish, end)
+            wish, missing = _await_nics(site, host, _read(kept), end)
             if missing:
                 failures.append(f"{kept.name}: applied without {', '.join(missing)}: missing")
             began_s = time.monotonic()
@@ -91,12 +90,25 @@ def _apply(
     return transaction.apply(site, host, prepare, manner)
 
 
-def _await_nics(site: Site, wish: NetState, end: float) -> list[str]:
+def _await_nics(site: Site, host: Host, wish: NetState, end: float) -> tuple[NetState, list[str]]:
     """Wait for the NICs that a document names: their drivers may not have found them yet.
 
-    Return those that are missing then.
+    Return it with the names that they have at this boot, and those that are missing then.
     """
-    names = sorted(lacking.needed(wish))
-    while (missing := [name for name in names if not site.find(name)]) and time.monotonic() < end:
+    while True:
+        found, unknown = _resolve(site, host, wish)
+        needed = sorted(lacking.needed(found))
+        missing = [name for name in needed if name in unknown or not site.find(name)]
+        if not missing or time.monotonic() >= end:
+            return found, missing
         time.sleep(_PAUSE_S)
-    return missing
+
+
+def _resolve(site: Site, host: Host, wish: NetState) -> tuple[NetState, set[str]]:
+    """Return a document by the names of this boot, and what none has the MAC or PCI address of."""
+    links = wish.interfaces or ()
+    if all(link.identifier in (None, "name") for link in links):
+        return wish, set()
+    present = {link.label: link for link in node.read(site.node, host).interfaces or ()}
+    unknown = {link.label for link in links if names.is_unknown(link, present)}
+    return names.resolve(wish, present), unknown

@@ -134,3 +134,23 @@ def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(
     assert (before.node.host.root / "etc/resolv.conf").read_text() == "# by hand\n"
     assert after.node.sent == []
     assert persisted.list_documents(before.node.host) == []
+
+
+def test_a_nic_that_is_known_by_its_mac_is_found_by_it_under_another_name(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
+    before, after = nodes
+    by_mac = "identifier: mac-address, mac-address: '02:00:00:00:00:11', lldp: {enabled: false}"
+    text = f"interfaces: [{{name: uplink, type: ethernet, mtu: 1490, {by_mac}}}]"
+    before.node.ip("link set eth1 address 02:00:00:00:00:11")
+    after.node.ip("link set eth1 down name old", "link set eth2 down name eth1")
+
+    outcome, failures = before.apply(text, name="uplink"), boot(after)
+    after.node.ip("link set old address 02:00:00:00:00:11")
+    found = boot(after)
+
+    assert (outcome, found) == ("committed", [])
+    assert failures == ["uplink: applied without eth1: missing"]
+    mtus = {link.label: link.mtu for link in after.node.read().interfaces or ()}
+    assert (mtus["old"], mtus["eth1"]) == (1490, 1500)

@@ -88,6 +88,10 @@ def test_a_bridge_that_all_ports_have_left_has_no_mac_to_come_back_with() -> Non
         "routes: {config: [{next-hop-interface: eth1, state: absent}]}",
         "route-rules: {config: [{ip-from: 192.0.2.9, route-table: 200}]}",
         "dns-resolver: {config: {search: [example.com]}}",
+        "interfaces: [{name: eth1, lldp: {enabled: false}, ethernet: {auto-negotiation: false}}]",
+        "interfaces: [{name: eth1, ethernet: {}, lldp: {}, pci-address: '0000:01:00.0'}]",
+        BOND.format("ipv4: {prefix-route-metric: 0, allow-extra-address: false}"),
+        BOND.format("ipv6: {auto-route-table-id: 0, dhcp-send-hostname: true}"),
     ],
 )
 def test_a_document_that_the_node_fulfils_has_no_difference_and_no_way_back(desired: str) -> None:

@@ -1,5 +1,7 @@
 """A name in a document means an interface of the node, wherever the document has it."""
 
+import pytest
+
 from tests.unit.nodenet.states import changes, joined, steps
 
 NODE = """\
@@ -74,3 +76,34 @@ def test_the_name_of_a_profile_of_a_state_is_known() -> None:
     state = "interfaces: [{name: e1, type: ethernet, identifier: mac-address, profile-name: up}]"
 
     assert "name: e1" in changes("interfaces: [{name: up, mtu: 9000}]", state)
+
+
+@pytest.mark.parametrize("mac", ["02:00:00:00:00:01", "02:00:00:00:00:99"])
+@pytest.mark.parametrize("name", ["uplink", "pf1"])
+def test_an_identifier_changes_nothing(name: str, mac: str) -> None:
+    desired = (
+        f"interfaces: [{{name: {name}, identifier: mac-address, mac-address: '{mac}'}},"
+        " {name: pf0v0, identifier: name, pci-address: '0000:09:00.0'}]"
+    )
+
+    assert steps(desired, NODE) == []
+    assert f"profile-name: {name}" in changes(desired, NODE)
+
+
+@pytest.mark.parametrize(
+    "known", ["identifier: mac-address, mac-address: '02:00:00:00:00:77'",
+              "identifier: pci-address, pci-address: '0000:99:00.0'"],
+)  # fmt: skip
+def test_an_interface_of_that_name_is_not_taken_for_one_that_none_is(known: str) -> None:
+    (row,) = joined(f"interfaces: [{{name: pf1, {known}, state: absent}}]", NODE).complaints
+
+    identifier, _, address = known.partition(": ")[2].replace("'", "").partition(", ")
+    words = f"{identifier} {address.partition(': ')[2]}"
+    assert row.text == f"pf1: no interface has the {words}, by which it is to be known"
+
+
+def test_a_pci_address_may_be_in_upper_case() -> None:
+    state = NODE.replace("0000:01:00.1", "0000:3b:00.1")
+    desired = "interfaces: [{name: x, identifier: pci-address, pci-address: '0000:3B:00.1'}]"
+
+    assert [pair.name for pair in joined(desired, state).pairs] == ["pf1"]

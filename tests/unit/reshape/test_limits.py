@@ -76,6 +76,8 @@ def test_a_refusal_names_the_interface_and_the_remedy(link: str, words: str) -> 
         "{name: v8, type: vlan, vlan: {base-iface: eth1, id: 8}}",
         "{name: v9, state: absent}",
         "{name: eth1, ipv6: {enabled: true, autoconf: true}}",
+        "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-route-table-id: 0}}",
+        "{name: eth1, ipv4: {enabled: true, dhcp: false, allow-extra-address: false}}",
     ],
 )
 def test_a_change_that_can_be_carried_out_is_not_refused(link: str) -> None:
