@@ -33,16 +33,32 @@ def with_port_lists(state: NetState, present: Mapping[str, NodeLink]) -> NetStat
     A controller that the document does not mention is in it then, as it is but for its ports.
     """
     links = {link.label: link for link in state.interfaces or ()}
+    owners = _owners(links.values())
     lists: dict[str, list[str]] = {}
     for name, port in _moves(links.values(), present):
         owner = links.get(name) or _as_it_is(present.get(name))
         if owner and owner.type in CONTROLLERS and owner.state not in {ABSENT, IGNORE}:
             links[name] = owner
-            ports = lists.setdefault(name, [*(ports_of(present.get(name, owner)) or ())])
-            ports.append(port.label) if port.controller else ports.remove(port.label)
+            before = ports_of(present.get(name, owner)) or ()
+            kept = [label for label in before if owners.get(label, name) == name]
+            lists.setdefault(name, kept)
+            if port.controller:
+                lists[name].append(port.label)
     changed = {name: _with_ports(links[name], ports) for name, ports in lists.items()}
     rows = [changed.pop(link.label, link) for link in state.interfaces or ()]
     return replace(state, interfaces=(*rows, *changed.values())) if state.interfaces else state
+
+
+def _owners(links: Iterable[NodeLink]) -> dict[str, str]:
+    """Return the controller that a document gives each port, by either's word; empty for none."""
+    owners: dict[str, str] = {}
+    for link in links:
+        if link.state == ABSENT or link.controller is not None:
+            owners[link.label] = "" if link.state == ABSENT else link.controller or ""
+    for link in links:
+        ports = None if link.state in {ABSENT, IGNORE} else ports_of(link)
+        owners.update((port, link.label) for port in ports or ())
+    return owners
 
 
 def _moves(

@@ -144,6 +144,16 @@ def test_a_port_is_detached_and_attached_by_its_controller(node: NodeUnderTest) 
         assert node.is_quiet_on_repeat(text)
 
 
+def test_ports_of_two_bonds_are_swapped_by_their_controller(node: NodeUnderTest) -> None:
+    bond = "{name: bond%d, type: bond, bond: {mode: 1, options: {miimon: 100}, port: [%s, %s]}}"
+    bonds = f"{bond % (0, 'eth1', 'far1')}, {bond % (1, 'eth2', 'far2')}"
+    swap = "{name: eth1, controller: bond1}, {name: eth2, controller: bond0}"
+
+    assert node.apply(f"interfaces: [{bonds}]") == []
+    assert node.apply(f"interfaces: [{swap}]") == []
+    assert node.is_quiet_on_repeat(f"interfaces: [{swap}]")
+
+
 def test_a_vlan_comes_up_with_a_nic_that_is_down_and_not_mentioned(node: NodeUnderTest) -> None:
     node.ip("link set eth1 down")
     text = "interfaces: [{name: v7, type: vlan, vlan: {base-iface: eth1, id: 7}}]"

@@ -72,12 +72,13 @@ class NodeUnderTest:
         return join(wish.state, state)
 
     def apply(self, text: str) -> list[str]:
-        """Carry out a document's steps; return what is left to do then."""
+        """Carry out a document's steps; return what is left to do then, as a change is verified."""
         joined = self.join(text)
         assert not [*joined.complaints, *limits.judge(joined)]
         for step in plan(joined):
             acting.carry_out(self.site, step)
-        return self.left(text)
+        rest = plan(join(joined.desired, self.read()))
+        return [line for step in rest for line in step.lines]
 
     def left(self, text: str) -> list[str]:
         return [line for step in plan(self.join(text)) for line in step.lines]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sriovbond.nodenet.writer import to_yaml
 from tests.unit.nodenet.states import changes, joined, steps, way_back
 
 NODE = """\
@@ -106,3 +107,64 @@ def test_a_port_of_a_bridge_that_goes_is_refused() -> None:
     assert [row.text for row in joined(document, NODE).complaints] == [
         "eth3: its controller br0 is to be removed"
     ]
+
+
+TWO_BONDS = """\
+interfaces:
+- {name: bond0, type: bond, state: up, link-aggregation: {mode: active-backup, port: [%s]}}
+- {name: bond1, type: bond, state: up, link-aggregation: {mode: active-backup, port: [%s]}}
+- {name: eth1, type: ethernet, state: up, controller: %s}
+- {name: eth2, type: dummy, state: up, controller: %s}
+- {name: eth3, type: ethernet, state: up, controller: %s}
+- {name: eth4, type: ethernet, state: up, controller: %s}
+"""
+BEFORE = ("eth1, eth2", "eth4", "bond0", "bond0", "''", "bond1")
+TO_BOND0 = "{name: eth3, type: ethernet, controller: bond0}"
+
+
+@pytest.mark.parametrize(
+    ("links", "after"),
+    [
+        (
+            f"{{name: eth2, controller: bond1}}, {TO_BOND0}",
+            ("eth1, eth3", "eth2, eth4", "bond0", "bond1", "bond0", "bond1"),
+        ),
+        (
+            f"{{name: bond1, type: bond, bond: {{port: [eth2, eth4]}}}}, {TO_BOND0}",
+            ("eth1, eth3", "eth2, eth4", "bond0", "bond1", "bond0", "bond1"),
+        ),
+        (
+            f"{{name: eth2, controller: ''}}, {TO_BOND0}",
+            ("eth1, eth3", "eth4", "bond0", "''", "bond0", "bond1"),
+        ),
+        (
+            f"{{name: eth2, type: dummy, state: absent}}, {TO_BOND0}",
+            ("eth1, eth3", "eth4", "bond0", "''", "bond0", "bond1"),
+        ),
+        (
+            "{name: eth4, controller: bond0}, {name: eth2, controller: bond1}",
+            ("eth1, eth4", "eth2", "bond0", "bond1", "''", "bond0"),
+        ),
+        (
+            f"{{name: bond1, type: bond, state: absent}}, {TO_BOND0}",
+            ("eth1, eth2, eth3", "", "bond0", "bond0", "bond0", "''"),
+        ),
+    ],
+)
+def test_a_port_that_moves_is_in_the_list_of_its_new_owner_alone(
+    links: str, after: tuple[str, ...]
+) -> None:
+    asked = joined(f"interfaces: [{links}]", TWO_BONDS % BEFORE)
+    state = TWO_BONDS % after
+    lines = [row for row in state.splitlines() if "absent" not in links or row.find("''") < 0]
+    if "bond1, type: bond, state: absent" in links:
+        lines = [row for row in lines if "name: bond1" not in row]
+
+    assert asked.complaints == ()
+    assert steps(to_yaml(asked.desired), "\n".join(lines)) == []
+
+
+def test_no_port_waits_for_one_that_has_left() -> None:
+    text = "interfaces: [{name: eth4, controller: bond0}, {name: eth2, controller: bond1}]"
+
+    assert "bond1: add port eth2, released from bond0" in steps(text, TWO_BONDS % BEFORE)
