@@ -299,10 +299,13 @@ def _route(joined: Joined) -> Iterator[Step]:
     leaving: dict[tuple[object, ...], list[NodeRoute]] = {}
     for route in routes.leaving_routes(joined):
         leaving.setdefault(routes.slot(route), []).append(route)
-    for route in routes.lacking_routes(joined):
-        former = leaving.pop(routes.slot(route), None)
-        yield AddRoute(route, former[0] if former else None)
-    yield from (AddRoute(route, route) for route in routes.restored_routes(joined))
+    new = [
+        AddRoute(route, former[0] if (former := leaving.pop(routes.slot(route), None)) else None)
+        for route in routes.lacking_routes(joined)
+    ]
+    new += [AddRoute(route, route) for route in routes.restored_routes(joined)]
+    # a gateway may be reachable by one of the others
+    yield from sorted(new, key=lambda step: step.route.next_hop_address is not None)
     for route in (row for rows in leaving.values() for row in rows):
         yield _end(route, joined)
     yield from (AddRule(rule) for rule in routes.lacking_rules(joined))

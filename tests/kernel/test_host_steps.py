@@ -57,6 +57,31 @@ route-rules:
   - {ip-to: "2001:db8:1::/48", priority: 902, action: prohibit}
   - {family: ipv4, priority: 903, route-table: 254, suppress-prefix-length: 0}
 """
+BY_A_ROUTE = """
+interfaces:
+- name: eth1
+  type: ethernet
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 32}]}
+  ipv6: {enabled: true, autoconf: false, address: [{ip: "2001:db8::9", prefix-length: 128}]}
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 198.51.100.1, advmss: 0}
+  - {destination: "::/0", next-hop-interface: eth1, next-hop-address: "2001:db8:1::1"}
+  - {destination: 198.51.100.1/32, next-hop-interface: eth1, next-hop-address: 0.0.0.0}
+  - {destination: "2001:db8:1::1/128", next-hop-interface: eth1, next-hop-address: "::"}
+  - {destination: "2001:db8:2::/64", next-hop-interface: eth1, next-hop-address: "fe80::1%eth1"}
+route-rules:
+  config: [{family: ipv4, priority: 905, route-table: 77, fwmark: 0}]
+"""
+WITHOUT_THE_ROUTE = """
+interfaces:
+- {name: eth2, type: ethernet,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 203.0.113.9, prefix-length: 24}]}}
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-interface: eth2, next-hop-address: 203.0.113.1}
+  - {destination: 198.51.100.1/32, state: absent}
+"""
 LESS = """
 interfaces:
 - {name: va, type: veth, state: absent}
@@ -72,7 +97,9 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
         yield made
 
 
-@pytest.mark.parametrize("text", [ADDRESSES, ALL], ids=("addresses", "all"))
+@pytest.mark.parametrize(
+    "text", [ADDRESSES, ALL, BY_A_ROUTE], ids=("addresses", "all", "by a route")
+)
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
@@ -92,6 +119,17 @@ def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -
     changes.apply(ALL)
     before = node.settle()
     changes.apply(LESS, is_waiting=True)
+
+    changes.rollback()
+
+    node.assert_is(before)
+
+
+def test_a_route_comes_back_after_the_one_to_its_gateway(node: NodeUnderTest) -> None:
+    changes = Changes(node, [])
+    changes.apply(BY_A_ROUTE)
+    before = node.settle()
+    changes.apply(WITHOUT_THE_ROUTE, is_waiting=True)
 
     changes.rollback()
 
