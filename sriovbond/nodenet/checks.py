@@ -237,6 +237,10 @@ def _ports_with_addresses(interfaces: tuple[NodeLink, ...]) -> Iterator[Complain
 
 
 def _route(route: NodeRoute) -> Iterator[Complaint]:
+    link = (route.next_hop_address or "").partition("%")[2]
+    if link and route.next_hop_interface not in (None, link):
+        text = f"next-hop-address {route.next_hop_address} is not over {route.next_hop_interface}"
+        yield Complaint(("next-hop-address",), text)
     if route.state == ABSENT:
         return
     if not route.destination:

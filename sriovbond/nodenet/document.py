@@ -16,7 +16,7 @@ from sriovbond.nodenet.model import (
     TrunkTag,
 )
 from sriovbond.nodenet.reader import Reader
-from sriovbond.nodenet.routing import ABSENT, NodeRoutes, RouteRules
+from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes, RouteRules
 from sriovbond.nodenet.source import START, Branch, Items, Leaf, Node, Problem, Spot
 
 _KIND: Final = "NodeNetworkConfigurationPolicy"
@@ -90,7 +90,7 @@ def read_state(text: str) -> NetState:
     state: NetState = reader.section(NetState, nodes[0], ()) if nodes else NetState()
     if reader.faults:
         raise DocumentError(reader.faults, [])
-    return state
+    return _without_scopes(state)
 
 
 def _objects(nodes: list[Node]) -> Iterator[Node]:
@@ -145,7 +145,27 @@ def _finish(name: str, state: NetState, reader: Reader) -> Document:
     for complaint in checks.judge(state):
         if not _is_of_unread(complaint.path, document.spots, unread):
             reader.fault(document.spot(complaint.path), complaint.text)
-    return document
+    return replace(document, state=_without_scopes(state))
+
+
+def _without_scopes(state: NetState) -> NetState:
+    """Return it with gateways as the kernel has them: the interface of one is the route's."""
+
+    def plain(rows: tuple[NodeRoute, ...] | None) -> tuple[NodeRoute, ...] | None:
+        return None if rows is None else tuple(map(_without_scope, rows))
+
+    routes = state.routes
+    if routes is None:
+        return state
+    return replace(state, routes=NodeRoutes(plain(routes.running), plain(routes.config)))
+
+
+def _without_scope(route: NodeRoute) -> NodeRoute:
+    gateway, percent, link = (route.next_hop_address or "").partition("%")
+    if not percent:
+        return route
+    name = route.next_hop_interface or link
+    return replace(route, next_hop_address=gateway, next_hop_interface=name)
 
 
 def _is_of_unread(path: Path, spots: Mapping[Path, Spot], unread: set[Spot]) -> bool:

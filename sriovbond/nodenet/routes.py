@@ -207,8 +207,8 @@ def _forms(route: NodeRoute) -> tuple[NodeRoute, NodeRoute]:
 
 
 def _in_one_form(route: NodeRoute) -> NodeRoute:
-    table = route.table_id or MAIN_TABLE
-    return replace(route, state=None, table_id=table, metric=metric_of(route))
+    table, advmss = route.table_id or MAIN_TABLE, route.advmss or None
+    return replace(route, state=None, table_id=table, metric=metric_of(route), advmss=advmss)
 
 
 def _family(row: NodeRoute | RouteRule) -> str | None:
@@ -226,6 +226,7 @@ def _rule_form(rule: RouteRule) -> RouteRule:
         ip_from=_network(rule.ip_from),
         ip_to=_network(rule.ip_to),
         route_table=rule.route_table if is_table_given else MAIN_TABLE,
+        fwmark=rule.fwmark or None,
         fwmask=(rule.fwmask or _WHOLE_MARK) if rule.fwmark else None,
     )
 

@@ -6,6 +6,7 @@ from typing import Final
 from sriovbond.nodenet.sections import Many, Section, key
 from sriovbond.nodenet.values import (
     Domain,
+    Gateway,
     Hex,
     Ip,
     LinkName,
@@ -29,7 +30,7 @@ class NodeRoute:
     state: str | None = key(Word((ABSENT,)))
     destination: str | None = key(Network())
     next_hop_interface: str | None = key(LinkName())
-    next_hop_address: str | None = key(Ip())
+    next_hop_address: str | None = key(Gateway())
     metric: int | None = key(Whole(-1))
     table_id: int | None = key(Whole())
     weight: int | None = key(Whole(1, 256))

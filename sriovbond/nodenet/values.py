@@ -153,9 +153,23 @@ class Ip(_Plain):
             address = ip_address(text.strip())
         except ValueError:
             raise ValueError(f"an {name} address is expected") from None
-        if self.family and address.version != self.family:
+        if (self.family and address.version != self.family) or "%" in text:
             raise ValueError(f"an {name} address is expected")
         return str(address)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway(_Plain):
+    """The address of a gateway, of a link-local one with or without its interface."""
+
+    def read(self, text: str) -> object:
+        """Take 192.0.2.1 or fe80::1%eth0; empty, 0.0.0.0 and :: are nmstate's words for none."""
+        address, percent, link = text.strip().partition("%")
+        gateway = Ip().read(address) if address else "::"
+        if percent and not (link and is_link_local(str(gateway))):
+            raise ValueError("only fe80 addresses have an interface: fe80::1%eth0")
+        is_none = ip_address(str(gateway)).is_unspecified
+        return None if is_none else f"{gateway}{percent}{link}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +181,12 @@ class Network(_Plain):
         if not text:
             return ""
         try:
-            return str(ip_network(text.strip(), strict=False))
+            network = ip_network(text.strip(), strict=False)
         except ValueError:
             raise ValueError("a network such as 192.0.2.0/24 is expected") from None
+        if "%" in text:
+            raise ValueError("a network such as fe80::/64 has no interface")
+        return str(network)
 
 
 @dataclass(frozen=True, slots=True)

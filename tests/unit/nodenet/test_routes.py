@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from sriovbond.nodenet.document import DocumentError
 from tests.unit.nodenet.states import changes, joined, steps, way_back
 
 NODE = """\
@@ -183,3 +184,61 @@ def test_a_narrower_rule_is_another_rule_and_stays_after_a_revert() -> None:
     ]
     (back,) = yaml.safe_load(way_back(_rules(RULE), state))["route-rules"]["config"]
     assert (back["priority"], back["state"]) == (30001, "absent")
+
+
+ON_LINK = "destination: 172.16.0.0/12, next-hop-interface: eth1"
+BY_LOCAL = "destination: '::/0', next-hop-interface: eth1, next-hop-address: "
+
+
+@pytest.mark.parametrize("none", ["'0.0.0.0'", "''", "'::'"])
+@pytest.mark.parametrize("where", [0, 1])
+def test_the_address_of_none_is_no_gateway(none: str, where: int) -> None:
+    row = f"{ON_LINK}, next-hop-address: {none}"
+    written, there = (row, ON_LINK) if where else (ON_LINK, row)
+
+    assert steps(_routes(written), NODE + _routes(there)) == []
+    assert steps(_routes(f"{written}, state: absent"), NODE + _routes(there)) == [
+        "remove route destination 172.16.0.0/12, next-hop-interface eth1"
+    ]
+
+
+def test_a_gateway_of_fe80_may_name_the_interface_of_its_route() -> None:
+    state = NODE + _routes(f"{BY_LOCAL}'fe80::1'")
+    document = _routes(f"{BY_LOCAL}'fe80::1%eth1'")
+
+    assert steps(document, state) == steps(document, NODE + document) == []
+    assert steps(_routes("next-hop-address: 'fe80::1%eth1', state: absent"), state) == [
+        "remove route destination ::/0, next-hop-interface eth1, next-hop-address fe80::1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (f"{BY_LOCAL}'fe80::1%eth2'", "next-hop-address fe80::1%eth2 is not over eth1"),
+        (f"{BY_LOCAL}'2001:db8::1%eth1'", "only fe80 addresses have an interface"),
+        (f"{BY_LOCAL}'fe80::1', source: 'fe80::9%eth1'", "an IP address is expected"),
+        ("destination: 'fe80::%eth1/64', next-hop-interface: eth1", "has no interface"),
+    ],
+)
+def test_another_interface_in_an_address_is_refused(row: str, fault: str) -> None:
+    with pytest.raises(DocumentError, match=fault):
+        steps(_routes(row), NODE)
+
+
+def test_marks_and_metrics_of_zero_are_none() -> None:
+    state = NODE + _routes(ON_LINK) + _routes("family: ipv4, priority: 5", of="route-rules")
+    rule = _routes("family: ipv4, priority: 5, fwmark: 0, fwmask: 0", of="route-rules")
+
+    assert steps(_routes(f"{ON_LINK}, advmss: 0") + rule, state) == []
+
+
+def test_a_route_to_a_gateway_comes_before_those_by_it() -> None:
+    state = NODE.replace("192.0.2.9, prefix-length: 24", "192.0.2.9, prefix-length: 32")
+    by_it = "destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 203.0.113.1"
+    to_it = "destination: 203.0.113.1/32, next-hop-interface: eth1"
+
+    assert steps(_routes(by_it, to_it), state) == [
+        "add route destination 203.0.113.1/32, next-hop-interface eth1",
+        "add route destination 0.0.0.0/0, next-hop-interface eth1, next-hop-address 203.0.113.1",
+    ]
