@@ -6,7 +6,7 @@ from typing import Final
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.model import NetState, NodeLink
 from sriovbond.nodenet.normal import is_dynamic
-from sriovbond.nodenet.pairs import Joined, addresses_of
+from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import is_link_local, network_fault
 
@@ -15,7 +15,13 @@ _DEFAULTS: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 def find(joined: Joined) -> tuple[str, ...]:
     """Return the warnings about a change."""
-    return (*_gone(joined), *_twice(joined), *_of_networks(joined), *_without_gateway(joined))
+    return (
+        *_gone(joined),
+        *_twice(joined),
+        *_of_networks(joined),
+        *_of_mtus(joined),
+        *_without_gateway(joined),
+    )
 
 
 def _gone(joined: Joined) -> Iterator[str]:
@@ -49,6 +55,19 @@ def _of_networks(joined: Joined) -> Iterator[str]:
                 text = f"{row.ip}/{row.prefix_length}"
                 if fault := network_fault(text):
                     yield f"{link.label}: {text} is {fault}"
+
+
+def _of_mtus(joined: Joined) -> Iterator[str]:
+    """Yield the ports of bonds that get another MTU: they have it until they come in again."""
+    for pair in joined.pairs:
+        link = joined.links.get(pair.name) or NodeLink()
+        owner, mtu = joined.links.get(link.controller or "") or NodeLink(), pair.target.mtu
+        is_kept = pair.target.controller is None and not joined.pair(owner.label)
+        if is_bonds_port(link, joined.links) and is_kept and mtu not in (None, owner.mtu):
+            yield (
+                f"{pair.name} is to have the MTU {mtu} until {owner.label} takes it in again, as at"
+                f" a boot: then it gets the bond's, {owner.mtu}"
+            )
 
 
 def _without_gateway(joined: Joined) -> Iterator[str]:

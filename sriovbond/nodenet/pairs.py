@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import (
     BOND,
     BRIDGE,
     ETHERNET,
     IGNORE,
+    MACVLAN,
     TYPES,
     UP,
+    VLAN,
     Ipv4,
     Ipv6,
     NetState,
@@ -19,6 +22,9 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
+
+USUAL_MTU: Final = 1500  # ETH_DATA_LEN, of most new interfaces
+_MOST_LEVELS: Final = 8  # MAX_NEST_DEV, include/linux/netdevice.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,47 @@ class Joined:
         """Return the state that an interface is to have, None where it has none."""
         pair = self.pair(name)
         return pair.target.state if pair else (self.links.get(name) or NodeLink()).state
+
+    def below(self, name: str) -> tuple[str, ...]:
+        """Return what an interface is to be on, or to have as ports; empty where it is to go."""
+        pair, now = self.pair(name), self.links.get(name) or NodeLink()
+        target = pair.target if pair else now
+        base, ports = target.base or now.base, ports_of(target)
+        if target.state == ABSENT:
+            return ()
+        return (*((base,) if base else ()), *((ports_of(now) if ports is None else ports) or ()))
+
+    def mtu_of(self, name: str) -> int | None:
+        """Return the MTU that an interface is to have; None where it is not known.
+
+        Of a bridge that is there and has no other MTU than its ports it is the most that can be: it
+        follows them unless it was set, which the kernel does not report.
+        """
+        return self._mtu_of(name, frozenset())
+
+    def _mtu_of(self, name: str, above: frozenset[str]) -> int | None:
+        pair, now = self.pair(name), self.links.get(name)
+        if pair is not None and pair.target.mtu:
+            return pair.target.mtu
+        link = now or (pair.target if pair else None)
+        if link is None or name in above or len(above) > _MOST_LEVELS:
+            return None
+        above |= {name}
+        mtus = [mtu for row in self.below(name) if (mtu := self._mtu_of(row, above))]
+        if link.type == BRIDGE:
+            return self._mtu_of_bridge(now, min(mtus, default=None))
+        if now is not None:
+            is_lower = link.type in {VLAN, MACVLAN} and now.mtu
+            return min(now.mtu or 0, *mtus) if is_lower and mtus else now.mtu
+        return min(mtus, default=USUAL_MTU) if link.type in {VLAN, MACVLAN} else USUAL_MTU
+
+    def _mtu_of_bridge(self, now: NodeLink | None, of_ports: int | None) -> int | None:
+        if now is None:
+            return of_ports or USUAL_MTU
+        ports = [self.links.get(port) or NodeLink() for port in ports_of(now) or ()]
+        mtus = [port.mtu for port in ports if port.mtu]
+        is_set = bool(mtus) and min(mtus) != now.mtu
+        return now.mtu if is_set else max(now.mtu or 0, of_ports or 0) or None
 
 
 def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.controllers import CONTROLLERS
@@ -23,8 +22,6 @@ from sriovbond.nodenet.names import is_same_type, is_unknown
 from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
-
-_MTU: Final = 1500  # ETH_DATA_LEN
 
 
 def judge(joined: Joined) -> Iterator[Complaint]:
@@ -98,23 +95,14 @@ def _of_mtu(pair: Pair, joined: Joined) -> Iterator[str]:
     """Yield the MTUs that the kernel refuses, or changes again: by what is below, or the bond."""
     mtu, now = pair.target.mtu, pair.current or NodeLink()
     base = pair.target.base or now.base
-    most = _mtu_of(base, joined)
-    if mtu and base and most and mtu > most:
+    most = joined.mtu_of(base) if mtu and base else None
+    if mtu and most and mtu > most:
         yield f"the MTU cannot be {mtu}: {base}, which it is on, has {most}; give that one more"
-    yield from _of_kept_port(pair, now, joined)
     if pair.target.type != BOND or not pair.desired:
         return
-    for port in ports_of(pair.target) or ports_of(now) or ():
-        yield from _of_port(port, _mtu_of(pair.name, joined) or _MTU, pair, joined)
-
-
-def _of_kept_port(pair: Pair, now: NodeLink, joined: Joined) -> Iterator[str]:
-    """Yield that a port of a bond which is not mentioned gets another MTU than that has."""
-    mtu, owner = pair.target.mtu, joined.links.get(now.controller or "") or NodeLink()
-    is_kept = pair.target.controller in (None, owner.name) and not joined.pair(owner.label)
-    is_possible = mtu is None or mtu <= ((joined.links.get(pair.name) or now).max_mtu or mtu)
-    if owner.type == BOND and is_kept and is_possible and mtu not in (None, now.mtu, owner.mtu):
-        yield f"it is a port of {owner.label}, whose MTU is {owner.mtu}: give {owner.label} another"
+    of_bond = joined.mtu_of(pair.name)
+    for port in joined.below(pair.name) if of_bond else ():
+        yield from _of_port(port, of_bond or 0, pair, joined)
 
 
 def _of_port(name: str, mtu: int, bond: Pair, joined: Joined) -> Iterator[str]:
@@ -127,13 +115,6 @@ def _of_port(name: str, mtu: int, bond: Pair, joined: Joined) -> Iterator[str]:
     wish = pair.target.mtu if pair else None
     if wish and wish != mtu and (is_given or wish != link.mtu):
         yield f"its port {name} is to have the MTU {wish}, and gets that of the bond, {mtu}"
-
-
-def _mtu_of(name: str | None, joined: Joined) -> int | None:
-    """Return the MTU that an interface is to have; None where it is not known."""
-    pair, link = joined.pair(name or ""), joined.links.get(name or "")
-    wish = pair.target.mtu if pair else None
-    return wish or (link.mtu if link else None)
 
 
 def _of_routes(joined: Joined) -> Iterator[Complaint]:

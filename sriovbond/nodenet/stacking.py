@@ -43,7 +43,7 @@ def _of_names(pair: Pair, joined: Joined) -> Iterator[str]:
 def _of_loop(pair: Pair, joined: Joined) -> Iterator[str]:
     """Yield that an interface would be on itself."""
     none: tuple[str, ...] = ()
-    waiting = [(name, none) for name in _below(pair.name, joined)]
+    waiting = [(name, none) for name in joined.below(pair.name)]
     seen: set[str] = set()
     while waiting:
         name, way = waiting.pop()
@@ -53,18 +53,7 @@ def _of_loop(pair: Pair, joined: Joined) -> Iterator[str]:
             return
         if name not in seen:
             seen.add(name)
-            waiting += [(below, (*way, name)) for below in _below(name, joined)]
-
-
-def _below(name: str, joined: Joined) -> tuple[str, ...]:
-    """Return what an interface is to be on, or to have as ports."""
-    pair, now = joined.pair(name), joined.links.get(name) or NodeLink()
-    target = pair.target if pair else now
-    ports = ports_of(target)
-    if ports is None:
-        ports = ports_of(now)
-    base = target.base or now.base
-    return (*((base,) if base else ()), *(ports or ()))
+            waiting += [(below, (*way, name)) for below in joined.below(name)]
 
 
 def _of_ports(pair: Pair, joined: Joined) -> Iterator[str]:

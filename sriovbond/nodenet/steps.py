@@ -24,8 +24,8 @@ from sriovbond.nodenet.acts import (
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
-from sriovbond.nodenet.model import BOND, BRIDGE, UP, Ipv6, NodeLink
-from sriovbond.nodenet.pairs import is_bonds_port, own_mac
+from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, Ipv6, NodeLink
+from sriovbond.nodenet.pairs import USUAL_MTU, is_bonds_port, own_mac
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
@@ -46,20 +46,24 @@ def _steps(joined: Joined) -> Iterator[Step]:
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
     going = [pair for pair in reversed(pairs) if pair.is_to_go]
     holding = _holding(going, staying)
-    yield from (_make(pair, joined) for pair in staying if pair.current is None)
-    made_anew = _made_anew(joined)
+    made_anew, waiting = _made_anew(joined), _waiting(staying, joined)
     for pair in staying:
-        yield from _change(pair, joined, is_made_anew=pair.name in made_anew)
+        if pair.current:
+            yield from _change(pair, joined, is_made_anew=pair.name in made_anew)
+        elif pair.name not in waiting:
+            yield _make(pair, joined)
     for pair in pairs:
         if leases.is_leaving(pair) and (ended := leases.end(pair, joined)):
             yield ended
     yield from (_remove(pair) for pair in holding)
     for pair in staying:
         yield from _release_ports(pair, joined)
+    yield from (_make(pair, joined) for pair in staying if pair.name in waiting)
     yield from _set_states(staying, joined)
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
     yield from (step for pair in staying for step in _change_after_bond(pair, joined))
     yield from (step for pair in staying for step in _keep_mtu(pair, joined))
+    yield from (step for pair in staying for step in _raise_late(pair, joined))
     yield from _set_states(staying, joined, of_ports=True)
     addresses = [step for pair in staying for step in _address(pair, joined)]
     later = [step for pair in staying for step in _add_ports(pair, joined, is_first=False)]
@@ -75,22 +79,23 @@ def _steps(joined: Joined) -> Iterator[Step]:
 def _bases_first(joined: Joined) -> list[Pair]:
     """Return the pairs so that each comes after those that it is made on or consists of.
 
-    A VF comes after its PF, which may make it anew.
+    Also by way of what is not mentioned. A VF comes after its PF, which may make it anew.
     """
     pairs = {pair.name: pair for pair in joined.pairs}
     owners = acts.owners_of_functions(joined.links.values())
-    order: list[Pair] = []
+    order: list[str] = []
     begun: set[str] = set()
     waiting = [(name, False) for name in reversed(pairs)]
     while waiting:
         name, are_bases_done = waiting.pop()
         if are_bases_done:
-            order.append(pairs[name])
-        elif name in pairs and name not in begun:
+            order.append(name)
+        elif name not in begun:
             begun.add(name)
-            bases = reversed((*_bases(pairs[name]), *filter(None, (owners.get(name),))))
+            below = _bases(pairs[name]) if name in pairs else joined.below(name)
+            bases = reversed((*below, *filter(None, (owners.get(name),))))
             waiting += [(name, True), *((base, False) for base in bases)]
-    return order
+    return [pairs[name] for name in order if name in pairs]
 
 
 def _bases(pair: Pair) -> tuple[str, ...]:
@@ -103,7 +108,9 @@ def _bases(pair: Pair) -> tuple[str, ...]:
 
 def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     """Return those to go whose ports are used again, and what is on these: they go early."""
+    staying = list(staying)
     used = {pair.name for pair in staying if pair.desired is not None}
+    used |= {pair.target.base for pair in staying if pair.current is None and pair.target.base}
     going = list(going)
     holding = {
         pair.name for pair in going if used & set((pair.current and ports_of(pair.current)) or ())
@@ -114,8 +121,24 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     return [pair for pair in going if pair.name in holding]
 
 
+def _waiting(staying: Iterable[Pair], joined: Joined) -> frozenset[str]:
+    """Return what is made when ports have left: MACVLANs on these, and what is on such.
+
+    Of a port it is its controller that takes the frames (netdev_rx_handler_register()).
+    """
+    names: set[str] = set()
+    for pair in (row for row in staying if row.current is None):
+        base = joined.links.get(pair.target.base or "")
+        is_on_port = pair.target.type == MACVLAN and base and base.controller
+        if is_on_port or not names.isdisjoint(_bases(pair)):
+            names.add(pair.name)
+    return frozenset(names)
+
+
 def _make(pair: Pair, joined: Joined) -> Make:
     """Return how it is made; a bond whose first port is another's with the MAC it had before."""
+    if _is_raised_late(pair, joined):
+        return Make(replace(pair.target, mtu=None))
     name = _mac_of(pair)
     port = joined.links.get(name) or NodeLink()
     if is_bonds_port(port, joined.links) and port.permanent_mac_address:
@@ -143,6 +166,8 @@ def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterat
         return
     if _leaves_bond(pair, joined):
         change = replace(change, mac_address=None, mtu=None)
+    if _is_raised_late(pair, joined):
+        change = replace(change, mtu=None)
     if acts.has_values(change):
         lowered = tuple(uppers.lowered(pair.name, joined)) if change.mtu else ()
         yield Change(change, pair.current, lowered, uppers.bridge_of(pair.current, joined))
@@ -222,16 +247,40 @@ def _keep_mtu(pair: Pair, joined: Joined) -> Iterator[Step]:
     if pair.target.type != BRIDGE or now is None or wish is None or wish != now.mtu:
         return
     ports = ports_of(pair.target) if ports_of(pair.target) is not None else ports_of(now)
-    mtus = [mtu for port in ports or () if (mtu := _mtu_of(port, joined))]
+    mtus = [mtu for port in ports or () if (mtu := joined.mtu_of(port))]
     before = [link.mtu for port in ports_of(now) or () if (link := joined.links.get(port))]
     if mtus and min(mtus) != wish and sorted(mtus) != sorted(filter(None, before)):
         yield Change(NodeLink(name=pair.name, mtu=wish), replace(now, mtu=min(mtus)))
 
 
-def _mtu_of(name: str, joined: Joined) -> int | None:
-    """Return the MTU that a port is to have."""
-    pair, link = joined.pair(name), joined.links.get(name)
-    return (pair.target.mtu if pair else None) or (link.mtu if link else None)
+def _raise_late(pair: Pair, joined: Joined) -> Iterator[Step]:
+    """Yield the MTU of what is on an interface that has its own only when ports have moved."""
+    if _is_raised_late(pair, joined):
+        base = joined.links.get(pair.target.base or "") or NodeLink(mtu=USUAL_MTU)
+        now = pair.current or replace(pair.target, mtu=base.mtu)
+        yield Change(NodeLink(name=pair.name, mtu=pair.target.mtu), now)
+
+
+def _is_raised_late(pair: Pair, joined: Joined) -> bool:
+    """Return whether what is below cannot have its MTU yet when it is made, or changed."""
+    mtu, now = pair.target.mtu, pair.current or NodeLink()
+    base = pair.target.base or now.base
+    if mtu is None or base is None or mtu <= (now.mtu or 0):
+        return False
+    seen: set[str] = set()
+    while base and base not in seen:
+        seen.add(base)
+        below, link = joined.pair(base), joined.links.get(base) or NodeLink()
+        if below and (_leaves_bond(below, joined) or _follows_new_ports(below, joined)):
+            return True
+        base = (below.target.base if below else None) or link.base
+    return False
+
+
+def _follows_new_ports(pair: Pair, joined: Joined) -> bool:
+    """Return whether it is a bridge whose MTU is that of ports which come or leave."""
+    is_bridge = pair.target.type == BRIDGE and pair.target.mtu is None
+    return is_bridge and set(joined.below(pair.name)) != set(_ports_now(pair))
 
 
 def _configure_ports(pair: Pair, joined: Joined) -> Iterator[Step]:

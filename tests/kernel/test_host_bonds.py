@@ -90,6 +90,7 @@ interfaces:
     - {name: eth1, vlan: {mode: trunk, tag: 9, enable-native: true, trunk-tags: [{id: 102}]}}
     - {name: eth2}
 """
+BONDED = "link add bond0 type bond mode active-backup miimon 100"
 
 
 @pytest.fixture
@@ -236,6 +237,60 @@ def test_an_absent_bond_is_removed_and_its_ports_stay_without_addresses(
     assert node.pod.bond() is None
     assert not node.pod.the_link("eth1").master
     assert "198.51.100" not in node.pod.run("ip", "rule").stdout
+
+
+@pytest.mark.parametrize(
+    ("lines", "links"),
+    [
+        (
+            [],
+            (
+                "{name: v7, type: vlan, mtu: 9000, vlan: {base-iface: eth1, id: 7}},"
+                " {name: mv, type: mac-vlan, mtu: 9000, mac-vlan: {base-iface: eth1, mode: vepa}},"
+                " {name: eth1, type: veth, mtu: 9000}"
+            ),
+        ),
+        (
+            [
+                "link add br0 type bridge",
+                "link set eth1 master br0",
+                "link add b7 link br0 type vlan id 7",
+            ],
+            (
+                "{name: b8, type: vlan, mtu: 9000, vlan: {base-iface: br0, id: 8}},"
+                " {name: b7, type: vlan, mtu: 9000}, {name: eth1, type: veth, mtu: 9000}"
+            ),
+        ),
+        (
+            [],
+            (
+                "{name: b8, type: vlan, mtu: 9000, vlan: {base-iface: br1, id: 8}},"
+                " {name: br1, type: linux-bridge, bridge: {port: [{name: eth1}]}},"
+                " {name: eth1, type: veth, mtu: 9000}"
+            ),
+        ),
+        (
+            [BONDED, "link set eth1 down", "link set eth1 master bond0"],
+            (
+                "{name: bond0, type: bond, bond: {port: []}},"
+                " {name: mv, type: mac-vlan, mtu: 9000, mac-vlan: {base-iface: eth1, mode: vepa}},"
+                " {name: mv.7, type: vlan, mtu: 9000, vlan: {base-iface: mv, id: 7}},"
+                " {name: eth1, type: veth, mtu: 9000}"
+            ),
+        ),
+        (
+            [BONDED, "link set eth1 down", "link set eth1 master bond0"],
+            "{name: eth1, type: veth, mtu: 9000}",
+        ),
+    ],
+    ids=("nic", "bridge", "new-bridge", "freed-port", "port"),
+)
+def test_a_base_has_its_mtu_before_its_uppers(
+    node: NodeUnderTest, lines: list[str], links: str
+) -> None:
+    node.ip(*lines)
+
+    assert node.apply(f"interfaces: [{links}]") == []
 
 
 @pytest.mark.parametrize(("mtu", "of_ports"), [(1400, 1500), (1500, 1400)])

@@ -52,6 +52,16 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
         ),
         (
             [],
+            "link add mv mtu 9000 link eth1 type macvlan",
+            "{name: mv, type: mac-vlan, mtu: 9000, mac-vlan: {base-iface: eth1, mode: vepa}}",
+        ),
+        (
+            [],
+            "link add v7 mtu 9000 link eth1 type vlan id 7",
+            "{name: v7, type: vlan, mtu: 9000, vlan: {base-iface: eth1, id: 7}}",
+        ),
+        (
+            [],
             "link add va type veth peer name eth1",
             "{name: va, type: veth, veth: {peer: eth1}}",
         ),
@@ -115,4 +125,7 @@ def test_the_kernel_refuses_a_route_that_is_refused(node: NodeUnderTest, route: 
 
 def _complaints(node: NodeUnderTest, text: str) -> list[str]:
     joined = node.join(text)
-    return [row.text for rule in (stacking, monitoring, gateways) for row in rule.judge(joined)]
+    rules = (stacking, monitoring, gateways)
+    return [
+        row.text for rows in (joined.complaints, *(r.judge(joined) for r in rules)) for row in rows
+    ]

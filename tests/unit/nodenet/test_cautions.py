@@ -21,6 +21,15 @@ ROUTE = (
     "\nroutes: {config: [{destination: 0.0.0.0/0, next-hop-interface: bond0,"
     " next-hop-address: 192.0.2.1}]}"
 )
+BONDED = """\
+interfaces:
+- {name: eth3, type: ethernet, state: up, mtu: 1500, controller: bond1}
+- {name: bond1, type: bond, state: up, mtu: 1500, bond: {mode: active-backup, port: [eth3]}}
+"""
+AT_A_BOOT = (
+    "eth3 is to have the MTU 9000 until bond1 takes it in again, as at a boot: then it gets the"
+    " bond's, 1500"
+)
 GONE = "192.0.2.9, which eth0 has, goes from the node"
 CUT = "the node has no default route of IPv4 in its main table then"
 
@@ -45,6 +54,9 @@ CUT = "the node has no default route of IPv4 in its main table then"
         (f"interfaces: [{{name: eth1{ADDRESS % ('10.0.0.1', 24)}}}]", STATIC, []),
         ("routes: {config: [{next-hop-interface: eth0, state: absent}]}", STATIC, [CUT]),
         (STATIC, STATIC, []),
+        ("interfaces: [{name: eth3, mtu: 9000}]", BONDED, [AT_A_BOOT]),
+        ("interfaces: [{name: eth3, mtu: 9000}, {name: bond1, mtu: 9000}]", BONDED, []),
+        ("interfaces: [{name: eth3, mtu: 9000, controller: ''}]", BONDED, []),
     ],
 )
 def test_a_change_has_these_warnings(document: str, node: str, texts: list[str]) -> None:

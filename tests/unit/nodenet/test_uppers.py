@@ -135,6 +135,27 @@ def test_a_higher_mtu_begins_below() -> None:
             "v8: the MTU cannot be 9000: eth3, which it is on, has 1500; give that one more",
         ),
         (
+            (
+                "{name: b, type: bond, bond: {mode: 1, port: [eth3]}},"
+                " {name: v8, type: vlan, mtu: 1800, vlan: {base-iface: b, id: 8}}"
+            ),
+            "v8: the MTU cannot be 1800: b, which it is on, has 1500; give that one more",
+        ),
+        (
+            (
+                "{name: b, type: linux-bridge, bridge: {port: [{name: eth3}]}},"
+                " {name: v8, type: vlan, mtu: 1800, vlan: {base-iface: b, id: 8}}"
+            ),
+            "v8: the MTU cannot be 1800: b, which it is on, has 1500; give that one more",
+        ),
+        (
+            (
+                "{name: v8, type: vlan, vlan: {base-iface: eth3, id: 8}},"
+                " {name: m8, type: mac-vlan, mtu: 1800, mac-vlan: {base-iface: v8, mode: vepa}}"
+            ),
+            "m8: the MTU cannot be 1800: v8, which it is on, has 1500; give that one more",
+        ),
+        (
             "{name: bond0, mtu: 9000, bond: {port: [eth1, eth2, eth3]}}",
             "bond0: the MTU cannot be 9000: its port eth3 takes at most 2000",
         ),
@@ -150,6 +171,99 @@ def test_a_higher_mtu_begins_below() -> None:
 )
 def test_an_mtu_that_would_not_stay_is_refused(document: str, text: str) -> None:
     assert text in _complaints(f"interfaces: [{document}]")
+
+
+@pytest.mark.parametrize(
+    ("document", "order"),
+    [
+        (
+            (
+                "{name: v8, type: vlan, mtu: 1800, vlan: {base-iface: eth3, id: 8}},"
+                " {name: eth3, mtu: 1800}"
+            ),
+            ["eth3: set mtu 1800, now 1500", "v8: make it, type vlan", "v8: set mtu 1800"],
+        ),
+        (
+            (
+                "{name: m8, type: mac-vlan, mtu: 9000, mac-vlan: {base-iface: bond0, mode: vepa}},"
+                " {name: bond0, mtu: 9000}"
+            ),
+            ["bond0: set mtu 9000, now 1500", "m8: make it, type mac-vlan", "m8: set mtu 9000"],
+        ),
+        (  # br0 follows its port and is not mentioned
+            (
+                "{name: b8, type: vlan, mtu: 1800, vlan: {base-iface: br0, id: 8}},"
+                " {name: eth3, mtu: 1800}"
+            ),
+            ["eth3: set mtu 1800, now 1500", "b8: make it, type vlan", "b8: set mtu 1800"],
+        ),
+        (
+            (
+                "{name: b8, type: vlan, mtu: 1800, vlan: {base-iface: b, id: 8}},"
+                " {name: b, type: linux-bridge, bridge: {port: [{name: eth4}]}},"
+                " {name: eth4, mtu: 1800}"
+            ),
+            [
+                "eth4: set mtu 1800, now 1500",
+                "b8: make it, type vlan",
+                "b: add port eth4",
+                "b8: set mtu 1800, now 1500",
+            ],
+        ),
+        (
+            "{name: bond0, bond: {port: []}}, {name: eth1, mtu: 9000}",
+            ["eth1: set mtu 9000, now 1500"],
+        ),
+        (
+            (
+                "{name: bond0, bond: {port: [eth1]}}, {name: eth2, mtu: 9000},"
+                " {name: v8, type: vlan, mtu: 9000, vlan: {base-iface: eth2, id: 8}}"
+            ),
+            [
+                "v8: make it, type vlan",
+                "bond0: release port eth2",
+                "eth2: set mtu 9000, now 1500",
+                "v8: set mtu 9000, now 1500",
+            ],
+        ),
+    ],
+)
+def test_a_base_has_its_mtu_before_its_uppers(document: str, order: list[str]) -> None:
+    state = f"""{NODE}
+- {{name: br0, type: linux-bridge, state: up, mtu: 1500, bridge: {{port: [{{name: eth3}}]}}}}
+- {{name: eth4, type: ethernet, state: up, mtu: 1500}}
+"""
+    planned = [step.partition(";")[0] for step in steps(f"interfaces: [{document}]", state)]
+
+    assert _complaints(f"interfaces: [{document}]", state) == []
+    assert [step for step in planned if step in order or ": set mtu" in step] == order
+
+
+def test_an_mtu_that_an_unmentioned_bridge_does_not_follow_is_refused() -> None:
+    state = f"""{NODE}
+- {{name: br0, type: linux-bridge, state: up, mtu: 1400, bridge: {{port: [{{name: eth3}}]}}}}
+"""
+    document = (
+        "{name: b8, type: vlan, mtu: 1800, vlan: {base-iface: br0, id: 8}}, {name: eth3, mtu: 1800}"
+    )
+
+    assert _complaints(f"interfaces: [{document}]", state) == [
+        "b8: the MTU cannot be 1800: br0, which it is on, has 1400; give that one more"
+    ]
+
+
+@pytest.mark.parametrize(
+    "owner", ["{name: bond0, bond: {port: [eth1]}}", "{name: bond0, state: absent}"]
+)
+def test_a_macvlan_on_a_port_that_leaves_is_made_afterwards(owner: str) -> None:
+    state = NODE[: NODE.index("- {name: v7")]
+    macvlan = "{name: m2, type: mac-vlan, mac-vlan: {base-iface: eth2, mode: bridge}}"
+    vlan = "{name: m2.7, type: vlan, vlan: {base-iface: m2, id: 7}}"
+
+    planned = steps(f"interfaces: [{vlan}, {macvlan}, {owner}]", state)
+
+    assert [step.split(":")[0] for step in planned if "make it" in step] == ["m2", "m2.7"]
+    assert planned[0].startswith(("bond0: release port eth2", "bond0: remove it"))
 
 
 def test_a_new_bond_has_the_mac_that_its_port_has_without_the_other_bond() -> None:
