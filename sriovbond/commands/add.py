@@ -1,5 +1,6 @@
 """ADD: find the VFs, plan the bond, write the record, build, address, verify, answer."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from sriovbond.commands.configuration import (
     own_dns,
     refuse_taken_name,
 )
-from sriovbond.errors import DriftError, MachineError, NamespaceError, RefusedError
+from sriovbond.errors import DriftError, KernelError, MachineError, NamespaceError, RefusedError
 from sriovbond.host import Host
 from sriovbond.kernel import addresses, bonding, links, netns
 from sriovbond.kernel.bonding import Handle
@@ -215,7 +216,13 @@ def _enslave(pod: Namespace, plan: BondPlan, bond: Handle, member: Member) -> No
         links.flush(pod.netlink, member.link)
         if member.link.addresses:
             _report_flushed(member)
-    bonding.add_member(pod.netlink, member, member.link.index, bond)
+    try:
+        bonding.add_member(pod.netlink, member, member.link.index, bond)
+    except KernelError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            unclear = rules.VF_MAC_UNCLEAR.id
+            error.hints += tuple(each for each in plan.warnings if each.rule == unclear)
+        raise
 
 
 def _report_flushed(member: Member) -> None:

@@ -203,6 +203,7 @@ def test_a_mac_that_is_administrative_after_all_is_refused_by_the_kernel_and_all
 
     assert reply.code == KERNEL
     assert "EADDRNOTAVAIL" in reply.msg
+    assert "give the VF trust on [vf-mac-unclear]" in reply.msg
     after = worlds.settled(worlds.world({"host": None, "pod": pod.path}))
     assert worlds.differences(before, after) == []
 

@@ -116,10 +116,11 @@ class Cluster:
 
         A pod that comes sooner is refused for good, as UnexpectedAdmissionError.
         """
+        awaited = set(devices)
 
         def are_known() -> bool:
             reading = read_allocatable(_PLACES.pod_resources, timeout_s=_KUBELET_ANSWERS_S)
-            return {*devices} <= {str(each.device) for each in reading.statements}
+            return awaited <= {str(each.device) for each in reading.statements}
 
         self.await_true("kubelet has the devices", are_known, DEVICES_KNOWN_S)
 

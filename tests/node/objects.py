@@ -56,9 +56,9 @@ def _containers(objects: list[Object]) -> list[Object]:
     return found
 
 
-def vf_network(name: str, resource: str, mover: str = "host-device") -> Object:
+def vf_network(name: str, resource: str, mover: str = "host-device", **settings: str) -> Object:
     """Return a network whose pods get a VF of the resource; Multus names the device."""
-    made = shipped.network(name, type=mover)
+    made = shipped.network(name, type=mover, **settings)
     made["metadata"]["annotations"] = {RESOURCE: f"{DOMAIN}/{resource}"}
     return made
 

@@ -23,7 +23,8 @@ FOLDER = Path(os.environ["SRIOVBOND_NODE"])
 PROGRAMS = Path(os.environ["SRIOVBOND_NODE_PROGRAMS"])
 PLUGINS = Path(os.environ["SRIOVBOND_PLUGINS"])
 SRIOV_CNI = Path(os.environ.get("SRIOVBOND_PEERS") or "/nonexistent", "sriov")
-"""Where it is there, it moves the VFs into the pods; host-device does elsewhere."""
+MOVER = SRIOV_CNI.name if SRIOV_CNI.exists() else "host-device"
+"""The plugin that moves the VFs into the pods: SR-IOV CNI, where it is there."""
 MULTUS = os.environ.get("SRIOVBOND_MULTUS") or "thick"
 MANIFESTS = {"thick": "multus-daemonset-thick.yml", "thin": "multus-daemonset.yml"}
 MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
@@ -106,12 +107,10 @@ def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
     bare.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
     bare.await_daemon_set("sriovbond-agent")
     say("our agent is ready")
-    mover = "host-device"
     if SRIOV_CNI.exists():
         shutil.copy(SRIOV_CNI, node.PLUGINS)
-        mover = SRIOV_CNI.name
-    say(f"VFs are moved by {mover}")
-    networks = (objects.vf_network(f"vf{number}", f"pf{number}", mover) for number in range(3))
+    say(f"VFs are moved by {MOVER}")
+    networks = (objects.vf_network(f"vf{number}", f"pf{number}", MOVER) for number in range(3))
     bare.api.apply(*networks)
     return bare
 
