@@ -1,14 +1,16 @@
 """The entrance: a file of people, bare or as a NodeNetworkConfigurationPolicy, as documents."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from sriovbond.nodenet import captures, checks, source
 from sriovbond.nodenet.checks import Path
 from sriovbond.nodenet.model import (
     BRIDGE,
     BridgePort,
+    IpAddress4,
+    IpAddress6,
     NetState,
     NodeLink,
     PortVlan,
@@ -19,6 +21,7 @@ from sriovbond.nodenet.reader import Reader
 from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes, RouteRules
 from sriovbond.nodenet.source import START, Branch, Items, Leaf, Node, Problem, Spot
 
+_Address = TypeVar("_Address", IpAddress4, IpAddress6)
 _KIND: Final = "NodeNetworkConfigurationPolicy"
 _VERSIONS: Final = ("nmstate.io/v1", "nmstate.io/v1beta1")
 _SPEC: Final = frozenset({"nodeSelector", "maxUnavailable", "capture", "desiredState"})
@@ -90,7 +93,25 @@ def read_state(text: str) -> NetState:
     state: NetState = reader.section(NetState, nodes[0], ()) if nodes else NetState()
     if reader.faults:
         raise DocumentError(reader.faults, [])
-    return _without_scopes(state)
+    links = state.interfaces
+    whole = None if links is None else tuple(map(_with_whole_addresses, links))
+    return _without_scopes(replace(state, interfaces=whole))
+
+
+def _with_whole_addresses(link: NodeLink) -> NodeLink:
+    """Return an interface of a state with the prefix of each address: that of a host by default."""
+    ipv4, ipv6 = link.ipv4, link.ipv6
+    if ipv4 and ipv4.address:
+        ipv4 = replace(ipv4, address=tuple(_whole(ipv4.address, 32)))
+    if ipv6 and ipv6.address:
+        ipv6 = replace(ipv6, address=tuple(_whole(ipv6.address, 128)))
+    return replace(link, ipv4=ipv4, ipv6=ipv6)
+
+
+def _whole(addresses: Iterable[_Address], prefix: int) -> Iterator[_Address]:
+    for row in addresses:
+        if row.ip is not None:
+            yield replace(row, prefix_length=prefix) if row.prefix_length is None else row
 
 
 def _objects(nodes: list[Node]) -> Iterator[Node]:

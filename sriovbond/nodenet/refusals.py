@@ -10,6 +10,7 @@ from sriovbond.nodenet.model import (
     ETHERNET,
     IGNORE,
     MACVLAN,
+    SECTION_OF,
     TYPES,
     VLAN,
     VRF,
@@ -21,6 +22,7 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.names import is_same_type, is_unknown
 from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.sections import keys_of
 from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
 
 
@@ -160,6 +162,7 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"it is of type {now.type}; remove it before it becomes {link.type}"
     if now and now.type and now.type not in TYPES:
         yield f"type {now.type} is not ours"
+    yield from _faults_of_sections(link)
     if link.copy_mac_from and link.copy_mac_from not in names:
         yield f"copy-mac-from {link.copy_mac_from} is missing"
     yield from _faults_of_addresses(link, now or NodeLink())
@@ -174,6 +177,14 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _faults_of_sections(link: NodeLink) -> Iterator[str]:
+    """Yield the sections of another type than the interface has on the node, if none is given."""
+    rows = {row.field: row.name for row in keys_of(NodeLink)}
+    for section, types in SECTION_OF.items():
+        if link.type in TYPES and link.type not in types and getattr(link, section) is not None:
+            yield f"{rows[section]} is for type {types[0]}, not for {link.type}"
 
 
 def _of_controller(link: NodeLink, now: NodeLink | None, owner: NodeLink | None) -> Iterator[str]:

@@ -93,3 +93,12 @@ def test_a_route_that_the_kernel_refuses_is_refused_by_name(
 )
 def test_a_route_that_the_kernel_takes_is_not_refused(route: str, links: str) -> None:
     assert _refused(route, links) == []
+
+
+def test_an_address_of_a_state_without_a_prefix_is_that_of_a_host() -> None:
+    state = NODE.replace("{ip: 192.0.2.9, prefix-length: 24}", "{ip: 192.0.2.9}, {}")
+    text = f"routes: {{config: [{{destination: {_via('10.9.9.9')}}}]}}"
+
+    (row,) = gateways.judge(joined(text, state))
+
+    assert row.text.endswith("is in no network of eth0; its addresses: 192.0.2.9/32")
