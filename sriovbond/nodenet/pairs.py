@@ -14,6 +14,7 @@ from sriovbond.nodenet.model import (
     TYPES,
     UP,
     VLAN,
+    AltName,
     Ipv4,
     Ipv6,
     NetState,
@@ -25,6 +26,8 @@ from sriovbond.nodenet.values import is_link_local
 
 USUAL_MTU: Final = 1500  # ETH_DATA_LEN, of most new interfaces
 _MOST_LEVELS: Final = 8  # MAX_NEST_DEV, include/linux/netdevice.h
+TAKING: Final = (MACVLAN, "mac-vtap", "ipvlan")
+"""Types that take the frames of what they are on, which a port gives its controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ class Pair:
         """Whether it is to be removed, and what is on it with it; a NIC is not."""
         link = self.current
         return self.is_to_go and link is not None and (link.type != ETHERNET or bool(link.veth))
+
+
+def alt_names_leaving(pair: Pair | None) -> tuple[AltName, ...]:
+    """Return the altnames that an interface has and is to lose, as entries that say so."""
+    wishes = pair.target.alt_names if pair else None
+    present = {alt.name for alt in (pair and pair.current and pair.current.alt_names) or ()}
+    return tuple(alt for alt in wishes or () if alt.state == ABSENT and alt.name in present)
 
 
 def uppers_of(name: str, links: Mapping[str, NodeLink]) -> list[NodeLink]:

@@ -5,11 +5,9 @@ from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
-from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
+from sriovbond.nodenet.pairs import TAKING, Joined, Pair, alt_names_leaving, uppers_of
 from sriovbond.nodenet.routing import ABSENT
 
-_TAKING: Final = (MACVLAN, "mac-vtap", "ipvlan")
-"""Types that take the frames of what they are on, which a port gives its controller."""
 _NESTED: Final = {
     BRIDGE: "the kernel puts no bridge into a bridge",
     BOND: "a bond over bonds is not made here",
@@ -32,10 +30,11 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 
 def _of_names(pair: Pair, joined: Joined) -> Iterator[str]:
-    """Yield the altnames that another interface has."""
+    """Yield the altnames that another interface has, and does not lose by the document."""
     names = {alt.name for alt in pair.target.alt_names or () if alt.state != ABSENT}
     for link in joined.links.values() if names else ():
-        taken = names & {link.name, *(alt.name for alt in link.alt_names or ())}
+        leaving = {alt.name for alt in alt_names_leaving(joined.pair(link.label))}
+        taken = names & ({link.name, *(alt.name for alt in link.alt_names or ())} - leaving)
         if link.label != pair.name and taken:
             yield f"{link.label} has the name {', '.join(map(str, sorted(taken, key=str)))} already"
 
@@ -69,7 +68,7 @@ def _of_ports(pair: Pair, joined: Joined) -> Iterator[str]:
         if port == "lo":
             yield "lo can be no port"
         for upper in _on(port, joined):
-            if _type_of(upper, joined) in _TAKING:
+            if _type_of(upper, joined) in TAKING and joined.state_of(upper) != ABSENT:
                 yield f"{upper} is on {port} and takes its frames, so that it can be no port"
 
 

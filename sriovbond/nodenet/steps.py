@@ -1,6 +1,6 @@
 """In which order a difference is brought about: what keeps links up longest comes first."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from sriovbond.nodenet import acts, leases, routes, uppers
@@ -25,7 +25,13 @@ from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, Ipv6, NodeLink
-from sriovbond.nodenet.pairs import USUAL_MTU, is_bonds_port, own_mac
+from sriovbond.nodenet.pairs import (
+    TAKING,
+    USUAL_MTU,
+    alt_names_leaving,
+    is_bonds_port,
+    own_mac,
+)
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
@@ -46,10 +52,13 @@ def _steps(joined: Joined) -> Iterator[Step]:
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
     going = [pair for pair in reversed(pairs) if pair.is_to_go]
     holding = _holding(going, staying)
+    moving = _moving_names(staying)
+    yield from (_free_names(pair, moving) for pair in staying if moving & _names_leaving(pair))
     made_anew, waiting = _made_anew(joined), _waiting(staying, joined)
     for pair in staying:
         if pair.current:
-            yield from _change(pair, joined, is_made_anew=pair.name in made_anew)
+            for step in _change(pair, joined, is_made_anew=pair.name in made_anew):
+                yield from _without_names(step, moving & _names_leaving(pair))
         elif pair.name not in waiting:
             yield _make(pair, joined)
     for pair in pairs:
@@ -107,13 +116,21 @@ def _bases(pair: Pair) -> tuple[str, ...]:
 
 
 def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
-    """Return those to go whose ports are used again, and what is on these: they go early."""
-    staying = list(staying)
+    """Return those to go whose ports are used again, and what is on these: they go early.
+
+    So does what takes the frames of a new port.
+    """
+    staying, going = list(staying), list(going)
     used = {pair.name for pair in staying if pair.desired is not None}
     used |= {pair.target.base for pair in staying if pair.current is None and pair.target.base}
-    going = list(going)
+    new = {
+        port for pair in staying for port in set(ports_of(pair.target) or ()) - {*_ports_now(pair)}
+    }
     holding = {
-        pair.name for pair in going if used & set((pair.current and ports_of(pair.current)) or ())
+        pair.name
+        for pair in going
+        if used & set(_ports_now(pair))
+        or (pair.current and pair.current.type in TAKING and pair.current.base in new)
     }
     for pair in reversed(going):
         if holding & set(_bases(pair)):
@@ -133,6 +150,38 @@ def _waiting(staying: Iterable[Pair], joined: Joined) -> frozenset[str]:
         if is_on_port or not names.isdisjoint(_bases(pair)):
             names.add(pair.name)
     return frozenset(names)
+
+
+def _moving_names(staying: Iterable[Pair]) -> frozenset[str]:
+    """Return the altnames that one interface loses and another gets: first they have to be free."""
+    pairs = list(staying)
+    wishes = {
+        alt.name for pair in pairs for alt in pair.target.alt_names or () if alt.state != ABSENT
+    }
+    leaving = {name for pair in pairs for name in _names_leaving(pair)}
+    return frozenset(name for name in leaving if name in wishes)
+
+
+def _names_leaving(pair: Pair) -> frozenset[str]:
+    return frozenset(alt.name or "" for alt in alt_names_leaving(pair))
+
+
+def _free_names(pair: Pair, moving: Collection[str]) -> Change:
+    names = tuple(alt for alt in alt_names_leaving(pair) if alt.name in moving)
+    return Change(NodeLink(name=pair.name, alt_names=names), pair.current or NodeLink())
+
+
+def _without_names(step: Change, freed: Collection[str]) -> Iterator[Change]:
+    """Yield a step without the altnames that are taken off before."""
+    names = step.change.alt_names
+    if freed:
+        present = {alt.name for alt in step.current.alt_names or ()}
+        unmet = (row for row in names or () if (row.name in present) == (row.state == ABSENT))
+        rest = tuple(row for row in unmet if row.name not in freed)
+        change = replace(step.change, alt_names=rest or None)
+        step = replace(step, change=change)
+    if acts.has_values(step.change):
+        yield step
 
 
 def _make(pair: Pair, joined: Joined) -> Make:
@@ -158,7 +207,7 @@ def _remove(pair: Pair) -> Remove:
     return Remove(current, (current.base or "") if pair.desired is None else "")
 
 
-def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterator[Step]:
+def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterator[Change]:
     change = link_difference(pair, joined)
     if is_made_anew and pair.desired:
         change = pair.target

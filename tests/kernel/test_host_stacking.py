@@ -88,6 +88,31 @@ def test_the_kernel_refuses_it_as_the_document_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("line", "links"),
+    [
+        (
+            "link property add dev eth1 altname wan",
+            (
+                "{name: br0, type: linux-bridge, alt-names: [{name: wan}]},"
+                " {name: eth1, alt-names: [{name: wan, state: absent}]}"
+            ),
+        ),
+        (
+            "link add mv link eth1 type macvlan",
+            (
+                "{name: mv, type: mac-vlan, state: absent},"
+                " {name: br0, type: linux-bridge, bridge: {port: [{name: eth1}]}}"
+            ),
+        ),
+    ],
+)
+def test_an_altname_and_a_port_are_free_in_time(node: NodeUnderTest, line: str, links: str) -> None:
+    node.ip(line)
+
+    assert node.apply(f"interfaces: [{links}]") == []
+
+
+@pytest.mark.parametrize(
     "route",
     [
         "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 10.9.9.9}",

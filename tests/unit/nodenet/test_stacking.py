@@ -3,14 +3,14 @@
 import pytest
 
 from sriovbond.nodenet import stacking
-from tests.unit.nodenet.states import joined
+from tests.unit.nodenet.states import joined, steps
 
 NODE = """\
 interfaces:
 - {name: eth1, type: ethernet, state: up}
 - {name: eth2, type: ethernet, state: up, controller: bond0}
 - {name: eth3, type: ethernet, state: down}
-- {name: eth4, type: ethernet, state: up}
+- {name: eth4, type: ethernet, state: up, alt-names: [{name: wan}, {name: lan}]}
 - {name: bond0, type: bond, state: up, link-aggregation: {mode: active-backup, port: [eth2]}}
 - {name: bond0.7, type: vlan, state: up, vlan: {base-iface: bond0, id: 7, protocol: 802.1q}}
 - {name: br0, type: linux-bridge, state: up, bridge: {port: [{name: bond0.7}]}}
@@ -22,6 +22,9 @@ interfaces:
 BOND = "{name: bond1, type: bond, bond: {mode: 1, port: [%s]}}"
 BRIDGE = "{name: br1, type: linux-bridge, bridge: {port: [{name: %s}]}}"
 VLAN = "{name: v, type: vlan, vlan: {base-iface: %s, id: %d}}"
+MOVED_NAME = (
+    "{name: eth4, alt-names: [{name: wan, state: absent}]}, {name: eth1, alt-names: [{name: wan}]}"
+)
 
 
 def _refused(links: str) -> list[str]:
@@ -32,6 +35,11 @@ def _refused(links: str) -> list[str]:
     ("links", "text"),
     [
         ("{name: eth1, alt-names: [{name: eth4}]}", "eth1: eth4 has the name eth4 already"),
+        ("{name: eth1, alt-names: [{name: lan}]}", "eth1: eth4 has the name lan already"),
+        (
+            "{name: eth4, state: absent}, {name: eth1, alt-names: [{name: lan}]}",
+            "eth1: eth4 has the name lan already",
+        ),
         (BOND % "bond1", "bond1: it would be on itself"),
         (
             "{name: bond0, bond: {port: [eth2, bond0.7]}}",
@@ -91,7 +99,28 @@ def test_a_stack_that_the_kernel_refuses_is_refused_by_name(links: str, text: st
         "{name: bond0.7, vlan: {base-iface: bond0, id: 7}}",
         "{name: bond0, state: absent}",
         "{name: eth1, alt-names: [{name: eth1-1}, {name: eth4, state: absent}]}",
+        "{name: mv4, state: absent}, " + BOND % "eth4",
+        MOVED_NAME,
     ],
 )
 def test_a_stack_that_can_be_is_not_refused(links: str) -> None:
     assert _refused(links) == []
+
+
+def test_an_altname_that_moves_is_taken_off_before_another_gets_it() -> None:
+    loses = "{name: eth4, alt-names: [{name: lan, state: absent}, {name: x}]}"
+    gets = "{name: new, type: dummy, alt-names: [{name: lan}]}"
+
+    assert steps(f"interfaces: [{gets}, {loses}]", NODE) == [
+        "eth4: set alt-names (name lan, state absent), now (name wan) (name lan)",
+        "new: make it, type dummy",
+        "new: set alt-names (name lan)",
+        "eth4: set alt-names (name x), now (name wan) (name lan)",
+        "new: set it up",
+    ]
+
+
+def test_a_macvlan_goes_before_its_base_becomes_a_port() -> None:
+    lines = steps("interfaces: [{name: mv4, state: absent}, " + BRIDGE % "eth4" + "]", NODE)
+
+    assert lines.index("mv4: remove it") < lines.index("br1: add port eth4")
