@@ -9,6 +9,8 @@ from typing import Final
 from sriovbond.bond.options import BondMode
 from sriovbond.nodenet.model import (
     BRIDGE,
+    MACVLAN,
+    VLAN,
     VRF,
     BondOptions,
     BondPort,
@@ -24,6 +26,9 @@ from sriovbond.nodenet.values import NO_MAC, family_of
 Path = tuple[str | int, ...]
 _IPV6_MTU: Final = 1280  # RFC 8200
 _MOST_OF_ALIAS: Final = 255  # IFALIASZ less its NUL, include/uapi/linux/if.h
+IPV6_OF_LO: Final = "::1"
+_WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
+"""Types that are shown with a MAC of zeros: a bridge without ports, and what has its MAC of it."""
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -94,7 +99,7 @@ def _frame(interface: NodeLink) -> Iterator[Complaint]:
         yield Complaint(("description",), f"a description has at most {_MOST_OF_ALIAS} bytes")
     if interface.mac_address and interface.copy_mac_from:
         yield Complaint(("copy-mac-from",), "copy-mac-from and mac-address exclude each other")
-    is_zero = interface.mac_address == NO_MAC and interface.type != BRIDGE
+    is_zero = interface.mac_address == NO_MAC and interface.type not in _WITHOUT_MAC
     if is_zero or int((interface.mac_address or "02")[:2], 16) & 1:
         text = f"{interface.mac_address} is the address of no interface: it is a group's, or zero"
         yield Complaint(("mac-address",), text)
@@ -107,7 +112,7 @@ def _addresses(interface: NodeLink) -> Iterator[Complaint]:
         for number, address in enumerate((*addresses,)):
             if address.ip is None or address.prefix_length is None:
                 yield Complaint((family, "address", number), "needs ip and prefix-length")
-            elif not _is_of_host(address.ip):
+            elif not _is_of_host(address.ip, interface.type):
                 text = f"{address.ip} is the address of no host"
                 yield Complaint((family, "address", number, "ip"), text)
     known = [row.ip for row in addresses6]
@@ -117,12 +122,15 @@ def _addresses(interface: NodeLink) -> Iterator[Complaint]:
             yield Complaint(("ipv6", "address", number), text)
 
 
-def _is_of_host(text: str) -> bool:
-    """Return whether an interface of a node can have an address; lo's is left alone for IPv4."""
+def _is_of_host(text: str, kind: str | None) -> bool:
+    """Return whether an interface can have an address; of lo's one of IPv4, and a VRF that of IPv6.
+
+    So ipv6_add_addr() has it.
+    """
     address = ip_address(text)
-    is_lo = address.is_loopback and address.version == 6  # noqa: PLR2004 - IPv6
     is_all = text == "255.255.255.255"
-    return not (address.is_unspecified or address.is_multicast or is_lo or is_all)
+    is_los = text == IPV6_OF_LO and kind not in (None, VRF)
+    return not (address.is_unspecified or address.is_multicast or is_los or is_all)
 
 
 def _bond(bond: LinkAggregation) -> Iterator[Complaint]:

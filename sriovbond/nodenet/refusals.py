@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.checks import IPV6_OF_LO, Complaint, ports_of
 from sriovbond.nodenet.controllers import CONTROLLERS
 from sriovbond.nodenet.model import (
     BOND,
@@ -213,6 +213,8 @@ def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
         yield "ipv4 needs enabled: true"
     if _is_enabled_nowhere(link.ipv6, now.ipv6):
         yield "ipv6 needs enabled: true"
+    if link.type != VRF and IPV6_OF_LO in [row.ip for row in link.addresses]:
+        yield f"{IPV6_OF_LO} is an address of lo and of VRFs"
 
 
 def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bool:

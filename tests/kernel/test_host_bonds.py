@@ -42,7 +42,11 @@ interfaces:
   vlan: {base-iface: bond0, id: 7, registration-protocol: gvrp}
 - {name: q9, type: vlan, vlan: {base-iface: eth2, id: 9, protocol: 802.1ad, loose-binding: true}}
 - {name: mv, type: mac-vlan, mac-vlan: {base-iface: eth2, mode: bridge, promiscuous: true}}
-- {name: red, type: vrf, vrf: {route-table-id: 77, port: [dm]}}
+- name: red
+  type: vrf
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 127.0.0.1, prefix-length: 8}]}
+  ipv6: {enabled: true, autoconf: false, address: [{ip: "::1", prefix-length: 128}]}
+  vrf: {route-table-id: 77, port: [dm]}
 - name: dm
   type: dummy
   alt-names: [{name: another-name-for-dm}]
@@ -103,6 +107,15 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
+    assert node.is_quiet_on_repeat(node.show())
+
+
+def test_a_vlan_of_a_bridge_without_ports_has_no_mac(node: NodeUnderTest) -> None:
+    node.ip("link add br9 type bridge", "link set eth1 master br9", "link set br9 up")
+    node.ip("link add br9.5 link br9 type vlan id 5", "link set eth1 nomaster")
+
+    assert "mac-address: 00:00:00:00:00:00" in node.show().partition("name: br9.5")[2]
+    assert node.left(node.show()) == []
 
 
 def test_a_new_bond_has_the_mac_of_its_first_port_by_name(node: NodeUnderTest) -> None:

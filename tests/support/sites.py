@@ -15,9 +15,11 @@ from sriovbond.nodenet import document
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.steps import plan
+from sriovbond.nodenet.writer import to_yaml
 from sriovbond.reshape import acting, limits
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node as survey
+from sriovbond.survey import shown
 from tests.support.pods import Pod, a_pod, ip
 from tests.support.worlds import World, world
 
@@ -64,6 +66,10 @@ class NodeUnderTest:
 
     def read(self) -> NetState:
         return survey.read(self.site.node, self.host)
+
+    def show(self) -> str:
+        """Return what `host show` prints."""
+        return to_yaml(shown.show(self.read()))
 
     def join(self, text: str) -> Joined:
         state = self.read()

@@ -360,6 +360,12 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
         ("interfaces: [{name: d, type: dummy, ipv4: {dhcp: true}}]", "d: ipv4 needs enabled: true"),
         ("interfaces: [{name: eth3, copy-mac-from: x}]", "eth3: copy-mac-from x is missing"),
         ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
+        (
+            BOND.format(
+                "ipv6: {enabled: true, address: [{ip: '::1', prefix-length: 128}]}"
+            ).replace(", type: bond", ""),
+            "::1 is an address of lo and of VRFs",
+        ),
         ("interfaces: [{name: bond0, vlan: {id: 7}}]", "vlan is for type vlan, not for bond"),
     ],
 )

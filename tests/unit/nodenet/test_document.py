@@ -202,6 +202,17 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
         ("interfaces: [{name: a, mtu: 1000, ipv6: {enabled: true}}]", "MTU of at least 1280"),
         ("interfaces: [{name: a, ipv4: {address: [{ip: '::1', prefix-length: 64}]}}]", "IPv4"),
         ("interfaces: [{name: a, ipv4: {address: [{ip: 192.0.2.1}]}}]", "ip and prefix-length"),
+        (
+            (
+                "interfaces: [{name: a, type: dummy, ipv6: {address: "
+                "[{ip: '::1', prefix-length: 128}]}}]"
+            ),
+            "::1 is the address of no host",
+        ),
+        (
+            "interfaces: [{name: a, type: ethernet, mac-address: '00:00:00:00:00:00'}]",
+            "00:00:00:00:00:00 is the address of no interface",
+        ),
         ("interfaces: [{name: a, bond: {port: [x], ports-config: [{name: y}]}}]", "the same inter"),
         ("interfaces: [{name: a, bond: {port: [x, x]}}]", "a port is named twice"),
         (
