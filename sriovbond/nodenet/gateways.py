@@ -1,13 +1,13 @@
 """Which new routes the kernel would refuse: over what is down, or by a gateway out of reach."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.model import NodeLink
 from sriovbond.nodenet.pairs import Joined
-from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import family_of, is_link_local
 
 
@@ -31,24 +31,38 @@ def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     own = _addresses(name, family, joined)
     is_without = pair is not None and pair.loses(family)  # which is a complaint by itself
     if route.next_hop_address and own is not None and not is_without:
-        yield from _of_gateway(route.next_hop_address, name, own, joined)
+        yield from _of_gateway(route, route.next_hop_address, own, joined)
 
 
-def _of_gateway(gateway: str, name: str, own: Iterable[str], joined: Joined) -> Iterator[str]:
-    address = ip_address(gateway)
+def _of_gateway(
+    route: NodeRoute, gateway: str, own: Iterable[str], joined: Joined
+) -> Iterator[str]:
+    address, name = ip_address(gateway), route.next_hop_interface or ""
     is_own = any(ip_interface(row).ip == address for row in own)
     if is_own and address.version == 6:  # noqa: PLR2004 - of IPv4 the kernel takes it: on-link
         yield f"next-hop-address {gateway} is {name}'s own address"
     networks = [
         *(ip_interface(row).network for row in own),
-        *map(ip_network, _direct(name, joined)),
+        *map(ip_network, _direct(name, _tables(route, joined), joined)),
     ]
     if not is_link_local(gateway) and not any(address in network for network in networks):
         present = ", ".join(own) or "none"
-        yield f"next-hop-address {gateway} is in no network of {name}; its addresses: {present}"
+        fault = f"next-hop-address {gateway} is in no network of {name}; its addresses: {present}"
+        remedy = (
+            f"a route to {ip_network(gateway)} over {name} without a gateway makes it reachable"
+        )
+        yield f"{fault}; {remedy}"
 
 
-def _direct(name: str, joined: Joined) -> Iterator[str]:
+def _tables(route: NodeRoute, joined: Joined) -> frozenset[int]:
+    """Return the tables in which the kernel may look for a gateway: its own, and those of rules."""
+    sections = (joined.current.route_rules, joined.desired.route_rules)
+    rules = [row for section in sections if section for row in section.config or ()]
+    own = route.table_id or MAIN_TABLE
+    return frozenset({own, MAIN_TABLE, *(row.route_table or MAIN_TABLE for row in rules)})
+
+
+def _direct(name: str, tables: Collection[int], joined: Joined) -> Iterator[str]:
     """Yield the networks on an interface itself, without those that its addresses have now."""
     link = joined.links.get(name) or NodeLink()
     before = {str(ip_interface(f"{row.ip}/{row.prefix_length}").network) for row in link.addresses}
@@ -56,6 +70,7 @@ def _direct(name: str, joined: Joined) -> Iterator[str]:
     present = joined.current.routes or NodeRoutes()
     for row in (*wishes, *(present.config or ()), *(present.running or ())):
         is_direct = row.next_hop_interface == name and not row.next_hop_address
+        is_direct = is_direct and (row.table_id or MAIN_TABLE) in tables
         if is_direct and row.state != ABSENT and row.destination and row.destination not in before:
             yield row.destination
 

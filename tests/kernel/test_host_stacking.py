@@ -71,6 +71,21 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
             "{name: bond0, bond: {options: {lacp_rate: fast}}}",
         ),
         (
+            ["link add br0 type bridge stp_state 1"],
+            "link set br0 type bridge forward_delay 0",
+            "{name: br0, bridge: {options: {stp: {forward-delay: 0}}}}",
+        ),
+        (
+            ["link add br0 type bridge"],
+            "address add ::1/128 dev br0",
+            "{name: br0, ipv6: {enabled: true, address: [{ip: '::1', prefix-length: 128}]}}",
+        ),
+        (
+            ["link add br0 type bridge"],
+            "link add a-name-of-17-byte type bridge",
+            "{name: a-name-of-17-byte, type: linux-bridge}",
+        ),
+        (
             ["link add bond0 type bond mode active-backup miimon 0"],
             "link set bond0 type bond updelay 100",
             "{name: bond0, bond: {options: {updelay: 100}}}",
@@ -98,6 +113,14 @@ def test_the_kernel_refuses_it_as_the_document_is_refused(
             ),
         ),
         (
+            "link property add dev eth1 altname an-altname-of-28-bytes-is-one",
+            (
+                "{name: an-altname-of-28-bytes-is-one, mtu: 1400}, {name: br0, type: linux-bridge,"
+                " bridge: {options: {stp: {enabled: false, forward-delay: 0}},"
+                " port: [{name: an-altname-of-28-bytes-is-one}]}}"
+            ),
+        ),
+        (
             "link add mv link eth1 type macvlan",
             (
                 "{name: mv, type: mac-vlan, state: absent},"
@@ -106,7 +129,7 @@ def test_the_kernel_refuses_it_as_the_document_is_refused(
         ),
     ],
 )
-def test_an_altname_and_a_port_are_free_in_time(node: NodeUnderTest, line: str, links: str) -> None:
+def test_it_is_applied_as_the_document_is_taken(node: NodeUnderTest, line: str, links: str) -> None:
     node.ip(line)
 
     assert node.apply(f"interfaces: [{links}]") == []
@@ -116,6 +139,11 @@ def test_an_altname_and_a_port_are_free_in_time(node: NodeUnderTest, line: str, 
     "route",
     [
         "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 10.9.9.9}",
+        "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 172.16.0.1}",
+        (
+            "{destination: '2001:db8:5::/48', next-hop-interface: eth1,"
+            " next-hop-address: '2001:db8:78::1'}"
+        ),
         "{destination: 10.0.0.0/8, next-hop-interface: eth2, next-hop-address: 203.0.113.1}",
         (
             "{destination: '2001:db8:5::/48', next-hop-interface: eth1,"
@@ -133,6 +161,8 @@ def test_the_kernel_refuses_a_route_that_is_refused(node: NodeUnderTest, route: 
         "address add 2001:db8::9/64 dev eth1 nodad",
         "address add 203.0.113.9/24 dev eth2",
         "link set eth2 down",
+        "route add 172.16.0.0/16 dev eth1 table 78",
+        "route add 2001:db8:78::/64 dev eth1 table 78",
     )
     node.site.node.set_sysctls({f"ipv6/conf/eth1/{key}": "0" for key in ("accept_ra", "autoconf")})
     text = f"routes: {{config: [{route}]}}"

@@ -33,6 +33,11 @@ def _refused(route: str, links: str = "") -> list[str]:
     return [row.text for row in gateways.judge(joined(text, NODE))]
 
 
+def _reach(gateway: str) -> str:
+    whole = f"{gateway}/{128 if ':' in gateway else 32}"
+    return f"; a route to {whole} over eth0 without a gateway makes it reachable"
+
+
 def _via(gateway: str, more: str = "", link: str = "eth0") -> str:
     network = "2001:db8:5::/48" if ":" in gateway else "172.16.0.0/12"
     return f"{network}, next-hop-interface: {link}, next-hop-address: '{gateway}'{more}"
@@ -44,19 +49,21 @@ def _via(gateway: str, more: str = "", link: str = "eth0") -> str:
         (
             _via("10.9.9.9"),
             "",
-            "next-hop-address 10.9.9.9 is in no network of eth0; its addresses: 192.0.2.9/24",
+            "next-hop-address 10.9.9.9 is in no network of eth0; its addresses: 192.0.2.9/24"
+            + _reach("10.9.9.9"),
         ),
         (
             _via("192.0.2.1"),
             MOVED,
-            "next-hop-address 192.0.2.1 is in no network of eth0; its addresses: 10.0.0.2/8",
+            "next-hop-address 192.0.2.1 is in no network of eth0; its addresses: 10.0.0.2/8"
+            + _reach("192.0.2.1"),
         ),
         (
             _via("2001:db8:9::1"),
             "",
             (
                 "next-hop-address 2001:db8:9::1 is in no network of eth0;"
-                " its addresses: 2001:db8::9/64"
+                " its addresses: 2001:db8::9/64" + _reach("2001:db8:9::1")
             ),
         ),
         (_via("2001:db8::9"), "", "next-hop-address 2001:db8::9 is eth0's own address"),
@@ -101,4 +108,27 @@ def test_an_address_of_a_state_without_a_prefix_is_that_of_a_host() -> None:
 
     (row,) = gateways.judge(joined(text, state))
 
-    assert row.text.endswith("is in no network of eth0; its addresses: 192.0.2.9/32")
+    assert "is in no network of eth0; its addresses: 192.0.2.9/32" in row.text
+
+
+@pytest.mark.parametrize(
+    ("table", "rule", "is_refused"),
+    [("77", "", True), ("78", "", False), ("254", "", True), ("77", "78", False)],
+)
+def test_a_direct_route_of_another_table_leads_to_no_gateway(
+    table: str, rule: str, *, is_refused: bool
+) -> None:
+    state = NODE.replace(
+        "  running:",
+        "  - {destination: 10.6.0.0/16, next-hop-interface: eth0, table-id: 78}\n  running:",
+    )
+    rules = (
+        f"route-rules: {{config: [{{family: ipv4, priority: 9, route-table: {rule}}}]}}\n"
+        if rule
+        else ""
+    )
+    route = f"{{destination: {_via('10.6.0.1')}, table-id: {table}}}"
+
+    found = list(gateways.judge(joined(f"{rules}routes: {{config: [{route}]}}", state)))
+
+    assert bool(found) == is_refused
