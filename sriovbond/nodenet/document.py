@@ -27,6 +27,12 @@ _VERSIONS: Final = ("nmstate.io/v1", "nmstate.io/v1beta1")
 _SPEC: Final = frozenset({"nodeSelector", "maxUnavailable", "capture", "desiredState"})
 _OBJECT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _POLICY: Final = frozenset({"capture", "desiredState", "desired"})
+_LISTS: Final[tuple[Path, ...]] = (
+    ("interfaces",),
+    ("routes", "config"),
+    ("route-rules", "config"),
+)
+"""The lists of a document of which several documents have a part each."""
 _OF_ONE: Final = 3  # routes, config, and a number
 _EVERY_VLAN: Final = PortVlan(
     mode="trunk", trunk_tags=(TrunkTag(id_range=TagRange(min=2, max=4094)),)
@@ -248,7 +254,7 @@ def unite(documents: list[Document]) -> Document:
             interfaces=tuple(links),
         ),
         tuple(problem for document in documents for problem in document.unset),
-        dict(_spots_of_links(documents)),
+        _spots(documents),
     )
 
 
@@ -262,10 +268,22 @@ def _named_twice(documents: list[Document]) -> Iterator[Problem]:
             seen.add(link.label)
 
 
-def _spots_of_links(documents: list[Document]) -> Iterator[tuple[Path, Spot]]:
-    """Yield where each interface is, numbered through all documents."""
-    number = 0
+def _spots(documents: list[Document]) -> dict[Path, Spot]:
+    """Return where each part is, the parts of lists numbered through all documents."""
+    spots: dict[Path, Spot] = {}
+    numbers = dict.fromkeys(_LISTS, 0)
     for document in documents:
-        for place in range(len(document.state.interfaces or ())):
-            yield ("interfaces", number), document.spot(("interfaces", place))
-            number += 1
+        for path, spot in document.spots.items():
+            spots.setdefault(_renumbered(path, numbers), spot)
+        for where in _LISTS:
+            numbers[where] += sum(path[:-1] == where for path in document.spots)
+    return spots
+
+
+def _renumbered(path: Path, numbers: Mapping[Path, int]) -> Path:
+    """Return a path as it is where so many parts of its list come before."""
+    for where, before in numbers.items():
+        place = path[len(where)] if len(path) > len(where) else None
+        if path[: len(where)] == where and isinstance(place, int):
+            return (*where, place + before, *path[len(where) + 1 :])
+    return path

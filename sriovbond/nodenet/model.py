@@ -12,6 +12,7 @@ from sriovbond.nodenet.sections import Free, Many, Section, key
 from sriovbond.nodenet.values import (
     Hardware,
     Ip,
+    KnownName,
     LinkName,
     Text,
     Token,
@@ -145,7 +146,7 @@ class Ipv6:
 class BondPort:
     """What a bond has for one of its ports."""
 
-    name: str | None = key(LinkName())
+    name: str | None = key(KnownName())
     priority: int | None = key(Whole(-(2**31), 2**31 - 1))
     queue_id: int | None = key(_SHORT)
 
@@ -167,7 +168,7 @@ class LinkAggregation:
 
     mode: str | None = key(Word(tuple(MODE_NUMBERS), _MODES))
     options: BondOptions | None = key(Free())
-    port: tuple[str, ...] | None = key(Many(LinkName()), "port", "ports")
+    port: tuple[str, ...] | None = key(Many(KnownName()), "port", "ports")
     ports_config: tuple[BondPort, ...] | None = key(Many(Section(BondPort), "name"))
 
 
@@ -201,7 +202,7 @@ class PortVlan:
 class BridgePort:
     """A port of a bridge."""
 
-    name: str | None = key(LinkName())
+    name: str | None = key(KnownName())
     stp_hairpin_mode: bool | None = key(Truth())
     stp_path_cost: int | None = key(Whole())
     stp_priority: int | None = key(_SHORT)
@@ -210,10 +211,13 @@ class BridgePort:
 
 @dataclass(frozen=True, slots=True)
 class Stp:
-    """A bridge's spanning tree; the ranges are the kernel's (net/bridge/br_private_stp.h)."""
+    """A bridge's spanning tree; the ranges are the kernel's (net/bridge/br_private_stp.h).
+
+    The least forward delay is that of a bridge without STP (br_set_forward_delay()).
+    """
 
     enabled: bool | None = key(Truth())
-    forward_delay: int | None = key(Whole(2, 30))
+    forward_delay: int | None = key(Whole(0, 30))
     hello_time: int | None = key(Whole(1, 10))
     max_age: int | None = key(Whole(6, 40))
     priority: int | None = key(_SHORT)
@@ -260,7 +264,7 @@ class Bridge:
 class VlanLink:
     """A VLAN."""
 
-    base_iface: str | None = key(LinkName())
+    base_iface: str | None = key(KnownName())
     id: int | None = key(_VLAN_ID)
     protocol: str | None = key(_VLAN_PROTOCOL)
     registration_protocol: str | None = key(Word(("gvrp", "mvrp", "none")))
@@ -314,7 +318,7 @@ class Veth:
 class Vrf:
     """A VRF."""
 
-    port: tuple[str, ...] | None = key(Many(LinkName()), "port", "ports")
+    port: tuple[str, ...] | None = key(Many(KnownName()), "port", "ports")
     route_table_id: int | None = key(Whole())
 
 
@@ -322,7 +326,7 @@ class Vrf:
 class MacVlan:
     """A MACVLAN."""
 
-    base_iface: str | None = key(LinkName())
+    base_iface: str | None = key(KnownName())
     mode: str | None = key(Word(("vepa", "bridge", "private", "passthru", "source")))
     promiscuous: bool | None = key(Truth(), "promiscuous", "accept-all-mac")
 
@@ -349,7 +353,7 @@ class NodeLink:
     `lower` is no key: what an interface is on whose type is not ours.
     """
 
-    name: str | None = key(LinkName())
+    name: str | None = key(KnownName())
     profile_name: str | None = key(Text(), unset=_NO_PROFILE)
     description: str | None = key(Text())
     type: str | None = key(Text())
@@ -359,7 +363,7 @@ class NodeLink:
     pci_address: str | None = key(Text())
     mac_address: str | None = key(Hardware())
     permanent_mac_address: str | None = key(Hardware())
-    copy_mac_from: str | None = key(LinkName())
+    copy_mac_from: str | None = key(KnownName())
     alt_names: tuple[AltName, ...] | None = key(Many(Section(AltName), "name"))
     mtu: int | None = key(Whole(0, 2**31 - 1))
     min_mtu: int | None = key(Whole())
@@ -367,7 +371,7 @@ class NodeLink:
     wait_ip: str | None = key(Word(("any", "ipv4", "ipv6", "ipv4+ipv6")))
     ipv4: Ipv4 | None = key(Section(Ipv4))
     ipv6: Ipv6 | None = key(Section(Ipv6))
-    controller: str | None = key(LinkName(may_be_empty=True))
+    controller: str | None = key(KnownName(may_be_empty=True))
     accept_all_mac_addresses: bool | None = key(Truth())
     lldp: Lldp | None = key(Section(Lldp))
     link_aggregation: LinkAggregation | None = key(

@@ -153,7 +153,7 @@ class Reader:
         if not isinstance(node, Branch):
             self.fault(node.spot, f"{_words(path)} must be an object, found {node.words}")
             return None
-        settings = {}
+        settings: dict[str, options.Setting] = {}
         for entry in node.entries:
             row = _ROWS.get(options.normal_key(entry.key))
             if row is None:
@@ -162,6 +162,8 @@ class Reader:
             elif not (isinstance(entry.value, Leaf) and entry.value.is_null):
                 self.spots[*path, row.name] = entry.value.spot
                 value = self._option(row, entry, path)
+                if row.name in settings and value != settings[row.name].value:
+                    self.fault(entry.spot, f"{entry.key!r} is {row.name}, which has another value")
                 if value is not None:
                     settings[row.name] = options.Setting(row.name, value)
         return BondOptions(tuple(settings[name] for name in sorted(settings)))

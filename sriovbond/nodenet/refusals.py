@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sriovbond.nodenet.checks import IPV6_OF_LO, Complaint, ports_of
 from sriovbond.nodenet.controllers import CONTROLLERS
@@ -18,12 +19,15 @@ from sriovbond.nodenet.model import (
     Ipv6,
     NetState,
     NodeLink,
+    Stp,
 )
 from sriovbond.nodenet.names import is_same_type, is_unknown
 from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.sections import keys_of
-from sriovbond.nodenet.values import RESOLVER_OPTIONS, family_of, is_resolver_option
+from sriovbond.nodenet.values import NAME_BYTES, RESOLVER_OPTIONS, family_of, is_resolver_option
+
+_LEAST_DELAY: Final = 2  # BR_MIN_FORWARD_DELAY, net/bridge/br_private_stp.h
 
 
 def judge(joined: Joined) -> Iterator[Complaint]:
@@ -129,8 +133,12 @@ def _of_routes(joined: Joined) -> Iterator[Complaint]:
         pair, link = joined.pair(name), joined.links.get(name)
         if not (pair or link):
             yield Complaint(("routes", "config", number), f"{name} is missing")
+        elif link and link.type not in (None, *TYPES):
+            text = f"{name} is of type {link.type}, which is not ours, nor are routes over it"
+            yield Complaint(("routes", "config", number), text)
         elif pair.loses(family) if pair else not _has_family(link, family):
-            yield Complaint(("routes", "config", number), f"{name} is to have no IPv{family}")
+            words = "is to have no" if pair else "has no"
+            yield Complaint(("routes", "config", number), f"{name} {words} IPv{family}")
         elif route.source in joined.leaving.gone:
             text = f"its source {route.source} goes from the node"
             yield Complaint(("routes", "config", number), text)
@@ -152,7 +160,7 @@ def _options_of(state: NetState) -> tuple[str, ...]:
 
 def _has_family(link: NodeLink | None, family: int) -> bool:
     ip = link and link.ip(family)
-    return bool(ip and ip.enabled)
+    return bool(ip and ip.enabled) or (link is not None and link.type == VRF)
 
 
 def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
@@ -163,6 +171,7 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
     if now and now.type and now.type not in TYPES:
         yield f"type {now.type} is not ours"
     yield from _faults_of_sections(link)
+    yield from _faults_of_stp(_stp(link), _stp(now or NodeLink()))
     if link.copy_mac_from and link.copy_mac_from not in names:
         yield f"copy-mac-from {link.copy_mac_from} is missing"
     yield from _faults_of_addresses(link, now or NodeLink())
@@ -177,6 +186,18 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _stp(link: NodeLink) -> Stp:
+    options = link.bridge.options if link.bridge else None
+    return (options and options.stp) or Stp()
+
+
+def _faults_of_stp(wish: Stp, now: Stp) -> Iterator[str]:
+    """Yield a delay that the kernel takes only where STP is off, before and after."""
+    delay = wish.forward_delay
+    if delay is not None and delay < _LEAST_DELAY and (wish.enabled or now.enabled):
+        yield f"forward-delay {delay} is for a bridge without STP: with it {_LEAST_DELAY} to 30"
 
 
 def _faults_of_sections(link: NodeLink) -> Iterator[str]:
@@ -224,9 +245,16 @@ def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bo
     return bool(wish.address or replace(wish, enabled=True).is_auto)
 
 
-def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
+def _faults_of_name(link: NodeLink) -> Iterator[str]:
+    """Yield why an interface that is missing cannot be made by what the document calls it."""
+    if len(link.label.encode()) > NAME_BYTES:
+        yield f"none has that altname, and the name of a new one has at most {NAME_BYTES} bytes"
     if link.type is None:
         yield "it is missing, and has no type to make it by"
+
+
+def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
+    yield from _faults_of_name(link)
     if link.type == ETHERNET and not link.veth:
         yield "it is missing, and a NIC cannot be made"
     if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):

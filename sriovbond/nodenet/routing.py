@@ -9,6 +9,7 @@ from sriovbond.nodenet.values import (
     Gateway,
     Hex,
     Ip,
+    KnownName,
     LinkName,
     NameServer,
     Network,
@@ -29,7 +30,7 @@ class NodeRoute:
 
     state: str | None = key(Word((ABSENT,)))
     destination: str | None = key(Network())
-    next_hop_interface: str | None = key(LinkName())
+    next_hop_interface: str | None = key(KnownName())
     next_hop_address: str | None = key(Gateway())
     metric: int | None = key(Whole(-1))
     table_id: int | None = key(Whole())

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", "n"})
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
-_NAME_BYTES: Final = 15  # IFNAMSIZ less its NUL, include/uapi/linux/if.h
+NAME_BYTES: Final = 15  # IFNAMSIZ less its NUL, include/uapi/linux/if.h
+_ALTNAME_BYTES: Final = 127  # ALTIFNAMSIZ less its NUL
 _TOKEN_BITS: Final = 64
 NO_MAC: Final = "00:00:00:00:00:00"
 _NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
@@ -109,17 +110,25 @@ class LinkName(_Plain):
     """The name of an interface, or sriov:PF:N for a VF; empty where `may_be_empty`."""
 
     may_be_empty: bool = False
+    most: int = NAME_BYTES
 
     def read(self, text: str) -> object:
-        """Take what the kernel takes: at most 15 bytes, no slash, no space."""
+        """Take what the kernel takes: at most 15 bytes of a name, no slash, no space."""
         if text.startswith("sriov:"):
             return _vf_name(text)
         size = len(text.encode())
-        if not (0 < size <= _NAME_BYTES or (not text and self.may_be_empty)):
-            raise ValueError("an interface name of 1 to 15 bytes is expected")
+        if not (0 < size <= self.most or (not text and self.may_be_empty)):
+            raise ValueError(f"an interface name of 1 to {self.most} bytes is expected")
         if text in {".", ".."} or any(letter in "/:" or letter.isspace() for letter in text):
             raise ValueError("an interface name without slash, colon and space is expected")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName(LinkName):
+    """A name that may be an altname of the node's: these are longer."""
+
+    most: int = _ALTNAME_BYTES
 
 
 def _vf_name(text: str) -> str:

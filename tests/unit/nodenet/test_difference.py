@@ -327,7 +327,8 @@ def test_a_port_of_the_node_is_given_no_addresses() -> None:
     ("name", "links", "complaint"),
     [
         ("eth9", "", "eth9 is missing"),
-        ("eth4", "", "eth4 is to have no IPv4"),
+        ("eth4", "", "eth4 has no IPv4"),
+        ("vnet0", "", "vnet0 is of type tun, which is not ours, nor are routes over it"),
         ("eth3", "{name: eth3, state: absent}", "eth3 is to have no IPv4"),
         ("eth3", "{name: eth3, ipv4: {enabled: false}}", "eth3 is to have no IPv4"),
         ("eth3", "{name: bond0, type: bond, bond: {port: [eth3]}}", "eth3 is to have no IPv4"),
@@ -345,6 +346,11 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
     ("desired", "complaint"),
     [
         ("interfaces: [{name: eth9, type: ethernet}]", "eth9: it is missing, and a NIC cannot"),
+        ("interfaces: [{name: a-name-of-17-bytes, type: dummy}]", "a new one has at most 15 bytes"),
+        (
+            "interfaces: [{name: br0, bridge: {options: {stp: {enabled: 1, forward-delay: 1}}}}]",
+            "forward-delay 1 is for a bridge without STP",
+        ),
         ("interfaces: [{name: x}]", "x: it is missing, and has no type to make it by"),
         ("interfaces: [{name: b, type: bond, bond: {port: []}}]", "needs link-aggregation.mode"),
         ("interfaces: [{name: v, type: vlan, vlan: {id: 1}}]", "needs vlan.base-iface and vlan.id"),

@@ -195,7 +195,12 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
     [
         ("interfaces: {}", "interfaces must be a list"),
         ("interfaces: [x]", "interfaces[0] must be an object"),
-        ("interfaces: [{name: a-name-of-17-bytes}]", "1 to 15 bytes"),
+        (f"interfaces: [{{name: {'a' * 128}}}]", "1 to 127 bytes"),
+        ("route-rules: {config: [{family: ipv4, iif: a-name-of-17-bytes}]}", "1 to 15 bytes"),
+        (
+            "interfaces: [{name: a, bond: {options: {num_grat_arp: 2, num_unsol_na: 3}}}]",
+            "'num_unsol_na' is num_grat_arp, which has another value",
+        ),
         ("interfaces: [{name: a, type: dummy}, {name: a}]", "interfaces has 'a' twice"),
         ("interfaces: [{name: a, type: foo}]", "type 'foo' is unknown; ours are bond"),
         ("interfaces: [{name: a, type: dummy, vlan: {id: 1}}]", "'vlan' is for type vlan, not for"),
@@ -389,6 +394,31 @@ def test_policies_of_one_file_are_one_document() -> None:
 
     assert [link.name for link in both.state.interfaces or ()] == ["a", "b"]
     assert str(both.spot(("interfaces", 1, "mtu"))) == "line 3, column 14"
+
+
+def test_faults_of_one_of_several_policies_are_where_it_has_them() -> None:
+    one = "interfaces: [{name: %s, mtu: 1500}]\nroutes: {config: [{destination: %s}]}\n"
+    rule = "route-rules: {config: [{family: ipv4}]}\n"
+    dns = "dns-resolver: {config: {options: [rotate]}}\n"
+    absent = "192.0.2.0/24, state: absent"
+    both = unite(read(f"{one % ('a', absent)}{rule}---\n{one % ('b', absent)}{rule}{dns}"))
+
+    assert [
+        str(both.spot(path))
+        for path in (
+            ("interfaces", 1, "mtu"),
+            ("routes", "config", 0),
+            ("routes", "config", 1, "destination"),
+            ("route-rules", "config", 1),
+            ("dns-resolver", "config", "options", 0),
+        )
+    ] == [
+        "line 5, column 29",
+        "line 2, column 19",
+        "line 6, column 33",
+        "line 7, column 24",
+        "line 8, column 35",
+    ]
 
 
 def test_an_interface_of_two_policies_is_refused() -> None:
