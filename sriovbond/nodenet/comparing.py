@@ -24,6 +24,12 @@ _NONE: Final[Mapping[str, object]] = {
     "prefix_route_metric": 0,
     "auto_route_table_id": 0,
     "allow_extra_address": False,
+    "trunk_tags": (),
+    "tag": 0,
+    "enable_native": False,
+    "total_vfs": 0,
+    "vfs": (),
+    "vlan_proto": "802.1q",
 }
 """The values of fields that are the same as not being mentioned in a state."""
 

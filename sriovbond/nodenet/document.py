@@ -101,7 +101,7 @@ def read_state(text: str) -> NetState:
         raise DocumentError(reader.faults, [])
     links = state.interfaces
     whole = None if links is None else tuple(map(_with_whole_addresses, links))
-    return _without_scopes(replace(state, interfaces=whole))
+    return _with_plain_routes(replace(state, interfaces=whole))
 
 
 def _with_whole_addresses(link: NodeLink) -> NodeLink:
@@ -172,14 +172,14 @@ def _finish(name: str, state: NetState, reader: Reader) -> Document:
     for complaint in checks.judge(state):
         if not _is_of_unread(complaint.path, document.spots, unread):
             reader.fault(document.spot(complaint.path), complaint.text)
-    return replace(document, state=_without_scopes(state))
+    return replace(document, state=_with_plain_routes(state))
 
 
-def _without_scopes(state: NetState) -> NetState:
-    """Return it with gateways as the kernel has them: the interface of one is the route's."""
+def _with_plain_routes(state: NetState) -> NetState:
+    """Return it with routes as the kernel has them: a gateway's interface is the route's."""
 
     def plain(rows: tuple[NodeRoute, ...] | None) -> tuple[NodeRoute, ...] | None:
-        return None if rows is None else tuple(map(_without_scope, rows))
+        return None if rows is None else tuple(map(_plain_route, rows))
 
     routes = state.routes
     if routes is None:
@@ -187,7 +187,9 @@ def _without_scopes(state: NetState) -> NetState:
     return replace(state, routes=NodeRoutes(plain(routes.running), plain(routes.config)))
 
 
-def _without_scope(route: NodeRoute) -> NodeRoute:
+def _plain_route(route: NodeRoute) -> NodeRoute:
+    if route.route_type and route.next_hop_interface == "lo":
+        return replace(route, next_hop_interface=None)
     gateway, percent, link = (route.next_hop_address or "").partition("%")
     if not percent:
         return route

@@ -49,7 +49,7 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
     if current and now and target.state != ABSENT:
         target = replace(
             target,
-            ipv4=_with_present(target.ipv4, now.ipv4),
+            ipv4=_without_nothing(_with_present(target.ipv4, now.ipv4), now.ipv4),
             ipv6=_with_present(target.ipv6, now.ipv6),
         )
     target = _without_identity(target, current)
@@ -86,6 +86,17 @@ def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:
     if current.is_auto and enabled and not target.is_auto and _has_none_of_its_own(target):
         return _with_addresses_of(target, current)
     return target
+
+
+def _without_nothing(target: Ipv4 | None, current: Ipv4 | None) -> Ipv4 | None:
+    """Return it as it is where IPv4 is to be enabled without addresses, and has none.
+
+    The kernel has it enabled always; what it is called comes of addresses and routes.
+    """
+    is_on = target is not None and target.enabled and not target.is_auto
+    if target is None or not is_on or target.address or (current and current.enabled):
+        return target
+    return replace(target, enabled=None, dhcp=None, address=None)
 
 
 def _has_none_of_its_own(ip: Ipv4 | Ipv6) -> bool:

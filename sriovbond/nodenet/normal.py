@@ -71,6 +71,8 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
     """Return what counts: no link-local addresses, which each link makes for itself."""
     if not ip.enabled:
         ip = replace(ip, dhcp=None, autoconf=None, address=None)
+    if ip.enabled is False:  # the kernel has none of them then
+        ip = replace(ip, addr_gen_mode=None, token=None, forwarding=None)
     addresses = _static(ip.address)
     if addresses is not None:
         addresses = tuple(part for part in addresses if not is_link_local(part.ip or "::"))
@@ -165,6 +167,8 @@ def _port_vlan(vlan: PortVlan) -> PortVlan:
 
 
 def _ranges(tags: list[int]) -> list[TrunkTag]:
+    if not tags:
+        return []
     starts = [tag for tag, before in zip(tags, [-2, *tags], strict=False) if tag != before + 1]
     ends = [tag for tag, after in zip(tags, [*tags[1:], -1], strict=True) if after != tag + 1]
     return [

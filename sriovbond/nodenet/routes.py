@@ -218,14 +218,13 @@ def _family(row: NodeRoute | RouteRule) -> str | None:
 
 def _rule_form(rule: RouteRule) -> RouteRule:
     """Return a rule in one form: with its family and table, without what means any."""
-    is_table_given = rule.action or rule.route_table
     return replace(
         rule,
         state=None,
         family=rule.family or _family(rule),
         ip_from=_network(rule.ip_from),
         ip_to=_network(rule.ip_to),
-        route_table=rule.route_table if is_table_given else MAIN_TABLE,
+        route_table=None if rule.action else rule.route_table or MAIN_TABLE,
         fwmark=rule.fwmark or None,
         fwmask=(rule.fwmask or _WHOLE_MARK) if rule.fwmark else None,
     )

@@ -125,7 +125,7 @@ def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:
     if pair.current is None or pair.target.state == ABSENT:
         return
     wish, now = pair.target.ethernet, pair.current.ethernet
-    if wish and wish.sr_iov and not (now and now.sr_iov):
+    if wish and differ(wish.sr_iov or SrIov(), None) and not (now and now.sr_iov):
         yield "it has no SR-IOV: leave sr-iov out, or look whether the firmware has it switched on"
     yield from _of_numbers((wish or Ethernet()).sr_iov, (now or Ethernet()).sr_iov)
     change = differ(pair.target, pair.current)

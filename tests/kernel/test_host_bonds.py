@@ -77,7 +77,7 @@ interfaces:
       stp-priority: 40
       vlan: {mode: trunk, trunk-tags: [{id: 101}, {id-range: {min: 500, max: 599}}]}
     - name: eth2
-      vlan: {mode: access, tag: 305}
+      vlan: {mode: access, tag: 305, trunk-tags: [], enable-native: false}
 """
 NO_VLANS = """
 interfaces:

@@ -73,6 +73,23 @@ routes:
 route-rules:
   config: [{family: ipv4, priority: 905, route-table: 77, fwmark: 0}]
 """
+NOTHING = """
+interfaces:
+- name: eth1
+  type: ethernet
+  ipv4: {enabled: true, dhcp: false, address: []}
+  ipv6: {enabled: false, forwarding: true, token: "::5", addr-gen-mode: none}
+  lldp: {enabled: false}
+  ethernet: {auto-negotiation: false, sr-iov: {total-vfs: 0, vfs: []}}
+- name: eth2
+  type: ethernet
+  ipv4: {enabled: true, prefix-route-metric: 0}
+  ipv6: {enabled: true, autoconf: true, auto-route-table-id: 0, dhcp-send-hostname: true}
+routes:
+  config: [{destination: 203.0.113.0/24, route-type: blackhole, next-hop-interface: lo}]
+route-rules:
+  config: [{ip-to: 203.0.113.0/24, priority: 906, action: prohibit, route-table: 5}]
+"""
 WITHOUT_THE_ROUTE = """
 interfaces:
 - {name: eth2, type: ethernet,
@@ -98,11 +115,14 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 
 
 @pytest.mark.parametrize(
-    "text", [ADDRESSES, ALL, BY_A_ROUTE], ids=("addresses", "all", "by a route")
+    "text",
+    [ADDRESSES, ALL, BY_A_ROUTE, NOTHING],
+    ids=("addresses", "all", "by a route", "words for nothing"),
 )
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
+    assert node.is_quiet_on_repeat(node.show())
 
 
 def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:

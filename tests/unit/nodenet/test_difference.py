@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.unit.nodenet.states import changes, joined, way_back
+from tests.unit.nodenet.states import changes, joined, steps, way_back
 
 NODE = """\
 interfaces:
@@ -97,6 +97,51 @@ def test_a_bridge_that_all_ports_have_left_has_no_mac_to_come_back_with() -> Non
 def test_a_document_that_the_node_fulfils_has_no_difference_and_no_way_back(desired: str) -> None:
     assert changes(desired, NODE) == "{}\n"
     assert way_back(desired, NODE) == "{}\n"
+
+
+FREE = """\
+interfaces:
+- name: eth5
+  type: ethernet
+  state: up
+  ipv4: {enabled: false}
+  ipv6: {enabled: false}
+- name: br1
+  type: linux-bridge
+  state: up
+  bridge: {port: [{name: eth6, vlan: {mode: access, tag: 7}}]}
+- {name: eth6, type: ethernet, state: up, controller: br1}
+routes: {config: [{destination: 203.0.113.0/24, route-type: blackhole}]}
+route-rules: {config: [{family: ipv4, priority: 5, action: prohibit}]}
+"""
+ETH5 = "interfaces: [{name: eth5, %s}]"
+ACCESS = "mode: access, tag: 7, trunk-tags: [], enable-native: false"
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        ETH5 % "ipv4: {enabled: true}",
+        ETH5 % "ipv4: {enabled: true, dhcp: false, address: []}",
+        ETH5 % "ipv6: {enabled: false, forwarding: true, token: '::5', addr-gen-mode: none}",
+        ETH5 % "ethernet: {sr-iov: {total-vfs: 0, vfs: []}}",
+        f"interfaces: [{{name: br1, bridge: {{port: [{{name: eth6, vlan: {{{ACCESS}}}}}]}}}}]",
+        (
+            "routes: {config: [{destination: 203.0.113.0/24, route-type: blackhole,"
+            " next-hop-interface: lo}]}"
+        ),
+        "route-rules: {config: [{family: ipv4, priority: 5, action: prohibit, route-table: 9}]}",
+    ],
+)
+def test_values_for_nothing_are_no_difference(desired: str) -> None:
+    assert steps(desired, FREE) == []
+    assert changes(desired, FREE) == "{}\n"
+
+
+def test_addresses_are_taken_off_where_ipv4_is_enabled_without_any() -> None:
+    desired = "ipv4: {enabled: true, dhcp: false, address: []}"
+
+    assert steps(BOND.format(desired), NODE)[0] == "bond0: set ipv4 address nothing"
 
 
 def test_an_option_of_a_bond_is_changed_alone_and_reverted_alone() -> None:
