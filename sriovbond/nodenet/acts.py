@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sriovbond.nodenet.bondoptions import DELAYS, followers
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.model import (
     BOND,
@@ -92,6 +93,8 @@ class Change:
             return self._remade()
         if self.current.type != BOND:
             return ""
+        if option in {"miimon", *DELAYS}:
+            return self._monitored(option)
         is_emptied = option in NEEDS_EMPTY and ports_of(self.current)
         is_downed = option in NEEDS_DOWN and self.current.state == UP
         costs = [
@@ -100,6 +103,18 @@ class Change:
             "other options go back to the defaults" if option == "mode" else "",
         ]
         return "".join(f"; {cost}" for cost in costs if cost)
+
+    def _monitored(self, option: str) -> str:
+        """Say what else changes with a bond's miimon."""
+        bond, now = self.change.link_aggregation, self.current.link_aggregation
+        options, present = bond and bond.options, now and now.options
+        if bond is None or bond.mode or not (options and present):
+            return ""
+        if option != "miimon":
+            return "; it would change with miimon" if options.value("miimon") else ""
+        rows = followers(present, options)
+        changed = [row for row in rows if row.value != present.value(row.name)]
+        return "".join(f"; {row.name} is {row.value} then" for row in changed)
 
     def _remade(self) -> str:
         """Say which interfaces of VFs go: the kernel makes another number of them anew."""

@@ -1,12 +1,12 @@
 """What is wrong with a document by itself, whatever the node has."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from itertools import combinations
 from typing import Final
 
-from sriovbond.bond.options import BondMode
+from sriovbond.nodenet.bondoptions import is_at_default, is_in_mode
 from sriovbond.nodenet.model import (
     BRIDGE,
     MACVLAN,
@@ -34,10 +34,14 @@ _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What is wrong, and the path of the part that it is about."""
+    """What is wrong, and the path of the part that it is about.
+
+    `is_taken` where the kernel takes it: a document that was kept with it is applied at a boot.
+    """
 
     path: Path
     text: str
+    is_taken: bool = False
 
 
 def judge(state: NetState) -> Iterator[Complaint]:
@@ -69,7 +73,7 @@ def ports_of(interface: NodeLink) -> tuple[str, ...] | None:
 
 def _below(path: Path, complaints: Iterable[Complaint]) -> Iterator[Complaint]:
     for complaint in complaints:
-        yield Complaint((*path, *complaint.path), complaint.text)
+        yield replace(complaint, path=(*path, *complaint.path))
 
 
 def _interface(interface: NodeLink) -> Iterator[Complaint]:
@@ -156,7 +160,7 @@ def _bond_options(options: BondOptions, mode: str | None) -> Iterator[Complaint]
     if options.value("miimon") and options.value("arp_interval"):
         yield Complaint(("arp_interval",), "miimon and arp_interval exclude each other")
     for setting in options.settings:
-        if mode and BondMode(mode) not in setting.option.modes and setting.value not in ((), "off"):
+        if mode and not is_in_mode(setting.name, mode) and not is_at_default(setting):
             yield Complaint((setting.name,), f"{setting.name} is not for mode {mode}")
 
 

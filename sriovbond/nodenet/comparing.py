@@ -4,20 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from sriovbond.bond import options
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.options import Setting
+from sriovbond.nodenet.bondoptions import DELAYS, followers, is_following, kernel_default
 from sriovbond.nodenet.model import AltName, BondOptions, LinkAggregation, PortVlan
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import Free, Key, Many, Section, keys_of
 
 Part = TypeVar("Part")
-_OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
-    "miimon": 0,
-    "fail_over_mac": "none",
-    "num_grat_arp": 1,
-}
-"""Where the kernel's default is not that of a pod's bond (bond_main.c, bond_check_params())."""
 _NAMES: Final = Section(AltName)
 _NONE: Final[Mapping[str, object]] = {
     "reorder_headers": True,
@@ -40,7 +34,7 @@ def differ(desired: Part, current: Part | None) -> Part | None:
         current = type(desired)()
     changes = {}
     for row in keys_of(type(desired)):
-        change = _change(row.kind, getattr(desired, row.field), getattr(current, row.field))
+        change = _change_of(row, desired, current)
         is_none = getattr(current, row.field) is None and _is_none(row, change)
         if change is not None and not is_none:
             changes[row.field] = change
@@ -66,18 +60,6 @@ def restore(desired: Part, current: Part) -> Part:
     return _with_all_options(desired, current, section)
 
 
-def kernel_default(name: str) -> OptionValue:
-    """Return the value that an option has in a new bond of the kernel's."""
-    row = options.option(name)
-    default: OptionValue = _OF_THE_KERNEL.get(name, row.default)
-    return row.kind.parse(default) if default != "" else ()
-
-
-def is_at_default(setting: Setting) -> bool:
-    """Return whether an option has what a new bond has."""
-    return setting.value == kernel_default(setting.name)
-
-
 def _is_none(row: Key, value: object) -> bool:
     """Return whether a value is the same as none: false is, of what cannot be set."""
     return value is False if row.unset else row.field in _NONE and value == _NONE[row.field]
@@ -90,8 +72,6 @@ def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - val
         if isinstance(desired, PortVlan):
             return None if _is_vlan_met(desired, current) else desired
         return differ(desired, current)
-    if isinstance(kind, Free):
-        return _differ_options(desired, current or BondOptions())
     if isinstance(kind, Many) and (current is not None or kind.of == _NAMES):
         return None if _is_met(kind, desired, current or ()) else desired
     return desired
@@ -138,25 +118,49 @@ def _is_vlan_met(desired: PortVlan, current: PortVlan | None) -> bool:
     return current is not None and differ(desired, current) is None
 
 
-def _differ_options(desired: BondOptions, current: BondOptions) -> BondOptions | None:
-    """Return the settings that differ; an empty object asks for the defaults."""
-    if not desired.settings:
-        return None if all(map(is_at_default, current.settings)) else desired
-    changed = [row for row in desired.settings if _value_now(row.name, current) != row.value]
-    return BondOptions(tuple(changed)) if changed else None
+def _change_of(row: Key, desired: object, current: object) -> Any:  # noqa: ANN401 - a value of that key
+    if isinstance(desired, LinkAggregation) and isinstance(row.kind, Free):
+        now = current if isinstance(current, LinkAggregation) else LinkAggregation()
+        return _differ_options(desired, now)
+    return _change(row.kind, getattr(desired, row.field), getattr(current, row.field))
 
 
-def _value_now(name: str, current: BondOptions) -> object:
+def _differ_options(desired: LinkAggregation, current: LinkAggregation) -> BondOptions | None:
+    """Return the settings that differ, or that others which differ would change.
+
+    An empty object asks for the defaults. Another mode drops those that are there.
+    """
+    wish, now = desired.options, current.options or BondOptions()
+    mode = desired.mode or current.mode
+    if wish is None:
+        return None
+    if not wish.settings:
+        is_default = all(row.value == kernel_default(row.name, mode) for row in now.settings)
+        return None if is_default else wish
+    if mode != current.mode:
+        return wish
+    new = {row.name for row in wish.settings if _value_now(row.name, now, mode) != row.value}
+    if "miimon" in new and wish.value("miimon"):
+        new |= {name for name in DELAYS if is_following(name, now)}
+    changed = tuple(row for row in wish.settings if row.name in new)
+    return BondOptions(changed) if changed else None
+
+
+def _value_now(name: str, current: BondOptions, mode: str | None) -> object:
     """Return what an option has; what a state does not mention has its default."""
     value = current.value(name)
-    return kernel_default(name) if value is None else value
+    return kernel_default(name, mode) if value is None else value
 
 
 def _former_options(desired: BondOptions, current: BondOptions) -> BondOptions:
+    """Return what is there of all that changes, also of what follows unasked."""
     if not desired.settings:
         return current
-    former = (Setting(row.name, _former(row.name, current)) for row in desired.settings)
-    return BondOptions(tuple(former))
+    changing = {row.name for row in desired.settings}
+    changing |= {
+        row.name for row in followers(current, desired) if row.value != current.value(row.name)
+    }
+    return BondOptions(tuple(Setting(name, _former(name, current)) for name in sorted(changing)))
 
 
 def _former(name: str, current: BondOptions) -> OptionValue:

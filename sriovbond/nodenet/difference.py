@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from sriovbond.bond.options import Setting
 from sriovbond.nodenet import routes, uppers
 from sriovbond.nodenet.comparing import differ, restore
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
+    BondOptions,
     Ethernet,
+    LinkAggregation,
     NetState,
     NodeLink,
     SrIov,
@@ -148,7 +151,8 @@ def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
         return NodeLink(name=pair.name, type=pair.target.type, state=ABSENT)
     if pair.target.state != pair.state_now:
         former = replace(pair.current, state=pair.state_now)
-        return _with_no_description(former, pair.target, pair.current)
+        former = _with_no_description(former, pair.target, pair.current)
+        return former if pair.target.state == ABSENT else _without_new(former, pair)
     if pair.desired and _change(pair, joined) is None and not _moves(pair):
         return None
     former = restore(pair.target, pair.current)
@@ -177,6 +181,25 @@ def _with_what_was_lost(pair: Pair, former: NodeLink) -> NodeLink:
         ipv6=former.ipv6 and normal_ipv6(former.ipv6),
     )
     return _with_no_vfs(former, target, current)
+
+
+def _without_new(former: NodeLink, pair: Pair) -> NodeLink:
+    """Return it without the altnames and the bond's options that the change brings."""
+    current = pair.current or NodeLink()
+    back = restore(pair.target, current)
+    names = tuple(alt for alt in back.alt_names or () if alt.state == ABSENT)
+    bond = former.link_aggregation
+    if bond and back.link_aggregation:
+        rows = [*_rows(back.link_aggregation), *_rows(bond)]
+        settings = {row.name: row for row in rows}
+        kept = BondOptions(tuple(settings[name] for name in sorted(settings)))
+        bond = replace(bond, options=kept if settings else bond.options)
+    alt_names = (*(former.alt_names or ()), *names) or None
+    return replace(former, alt_names=alt_names, link_aggregation=bond)
+
+
+def _rows(bond: LinkAggregation) -> tuple[Setting, ...]:
+    return bond.options.settings if bond.options else ()
 
 
 def _with_no_description(former: NodeLink, target: NodeLink, current: NodeLink) -> NodeLink:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sriovbond.nodenet import refusals
+from sriovbond.nodenet.bondoptions import of_mode
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.controllers import with_port_lists
 from sriovbond.nodenet.model import IGNORE, TYPES, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
@@ -53,6 +54,10 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
             ipv6=_with_present(target.ipv6, now.ipv6),
         )
     target = _without_identity(target, current)
+    if target.link_aggregation:
+        former = now.link_aggregation if now else None
+        mode = target.link_aggregation.mode or (former.mode if former else None)
+        target = replace(target, link_aggregation=of_mode(target.link_aggregation, mode))
     return Pair(link.label, link, _without_names(normal(target)), current)
 
 

@@ -9,24 +9,30 @@ from typing import Final
 
 from sriovbond.bond import checks as pods
 from sriovbond.bond import rules
-from sriovbond.bond.options import BondMode, Setting, option
+from sriovbond.bond.options import BondMode, Setting
 from sriovbond.bond.situation import Situation
-from sriovbond.nodenet.checks import Complaint, ports_of
-from sriovbond.nodenet.comparing import is_at_default
+from sriovbond.nodenet.bondoptions import (
+    DELAYS,
+    is_at_default,
+    is_in_mode,
+    kernel_default,
+    merged,
+)
+from sriovbond.nodenet.checks import Complaint, Path, ports_of
 from sriovbond.nodenet.model import BondOptions, LinkAggregation, NodeLink
 from sriovbond.nodenet.pairs import Joined, Pair
 from sriovbond.nodenet.routing import ABSENT
 
-MONITORED: Final = frozenset({BondMode.LACP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB})
-"""Modes in which the kernel sets miimon by itself (bond_option_mode_set())."""
-KERNELS_MIIMON: Final = 100
+_FOLLOWING: Final = (*DELAYS, "arp_validate")
+"""What changes with the monitoring, unasked."""
 _RULES: Final = (
     rules.TWO_MONITORS,
     rules.PROBES_WITHOUT_TARGET,
     rules.VALIDATE_WITHOUT_PROBES,
     rules.DELAY_NO_MULTIPLE,
 )
-_IN_ANY_MODE: Final = ((), "off")
+_TAKEN: Final = (rules.PROBES_WITHOUT_TARGET, rules.VALIDATE_WITHOUT_PROBES)
+"""What the kernel takes, though no port of such a bond works as meant."""
 
 
 def judge(joined: Joined) -> Iterator[Complaint]:
@@ -37,63 +43,75 @@ def judge(joined: Joined) -> Iterator[Complaint]:
         if pair and wish and pair.target.state != ABSENT:
             now = pair.current.link_aggregation if pair.current else None
             mode = wish.mode or (now or wish).mode
-            texts = (
+            for row in (
                 *_of_options(now, wish, mode),
                 *_of_primary(pair, wish),
                 *_of_priority(wish, mode),
-            )
-            yield from (Complaint(("interfaces", number), f"{pair.name}: {row}") for row in texts)
-
-
-def merged(now: LinkAggregation | None, wish: LinkAggregation) -> LinkAggregation:
-    """Return a bond with the options of a document; another mode drops those of the one before."""
-    if now is None or wish.mode not in (None, now.mode):
-        return wish
-    settings = {row.name: row for row in (now.options or BondOptions()).settings}
-    settings |= {row.name: row for row in (wish.options or BondOptions()).settings}
-    is_reset = wish.options is not None and not wish.options.settings
-    return replace(now, options=BondOptions(() if is_reset else tuple(settings.values())))
+            ):
+                path = ("interfaces", number, "link-aggregation", *row.path)
+                yield replace(row, path=path, text=f"{pair.name}: {row.text}")
 
 
 def _of_options(
     now: LinkAggregation | None, wish: LinkAggregation, mode: str | None
-) -> Iterator[str]:
+) -> Iterator[Complaint]:
     if mode is None:
         return
     for row in (wish.options or BondOptions()).settings if wish.mode is None else ():
-        if BondMode(mode) not in row.option.modes and row.value not in _IN_ANY_MODE:
-            yield f"{row.name} is not for mode {mode}, which it has"
-    before = set(_findings(now)) if now else set()
-    yield from (text for text in _findings(merged(now, wish)) if text not in before)
+        if not is_in_mode(row.name, mode):
+            yield Complaint(
+                ("options", row.name), f"{row.name} is not for mode {mode}, which it has"
+            )
+    before = {row.text for row in _findings(now, wish)} if now else set()
+    yield from (row for row in _findings(merged(now, wish), wish) if row.text not in before)
 
 
-def _findings(bond: LinkAggregation) -> list[str]:
+def _findings(bond: LinkAggregation, wish: LinkAggregation) -> list[Complaint]:
+    """Return what a bond's options cannot be; what follows another is judged where it is asked."""
     if bond.mode is None:
         return []
+    asked = {row.name for row in (wish.options or BondOptions()).settings}
     rows = (bond.options or BondOptions()).settings
-    settings = {row.name: row for row in rows if not is_at_default(row)}
-    if bond.mode in MONITORED:
-        settings.setdefault("miimon", Setting("miimon", KERNELS_MIIMON))
+    settings = {
+        row.name: row
+        for row in rows
+        if not is_at_default(row) and (row.name in asked or row.name not in _FOLLOWING)
+    }
+    if all(row.name != "miimon" for row in rows):
+        settings |= _kernels_miimon(bond.mode)
     situation = Situation(BondMode(bond.mode), settings, "none")
     return [
-        f"{text}; {rule.remedy}"
+        Complaint(_path(text, asked), f"{text}; {rule.remedy}", is_taken=rule in _TAKEN)
         for rule, check in pods.CHECKS
         if rule in _RULES
         for text in check(situation)
     ]
 
 
-def _of_priority(wish: LinkAggregation, mode: str | None) -> Iterator[str]:
-    for port in wish.ports_config or ():
-        if port.priority and mode and BondMode(mode) not in option("prio").modes:
-            yield f"the priority of {port.name} is not for mode {mode}"
+def _path(text: str, asked: set[str]) -> Path:
+    """Return which option of the document a finding is about: the first one that it names."""
+    names = (word for word in text.replace(",", " ").split() if word in asked)
+    return ("options", *[name for name, _ in zip(names, range(1), strict=False)])
 
 
-def _of_primary(pair: Pair, wish: LinkAggregation) -> Iterator[str]:
+def _kernels_miimon(mode: str) -> dict[str, Setting]:
+    """Return miimon where the kernel sets it by itself (bond_option_mode_set())."""
+    setting = Setting("miimon", kernel_default("miimon", mode))
+    return {} if is_at_default(setting) else {"miimon": setting}
+
+
+def _of_priority(wish: LinkAggregation, mode: str | None) -> Iterator[Complaint]:
+    for number, port in enumerate(wish.ports_config or ()):
+        if port.priority is not None and mode and not is_in_mode("prio", mode):
+            text = f"the priority of {port.name} is not for mode {mode}"
+            yield Complaint(("ports-config", number), text)
+
+
+def _of_primary(pair: Pair, wish: LinkAggregation) -> Iterator[Complaint]:
     """Yield that a primary is none of the ports: the kernel would never report it."""
     primary = str((wish.options or BondOptions()).value("primary") or "")
     ports = ports_of(pair.target)
     if ports is None:
         ports = ports_of(pair.current or NodeLink())
     if primary and primary not in (ports or ()):
-        yield f"primary {primary} is none of its ports"
+        yield Complaint(("options", "primary"), f"primary {primary} is none of its ports")

@@ -150,7 +150,7 @@ def _of_resolver(joined: Joined) -> Iterator[Complaint]:
     for number, word in enumerate(_options_of(joined.desired)):
         if not is_resolver_option(word) and word not in present:
             text = f"{word!r} is unknown: one of {RESOLVER_OPTIONS} is expected"
-            yield Complaint(("dns-resolver", "config", "options", number), text)
+            yield Complaint(("dns-resolver", "config", "options", number), text, is_taken=True)
 
 
 def _options_of(state: NetState) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sriovbond.nodenet import comparing, routes
+from sriovbond.nodenet import bondoptions, routes
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import (
@@ -127,7 +127,7 @@ def _bond(wish: LinkAggregation | None, now: LinkAggregation | None) -> LinkAggr
     in_document = wish.options.settings if wish.options else ()
     is_reset = wish.options is not None and not in_document
     kept = {} if is_reset or not now.options else {row.name: row for row in now.options.settings}
-    settings = {name: row for name, row in kept.items() if not comparing.is_at_default(row)}
+    settings = {name: row for name, row in kept.items() if not bondoptions.is_at_default(row)}
     settings |= {row.name: row for row in in_document}
     return replace(
         wish,

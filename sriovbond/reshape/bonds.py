@@ -20,9 +20,9 @@ from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.messages import IFLA_MASTER
 from sriovbond.nodenet.acts import NEEDS_DOWN, NEEDS_EMPTY
+from sriovbond.nodenet.bondoptions import DELAYS, followers, kernel_default, whole
 from sriovbond.nodenet.checks import ports_of
-from sriovbond.nodenet.comparing import kernel_default
-from sriovbond.nodenet.model import UP, BondPort, LinkAggregation, NodeLink
+from sriovbond.nodenet.model import UP, BondOptions, BondPort, LinkAggregation, NodeLink
 from sriovbond.reshape import keeping
 from sriovbond.reshape.keeping import kept
 from sriovbond.reshape.site import Site
@@ -30,7 +30,6 @@ from sriovbond.survey.bonds import permanent
 
 _PATIENCE_S: Final = 5.0
 """How long a second port waits for the first: a switch may shut ports on which a MAC is twice."""
-_DELAYS: Final = frozenset({"updelay", "downdelay", "peer_notif_delay"})
 _READ_ONLY: Final = frozenset({"mode", "use_carrier"})
 
 
@@ -38,6 +37,8 @@ def make(site: Site, link: NodeLink, *attributes: bytes) -> None:
     """Make a bond without ports, which is down. Raises KernelError."""
     bond = link.link_aggregation or LinkAggregation()
     settings = [Setting("mode", bond.mode or ""), *_settings(bond)]
+    # a delay of 0 is refused without miimon, too (_bond_option_delay_set())
+    settings = [row for row in settings if row.name not in DELAYS or row.value]
     bonding.make(site.netlink, link.label, _resolve(site, settings), *attributes)
 
 
@@ -49,17 +50,17 @@ def mac_of(site: Site, port: str) -> bytes:
 
 def change(site: Site, change: LinkAggregation, current: NodeLink) -> None:
     """Change mode and options, in place where the kernel can. Raises KernelError."""
-    settings = _changes(change, current)
-    names = {row.name for row in settings}
+    requests = _requests_of(change, current)
+    names = {row.name for settings in requests for row in settings}
     ports = ports_of(current) or ()
     is_down_needed = bool(names & NEEDS_DOWN) and current.state == UP
     with _emptied(site, current.label, ports if names & NEEDS_EMPTY else ()):
         if is_down_needed:
             with kept(site, current.label):
                 site.set_down(site.link(current.label))
-                _send(site, current.label, settings)
+                _send(site, current.label, requests)
         else:
-            _send(site, current.label, settings)
+            _send(site, current.label, requests)
 
 
 def add_port(site: Site, owner: str, port: str, after: str) -> None:
@@ -132,32 +133,47 @@ def _resolve(site: Site, settings: Iterable[Setting]) -> list[Setting]:
     return resolved
 
 
-def _changes(change: LinkAggregation, current: NodeLink) -> list[Setting]:
-    """Return what is to be sent: for a new mode, or an empty object, also the defaults."""
+def _requests_of(change: LinkAggregation, current: NodeLink) -> list[list[Setting]]:
+    """Return what is to be sent in one request; delays go first where the miimon of them ends.
+
+    A delay of 0 is what there is then: without miimon it is not taken.
+    """
     now = current.link_aggregation or LinkAggregation()
+    settings = _changes(change, now)
+    miimon = BondOptions(tuple(settings)).value("miimon")
+    if miimon or (miimon is None and whole(now.options, "miimon", change.mode or now.mode)):
+        return [settings]
+    delays = [row for row in settings if row.name in DELAYS]
+    others = [row for row in settings if row not in delays]
+    return [delays, others] if delays and whole(now.options, "miimon", now.mode) else [others]
+
+
+def _changes(change: LinkAggregation, now: LinkAggregation) -> list[Setting]:
+    """Return what is to be sent: for a new mode, or an empty object, also the defaults.
+
+    With miimon the delays, which the kernel keeps as multiples of it.
+    """
     wishes = {row.name: row for row in _settings(change)}
     mode = change.mode or now.mode or ""
     is_all = change.mode is not None or (change.options and not change.options.settings)
     present = {row.name: row.value for row in _settings(now)}
     defaults = [
-        Setting(row.name, kernel_default(row.name))
+        Setting(row.name, kernel_default(row.name, mode))
         for row in OPTIONS
         if is_all and row.name in present and BondMode(mode) in row.modes
-        if row.name not in _READ_ONLY and present[row.name] != kernel_default(row.name)
+        if row.name not in _READ_ONLY
+        if row.name in DELAYS or present[row.name] != kernel_default(row.name, mode)
     ]
-    settings = {row.name: row for row in defaults} | wishes
+    following = followers(now.options or BondOptions(), change.options or BondOptions())
+    settings = {row.name: row for row in (*defaults, *(() if is_all else following))} | wishes
     first = [Setting("mode", change.mode)] if change.mode else []
     return [*first, *settings.values()]
 
 
-def _send(site: Site, name: str, settings: Sequence[Setting]) -> None:
-    """Send them in one request, but delays first where the monitoring ends that they need."""
+def _send(site: Site, name: str, requests: Sequence[Sequence[Setting]]) -> None:
     bond = _handle(site, name)
-    ends = any(row.name == "miimon" and row.value == 0 for row in settings)
-    early = [row for row in settings if ends and row.name in _DELAYS]
-    late = [row for row in settings if row not in early]
-    for rows in filter(None, (early, late)):
-        bonding.change(site.netlink, bond, _resolve(site, rows))
+    for settings in filter(None, requests):
+        bonding.change(site.netlink, bond, _resolve(site, settings))
 
 
 @contextmanager

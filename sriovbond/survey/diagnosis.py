@@ -8,10 +8,9 @@ from typing import Final
 from sriovbond.bond import rules
 from sriovbond.bond.options import BondMode
 from sriovbond.bond.rules import Finding
+from sriovbond.nodenet.bondoptions import kernel_default, merged
 from sriovbond.nodenet.checks import ports_of
-from sriovbond.nodenet.comparing import kernel_default
 from sriovbond.nodenet.model import VRF, BondOptions, LinkAggregation, NetState, NodeLink
-from sriovbond.nodenet.monitoring import KERNELS_MIIMON, MONITORED, merged
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 from sriovbond.nodenet.values import network_fault
 from sriovbond.survey.lacp import Lacp
@@ -77,9 +76,7 @@ class _Values:
 
     def of(self, name: str) -> object:
         value = (self.bond.options or BondOptions()).value(name)
-        if value is None and name == "miimon" and self.bond.mode in MONITORED:
-            return KERNELS_MIIMON
-        return kernel_default(name) if value is None else value
+        return kernel_default(name, self.bond.mode) if value is None else value
 
     def number(self, name: str) -> int:
         value = self.of(name)

@@ -82,8 +82,12 @@ def _apply(
             *owners.judge(joined, site.node, host.root),
             *limits.judge(joined),
         ]
-        if complaints:
-            raise ConfigError("; ".join(row.text for row in complaints))
+        for row in complaints:
+            if row.is_taken:  # it was so when it was kept, and a boot begins without it
+                say(row.text)
+        refused = [row.text for row in complaints if not row.is_taken]
+        if refused:
+            raise ConfigError("; ".join(refused))
         return joined
 
     manner = Manner(_TIMEOUT_S, is_waiting=False, say=say, lock_s=_LOCK_S, lease_s=lease_s)

@@ -154,3 +154,18 @@ def test_a_nic_that_is_known_by_its_mac_is_found_by_it_under_another_name(
     assert failures == ["uplink: applied without eth1: missing"]
     mtus = {link.label: link.mtu for link in after.node.read().interfaces or ()}
     assert (mtus["old"], mtus["eth1"]) == (1490, 1500)
+
+
+def test_a_bond_without_targets_that_was_kept_as_it_was_is_made_and_reported(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    before, after = nodes
+    before.node.ip("link add bond0 type bond mode active-backup arp_interval 250")
+    options = "{miimon: 0, updelay: 0, arp_interval: 250}"
+    text = f"interfaces: [{{name: bond0, type: bond, bond: {{mode: 1, options: {options}}}}}]"
+
+    outcome, failures = before.apply(text, name="uplink"), boot(after)
+
+    assert (outcome, failures) == ("nothing to do", [])
+    assert "bond0: arp_interval 250 without arp_ip_target" in "".join(after.said)
+    assert after.node.left(text) == []

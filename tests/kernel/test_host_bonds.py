@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.nodenet.difference import revert
+from sriovbond.nodenet.writer import to_yaml
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
 BOND = """
@@ -56,6 +58,22 @@ interfaces:
 - {name: va, type: veth, veth: {peer: vb}}
 - {name: vb, type: veth, veth: {peer: va}}
 """
+DEFAULTS = """
+interfaces:
+- name: bond0
+  type: bond
+  bond:
+    mode: active-backup
+    port: []
+    options: {miimon: 0, updelay: 0, downdelay: 0, peer_notif_delay: 0, arp_interval: 250,
+      arp_ip_target: 192.0.2.1, arp_validate: none, lacp_rate: slow, tlb_dynamic_lb: true}
+- name: bond1
+  type: bond
+  bond:
+    mode: 802.3ad
+    ports-config: [{name: eth1, priority: 0}]
+    options: {miimon: 0, updelay: 0, arp_interval: 0, packets_per_slave: 1, primary: ''}
+"""
 BRIDGE = """
 interfaces:
 - name: br0
@@ -103,7 +121,9 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
         yield made
 
 
-@pytest.mark.parametrize("text", [BOND, STACK, BRIDGE], ids=("bond", "stack", "bridge"))
+@pytest.mark.parametrize(
+    "text", [BOND, STACK, BRIDGE, DEFAULTS], ids=("bond", "stack", "bridge", "defaults")
+)
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
@@ -201,6 +221,66 @@ def test_options_change_in_place_and_go_back_to_the_defaults(
     assert left == []
     assert not [line for line in node.sent if "out of bond0" in line]
     assert [row.name for row in node.pod.the_bond().members] == [row.name for row in ports]
+
+
+WATCHED = "link add bond0 type bond mode active-backup miimon 100 updelay 200 downdelay 200"
+PROBED = (
+    "link add bond0 type bond mode active-backup arp_interval 250 arp_ip_target 192.0.2.1"
+    " arp_validate active"
+)
+PROBES = "arp_interval: 250, arp_ip_target: 192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "bond", "after"),
+    [
+        (
+            [WATCHED],
+            "options: {miimon: 50, updelay: 200, downdelay: 200}",
+            {"miimon": 50, "updelay": 200, "downdelay": 200},
+        ),
+        ([WATCHED], "options: {miimon: 50}", {"miimon": 50, "updelay": 200, "downdelay": 200}),
+        ([WATCHED], "options: {miimon: 150}", {"miimon": 150, "updelay": 300, "downdelay": 300}),
+        ([WATCHED], "options: {miimon: 0}", {"miimon": 0, "updelay": 0}),
+        ([WATCHED], f"options: {{miimon: 0, {PROBES}}}", {"miimon": 0, "arp_interval": 250}),
+        (  # what the delays were is not to be seen without miimon, and comes again with it
+            [WATCHED, "link set bond0 type bond miimon 0"],
+            "options: {miimon: 100, updelay: 0}",
+            {"updelay": 0, "downdelay": 0},
+        ),
+        (
+            [PROBED],
+            "options: {arp_interval: 0, miimon: 100}",
+            {"miimon": 100, "arp_interval": 0, "arp_validate": "none"},
+        ),
+        (
+            [WATCHED],
+            "mode: 802.3ad, options: {miimon: 100, lacp_rate: fast}",
+            {"miimon": 100, "updelay": 0, "lacp_rate": "fast"},
+        ),
+        ([PROBED], "mode: 802.3ad", {"miimon": 100, "updelay": 0}),
+        (
+            [PROBED],
+            f"mode: balance-xor, options: {{miimon: 0, updelay: 0, {PROBES}}}",
+            {"miimon": 0, "arp_interval": 250, "arp_validate": "none"},
+        ),
+        ([WATCHED], "options: {}", {"miimon": 0, "updelay": 0}),
+    ],
+)
+def test_the_monitoring_of_a_bond_changes_with_its_delays_and_is_reverted(
+    node: NodeUnderTest, lines: list[str], bond: str, after: dict[str, object]
+) -> None:
+    node.ip(*lines)
+    before = node.read().interfaces
+    text = f"interfaces: [{{name: bond0, type: bond, bond: {{{bond}}}}}]"
+    back = to_yaml(revert(node.join(text)))
+
+    assert node.apply(text) == []
+    assert node.is_quiet_on_repeat(text)
+
+    assert node.pod.the_bond().settings.items() >= after.items()
+    assert node.apply(back) == []
+    assert node.read().interfaces == before
 
 
 def test_a_changed_mode_keeps_ports_addresses_routes_and_vlans(

@@ -90,6 +90,20 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
             "link set bond0 type bond updelay 100",
             "{name: bond0, bond: {options: {updelay: 100}}}",
         ),
+        (
+            ["link add bond0 type bond mode 802.3ad miimon 0"],
+            "link set bond0 type bond updelay 100",
+            "{name: bond0, bond: {options: {updelay: 100}}}",
+        ),
+        (
+            [
+                "link add bond0 type bond mode 802.3ad",
+                "link set eth1 down",
+                "link set eth1 master bond0",
+            ],
+            "link set eth1 type bond_slave prio 3",
+            "{name: bond0, bond: {ports-config: [{name: eth1, priority: 3}]}}",
+        ),
     ],
 )
 def test_the_kernel_refuses_it_as_the_document_is_refused(

@@ -425,3 +425,23 @@ def test_a_document_that_this_node_cannot_fulfil_is_refused(desired: str, compla
 
     assert complaint in row.text
     assert row.path == ("interfaces", 0)
+
+
+def test_a_link_that_comes_up_loses_again_the_names_and_options_that_it_got() -> None:
+    state = (
+        "interfaces: [{name: b, type: bond, state: down, alt-names: [{name: old}],"
+        " bond: {mode: active-backup, port: [], options: {miimon: 0, arp_interval: 250}}}]"
+    )
+    wish = (
+        "interfaces: [{name: b, alt-names: [{name: old}, {name: new}],"
+        " bond: {options: {arp_ip_target: 192.0.2.1}}}]"
+    )
+
+    (link,) = yaml.safe_load(way_back(wish, state))["interfaces"]
+
+    assert link["alt-names"] == [{"name": "old"}, {"name": "new", "state": "absent"}]
+    assert link["link-aggregation"]["options"] == {
+        "arp_interval": 250,
+        "arp_ip_target": "",
+        "miimon": 0,
+    }

@@ -52,6 +52,75 @@ def test_an_option_is_changed_in_place_and_a_mode_needs_an_empty_bond() -> None:
     ]
 
 
+MONITORED = """\
+interfaces: [{name: b, type: bond, state: up, bond: {mode: active-backup, port: [],
+ options: {miimon: %d, updelay: %d, downdelay: 0, arp_interval: %d, arp_validate: %s}}}]
+"""
+WATCHED, PROBED = MONITORED % (100, 200, 0, "none"), MONITORED % (0, 0, 250, "active")
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "planned", "back"),
+    [
+        (
+            WATCHED,
+            "miimon: 50, updelay: 200, downdelay: 0",
+            ["miimon 50, now 100", "updelay 200, now 200; it would change with miimon"],
+            {"miimon": 100, "updelay": 200, "downdelay": 0},
+        ),
+        (WATCHED, "miimon: 50", ["miimon 50, now 100"], {"miimon": 100}),
+        (
+            WATCHED,
+            "miimon: 150",
+            ["miimon 150, now 100; updelay is 300 then"],
+            {"miimon": 100, "updelay": 200},
+        ),
+        (
+            WATCHED,
+            "miimon: 0",
+            ["miimon 0, now 100; updelay is 0 then"],
+            {"miimon": 100, "updelay": 200},
+        ),
+        (
+            PROBED,
+            "miimon: 100, arp_interval: 0, updelay: 0",
+            [
+                "arp_interval 0, now 250",
+                "miimon 100, now 0; arp_validate is none then",
+                "updelay 0, now 0; it would change with miimon",
+            ],
+            {"miimon": 0, "arp_interval": 250, "arp_validate": "active", "updelay": 0},
+        ),
+    ],
+)
+def test_miimon_is_changed_with_the_options_that_follow_it(
+    state: str, options: str, planned: list[str], back: dict[str, object]
+) -> None:
+    wish = f"interfaces: [{{name: b, bond: {{options: {{{options}}}}}}}]"
+
+    assert steps(wish, state) == [f"b: set link-aggregation.options.{line}" for line in planned]
+    (link,) = yaml.safe_load(way_back(wish, state))["interfaces"]
+    assert link["link-aggregation"]["options"] == back
+
+
+def test_another_mode_has_all_options_of_the_document_set_again() -> None:
+    wish = "interfaces: [{name: b, bond: {mode: 2, options: {miimon: 100, updelay: 200}}}]"
+
+    assert [line.partition(";")[0] for line in steps(wish, WATCHED)] == [
+        "b: set link-aggregation.mode balance-xor, now active-backup",
+        "b: set link-aggregation.options.miimon 100, now 100",
+        "b: set link-aggregation.options.updelay 200, now 200",
+    ]
+
+
+def test_the_default_of_miimon_is_that_of_the_mode() -> None:
+    state = WATCHED.replace("active-backup", "802.3ad").replace("updelay: 200", "updelay: 0")
+    wish = "interfaces: [{name: b, bond: {options: {}}}]"
+
+    assert steps(wish, state) == []
+    assert len(steps(wish, state.replace("802.3ad", "balance-xor"))) == 1
+
+
 def test_another_number_of_vfs_says_which_go() -> None:
     functions = "ethernet: {sr-iov: {total-vfs: %s}}"
     state = "interfaces: [{name: pf0, type: ethernet, state: up, %s}]"
@@ -92,8 +161,7 @@ def test_a_new_mode_has_the_defaults() -> None:
         (
             "bond0: set link-aggregation.mode balance-xor, now active-backup; "
             f"{ports}; it is down meanwhile; other options go back to the defaults"
-        ),
-        "bond0: set link-aggregation.options.primary nothing, now eth1",
+        )
     ]
 
 

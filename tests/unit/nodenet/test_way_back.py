@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sriovbond.bond.options import Setting
+from sriovbond.nodenet.bondoptions import kernel_default
 from sriovbond.nodenet.checks import judge, ports_of
-from sriovbond.nodenet.comparing import kernel_default
 from sriovbond.nodenet.difference import difference, revert
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
