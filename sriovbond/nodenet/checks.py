@@ -29,6 +29,7 @@ _MOST_OF_ALIAS: Final = 255  # IFALIASZ less its NUL, include/uapi/linux/if.h
 IPV6_OF_LO: Final = "::1"
 _WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
 """Types that are shown with a MAC of zeros: a bridge without ports, and what has its MAC of it."""
+_NEVER_FORWARDED: Final = 0x7  # BR_GROUPFWD_RESTRICTED: STP, pause frames, LACP
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -170,6 +171,9 @@ def _bridge(interface: NodeLink) -> Iterator[Complaint]:
         if port.vlan:
             yield from _below(("bridge", "port", number, "vlan"), _port_vlan(port.vlan))
     options = interface.bridge.options if interface.bridge else None
+    if options and (options.group_fwd_mask or 0) & _NEVER_FORWARDED:
+        text = "the bits 0, 1 and 2 of group-forward-mask cannot be: a bridge takes these frames"
+        yield Complaint(("bridge", "options", "group-fwd-mask"), text)
     is_filtering = any(port.vlan and port.vlan != PortVlan() for port in ports)
     if options and options.vlan_default_pvid not in (None, 1) and ports and not is_filtering:
         text = "vlan-default-pvid other than 1 needs a port with vlan"

@@ -193,19 +193,19 @@ class PortVlan:
     """Which VLANs a bridge's port takes; none of it mentioned means no filtering."""
 
     mode: str | None = key(Word(("access", "trunk")))
-    tag: int | None = key(_TAG)
+    tag: int | None = key(_VLAN_ID)
     trunk_tags: tuple[TrunkTag, ...] | None = key(Many(Section(TrunkTag)))
     enable_native: bool | None = key(Truth())
 
 
 @dataclass(frozen=True, slots=True)
 class BridgePort:
-    """A port of a bridge."""
+    """A port of a bridge; the ranges are the kernel's (net/bridge/br_private.h and _stp.h)."""
 
     name: str | None = key(KnownName())
     stp_hairpin_mode: bool | None = key(Truth())
-    stp_path_cost: int | None = key(Whole())
-    stp_priority: int | None = key(_SHORT)
+    stp_path_cost: int | None = key(Whole(1, 65535))
+    stp_priority: int | None = key(Whole(0, 63))
     vlan: PortVlan | None = key(Section(PortVlan))
 
 
@@ -249,7 +249,7 @@ class BridgeOptions:
     multicast_startup_query_count: int | None = key(Whole())
     multicast_startup_query_interval: int | None = key(_LONG)
     vlan_protocol: str | None = key(_VLAN_PROTOCOL)
-    vlan_default_pvid: int | None = key(_TAG)
+    vlan_default_pvid: int | None = key(_VLAN_ID)
 
 
 @dataclass(frozen=True, slots=True)

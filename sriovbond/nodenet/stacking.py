@@ -11,6 +11,7 @@ from sriovbond.nodenet.routing import ABSENT
 _NESTED: Final = {
     BRIDGE: "the kernel puts no bridge into a bridge",
     BOND: "a bond over bonds is not made here",
+    VRF: "the kernel puts no VRF into a VRF",
 }
 
 
@@ -30,8 +31,9 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 
 def _of_names(pair: Pair, joined: Joined) -> Iterator[str]:
-    """Yield the altnames that another interface has, and does not lose by the document."""
+    """Yield the names that another interface has, and does not lose by the document."""
     names = {alt.name for alt in pair.target.alt_names or () if alt.state != ABSENT}
+    names |= {pair.name} if pair.current is None else set()
     for link in joined.links.values() if names else ():
         leaving = {alt.name for alt in alt_names_leaving(joined.pair(link.label))}
         taken = names & ({link.name, *(alt.name for alt in link.alt_names or ())} - leaving)
@@ -57,8 +59,6 @@ def _of_loop(pair: Pair, joined: Joined) -> Iterator[str]:
 
 def _of_ports(pair: Pair, joined: Joined) -> Iterator[str]:
     kind = _type_of(pair.name, joined)
-    if kind == VRF:
-        return
     before = ports_of(pair.current or NodeLink()) or ()
     for port in ports_of(pair.target) or ():
         if port in before:
@@ -67,7 +67,9 @@ def _of_ports(pair: Pair, joined: Joined) -> Iterator[str]:
             yield f"{port} can be no port of it: {_NESTED[kind]}"
         if port == "lo":
             yield "lo can be no port"
-        for upper in _on(port, joined):
+        if kind in {BOND, BRIDGE} and _type_of(port, joined) == VRF:
+            yield f"{port} is a VRF, which can be no port of it"
+        for upper in _on(port, joined) if kind != VRF else ():
             if _type_of(upper, joined) in TAKING and joined.state_of(upper) != ABSENT:
                 yield f"{upper} is on {port} and takes its frames, so that it can be no port"
 
@@ -82,9 +84,24 @@ def _of_base(pair: Pair, joined: Joined) -> Iterator[str]:
         return
     if link.type == VLAN:
         yield from _of_vlan(pair, base, joined)
+    if pair.current is None and (base == "lo" or _type_of(base, joined) == VRF):
+        yield f"{base}, which it is on, takes no VLAN and no MACVLAN"
+    if link.type == MACVLAN and pair.current is None:
+        yield from _of_macvlan(pair, base, joined)
+
+
+def _of_macvlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
     owner = _owner_of(base, joined)
-    if link.type == MACVLAN and pair.current is None and owner:
+    if owner:
         yield f"{base} is a port of {owner}, which gets its frames: put it on {owner}"
+    if _type_of(base, joined) == MACVLAN:
+        real = (joined.links.get(base) or (joined.pair(base) or pair).target).base
+        yield f"the kernel puts a MACVLAN on a MACVLAN on {real}, which that is on: name {real}"
+    for name in _on(base, joined):
+        other = joined.links.get(name) or (joined.pair(name) or pair).target
+        modes = {row.mac_vlan.mode for row in (pair.target, other) if row.mac_vlan}
+        if name != pair.name and other.type == MACVLAN and "passthru" in modes:
+            yield f"{name} is on {base}, too, and a MACVLAN in mode passthru is alone on it"
 
 
 def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:

@@ -158,6 +158,7 @@ def _moving_names(staying: Iterable[Pair]) -> frozenset[str]:
     wishes = {
         alt.name for pair in pairs for alt in pair.target.alt_names or () if alt.state != ABSENT
     }
+    wishes |= {pair.name for pair in pairs if pair.current is None}
     leaving = {name for pair in pairs for name in _names_leaving(pair)}
     return frozenset(name for name in leaving if name in wishes)
 

@@ -15,6 +15,10 @@ _REORDER, _GVRP, _LOOSE, _MVRP = 0x1, 0x2, 0x4, 0x8  # VLAN_FLAG_*, include/uapi
 _MACVLAN_FLAG_NOPROMISC: Final = 1
 _MACVLAN_MODES: Final = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 
+_TUNNELS: Final = frozenset(
+    ("gre", "gretap", "erspan", "ipip", "sit", "vti", "ip6gre", "ip6gretap", "ip6tnl", "vti6")
+)
+
 
 def vlan(message: LinkMessage, scene: Scene) -> VlanLink:
     """Return a VLAN; without the link it is on where that is in another namespace."""
@@ -59,7 +63,12 @@ def veth(message: LinkMessage, scene: Scene) -> Veth:
 
 
 def lower(message: LinkMessage, scene: Scene) -> str | None:
-    """Return what an interface is on whose type is not ours: IPVLAN, MACVTAP, VXLAN and others."""
+    """Return what an interface is on whose type is not ours: IPVLAN, MACVTAP, VXLAN and others.
+
+    Of a tunnel it says by which its packets leave: it stays when that goes.
+    """
+    if message.kind in _TUNNELS:
+        return None
     if message.kind == "vxlan":
         return scene.name(_data(message).get("IFLA_VXLAN_LINK") or 0)
     return scene.base(message)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.nodenet import gateways, monitoring, stacking
+from sriovbond.nodenet import document, gateways, monitoring, stacking
+from sriovbond.nodenet.document import DocumentError
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
 BOND = "link add bond0 type bond mode active-backup miimon 100"
@@ -104,6 +105,61 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
             "link set eth1 type bond_slave prio 3",
             "{name: bond0, bond: {ports-config: [{name: eth1, priority: 3}]}}",
         ),
+        (
+            ["link add red type vrf table 7"],
+            "link set lo master red",
+            "{name: red, type: vrf, vrf: {port: [lo]}}",
+        ),
+        (
+            ["link add red type vrf table 7", "link add blue type vrf table 8"],
+            "link set red master blue",
+            "{name: blue, type: vrf, vrf: {port: [red]}}",
+        ),
+        (
+            ["link add red type vrf table 7", "link add br0 type bridge"],
+            "link set red master br0",
+            "{name: br0, type: linux-bridge, bridge: {port: [{name: red}]}}",
+        ),
+        (
+            ["link add red type vrf table 7", BOND],
+            "link set red master bond0",
+            "{name: bond0, bond: {port: [red]}}",
+        ),
+        (
+            ["link add red type vrf table 7"],
+            "link add v7 link red type vlan id 7",
+            "{name: v7, type: vlan, vlan: {base-iface: red, id: 7}}",
+        ),
+        (
+            ["link add red type vrf table 7"],
+            "link add mv link red type macvlan",
+            "{name: mv, type: mac-vlan, mac-vlan: {base-iface: red, mode: vepa}}",
+        ),
+        (
+            [],
+            "link add v7 link lo type vlan id 7",
+            "{name: v7, type: vlan, vlan: {base-iface: lo, id: 7}}",
+        ),
+        (
+            [],
+            "link add mv link lo type macvlan",
+            "{name: mv, type: mac-vlan, mac-vlan: {base-iface: lo, mode: vepa}}",
+        ),
+        (
+            ["link add m1 link eth1 type macvlan mode vepa"],
+            "link add mv link eth1 type macvlan mode passthru",
+            "{name: mv, type: mac-vlan, mac-vlan: {base-iface: eth1, mode: passthru}}",
+        ),
+        (
+            ["link add m1 link eth1 type macvlan mode passthru"],
+            "link add mv link eth1 type macvlan mode vepa",
+            "{name: mv, type: mac-vlan, mac-vlan: {base-iface: eth1, mode: vepa}}",
+        ),
+        (
+            ["link property add dev eth1 altname lan"],
+            "link add lan type dummy",
+            "{name: lan, type: dummy}",
+        ),
     ],
 )
 def test_the_kernel_refuses_it_as_the_document_is_refused(
@@ -147,6 +203,64 @@ def test_it_is_applied_as_the_document_is_taken(node: NodeUnderTest, line: str, 
     node.ip(line)
 
     assert node.apply(f"interfaces: [{links}]") == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "bridge"),
+    [
+        ("link set eth1 type bridge_slave priority 64", "port: [{name: eth1, stp-priority: 64}]"),
+        (
+            "link set eth1 type bridge_slave cost 65536",
+            "port: [{name: eth1, stp-path-cost: 65536}]",
+        ),
+        ("link set br0 type bridge group_fwd_mask 4", "options: {group-forward-mask: 4}"),
+        ("link set br0 type bridge vlan_default_pvid 4095", "options: {vlan-default-pvid: 4095}"),
+    ],
+)
+def test_the_kernel_refuses_a_value_that_is_refused_of_a_bridge(
+    node: NodeUnderTest, refused: str, bridge: str
+) -> None:
+    node.ip("link add br0 type bridge", "link set eth1 master br0")
+
+    with pytest.raises(DocumentError):
+        document.read(f"interfaces: [{{name: br0, type: linux-bridge, bridge: {{{bridge}}}}}]")
+
+    assert node.pod.run("ip", *refused.split()).returncode != 0
+
+
+def test_the_kernel_puts_a_macvlan_elsewhere_than_on_a_macvlan(node: NodeUnderTest) -> None:
+    node.ip("link add m1 link eth1 type macvlan", "link add m2 link m1 type macvlan")
+    wish = "{name: m3, type: mac-vlan, mac-vlan: {base-iface: m1, mode: vepa}}"
+
+    assert {link.label: link.base for link in node.read().interfaces or ()}["m2"] == "eth1"
+    assert _complaints(node, f"interfaces: [{wish}]")
+
+
+@pytest.mark.parametrize(
+    ("upper", "stays"),
+    [
+        ("type gre local 192.0.2.9 remote 192.0.2.8 dev bond0", "x0"),
+        ("type ipip local 192.0.2.9 remote 192.0.2.8 dev bond0", "x0"),
+        ("type sit local 192.0.2.9 remote 192.0.2.8 dev bond0", "x0"),
+        ("type vti local 192.0.2.9 remote 192.0.2.8 dev bond0 key 1", "x0"),
+        ("type ip6tnl local 2001:db8::9 remote 2001:db8::8 dev bond0", "x0"),
+        ("type ip6gre local 2001:db8::9 remote 2001:db8::8 dev bond0", "x0"),
+        ("type vxlan id 9 dev bond0 dstport 4789", ""),
+        ("link bond0 type macsec", ""),
+        ("link bond0 type ipvlan", ""),
+    ],
+)
+def test_an_interface_that_goes_with_a_bond_keeps_it_from_being_removed(
+    node: NodeUnderTest, upper: str, stays: str
+) -> None:
+    above, kind = upper.split(" type ") if upper.startswith("link") else ("", upper[5:])
+    node.ip(BOND, f"link add {above} name x0 type {kind}")
+    complaints = _complaints(node, "interfaces: [{name: bond0, state: absent}]")
+
+    node.ip("link delete bond0")
+
+    assert bool(node.site.find("x0")) == bool(stays)
+    assert bool(complaints) != bool(stays)
 
 
 @pytest.mark.parametrize(

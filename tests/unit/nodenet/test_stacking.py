@@ -21,6 +21,7 @@ interfaces:
 """
 BOND = "{name: bond1, type: bond, bond: {mode: 1, port: [%s]}}"
 BRIDGE = "{name: br1, type: linux-bridge, bridge: {port: [{name: %s}]}}"
+MACVLAN = "{name: mv, type: mac-vlan, mac-vlan: {base-iface: %s, mode: %s}}"
 VLAN = "{name: v, type: vlan, vlan: {base-iface: %s, id: %d}}"
 MOVED_NAME = (
     "{name: eth4, alt-names: [{name: wan, state: absent}]}, {name: eth1, alt-names: [{name: wan}]}"
@@ -68,6 +69,23 @@ def _refused(links: str) -> list[str]:
             VLAN % ("eth1", 7) + ", {name: eth1, state: down}",
             "v: eth1, which it is on, is down: a VLAN comes up on what is up",
         ),
+        ("{name: red, type: vrf, vrf: {port: [lo]}}", "red: lo can be no port"),
+        (
+            "{name: blue, type: vrf, vrf: {route-table-id: 8, port: [red]}}",
+            "blue: red can be no port of it: the kernel puts no VRF into a VRF",
+        ),
+        (BOND % "red", "bond1: red is a VRF, which can be no port of it"),
+        (VLAN % ("red", 7), "v: red, which it is on, takes no VLAN and no MACVLAN"),
+        (VLAN % ("lo", 7), "v: lo, which it is on, takes no VLAN and no MACVLAN"),
+        (
+            MACVLAN % ("mv4", "bridge"),
+            "mv: the kernel puts a MACVLAN on a MACVLAN on eth4, which that is on: name eth4",
+        ),
+        (
+            MACVLAN % ("eth4", "passthru"),
+            "mv: mv4 is on eth4, too, and a MACVLAN in mode passthru is alone on it",
+        ),
+        ("{name: lan, type: dummy}", "lan: eth4 has the name lan already"),
         (
             "{name: vc, type: veth, veth: {peer: eth1}}",
             "vc: its peer eth1 is there already: veth are made in pairs",
@@ -88,6 +106,9 @@ def test_a_stack_that_the_kernel_refuses_is_refused_by_name(links: str, text: st
         "{name: red, type: vrf, vrf: {port: [eth4]}}",
         "{name: mv4, state: absent}, " + VLAN % ("eth4", 7),
         "{name: mv, type: mac-vlan, mac-vlan: {base-iface: bond0, mode: vepa}}",
+        MACVLAN % ("eth4", "vepa"),
+        MACVLAN % ("eth1", "passthru"),
+        "{name: lan, type: dummy}, {name: eth4, alt-names: [{name: lan, state: absent}]}",
         VLAN % ("bond0", 8),
         VLAN % ("eth1", 7),
         "{name: v, type: vlan, vlan: {base-iface: bond0, id: 7, protocol: 802.1ad}}",
