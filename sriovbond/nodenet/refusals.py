@@ -164,12 +164,11 @@ def _has_family(link: NodeLink | None, family: int) -> bool:
 
 
 def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
-    if link.state in {ABSENT, IGNORE}:
+    if link.state == IGNORE:
         return
-    if now and not is_same_type(link.type, now.type):
-        yield f"it is of type {now.type}; remove it before it becomes {link.type}"
-    if now and now.type and now.type not in TYPES:
-        yield f"type {now.type} is not ours"
+    yield from _faults_of_type(link, now or NodeLink())
+    if link.state == ABSENT:
+        return
     yield from _faults_of_sections(link)
     yield from _faults_of_stp(_stp(link), _stp(now or NodeLink()))
     if link.copy_mac_from and link.copy_mac_from not in names:
@@ -186,6 +185,15 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
         yield from _faults_of_new(link, names)
+
+
+def _faults_of_type(link: NodeLink, now: NodeLink) -> Iterator[str]:
+    """Yield that it is of another type, or of one that no way back could make again."""
+    if not is_same_type(link.type, now.type):
+        remedy = "" if link.state == ABSENT else f"; remove it before it becomes {link.type}"
+        yield f"it is of type {now.type}{remedy}"
+    if now.type and now.type not in TYPES:
+        yield f"type {now.type} is not ours"
 
 
 def _stp(link: NodeLink) -> Stp:

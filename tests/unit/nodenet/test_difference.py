@@ -411,6 +411,8 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
         ("interfaces: [{name: d, type: dummy, ipv4: {dhcp: true}}]", "d: ipv4 needs enabled: true"),
         ("interfaces: [{name: eth3, copy-mac-from: x}]", "eth3: copy-mac-from x is missing"),
         ("interfaces: [{name: vnet0, mtu: 1400}]", "vnet0: type tun is not ours"),
+        ("interfaces: [{name: vnet0, state: absent}]", "vnet0: type tun is not ours"),
+        ("interfaces: [{name: bond0, type: dummy, state: absent}]", "bond0: it is of type bond"),
         (
             BOND.format(
                 "ipv6: {enabled: true, address: [{ip: '::1', prefix-length: 128}]}"
