@@ -141,6 +141,16 @@ def test_an_altname_that_moves_is_taken_off_before_another_gets_it() -> None:
     ]
 
 
+def test_an_altname_is_taken_off_before_an_interface_of_that_name_is_made() -> None:
+    loses = "{name: eth4, alt-names: [{name: lan, state: absent}]}"
+
+    assert steps(f"interfaces: [{{name: lan, type: dummy}}, {loses}]", NODE) == [
+        "eth4: set alt-names (name lan, state absent), now (name wan) (name lan)",
+        "lan: make it, type dummy",
+        "lan: set it up",
+    ]
+
+
 def test_a_macvlan_goes_before_its_base_becomes_a_port() -> None:
     lines = steps("interfaces: [{name: mv4, state: absent}, " + BRIDGE % "eth4" + "]", NODE)
 
