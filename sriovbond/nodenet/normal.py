@@ -150,6 +150,9 @@ def _bridge(bridge: Bridge) -> Bridge:
 
 
 def _bridge_port(port: BridgePort) -> BridgePort:
+    vlan = port.vlan
+    if vlan is not None and not any((vlan.mode, vlan.tag, vlan.trunk_tags, vlan.enable_native)):
+        return replace(port, vlan=PortVlan())
     if port.vlan is None or port.vlan.trunk_tags is None:
         return port
     return replace(port, vlan=_port_vlan(port.vlan))

@@ -131,8 +131,8 @@ def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, tex
 
 
 def test_a_vlan_of_a_bridge_without_ports_has_no_mac(node: NodeUnderTest) -> None:
-    node.ip("link add br9 type bridge", "link set eth1 master br9", "link set br9 up")
-    node.ip("link add br9.5 link br9 type vlan id 5", "link set eth1 nomaster")
+    node.ip("link add br9 type bridge", "link set eth1 master br9", "link set eth1 nomaster")
+    node.ip("link add br9.5 link br9 type vlan id 5")
 
     assert "mac-address: 00:00:00:00:00:00" in node.show().partition("name: br9.5")[2]
     assert node.left(node.show()) == []

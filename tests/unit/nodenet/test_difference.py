@@ -111,6 +111,8 @@ interfaces:
   state: up
   bridge: {port: [{name: eth6, vlan: {mode: access, tag: 7}}]}
 - {name: eth6, type: ethernet, state: up, controller: br1}
+- {name: br2, type: linux-bridge, state: up, bridge: {port: [{name: eth7}]}}
+- {name: eth7, type: ethernet, state: up, controller: br2}
 routes: {config: [{destination: 203.0.113.0/24, route-type: blackhole}]}
 route-rules: {config: [{family: ipv4, priority: 5, action: prohibit}]}
 """
@@ -126,6 +128,7 @@ ACCESS = "mode: access, tag: 7, trunk-tags: [], enable-native: false"
         ETH5 % "ipv6: {enabled: false, forwarding: true, token: '::5', addr-gen-mode: none}",
         ETH5 % "ethernet: {sr-iov: {total-vfs: 0, vfs: []}}",
         f"interfaces: [{{name: br1, bridge: {{port: [{{name: eth6, vlan: {{{ACCESS}}}}}]}}}}]",
+        "interfaces: [{name: br2, bridge: {port: [{name: eth7, vlan: {trunk-tags: []}}]}}]",
         (
             "routes: {config: [{destination: 203.0.113.0/24, route-type: blackhole,"
             " next-hop-interface: lo}]}"
