@@ -160,7 +160,7 @@ def test_a_bond_without_targets_that_was_kept_as_it_was_is_made_and_reported(
     nodes: tuple[Changes, Changes],
 ) -> None:
     before, after = nodes
-    before.node.ip("link add bond0 type bond mode active-backup arp_interval 250")
+    before.node.ip("link add bond0 up type bond mode active-backup arp_interval 250")
     options = "{miimon: 0, updelay: 0, arp_interval: 250}"
     text = f"interfaces: [{{name: bond0, type: bond, bond: {{mode: 1, options: {options}}}}}]"
 
