@@ -90,15 +90,6 @@ routes:
 route-rules:
   config: [{ip-to: 203.0.113.0/24, priority: 906, action: prohibit, route-table: 5}]
 """
-WITHOUT_THE_ROUTE = """
-interfaces:
-- {name: eth2, type: ethernet,
-   ipv4: {enabled: true, dhcp: false, address: [{ip: 203.0.113.9, prefix-length: 24}]}}
-routes:
-  config:
-  - {destination: 0.0.0.0/0, next-hop-interface: eth2, next-hop-address: 203.0.113.1}
-  - {destination: 198.51.100.1/32, state: absent}
-"""
 LESS = """
 interfaces:
 - {name: va, type: veth, state: absent}
@@ -139,17 +130,6 @@ def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -
     changes.apply(ALL)
     before = node.settle()
     changes.apply(LESS, is_waiting=True)
-
-    changes.rollback()
-
-    node.assert_is(before)
-
-
-def test_a_route_comes_back_after_the_one_to_its_gateway(node: NodeUnderTest) -> None:
-    changes = Changes(node, [])
-    changes.apply(BY_A_ROUTE)
-    before = node.settle()
-    changes.apply(WITHOUT_THE_ROUTE, is_waiting=True)
 
     changes.rollback()
 
