@@ -126,9 +126,8 @@ def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:
 
 
 def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -> None:
-    changes = Changes(node, [])
-    changes.apply(ALL)
-    before = node.settle()
+    assert node.apply(ALL) == []
+    changes, before = Changes(node, []), node.settle()
     changes.apply(LESS, is_waiting=True)
 
     changes.rollback()

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -179,6 +180,13 @@ def make_machine(folder: Path, programs: Path, plugins: Path) -> None:
     configure(programs, plugins)
 
 
+def add_plugin(program: Path) -> None:
+    """Put a program among the node's plugins; a runtime may run the one that was there."""
+    with tempfile.TemporaryDirectory(dir=PLUGINS) as folder:
+        made = shutil.copy(program, folder)
+        Path(made).replace(PLUGINS / program.name)
+
+
 def configure(programs: Path, plugins: Path) -> None:
     """Write the configuration of containerd, kubelet and the default network; install plugins."""
     for path in (STATIC_PODS, CONFIGURATIONS, PLUGINS, *(STATE / name for name in _FOLDERS)):
@@ -189,7 +197,7 @@ def configure(programs: Path, plugins: Path) -> None:
     (CONFIGURATIONS / "10-default.conflist").write_text(json.dumps(DEFAULT_NETWORK))
     for file in [programs / "loopback", *plugins.iterdir()]:
         if os.access(file, os.X_OK) and file.is_file():
-            shutil.copy2(file, PLUGINS)
+            add_plugin(file)
 
 
 def _make_mounts(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Fixtures of the tests on the node: one node for all of them, Multus and our agent on it."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -108,7 +107,7 @@ def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
     bare.await_daemon_set("sriovbond-agent")
     say("our agent is ready")
     if SRIOV_CNI.exists():
-        shutil.copy(SRIOV_CNI, node.PLUGINS)
+        node.add_plugin(SRIOV_CNI)
     say(f"VFs are moved by {MOVER}")
     networks = (objects.vf_network(f"vf{number}", f"pf{number}", MOVER) for number in range(3))
     bare.api.apply(*networks)

@@ -5,7 +5,6 @@ Where SRIOVBOND_PEERS has it, also with bond-cni.
 
 import json
 import os
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from tests.kind import objects as shipped
 from tests.node import objects
 from tests.node.cluster import Cluster
 from tests.node.inside.conftest import FOLDER, MULTUS, say
-from tests.node.node import PLUGINS
+from tests.node.node import add_plugin
 
 ROUNDS: Final = int(os.environ.get("SRIOVBOND_ROUNDS") or 3)
 FILE: Final = FOLDER / "figures.json"
@@ -38,7 +37,7 @@ def kinds(cluster: Cluster) -> dict[str, str]:
     cluster.api.apply(objects.bond_network("figure", miimon=100, ipam=ipam))
     if not PEER.exists():
         return {kind: networks for kind, networks in KINDS.items() if "peer" not in networks}
-    shutil.copy(PEER, PLUGINS / PEER.name)
+    add_plugin(PEER)
     links = [{"name": "net1"}, {"name": "net2"}]
     options = {"mode": "active-backup", "miimon": "100", "failOverMac": 1, "links": links}
     peer = shipped.network("peer", type="bond", linksInContainer=True, ipam=ipam, **options)
