@@ -1,7 +1,7 @@
 # Every target does its own set-up. Settings: make TARGET NAME=VALUE, or the environment.
 SHELL := /bin/sh
 export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
-export KERNEL VFS WIRING NETDEVSIM TESTS INPUTS SECONDS SEED
+export KERNEL VFS CPUS WIRING NETDEVSIM TESTS INPUTS SECONDS SEED
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
 export RUN
@@ -37,6 +37,7 @@ help:  ## this list
 #:   KERNELS="6.1 newest"  those of `make test-kernels` (default 5.10 6.1 6.12 newest); TESTS=tests/kernel
 #:                    runs there all kernel tests, or those that it names
 #:   VFS=4            VFs on each of the 3 PFs, 1 to 7
+#:   CPUS=2           CPUs of it, 1 to 8; `make test` has 1 in each of two VMs
 #:   WIRING=hub       all NICs on one wire; p2p: each PF has its own far side, remote0 ... remote2
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL

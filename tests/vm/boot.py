@@ -1,8 +1,8 @@
 """Boot the VM, run one command in it, pass on its output and its exit status.
 
 The command is the environment's RUN; without it, a shell on the terminal. So are KERNEL, VFS,
-WIRING, NETDEVSIM and SRIOVBOND_CACHE: see `make help`. QEMU_OPTIONS adds to the machine what some
-tests need, such as a disk.
+CPUS, WIRING, NETDEVSIM and SRIOVBOND_CACHE: see `make help`. QEMU_OPTIONS adds to the machine what
+some tests need, such as a disk.
 """
 
 import contextlib
@@ -50,6 +50,7 @@ class Order:
 
     command: str | None
     vfs: int
+    cpus: int
     wiring: str
     image: Path
     accel: str
@@ -73,7 +74,10 @@ def main() -> int:
 def _order(environment: Mapping[str, str], cache: Path) -> Order:
     command = environment.get("RUN")
     vfs = int(environment.get("VFS") or 4)
+    cpus = int(environment.get("CPUS") or 2)
     wiring = environment.get("WIRING") or "hub"
+    if not 1 <= cpus <= machine.MOST_CPUS:
+        raise ValueError(f"cannot make {cpus} CPUs: there are 1 to {machine.MOST_CPUS}; set CPUS")
     if not 1 <= vfs <= machine.MOST_VFS:
         raise ValueError(f"cannot make {vfs} VFs on a PF: igb has 1 to {machine.MOST_VFS}; set VFS")
     if wiring not in machine.WIRINGS:
@@ -86,7 +90,8 @@ def _order(environment: Mapping[str, str], cache: Path) -> Order:
     image = kernels.image(home)
     module = netdevsim.fetch(home) if environment.get("NETDEVSIM") == "1" else None
     more = tuple(shlex.split(environment.get("QEMU_OPTIONS") or ""))
-    return Order(command or None, vfs, wiring, image, machine.find_accel(image), module, more)
+    accel = machine.find_accel(image)
+    return Order(command or None, vfs, cpus, wiring, image, accel, module, more)
 
 
 def _run_with_retry(order: Order) -> int:
@@ -161,7 +166,7 @@ def _end(vm: subprocess.Popen[bytes]) -> None:
 def _virtme(order: Order, folder: Path) -> list[str]:
     inside = str(HERE / "init" / "inside")
     options = ["--name=rig", "--kimg", str(order.image), "--mods=auto", "--disable-microvm"]
-    options += ["--memory", machine.MEMORY, "--cpus=2", f"--rwdir={CHECKOUT}"]
+    options += ["--memory", machine.MEMORY, f"--cpus={order.cpus}", f"--rwdir={CHECKOUT}"]
     options += [] if order.accel == "kvm" else ["--disable-kvm"]
     options += [f"--kopt={option}" for option in machine.KERNEL_OPTIONS]
     options += [f"--overlay-rwdir=/{name}" for name in VANISHING if Path("/", name).is_dir()]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 PFS = 3
 MOST_VFS = 7
+MOST_CPUS = 8
 WIRINGS = ("hub", "p2p")
 # From 2.75 GiB on q35 puts RAM above 4 GiB, and emulated VFs lose their mailbox: no carrier.
 MEMORY = "2600M"
