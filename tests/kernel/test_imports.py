@@ -15,7 +15,7 @@ from sriovbond.host import Host
 from tests.kernel.conftest import Wires
 from tests.support import children
 from tests.support.agents import wait_for
-from tests.support.calls import Runtime, a_config, plugin_path
+from tests.support.calls import VERSION, Runtime, a_config, plugin_path
 
 PROGRAM = Path(sys.executable).with_name("sriovbond")
 TELL_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
@@ -54,6 +54,8 @@ with open(sys.argv[1], "w") as answer:
 def test_no_command_of_a_runtime_loads_it(wires: Wires, tmp_path: Path) -> None:
     config = a_config(links=wires.links)
     calls = dict.fromkeys(("ADD", "CHECK", "STATUS", "GC", "DEL"), config)
+    bond = {"name": "bond0", "sandbox": wires.pod.path}
+    calls["CHECK"] = {**config, "prevResult": {"cniVersion": VERSION, "interfaces": [bond]}}
     calls["GC"] = {**config, "cni.dev/valid-attachments": []}
     attachment = {
         "CNI_CONTAINERID": wires.pod.container_id,

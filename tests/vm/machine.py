@@ -19,6 +19,7 @@ KERNEL_OPTIONS = (
     "net.ifnames=0",
     "mitigations=off",
     "no_timer_check",  # it panics when the host is too busy to emulate the timer in time
+    "fb_tunnels=none",  # else a module that was loaded once gives each namespace devices
     "nokaslr",  # choosing a place was seen to hang under emulation
     "cryptomgr.notests=1",
     "sysctl.kernel.panic_on_rcu_stall=1",  # QEMU may lose a CPU's timer: else all waits for ever
