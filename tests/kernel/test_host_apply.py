@@ -13,7 +13,8 @@ from tests.support.changes import Changes, await_end
 from tests.support.sites import NodeUnderTest
 from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS, a_plain_uplink
 
-SOON_S = (30.0, 120.0)
+pytestmark = pytest.mark.long
+SOON_S = (20.0, 120.0)
 """Times that a change has, the next where a slow machine needs longer."""
 
 

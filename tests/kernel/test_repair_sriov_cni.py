@@ -18,7 +18,7 @@ from tests.support.pods import Pod, a_pod, come_home, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Pf, Vf
 
-pytestmark = [pytest.mark.vf, pytest.mark.peer("sriov")]
+pytestmark = [pytest.mark.vf, pytest.mark.peer("sriov"), pytest.mark.long]
 VLAN = {"vlan": 7, "vlanQoS": 0, "trust": "on", "spoofchk": "off"}
 OURS, THEIRS = "198.51.100.9", "198.51.100.1"
 IPAM = {"type": "static", "addresses": [{"address": f"{OURS}/24"}]}
