@@ -9,7 +9,7 @@ from typing import Final
 from sriovbond.bond import carrying, redundancy, rules, switching, views
 from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction
-from sriovbond.bond.options import BACKUP, PROBING, BondMode
+from sriovbond.bond.options import BACKUP, DELAYS, PROBING, BondMode
 from sriovbond.bond.rules import Finding, Rule
 from sriovbond.bond.situation import Situation
 
@@ -71,7 +71,7 @@ def _validate_without_probes(situation: Situation) -> Iterator[str]:
 
 def _uneven_delay(situation: Situation) -> Iterator[str]:
     miimon = situation.number("miimon")
-    for name in ("updelay", "downdelay", "peer_notif_delay"):
+    for name in DELAYS:
         delay = situation.number(name)
         if name in situation.settings and not miimon:
             yield f"{name} {delay} without miimon"

@@ -48,6 +48,8 @@ HASHING = frozenset({BondMode.BALANCE_XOR, BondMode.LACP, BondMode.BALANCE_TLB})
 SWITCHING = ONE_ACTIVE | ROUND_ROBIN  # bond_change_active_slave(): IGMP moves with the traffic
 INACTIVE = ONE_ACTIVE | LACP  # the modes that call bond_set_slave_inactive_flags()
 PROBING = ALL - LACP - ADAPTIVE  # bond_mode_uses_arp() in bonding.h
+DELAYS = ("updelay", "downdelay", "peer_notif_delay")
+"""What the kernel keeps as multiples of miimon, and takes only beside it."""
 
 
 @dataclass(frozen=True, slots=True)

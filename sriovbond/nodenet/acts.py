@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sriovbond.nodenet.bondoptions import DELAYS, followers
+from sriovbond.bond.options import DELAYS
+from sriovbond.nodenet.bondoptions import followers
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.model import (
     BOND,

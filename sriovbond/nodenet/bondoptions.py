@@ -9,14 +9,12 @@ from typing import Final
 
 from sriovbond.bond import options
 from sriovbond.bond.kinds import OptionValue
-from sriovbond.bond.options import BondMode, Setting
+from sriovbond.bond.options import DELAYS, BondMode, Setting
 from sriovbond.nodenet.model import BondOptions, LinkAggregation
 
 MONITORED: Final = frozenset({BondMode.LACP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB})
 """Modes in which the kernel sets miimon by itself (bond_option_mode_set())."""
 KERNELS_MIIMON: Final = 100
-DELAYS: Final = ("updelay", "downdelay", "peer_notif_delay")
-"""What the kernel keeps as multiples of miimon, and takes only beside it."""
 _OF_THE_KERNEL: Final[Mapping[str, OptionValue]] = {
     "miimon": 0,
     "fail_over_mac": "none",
@@ -48,7 +46,7 @@ def of_mode(bond: LinkAggregation, mode: str | None) -> LinkAggregation:
     """Return a document's bond without defaults that its mode has not got, which say nothing."""
     if mode is None:
         return bond
-    rows = (bond.options or BondOptions()).settings
+    rows = bond.settings
     kept = tuple(row for row in rows if is_in_mode(row.name, mode) or not is_at_default(row))
     ports = bond.ports_config
     if ports is not None and not is_in_mode("prio", mode):

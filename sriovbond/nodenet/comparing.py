@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sriovbond.bond.kinds import OptionValue
-from sriovbond.bond.options import Setting
-from sriovbond.nodenet.bondoptions import DELAYS, followers, is_following, kernel_default
+from sriovbond.bond.options import DELAYS, Setting
+from sriovbond.nodenet.bondoptions import followers, is_following, kernel_default
 from sriovbond.nodenet.model import AltName, BondOptions, LinkAggregation, PortVlan
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import Free, Key, Many, Section, keys_of

@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from sriovbond.bond.options import Setting
 from sriovbond.nodenet import routes, uppers
 from sriovbond.nodenet.comparing import differ, restore
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
     BondOptions,
     Ethernet,
-    LinkAggregation,
     NetState,
     NodeLink,
     SrIov,
@@ -190,16 +188,12 @@ def _without_new(former: NodeLink, pair: Pair) -> NodeLink:
     names = tuple(alt for alt in back.alt_names or () if alt.state == ABSENT)
     bond = former.link_aggregation
     if bond and back.link_aggregation:
-        rows = [*_rows(back.link_aggregation), *_rows(bond)]
+        rows = (*back.link_aggregation.settings, *bond.settings)
         settings = {row.name: row for row in rows}
         kept = BondOptions(tuple(settings[name] for name in sorted(settings)))
         bond = replace(bond, options=kept if settings else bond.options)
     alt_names = (*(former.alt_names or ()), *names) or None
     return replace(former, alt_names=alt_names, link_aggregation=bond)
-
-
-def _rows(bond: LinkAggregation) -> tuple[Setting, ...]:
-    return bond.options.settings if bond.options else ()
 
 
 def _with_no_description(former: NodeLink, target: NodeLink, current: NodeLink) -> NodeLink:

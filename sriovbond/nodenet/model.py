@@ -171,6 +171,11 @@ class LinkAggregation:
     port: tuple[str, ...] | None = key(Many(KnownName()), "port", "ports")
     ports_config: tuple[BondPort, ...] | None = key(Many(Section(BondPort), "name"))
 
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The options that it mentions."""
+        return self.options.settings if self.options else ()
+
 
 @dataclass(frozen=True, slots=True)
 class TagRange:

@@ -9,10 +9,9 @@ from typing import Final
 
 from sriovbond.bond import checks as pods
 from sriovbond.bond import rules
-from sriovbond.bond.options import BondMode, Setting
+from sriovbond.bond.options import DELAYS, BondMode, Setting
 from sriovbond.bond.situation import Situation
 from sriovbond.nodenet.bondoptions import (
-    DELAYS,
     is_at_default,
     is_in_mode,
     kernel_default,
@@ -25,12 +24,13 @@ from sriovbond.nodenet.routing import ABSENT
 
 _FOLLOWING: Final = (*DELAYS, "arp_validate")
 """What changes with the monitoring, unasked."""
-_RULES: Final = (
-    rules.TWO_MONITORS,
-    rules.PROBES_WITHOUT_TARGET,
-    rules.VALIDATE_WITHOUT_PROBES,
-    rules.DELAY_NO_MULTIPLE,
-)
+_SUBJECTS: Final = {
+    rules.TWO_MONITORS: (("miimon", "arp_interval"),),
+    rules.PROBES_WITHOUT_TARGET: (("arp_interval", "arp_ip_target", "ns_ip6_target"),),
+    rules.VALIDATE_WITHOUT_PROBES: (("arp_validate", "arp_interval"),),
+    rules.DELAY_NO_MULTIPLE: tuple((name, "miimon") for name in DELAYS),
+}
+"""Of each rule the options that its findings are about; one is at the first that is mentioned."""
 _TAKEN: Final = (rules.PROBES_WITHOUT_TARGET, rules.VALIDATE_WITHOUT_PROBES)
 """What the kernel takes, though no port of such a bond works as meant."""
 
@@ -57,7 +57,7 @@ def _of_options(
 ) -> Iterator[Complaint]:
     if mode is None:
         return
-    for row in (wish.options or BondOptions()).settings if wish.mode is None else ():
+    for row in wish.settings if wish.mode is None else ():
         if not is_in_mode(row.name, mode):
             yield Complaint(
                 ("options", row.name), f"{row.name} is not for mode {mode}, which it has"
@@ -70,28 +70,33 @@ def _findings(bond: LinkAggregation, wish: LinkAggregation) -> list[Complaint]:
     """Return what a bond's options cannot be; what follows another is judged where it is asked."""
     if bond.mode is None:
         return []
-    asked = {row.name for row in (wish.options or BondOptions()).settings}
-    rows = (bond.options or BondOptions()).settings
+    mentioned = {row.name for row in wish.settings}
     settings = {
         row.name: row
-        for row in rows
-        if not is_at_default(row) and (row.name in asked or row.name not in _FOLLOWING)
+        for row in bond.settings
+        if not is_at_default(row) and (row.name in mentioned or row.name not in _FOLLOWING)
     }
-    if all(row.name != "miimon" for row in rows):
+    if all(row.name != "miimon" for row in bond.settings):
         settings |= _kernels_miimon(bond.mode)
     situation = Situation(BondMode(bond.mode), settings, "none")
     return [
-        Complaint(_path(text, asked), f"{text}; {rule.remedy}", is_taken=rule in _TAKEN)
+        Complaint(_path(names, mentioned), f"{text}; {rule.remedy}", is_taken=rule in _TAKEN)
         for rule, check in pods.CHECKS
-        if rule in _RULES
-        for text in check(situation)
+        for names in _SUBJECTS.get(rule, ())
+        for text in check(_with_no_delay_but(names, situation))
     ]
 
 
-def _path(text: str, asked: set[str]) -> Path:
-    """Return which option of the document a finding is about: the first one that it names."""
-    names = (word for word in text.replace(",", " ").split() if word in asked)
-    return ("options", *[name for name, _ in zip(names, range(1), strict=False)])
+def _with_no_delay_but(names: tuple[str, ...], situation: Situation) -> Situation:
+    """Return it without the delays that are not among these, each of which has its own finding."""
+    settings = situation.settings.items()
+    kept = {name: row for name, row in settings if name in names or name not in DELAYS}
+    return replace(situation, settings=kept)
+
+
+def _path(names: tuple[str, ...], mentioned: set[str]) -> Path:
+    """Return where the options of a finding are in the document."""
+    return ("options", *[name for name in names if name in mentioned][:1])
 
 
 def _kernels_miimon(mode: str) -> dict[str, Setting]:

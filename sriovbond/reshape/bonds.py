@@ -7,6 +7,7 @@ from typing import Final
 
 from sriovbond.bond.links import NO_MAC
 from sriovbond.bond.options import (
+    DELAYS,
     MODE_NUMBERS,
     ONE_ACTIVE,
     OPTIONS,
@@ -20,7 +21,7 @@ from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.messages import IFLA_MASTER
 from sriovbond.nodenet.acts import NEEDS_DOWN, NEEDS_EMPTY
-from sriovbond.nodenet.bondoptions import DELAYS, followers, kernel_default, whole
+from sriovbond.nodenet.bondoptions import followers, kernel_default, whole
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.model import UP, BondOptions, BondPort, LinkAggregation, NodeLink
 from sriovbond.reshape import keeping
@@ -36,7 +37,7 @@ _READ_ONLY: Final = frozenset({"mode", "use_carrier"})
 def make(site: Site, link: NodeLink, *attributes: bytes) -> None:
     """Make a bond without ports, which is down. Raises KernelError."""
     bond = link.link_aggregation or LinkAggregation()
-    settings = [Setting("mode", bond.mode or ""), *_settings(bond)]
+    settings = [Setting("mode", bond.mode or ""), *bond.settings]
     # a delay of 0 is refused without miimon, too (_bond_option_delay_set())
     settings = [row for row in settings if row.name not in DELAYS or row.value]
     bonding.make(site.netlink, link.label, _resolve(site, settings), *attributes)
@@ -113,10 +114,6 @@ def _handle(site: Site, name: str) -> Handle:
     return Handle(site.link(name).index, name)
 
 
-def _settings(bond: LinkAggregation) -> tuple[Setting, ...]:
-    return bond.options.settings if bond.options else ()
-
-
 def _resolve(site: Site, settings: Iterable[Setting]) -> list[Setting]:
     """Return options as the kernel takes them: the primary's index, zeros for no MAC.
 
@@ -144,8 +141,8 @@ def _requests_of(change: LinkAggregation, current: NodeLink) -> list[list[Settin
     if miimon or (miimon is None and whole(now.options, "miimon", change.mode or now.mode)):
         return [settings]
     delays = [row for row in settings if row.name in DELAYS]
-    others = [row for row in settings if row not in delays]
-    return [delays, others] if delays and whole(now.options, "miimon", now.mode) else [others]
+    rest = [row for row in settings if row not in delays]
+    return [delays, rest] if delays and whole(now.options, "miimon", now.mode) else [rest]
 
 
 def _changes(change: LinkAggregation, now: LinkAggregation) -> list[Setting]:
@@ -153,10 +150,10 @@ def _changes(change: LinkAggregation, now: LinkAggregation) -> list[Setting]:
 
     With miimon the delays, which the kernel keeps as multiples of it.
     """
-    wishes = {row.name: row for row in _settings(change)}
+    wishes = {row.name: row for row in change.settings}
     mode = change.mode or now.mode or ""
-    is_all = change.mode is not None or (change.options and not change.options.settings)
-    present = {row.name: row.value for row in _settings(now)}
+    is_all = change.mode is not None or (change.options and not change.settings)
+    present = {row.name: row.value for row in now.settings}
     defaults = [
         Setting(row.name, kernel_default(row.name, mode))
         for row in OPTIONS

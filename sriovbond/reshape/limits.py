@@ -87,9 +87,9 @@ def _of_ip(ip: Ipv4 | Ipv6 | None) -> Iterator[str]:
     if isinstance(ip, Ipv4) and ip.dhcp:
         yield from _of_client(ip)
         return
-    asked = differ(ip, None)  # without what means none
+    wish = differ(ip, None)  # without what means none
     for field, text in _NOT_HERE.items():
-        if getattr(asked, field) is not None:
+        if getattr(wish, field) is not None:
             yield text
     for field, text in _ALWAYS.items():
         if getattr(ip, field) is False:

@@ -148,9 +148,9 @@ def test_a_nic_that_is_known_by_its_mac_is_found_by_it_under_another_name(
 
     outcome, failures = before.apply(text, name="uplink"), boot(after)
     after.node.ip("link set old address 02:00:00:00:00:11")
-    found = boot(after)
+    failures = boot(after)
 
-    assert (outcome, found) == ("committed", [])
+    assert (outcome, failures) == ("committed", [])
     assert failures == ["uplink: applied without eth1: missing"]
     mtus = {link.label: link.mtu for link in after.node.read().interfaces or ()}
     assert (mtus["old"], mtus["eth1"]) == (1490, 1500)

@@ -1,12 +1,11 @@
 """The SR-IOV network device plugin over real VFs: a bond takes the allocated ones."""
 
 import json
-import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,25 +65,10 @@ def a_node_with_the_plugin() -> Iterator[Given]:
 @contextmanager
 def running(node: Node) -> Iterator[subprocess.Popen[bytes]]:
     """Run the device plugin with a pool for each of two PFs."""
-    config = node.root / "config.json"
-    config.write_text(json.dumps({"resourceList": [a_pool(*pool) for pool in POOLS.items()]}))
-    program = Path(os.environ["SRIOVBOND_PEERS"], "sriovdp")
-    options = ["-logtostderr", "-resource-prefix=example.com", f"-config-file={config}"]
-    command = ["unshare", "--mount", "sh", "-c", WITH_VAR]
-    command += [str(node.root / "var"), str(program), *options]
-    # It reads vendor names from pci.ids, which need not be installed; an empty file will do.
-    environment = {**os.environ, "PCIDB_PATH": os.devnull}
-    with (
-        log_of(node).open("wb") as log,
-        subprocess.Popen(command, stderr=log, env=environment) as plugin,
-    ):
-        try:
-            yield plugin
-        finally:
-            plugin.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                plugin.wait(ENDS_WITHIN_S)
-            plugin.kill()
+    pools = [a_pool(*pool) for pool in POOLS.items()]
+    before = ("unshare", "--mount", "sh", "-c", WITH_VAR, str(node.root / "var"))
+    with device_plugins.sriov_plugin(pools, node.root, before) as plugin:
+        yield plugin
 
 
 def a_pool(resource: str, pf: str) -> dict[str, object]:
@@ -93,7 +77,7 @@ def a_pool(resource: str, pf: str) -> dict[str, object]:
 
 
 def log_of(node: Node) -> Path:
-    return node.root / "sriovdp.log"
+    return node.root / device_plugins.SRIOV_LOG
 
 
 def await_all(are_there: Callable[[], bool], plugin: subprocess.Popen[bytes], node: Node) -> None:

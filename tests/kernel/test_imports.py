@@ -66,7 +66,7 @@ def test_no_command_of_a_runtime_loads_it(wires: Wires, tmp_path: Path) -> None:
     }
 
     done = subprocess.run(
-        [sys.executable, "-c", SERVE, tmp_path / "told.json"],
+        [sys.executable, "-c", SERVE, tmp_path / "answer.json"],
         input=json.dumps(calls),
         env={**os.environ, **attachment},
         capture_output=True,
@@ -74,11 +74,11 @@ def test_no_command_of_a_runtime_loads_it(wires: Wires, tmp_path: Path) -> None:
         check=True,
     )
 
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["statuses"] == dict.fromkeys(calls, 0), done.stdout
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert answer["statuses"] == dict.fromkeys(calls, 0), done.stdout
     verbs = {VERBS.get(command, command.lower()) for command in calls}
-    assert {f"sriovbond.commands.{verb}" for verb in verbs} <= {*told["modules"]}
-    assert LOOKED_FOR not in packages({*told["modules"]})
+    assert {f"sriovbond.commands.{verb}" for verb in verbs} <= {*answer["modules"]}
+    assert LOOKED_FOR not in packages({*answer["modules"]})
 
 
 @contextmanager

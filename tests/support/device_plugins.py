@@ -4,7 +4,10 @@ Real gRPC; messages are encoded and decoded by the API's field numbers.
 Source: kubernetes, staging/src/k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +17,12 @@ from pathlib import Path
 
 import grpc
 
+from tests.support import children
 from tests.support.kubelet import Json, field
 
 HEALTHY = "Healthy"
+SRIOV_LOG = "sriovdp.log"
+"""What the SR-IOV network device plugin says, in the folder that it was given."""
 ANSWERS_WITHIN_S = 60.0
 _LISTENS_FOR_S = 3600.0
 _WITH_LENGTH = 2
@@ -164,3 +170,25 @@ def _messages(fields: _Fields, number: int) -> list[bytes]:
 
 def _text(fields: _Fields, number: int) -> str:
     return b"".join(_messages(fields, number)[-1:]).decode()
+
+
+@contextmanager
+def sriov_plugin(
+    resources: Sequence[Json], folder: Path, before: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the SR-IOV network device plugin of SRIOVBOND_PEERS, for resources of example.com.
+
+    Its configuration and log are in `folder`; `before` begins the command that runs it.
+    """
+    config = folder / "sriovdp.json"
+    config.write_text(json.dumps({"resourceList": resources}))
+    program = Path(os.environ["SRIOVBOND_PEERS"], "sriovdp")
+    options = ("-logtostderr", "-resource-prefix=example.com", f"-config-file={config}")
+    # It reads vendor names from pci.ids, which need not be installed; an empty file will do.
+    environment = {**os.environ, "PCIDB_PATH": os.devnull}
+    command = [*before, str(program), *options]
+    with (
+        (folder / SRIOV_LOG).open("wb") as log,
+        children.running(command, stderr=log, env=environment) as plugin,
+    ):
+        yield plugin

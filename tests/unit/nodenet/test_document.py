@@ -397,11 +397,11 @@ def test_policies_of_one_file_are_one_document() -> None:
 
 
 def test_faults_of_one_of_several_policies_are_where_it_has_them() -> None:
-    one = "interfaces: [{name: %s, mtu: 1500}]\nroutes: {config: [{destination: %s}]}\n"
+    pattern = "interfaces: [{name: %s, mtu: 1500}]\nroutes: {config: [{destination: %s}]}\n"
     rule = "route-rules: {config: [{family: ipv4}]}\n"
     dns = "dns-resolver: {config: {options: [rotate]}}\n"
     absent = "192.0.2.0/24, state: absent"
-    both = unite(read(f"{one % ('a', absent)}{rule}---\n{one % ('b', absent)}{rule}{dns}"))
+    both = unite(read(f"{pattern % ('a', absent)}{rule}---\n{pattern % ('b', absent)}{rule}{dns}"))
 
     assert [
         str(both.spot(path))
