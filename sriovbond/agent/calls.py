@@ -212,7 +212,8 @@ class Calls:
         log.event(logging.WARNING, f"a request is refused: {why}")
         with suppress(OSError), call.connection, call.opened:
             answer = _busy(why, call.command)
-            self.metrics.count_call("", 0.0, {}, answer.failure)
+            if answer.failure:
+                self.metrics.count_error(call.command, answer.failure)
             self._send(call, answer)
 
     def _answer_in_lane(self, call: Call, network: str | None) -> None:

@@ -83,8 +83,13 @@ class Metrics:
         for step, took in steps.items():
             self._step_durations.labels(name, step).observe(took)
         if failure:
-            code = str(int(failure.code)) if failure.code in _CODES else _OTHER
-            self._errors.labels(name, code, failure.rule).inc()
+            self.count_error(name, failure)
+
+    def count_error(self, command: str, failure: Failure) -> None:
+        """Count an error, also of a call that never had its turn."""
+        name = command if command in _COMMANDS else _OTHER
+        code = str(int(failure.code)) if failure.code in _CODES else _OTHER
+        self._errors.labels(name, code, failure.rule).inc()
 
     def overrun(self) -> None:
         """Count an overrun of the watch's socket."""

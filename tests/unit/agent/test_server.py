@@ -28,6 +28,7 @@ from sriovbond.shim import build, wire
 from tests.support import leasing
 from tests.support.agents import Agent, an_agent, wait_for
 from tests.support.held_ipam import Ipam, code_of, kept, stdin
+from tests.support.scrape import sample
 from tests.support.shims import WITHIN_S, Shim, a_shim, variables
 
 
@@ -195,20 +196,22 @@ def _silent_client(shim: Shim) -> Iterator[None]:
 def test_a_del_waits_for_no_worker_that_other_calls_hold(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
-    with an_agent(shim, workers=1, waiting=1):
+    page = shim.home / "metrics.sock"
+    with an_agent(shim, workers=1, waiting=1, metrics=f"unix:{page}"):
         with ipam.held("first"):
             holding = pool.submit(ipam.collect, shim, "first", "other")
             wait_for(ipam.calls)
             waiting = pool.submit(shim.run, "ADD", stdin())
             time.sleep(0.3)
             refused = shim.run("ADD", stdin(), CNI_CONTAINERID="more")
+            counted = sample(page, "sriovbond_command_errors_total", command="ADD", code="11")
             deleted = [shim.run("DEL", stdin(), CNI_CONTAINERID=f"pod{one}") for one in range(3)]
             assert not waiting.done()
         assert holding.result().returncode == 0
         answered = waiting.result()
 
     assert [(one.returncode, one.stderr) for one in deleted] == [(0, b"")] * 3
-    assert (code_of(refused), code_of(answered)) == (11, 5)
+    assert (code_of(refused), code_of(answered), counted) == (11, 5, 1)
     assert "too many calls of network 'net' wait" in refused.stdout.decode()
 
 
