@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from deviceinfo import PodDevices, PodRef, Sandbox, Statement
+from deviceinfo import PodDevices, Sandbox, Statement
 from sriovbond import cluster
 from sriovbond.agent import settings
 from sriovbond.bond.config import parse_config
@@ -63,12 +63,12 @@ def explain(file: Path | None, *, as_json: bool, **names: str) -> None:
 
 
 def _parse_names(pod: str, uid: str, netns: str, container_id: str) -> Sandbox:
-    namespace, _, name = pod.rpartition("/")
-    if not (pod or uid or netns or container_id) or (pod and not (namespace and name)):
+    named = explanation.parse_pod(pod)
+    if not (pod or uid or netns or container_id) or (pod and not named.name):
         raise click.UsageError(
             "name the pod: --pod NAMESPACE/NAME, --uid, --netns or --container-id"
         )
-    return Sandbox(PodRef(namespace, name, uid), container_id, netns)
+    return Sandbox(named._replace(uid=uid), container_id, netns)
 
 
 def _only_configuration(file: Path) -> Configuration:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import deviceinfo
-from deviceinfo import Ask, PodDevices, PodRef, Sandbox
+from deviceinfo import UNKNOWN_POD, Ask, PodDevices, PodRef, Sandbox
 from sriovbond import candidates, records
 from sriovbond.bond import selection
 from sriovbond.bond.config import NetConf
@@ -36,6 +36,22 @@ class Explanation:
     verdicts: tuple[Verdict, ...]
     outcome: tuple[str, ...]
     functions: tuple[Function, ...] = ()
+
+
+def parse_pod(text: str) -> PodRef:
+    """Parse NAMESPACE/NAME; UNKNOWN_POD for any other text."""
+    namespace, _, name = text.rpartition("/")
+    return PodRef(namespace, name) if namespace and name else UNKNOWN_POD
+
+
+def find_netns(sandbox: Sandbox) -> str:
+    """Return the path of the pod's namespace. Raises MachineError if it is unknown."""
+    if sandbox.netns:
+        return sandbox.netns
+    raise MachineError(
+        f"cannot look into the pod {sandbox}: no cache of this node knows its namespace; is it "
+        "on another node, or its name misspelt? Else give --netns"
+    )
 
 
 def find_sandbox(host: Host, named: Sandbox) -> Sandbox:
@@ -80,13 +96,9 @@ def explain(
     Bonds of the pod are named, and their members judged as if they were free.
     Raises MachineError if no namespace of the pod is known, or it is gone.
     """
-    if not sandbox.netns:
-        raise MachineError(
-            f"cannot look into the pod {sandbox}: no cache of this node knows its namespace; is it "
-            "on another node, or its name misspelt? Else give --netns"
-        )
+    path = find_netns(sandbox)
     search = deviceinfo.Search(sandbox, host.places, kubelet_timeout_s=host.kubelet_timeout_s)
-    with netns.own() as home, netns.opened(sandbox.netns) as pod:
+    with netns.own() as home, netns.opened(path) as pod:
         in_pod, on_host, devices = candidates.look(search, config, pod, home, asks)
         bonds = {link.index: link.name for link in in_pod if link.kind == "bond"}
         sources = candidates.Sources(home.netlink, devices)

@@ -66,15 +66,16 @@ def _list(host: Host, *, as_json: bool) -> None:
 
 def print_table(readable: Sequence[Record], kept: Sequence[Path]) -> None:
     """Print a row for each record, and for each file that was moved aside as damaged."""
-    table = Table("container", "interface", "network", "members", "namespace")
+    table = Table("pod", "container", "interface", "network", "members", "namespace")
     for record in readable:
         plan = record.plan
         members = ", ".join(map(str, plan.members)) if plan else "released, but for IPAM"
-        cells = (record.container_id, record.ifname, record.network, members, record.netns)
-        tables.add_row(table, *cells)
+        whose = (record.pod.full_name, record.container_id, record.ifname)
+        tables.add_row(table, *whose, record.network, members, record.netns)
     for path in kept:
         container_id, _, ifname = path.stem.partition("@")
-        tables.add_row(table, container_id, ifname, "", f"cannot be read, kept as {path}", "")
+        whose = ("", container_id, ifname)
+        tables.add_row(table, *whose, "", f"cannot be read, kept as {path}", "")
     tables.print_table(table, Console())
 
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deviceinfo import Sandbox
 from sriovbond import records
 from sriovbond.agent import settings
 from sriovbond.bond.states import BondState
-from sriovbond.cli import nics, tables
+from sriovbond.cli import explanation, nics, tables
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, netns
 from sriovbond.log import visible
@@ -25,13 +26,23 @@ _OPTIONS = ("mode", "fail_over_mac", "miimon", "arp_interval", "primary")
 
 @click.command()
 @click.argument("ifname")
+@click.option("--pod", default="", metavar="NAMESPACE/NAME", help="As Kubernetes names it.")
 @click.option(
-    "--netns", "path", required=True, help="The pod's namespace, such as /run/netns/NAME."
+    "--netns",
+    "path",
+    default="",
+    metavar="PATH",
+    help="The pod's namespace, such as /run/netns/NAME.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rather than tables.")
-def show(ifname: str, path: str, *, as_json: bool) -> None:
+def show(ifname: str, pod: str, path: str, *, as_json: bool) -> None:
     """Show the bond IFNAME of a pod, as the kernel and its NICs report it."""
-    view = look(settings.load().host, ifname, path)
+    named = explanation.parse_pod(pod)
+    if bool(named.name) == bool(path) or (pod and path):
+        raise click.UsageError("name the pod: either --pod NAMESPACE/NAME, or --netns")
+    host = settings.load().host
+    path = path or explanation.find_netns(explanation.find_sandbox(host, Sandbox(named)))
+    view = look(host, ifname, path)
     if view is None:
         raise click.ClickException(f"{ifname!r} does not exist, or is no bond, in {path}")
     print_json(view) if as_json else print_tables(view, Console())

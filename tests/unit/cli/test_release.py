@@ -40,14 +40,15 @@ def release(host: Host, *words: str) -> Result:
 
 
 def test_without_an_attachment_the_records_are_listed_and_left(host: Host) -> None:
-    record = a_record(host)
+    record = replace(a_record(host), pod=PodRef("default", "nf1", "uid"))
+    records.write(host, record)
     (host.records / "pod2@bond0.json").write_text("{")
 
     answer = release(host)
 
     assert answer.exit_code == 0
-    for told in (ID, IFNAME, "net1 (VF 0 of"):
-        assert told in answer.stdout
+    for words in (ID, IFNAME, "default/nf1", "net1 (VF 0 of"):
+        assert words in answer.stdout
     assert "cannot read the record" in answer.stderr
     assert records.read(host, KEY) == record
 

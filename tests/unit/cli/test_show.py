@@ -1,8 +1,18 @@
 """The output for a pod's bond; reading the bond is tested in the VM."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from sriovbond.cli import show
+import pytest
+from click.testing import CliRunner
+
+from deviceinfo import PodRef
+from sriovbond import records
+from sriovbond.agent.settings import PREFIX
+from sriovbond.cli import show, sriovbond
+from sriovbond.errors import MachineError
+from sriovbond.host import Host
+from sriovbond.records import Record
 from tests.support.builders import a_plan, a_state
 from tests.support.terminal import a_console, printed
 
@@ -35,3 +45,38 @@ def test_control_characters_in_a_bond_are_escaped() -> None:
 
     assert "\x1b[2J" not in printed(console)
     assert printed(console).count("net\\u001b[2J\\u202e") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--pod", "nf1"),
+        ("--pod", "nf1", "--netns", "/run/netns/nf1"),
+        ("--pod", "default/nf1", "--netns", "/run/netns/nf1"),
+    ],
+    ids=str,
+)
+def test_a_pod_that_is_not_named_or_named_twice_is_a_wrong_call(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(sriovbond, ["show", "bond0", *words])
+
+    assert done.exit_code == 2
+    assert "either --pod NAMESPACE/NAME, or --netns" in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("nf1", "'/run/netns/c7': it is not there"), ("nf2", "no cache of this node knows")],
+)
+def test_a_pods_namespace_is_looked_up_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}STATE", str(tmp_path))
+    pod = PodRef("default", "nf1", "uid-7")
+    record = Record("net", "c7", "bond0", "/run/netns/c7", (4, 5, 6), "", a_plan(), pod=pod)
+    records.write(Host(state=tmp_path), record)
+
+    done = CliRunner().invoke(sriovbond, ["show", "bond0", "--pod", f"default/{name}"])
+
+    assert isinstance(done.exception, MachineError)
+    assert fault in done.exception.message
