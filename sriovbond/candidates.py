@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import deviceinfo
 from deviceinfo import (
@@ -220,8 +221,9 @@ def look(
     """
     in_pod = snapshots.take(pod.netlink, is_bounded=True)
     may_mean_host = config.may_mean_host and not selection.means_pod(config, in_pod)
-    on_host = snapshots.take(home.netlink) if may_mean_host else ()
-    meant = [link for link in on_host if may_mean(config.links or (), link)]
+    is_meant = partial(may_mean, config.links or ())
+    on_host = snapshots.take(home.netlink, is_meant=is_meant) if may_mean_host else ()
+    meant = [link for link in on_host if is_meant(link)]
     devices = search.conclude(
         state_members(in_pod), state_host_links(meant), if_networks_lack_devices=asks
     )

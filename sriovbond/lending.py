@@ -69,7 +69,9 @@ class Lender:
 
     def refuse_what_changed(self, members: Sequence[Member]) -> None:
         """Check again, just before they are moved. Raises RefusedError, MachineError."""
-        host_links = {link.index: link for link in snapshots.take(self._home.netlink)}
+        indices = {member.link.index for member in members}
+        present = snapshots.take(self._home.netlink, is_meant=lambda link: link.index in indices)
+        host_links = {link.index: link for link in present}
         now = [replace(member, link=_now(member, host_links)) for member in members]
         refusal = self.refusal(now)
         if refusal:

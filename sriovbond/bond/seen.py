@@ -114,7 +114,15 @@ class Seen:
 
 def may_mean(links: Sequence[LinkSelector], link: Link) -> bool:
     """Return whether an entry may match the link, by its names alone."""
-    return any(not selector.is_exact or selector.name in link.names for selector in links)
+    return any(
+        selector.name in link.names
+        or (not selector.is_exact and _may_be_alike(selector.name, link))
+        for selector in links
+    )
+
+
+def _may_be_alike(pattern: str | None, link: Link) -> bool:
+    return pattern is None or any(_is_alike(name, pattern) for name in link.names)
 
 
 def matches(link: LinkSelector, candidate: Member | Unlinked) -> bool:

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sriovbond.bond.links import Carried
@@ -241,9 +242,21 @@ Target = tuple[int, int, bytes]
 """Family, prefix length and address (none for a default route) of a destination."""
 
 
-def unicast_routes(netlink: Netlink, most: int | None = None) -> list[RouteMessage]:
-    """Return the unicast routes of every table, of both families; `most` as in `addresses`."""
-    return netlink.dump_read(_EVERY_ROUTE, _read_unicast, most)
+def unicast_routes(
+    netlink: Netlink, most: int | None = None, *, over: Collection[int] | None = None
+) -> list[RouteMessage]:
+    """Return the unicast routes of every table, of both families; `most` as in `addresses`.
+
+    With `over`, only those over one of the links of these indices; others take no memory.
+    """
+    read = _read_unicast if over is None else partial(_read_unicast_over, over)
+    return netlink.dump_read(_EVERY_ROUTE, read, most)
+
+
+def _read_unicast_over(indices: Collection[int], body: bytes) -> RouteMessage | None:
+    route = _read_unicast(body)
+    is_over = route is not None and any(hop.index in indices for hop in next_hops(route))
+    return route if is_over else None
 
 
 def routes_to(netlink: Netlink, targets: Collection[Target], most: int) -> list[RouteMessage]:

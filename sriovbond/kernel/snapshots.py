@@ -15,17 +15,22 @@ _MOST_LINKS: Final = 1 << 13  # of 5 KB each
 _MOST_CARRIED: Final = 1 << 16  # addresses, and routes, of less than 1 KB each
 
 
-def take(netlink: Netlink, *, is_bounded: bool = False) -> list[Link]:
+def take(
+    netlink: Netlink, *, is_bounded: bool = False, is_meant: Callable[[Link], bool] | None = None
+) -> list[Link]:
     """Return every link with its addresses and routes.
 
     With `is_bounded`, for a pod: KernelError, E2BIG for more than a pod needs; then the socket must
-    be closed.
+    be closed. With `is_meant`, for a host: only the links that it accepts have routes, bounded too;
+    those of others take no memory, and a node may have the Internet's.
     """
-    most_links, most_carried = (_MOST_LINKS, _MOST_CARRIED) if is_bounded else (None, None)
+    most_links = _MOST_LINKS if is_bounded else None
+    most_carried = _MOST_CARRIED if is_bounded or is_meant else None
     related = links.read_related(netlink, most_links)
+    meant = {link.index for link in related if is_meant(link)} if is_meant else None
     macs = {link.index: link.mac for link in related}
     addresses = carried.addresses(netlink, macs, most_carried)
-    present_routes = carried.unicast_routes(netlink, most_carried)
+    present_routes = carried.unicast_routes(netlink, most_carried, over=meant)
     routes = carried.routes(present_routes)
     default = carried.default_route_carriers(present_routes)
     return [

@@ -1,6 +1,7 @@
 """The PF's link among several: on a NIC whose representors have its address, as in no rig."""
 
 import errno
+import socket
 import struct
 
 import pytest
@@ -20,6 +21,9 @@ from sriovbond.kernel.messages import (
     IFLA_PARENT_DEV_NAME,
     IFLA_PHYS_PORT_NAME,
     IFLA_VFINFO_LIST,
+    RTA_DST,
+    RTA_MULTIPATH,
+    RTA_OIF,
     RTEXT_FILTER_VF,
 )
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
@@ -197,3 +201,36 @@ def test_a_pod_with_more_links_than_a_pod_needs_is_refused_and_a_host_is_read() 
     with pytest.raises(KernelError, match="cannot list the links: there are more than 8192"):
         snapshots.take(Dumps(bodies), is_bounded=True)
     assert len(snapshots.take(Dumps(bodies))) == 2 * CROWD
+
+
+def test_of_a_hosts_routes_only_those_over_meant_links_are_kept() -> None:
+    """A node that routes the Internet has a million; a network may name one of its interfaces."""
+    hop = messages.word(RTA_OIF, 2)
+    both = messages.attribute(RTA_MULTIPATH, next_hop(2) + next_hop(3))
+    bodies = {
+        nl.RTM_GETLINK: [a_link(2, "uplink"), a_link(3, "spare")],
+        nl.RTM_GETADDR: [],
+        nl.RTM_GETROUTE: [*[a_route(number, hop) for number in range(CROWD)], a_route(7, both)],
+    }
+
+    present = snapshots.take(Dumps(bodies), is_meant=lambda link: link.name == "spare")
+
+    assert [(link.name, len(link.routes)) for link in present] == [("uplink", 1), ("spare", 1)]
+
+
+def test_a_meant_link_with_more_routes_than_can_be_put_back_is_refused() -> None:
+    hop = messages.word(RTA_OIF, 2)
+    routes = [a_route(number, hop) for number in range((1 << 16) + CROWD)]
+    bodies = {nl.RTM_GETLINK: [a_link(2, "uplink")], nl.RTM_GETADDR: [], nl.RTM_GETROUTE: routes}
+
+    with pytest.raises(KernelError, match="cannot list the routes: there are more than 65536"):
+        snapshots.take(Dumps(bodies), is_meant=lambda _: True)
+
+
+def next_hop(index: int) -> bytes:
+    return struct.pack("=HBBI", 8, 0, 0, index)
+
+
+def a_route(number: int, *parts: bytes) -> bytes:
+    target = messages.attribute(RTA_DST, bytes([10, number >> 16, number >> 8 & 255, number & 255]))
+    return messages.route(socket.AF_INET, 32, target, *parts, type=1, protocol=3)
