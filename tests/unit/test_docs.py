@@ -13,6 +13,7 @@ import click
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from deviceinfo import Source
 from sriovbond import cli, dispatch
@@ -149,6 +150,20 @@ def test_every_command_in_the_docs_is_known_with_its_options(words: list[str]) -
 
     assert command is not None, words[0]
     command.make_parser(click.Context(command)).parse_args(list(words[1:]))
+
+
+def test_the_command_of_the_docs_judges_networks_of_bond_cni() -> None:
+    page = (CHECKOUT / "docs/migration.md").read_text(encoding="utf-8")
+    [expression] = re.findall(r"sed -E '([^']+)'", page)
+    network = yaml.safe_load((CHECKOUT / "manifests/from-bond-cni.yaml").read_text("utf-8"))
+    network["spec"]["config"] = network["spec"]["config"].replace("sriovbond", "bond")
+    networks = json.dumps({"apiVersion": "v1", "kind": "List", "items": [network]}, indent=4)
+
+    command = ["sed", "-E", expression]
+    changed = subprocess.run(command, input=networks, capture_output=True, text=True, check=True)
+    done = CliRunner().invoke(cli.sriovbond, ["validate", "-"], input=changed.stdout)
+
+    assert (done.exit_code, done.output) == (0, "-: valid\n")
 
 
 def test_every_command_is_in_the_docs() -> None:
