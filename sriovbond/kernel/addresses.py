@@ -39,6 +39,7 @@ _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
 _SCOPE_LINK: Final = 253
+_LO_WITHOUT_IPV6: Final = "ipv6/conf/lo/disable_ipv6"
 _ETH_P_ARP: Final = 0x0806
 _ARP: Final = struct.Struct("!6s6sHHHBBH6s4s6s4s")  # with its Ethernet header
 _BROADCAST: Final = b"\xff" * 6
@@ -53,7 +54,8 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
     """Write the sysctls of the new bond before it comes up, as the reference plugins do.
 
     Gratuitous ARP and unsolicited NA when carrier comes or the MAC changes; IPv6 is enabled when
-    IPAM assigned an address of it, and its addresses survive the link going down.
+    IPAM assigned an address of it, and its addresses survive the link going down. On lo, too: by it
+    the pod reaches its own address.
     """
     values = {f"ipv4/conf/{ifname}/arp_notify": "1", f"ipv6/conf/{ifname}/ndisc_notify": "1"}
     if result and any(ip.address.version == _IPV6 for ip in result.ips):
@@ -65,7 +67,7 @@ def prepare(pod: Namespace, ifname: str, result: CniResult | None) -> None:
                 f"cannot put IPv6 addresses on {ifname}: {why}; "
                 f"{'raise `mtu`' if small else 'boot it with IPv6'}, or ask IPAM for IPv4 only"
             )
-        values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1"}
+        values |= {key: "0", f"ipv6/conf/{ifname}/keep_addr_on_down": "1", _LO_WITHOUT_IPV6: "0"}
     pod.set_sysctls(values)
 
 
@@ -241,7 +243,7 @@ def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
     kind = {"protocol": _RTPROT_BOOT, "scope": _scope(route), "type": _RTN_UNICAST}
     body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
-    # APPEND: beside one of another interface, such as the pod's own default route
+    # without EXCL: before one of another interface, such as the pod's own default route
     netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
 
 

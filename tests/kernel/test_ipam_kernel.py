@@ -212,6 +212,20 @@ def test_ipv6_is_switched_on_for_the_bond_of_a_pod_that_has_it_off(
     assert [route["dst"] for route in routes(wires.pod)] == ["default"]
 
 
+def test_a_pod_that_began_without_ipv6_reaches_its_own_address(
+    runtime: Runtime, wires: Wires
+) -> None:
+    wires.pod.ip("link set lo up")
+    with netns.opened(wires.pod.path) as pod:
+        pod.set_sysctls({"ipv6/conf/all/disable_ipv6": "1"})
+
+    runtime.add(over(wires, static(IPV6))).ok()
+
+    wait_for(lambda: not addresses(wires.pod)[IPV6].get("tentative"))
+    own = IPV6.partition("/")[0]
+    assert wires.pod.run("ping", "-n", "-c1", "-W2", own).returncode == 0
+
+
 def test_ipv6_stays_off_on_the_bond_of_a_pod_that_has_it_off_and_asks_for_none(
     runtime: Runtime, wires: Wires
 ) -> None:
