@@ -205,8 +205,12 @@ def _run(program: _Program, request: CniRequest, command: Command) -> bytes:
 
 
 def _environment(request: CniRequest, command: Command) -> dict[str, str]:
-    """Return our environment with the CNI_* variables of the request and no others."""
-    ours = {name: text for name, text in os.environ.items() if not name.startswith("CNI_")}
+    """Return our environment with the CNI_* variables of the request and no others.
+
+    Variables may vanish meanwhile: the first call to kubelet sets some for its import of gRPC.
+    """
+    texts = {name: os.environ.get(name) for name in os.environ if not name.startswith("CNI_")}
+    ours = {name: text for name, text in texts.items() if text is not None}
     return {**ours, **request.environment, "CNI_COMMAND": str(command)}
 
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,27 @@ def test_the_plugin_gets_stdin_and_environment_as_received(
     }
     assert "INHERITED=yes" in seen
     assert (log / f"{command}.stdin").read_bytes() == request.stdin
+
+
+class Vanishing(dict[str, str]):
+    """An environment from which another thread removes a variable while it is iterated over."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self.keys(), "GRPC_VERBOSITY"])
+
+    def items(self) -> Any:  # noqa: ANN401 - as os.environ, a mapping's view
+        return ItemsView(self)
+
+
+def test_a_variable_that_vanishes_meanwhile_fails_no_call(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_plugin(tmp_path, REMEMBER)
+    monkeypatch.setattr(os, "environ", Vanishing(os.environ))
+
+    ipam.delete(a_request(tmp_path), HOST)
+
+    assert f"LOG={log}\n" in (log / "DEL.env").read_text()
 
 
 def test_delete_runs_del_from_a_request_that_was_an_add(tmp_path: Path, log: Path) -> None:
