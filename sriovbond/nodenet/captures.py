@@ -1,8 +1,8 @@
 """Captures of nmpolicy: parts of the node's state, found by an expression and put into a document.
 
-An expression is a path (`dns-resolver.running`), a search (`interfaces.type == "ethernet"`), or a
-change (`capture.nics | interfaces.state := "down"`). A document has
-`{{ capture.nics.interfaces }}`.
+An expression is a path (`dns-resolver.running`), a search (`interfaces.type == "ethernet"`), a
+change (`capture.nics | interfaces.state := "down"`), or words, which mean the whole state. A
+document has `{{ capture.nics.interfaces }}`.
 """
 
 import re
@@ -42,15 +42,11 @@ State = Mapping[str, Any]
 
 
 class CaptureError(Exception):
-    """An expression or reference has no meaning, or nothing matches it.
+    """An expression or reference has no meaning, or nothing matches it."""
 
-    `is_meant` where nmstate would take it: for the whole state of the node.
-    """
-
-    def __init__(self, problem: Problem, *, is_meant: bool = False) -> None:
+    def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
-        self.is_meant = is_meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +110,10 @@ def _parse(entry: Twig) -> Expression:
 
 def _expression(spot: Spot, text: str, source: str, tokens: list[Operand]) -> Expression:
     keys = tokens[0].keys if tokens else ()
+    if not keys and not source and _is_prose(tokens):
+        return Expression(spot, text, source, keys)
     if not keys:
-        problem = Problem(spot, f"{text!r}: a path such as interfaces.name is expected")
-        raise CaptureError(problem, is_meant=not source)
+        raise CaptureError(Problem(spot, f"{text!r}: a path such as interfaces.name is expected"))
     if keys[0] == "capture" and not source:
         source, keys = (*keys[1:], "")[0], keys[2:]
     if len(tokens) == 1:
@@ -124,6 +121,15 @@ def _expression(spot: Spot, text: str, source: str, tokens: list[Operand]) -> Ex
     if len(tokens) != 3 or tokens[1].value not in {"==", ":="}:  # noqa: PLR2004 - path, operator, value
         raise CaptureError(Problem(spot, f"{text!r}: PATH == VALUE or PATH := VALUE is expected"))
     return Expression(spot, text, source, keys, tokens[1].value or "", tokens[2])
+
+
+def _is_prose(tokens: list[Operand]) -> bool:
+    """Return whether it is words alone, which mean the whole state, as in nmstate.
+
+    One word may be a path that is misspelt.
+    """
+    operators = {"==", ":=", "|"}
+    return len(tokens) > 1 and not any(row.keys or row.value in operators for row in tokens)
 
 
 def _tokens(text: str, spot: Spot) -> Iterator[Operand]:

@@ -96,12 +96,19 @@ def read_state(text: str) -> NetState:
     except source.SourceError as error:
         raise DocumentError([error.problem], []) from error
     reader = Reader(is_lenient=True)
-    state: NetState = reader.section(NetState, nodes[0], ()) if nodes else NetState()
+    state: NetState = reader.section(NetState, _state_of(nodes[0]), ()) if nodes else NetState()
     if reader.faults:
         raise DocumentError(reader.faults, [])
     links = state.interfaces
     whole = None if links is None else tuple(map(_with_whole_addresses, links))
     return _with_plain_routes(replace(state, interfaces=whole))
+
+
+def _state_of(node: Node) -> Node:
+    """Return the state itself, of a NodeNetworkState what kubernetes-nmstate reports in it."""
+    status = node.at("status") if isinstance(node, Branch) else None
+    state = status.at("currentState") if isinstance(status, Branch) else None
+    return state or node
 
 
 def _with_whole_addresses(link: NodeLink) -> NodeLink:
@@ -134,6 +141,7 @@ def _document(node: Node, current: NetState | None, reader: Reader) -> Document:
     if isinstance(node, Branch) and (node.at("kind") or node.at("apiVersion")):
         return _of_object(node, current, reader)
     if isinstance(node, Branch) and any(node.at(key) for key in _POLICY):
+        _judge_keys(node, _POLICY, reader)
         return _of_policy("", node, current, reader)
     return _finish("", reader.section(NetState, node, ()), reader)
 
@@ -161,7 +169,7 @@ def _of_policy(name: str, node: Branch, current: NetState | None, reader: Reader
     try:
         filled = captures.fill(desired, node.at("capture"), current)
     except captures.CaptureError as error:
-        (reader.refused if error.is_meant else reader.faults).append(error.problem)
+        reader.faults.append(error.problem)
         return _finish(name, NetState(), reader)
     return _finish(name, reader.section(NetState, filled, ()), reader)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sriovbond.bond.options import Setting
 from sriovbond.nodenet.model import ETHERNET, VETH, BondOptions, NetState, NodeLink
+from sriovbond.nodenet.routing import NodeRoute, NodeRoutes
 from sriovbond.nodenet.sections import Free, Many, Section, keys_of
 from sriovbond.nodenet.values import LinkName
 
@@ -33,7 +34,8 @@ def resolve(state: NetState, present: Present) -> NetState:
     return replace(
         state,
         interfaces=None if state.interfaces is None else renamed,
-        routes=state.routes and _rename(state.routes, rename),
+        routes=state.routes
+        and _with_tables(_rename(state.routes, rename), _tables(renamed, present)),
     )
 
 
@@ -107,6 +109,24 @@ def _of_kind(kind: Any, value: Any, rename: Callable[[str], str]) -> Any:  # noq
     if isinstance(kind, Many):
         return tuple(_of_kind(kind.of, part, rename) for part in value)
     return _options(value, rename) if isinstance(kind, Free) else value
+
+
+def _tables(links: Iterable[NodeLink], present: Present) -> dict[str, int]:
+    """Return the table of each VRF, of the document or of the node."""
+    rows = (*present.values(), *links)
+    return {row.label: row.vrf.route_table_id for row in rows if row.vrf and row.vrf.route_table_id}
+
+
+def _with_tables(routes: NodeRoutes, tables: Mapping[str, int]) -> NodeRoutes:
+    """Return the routes with a VRF's table for its name, unless they have another one."""
+    rows = tuple(_with_table(row, tables) for row in routes.config or ())
+    return replace(routes, config=None if routes.config is None else rows)
+
+
+def _with_table(route: NodeRoute, tables: Mapping[str, int]) -> NodeRoute:
+    table = tables.get(route.vrf_name or "")
+    is_other = route.table_id not in (None, 0, table)
+    return route if table is None or is_other else replace(route, vrf_name=None, table_id=table)
 
 
 def _options(options: BondOptions, rename: Callable[[str], str]) -> BondOptions:

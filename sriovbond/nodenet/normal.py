@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sriovbond.nodenet.model import (
     VRF,
@@ -21,6 +21,7 @@ from sriovbond.nodenet.model import (
 )
 from sriovbond.nodenet.values import NO_MAC, is_link_local
 
+_FOR_ANY: Final = "any"  # nmstate's default: nothing is waited for
 Address = TypeVar("Address", IpAddress4, IpAddress6)
 Stack = TypeVar("Stack", Ipv4, Ipv6)
 
@@ -35,6 +36,7 @@ def normal(interface: NodeLink) -> NodeLink:
         max_mtu=None,
         driver=None,
         copy_mac_from=None,
+        wait_ip=None if interface.wait_ip == _FOR_ANY else interface.wait_ip,
         ipv4=normal_ipv4(interface.ipv4) if interface.ipv4 else None,
         ipv6=normal_ipv6(interface.ipv6) if interface.ipv6 else None,
         link_aggregation=_bond(interface.link_aggregation) if interface.link_aggregation else None,

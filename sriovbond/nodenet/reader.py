@@ -21,9 +21,11 @@ _OF_ALL: Final = frozenset({"name", "type", "state", "controller", "mac-address"
 """What is read of an interface whose type is not ours."""
 _DELIVERY: Final = {"dropped": "off", "delivered": "on"}
 """nmstate's words for all_slaves_active."""
+_OVS_BRIDGE: Final = "ovs-bridge"
 _MOST_HINTS: Final = 100  # each takes a comparison with all keys
 _BEFORE_ALL: Final = Spot(0, 0)
 _TRUTHS: Final = {"true": "on", "yes": "on", "y": "on", "false": "off", "no": "off", "n": "off"}
+_OFF: Final = frozenset({"off", "0"})
 
 
 @dataclass(slots=True)
@@ -72,21 +74,25 @@ class Reader:
 
     def _fields(self, of: type, node: Branch, path: Path) -> Iterator[tuple[str, object]]:
         known = by_name(of)
-        taken: dict[str, str] = {}
+        taken: dict[str, tuple[str, object]] = {}
         for entry in node.entries:
             row = known.get(entry.key)
             if row is None:
                 self._unknown(entry, path, list(known))
-            elif row.field in taken and taken[row.field] != entry.key:
-                self.fault(entry.spot, f"{entry.key!r} is the same as {taken[row.field]!r}")
-            else:
-                taken[row.field] = entry.key
-                yield row.field, self._value(row, entry, (*path, row.name))
+                continue
+            value = self._value(row, entry, (*path, row.name))
+            name, before = taken.setdefault(row.field, (entry.key, value))
+            if name != entry.key and value != before:
+                words = f"{entry.key!r} is the same as {name!r}, which has another value"
+                self.fault(entry.spot, words)
+            yield row.field, value
 
     def _unknown(self, entry: Twig, path: Path, known: list[str]) -> None:
         if self.is_lenient:
             return
         why = unsupported.SECTIONS.get(entry.key)
+        if why and _is_off(entry.value):
+            return
         if why:
             self.refused.append(Problem(entry.spot, f"{entry.key!r} is not supported: {why}"))
             return
@@ -129,8 +135,9 @@ class Reader:
         if not isinstance(node, Items):
             self.fault(node.spot, f"{_words(path)} must be a list, found {node.words}")
             return None
-        parts = [self._of_kind(kind.of, part, (*path, n)) for n, part in enumerate(node.nodes)]
-        for number, part in enumerate(node.nodes):
+        nodes = _without_twins(node.nodes) if self.is_lenient else node.nodes
+        parts = [self._of_kind(kind.of, part, (*path, n)) for n, part in enumerate(nodes)]
+        for number, part in enumerate(nodes):
             self.spots[*path, number] = part.spot
         self._judge_identities(kind, parts, path)
         return tuple(part for part in parts if part is not None)
@@ -215,6 +222,26 @@ class Reader:
             if types and interface.type not in types:
                 text = f"{entry.key!r} is for type {types[0]}, not for {interface.type}"
                 self.fault(entry.spot, text)
+
+
+def _is_off(node: Node) -> bool:
+    """Return whether a value says that what is not supported is not to be."""
+    return isinstance(node, Leaf) and _TRUTHS.get(node.text.strip().lower(), node.text) in _OFF
+
+
+def _without_twins(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return interfaces without the bridges of Open vSwitch that share an interface's name.
+
+    Such a bridge is no interface of the kernel's: br-ex is both on each node of OVN-Kubernetes.
+    """
+    rows = [(_text_at(node, "name"), _text_at(node, "type"), node) for node in nodes]
+    names = {name for name, type_, _ in rows if type_ != _OVS_BRIDGE}
+    return tuple(node for name, type_, node in rows if type_ != _OVS_BRIDGE or name not in names)
+
+
+def _text_at(node: Node, key: str) -> str | None:
+    leaf = node.at(key) if isinstance(node, Branch) else None
+    return leaf.text if isinstance(leaf, Leaf) else None
 
 
 def _option_value(row: options.Option, node: Node) -> object:

@@ -127,6 +127,9 @@ def _of_routes(joined: Joined) -> Iterator[Complaint]:
     """Yield the routes whose interface is missing, or has no addresses of their family."""
     for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
         name = route.next_hop_interface
+        if route.state != ABSENT and route.vrf_name:  # names.resolve() had its table else
+            text = f"{route.vrf_name} is no VRF whose table it is in"
+            yield Complaint(("routes", "config", number), text)
         if route.state == ABSENT or route.route_type or name is None:
             continue
         family = family_of(route.destination or "")
@@ -174,7 +177,7 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
     if link.copy_mac_from and link.copy_mac_from not in names:
         yield f"copy-mac-from {link.copy_mac_from} is missing"
     yield from _faults_of_addresses(link, now or NodeLink())
-    missing = sorted({*(ports_of(link) or ())} - names)
+    missing = sorted({*(ports_of(link) or ())} - names - {*(ports_of(now or NodeLink()) or ())})
     if missing:
         yield f"its ports {', '.join(missing)} are missing{_of_functions(missing)}"
     if (

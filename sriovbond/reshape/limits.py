@@ -50,9 +50,6 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     for number, route in enumerate(routes):
         if route.state != ABSENT and route.weight:
             yield Complaint(("routes", "config", number), "weight is not known here yet")
-        if route.state != ABSENT and route.vrf_name:
-            text = "vrf-name is not known here: give table-id"
-            yield Complaint(("routes", "config", number), text)
 
 
 def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
@@ -76,7 +73,7 @@ def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:
     if wish.ipv4 and pair.target.ipv4 and pair.target.ipv4.is_auto and not is_possible(pair.name):
         yield "DHCP needs a name of letters, digits and -_.: alone"
     yield from _of_ip(pair.target.ipv6 if wish.ipv6 else None)
-    if wish.wait_ip:
+    if wish.wait_ip not in (None, "any"):
         yield "wait-ip is not known here: leave it out"
     yield from _of_fixed(pair)
 

@@ -74,6 +74,16 @@ def test_a_path_alone_takes_that_part() -> None:
     ) == {"dns-resolver": {"config": {"server": ["192.0.2.53"]}}}
 
 
+def test_words_alone_are_the_whole_state() -> None:
+    """An example of nmstate's has `override me with the cache`."""
+    assert _filled(
+        "capture:\n"
+        "  all: the node as it is\n"
+        "  nic: interfaces.name == capture.all.routes.running.0.next-hop-interface\n"
+        "desiredState: {interfaces: [{name: '{{ capture.nic.interfaces.0.name }}'}]}\n"
+    ) == {"interfaces": [{"name": "eth1"}]}
+
+
 @pytest.mark.parametrize(
     ("capture", "fault"),
     [
@@ -84,7 +94,8 @@ def test_a_path_alone_takes_that_part() -> None:
         ("capture.x | interfaces.name := y", "which is missing or needs x"),
         ("interfaces.x | interfaces.name := y", "capture.NAME is expected before |"),
         ("dns-resolver.running.server == 1", "can be searched"),
-        ("some words", "a path such as interfaces.name is expected"),
+        ("interfacs", "a path such as interfaces.name is expected"),
+        ("some words == more", "a path such as interfaces.name is expected"),
     ],
 )
 def test_an_expression_without_meaning_is_refused_at_its_place(capture: str, fault: str) -> None:

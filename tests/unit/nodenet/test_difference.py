@@ -450,3 +450,30 @@ def test_a_link_that_comes_up_loses_again_the_names_and_options_that_it_got() ->
         "arp_ip_target": "",
         "miimon": 0,
     }
+
+
+def test_ports_that_a_bond_has_need_not_be_in_a_recorded_state() -> None:
+    bond = "{name: b9, type: bond, state: up, bond: {mode: 0, options: {miimon: %d}, port: [x, y]}}"
+    state = f"interfaces: [{bond % 140}]"
+
+    assert yaml.safe_load(changes(f"interfaces: [{bond % 141}]", state)) == {
+        "interfaces": [
+            {
+                "name": "b9",
+                "type": "bond",
+                "state": "up",
+                "link-aggregation": {"options": {"miimon": 141}},
+            }
+        ]
+    }
+    assert joined(f"interfaces: [{bond % 141}]".replace("x", "z"), state).complaints
+
+
+def test_what_is_waited_for_by_default_is_no_change() -> None:
+    state = "interfaces: [{name: eth1, type: ethernet, state: up}]"
+
+    assert changes("interfaces: [{name: eth1, wait-ip: any}]", state) == "{}\n"
+    assert not any(
+        "wait-ip" in line
+        for line in steps("interfaces: [{name: d, type: dummy, wait-ip: any}]", state)
+    )

@@ -107,10 +107,22 @@ def test_other_spellings_of_a_bond_say_the_same() -> None:
     assert _bond("bond: {mode: active-backup, ports: [eth1]}") == usual
 
 
-def test_both_spellings_at_once_are_refused() -> None:
-    (fault,) = _faults("interfaces: [{name: b, bond: {mode: 1}, link-aggregation: {mode: 1}}]")
+def test_both_spellings_with_two_values_are_refused() -> None:
+    (fault,) = _faults("interfaces: [{name: b, bond: {mode: 1}, link-aggregation: {mode: 2}}]")
 
-    assert fault == "line 1, column 41: 'link-aggregation' is the same as 'bond'"
+    assert fault == (
+        "line 1, column 41: 'link-aggregation' is the same as 'bond', which has another value"
+    )
+
+
+def test_both_spellings_with_one_value_are_read_as_nmstate_prints_them() -> None:
+    options = "group-forward-mask: 8, group-fwd-mask: 8"
+
+    link = _link(f"interfaces: [{{name: b, bridge: {{options: {{{options}}}}}}}]")
+
+    assert link.bridge is not None
+    assert link.bridge.options is not None
+    assert link.bridge.options.group_fwd_mask == 8
 
 
 def test_words_of_nmstate_for_options_are_those_of_the_table() -> None:
@@ -290,6 +302,7 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
         ("dns-resolver: {config: {server: [x]}}", "address of a DNS server"),
         ("dns-resolver: {config: {options: [ndots]}}", "ndots:N"),
         ("apiVersion: v1\nkind: Pod\n", "is not NodeNetworkConfigurationPolicy of nmstate.io/v1"),
+        ("desired: {interfaces: []}\nroutes: {}", "'routes' is unknown in a policy"),
         ("a: 1\na: 2", "'a' is given twice"),
         ("{", "line "),
     ],
@@ -371,7 +384,10 @@ def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
 
 
 def test_a_feature_that_is_switched_off_needs_no_refusal() -> None:
-    (document,) = read("interfaces: [{name: a, lldp: {enabled: false}, ipv6: {dhcp: false}}]")
+    (document,) = read(
+        "interfaces: [{name: a, lldp: {enabled: false}, ipv6: {dhcp: false}},"
+        " {name: b, bond: {mode: 2, options: {balance-slb: false}}}]"
+    )
 
     assert document.unset == ()
 
@@ -387,6 +403,25 @@ def test_unknown_keys_and_types_of_a_recorded_state_are_left_out() -> None:
         NodeLink(name="br-ex", type="ovs-bridge", state="up"),
         NodeLink(name="eth1", type="ethernet", mtu=1500),
     )
+
+
+def test_an_interface_that_shares_its_name_with_a_bridge_of_open_vswitch_is_read() -> None:
+    state = read_state(
+        "interfaces:\n"
+        "- {name: br-ex, type: ovs-bridge, state: up}\n"
+        "- {name: br-ex, type: ovs-interface, state: up, mtu: 1400}\n"
+    )
+
+    assert state.interfaces == (NodeLink(name="br-ex", type="ovs-interface", state="up", mtu=1400),)
+
+
+def test_the_state_that_kubernetes_nmstate_reports_is_read() -> None:
+    state = read_state(
+        "apiVersion: nmstate.io/v1beta1\nkind: NodeNetworkState\nmetadata: {name: node1}\n"
+        "status:\n  currentState:\n    interfaces: [{name: eth1, type: ethernet}]\n"
+    )
+
+    assert state.interfaces == (NodeLink(name="eth1", type="ethernet"),)
 
 
 def test_policies_of_one_file_are_one_document() -> None:

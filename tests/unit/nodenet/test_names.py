@@ -107,3 +107,49 @@ def test_a_pci_address_may_be_in_upper_case() -> None:
     desired = "interfaces: [{name: x, identifier: pci-address, pci-address: '0000:3B:00.1'}]"
 
     assert [pair.name for pair in joined(desired, state).pairs] == ["pf1"]
+
+
+VRF_STATE = (
+    "interfaces:\n"
+    "- {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: [eth1]}}\n"
+    "- {name: eth1, type: ethernet, state: up, controller: red, ipv4: {enabled: true, dhcp: false,"
+    " address: [{ip: 192.0.2.9, prefix-length: 24}]}}\n"
+    "routes: {config: [{destination: 198.51.100.0/24, next-hop-interface: eth1, table-id: 7}]}\n"
+)
+
+
+@pytest.mark.parametrize("table", ["", ", table-id: 7"])
+def test_the_name_of_a_vrf_is_its_table(table: str) -> None:
+    route = f"{{next-hop-interface: eth1, vrf-name: red{table}, destination: %s}}"
+
+    there = f"routes: {{config: [{route % '198.51.100.0/24'}]}}"
+    new = f"routes: {{config: [{route % '203.0.113.0/24'}]}}"
+    gone = "routes: {config: [{state: absent, vrf-name: red}]}"
+    assert steps(there, VRF_STATE) == []
+    assert steps(new, VRF_STATE) == [
+        "add route destination 203.0.113.0/24, next-hop-interface eth1, table-id 7"
+    ]
+    assert [line.partition(" destination")[0] for line in steps(gone, VRF_STATE)] == [
+        "remove route"
+    ]
+
+
+def test_the_name_of_a_new_vrf_is_its_table() -> None:
+    desired = (
+        "interfaces: [{name: blue, type: vrf, vrf: {route-table-id: 8, port: []}}]\n"
+        "routes: {config: [{destination: 203.0.113.0/24, route-type: blackhole, vrf-name: blue}]}\n"
+    )
+
+    assert "add route destination 203.0.113.0/24, table-id 8, route-type blackhole" in steps(
+        desired, VRF_STATE
+    )
+
+
+@pytest.mark.parametrize("more", ["vrf-name: eth1", "vrf-name: gone", "vrf-name: red, table-id: 9"])
+def test_the_name_of_what_is_no_vrf_of_that_table_is_refused(more: str) -> None:
+    route = f"{{destination: 203.0.113.0/24, next-hop-interface: eth1, {more}}}"
+
+    (row,) = joined(f"routes: {{config: [{route}]}}", VRF_STATE).complaints
+
+    name = more.partition(": ")[2].partition(",")[0]
+    assert row.text == f"{name} is no VRF whose table it is in"

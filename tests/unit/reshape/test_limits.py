@@ -50,7 +50,7 @@ def refusals(text: str) -> list[str]:
         ("{name: eth1, state: absent}", "a NIC cannot be removed: write `state: down`"),
         ("{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}", "id of an interface does not"),
         ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),
-        ("{name: eth1, wait-ip: any}", "wait-ip is not known here"),
+        ("{name: eth1, wait-ip: ipv4}", "wait-ip is not known here"),
         ("{name: eth1, ethernet: {sr-iov: {total-vfs: 2}}}", "it has no SR-IOV"),
         (
             "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-gateway: false}}",
@@ -72,6 +72,7 @@ def test_a_refusal_names_the_interface_and_the_remedy(link: str, words: str) -> 
     [
         "{name: eth1, ipv4: {enabled: true, dhcp: false}}",
         "{name: eth1, state: down}",
+        "{name: eth1, wait-ip: any}",
         "{name: v9, type: vlan, vlan: {base-iface: eth1, id: 9}}",
         "{name: v8, type: vlan, vlan: {base-iface: eth1, id: 8}}",
         "{name: v9, state: absent}",
