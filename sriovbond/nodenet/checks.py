@@ -30,6 +30,8 @@ IPV6_OF_LO: Final = "::1"
 _WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
 """Types that are shown with a MAC of zeros: a bridge without ports, and what has its MAC of it."""
 _NEVER_FORWARDED: Final = 0x7  # BR_GROUPFWD_RESTRICTED: STP, pause frames, LACP
+_LEAST_QUERY: Final = 100  # BR_MULTICAST_QUERY_INTVL_MIN; the kernel takes it for less
+_RAISED: Final = ("multicast_query_interval", "multicast_startup_query_interval")
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -174,6 +176,11 @@ def _bridge(interface: NodeLink) -> Iterator[Complaint]:
     if options and (options.group_fwd_mask or 0) & _NEVER_FORWARDED:
         text = "the bits 0, 1 and 2 of group-forward-mask cannot be: a bridge takes these frames"
         yield Complaint(("bridge", "options", "group-fwd-mask"), text)
+    for name in _RAISED if options else ():
+        time = getattr(options, name)
+        if time is not None and time < _LEAST_QUERY:
+            text = f"{name.replace('_', '-')} {time} is below a second ({_LEAST_QUERY})"
+            yield Complaint(("bridge", "options", name.replace("_", "-")), text)
     is_filtering = any(port.vlan and port.vlan != PortVlan() for port in ports)
     if options and options.vlan_default_pvid not in (None, 1) and ports and not is_filtering:
         text = "vlan-default-pvid other than 1 needs a port with vlan"

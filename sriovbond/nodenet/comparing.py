@@ -10,6 +10,7 @@ from sriovbond.nodenet.bondoptions import followers, is_following, kernel_defaul
 from sriovbond.nodenet.model import AltName, BondOptions, LinkAggregation, PortVlan
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import Free, Key, Many, Section, keys_of
+from sriovbond.nodenet.values import Ticks
 
 Part = TypeVar("Part")
 _NAMES: Final = Section(AltName)
@@ -69,6 +70,8 @@ def _is_none(row: Key, value: object) -> bool:
 def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - values of that kind
     if desired is None or desired == current or (desired == "" and current is None):
         return None
+    if isinstance(kind, Ticks):
+        return None if kind.is_kept(desired, current) else desired
     if isinstance(kind, Section):
         if isinstance(desired, PortVlan):
             return None if _is_vlan_met(desired, current) else desired

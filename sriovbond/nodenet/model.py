@@ -10,11 +10,14 @@ from sriovbond.bond.options import MODE_NUMBERS, Setting
 from sriovbond.nodenet.routing import ABSENT, HostName, NodeDns, NodeRoutes, RouteRules
 from sriovbond.nodenet.sections import Free, Many, Section, key
 from sriovbond.nodenet.values import (
+    UINT32,
+    UINT64,
     Hardware,
     Ip,
     KnownName,
     LinkName,
     Text,
+    Ticks,
     Token,
     Truth,
     Whole,
@@ -52,8 +55,8 @@ _TAG: Final = Whole(0, 4095)
 _VLAN_ID: Final = Whole(0, 4094)  # VLAN_VID_MASK is none of a VLAN's (vlan_validate())
 _TRUNK_TAG: Final = Whole(1, 4094)  # as br_validate_vlan_info() has it
 _SHORT: Final = Whole(0, 65535)
-_BYTE: Final = Whole(0, 255)
-_LONG: Final = Whole(0, 2**64 - 1)
+_SECONDS: Final = Whole(0, UINT32 // 100)  # the kernel has 32 bits for hundredths
+_LONG: Final = Whole(0, UINT64)
 _VLAN_PROTOCOL: Final = Word(("802.1q", "802.1ad"))
 _VALID: Final = ("valid-life-time", "valid-left", "valid-lft")
 _PREFERRED: Final = ("preferred-life-time", "preferred-left", "preferred-lft")
@@ -238,21 +241,21 @@ class BridgeOptions:
     group_fwd_mask: int | None = key(_SHORT, "group-fwd-mask", "group-forward-mask")
     hash_max: int | None = key(Whole())
     hello_timer: int | None = key(_LONG)
-    mac_ageing_time: int | None = key(Whole())
+    mac_ageing_time: int | None = key(_SECONDS)
     multicast_last_member_count: int | None = key(Whole())
-    multicast_last_member_interval: int | None = key(_LONG)
-    multicast_membership_interval: int | None = key(_LONG)
+    multicast_last_member_interval: int | None = key(Ticks())
+    multicast_membership_interval: int | None = key(Ticks())
     multicast_querier: bool | None = key(Truth())
-    multicast_querier_interval: int | None = key(_LONG)
-    multicast_query_interval: int | None = key(_LONG)
-    multicast_query_response_interval: int | None = key(_LONG)
+    multicast_querier_interval: int | None = key(Ticks())
+    multicast_query_interval: int | None = key(Ticks())
+    multicast_query_response_interval: int | None = key(Ticks())
     multicast_query_use_ifaddr: bool | None = key(Truth())
     multicast_router: str | None = key(
         Word(("auto", "disabled", "enabled"), (("0", "disabled"), ("1", "auto"), ("2", "enabled")))
     )
     multicast_snooping: bool | None = key(Truth())
     multicast_startup_query_count: int | None = key(Whole())
-    multicast_startup_query_interval: int | None = key(_LONG)
+    multicast_startup_query_interval: int | None = key(Ticks())
     vlan_protocol: str | None = key(_VLAN_PROTOCOL)
     vlan_default_pvid: int | None = key(_VLAN_ID)
 

@@ -15,6 +15,7 @@ NO_MAC: Final = "00:00:00:00:00:00"
 _NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
 _DOMAIN: Final = re.compile(r"[!-~]{1,255}")
 UINT32: Final = 2**32 - 1
+UINT64: Final = 2**64 - 1
 
 
 class Scalar(Protocol):
@@ -70,6 +71,22 @@ class Whole(_Plain):
 
     def _words(self) -> str:
         return f"a number from {self.least} to {self.most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks(Whole):
+    """A time in hundredths of a second, which the kernel keeps in ticks of its own clock.
+
+    Of that it reports as many as were written, or one less (clock_t_to_jiffies() with HZ 250), up
+    to what it can multiply by nanoseconds (jiffies_64_to_clock_t()).
+    """
+
+    most: int = UINT64 // 10_000_000
+
+    @staticmethod
+    def is_kept(wish: object, now: object) -> bool:
+        """Return whether the kernel reports the one where the other was written."""
+        return isinstance(wish, int) and isinstance(now, int) and wish - now in {0, 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ def _bridge_options(options: Attributes) -> BridgeOptions:
 
 
 def _seconds(options: Attributes, name: str) -> int | None:
+    """Return the nearest second: with HZ 300 the kernel reports a hundredth less than it was."""
     ticks = options.get(f"IFLA_BR_{name}")
-    return None if ticks is None else ticks // TICKS
+    return None if ticks is None else (ticks + TICKS // 2) // TICKS
 
 
 def _port(message: LinkMessage, vlan: PortVlan | None) -> BridgePort:

@@ -87,6 +87,8 @@ interfaces:
       mac-ageing-time: 200
       multicast-router: enabled
       multicast-snooping: false
+      multicast-startup-query-interval: 3125
+      multicast-membership-interval: 26001
       stp: {enabled: false, forward-delay: 16, hello-time: 3, max-age: 22, priority: 20480}
     port:
     - name: eth1

@@ -477,3 +477,15 @@ def test_what_is_waited_for_by_default_is_no_change() -> None:
         "wait-ip" in line
         for line in steps("interfaces: [{name: d, type: dummy, wait-ip: any}]", state)
     )
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_there"), [(3125, True), (3124, True), (3123, False), (3126, False)]
+)
+def test_a_time_that_the_kernel_rounds_down_is_there(wish: int, *, is_there: bool) -> None:
+    bridge = (
+        "interfaces: [{name: br0, type: linux-bridge, state: up,"
+        " bridge: {options: {multicast-startup-query-interval: %d}}}]"
+    )
+
+    assert (changes(bridge % wish, bridge % 3124) == "{}\n") is is_there

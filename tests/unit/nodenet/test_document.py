@@ -286,6 +286,14 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
             ),
             "a number from 1 to 4094",
         ),
+        (
+            "interfaces: [{name: a, bridge: {options: {multicast-query-interval: 99}}}]",
+            "multicast-query-interval 99 is below a second (100)",
+        ),
+        (
+            "interfaces: [{name: a, bridge: {options: {mac-ageing-time: 42949673}}}]",
+            "a number from 0 to 42949672",
+        ),
         ("interfaces: [{name: a, identifier: pci-address}]", "pci-address needs pci-address"),
         ("interfaces: [{name: a, identifier: mac-address}]", "mac-address needs mac-address"),
         ("interfaces: [{name: a, ipv6: {addr-gen-mode: eui48}}]", "one of eui64, none, stable"),

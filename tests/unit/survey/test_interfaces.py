@@ -31,7 +31,7 @@ QUEUE = messages.attribute(option("queue_id").number, struct.pack("=H", 5))
 PRIO = messages.attribute(option("prio").number, struct.pack("=i", -7))
 BRIDGE = b"".join(
     (
-        messages.word(1, 1500),  # IFLA_BR_FORWARD_DELAY
+        messages.word(1, 1499),  # IFLA_BR_FORWARD_DELAY, of 1500 with HZ 300
         messages.word(2, 200),  # IFLA_BR_HELLO_TIME
         messages.word(3, 2000),  # IFLA_BR_MAX_AGE
         messages.word(4, 30000),  # IFLA_BR_AGEING_TIME
