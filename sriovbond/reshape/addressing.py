@@ -1,5 +1,6 @@
 """An interface's addresses and its sysctls of IPv4 and IPv6."""
 
+import hashlib
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ from sriovbond.nodenet.values import is_link_local
 from sriovbond.reshape.site import Site
 
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
-_ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, "stable-privacy": 2, "random": 3}
+_STABLE: Final = "stable-privacy"
+_ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, _STABLE: 2, "random": 3}
+_SALT: Final = "sriovbond stable-privacy"  # machine-id(5): what is made of it does not disclose it
 _CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 _WITHOUT: Final = {"disable_ipv6": "1"}
 """What a sysctl amounts to where the link has none; for others that is 0."""
@@ -137,6 +140,8 @@ def _forwards(site: Site, name: str, target: Ipv6) -> bool:
 
 def _set_interface_id(site: Site, name: str, target: Ipv6) -> None:
     parts = []
+    if target.addr_gen_mode == _STABLE:
+        _set_secret(site, name)
     if target.addr_gen_mode in _ADDR_GEN_MODES:
         mode = bytes([_ADDR_GEN_MODES[target.addr_gen_mode]])
         parts.append(messages.attribute(_IFLA_INET6_ADDR_GEN_MODE, mode))
@@ -146,6 +151,19 @@ def _set_interface_id(site: Site, name: str, target: Ipv6) -> None:
     for part in parts:
         spec = messages.attribute(IFLA_AF_SPEC, messages.attribute(socket.AF_INET6, part))
         site.change(site.link(name), f"set how {name} makes its IPv6 addresses", spec)
+
+
+def _set_secret(site: Site, name: str) -> None:
+    """Give an interface the secret that stable-privacy needs, unless it has one.
+
+    It is of the machine and the name, the same at each boot, as systemd-networkd makes it; without
+    one the kernel refuses the mode (check_addr_gen_mode()).
+    """
+    path = f"ipv6/conf/{name}/stable_secret"
+    if name not in NAMES_OF_ALL and site.node.sysctl(path) is None:
+        seed = f"{_SALT} {site.machine_id() or site.link(name).mac} {name}"
+        secret = IPv6Address(hashlib.sha256(seed.encode()).digest()[:16])
+        site.node.set_sysctls({path: secret.exploded})
 
 
 def _forwarding(ip: Ipv4 | Ipv6) -> Iterable[tuple[str, str]]:

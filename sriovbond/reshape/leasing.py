@@ -1,9 +1,7 @@
 """Begins and ends a client of DHCP on an interface, and moves a lease from one to another."""
 
 import time
-from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from sriovbond.dhcp import files, holding, resolving, service
 from sriovbond.dhcp.files import ClientFiles
@@ -13,8 +11,6 @@ from sriovbond.kernel.messages import IFLA_ADDRESS, LinkMessage
 from sriovbond.nodenet import leases
 from sriovbond.nodenet.acts import AskLease, EndLease
 from sriovbond.reshape.site import Site
-
-_MACHINE_ID: Final = "etc/machine-id"
 
 
 def ask(site: Site, step: AskLease) -> None:
@@ -71,11 +67,5 @@ def _wish(site: Site, step: AskLease, link: LinkMessage, former: ClientFiles | N
         return replace(wish, client_id=former.wish.client_id, former=former.wish.former)
     own = link.attributes.get(IFLA_ADDRESS, b"")
     mac = bytes.fromhex(step.mac.replace(":", "")) or own
-    made = make_id(wish.dhcp_client_id, step.name, mac, _machine_id(site))
+    made = make_id(wish.dhcp_client_id, step.name, mac, site.machine_id())
     return replace(wish, client_id=made.hex(), former=step.former)
-
-
-def _machine_id(site: Site) -> str:
-    with suppress(OSError, UnicodeDecodeError):
-        return (site.root / _MACHINE_ID).read_text(encoding="ascii").strip()
-    return ""

@@ -3,8 +3,10 @@
 import errno
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pyroute2.netlink import nla
 
@@ -25,6 +27,8 @@ from sriovbond.kernel.messages import (
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from sriovbond.kernel.netns import Namespace
 
+_MACHINE_ID: Final = "etc/machine-id"
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -43,6 +47,12 @@ class Site:
     def netlink(self) -> Netlink:
         """The socket in its namespace."""
         return self.node.netlink
+
+    def machine_id(self) -> str:
+        """Return machine-id(5), empty where the node has none."""
+        with suppress(OSError, UnicodeDecodeError):
+            return (self.root / _MACHINE_ID).read_text(encoding="ascii").strip()
+        return ""
 
     def find(self, name: str) -> LinkMessage | None:
         """Return the link of that name, None if it is missing."""

@@ -20,7 +20,7 @@ from sriovbond.trial.neighbours import Entries
 _BRIDGE: Final = "bridge"
 _BOND: Final = "bond"
 _PROC: Final = Path("/proc/sys/net")
-_VOLATILE: Final = frozenset({"stable_secret"})
+_STABLE: Final = "stable_secret"  # of IPv6: it is before the mode that needs it, and sets that
 
 
 def read(site: Site, names: Iterable[str]) -> tuple[Former, ...]:
@@ -143,7 +143,9 @@ def _restore_state(site: Site, former: Former) -> None:
 
 def _restore_sysctl(site: Site, name: str, sysctl: Sysctl) -> None:
     path = f"{sysctl.family}/conf/{name}/{sysctl.key}"
-    if site.node.sysctl(path) not in (None, sysctl.value):
+    now = site.node.sysctl(path)
+    is_unset = now is None and sysctl.key == _STABLE  # its file is there, and cannot be read
+    if is_unset or now not in (None, sysctl.value):
         site.node.set_sysctls({path: sysctl.value})
 
 
@@ -167,9 +169,10 @@ def _kind_of_port(link: LinkMessage) -> str:
 
 def _sysctls(name: str) -> Iterator[Sysctl]:
     for family in () if name in NAMES_OF_ALL else ("ipv4", "ipv6"):
-        for path in sorted((_PROC / family / "conf" / name).glob("*")):
+        paths = (_PROC / family / "conf" / name).glob("*")
+        for path in sorted(paths, key=lambda path: (path.name != _STABLE, path.name)):
             value = _value(path)
-            if value is not None and path.name not in _VOLATILE:
+            if value is not None:
                 yield Sysctl(family, path.name, value)
 
 

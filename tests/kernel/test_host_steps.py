@@ -17,6 +17,7 @@ interfaces:
   mtu: 1400
   description: one end
   mac-address: 02:00:00:00:00:77
+  ipv6: {enabled: true, autoconf: false, addr-gen-mode: stable-privacy}
 - name: vb
   type: veth
   veth: {peer: va}
@@ -133,6 +134,18 @@ def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -
     changes.rollback()
 
     node.assert_is(before)
+
+
+def test_the_secret_of_stable_addresses_is_the_same_at_each_boot(node: NodeUnderTest) -> None:
+    (node.host.root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    secrets = []
+
+    for _ in range(2):
+        assert node.apply(ALL) == []
+        secrets.append(node.site.node.sysctl("ipv6/conf/va/stable_secret"))
+        assert node.apply("interfaces: [{name: va, type: veth, state: absent}]") == []
+
+    assert secrets == ["e796:7467:a06f:842f:e093:f1c5:123e:ac90"] * 2
 
 
 def test_the_first_address_of_a_network_is_replaced_without_losing_the_others(
