@@ -6,28 +6,34 @@ with a MAC or PCI address.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sriovbond.bond.options import Setting
 from sriovbond.nodenet.model import ETHERNET, VETH, BondOptions, NetState, NodeLink
-from sriovbond.nodenet.routing import NodeRoute, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes
 from sriovbond.nodenet.sections import Free, Many, Section, keys_of
 from sriovbond.nodenet.values import LinkName
 
 Part = TypeVar("Part")
 Present = Mapping[str, NodeLink]
+Renaming = Callable[[str], str]
+_BY_ADDRESS: Final = ("mac-address", "pci-address")
 
 
 def resolve(state: NetState, present: Present) -> NetState:
     """Return the document with the names and types that its interfaces have on this node."""
     links = state.interfaces or ()
     known = [_find(link, present) for link in links]
-    real = {alt.name or "": row.label for row in present.values() for alt in row.alt_names or ()}
-    real = {name: label for name, label in real.items() if name not in present}
-    real |= {link.label: row.label for link, row in zip(links, known, strict=True) if row}
+    before, real = _holders((), (), present), _holders(links, known, present)
+    for link, row in zip(links, known, strict=True):
+        if row and (link.label not in real or link.identifier in _BY_ADDRESS):
+            real[link.label] = row.label
 
     def rename(name: str) -> str:
         return real.get(name, _vf_name(name, present))
+
+    def rename_present(name: str) -> str:
+        return before.get(name, rename(name))
 
     named = [_identified(link, row) for link, row in zip(links, known, strict=True)]
     renamed = tuple(replace(_rename(link, rename), name=link.name) for link in named)
@@ -35,8 +41,26 @@ def resolve(state: NetState, present: Present) -> NetState:
         state,
         interfaces=None if state.interfaces is None else renamed,
         routes=state.routes
-        and _with_tables(_rename(state.routes, rename), _tables(renamed, present)),
+        and _with_tables(_renamed(state.routes, rename, rename_present), _tables(renamed, present)),
     )
+
+
+def _holders(
+    links: Iterable[NodeLink], known: Iterable[NodeLink | None], present: Present
+) -> dict[str, str]:
+    """Return whose each altname is after the change; the name of a new interface is its own."""
+    rows = [
+        (link, row.label if row else link.label) for link, row in zip(links, known, strict=True)
+    ]
+    holders = {alt.name or "": row.label for row in present.values() for alt in row.alt_names or ()}
+    for link, label in rows:
+        for alt in link.alt_names or ():
+            if alt.state == ABSENT and holders.get(alt.name or "") == label:
+                del holders[alt.name or ""]
+    for link, label in rows:
+        holders |= {alt.name or "": label for alt in link.alt_names or () if alt.state != ABSENT}
+    own = {*present, *(link.label for link, label in rows if link.label == label)}
+    return {name: label for name, label in holders.items() if name not in own}
 
 
 def is_same_type(first: str | None, second: str | None) -> bool:
@@ -47,7 +71,7 @@ def is_same_type(first: str | None, second: str | None) -> bool:
 
 def is_unknown(link: NodeLink, present: Present) -> bool:
     """Return whether no interface has the MAC or PCI address by which one is to be known."""
-    return link.identifier in {"mac-address", "pci-address"} and _find(link, present) is None
+    return link.identifier in _BY_ADDRESS and _find(link, present) is None
 
 
 def _find(link: NodeLink, present: Present) -> NodeLink | None:
@@ -115,6 +139,15 @@ def _tables(links: Iterable[NodeLink], present: Present) -> dict[str, int]:
     """Return the table of each VRF, of the document or of the node."""
     rows = (*present.values(), *links)
     return {row.label: row.vrf.route_table_id for row in rows if row.vrf and row.vrf.route_table_id}
+
+
+def _renamed(routes: NodeRoutes, rename: Renaming, rename_present: Renaming) -> NodeRoutes:
+    """Return the routes by real names; those that are to go are over what has the name now."""
+    rows = tuple(
+        _rename(row, rename_present if row.state == ABSENT else rename)
+        for row in routes.config or ()
+    )
+    return replace(routes, config=None if routes.config is None else rows)
 
 
 def _with_tables(routes: NodeRoutes, tables: Mapping[str, int]) -> NodeRoutes:

@@ -105,6 +105,12 @@ def uppers_of(name: str, links: Mapping[str, NodeLink]) -> list[NodeLink]:
     return [link for link in links.values() if link.base == name]
 
 
+def place_of(link: NodeLink) -> tuple[str | None, int | None, str] | None:
+    """Return what the kernel has one VLAN for; None of what is none."""
+    vlan = link.vlan
+    return (vlan.base_iface, vlan.id, vlan.protocol or "802.1q") if vlan else None
+
+
 def is_bonds_port(link: NodeLink, links: Mapping[str, NodeLink]) -> bool:
     """Return whether an interface is a port of a bond, whose MAC it may have now."""
     owner = links.get(link.controller or "")

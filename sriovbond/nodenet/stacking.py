@@ -5,7 +5,14 @@ from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
-from sriovbond.nodenet.pairs import TAKING, Joined, Pair, alt_names_leaving, uppers_of
+from sriovbond.nodenet.pairs import (
+    TAKING,
+    Joined,
+    Pair,
+    alt_names_leaving,
+    place_of,
+    uppers_of,
+)
 from sriovbond.nodenet.routing import ABSENT
 
 _NESTED: Final = {
@@ -105,23 +112,18 @@ def _of_macvlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
 
 
 def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
-    place = _place(pair.target)
+    place = place_of(pair.target)
     for name in _on(base, joined) if pair.current is None else ():
         other = joined.links.get(name) or (joined.pair(name) or pair).target
-        if name != pair.name and _place(other) == place:
-            first = ", which has to be removed by a document before" if name in joined.links else ""
-            yield f"VLAN {place[1]} of {base} is {name}{first}"
+        is_free = name in joined.links and joined.state_of(name) == ABSENT
+        if name != pair.name and place_of(other) == place and not is_free:
+            remedy = ": let it be absent in this document" if name in joined.links else ""
+            yield f"VLAN {(pair.target.vlan or VlanLink()).id} of {base} is {name}{remedy}"
     is_loose = (pair.target.vlan or VlanLink()).loose_binding or (
         (pair.current and pair.current.vlan) or VlanLink()
     ).loose_binding
     if pair.target.state == UP and not is_loose and joined.state_of(base) == "down":
         yield f"{base}, which it is on, is down: a VLAN comes up on what is up"
-
-
-def _place(link: NodeLink) -> tuple[str | None, int | None, str]:
-    """Return what the kernel has one VLAN for."""
-    vlan = link.vlan or VlanLink()
-    return vlan.base_iface, vlan.id, vlan.protocol or "802.1q"
 
 
 def _on(base: str, joined: Joined) -> list[str]:

@@ -24,13 +24,23 @@ from sriovbond.nodenet.acts import (
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.difference import is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
-from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, Ipv6, NodeLink
+from sriovbond.nodenet.model import (
+    BOND,
+    BRIDGE,
+    MACVLAN,
+    UP,
+    BondOptions,
+    Ipv6,
+    LinkAggregation,
+    NodeLink,
+)
 from sriovbond.nodenet.pairs import (
     TAKING,
     USUAL_MTU,
     alt_names_leaving,
     is_bonds_port,
     own_mac,
+    place_of,
 )
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import family_of
@@ -58,7 +68,8 @@ def _steps(joined: Joined) -> Iterator[Step]:
     for pair in staying:
         if pair.current:
             for step in _change(pair, joined, is_made_anew=pair.name in made_anew):
-                yield from _without_names(step, moving & _names_leaving(pair))
+                early = _without_primary(step, waiting)
+                yield from _without_names(early, moving & _names_leaving(pair))
         elif pair.name not in waiting:
             yield _make(pair, joined)
     for pair in pairs:
@@ -68,6 +79,7 @@ def _steps(joined: Joined) -> Iterator[Step]:
     for pair in staying:
         yield from _release_ports(pair, joined)
     yield from (_make(pair, joined) for pair in staying if pair.name in waiting)
+    yield from (step for pair in staying for step in _late_primary(pair, joined, waiting))
     yield from _set_states(staying, joined)
     yield from (step for pair in staying for step in _add_ports(pair, joined, is_first=True))
     yield from (step for pair in staying for step in _change_after_bond(pair, joined))
@@ -118,11 +130,12 @@ def _bases(pair: Pair) -> tuple[str, ...]:
 def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     """Return those to go whose ports are used again, and what is on these: they go early.
 
-    So does what takes the frames of a new port.
+    So does what takes the frames of a new port, or has the place of a new VLAN.
     """
     staying, going = list(staying), list(going)
     used = {pair.name for pair in staying if pair.desired is not None}
     used |= {pair.target.base for pair in staying if pair.current is None and pair.target.base}
+    places = {place_of(pair.target) for pair in staying if pair.current is None} - {None}
     new = {
         port for pair in staying for port in set(ports_of(pair.target) or ()) - {*_ports_now(pair)}
     }
@@ -130,6 +143,7 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
         pair.name
         for pair in going
         if used & set(_ports_now(pair))
+        or place_of(pair.current or NodeLink()) in places
         or (pair.current and pair.current.type in TAKING and pair.current.base in new)
     }
     for pair in reversed(going):
@@ -141,13 +155,16 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
 def _waiting(staying: Iterable[Pair], joined: Joined) -> frozenset[str]:
     """Return what is made when ports have left: MACVLANs on these, and what is on such.
 
-    Of a port it is its controller that takes the frames (netdev_rx_handler_register()).
+    Of a port it is its controller that takes the frames (netdev_rx_handler_register()). A VLAN in
+    the place of one that goes is made then, too.
     """
     names: set[str] = set()
+    left = {place_of(pair.current) for pair in joined.pairs if pair.is_to_go and pair.current}
+    left.discard(None)
     for pair in (row for row in staying if row.current is None):
         base = joined.links.get(pair.target.base or "")
         is_on_port = pair.target.type == MACVLAN and base and base.controller
-        if is_on_port or not names.isdisjoint(_bases(pair)):
+        if is_on_port or place_of(pair.target) in left or not names.isdisjoint(_bases(pair)):
             names.add(pair.name)
     return frozenset(names)
 
@@ -183,6 +200,25 @@ def _without_names(step: Change, freed: Collection[str]) -> Iterator[Change]:
         step = replace(step, change=change)
     if acts.has_values(step.change):
         yield step
+
+
+def _without_primary(step: Change, waiting: Collection[str]) -> Change:
+    """Return a step without a bond's primary that is made later: the kernel knows it by number."""
+    bond = step.change.link_aggregation
+    if bond is None or bond.options is None or bond.options.value("primary") not in waiting:
+        return step
+    rest = tuple(row for row in bond.settings if row.name != "primary")
+    bond = replace(bond, options=BondOptions(rest) if rest else None)
+    return replace(step, change=replace(step.change, link_aggregation=bond))
+
+
+def _late_primary(pair: Pair, joined: Joined, waiting: Collection[str]) -> Iterator[Change]:
+    change = link_difference(pair, joined) if pair.current else None
+    bond = change.link_aggregation if change else None
+    rows = tuple(row for row in bond.settings if row.name == "primary") if bond else ()
+    if pair.current and any(row.value in waiting for row in rows):
+        options = LinkAggregation(options=BondOptions(rows))
+        yield Change(NodeLink(name=pair.name, link_aggregation=options), pair.current)
 
 
 def _make(pair: Pair, joined: Joined) -> Make:
@@ -354,10 +390,20 @@ def _set_states(pairs: Iterable[Pair], joined: Joined, *, of_ports: bool = False
 
 def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
     is_freed = pair.target.controller == "" and _leaves_bond(pair, joined)
-    is_closed = pair.desired is not None and is_freed  # the bond closes it
+    is_used = pair.desired is not None or _is_base(pair.name, joined)
+    is_closed = is_used and is_freed  # the bond closes it
     before = pair.state_now if pair.current and not is_closed else "down"
     if pair.target.state in {UP, "down"} and pair.target.state != before:
         yield SetState(pair.name, pair.target.state == UP)
+
+
+def _is_base(name: str, joined: Joined) -> bool:
+    """Return whether something that is to be up is made on an interface."""
+    return any(
+        pair.target.base == name and pair.target.state == UP
+        for pair in joined.pairs
+        if pair.current is None
+    )
 
 
 def _leaves_bond(pair: Pair, joined: Joined) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from sriovbond.nodenet.difference import revert
 from sriovbond.nodenet.writer import to_yaml
+from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
 BOND = """
@@ -197,6 +198,32 @@ def test_a_vlan_comes_up_with_a_nic_that_is_down_and_not_mentioned(node: NodeUnd
     assert node.apply(text) == []
     assert node.site.link("eth1").is_up
     assert node.is_quiet_on_repeat(text)
+
+
+def test_a_vlan_takes_the_place_of_one_that_goes_and_is_reverted(node: NodeUnderTest) -> None:
+    node.ip(
+        "link add v7 link eth1 type vlan id 7", "link set v7 up", "address add 192.0.2.9/24 dev v7"
+    )
+    address = "ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]}"
+    new = f"{{name: w7, type: vlan, vlan: {{base-iface: eth1, id: 7}}, {address}}}"
+    text = f"interfaces: [{new}, {{name: v7, type: vlan, state: absent}}]"
+    changes, before = Changes(node, []), node.settle()
+    changes.apply(text, is_waiting=True)
+    assert node.left(text) == []
+
+    changes.rollback()
+
+    node.assert_is(before)
+
+
+def test_a_macvlan_that_waits_for_its_base_is_the_primary_of_a_bond(node: NodeUnderTest) -> None:
+    node.apply(BOND)
+    moves = "{name: bond0, type: bond, bond: {options: {primary: mv}, port: [mv, eth2]}}"
+    text = f"{moves}, {{name: mv, type: mac-vlan, mac-vlan: {{base-iface: eth1, mode: vepa}}}}"
+
+    assert node.apply(f"interfaces: [{text}]") == []
+
+    assert node.pod.the_bond().settings["primary"] == "mv"
 
 
 def test_the_second_port_waits_until_the_first_is_active(node: NodeUnderTest) -> None:

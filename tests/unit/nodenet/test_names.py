@@ -153,3 +153,40 @@ def test_the_name_of_what_is_no_vrf_of_that_table_is_refused(more: str) -> None:
 
     name = more.partition(": ")[2].partition(",")[0]
     assert row.text == f"{name} is no VRF whose table it is in"
+
+
+NAMED = (
+    "interfaces:\n"
+    "- {name: eth1, type: ethernet, state: up, alt-names: [{name: up0}, {name: other}]}\n"
+    "- {name: eth2, type: ethernet, state: up}\n"
+    "routes: {config: [{destination: 198.51.100.0/24, next-hop-interface: eth1}]}\n"
+)
+LOSES = "{name: eth1, alt-names: [{name: up0, state: absent}]}"
+
+
+@pytest.mark.parametrize(
+    ("links", "port"),
+    [
+        (f"{LOSES}, {{name: eth2, alt-names: [{{name: up0}}]}}", "eth2"),
+        (f"{LOSES.replace('eth1', 'up0', 1)}, {{name: eth2, alt-names: [{{name: up0}}]}}", "eth2"),
+        (f"{LOSES}, {{name: new, type: dummy, alt-names: [{{name: up0}}]}}", "new"),
+        (f"{LOSES}, {{name: up0, type: dummy}}", "up0"),
+        ("{name: eth1, alt-names: [{name: other, state: absent}]}", "eth1"),
+    ],
+)
+def test_a_port_is_who_has_the_altname_after_the_change(links: str, port: str) -> None:
+    bond = "{name: bond0, type: bond, bond: {mode: 1, options: {primary: up0}, port: [up0]}}"
+
+    lines = steps(f"interfaces: [{bond}, {links}]", NAMED)
+
+    assert [line for line in lines if "add port" in line] == [f"bond0: add port {port}"]
+    assert f"bond0: set link-aggregation.options.primary {port}" in lines
+
+
+def test_a_route_that_goes_is_that_of_who_has_the_altname_now() -> None:
+    moved = f"{LOSES}, {{name: eth2, alt-names: [{{name: up0}}]}}"
+    gone = "{state: absent, next-hop-interface: up0}"
+
+    assert steps(f"interfaces: [{moved}]\nroutes: {{config: [{gone}]}}", NAMED)[-1] == (
+        "remove route destination 198.51.100.0/24, next-hop-interface eth1"
+    )

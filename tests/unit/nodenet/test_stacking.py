@@ -59,11 +59,7 @@ def _refused(links: str) -> list[str]:
         ),
         (
             VLAN % ("bond0", 7),
-            "v: VLAN 7 of bond0 is bond0.7, which has to be removed by a document before",
-        ),
-        (
-            "{name: bond0.7, state: absent}, " + VLAN % ("bond0", 7),
-            "v: VLAN 7 of bond0 is bond0.7, which has to be removed by a document before",
+            "v: VLAN 7 of bond0 is bond0.7: let it be absent in this document",
         ),
         (
             VLAN % ("eth1", 7) + ", {name: eth1, state: down}",
@@ -111,6 +107,7 @@ def test_a_stack_that_the_kernel_refuses_is_refused_by_name(links: str, text: st
         "{name: lan, type: dummy}, {name: eth4, alt-names: [{name: lan, state: absent}]}",
         VLAN % ("bond0", 8),
         VLAN % ("eth1", 7),
+        "{name: bond0.7, state: absent}, " + VLAN % ("bond0", 7),
         "{name: v, type: vlan, vlan: {base-iface: bond0, id: 7, protocol: 802.1ad}}",
         "{name: v, type: vlan, vlan: {base-iface: eth3, id: 7, loose-binding: true}}",
         "{name: v, type: vlan, state: down, vlan: {base-iface: eth3, id: 7}}",
@@ -148,6 +145,35 @@ def test_an_altname_is_taken_off_before_an_interface_of_that_name_is_made() -> N
         "eth4: set alt-names (name lan, state absent), now (name wan) (name lan)",
         "lan: make it, type dummy",
         "lan: set it up",
+    ]
+
+
+def test_a_vlan_goes_before_another_is_made_in_its_place() -> None:
+    desired = f"interfaces: [{VLAN % ('bond0', 7)}, {{name: bond0.7, state: absent}}]"
+
+    assert steps(desired, NODE) == [
+        "bond0.7: remove it",
+        "v: make it, type vlan",
+        "v: set vlan.base-iface bond0",
+        "v: set vlan.id 7",
+        "v: set it up",
+    ]
+
+
+def test_a_primary_that_is_made_when_ports_have_left_is_set_afterwards() -> None:
+    bond = "{name: bond0, bond: {options: {miimon: 50, primary: mv}, port: [mv]}}"
+    desired = f"{bond}, {MACVLAN % ('eth2', 'vepa')}"
+
+    assert steps(f"interfaces: [{desired}]", NODE) == [
+        "bond0: set link-aggregation.options.miimon 50, now nothing",
+        "bond0: release port eth2",
+        "mv: make it, type mac-vlan",
+        "mv: set mac-vlan.base-iface eth2",
+        "mv: set mac-vlan.mode vepa",
+        "bond0: set link-aggregation.options.primary mv, now nothing",
+        "eth2: set it up",
+        "bond0: add port mv",
+        "mv: set it up",
     ]
 
 
