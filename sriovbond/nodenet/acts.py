@@ -324,10 +324,14 @@ class SetResolver:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove an interface; `current` is what it was; `base` is what it goes with, unasked."""
+    """Remove an interface; `current` is what it was; `base` is what it goes with, unasked.
+
+    One that `is_remade` comes again, as another one for the kernel.
+    """
 
     current: NodeLink
     base: str = ""
+    is_remade: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -336,6 +340,7 @@ class Remove:
         bare = "" if self.current.type == VRF else ", without addresses"
         words = [
             f"it is on {self.base}, which goes" if self.base else "",
+            "it is made anew" if self.is_remade else "",
             f"its ports {', '.join(ports)} stay{bare}" if ports else "",
             f"its other end {peer} goes with it" if peer else "",
         ]

@@ -13,6 +13,7 @@ from sriovbond.nodenet.pairs import (
     place_of,
     uppers_of,
 )
+from sriovbond.nodenet.remaking import is_remade, vlan_after
 from sriovbond.nodenet.routing import ABSENT
 
 _NESTED: Final = {
@@ -91,10 +92,14 @@ def _of_base(pair: Pair, joined: Joined) -> Iterator[str]:
         return
     if link.type == VLAN:
         yield from _of_vlan(pair, base, joined)
-    if pair.current is None and (base == "lo" or _type_of(base, joined) == VRF):
+    if _is_new(pair) and (base == "lo" or _type_of(base, joined) == VRF):
         yield f"{base}, which it is on, takes no VLAN and no MACVLAN"
     if link.type == MACVLAN and pair.current is None:
         yield from _of_macvlan(pair, base, joined)
+
+
+def _is_new(pair: Pair) -> bool:
+    return pair.current is None or is_remade(pair)
 
 
 def _of_macvlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
@@ -112,13 +117,12 @@ def _of_macvlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
 
 
 def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
-    place = place_of(pair.target)
-    for name in _on(base, joined) if pair.current is None else ():
-        other = joined.links.get(name) or (joined.pair(name) or pair).target
-        is_free = name in joined.links and joined.state_of(name) == ABSENT
-        if name != pair.name and place_of(other) == place and not is_free:
+    vlan = vlan_after(pair.name, joined) or VlanLink()
+    for name in _on(base, joined) if _is_new(pair) else ():
+        place = place_of(NodeLink(vlan=vlan_after(name, joined)))
+        if name != pair.name and place == place_of(NodeLink(vlan=vlan)):
             remedy = ": let it be absent in this document" if name in joined.links else ""
-            yield f"VLAN {(pair.target.vlan or VlanLink()).id} of {base} is {name}{remedy}"
+            yield f"VLAN {vlan.id} of {base} is {name}{remedy}"
     is_loose = (pair.target.vlan or VlanLink()).loose_binding or (
         (pair.current and pair.current.vlan) or VlanLink()
     ).loose_binding

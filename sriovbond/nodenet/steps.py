@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from sriovbond.nodenet import acts, leases, routes, uppers
+from sriovbond.nodenet import acts, leases, remaking, routes, uppers
 from sriovbond.nodenet.acts import (
     AddPort,
     AddRoute,
@@ -11,6 +11,7 @@ from sriovbond.nodenet.acts import (
     AskLease,
     Change,
     ConfigurePort,
+    EndLease,
     Make,
     ReleasePort,
     Remove,
@@ -54,17 +55,17 @@ def plan(joined: Joined) -> tuple[Step, ...]:
     node is without its address for as long as one port takes. Where a server of DHCP gives
     them, the other ports come before routes: the first one may have no carrier.
     """
-    return tuple(_steps(joined))
+    return tuple(_steps(*remaking.anew(joined)))
 
 
-def _steps(joined: Joined) -> Iterator[Step]:
+def _steps(joined: Joined, remade: Collection[Pair]) -> Iterator[Step]:
     pairs = _bases_first(joined)
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
     going = [pair for pair in reversed(pairs) if pair.is_to_go]
     holding = _holding(going, staying)
     moving = _moving_names(staying)
     yield from (_free_names(pair, moving) for pair in staying if moving & _names_leaving(pair))
-    made_anew, waiting = _made_anew(joined), _waiting(staying, joined)
+    made_anew, waiting = _made_anew(joined), _waiting(staying, joined, remade)
     for pair in staying:
         if pair.current:
             for step in _change(pair, joined, is_made_anew=pair.name in made_anew):
@@ -76,6 +77,7 @@ def _steps(joined: Joined) -> Iterator[Step]:
         if leases.is_leaving(pair) and (ended := leases.end(pair, joined)):
             yield ended
     yield from (_remove(pair) for pair in holding)
+    yield from (step for pair in remade for step in _remove_remade(pair))
     for pair in staying:
         yield from _release_ports(pair, joined)
     yield from (_make(pair, joined) for pair in staying if pair.name in waiting)
@@ -152,15 +154,15 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     return [pair for pair in going if pair.name in holding]
 
 
-def _waiting(staying: Iterable[Pair], joined: Joined) -> frozenset[str]:
+def _waiting(staying: Iterable[Pair], joined: Joined, remade: Collection[Pair]) -> frozenset[str]:
     """Return what is made when ports have left: MACVLANs on these, and what is on such.
 
     Of a port it is its controller that takes the frames (netdev_rx_handler_register()). A VLAN in
-    the place of one that goes is made then, too.
+    the place of one that goes is made then, too, and one that is made anew.
     """
-    names: set[str] = set()
-    left = {place_of(pair.current) for pair in joined.pairs if pair.is_to_go and pair.current}
-    left.discard(None)
+    names = {pair.name for pair in remade}
+    going = [*remade, *(pair for pair in joined.pairs if pair.is_to_go)]
+    left = {place_of(pair.current) for pair in going if pair.current} - {None}
     for pair in (row for row in staying if row.current is None):
         base = joined.links.get(pair.target.base or "")
         is_on_port = pair.target.type == MACVLAN and base and base.controller
@@ -242,6 +244,13 @@ def _mac_of(pair: Pair) -> str:
 def _remove(pair: Pair) -> Remove:
     current = pair.current or NodeLink(name=pair.name)
     return Remove(current, (current.base or "") if pair.desired is None else "")
+
+
+def _remove_remade(pair: Pair) -> Iterator[Step]:
+    current = pair.current or NodeLink(name=pair.name)
+    if current.ipv4 and current.ipv4.is_auto and current.ipv4.is_leased is not None:
+        yield EndLease(pair.name)
+    yield Remove(current, is_remade=True)
 
 
 def _change(pair: Pair, joined: Joined, *, is_made_anew: bool = False) -> Iterator[Change]:

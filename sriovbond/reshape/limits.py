@@ -6,7 +6,7 @@ from typing import Final
 
 from sriovbond.dhcp.files import is_possible
 from sriovbond.dhcp.wish import fault_of_id
-from sriovbond.nodenet import acts, gateways, monitoring, stacking
+from sriovbond.nodenet import acts, gateways, monitoring, remaking, stacking
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
@@ -28,7 +28,6 @@ _ALWAYS: Final = {
     "auto_routes": "auto-routes: false is not known here",
 }
 _FIXED: Final = {
-    "vlan": ("base_iface", "id", "protocol"),
     "vrf": ("route_table_id",),
     "mac_vlan": ("base_iface", "promiscuous"),
     "veth": ("peer",),
@@ -41,7 +40,8 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
     for pair in joined.pairs:
         if pair.name in numbers and pair.desired is not None:
-            for text in (*_of_pair(pair, pair.desired), *_of_functions(pair, joined)):
+            remade = remaking.faults(pair, joined) if remaking.is_remade(pair) else ()
+            for text in (*_of_pair(pair, pair.desired), *remade, *_of_functions(pair, joined)):
                 yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
     for rule in (stacking, monitoring, gateways):
         yield from rule.judge(joined)

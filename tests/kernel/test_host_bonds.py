@@ -216,6 +216,40 @@ def test_a_vlan_takes_the_place_of_one_that_goes_and_is_reverted(node: NodeUnder
     node.assert_is(before)
 
 
+REMADE = """
+interfaces:
+- {name: v7, type: vlan, vlan: {base-iface: eth2, id: 17}}
+- {name: w7, type: vlan, vlan: {base-iface: eth1, id: 7}}
+- {name: p9, type: vlan, vlan: {id: 19}}
+"""
+
+
+def test_vlans_with_another_id_keep_what_they_had_and_are_reverted(node: NodeUnderTest) -> None:
+    node.ip(
+        "link add v7 link eth1 type vlan id 7",
+        "link set v7 up alias seventh",
+        "link property add dev v7 altname lucky",
+        "address add 192.0.2.9/24 dev v7",
+        "address add 2001:db8::9/64 dev v7 nodad",
+        "route add 198.51.100.0/24 via 192.0.2.1",
+        "link add br0 type bridge",
+        "link set br0 up",
+        "link add p9 link eth1 type vlan id 9",
+        "link set p9 up master br0",
+    )
+    changes, before = Changes(node, []), node.settle()
+
+    changes.apply(REMADE, is_waiting=True)
+
+    assert node.left(REMADE) == []
+    assert "via 192.0.2.1 dev v7" in node.pod.run("ip", "route").stdout
+    assert "192.0.2.9/24" in node.pod.run("ip", "-br", "address", "show", "lucky").stdout
+    assert node.pod.the_link("p9").master
+    assert node.is_quiet_on_repeat(REMADE)
+    changes.rollback()
+    node.assert_is(before)
+
+
 def test_a_macvlan_that_waits_for_its_base_is_the_primary_of_a_bond(node: NodeUnderTest) -> None:
     node.apply(BOND)
     moves = "{name: bond0, type: bond, bond: {options: {primary: mv}, port: [mv, eth2]}}"
