@@ -16,8 +16,11 @@ _MACVLAN_FLAG_NOPROMISC: Final = 1
 _MACVLAN_MODES: Final = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 
 _TUNNELS: Final = frozenset(
-    ("gre", "gretap", "erspan", "ipip", "sit", "vti", "ip6gre", "ip6gretap", "ip6tnl", "vti6")
-)
+    (
+        "gre", "gretap", "erspan", "ipip", "sit", "vti",
+        "ip6gre", "ip6gretap", "ip6erspan", "ip6tnl", "vti6",
+    )
+)  # fmt: skip
 
 
 def vlan(message: LinkMessage, scene: Scene) -> VlanLink:

@@ -245,6 +245,23 @@ def test_the_kernel_puts_a_macvlan_elsewhere_than_on_a_macvlan(node: NodeUnderTe
         ("type vti local 192.0.2.9 remote 192.0.2.8 dev bond0 key 1", "x0"),
         ("type ip6tnl local 2001:db8::9 remote 2001:db8::8 dev bond0", "x0"),
         ("type ip6gre local 2001:db8::9 remote 2001:db8::8 dev bond0", "x0"),
+        ("type gretap local 192.0.2.9 remote 192.0.2.8 dev bond0", "x0"),
+        ("type ip6gretap local 2001:db8::9 remote 2001:db8::8 dev bond0", "x0"),
+        ("type vti6 local 2001:db8::9 remote 2001:db8::8 dev bond0 key 1", "x0"),
+        (
+            (
+                "type erspan local 192.0.2.9 remote 192.0.2.8 dev bond0 seq key 1"
+                " erspan_ver 1 erspan 9"
+            ),
+            "x0",
+        ),
+        (
+            (
+                "type ip6erspan local 2001:db8::9 remote 2001:db8::8 dev bond0 seq key 1"
+                " erspan_ver 1 erspan 9"
+            ),
+            "x0",
+        ),
         ("type vxlan id 9 dev bond0 dstport 4789", ""),
         ("link bond0 type macsec", ""),
         ("link bond0 type ipvlan", ""),
