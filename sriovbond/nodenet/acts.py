@@ -18,7 +18,7 @@ from sriovbond.nodenet.model import (
     Ipv6,
     NodeLink,
 )
-from sriovbond.nodenet.routing import NodeRoute, Resolver, RouteRule
+from sriovbond.nodenet.routing import HostName, NodeRoute, Resolver, RouteRule
 from sriovbond.nodenet.writer import plain
 
 NEEDS_EMPTY: Final = frozenset({"mode", "fail_over_mac"})
@@ -323,6 +323,23 @@ class SetResolver:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHostName:
+    """Give the host a name: `change` is what differs from `current`."""
+
+    change: HostName
+    current: HostName
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it does, in words."""
+        former = plain(self.current)
+        return tuple(
+            f"set hostname.{key} {_short(value)}, now {_short(former.get(key))}"
+            for key, value in plain(self.change).items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Remove an interface; `current` is what it was; `base` is what it goes with, unasked.
 
@@ -363,6 +380,7 @@ Step = (
     | AddRule
     | RemoveRule
     | SetResolver
+    | SetHostName
     | Remove
 )
 

@@ -7,7 +7,7 @@ from sriovbond.nodenet import routes
 from sriovbond.nodenet.model import NetState, NodeLink
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
-from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, HostName, NodeRoute, NodeRoutes
 from sriovbond.nodenet.values import is_link_local, network_fault
 
 _DEFAULTS: Final = {4: "0.0.0.0/0", 6: "::/0"}
@@ -21,6 +21,7 @@ def find(joined: Joined) -> tuple[str, ...]:
         *_of_networks(joined),
         *_of_mtus(joined),
         *_without_gateway(joined),
+        *_of_name(joined),
     )
 
 
@@ -55,6 +56,13 @@ def _of_networks(joined: Joined) -> Iterator[str]:
                 text = f"{row.ip}/{row.prefix_length}"
                 if fault := network_fault(text):
                     yield f"{link.label}: {text} is {fault}"
+
+
+def _of_name(joined: Joined) -> Iterator[str]:
+    wish, now = joined.desired.hostname or HostName(), joined.current.hostname or HostName()
+    new, former = wish.running or wish.config, now.running or now.config
+    if new and former and new != former:
+        yield f"the host is called {new} then, no longer {former}: kubelet registers it by its name"
 
 
 def _of_mtus(joined: Joined) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sriovbond.nodenet.model import (
     SrIov,
 )
 from sriovbond.nodenet.normal import normal_ipv4, normal_ipv6
-from sriovbond.nodenet.routing import ABSENT, NodeDns, NodeRoute, Resolver, RouteRule
+from sriovbond.nodenet.routing import ABSENT, HostName, NodeDns, NodeRoute, Resolver, RouteRule
 
 _NO_RESOLVER: Final = Resolver()
 
@@ -26,7 +26,7 @@ def difference(joined: Joined) -> NetState:
     lacking, leaving = routes.lacking_routes(joined), _leaving_by_name(joined)
     rules = (*routes.absent_rules(routes.leaving_rules(joined)), *routes.lacking_rules(joined))
     return NetState(
-        hostname=joined.desired.hostname if _is_name_new(joined) else None,
+        hostname=joined.desired.hostname if name_difference(joined) else None,
         dns_resolver=joined.desired.dns_resolver if is_resolver_new(joined) else None,
         route_rules=routes.rules_of(rules),
         routes=routes.routes_of((*routes.absent_routes(leaving), *lacking)),
@@ -41,7 +41,7 @@ def revert(joined: Joined) -> NetState:
     rules = (*routes.absent_rules(_added_rules(joined)), *routes.leaving_rules(joined))
     dns = joined.current.dns_resolver or NodeDns()
     return NetState(
-        hostname=joined.current.hostname if _is_name_new(joined) else None,
+        hostname=joined.current.hostname if name_difference(joined) else None,
         dns_resolver=_former_resolver(dns) if is_resolver_new(joined) else None,
         route_rules=routes.rules_of(sorted(rules, key=routes.rule_order)),
         routes=routes.routes_of((*routes.absent_routes(added), *gone)),
@@ -104,6 +104,12 @@ def is_changed(pair: Pair, joined: Joined) -> bool:
     moves = after is not None and after != before
     follows = pair.desired is None and pair.target.state != pair.state_now
     return moves or follows or pair.is_to_go or link_difference(pair, joined) is not None
+
+
+def name_difference(joined: Joined) -> HostName | None:
+    """Return what the host is to be called and is not, None for nothing."""
+    wish = joined.desired.hostname
+    return None if wish is None else differ(wish, joined.current.hostname)
 
 
 def is_resolver_new(joined: Joined) -> bool:
@@ -243,8 +249,3 @@ def _added_rules(joined: Joined) -> tuple[RouteRule, ...]:
 
 def _former_resolver(dns: NodeDns) -> NodeDns:
     return dns if dns.config is not None else replace(dns, config=_NO_RESOLVER)
-
-
-def _is_name_new(joined: Joined) -> bool:
-    wish = joined.desired.hostname
-    return wish is not None and differ(wish, joined.current.hostname) is not None

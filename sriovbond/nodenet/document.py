@@ -250,6 +250,8 @@ def unite(documents: list[Document]) -> Document:
     problems = list(_named_twice(documents))
     if sum(state.dns_resolver is not None for state in states) > 1:
         problems.append(Problem(START, "two documents have dns-resolver"))
+    if sum(state.hostname is not None for state in states) > 1:
+        problems.append(Problem(START, "two documents have hostname"))
     if problems:
         raise DocumentError(problems, [])
     routes = [row for state in states for row in (state.routes and state.routes.config) or ()]

@@ -13,15 +13,14 @@ from sriovbond.nodenet.values import (
     LinkName,
     NameServer,
     Network,
+    NodeName,
     ResolverOption,
-    Text,
     Whole,
     Word,
 )
 
 ABSENT: Final = "absent"
 MAIN_TABLE: Final = 254
-_NO_HOSTNAME: Final = "the name of the host is its operator's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class NodeDns:
 
 @dataclass(frozen=True, slots=True)
 class HostName:
-    """The host's name."""
+    """The host's name: the kernel's, and that which a boot gives it, empty for none."""
 
-    running: str | None = key(Text(), unset=_NO_HOSTNAME)
-    config: str | None = key(Text(), unset=_NO_HOSTNAME)
+    running: str | None = key(NodeName())
+    config: str | None = key(NodeName(may_be_empty=True))

@@ -17,13 +17,14 @@ from sriovbond.nodenet.acts import (
     Remove,
     RemoveRoute,
     RemoveRule,
+    SetHostName,
     SetIp,
     SetResolver,
     SetState,
     Step,
 )
 from sriovbond.nodenet.checks import ports_of
-from sriovbond.nodenet.difference import is_resolver_new, link_difference
+from sriovbond.nodenet.difference import is_resolver_new, link_difference, name_difference
 from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
     BOND,
@@ -43,7 +44,7 @@ from sriovbond.nodenet.pairs import (
     own_mac,
     place_of,
 )
-from sriovbond.nodenet.routing import ABSENT, NodeRoute
+from sriovbond.nodenet.routing import ABSENT, HostName, NodeRoute
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
 
@@ -468,6 +469,8 @@ def _route(joined: Joined) -> Iterator[Step]:
         config = joined.desired.dns_resolver.config
         if config:
             yield SetResolver(config)
+    if (name := name_difference(joined)) is not None:
+        yield SetHostName(name, joined.current.hostname or HostName())
 
 
 def _end(route: NodeRoute, joined: Joined) -> Step:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 from typing import Final, Protocol
 
+from sriovbond import hostname
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", "n"})
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
@@ -240,6 +242,20 @@ class Domain(_Plain):
         if not _DOMAIN.fullmatch(text.strip()):
             raise ValueError("a domain such as example.com is expected")
         return text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeName(_Plain):
+    """The name of a host; empty where `may_be_empty`."""
+
+    may_be_empty: bool = False
+
+    def read(self, text: str) -> object:
+        """Take node1.example.org."""
+        name = text.strip()
+        if not (hostname.is_possible(name) or (not name and self.may_be_empty)):
+            raise ValueError(f"the name of a host, of at most {hostname.MOST} bytes, is expected")
+        return name
 
 
 @dataclass(frozen=True, slots=True)

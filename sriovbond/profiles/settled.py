@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sriovbond.nodenet import bondoptions, routes
 from sriovbond.nodenet.checks import Complaint, ports_of
+from sriovbond.nodenet.difference import name_difference
 from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import (
     BOND,
@@ -179,14 +180,21 @@ def _with_others(rows: list[Settled], joined: Joined) -> tuple[list[Settled], li
         elif rule.state != ABSENT:
             text = f"the rule has no file: no interface has a route in table {rule.route_table}"
             complaints.append(Complaint(("route-rules", "config", number), text))
+    complaints += _give_resolver(rows, joined)
+    if name_difference(joined):
+        complaints.append(Complaint(("hostname",), "hostname has no file: hostnamectl sets it"))
+    return rows, complaints
+
+
+def _give_resolver(rows: list[Settled], joined: Joined) -> Iterator[Complaint]:
+    """Give DNS to the interface of the default route; yield that none has it."""
     resolver = joined.desired.dns_resolver.config if joined.desired.dns_resolver else None
     if resolver and any((resolver.server, resolver.search, resolver.options)):
         place = _place_of_resolver(rows)
         if place is None:
-            complaints.append(Complaint(("dns-resolver",), "no interface of it could have DNS"))
+            yield Complaint(("dns-resolver",), "no interface of it could have DNS")
         else:
             rows[place] = replace(rows[place], resolver=resolver)
-    return rows, complaints
 
 
 def _place_of(rule: RouteRule, rows: list[Settled]) -> int | None:

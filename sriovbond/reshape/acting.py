@@ -18,13 +18,14 @@ from sriovbond.nodenet.acts import (
     Remove,
     RemoveRoute,
     RemoveRule,
+    SetHostName,
     SetIp,
     SetResolver,
     SetState,
     Step,
 )
 from sriovbond.nodenet.model import BOND, VRF, BondPort
-from sriovbond.reshape import addressing, bonds, bridges, leasing, making, paths, resolver
+from sriovbond.reshape import addressing, bonds, bridges, leasing, making, naming, paths, resolver
 from sriovbond.reshape.keeping import kept
 from sriovbond.reshape.site import Site
 
@@ -91,5 +92,6 @@ _ACTS: Final[Mapping[type, Callable[[Site, Any], None]]] = {
     AddRule: lambda site, step: paths.add_rule(site, step.rule),
     RemoveRule: lambda site, step: paths.remove_rule(site, step.rule),
     SetResolver: lambda site, step: resolver.change(site.host, step.resolver),
+    SetHostName: lambda site, step: naming.name(site.root, step.change),
     Remove: lambda site, step: making.remove(site, step.current),
 }

@@ -29,6 +29,7 @@ def show(state: NetState, names: Collection[str] = ()) -> NetState:
     }
     links = [link for link in state.interfaces or () if not names or link.label in names]
     return NetState(
+        hostname=None if names else state.hostname,
         dns_resolver=None if names else _dns(state.dns_resolver),
         route_rules=state.route_rules if state.route_rules and not names else None,
         routes=_routes(state.routes or NodeRoutes(), bound, names),

@@ -81,12 +81,24 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
+class NameOfHost:
+    """The kernel's name of the host, empty where it is none of the change's; its file, in hex.
+
+    None is no file.
+    """
+
+    running: str
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """What was begun: links made and touched, addresses added, and what links lost.
 
     `ways` is a document with the routes and rules as they were. `pending` is what the links of the
     last step had before it: what of that is missing, the step took. `resolver` is what the change
-    writes into resolv.conf, in hex. `count` is how many steps were noted.
+    writes into resolv.conf, in hex, `hostname` what the host is called by it. `count` is how many
+    steps were noted.
     """
 
     count: int = 0
@@ -97,6 +109,7 @@ class Journal:
     pending: tuple[Load, ...] = ()
     ways: str = "{}"
     resolver: str | None = None
+    hostname: NameOfHost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,8 @@ class Checkpoint:
     `namespace` is the identity of the network namespace it belongs to, `boot` the kernel's id of
     the boot; `deadline_s` is of the clock that counts since the boot. `before` is the document of
     the whole node, `back` the one that reverts all of the change; `resolver` the content of
-    resolv.conf in hex but for what leases add, None where there was none. `clients` are those of
+    resolv.conf in hex but for what leases add, None where there was none, `hostname` what the host
+    was called. `clients` are those of
     DHCP, with their leases. `document` is what the change brings about: it is
     kept for the next boot under `name`, unless that is empty.
     """
@@ -123,6 +137,7 @@ class Checkpoint:
     document: str = ""
     formers: tuple[Former, ...] = ()
     resolver: str | None = None
+    hostname: NameOfHost | None = None
     clients: tuple[ClientFiles, ...] = ()
     journal: Journal = field(default_factory=Journal)
     problems: tuple[str, ...] = ()

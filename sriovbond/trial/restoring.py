@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import ip_interface
 from typing import Final
 
-from sriovbond import errors, resolvconf
+from sriovbond import errors, hostname, resolvconf
 from sriovbond.bond.links import Carried
 from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
@@ -60,16 +60,18 @@ def restore(site: Site, host: Host, checkpoint: Checkpoint) -> Checkpoint:
         failures += _restore_network(site, host, checkpoint)
         if not failures:
             break
-    failures = [*failures, *_restore_resolver(site, checkpoint), *clients.restart(site, checkpoint)]
+    failures += [*_restore_resolver(site, checkpoint), *_restore_name(site, checkpoint)]
+    failures += clients.restart(site, checkpoint)
     return replace(checkpoint, problems=tuple(failures))
 
 
 def restore_files(site: Site, checkpoint: Checkpoint) -> Checkpoint:
-    """Restore what outlives a boot: resolv.conf, and what clients of DHCP are to do.
+    """Restore what outlives a boot: resolv.conf, the host's name, what clients of DHCP are to do.
 
     Returns it with what could not be, in words.
     """
     failures = [*clients.restore_files(site.host, checkpoint), *_restore_resolver(site, checkpoint)]
+    failures += _restore_name(site, checkpoint)
     return replace(checkpoint, problems=tuple(failures))
 
 
@@ -269,3 +271,21 @@ def _restore_resolver(site: Site, checkpoint: Checkpoint) -> list[str]:
         resolving.refresh(site.host)
 
     return _attempt([restore_resolver])
+
+
+def _restore_name(site: Site, checkpoint: Checkpoint) -> list[str]:
+    """Call the host what it was called, where it is called what the change has made of it."""
+    before, written = checkpoint.hostname, checkpoint.journal.hostname
+    if before is None or written is None:
+        return []
+
+    def restore_file() -> None:
+        now, file = hostname.read(site.root), before.file
+        if written.file != file and (now and now.hex()) == written.file:
+            hostname.write(site.root, None if file is None else bytes.fromhex(file))
+
+    def restore_running() -> None:
+        if written.running and hostname.running() == written.running != before.running:
+            hostname.run_as(before.running)
+
+    return _attempt([restore_file, restore_running])

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final
 
+from sriovbond import hostname
 from sriovbond.dhcp import resolving
 from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
@@ -27,6 +28,7 @@ from sriovbond.nodenet.acts import (
     EndLease,
     Remove,
     RemoveRoute,
+    SetHostName,
     SetResolver,
     Step,
 )
@@ -48,7 +50,7 @@ from sriovbond.trial import (
     unit,
     watchdog,
 )
-from sriovbond.trial.checkpoint import Checkpoint, Phase, settle
+from sriovbond.trial.checkpoint import Checkpoint, NameOfHost, Phase, settle
 
 _LOCK_S: Final = 60.0
 _VERIFY_S: Final = 10.0
@@ -57,7 +59,7 @@ _RESERVE_S: Final = 1.0
 """What probes leave of the time, for reverting the change before the watchdog does."""
 _WITH_LEASES: Final = (AddRoute, RemoveRoute, Remove)
 """Steps that come when the leases are there: by them the node has its address, or loses one."""
-_OF_FILES: Final = (SetResolver, AskLease, EndLease)
+_OF_FILES: Final = (SetResolver, SetHostName, AskLease, EndLease)
 """Steps that change what outlives a boot: what is noted of them has to be on the disk."""
 _TO_COMMIT: Final = (Phase.WAITING, Phase.STUCK, Phase.KEPT)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -267,12 +269,22 @@ class _Change:
         if isinstance(step, SetResolver):
             content = resolver.planned(resolving.plain(self._site.host), step.resolver)
             journal = replace(journal, resolver=content.hex())
+        if isinstance(step, SetHostName):
+            journal = replace(journal, hostname=self._named_by(step))
         checkpoint = replace(self._checkpoint, journal=journal)
         if isinstance(step, _OF_FILES):
             self._write(checkpoint)
         else:
             store.note(self._host, checkpoint)
             self._checkpoint = checkpoint
+
+    def _named_by(self, step: SetHostName) -> NameOfHost:
+        """Return what the host is called by a step."""
+        config, before = step.change.config, self._checkpoint.hostname
+        content = None if config is None else hostname.content(config)
+        file = None if content is None else content.hex()
+        file = before.file if before and config is None else file
+        return NameOfHost(step.change.running or "", file)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         store.write(self._host, checkpoint)
@@ -326,8 +338,18 @@ def _checkpoint(
         document=to_yaml(joined.desired) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=None if content is None else content.hex(),
+        hostname=_name_of_host(site) if _renames(planned) else None,
         clients=clients.read(host),
     )
+
+
+def _renames(planned: Iterable[Step]) -> bool:
+    return any(isinstance(step, SetHostName) for step in planned)
+
+
+def _name_of_host(site: Site) -> NameOfHost:
+    content = hostname.read(site.root)
+    return NameOfHost(hostname.running(), None if content is None else content.hex())
 
 
 def _prepare_boot(host: Host, manner: Manner) -> None:

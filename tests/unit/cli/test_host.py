@@ -49,7 +49,7 @@ def test_a_plan_with_nothing_to_do_ends_with_0(state: Path) -> None:
             "interfaces:\n- {name: eth9, type: ethernet}",
             "standard input: line 2, column 3: eth9: it",
         ),
-        ("hostname: {config: x}", "standard input: line 1, column 20: hostname.config cannot be"),
+        ("hostname: {running: ''}", "standard input: line 1, column 21: hostname.running: the na"),
         (
             "dns-resolver: {config: {options: [rotate, rotat]}}",
             "line 1, column 43: 'rotat' is unknown: one of debug, edns0",

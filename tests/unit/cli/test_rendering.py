@@ -131,7 +131,7 @@ def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str)
             "nmconnection",
             "a route over eth3 has no file: the document has to have the interface",
         ),
-        ("hostname: {config: x}", "networkd", "hostname.config cannot be set"),
+        ("hostname: {config: x}", "networkd", "hostname has no file: hostnamectl sets it"),
     ],
 )
 def test_a_setting_that_the_manager_does_not_have_is_refused(

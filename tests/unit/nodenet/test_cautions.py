@@ -61,3 +61,20 @@ CUT = "the node has no default route of IPv4 in its main table then"
 )
 def test_a_change_has_these_warnings(document: str, node: str, texts: list[str]) -> None:
     assert list(cautions.find(joined(document, node))) == texts
+
+
+@pytest.mark.parametrize(
+    ("wish", "texts"),
+    [
+        (
+            "{running: new}",
+            ["the host is called new then, no longer old: kubelet registers it by its name"],
+        ),
+        ("{running: old, config: old}", []),
+        ("{config: ''}", []),
+    ],
+)
+def test_another_name_of_the_host_is_a_warning(wish: str, texts: list[str]) -> None:
+    both = joined(f"hostname: {wish}", "hostname: {running: old, config: ''}")
+
+    assert list(cautions.find(both)) == texts

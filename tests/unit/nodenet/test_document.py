@@ -375,7 +375,6 @@ def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> Non
 def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
     (document,) = read(
         "interfaces:\n- name: a\n  lldp: {enabled: true}\n  ipv6: {enabled: true, dhcp: true}\n"
-        "hostname: {config: x}\n"
     )
 
     assert [str(problem) for problem in document.unset] == [
@@ -387,7 +386,6 @@ def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
             "line 4, column 31: interfaces[0].ipv6.dhcp cannot be set: "
             "DHCPv6 has no client here; SLAAC is `autoconf: true`"
         ),
-        "line 5, column 20: hostname.config cannot be set: the name of the host is its operator's",
     ]
 
 
@@ -467,6 +465,11 @@ def test_faults_of_one_of_several_policies_are_where_it_has_them() -> None:
 def test_an_interface_of_two_policies_is_refused() -> None:
     with pytest.raises(DocumentError, match="line 3, column 14: a is in two documents"):
         unite(read("interfaces: [{name: a}]\n---\ninterfaces: [{name: a}]"))
+
+
+def test_a_host_has_its_name_of_one_document() -> None:
+    with pytest.raises(DocumentError, match="two documents have hostname"):
+        unite(read("hostname: {running: a}\n---\nhostname: {config: b}"))
 
 
 def _plain_values() -> st.SearchStrategy[Any]:

@@ -373,3 +373,18 @@ def test_an_altname_that_shall_be_absent_and_is_needs_no_step() -> None:
 
     assert steps(wish, state % "") == []
     assert len(steps(wish, state % ", alt-names: [{name: b}]")) == 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "lines"),
+    [
+        ("{running: new, config: new}", ["running new, now old", "config new, now old.example"]),
+        ("{running: new, config: old.example}", ["running new, now old"]),
+        ("{config: ''}", ["config nothing, now old.example"]),
+        ("{running: old}", []),
+    ],
+)
+def test_the_hosts_name_is_set_where_it_differs(wish: str, lines: list[str]) -> None:
+    state = "hostname: {running: old, config: old.example}"
+
+    assert steps(f"hostname: {wish}", state) == [f"set hostname.{line}" for line in lines]
