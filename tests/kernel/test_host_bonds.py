@@ -224,7 +224,9 @@ interfaces:
 """
 
 
-def test_vlans_with_another_id_keep_what_they_had_and_are_reverted(node: NodeUnderTest) -> None:
+def test_vlans_with_another_id_keep_addresses_and_routes_and_are_reverted(
+    node: NodeUnderTest,
+) -> None:
     node.ip(
         "link add v7 link eth1 type vlan id 7",
         "link set v7 up alias seventh",
@@ -251,11 +253,19 @@ def test_vlans_with_another_id_keep_what_they_had_and_are_reverted(node: NodeUnd
 
 
 def test_a_macvlan_that_waits_for_its_base_is_the_primary_of_a_bond(node: NodeUnderTest) -> None:
-    node.apply(BOND)
-    moves = "{name: bond0, type: bond, bond: {options: {primary: mv}, port: [mv, eth2]}}"
-    text = f"{moves}, {{name: mv, type: mac-vlan, mac-vlan: {{base-iface: eth1, mode: vepa}}}}"
+    node.ip(
+        "link add br0 type bridge",
+        "link set eth1 master br0",
+        "link add bond0 address 02:00:00:00:00:02 type bond mode active-backup miimon 100",
+        "link set eth2 down",
+        "link set eth2 master bond0",
+        "link set bond0 up",
+    )
+    bond = "{name: bond0, type: bond, bond: {options: {primary: mv}, port: [mv, eth2]}}"
+    bridge = "{name: br0, type: linux-bridge, bridge: {port: []}}"
+    macvlan = "{name: mv, type: mac-vlan, mac-vlan: {base-iface: eth1, mode: vepa}}"
 
-    assert node.apply(f"interfaces: [{text}]") == []
+    assert node.apply(f"interfaces: [{bond}, {bridge}, {macvlan}]") == []
 
     assert node.pod.the_bond().settings["primary"] == "mv"
 

@@ -49,7 +49,7 @@ def test_a_name_is_set_once_shown_and_reverted(changes: Changes) -> None:
     assert _names(node) == ("old", "old.example\n")
 
 
-def test_what_another_has_named_meanwhile_stays(changes: Changes) -> None:
+def test_a_name_that_another_gave_meanwhile_stays(changes: Changes) -> None:
     changes.apply(WISH, is_waiting=True)
     hostname.run_as("third")
     (changes.node.host.root / "etc/hostname").write_text("third\n")

@@ -40,7 +40,7 @@ def test_the_name_is_the_first_line_that_is_no_comment(
     assert hostname.configured(root) == name
 
 
-def test_what_is_written_is_read_and_no_name_is_no_file(root: Path) -> None:
+def test_a_written_name_is_read_and_no_name_is_no_file(root: Path) -> None:
     hostname.write(root, hostname.content("node1"))
     assert hostname.configured(root) == "node1"
     assert (root / "etc/hostname").stat().st_mode & 0o777 == 0o644

@@ -469,7 +469,7 @@ def test_ports_that_a_bond_has_need_not_be_in_a_recorded_state() -> None:
     assert joined(f"interfaces: [{bond % 141}]".replace("x", "z"), state).complaints
 
 
-def test_what_is_waited_for_by_default_is_no_change() -> None:
+def test_the_default_of_wait_ip_is_no_change() -> None:
     state = "interfaces: [{name: eth1, type: ethernet, state: up}]"
 
     assert changes("interfaces: [{name: eth1, wait-ip: any}]", state) == "{}\n"

@@ -146,7 +146,7 @@ def test_the_name_of_a_new_vrf_is_its_table() -> None:
 
 
 @pytest.mark.parametrize("more", ["vrf-name: eth1", "vrf-name: gone", "vrf-name: red, table-id: 9"])
-def test_the_name_of_what_is_no_vrf_of_that_table_is_refused(more: str) -> None:
+def test_a_name_that_is_no_vrfs_of_that_table_is_refused(more: str) -> None:
     route = f"{{destination: 203.0.113.0/24, next-hop-interface: eth1, {more}}}"
 
     (row,) = joined(f"routes: {{config: [{route}]}}", VRF_STATE).complaints
@@ -174,7 +174,7 @@ LOSES = "{name: eth1, alt-names: [{name: up0, state: absent}]}"
         ("{name: eth1, alt-names: [{name: other, state: absent}]}", "eth1"),
     ],
 )
-def test_a_port_is_who_has_the_altname_after_the_change(links: str, port: str) -> None:
+def test_a_port_is_the_holder_of_the_altname_after_the_change(links: str, port: str) -> None:
     bond = "{name: bond0, type: bond, bond: {mode: 1, options: {primary: up0}, port: [up0]}}"
 
     lines = steps(f"interfaces: [{bond}, {links}]", NAMED)
@@ -183,7 +183,7 @@ def test_a_port_is_who_has_the_altname_after_the_change(links: str, port: str) -
     assert f"bond0: set link-aggregation.options.primary {port}" in lines
 
 
-def test_a_route_that_goes_is_that_of_who_has_the_altname_now() -> None:
+def test_a_route_that_goes_is_over_the_present_holder_of_the_altname() -> None:
     moved = f"{LOSES}, {{name: eth2, alt-names: [{{name: up0}}]}}"
     gone = "{state: absent, next-hop-interface: up0}"
 

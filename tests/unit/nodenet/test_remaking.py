@@ -69,7 +69,7 @@ def test_another_id_keeps_addresses_routes_and_names() -> None:
     ]
 
 
-def test_what_the_document_says_counts_before_what_was() -> None:
+def test_the_document_counts_before_the_present() -> None:
     desired = (
         "interfaces: [{name: v7, type: vlan, description: moved, mtu: 1300,"
         " alt-names: [{name: seven, state: absent}, {name: new}], ipv4: {enabled: false},"
@@ -89,7 +89,7 @@ def test_what_the_document_says_counts_before_what_was() -> None:
     assert not [line for line in lines if "192.0.2" in line]
 
 
-def test_a_port_of_a_bridge_is_one_again_with_what_the_bridge_had_for_it() -> None:
+def test_a_port_of_a_bridge_is_one_again_with_its_settings() -> None:
     desired = WISH.format("p9", "protocol: 802.1ad")
 
     lines = steps(desired, NODE)
@@ -151,7 +151,7 @@ def test_a_client_of_dhcp_ends_with_a_vlan_and_begins_on_the_new_one() -> None:
         ("v7", "base-iface: lo", "v7: lo, which it is on, takes no VLAN and no MACVLAN"),
     ],
 )
-def test_what_cannot_be_made_anew_is_refused(name: str, vlan: str, text: str) -> None:
+def test_a_vlan_that_cannot_be_made_anew_is_refused(name: str, vlan: str, text: str) -> None:
     state = NODE.replace("interfaces:\n", "interfaces:\n- {name: lo, type: loopback, state: up}\n")
 
     assert _refused(WISH.format(name, vlan), state) == [text]
@@ -166,5 +166,5 @@ def test_the_source_of_a_route_over_another_interface_keeps_a_vlan() -> None:
 
 
 @pytest.mark.parametrize("vlan", ["id: 7", "base-iface: eth1, id: 7, protocol: 802.1q"])
-def test_what_is_as_it_was_is_not_made_anew(vlan: str) -> None:
+def test_a_vlan_that_is_as_it_was_is_not_made_anew(vlan: str) -> None:
     assert steps(WISH.format("v7", vlan), NODE) == []
