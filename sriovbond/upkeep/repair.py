@@ -89,9 +89,16 @@ class Repair:
             back = links.find_again(at_home, member.link)
             if back and not stranded and self.repairs.is_at_rest(member.device):
                 yield self._take_back(member, back, is_in_pod=False)
-            # an earlier repair was killed after moving the link, before renaming it
-            elif stranded and not stranded.is_up and stranded.name != member.name:
+            elif stranded and not stranded.is_up and self._is_unfinished(member, stranded):
                 yield self._take_back(member, stranded, is_in_pod=True)
+
+    def _is_unfinished(self, member: Member, link: Link) -> bool:
+        """Return whether a repair was killed after moving the link, before it was in the bond."""
+        marked = self.record.refused.get(member.name) == self._being_put_back(member)
+        return link.name != member.name or (marked and not link.master)
+
+    def _being_put_back(self, member: Member) -> str:
+        return f"{self.plan.name}: {member.name} is being put into the bond again"
 
     def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> UpkeepNote:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
@@ -246,7 +253,9 @@ class Repair:
             link = self._in_pod(member)
             if link is None:
                 raise
-            homecoming.send_link(self.pod, link, seen.back)
+            # by a name of the host's: an unfinished repair has given it that of the pod
+            name = homecoming.a_substitute() if is_in_pod else seen.back.name
+            homecoming.send_link(self.pod, link, replace(seen.back, name=name))
             return error.message
         return ""
 
@@ -267,9 +276,9 @@ class Repair:
         link = self._in_pod(member)
         if link is None:
             raise DriftError(f"{member} has disappeared from the pod meanwhile")
+        self._note(member, seen, replace(link, name=member.name))
         if link.name != member.name:
             links.rename(self.pod.netlink, link, member.name)
-        self._note(member, seen, replace(link, name=member.name))
         self._restore_mac(bond)
         bonding.add_member(self.pod.netlink, member, link.index, bond)
         if self.plan.value("primary") == member.name:
@@ -278,7 +287,8 @@ class Repair:
     def _note(self, member: Member, seen: "_Returned", link_in_pod: Link) -> None:
         """Store the member's current state in the record, which a later DEL restores.
 
-        The PF's settings are kept from ADD except for the MAC, which is never restored.
+        And that it is being put back. The PF's settings are kept from ADD except for the MAC, which
+        is never restored.
         """
         before, now = member.settings, seen.now.settings
         settings = replace(before, mac=now.mac) if before and now else before
@@ -289,7 +299,8 @@ class Repair:
         members = tuple(again if planned is member else planned for planned in self.plan.members)
         shared = self.plan.mac or self.plan.shared_mac  # no longer that of the first member
         self.plan = replace(self.plan, members=members, mac=shared)
-        self.record = replace(self.record, plan=self.plan)
+        refused = {**self.record.refused, member.name: self._being_put_back(member)}
+        self.record = replace(self.record, plan=self.plan, refused=refused)
         records.write(self.host, self.record)
 
     def _in_pod(self, member: Member) -> Link | None:

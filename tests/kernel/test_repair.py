@@ -436,3 +436,40 @@ def test_a_vf_that_a_killed_repair_left_in_the_pod_is_taken_from_there(
 
     assert note.kind is HappeningKind.REPAIRED
     assert members(bonded).keys() == before.keys()
+
+
+class Killed(BaseException):
+    """The end of the agent between two requests, as far as the kernel sees it."""
+
+
+@pytest.mark.parametrize("doing", ["rename sb-", "put net1"])
+def test_a_repair_that_was_killed_before_the_vf_was_in_the_bond_is_finished(
+    host: Host, bonded: Pod, vfs: rigs.Layout, doing: str
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    pfs.rebind(vfs.pfs[0].vfs[0])
+    with wire.before(doing, kill), pytest.raises(Killed):
+        examined(host, bonded)
+    assert members(bonded).keys() == {"net2"}
+
+    (note,) = examined(host, bonded).notes
+
+    assert note.kind is HappeningKind.REPAIRED
+    assert members(bonded).keys() == {"net1", "net2"}
+    assert examined(host, bonded) == Examined()
+    assert all(record.refused == {} for record in records.every(host))
+
+
+def test_a_vf_that_its_pod_took_out_of_the_bond_stays_out(
+    host: Host, bonded: Pod, vfs: rigs.Layout
+) -> None:
+    pfs.rebind(vfs.pfs[0].vfs[0])
+    assert [one.kind for one in examined(host, bonded).notes] == [HappeningKind.REPAIRED]
+
+    bonded.ip("link set net1 nomaster")
+
+    answer = examined(host, bonded)
+    assert answer.notes == ()
+    assert any("is not in bond0" in difference for difference in answer.drift)
