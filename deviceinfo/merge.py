@@ -323,7 +323,7 @@ def _devices_by(
     statements: Iterable[Statement], key: Callable[[Statement], str | None]
 ) -> dict[str, set[DeviceId | None]]:
     groups = _group(statements, key)
-    return {value: {other.device for other in others} for value, others in groups.items()}
+    return {value: {statement.device for statement in alike} for value, alike in groups.items()}
 
 
 def _by_order(

@@ -87,14 +87,16 @@ def find_sandboxes(folders: Sequence[Path]) -> tuple[Sandbox, ...]:
 class _CachedResult:
     own: Statement
     """The interface that the ADD was called for."""
-    others: tuple[Statement, ...]
+    other_interfaces: tuple[Statement, ...]
     """All other interfaces of its result in the container."""
 
 
 def _statements(attachments: Sequence[_CachedResult]) -> Iterator[Statement]:
     named = {attachment.own.interface for attachment in attachments}
     yield from (attachment.own for attachment in attachments)
-    other_statements = (other for attachment in attachments for other in attachment.others)
+    other_statements = (
+        other for attachment in attachments for other in attachment.other_interfaces
+    )
     yield from dict.fromkeys(other for other in other_statements if other.interface not in named)
 
 

@@ -43,16 +43,16 @@ _VHOST = "vhost-net"  # the key of device-info
 
 @dataclass(slots=True)
 class Sources:
-    """The facts of one look-up, each read once; `found` has the devices of all links involved."""
+    """The facts of one look-up, each read once; `devices` are those of all links involved."""
 
     host_netlink: Netlink
-    found: PodDevices
+    devices: PodDevices
     pfs: dict[str, Link] | None = None
 
     def pf(self, address: str) -> Link | None:
         """Return the PF's link on the host, with its settings of its VFs."""
         if self.pfs is None:
-            known = [allocated.device for allocated in self.found.devices if allocated.device]
+            known = [allocated.device for allocated in self.devices.devices if allocated.device]
             pfs = {device.pf.address: device.pf_netdevs for device in known if device.pf}
             vfs = {device.vf_number for device in known if device.vf_number is not None}
             self.pfs = self._read_pfs(pfs, vfs)
@@ -68,7 +68,7 @@ class Sources:
 
     def as_member(self, link: Link, place: Place) -> Member:
         """Return the link with the facts of its bus, its PF and its allocation."""
-        allocated = self.found.get(link.device)
+        allocated = self.devices.get(link.device)
         device = allocated.device if allocated else None
         if allocated is None or device is None:
             return Member(link, place)
@@ -84,14 +84,14 @@ class Sources:
 
     def unlinked(self) -> Iterator[Unlinked]:
         """Yield the pod's network devices without a link in the pod."""
-        for allocated in self.found.devices:
+        for allocated in self.devices.devices:
             is_linked = any(
                 statement.source is Source.NAMESPACE for statement in allocated.statements
             )
             is_other = allocated.device is not None and not allocated.device.is_network
             if allocated.sources and not is_linked and not is_other:
                 yield self._unlinked(allocated)
-        for loose in self.found.loose:
+        for loose in self.devices.loose:
             if loose.kind in (DeviceKind.VDPA, DeviceKind.VHOST_USER, DeviceKind.MEMIF):
                 allocation = Allocation(
                     loose.resource or "", loose.network or "", "", (loose.source,)
@@ -101,7 +101,7 @@ class Sources:
     def seen(self, in_pod: Sequence[Link], on_host: Sequence[Link], type_: object) -> Seen:
         """Return the candidates, for a plugin of this type."""
         auto_bonds, with_ipam = [], []
-        for network in self.found.networks:
+        for network in self.devices.networks:
             for plugin in network.plugins:
                 if plugin.get("type") != type_:
                     with_ipam += [network.network] if _has_ipam(plugin) else []
@@ -111,7 +111,7 @@ class Sources:
             pod=[self.as_member(link, Place.POD) for link in in_pod],
             host=[self.as_member(link, Place.HOST) for link in on_host],
             unlinked=tuple(self.unlinked()),
-            pod_name=str(self.found.pod) if self.found.pod.name else "",
+            pod_name=str(self.devices.pod) if self.devices.pod.name else "",
             auto_bonds=tuple(auto_bonds),
             with_ipam=frozenset(with_ipam),
         )
@@ -136,8 +136,8 @@ class Sources:
             network=allocated.network or "",
             container=allocated.container or "",
             sources=allocated.sources,
-            others=tuple(f"{claim.pod} ({claim.source})" for claim in allocated.claims),
-            is_foreign=self.found.is_foreign(allocated),
+            other_pods=tuple(f"{claim.pod} ({claim.source})" for claim in allocated.claims),
+            is_foreign=self.devices.is_foreign(allocated),
         )
 
     def _pf(self, address: str, numa_node: int | None) -> PhysicalFunction:

@@ -15,7 +15,7 @@ from typing import Final
 ROOTS: Final = (Path("sriovbond"), Path("deviceinfo"))
 GENERATED: Final = "_pb2.py"
 PRONOUNS: Final = frozenset({"one", "told", "found", "given", "wanted", "asked", "others", "thing"})
-"""Locals that say neither what they hold nor where it is from."""
+"""Locals and attributes that say neither what they hold nor where it is from."""
 _PARTICIPLES: Final = """
         added answered asked begun brought built called chosen counted covered decoded done
         ended filled found given gone granted heard held judged known left listed lost lying
@@ -38,6 +38,7 @@ class House:
     median_lines: float
     long_share: float
     pronoun_share: float
+    pronoun_attributes: int
     participle_share: float
     homonyms: tuple[str, ...]
 
@@ -45,9 +46,9 @@ class House:
         return (
             f"{self.functions} functions, median {self.median_lines:g} lines, "
             f"{self.long_share:.1f} % over {LONG}; locals that say nothing "
-            f"{self.pronoun_share:.1f} %; functions named by a participle "
-            f"{self.participle_share:.1f} %; public classes of one name: "
-            f"{', '.join(self.homonyms) or 'none'}"
+            f"{self.pronoun_share:.1f} %, attributes {self.pronoun_attributes}; "
+            f"functions named by a participle {self.participle_share:.1f} %; "
+            f"public classes of one name: {', '.join(self.homonyms) or 'none'}"
         )
 
 
@@ -65,6 +66,9 @@ def count(roots: Iterable[Path]) -> House:
         median_lines=statistics.median(sizes),
         long_share=_share(size > LONG for size in sizes),
         pronoun_share=_share(name in PRONOUNS for name in names),
+        pronoun_attributes=len(
+            {name for module in modules for name in _attributes(module) if name[1] in PRONOUNS}
+        ),
         participle_share=_share(
             function.name.strip("_").split("_")[0] in PARTICIPLES
             for function in functions
@@ -85,6 +89,17 @@ def bound_names(function: Function) -> Iterator[str]:
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+
+
+def _attributes(module: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield class and name of each attribute that is set, underscores left out."""
+    for owner in (node for node in ast.walk(module) if isinstance(node, ast.ClassDef)):
+        for node in ast.walk(owner):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield owner.name, node.attr.strip("_")
+        for node in owner.body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                yield owner.name, node.target.id.strip("_")
 
 
 def _is_noun(function: Function) -> bool:

@@ -22,8 +22,8 @@ class Mounted:
         return [own for own, there in self._pairs.items() if not _are_same(own, there)]
 
 
-def _are_same(one: Path, other: Path) -> bool:
-    return ownfiles.identity(one) == ownfiles.identity(other)
+def _are_same(own: Path, there: Path) -> bool:
+    return ownfiles.identity(own) == ownfiles.identity(there)
 
 
 def listen(path: Path, owner: int, backlog: int) -> socket.socket:

@@ -83,7 +83,7 @@ class FollowedFolder:
         self._waiting: Final = waiting
         self._folder: Folder | None = None
         self._identity: tuple[int, int] | None = None
-        self._told = ""
+        self._reported = ""
         self.follow()
 
     @property
@@ -108,11 +108,11 @@ class FollowedFolder:
             self._identity = ownfiles.identity(self._path)
             self._folder = Folder(self._path)
         except MachineError as error:
-            if error.message != self._told:
+            if error.message != self._reported:
                 log.event(logging.ERROR, f"{error.message}; it is listed now and then instead")
-            self._told = error.message
+            self._reported = error.message
             return
-        self._told = ""
+        self._reported = ""
         self.resume()
 
     def is_in(self, ready: Sequence[object]) -> bool:

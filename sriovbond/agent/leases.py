@@ -56,7 +56,7 @@ class Leases:
         self._tell: Final = tell
         self._changed: Final = threading.Condition()
         self._kept: Final[dict[str, Record]] = {}
-        self._told: Final[set[str]] = set()
+        self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[str, _Network]] = {}
         self._is_stopping = False
@@ -241,7 +241,7 @@ class Leases:
         with records.locked(self._host, key):
             if records.read(self._host, key) == current:
                 records.remove(self._host, current)
-        if key in self._told:
+        if key in self._reported:
             self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has released its addresses")
         self._forget(key)
 
@@ -256,7 +256,7 @@ class Leases:
     def _forget(self, key: str) -> None:
         with self._changed:
             record = self._kept.pop(key, None)
-            self._told.discard(key)
+            self._reported.discard(key)
             if record:
                 self._leave_line(record)
 
@@ -268,8 +268,8 @@ class Leases:
             del self._networks[record.network]
 
     def _report_kept(self, record: Record, why: str) -> None:
-        if record.key not in self._told:
-            self._told.add(record.key)
+        if record.key not in self._reported:
+            self._reported.add(record.key)
             self._say(
                 HappeningKind.ADDRESSES_KEPT, record, f"its addresses are released later: {why}"
             )

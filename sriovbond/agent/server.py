@@ -108,8 +108,8 @@ class _Agent:
         self._door: Final = Door()
         self._backoff: Final = Backoff(settings.retry_s, settings.retry_most_s)
         self._watchdog_s: Final = watchdog_s()
-        self._heard, self._told = socket.socketpair()
-        self._told.settimeout(0)
+        self._woken, self._waker = socket.socketpair()
+        self._waker.settimeout(0)
         self._replaying: set[str] = set()
         self._stale = ""
         self.watch = Watch(settings)
@@ -148,9 +148,9 @@ class _Agent:
         mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
         queued = FollowedFolder(self.queue.folder, self.queue.make, waiting)
         stack.callback(queued.close)
-        stack.enter_context(_signals(self._told))
+        stack.enter_context(_signals(self._waker))
         _warm_up()
-        waiting.register(self._heard, selectors.EVENT_READ)
+        waiting.register(self._woken, selectors.EVENT_READ)
         self._show_pages(stack)
         if self.settings.watch:
             beat = partial(self.pulse.beat, _WATCH)
@@ -180,7 +180,7 @@ class _Agent:
                 probes.listen()
             self._give_up_late()
             # a signal writes its number, a worker a 0
-            if self._heard in ready and any(self._heard.recv(64)):
+            if self._woken in ready and any(self._woken.recv(64)):
                 self.is_stopping = True
             queued.look(ready)
             self.replay_some()
@@ -287,7 +287,7 @@ class _Agent:
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):
-            self._told.send(b"\0")
+            self._waker.send(b"\0")
 
     def _say_alive(self) -> None:
         """Notify systemd's watchdog if all loops turn; otherwise it restarts the agent."""

@@ -54,13 +54,15 @@ class Turns:
     """
 
     def __init__(self, spare: int, waiting: int, resuming: int = 0) -> None:
-        self._given: Final[SimpleQueue[Work]] = SimpleQueue()
-        self._resumed: Final[SimpleQueue[Work]] = SimpleQueue()
+        self._spare_work: Final[SimpleQueue[Work]] = SimpleQueue()
+        self._resumed_work: Final[SimpleQueue[Work]] = SimpleQueue()
         self._changed: Final = threading.Condition()
         self._lines: Final[dict[str, deque[Work]]] = {}
         self._room = spare + waiting
         self._taken = self._open = 0
-        threads = [("spare", self._given)] * spare + [("resuming", self._resumed)] * resuming
+        threads = [("spare", self._spare_work)] * spare + [
+            ("resuming", self._resumed_work)
+        ] * resuming
         for name, queue in threads:  # all at once, so that a growing number of threads means a leak
             threading.Thread(target=_work, args=(queue,), name=name, daemon=True).start()
 
@@ -83,7 +85,7 @@ class Turns:
             if self._taken >= self._room:
                 return False
             self._taken += 1
-        self._given.put(partial(copy_context().run, self._run_spare, work))
+        self._spare_work.put(partial(copy_context().run, self._run_spare, work))
         return True
 
     def resume(self, work: Work) -> None:
@@ -91,7 +93,7 @@ class Turns:
         with self._changed:
             self._taken += 1
             self._room += 1
-        self._resumed.put(partial(copy_context().run, self._went_on, work))
+        self._resumed_work.put(partial(copy_context().run, self._went_on, work))
 
     def after_others(self, key: str, work: Work, most: int | None = None) -> bool:
         """Run `work` in this thread, or queue it for the thread that runs work of `key` now.

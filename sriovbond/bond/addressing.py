@@ -31,8 +31,8 @@ def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
     if not isinstance(ipam, Mapping):
         return "", [f"ipam: expected an object with a type, found {_without_content(ipam)}"]
     if not isinstance(ipam.get("type"), str | None):
-        found = _without_content(ipam["type"])
-        return "", [f"ipam: expected an object with a type, found {found} as its type"]
+        content = _without_content(ipam["type"])
+        return "", [f"ipam: expected an object with a type, found {content} as its type"]
     name = ipam.get("type") or ""
     if name and name == raw.get("type"):
         return name, [f"ipam.type: {name!r} is this plugin itself; name an IPAM plugin"]

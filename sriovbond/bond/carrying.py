@@ -25,7 +25,7 @@ def node_route(situation: Situation) -> Iterator[str]:
 
 def find_flushed_addresses(situation: Situation) -> Iterator[str]:
     """Yield members that lose an address and were not named in `links`: naming one is consent."""
-    if situation.wanted or situation.member_addresses != "flush":
+    if situation.entries or situation.member_addresses != "flush":
         return
     for member in situation.members:
         own = [address.text for address in member.link.addresses if address.is_assigned]

@@ -32,7 +32,7 @@ def _without_effect(situation: Situation) -> Iterator[str]:
 
 
 def _not_in_mode(situation: Situation) -> Iterator[str]:
-    for setting in dict.fromkeys((*situation.settings.values(), *situation.wanted_settings)):
+    for setting in dict.fromkeys((*situation.settings.values(), *situation.entry_settings)):
         option = setting.option
         if situation.mode not in option.modes:
             modes = ", ".join(sorted(option.modes))
@@ -250,13 +250,13 @@ def _pf_without_carrier(situation: Situation) -> Iterator[str]:
 
 
 def _member_twice(situation: Situation) -> Iterator[str]:
-    for name in sorted({name for name in situation.wanted if situation.wanted.count(name) > 1}):
-        yield f"links ask for {name} {situation.wanted.count(name)} times"
+    for name in sorted({name for name in situation.entries if situation.entries.count(name) > 1}):
+        yield f"links ask for {name} {situation.entries.count(name)} times"
     for later, earlier in situation.left_nothing:
-        if situation.wanted[later] != situation.wanted[earlier]:
+        if situation.entries[later] != situation.entries[earlier]:
             yield (
-                f"links.{later} asks for {situation.wanted[later]}, all of which links.{earlier}, "
-                f"{situation.wanted[earlier]}, takes before it"
+                f"links.{later} asks for {situation.entries[later]}, all of which links.{earlier}, "
+                f"{situation.entries[earlier]}, takes before it"
             )
     names = [member.name for member in situation.members]  # which two different altnames may name
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -266,7 +266,7 @@ def _member_twice(situation: Situation) -> Iterator[str]:
 def _queue_twice(situation: Situation) -> Iterator[str]:
     queues = [
         setting.value
-        for setting in situation.wanted_settings
+        for setting in situation.entry_settings
         if setting.name == "queue_id" and setting.value
     ]
     for queue in dict.fromkeys(queues):
@@ -275,7 +275,7 @@ def _queue_twice(situation: Situation) -> Iterator[str]:
 
 
 def _check_listed_after(situation: Situation) -> Iterator[str]:
-    if situation.later and not situation.wanted:
+    if situation.later and not situation.entries:
         later = ", ".join(situation.later)
         yield f"the pod lists {later} after the bond, which cannot take their VFs"
 

@@ -121,9 +121,9 @@ class NetConf:
             ipv6=self.ipv6,
             min_members=self.min_members,
             most_members=most_members(self.links),
-            wanted=tuple(map(str, links)),
+            entries=tuple(map(str, links)),
             left_nothing=tuple(find_shadowed(links)),
-            wanted_settings=tuple(setting for link in links for setting in link.settings),
+            entry_settings=tuple(setting for link in links for setting in link.settings),
             is_host_asked=self.links_in_container is False,
         )
 
@@ -139,7 +139,7 @@ class _Reading:
     """The faults and findings of one pass over the keys."""
 
     fields: dict[str, Any] = field(default_factory=dict)
-    given: dict[str, tuple[str, object]] = field(default_factory=dict)
+    own_values: dict[str, tuple[str, object]] = field(default_factory=dict)
     settings: dict[str, Setting] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -193,7 +193,7 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
     if normal in reading.keys_of_ipam and (normal not in _KNOWN_KEYS or isinstance(value, Mapping)):
         return
     if normal in _OWN_KEYS:
-        reading.faults += contradiction(reading.given, normal, key, value)
+        reading.faults += contradiction(reading.own_values, normal, key, value)
     if normal == _ACTIVE_SLAVE:
         reading.faults.append(
             f"{key} {value!r}: the kernel makes only a member with carrier the active one, and a "

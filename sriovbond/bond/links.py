@@ -154,7 +154,7 @@ class Allocation:
     """A device's allocation to the pod, as far as known; `sources` are the sources that list it.
 
     `resource` is the extended resource (`rig.io/pf0`), `network` the NetworkAttachmentDefinition
-    (`namespace/name`), `others` the pods that also claim the device, as texts; `is_foreign`:
+    (`namespace/name`), `other_pods` those that also claim the device, as texts; `is_foreign`:
     kubelet allocated it to those only.
     """
 
@@ -162,7 +162,7 @@ class Allocation:
     network: str = ""
     container: str = ""
     sources: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    other_pods: tuple[str, ...] = ()
     is_foreign: bool = False
 
 

@@ -162,7 +162,7 @@ def _select(
 
 def _judge(member: Member, *, must_be_vf: bool) -> Verdict:
     link = member.link
-    other_pods = ", ".join(member.allocation.others)
+    other_pods = ", ".join(member.allocation.other_pods)
     kind = member.driver or link.kind or "no device"
     reasons = (
         (link.name == DEFAULT_NETWORK_IFNAME, "the default network's interface", None),

@@ -28,7 +28,7 @@ class RedundancyLevel(StrEnum):
 class Situation:
     """The input of the rules; `members` is empty when a configuration is judged alone.
 
-    `wanted` and `wanted_settings` are the selectors of all entries of `links`, and their options;
+    `entries` and `entry_settings` are the selectors of all entries of `links`, and their options;
     `later` are the pod's networks with a device that come after the bond; `is_mtu_asked`: `mtu` is
     the configuration's, not the members' smallest. `ipv6` is an IPv6 address requested for the
     bond; `most_members` the maximum number that names alone can select; `left_nothing` the places
@@ -50,9 +50,9 @@ class Situation:
     ipv6: str = ""
     min_members: int = 1
     most_members: int | None = None
-    wanted: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
     left_nothing: tuple[tuple[int, int], ...] = ()
-    wanted_settings: tuple[Setting, ...] = ()
+    entry_settings: tuple[Setting, ...] = ()
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()
     switch_lag: bool = False

@@ -89,7 +89,7 @@ class Events:
         self._pause_s = 0.0
         self._allowed = float(limits.burst)
         self._allowed_at = time.monotonic()
-        self._told = ""
+        self._reported = ""
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
@@ -220,7 +220,7 @@ class Events:
         else:
             waiting.due = time.monotonic() + self._limits.again_s
             self._pause_s = 0.0
-            self._told = ""
+            self._reported = ""
 
     def _note_failure(self, why: str) -> None:
         """Pause before the next attempt, longer after each failure; drop the series at the end."""
@@ -238,7 +238,7 @@ class Events:
 
     def _tell(self, why: str) -> None:
         """Log a failure once, until an Event is written or another failure occurs."""
-        if why != self._told:
-            self._told = why
+        if why != self._reported:
+            self._reported = why
             named = kubeconfig.describe_access(self._host)
             log.event(logging.WARNING, f"cannot write Events with {named}: {why}")

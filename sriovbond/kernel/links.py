@@ -132,14 +132,14 @@ def read_bonded(netlink: Netlink, name: str) -> list[LinkMessage]:
     return netlink.dump_read(_request(f"look at {name}", 0), read, _MOST_BONDED)
 
 
-def dump_like(netlink: Netlink, wanted: Collection[Link]) -> list[Link]:
+def dump_like(netlink: Netlink, snapshots: Collection[Link]) -> list[Link]:
     """Return the links among which `find_again` finds these; without relations.
 
     Others take no memory: a pod may have any number, but of hardware only what it was given.
     """
-    devices = {link.device for link in wanted if link.device}
-    names = {(link.kind, link.name) for link in wanted}
-    indices = {(link.kind, link.index) for link in wanted}
+    devices = {link.device for link in snapshots if link.device}
+    names = {(link.kind, link.name) for link in snapshots}
+    indices = {(link.kind, link.index) for link in snapshots}
 
     def read(body: bytes) -> LinkMessage | None:
         message = messages.read_link(body)

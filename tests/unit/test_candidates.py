@@ -202,7 +202,7 @@ def test_a_vf_of_another_pod_is_known_by_its_claim(tmp_path: Path) -> None:
 
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
 
-    assert member.allocation == Allocation(others=("default/nf2 (kubelet)",), is_foreign=True)
+    assert member.allocation == Allocation(other_pods=("default/nf2 (kubelet)",), is_foreign=True)
 
 
 def given(**facts: Any) -> Statement:  # noqa: ANN401 - Statement's fields
@@ -289,7 +289,7 @@ def test_networks_that_ask_for_addresses_are_known(
     tmp_path: Path, keys: dict[str, object], with_ipam: set[str]
 ) -> None:
     sources = sources_of(tmp_path)
-    sources.found = replace(sources.found, networks=(named_with(**keys),))
+    sources.devices = replace(sources.devices, networks=(named_with(**keys),))
 
     assert sources.seen([], [], "sriovbond").with_ipam == with_ipam
 
@@ -311,13 +311,13 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_reported(
     sources = sources_of(tmp_path, said, pfs=(PF_LINK,))
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
 
-    told = uses_beside(sources.found, a_plan([member]))
+    told = uses_beside(sources.devices, a_plan([member]))
 
     start = f"net1 (VF 1 of pf0, {VF}) {words}"
     assert [use.text.startswith(start) for use in told] == [True] * bool(words)
     plain = replace(member, link=a_link("net2"))
-    assert uses_beside(sources.found, a_plan([plain])) == []
-    assert uses_beside(sources.found, a_plan([member], policy="warn")) == []
+    assert uses_beside(sources.devices, a_plan([plain])) == []
+    assert uses_beside(sources.devices, a_plan([member], policy="warn")) == []
 
 
 def test_links_that_the_node_keeps_are_not_taken_and_reported_with_alternatives(
@@ -346,7 +346,7 @@ def test_a_link_of_the_host_that_is_kept_is_refused_for_that_whatever_else_is_wr
 ) -> None:
     (tmp_path / "node.toml").write_text("host_links = []")
     found = find_devices(Sandbox(PodRef("default", "nf1")), Node(tmp_path / "none").places)
-    foreign = Allocation(others=("default/nf2 (kubelet)",), is_foreign=True)
+    foreign = Allocation(other_pods=("default/nf2 (kubelet)",), is_foreign=True)
     there = seen(host=[replace(a_member("ens1f0v0"), allocation=foreign)])
 
     with netns.own() as home:

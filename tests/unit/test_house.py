@@ -21,6 +21,7 @@ def test_functions_stay_short(counts: house.House) -> None:
 
 def test_names_say_no_less_than_they_did(counts: house.House) -> None:
     assert counts.pronoun_share <= 1.0
+    assert counts.pronoun_attributes <= 1
     assert counts.participle_share <= 1.0
 
 

@@ -78,8 +78,8 @@ class Pages:
         self._most = most
         self._askers: dict[_Asker, None] = {}
         self._waiting = selectors.DefaultSelector()
-        self._heard, self._told = socket.socketpair()
-        for source in (listening, self._heard):
+        self._woken, self._waker = socket.socketpair()
+        for source in (listening, self._woken):
             source.settimeout(0)
             self._waiting.register(source, selectors.EVENT_READ)
         # in a copy of the context, which has the agent's log
@@ -89,14 +89,14 @@ class Pages:
 
     def close(self) -> None:
         """Stop the thread, and close all connections."""
-        self._told.close()
+        self._waker.close()
         self._thread.join(self._timeout_s)
 
     def _serve(self) -> None:
-        with self._waiting, self._heard, self._listening:
+        with self._waiting, self._woken, self._listening:
             while True:
                 ready = self._waiting.select(self._pause_s())
-                if any(key.fileobj is self._heard for key, _ in ready):
+                if any(key.fileobj is self._woken for key, _ in ready):
                     break
                 for key, _ in ready:
                     if isinstance(key.data, _Asker):

@@ -71,7 +71,7 @@ class Probes:
         self._page_of: Final = pages
         self._owner: Final = owner
         self._pages: Pages | None = None
-        self._told = ""
+        self._reported = ""
 
     def listen(self) -> None:
         """Listen, unless it does already; log a failure once. The caller retries."""
@@ -80,12 +80,12 @@ class Probes:
         try:
             listening = pages.listen(self._address, self._owner, "answer probes", _BACKLOG)
         except MachineError as error:
-            if error.message != self._told:
-                self._told = error.message
+            if error.message != self._reported:
+                self._reported = error.message
                 log.event(logging.ERROR, f"{error.message}; kubelet will restart the agent")
             return
         self._pages = Pages(listening, self._page_of, _TIMEOUT_S, _CONNECTIONS)
-        if self._told:
+        if self._reported:
             log.event(logging.INFO, f"probes are answered at {self._address}")
 
     def close(self) -> None:

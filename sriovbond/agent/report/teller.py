@@ -40,24 +40,24 @@ class BoundedLog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock: Final = clock
-        self._told: dict[Attachment, tuple[float, int]] = {}
+        self._rates: dict[Attachment, tuple[float, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._told)
+        return len(self._rates)
 
     def __call__(self, happening: Happening) -> None:
         """Write a happening, or once that further ones are suppressed."""
         whose, now = happening.subject.attachment, self._clock()
-        began, count = self._told.get(whose, (now, 0))
+        began, count = self._rates.get(whose, (now, 0))
         if now - began >= _WINDOW_S:
             began, count = now, 0
-        if len(self._told) >= _KEPT:
-            self._told = {
+        if len(self._rates) >= _KEPT:
+            self._rates = {
                 bond_key: (at, n)
-                for bond_key, (at, n) in self._told.items()
+                for bond_key, (at, n) in self._rates.items()
                 if now - at < _WINDOW_S
             }
-        self._told[whose] = (began, count + 1)
+        self._rates[whose] = (began, count + 1)
         if count < _MOST:
             _write(happening)
         elif count == _MOST:

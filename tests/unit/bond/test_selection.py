@@ -355,7 +355,7 @@ def test_members_of_another_bond_are_no_hint_where_links_do_not_select_them() ->
     assert "two bonds in one pod" not in caught.value.message
 
 
-STRANGE = given(C, others=("default/nf2 (kubelet)",), is_foreign=True)
+STRANGE = given(C, other_pods=("default/nf2 (kubelet)",), is_foreign=True)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_a_vf_of_another_pod_is_refused_however_it_is_chosen(keys: dict[str, Any
 
 
 def test_a_vf_that_two_pods_claim_is_ours() -> None:
-    claimed = replace(A, allocation=replace(A.allocation, others=("default/nf2 (kubelet)",)))
+    claimed = replace(A, allocation=replace(A.allocation, other_pods=("default/nf2 (kubelet)",)))
 
     assert names({}, seen(pod=[claimed, B])) == ["net1", "net2"]
 
