@@ -24,6 +24,8 @@ _TIMES: ContextVar[dict[str, float] | None] = ContextVar("times", default=None)
 _PLAIN = re.compile(r"[\w.:/@+,%-]+")
 _MOST: Final = 2000  # characters of one field: a pod may name hundreds of links
 _BEGINNING: Final = b"time=2"  # of each of our lines; logrus quotes the time
+MOST_BYTES: Final = 64 << 20
+"""Of a file that a network names: its author must not fill the node's disk."""
 
 _PIPE_BYTES: Final = 4096  # so much fits into a pipe that is writable for poll (PIPE_BUF)
 
@@ -160,11 +162,13 @@ def _stream(path: str | None, folder: Path) -> tuple[TextIO | None, str]:
 
 
 def _fault_of(descriptor: int) -> str:
-    """Return why an open file is not our log; empty if it is, or is new."""
+    """Return why an open file cannot be our log; empty if it is, or is new."""
     try:
         if os.pread(descriptor, len(_BEGINNING), 0) not in (b"", _BEGINNING):
             # the author of a network must not write into the node's other logs
             return "it is another program's log"
+        if os.fstat(descriptor).st_size >= MOST_BYTES:
+            return f"it has {MOST_BYTES >> 20} MiB and more; move it away, as logrotate does"
     except OSError as error:
         return str(error.strerror)
     return ""

@@ -216,6 +216,23 @@ def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:
     assert len((tmp_path / "first").read_text().splitlines()) == 1
 
 
+def test_a_file_that_has_grown_to_its_bound_is_written_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as file:
+        file.write("time=2026")
+        file.truncate(log.MOST_BYTES)  # a hole, which takes no disk
+
+    with log.logged_to(str(path), tmp_path):
+        log.event(logging.INFO, "happened")
+
+    assert path.stat().st_size == log.MOST_BYTES
+    fault, happened = capsys.readouterr().err.splitlines()
+    assert "it has 64 MiB and more; move it away, as logrotate does; logging to stderr" in fault
+    assert "msg=happened" in happened
+
+
 def test_of_two_threads_each_logs_its_own_request(tmp_path: Path) -> None:
     meet = threading.Barrier(2)
 
