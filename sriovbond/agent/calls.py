@@ -122,8 +122,9 @@ class Calls:
             self._enter_lane(call)
             return
         work = partial(self._serve_in_place, call)
+        give_up = partial(self._turn_away, call, f"no worker was free in {wire.DEADLINE_S} s")
         until = time.monotonic() + wire.DEADLINE_S  # then its caller has gone
-        waiting = Waiting(work, call.hang_up, call.hang_up, until, call.received.request.size)
+        waiting = Waiting(work, give_up, call.hang_up, until, call.received.request.size)
         entry = self.places.enter(call.network, waiting)
         if entry is Entry.ENTERED:
             work()

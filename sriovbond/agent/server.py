@@ -202,8 +202,8 @@ class _Agent:
     def _give_up_late(self) -> None:
         """Give up the calls that have waited too long for IPAM, or for a worker."""
         self.lanes.give_up_late()
-        for waiting in self.places.take_late():
-            waiting.hang_up()
+        for waiting in self.places.take_late():  # here: no worker is free for it
+            waiting.give_up()
 
     def _probes(self, stack: ExitStack) -> Probes | None:
         """Serve kubelet's probes from the start, if configured."""

@@ -215,6 +215,27 @@ def test_a_del_waits_for_no_worker_that_other_calls_hold(
     assert "too many calls of network 'net' wait" in refused.stdout.decode()
 
 
+def _impatient() -> None:
+    wire.DEADLINE_S = 1  # type: ignore[misc] # the shim's own is compiled in
+
+
+def test_a_call_that_no_worker_took_in_time_is_logged_and_counted(
+    shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
+) -> None:
+    page = shim.home / "metrics.sock"
+    with an_agent(shim, workers=1, metrics=f"unix:{page}", prepare=_impatient) as agent:
+        with ipam.held("first"):
+            holding = pool.submit(ipam.collect, shim, "first", "other")
+            wait_for(ipam.calls)
+            refused = shim.run("ADD", stdin())
+        assert holding.result().returncode == 0
+        counted = sample(page, "sriovbond_command_errors_total", command="ADD", code="11")
+        agent.says("a request is refused: no worker was free in 1 s")
+
+    assert (code_of(refused), counted) == (11, 1)
+    assert "no worker was free in 1 s; try again later" in refused.stdout.decode()
+
+
 def test_a_del_waits_for_no_worker_that_the_ipam_of_other_dels_holds(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
