@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from sriovbond.errors import KernelError, MachineError
+from sriovbond.errors import MachineError
 from sriovbond.happenings.following import Heard
-from sriovbond.kernel import attributes, messages
+from sriovbond.kernel import attributes, messages, nsids
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.bonding import (
     IFLA_BOND_ACTIVE_SLAVE,
@@ -28,20 +28,16 @@ from sriovbond.kernel.messages import (
     IFLA_MASTER,
     LinkMessage,
 )
-from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 # include/uapi/linux/netlink.h, rtnetlink.h, net_namespace.h, if_link.h
 _NETLINK_ADD_MEMBERSHIP: Final = 1
 _NETLINK_LISTEN_ALL_NSID: Final = 8
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
 _SO_RCVBUFFORCE: Final = 33
-_NETNSA_NSID, _NETNSA_FD = 1, 3
 _IFLA_NEW_NETNSID = 45
-_NO_NUMBER: Final = -1
 _CARRYING: Final = (0, 1)  # BOND_LINK_UP, and _FAIL during downdelay
 _BACKUP: Final = 1  # BOND_STATE_BACKUP
 _INT: Final = struct.Struct("=i")
-_GENERIC_BYTES: Final = 4  # struct rtgenmsg, aligned
 _ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_INT.size)
 _ENDS_BUFFER_BYTES: Final = 1 << 20
 _RECEIVE_BYTES: Final = 1 << 16
@@ -173,29 +169,7 @@ class Ends(_Listening):
                 return
             for type_, body in _messages(received[0]):
                 if type_ == nl.RTM_DELNSID:
-                    yield _nsid_in(body)
-
-
-def number(home: Netlink, descriptor: int) -> int:
-    """Return the nsid of the namespace open at `descriptor`; one is assigned if it has none."""
-    nsid = _number(home, descriptor)
-    if nsid == _NO_NUMBER:
-        body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_NSID, _NO_NUMBER & 0xFFFFFFFF)
-        doing = "number a pod's namespace"
-        with nl.passing_over(errno.EEXIST):  # a concurrent process was first
-            home.send(
-                NetlinkRequest(nl.RTM_NEWNSID, doing, body + messages.word(_NETNSA_FD, descriptor))
-            )
-        nsid = _number(home, descriptor)
-    if nsid == _NO_NUMBER:
-        raise KernelError("cannot number a pod's namespace: the kernel gave none", errno.EPROTO)
-    return nsid
-
-
-def _number(home: Netlink, descriptor: int) -> int:
-    body = bytes(_GENERIC_BYTES) + messages.word(_NETNSA_FD, descriptor)
-    request = NetlinkRequest(nl.RTM_GETNSID, "look at the number of a pod's namespace", body)
-    return _nsid_in(home.get(request))
+                    yield nsids.of_message(body)
 
 
 def _events(data: bytes, nsid: int | None) -> Iterator[LinkEvent]:
@@ -224,11 +198,6 @@ def _nsid(ancillary: list[tuple[int, int, bytes]]) -> int | None:
         if (level, kind) == (nl.SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID):
             return int(_INT.unpack_from(payload)[0])
     return None
-
-
-def _nsid_in(body: bytes) -> int:
-    payload = attributes.by_number(body, _GENERIC_BYTES).get(_NETNSA_NSID, b"")
-    return int(_INT.unpack(payload)[0]) if len(payload) == _INT.size else _NO_NUMBER
 
 
 def to_heard(link: LinkMessage) -> Heard:

@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from sriovbond.kernel import netns
-from sriovbond.kernel import watch as kernel
+from sriovbond.kernel import netns, nsids, watch
 from tests.support import traffic
 from tests.support.agents import an_agent, wait_for
 from tests.support.pods import Pod, a_pod
@@ -145,9 +144,9 @@ def _side() -> Iterator[Side]:
 def _losses(pod: Pod) -> Iterator[list[float]]:
     """Yield a list that gets the time, since the epoch, of each loss of a carrier in the pod."""
     heard: list[float] = []
-    with netns.own() as home, kernel.LinkEvents(1 << 20) as events:
+    with netns.own() as home, watch.LinkEvents(1 << 20) as events:
         with netns.opened(pod.path) as opened:
-            nsid = kernel.number(home.netlink, opened.descriptor)
+            nsid = nsids.assign(home.netlink, opened.descriptor)
         ending = threading.Event()
 
         def listen() -> None:

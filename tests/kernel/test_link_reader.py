@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sriovbond.errors import KernelError
-from sriovbond.kernel import netns, polling, watch
+from sriovbond.kernel import netns, nsids, polling
 from sriovbond.kernel.polling import LinkReader
 from tests.kernel.conftest import Wires
 from tests.support.agents import wait_for
@@ -35,7 +35,7 @@ def bonded(wires: Wires) -> Pod:
 
 def nsid_of(pod: Pod) -> int:
     with netns.own() as home, netns.opened(pod.path) as namespace:
-        return watch.number(home.netlink, namespace.descriptor)
+        return nsids.assign(home.netlink, namespace.descriptor)
 
 
 def test_a_bond_that_is_as_last_read_is_not_returned_again(reader: LinkReader, bonded: Pod) -> None:

@@ -23,8 +23,7 @@ from sriovbond.bond.plan import BondPlan
 from sriovbond.errors import SriovbondError
 from sriovbond.happenings import following
 from sriovbond.host import Host
-from sriovbond.kernel import netns
-from sriovbond.kernel import watch as kernel
+from sriovbond.kernel import netns, nsids
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
 from sriovbond.release import Keeper
@@ -129,7 +128,7 @@ class Adoption:
         """Return the nsid of the record's namespace, None if it has ended or been replaced."""
         paths = self._host.paths_of(record.netns)
         with netns.identified(paths, record.namespace) as pod:
-            return kernel.number(self._home.netlink, pod.descriptor) if pod else None
+            return nsids.assign(self._home.netlink, pod.descriptor) if pod else None
 
     def _follow(self, key: str, subject: Subject, plan: BondPlan, nsid: int) -> None:
         attachment = self._watched.get(key)
