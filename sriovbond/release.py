@@ -72,12 +72,12 @@ class Outcome:
 class Keeper:
     """Keeps unreleased leases after a call: the agent's, which retries until IPAM releases them.
 
-    `keep` gets a record on disk that has only IPAM's part, and IPAM's error ("" if not tried);
+    `keep` gets a record on disk that has only IPAM's part, and IPAM's error (None if not tried);
     `has_room` returns whether it can keep this one. With `asks_first` IPAM DEL is tried once
     before, and its failure is not the call's.
     """
 
-    keep: Callable[[Record, str], object]
+    keep: Callable[[Record, SriovbondError | None], object]
     has_room: Callable[[Record], bool]
     asks_first: bool = True
 
@@ -165,7 +165,7 @@ def _keep_or_report(
     if keeper is None or outcome.problems or not keeper.has_room(record):
         outcome.problems.append(fault)
         return
-    keeper.keep(record, fault.message if keeper.asks_first else "")
+    keeper.keep(record, fault if keeper.asks_first else None)
     outcome.notes.append(f"the addresses of {record.ifname} are released later: {fault.message}")
 
 

@@ -145,11 +145,12 @@ class Calls:
     def _enter_lane(self, call: Call) -> None:
         """Answer, now or as soon as the call may run its network's IPAM."""
         network = call.network_of_ipam
-        if network is None:
+        is_del = call.command == Command.DEL
+        if network is None or (is_del and self.leases.knows_to_hang(network)):
             self._take_turn(call, None)
             return
         entry = self.lanes.enter(network, self._waiting(call, network))
-        if entry is Entry.ENTERED and call.command == Command.DEL:
+        if entry is Entry.ENTERED and is_del:
             # IPAM that hangs must not hold the workers that only DELs have
             self.turns.resume(partial(self._take_turn, call, network))
         elif entry is Entry.ENTERED:
@@ -269,6 +270,8 @@ class Calls:
         asks = cluster.asks(host) if command == Command.ADD else ()
         answer = dispatch.answer(environment, request.stdin, host, asks, agency)
         self.leases.forget_if_gone(call.attachment.key)
+        if network is not None and command != Command.DEL and not answer.failure:
+            self.leases.try_now(network)
         cause = answer.failure.cause if answer.failure else None
         if command != Command.DEL or not isinstance(cause, records.UnreadableRecordError):
             return answer

@@ -21,6 +21,7 @@ from sriovbond.backoff import lengthen
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import Happening, HappeningKind
+from sriovbond.ipam import IpamHungError
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
@@ -34,12 +35,16 @@ _GIVEN_UP_S: Final = 86_400.0
 
 @dataclass(slots=True)
 class _Network:
-    """The record keys of a network, in order, and when IPAM DEL may be tried for the first."""
+    """The record keys of a network, in order, and when IPAM DEL may be tried for the first.
+
+    `hangs`: its last try did not end in time.
+    """
 
     keys: deque[str] = field(default_factory=deque)
     until: float = 0.0
     wait_s: float = 0.0
     is_busy: bool = False
+    hangs: bool = False
 
 
 class Leases:
@@ -78,6 +83,24 @@ class Leases:
         """Return the Keeper for a call of the attachment; IPAM DEL never runs twice at once."""
         return Keeper(self.keep, self._takes, asks_first and key not in self._given_back)
 
+    def knows_to_hang(self, network: str) -> bool:
+        """Return whether the network's IPAM hung at its last try, and the next one is due later.
+
+        Until then no DEL need find that out again: each would take a minute.
+        """
+        with self._changed:
+            leases = self._networks.get(network)
+            return bool(leases and leases.hangs and leases.until > time.monotonic())
+
+    def try_now(self, network: str) -> None:
+        """Release the network's leases now: its IPAM has just answered another call."""
+        with self._changed:
+            leases = self._networks.get(network)
+            if leases and leases.wait_s:
+                leases.wait_s = leases.until = 0.0
+                leases.hangs = False
+                self._changed.notify_all()
+
     def has_room(self, network: str) -> bool:
         """Return whether one more lease of the network can be kept."""
         leases = self._networks.get(network)
@@ -91,8 +114,8 @@ class Leases:
         with self._changed:
             return {name: len(leases.keys) for name, leases in self._networks.items()}
 
-    def keep(self, record: Record, why: str) -> None:
-        """Keep a record; `why` its IPAM DEL has just failed, empty if not tried."""
+    def keep(self, record: Record, fault: SriovbondError | None) -> None:
+        """Keep a record; `fault` is why its IPAM DEL has just failed, None if not tried."""
         with self._changed:
             if self._is_stopping or not record.ipam:
                 return
@@ -104,11 +127,11 @@ class Leases:
             if earlier is None:
                 network.keys.append(record.key)
             self._kept[record.key] = record
-            if why and network.until <= time.monotonic():
-                self._put_off(network)
+            if fault and network.until <= time.monotonic():
+                self._put_off(network, fault)
             self._changed.notify_all()
-        if why:
-            self._report_kept(record, why)
+        if fault:
+            self._report_kept(record, fault.message)
 
     def forget_if_gone(self, key: str) -> None:
         """Forget the record if another call has released it."""
@@ -147,7 +170,7 @@ class Leases:
                 with self._changed:
                     self._given_back.difference_update(keys)
                     self._changed.notify_all()
-                return fault
+                return fault.message
         return ""
 
     def _look_again(self) -> None:
@@ -161,7 +184,7 @@ class Leases:
         try:
             for record in records.read_all(self._host)[0]:
                 if record.plan is None and record.key not in self._kept:
-                    self.keep(record, "")
+                    self.keep(record, None)
         except SriovbondError as error:
             log.event(logging.ERROR, error.message)
 
@@ -188,7 +211,7 @@ class Leases:
         """Run IPAM DEL for the first lease of a network."""
         with self._lanes.entered(name) as is_entered:
             key = self._first(name) if is_entered else ""
-            fault = self._give_back_now(key) if key else ""
+            fault = self._give_back_now(key) if key else None
         with self._changed:
             network = self._networks.get(name, _Network())
             network.is_busy = False
@@ -196,9 +219,9 @@ class Leases:
                 network.until = time.monotonic() + _BUSY_S
             elif fault:
                 network.keys.rotate(-1)
-                self._put_off(network)
+                self._put_off(network, fault)
             else:
-                network.wait_s = 0.0
+                network.wait_s, network.hangs = 0.0, False
             self._changed.notify_all()
 
     def _first(self, name: str) -> str:
@@ -209,22 +232,22 @@ class Leases:
             self._given_back.update({key} - {""})
             return key
 
-    def _give_back_now(self, key: str) -> str:
-        """Run IPAM DEL for a marked lease; return why it failed, or ""."""
+    def _give_back_now(self, key: str) -> SriovbondError | None:
+        """Run IPAM DEL for a marked lease; return why it failed, None if it did not."""
         record = self._kept.get(key)
         try:
             if record:
                 self._give_back(key, record)
         except Exception as error:  # noqa: BLE001 - the other leases must be released, too
-            fault = error.message if isinstance(error, SriovbondError) else repr(error)
+            fault = error if isinstance(error, SriovbondError) else SriovbondError(repr(error))
             if record:
-                self._report_kept(record, fault)
+                self._report_kept(record, fault.message)
             return fault
         finally:
             with self._changed:
                 self._given_back.discard(key)
                 self._changed.notify_all()
-        return ""
+        return None
 
     def _give_back(self, key: str, record: Record) -> None:
         current = records.read(self._host, key)
@@ -249,7 +272,8 @@ class Leases:
         age_s = time.time() - keeping.read_mtime(self._host, record)
         return record.namespace == keeping.NO_NAMESPACE and age_s > _GIVEN_UP_S
 
-    def _put_off(self, network: _Network) -> None:
+    def _put_off(self, network: _Network, fault: SriovbondError) -> None:
+        network.hangs = isinstance(fault, IpamHungError)
         network.wait_s = lengthen(network.wait_s, self._first_s, self._most_s)
         network.until = time.monotonic() + network.wait_s
 

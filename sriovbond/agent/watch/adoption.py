@@ -106,7 +106,7 @@ class Adoption:
             self._judging.forget(key)
             self._tending.forget_left(key)
         if record is not None and record.plan is None:
-            self._keeper.keep(record, "")
+            self._keeper.keep(record, None)
         elif record is not None and not self._follow_record(key, record):
             self._tending.look_after(key, record.subject)
 

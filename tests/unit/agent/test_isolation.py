@@ -297,3 +297,35 @@ def test_an_ipam_gc_is_ended_when_its_caller_goes(shim: Shim, ipam: Ipam) -> Non
         wait_for(lambda: "its caller has gone: it" in agent.said)
 
     assert not any(call.endswith("end") for call in ipam.calls())
+
+
+def test_one_del_finds_out_that_ipam_hangs_and_those_after_it_are_done_without(
+    shim: Shim, ipam: Ipam
+) -> None:
+    names = [f"pod{number}" for number in range(4)]
+    holds = [ipam.folder / f"hold-{name}" for name in names]
+    for hold in holds:
+        hold.touch()
+    with an_agent(shim, watch=False, ipam_timeout_s=0.5, retry_s=600, retry_most_s=600) as agent:
+        done = [ipam.delete(shim, name) for name in names]  # one after the other, as in a drain
+        tried, waiting = ipam.calls(), kept(shim)
+
+        for hold in holds:
+            hold.unlink()
+        assert ipam.collect(shim, "gc", "net").returncode == 0
+        wait_for(lambda: kept(shim) == [])
+        agent.says("kind=BondAddressesReturned")
+
+    assert [(one.returncode, one.stderr) for one in done] == [(0, b"")] * 4
+    assert tried == ["DEL pod0 start"]
+    assert waiting == [f"{name}@bond0.json" for name in names]
+
+
+def test_each_del_asks_an_ipam_that_fails_at_once(shim: Shim, ipam: Ipam) -> None:
+    (ipam.folder / "fail").touch()
+    with an_agent(shim, watch=False, retry_s=600, retry_most_s=600):
+        for name in ("pod0", "pod1"):
+            assert ipam.delete(shim, name).returncode == 0
+
+        starts = [call for call in ipam.calls() if call.endswith("start")]
+        assert starts == ["DEL pod0 start", "DEL pod1 start"]

@@ -46,7 +46,7 @@ def test_an_add_waits_for_one_ipam_that_hangs_however_many_sandboxes_its_pod_had
     settings: Settings, leases: Leases
 ) -> None:
     for number in range(6):
-        leases.keep(a_kept_record(settings, f"sandbox{number}"), "")
+        leases.keep(a_kept_record(settings, f"sandbox{number}"), None)
 
     started = time.monotonic()
     why_not = leases.settle("net", POD, "new@bond0")
@@ -62,9 +62,9 @@ def test_an_attachment_that_changes_its_network_is_kept_once(
     settings: Settings, leases: Leases
 ) -> None:
     record = a_kept_record(settings, "pod1", "a")
-    leases.keep(record, "")
+    leases.keep(record, None)
 
-    leases.keep(replace(record, network="b"), "")
+    leases.keep(replace(record, network="b"), None)
 
     assert leases.counts() == {"b": 1}
     records.remove(settings.host, record)
