@@ -25,6 +25,7 @@ _NONE: Final[Mapping[str, object]] = {
     "total_vfs": 0,
     "vfs": (),
     "vlan_proto": "802.1q",
+    "protocol": "802.1q",
     "wait_ip": "any",
 }
 """The values of fields that are the same as not being mentioned in a state."""

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import ports_of
-from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.controllers import CONTROLLERS
 from sriovbond.nodenet.joined import Joined, Pair, join
 from sriovbond.nodenet.model import (
@@ -22,7 +21,7 @@ from sriovbond.nodenet.model import (
     Vrf,
 )
 from sriovbond.nodenet.normal import normal
-from sriovbond.nodenet.pairs import addresses_of, uppers_of
+from sriovbond.nodenet.pairs import addresses_of, place_of, uppers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoute, NodeRoutes
 from sriovbond.nodenet.sections import Section, keys_of
 
@@ -32,8 +31,9 @@ Part = TypeVar("Part")
 def is_remade(pair: Pair) -> bool:
     """Return whether an interface that is there has to be made anew."""
     wish, now = pair.target.vlan, pair.current.vlan if pair.current else None
-    change = differ(wish, now) if wish and now and pair.target.state != ABSENT else None
-    return change is not None and any((change.base_iface, change.id is not None, change.protocol))
+    if wish is None or now is None or pair.target.state == ABSENT:
+        return False
+    return place_of(NodeLink(vlan=merge(wish, now))) != place_of(NodeLink(vlan=now))
 
 
 def vlan_after(name: str, joined: Joined) -> VlanLink | None:

@@ -439,8 +439,15 @@ def _address(pair: Pair, joined: Joined) -> Iterator[Step]:
         ipv4 = leases.of_kernel(change.ipv4, pair.target.ipv4)
         yield from [SetIp(pair.name, ipv4, pair.target.ipv4)] if ipv4 else []
     yield from (step for step in (asked, ended) if step and not leases.is_leaving(pair))
-    if pair.target.ipv6 and (ipv6 := change.ipv6 or _ipv6_of_free_one(pair)):
+    ipv6 = _ipv6_of_kernel(change.ipv6) or _ipv6_of_free_one(pair)
+    if pair.target.ipv6 and ipv6:
         yield SetIp(pair.name, ipv6, pair.target.ipv6)
+
+
+def _ipv6_of_kernel(change: Ipv6 | None) -> Ipv6 | None:
+    """Return what changes but for DNS of routers, which is not taken here; None for nothing."""
+    rest = change and replace(change, auto_dns=None)
+    return None if rest == Ipv6() else rest
 
 
 def _ipv6_of_free_one(pair: Pair) -> Ipv6 | None:

@@ -23,7 +23,6 @@ _NOT_HERE: Final = {
     "auto_route_metric": "auto-route-metric is not known here",
 }
 _ALWAYS: Final = {
-    "auto_dns": "auto-dns: false is not known here: DNS of routers is not taken anyway",
     "auto_gateway": "auto-gateway: false is not known here",
     "auto_routes": "auto-routes: false is not known here",
 }

@@ -168,3 +168,9 @@ def test_the_source_of_a_route_over_another_interface_keeps_a_vlan() -> None:
 @pytest.mark.parametrize("vlan", ["id: 7", "base-iface: eth1, id: 7, protocol: 802.1q"])
 def test_a_vlan_that_is_as_it_was_is_not_made_anew(vlan: str) -> None:
     assert steps(WISH.format("v7", vlan), NODE) == []
+
+
+def test_a_vlan_of_a_state_without_a_protocol_is_of_8021q() -> None:
+    state = NODE.replace(", protocol: 802.1q", "")
+
+    assert steps(WISH.format("v7", "protocol: 802.1q"), state) == []

@@ -388,3 +388,11 @@ def test_the_hosts_name_is_set_where_it_differs(wish: str, lines: list[str]) -> 
     state = "hostname: {running: old, config: old.example}"
 
     assert steps(f"hostname: {wish}", state) == [f"set hostname.{line}" for line in lines]
+
+
+def test_dns_of_routers_that_is_not_to_be_taken_needs_no_step() -> None:
+    state = "interfaces: [{name: eth1, type: ethernet, state: up, ipv6: {enabled: true%s}}]"
+    wish = state % ", autoconf: true, auto-dns: false"
+
+    assert steps(wish, state % ", autoconf: true") == []
+    assert steps(wish, state % ", autoconf: false")[0].startswith("eth1: set ipv6 autoconf true")

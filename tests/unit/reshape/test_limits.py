@@ -78,6 +78,7 @@ def test_a_refusal_names_the_interface_and_the_remedy(link: str, words: str) -> 
         "{name: v9, type: vlan, vlan: {base-iface: eth1, id: 8}}",
         "{name: v9, state: absent}",
         "{name: eth1, ipv6: {enabled: true, autoconf: true}}",
+        "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-dns: false}}",
         "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-route-table-id: 0}}",
         "{name: eth1, ipv4: {enabled: true, dhcp: false, allow-extra-address: false}}",
     ],
