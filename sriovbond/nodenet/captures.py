@@ -37,6 +37,7 @@ _LISTS: Final = (
 _MOST_CAPTURES: Final = 256  # each may go through the whole state
 _MOST_KEYS: Final = 16  # no part of a state is so deep
 _MOST_DIGITS: Final = 9
+_HALF: Final = frozenset("=:!")  # of an operator; no key of a state has one
 _HEADS: Final = frozenset({"interfaces", "routes", "route-rules", "dns-resolver"})
 State = Mapping[str, Any]
 
@@ -149,6 +150,8 @@ def _tokens(text: str, spot: Spot) -> Iterator[Operand]:
 
 
 def _split(path: str, spot: Spot) -> tuple[str, ...]:
+    if _HALF.intersection(path):
+        raise CaptureError(Problem(spot, f"{path!r}: PATH == VALUE or PATH := VALUE is expected"))
     keys = tuple(path.split(".", _MOST_KEYS))
     if len(keys) > _MOST_KEYS:
         raise CaptureError(Problem(spot, f"a path of at most {_MOST_KEYS} keys is expected"))
