@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from sriovbond import hostname, libc
-from sriovbond.trial.transaction import RevertedError
-from tests.support.changes import Changes
+from sriovbond.trial import transaction
+from sriovbond.trial.transaction import Manner, RevertedError
+from tests.support.changes import TIMEOUT_S, Changes
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
 CLONE_NEWUTS = 0x04000000  # include/uapi/linux/sched.h
 WISH = "hostname: {running: new.example.org, config: new.example.org}"
-FAILING = """
-interfaces: [{name: eth1, type: ethernet, ipv4: {enabled: true, dhcp: true}}]
-"""
 
 
 @pytest.fixture
@@ -59,8 +57,15 @@ def test_a_name_that_another_gave_meanwhile_stays(changes: Changes) -> None:
     assert _names(changes.node) == ("third", "third\n")
 
 
-def test_a_change_that_fails_leaves_the_name(changes: Changes) -> None:
-    with pytest.raises(RevertedError):
-        changes.apply(WISH + FAILING, timeout_s=4)
+def test_a_change_that_is_not_kept_leaves_the_name(changes: Changes) -> None:
+    node = changes.node
+    manner = Manner(
+        TIMEOUT_S, is_waiting=False, say=changes.said.append, confirm=lambda _joined, _left_s: False
+    )
 
-    assert _names(changes.node) == ("old", "old.example\n")
+    with pytest.raises(RevertedError):
+        changes.inside(
+            lambda: transaction.apply(node.site, node.host, lambda: node.join(WISH), manner)
+        )
+
+    assert _names(node) == ("old", "old.example\n")
