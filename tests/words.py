@@ -58,15 +58,22 @@ _NAME_PATTERN: Final = re.compile(
 )
 _SOURCE_PATTERN: Final = re.compile(rf"\b({'|'.join([*IDIOMS, *IN_SOURCE])})\b", re.IGNORECASE)
 _CODE: Final = re.compile(r"`[^`]*`")
+_C_TEXT: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 
 
 def idioms(roots: Iterable[Path]) -> Iterator[str]:
     """Yield each idiom in a text that people may read, with its place."""
+    roots = list(roots)
     for path in house.modules_of(roots):
         for line, text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
             idiom = _PATTERN.search(text)
             if idiom and not any(spared in text for spared in SPARED):
                 yield f"{path}:{line}: {idiom[0]!r} in {text!r}"
+    for path in (path for root in roots for path in sorted(root.rglob("*.c"))):
+        for text in _C_TEXT.findall(path.read_text(encoding="utf-8")):
+            idiom = _PATTERN.search(text)
+            if idiom:
+                yield f"{path}: {idiom[0]!r} in {text!r}"
 
 
 def source_idioms(roots: Iterable[Path]) -> Iterator[str]:

@@ -47,11 +47,11 @@ static int64_t now_ms(void) {
 
 /* Tell whether `fd` is ready before the deadline; an error or a hangup is ready too. */
 static bool is_ready(int fd, short events) {
-    struct pollfd one = {.fd = fd, .events = events};
+    struct pollfd polled = {.fd = fd, .events = events};
     int ready;
     do {
         int64_t left = deadline_ms - now_ms();
-        ready = left > 0 ? poll(&one, 1, (int)left) : 0;
+        ready = left > 0 ? poll(&polled, 1, (int)left) : 0;
     } while (ready < 0 && errno == EINTR);
     if (!ready) errno = ETIMEDOUT;
     return ready > 0;
@@ -101,14 +101,14 @@ static uint32_t get_number(const char *at) {
 
 static bool take_environment(void) {
     size_t at = HEAD + NUMBER;
-    for (char **one = environ; one && *one; one++) {
-        size_t bytes = strlen(*one) + 1;
-        if (strncmp(*one, "CNI_", 4) || !strchr(*one, '=')) continue;
+    for (char **pair = environ; pair && *pair; pair++) {
+        size_t bytes = strlen(*pair) + 1;
+        if (strncmp(*pair, "CNI_", 4) || !strchr(*pair, '=')) continue;
         if (bytes > HEAD + NUMBER + MAX_ENVIRONMENT - at) {
             request[stdin_at] = 0;
             return false;
         }
-        memcpy(request + at, *one, bytes);
+        memcpy(request + at, *pair, bytes);
         at += bytes;
     }
     put_number(request + HEAD, (uint32_t)(at - HEAD - NUMBER));
@@ -152,7 +152,7 @@ static const char *supported(const char *text, size_t length) {
 
 /* Return the cniVersion of the outermost object on stdin if it is one of ours, else the current. */
 static const char *asked_version(void) {
-    const char *found = CURRENT_VERSION;
+    const char *version = CURRENT_VERSION;
     long depth = 0;
     for (const char *at = request + stdin_at; *at; at++) {
         if (*at == '{' || *at == '[') depth++;
@@ -166,9 +166,9 @@ static const char *asked_version(void) {
         value = skip_space(value + 1);
         if (*value != '"') continue;
         end = end_of_string(value + 1);
-        found = supported(value + 1, (size_t)(end - value - 1));
+        version = supported(value + 1, (size_t)(end - value - 1));
     }
-    return found;
+    return version;
 }
 
 /* ---- answers of our own: no byte of the runtime's is in their texts */
@@ -189,8 +189,8 @@ static int fail(int code, const char *msg) {
 
 /* ---- the agent */
 
-static bool give_up(const char *what, const char *found) {
-    snprintf(why, sizeof why, "%s %s: %s", what, SHIM_SOCKET, found);
+static bool give_up(const char *deed, const char *fault) {
+    snprintf(why, sizeof why, "%s %s: %s", deed, SHIM_SOCKET, fault);
     return false;
 }
 
@@ -254,9 +254,9 @@ static bool converse(int channel, int netns, int *status, size_t *bytes) {
     if (memcmp(answer, ANSWER_MAGIC, 4) || length < NUMBER || length > NUMBER + MAX_STDOUT)
         return give_up("cannot understand", "it sent what is no answer; are both of one version?");
     if (!receive(channel, HEAD, HEAD + length)) return false;
-    uint32_t told = get_number(answer + HEAD);
-    if (told > 255) return give_up("cannot understand", "it sent what is no exit status");
-    *status = (int)told;
+    uint32_t number = get_number(answer + HEAD);
+    if (number > 255) return give_up("cannot understand", "it sent what is no exit status");
+    *status = (int)number;
     *bytes = length - NUMBER;
     return true;
 }
@@ -301,9 +301,9 @@ static void write_name(char *name, size_t room) {
 static int open_folder(const char *path) {
     bool is_new = !mkdir(path, 0700);
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat found;
-    if (folder < 0 || fstat(folder, &found)) return -1;
-    bool is_own = found.st_uid == SHIM_OWNER && !(found.st_mode & 022);
+    struct stat status;
+    if (folder < 0 || fstat(folder, &status)) return -1;
+    bool is_own = status.st_uid == SHIM_OWNER && !(status.st_mode & 022);
     if (!is_own) errno = EPERM;
     return is_own && (!is_new || !syncfs(folder)) ? folder : -1;
 }
@@ -356,7 +356,7 @@ static int queue_del(void) {
                        "that an ADD can have made; the runtime sets these variables");
     if (!enqueue()) {
         snprintf(text, sizeof text,
-                 "cannot run DEL now: %s; nor can it be kept for later in %s: %s; mend one of them, "
+                 "cannot run DEL now: %s; nor can it be kept for later in %s: %s; repair one of them, "
                  "and the runtime will try again", why, QUEUE, strerror(errno));
         return fail(11, text);
     }
