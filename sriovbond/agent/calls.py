@@ -146,7 +146,7 @@ class Calls:
         """Answer, now or as soon as the call may run its network's IPAM."""
         network = call.network_of_ipam
         is_del = call.command == Command.DEL
-        if network is None or (is_del and self.leases.knows_to_hang(network)):
+        if network is None or (is_del and self.leases.has_hung(network)):
             self._take_turn(call, None)
             return
         entry = self.lanes.enter(network, self._waiting(call, network))
@@ -270,9 +270,11 @@ class Calls:
         asks = cluster.asks(host) if command == Command.ADD else ()
         answer = dispatch.answer(environment, request.stdin, host, asks, agency)
         self.leases.forget_if_gone(call.attachment.key)
-        if network is not None and command != Command.DEL and not answer.failure:
-            self.leases.try_now(network)
         cause = answer.failure.cause if answer.failure else None
+        if network is not None and isinstance(cause, ipam.IpamHungError):
+            self.leases.note_hung(network)
+        elif network is not None and command != Command.DEL and not answer.failure:
+            self.leases.try_now(network)
         if command != Command.DEL or not isinstance(cause, records.UnreadableRecordError):
             return answer
         # without a record of its own, a replayed DEL would not delete the bond

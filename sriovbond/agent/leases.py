@@ -35,16 +35,12 @@ _GIVEN_UP_S: Final = 86_400.0
 
 @dataclass(slots=True)
 class _Network:
-    """The record keys of a network, in order, and when IPAM DEL may be tried for the first.
-
-    `hangs`: its last try did not end in time.
-    """
+    """The record keys of a network, in order, and when IPAM DEL may be tried for the first."""
 
     keys: deque[str] = field(default_factory=deque)
     until: float = 0.0
     wait_s: float = 0.0
     is_busy: bool = False
-    hangs: bool = False
 
 
 class Leases:
@@ -64,6 +60,7 @@ class Leases:
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[str, _Network]] = {}
+        self._hung_until: dict[str, float] = {}
         self._is_stopping = False
 
     def start(self) -> None:
@@ -83,22 +80,29 @@ class Leases:
         """Return the Keeper for a call of the attachment; IPAM DEL never runs twice at once."""
         return Keeper(self.keep, self._takes, asks_first and key not in self._given_back)
 
-    def knows_to_hang(self, network: str) -> bool:
-        """Return whether the network's IPAM hung at its last try, and the next one is due later.
+    def has_hung(self, network: str) -> bool:
+        """Return whether the network's IPAM did not end in time at its last call, a while ago.
 
-        Until then no DEL need find that out again: each would take a minute.
+        No DEL need find that out again: each would take a minute.
         """
+        return self._hung_until.get(network, 0.0) > time.monotonic()
+
+    def note_hung(self, network: str) -> None:
+        """Record that the network's IPAM did not end in time, for as long as it is put off."""
+        now = time.monotonic()
         with self._changed:
             leases = self._networks.get(network)
-            return bool(leases and leases.hangs and leases.until > time.monotonic())
+            wait_s = max(leases.wait_s if leases else 0.0, self._first_s)
+            current = {name: until for name, until in self._hung_until.items() if until > now}
+            self._hung_until = {**current, network: now + wait_s}
 
     def try_now(self, network: str) -> None:
         """Release the network's leases now: its IPAM has just answered another call."""
         with self._changed:
+            self._hung_until.pop(network, None)
             leases = self._networks.get(network)
             if leases and leases.wait_s:
                 leases.wait_s = leases.until = 0.0
-                leases.hangs = False
                 self._changed.notify_all()
 
     def has_room(self, network: str) -> bool:
@@ -128,8 +132,10 @@ class Leases:
                 network.keys.append(record.key)
             self._kept[record.key] = record
             if fault and network.until <= time.monotonic():
-                self._put_off(network, fault)
+                self._put_off(network)
             self._changed.notify_all()
+        if isinstance(fault, IpamHungError):
+            self.note_hung(record.network)
         if fault:
             self._report_kept(record, fault.message)
 
@@ -219,10 +225,13 @@ class Leases:
                 network.until = time.monotonic() + _BUSY_S
             elif fault:
                 network.keys.rotate(-1)
-                self._put_off(network, fault)
+                self._put_off(network)
             else:
-                network.wait_s, network.hangs = 0.0, False
+                network.wait_s = 0.0
+                self._hung_until.pop(name, None)
             self._changed.notify_all()
+        if isinstance(fault, IpamHungError):
+            self.note_hung(name)
 
     def _first(self, name: str) -> str:
         """Mark the first lease of a network that is not being released, and return it."""
@@ -272,8 +281,7 @@ class Leases:
         age_s = time.time() - keeping.read_mtime(self._host, record)
         return record.namespace == keeping.NO_NAMESPACE and age_s > _GIVEN_UP_S
 
-    def _put_off(self, network: _Network, fault: SriovbondError) -> None:
-        network.hangs = isinstance(fault, IpamHungError)
+    def _put_off(self, network: _Network) -> None:
         network.wait_s = lengthen(network.wait_s, self._first_s, self._most_s)
         network.until = time.monotonic() + network.wait_s
 

@@ -329,3 +329,15 @@ def test_each_del_asks_an_ipam_that_fails_at_once(shim: Shim, ipam: Ipam) -> Non
 
         starts = [call for call in ipam.calls() if call.endswith("start")]
         assert starts == ["DEL pod0 start", "DEL pod1 start"]
+
+
+def test_a_call_whose_ipam_hung_spares_the_dels_after_it(shim: Shim, ipam: Ipam) -> None:
+    """As in an outage, where kubelet tries ADDs again and again."""
+    with an_agent(shim, watch=False, ipam_timeout_s=0.5, retry_s=600) as agent:
+        with ipam.held("gc"):
+            assert code_of(ipam.collect(shim, "gc", "net")) == 104
+        assert ipam.delete(shim, "pod0").returncode == 0
+        agent.says("released later: cannot release addresses now: IPAM is asked later")
+        wait_for(lambda: kept(shim) == [])  # by the agent, for which no pod waits
+
+    assert ipam.calls() == ["GC gc start", "DEL pod0 start", "DEL pod0 end"]
