@@ -79,13 +79,13 @@ def with_other_config(config: Mapping[str, object]) -> Callable[[Scene], None]:
 
 
 CHANGED: Final = {
-    "another mode and other links": with_config(mode="802.3ad", links=[{"name": "eth7"}]),
-    "another IPAM plugin": with_config(ipam={"type": "static", "addresses": []}),
-    "an IPAM plugin that does not exist": with_config(ipam={"type": "nowhere"}),
+    "with another mode and other links": with_config(mode="802.3ad", links=[{"name": "eth7"}]),
+    "with another IPAM plugin": with_config(ipam={"type": "static", "addresses": []}),
+    "with an IPAM plugin that does not exist": with_config(ipam={"type": "nowhere"}),
     "without IPAM": with_config(ipam={}),
-    "keys that ADD refuses": with_config(mode=["x"], links="y", miimon={}, mtu="z"),
-    "no configuration at all": with_other_config({}),
-    "another network's name": with_other_config(a_config(name="another")),
+    "with keys that ADD refuses": with_config(mode=["x"], links="y", miimon={}, mtu="z"),
+    "with no configuration at all": with_other_config({}),
+    "with another network's name": with_other_config(a_config(name="another")),
 }
 FAULTS: Final = (
     Fault(
@@ -100,10 +100,10 @@ FAULTS: Final = (
     ),
     Fault("the DEL comes when the VFs are another pod's", give_to_another, BONDED, spared=A_GUESTS),
     Fault("the pod's path is another namespace's", make_again_at_its_path, BONDED),
-    *(Fault(f"DEL with {words}", act, BONDED, is_harmless=True) for words, act in CHANGED.items()),
+    *(Fault(f"DEL {words}", act, BONDED, is_harmless=True) for words, act in CHANGED.items()),
     Fault(
         "DEL of links of the host with keys that ADD refuses",
-        CHANGED["keys that ADD refuses"],
+        CHANGED["with keys that ADD refuses"],
         BONDED,
         stage=stages.over_host_vfs,
         is_harmless=True,
