@@ -214,8 +214,8 @@ $(TOOLS)/done: | packages
 .venv/done: pyproject.toml hatch_build.py deviceinfo/podresources.proto $(STUBS) | packages
 	@echo "installing this project and its tools from PyPI into .venv" >&2
 	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@.venv/bin/pip --quiet install -e '.[dev]'
-	@.venv/bin/python -m compileall -q .venv/lib && touch $@
+	@.venv/bin/pip --quiet install --no-compile -e '.[dev]'
+	@.venv/bin/python -m compileall -q -j 0 .venv/lib && touch $@
 
 .venv/atheris-$(ATHERIS): .venv/done
 	@.venv/bin/pip --quiet install atheris==$(ATHERIS) && touch $@

@@ -79,8 +79,8 @@ def test_a_lease_made_after_its_agent_was_killed_is_released(
             agent.kill()
         assert adding.result().code == 11
     assert thick.call("DEL", config, CNI_PATH=path) == restarts.QUEUED
-    with an_agent(shim):
-        time.sleep(1.0)  # long enough for a wrong replay
+    with an_agent(shim, retry_s=0.2):
+        time.sleep(1.0)  # long enough for several wrong replays
         assert len(shim.queued()) == 1  # it waits for the plugin
         (tmp_path / "hold").unlink()
         wait_for(lambda: shim.queued() == [])
