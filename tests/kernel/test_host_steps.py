@@ -6,58 +6,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond.errors import KernelError
-from tests.support.changes import Changes
-from tests.support.sites import ADDRESSES, NodeUnderTest, a_node_with_wires
+from tests.support.sites import ADDRESSES, EVERY_KIND, NodeUnderTest, a_node_with_wires
 
-ALL = """
-interfaces:
-- name: va
-  type: veth
-  veth: {peer: vb}
-  mtu: 1400
-  description: one end
-  mac-address: 02:00:00:00:00:77
-  ipv6: {enabled: true, autoconf: false, addr-gen-mode: stable-privacy}
-- name: vb
-  type: veth
-  veth: {peer: va}
-  alt-names: [{name: another-name-for-vb}]
-  accept-all-mac-addresses: true
-- name: eth1
-  type: ethernet
-  description: uplink
-  ipv4:
-    enabled: true
-    dhcp: false
-    prefix-route-metric: 300
-    address: [{ip: 192.0.2.9, prefix-length: 24}]
-  ipv6:
-    enabled: true
-    autoconf: false
-    forwarding: true
-    address: [{ip: "2001:db8::9", prefix-length: 64}]
-- name: eth2
-  type: ethernet
-  ipv6: {enabled: true, autoconf: true, token: "::5"}
-routes:
-  config:
-  - destination: 0.0.0.0/0
-    next-hop-interface: eth1
-    next-hop-address: 192.0.2.1
-    advmss: 1200
-    cwnd: 5
-    source: 192.0.2.9
-  - {destination: 198.51.100.0/24, next-hop-interface: eth1, metric: 5, table-id: 77}
-  - {destination: "2001:db8:1::/48", next-hop-interface: eth1, next-hop-address: "2001:db8::1"}
-  - {destination: 203.0.113.0/24, route-type: blackhole}
-  - {destination: "2001:db8:9::/48", route-type: unreachable}
-route-rules:
-  config:
-  - {ip-from: 198.51.100.0/24, priority: 900, route-table: 77}
-  - {family: ipv6, priority: 901, route-table: 77, fwmark: "0x3", fwmask: "0xff", iif: lo}
-  - {ip-to: "2001:db8:1::/48", priority: 902, action: prohibit}
-  - {family: ipv4, priority: 903, route-table: 254, suppress-prefix-length: 0}
-"""
 BY_A_ROUTE = """
 interfaces:
 - name: eth1
@@ -91,13 +41,6 @@ routes:
 route-rules:
   config: [{ip-to: 203.0.113.0/24, priority: 906, action: prohibit, route-table: 5}]
 """
-LESS = """
-interfaces:
-- {name: va, type: veth, state: absent}
-- {name: eth1, ipv4: {enabled: false}}
-routes: {config: [{state: absent, destination: 203.0.113.0/24}]}
-route-rules: {config: [{state: absent, priority: 900}, {state: absent, priority: 902}]}
-"""
 
 
 @pytest.fixture
@@ -108,7 +51,7 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 
 @pytest.mark.parametrize(
     "text",
-    [ADDRESSES, ALL, BY_A_ROUTE, NOTHING],
+    [ADDRESSES, EVERY_KIND, BY_A_ROUTE, NOTHING],
     ids=("addresses", "all", "by a route", "words for nothing"),
 )
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
@@ -117,31 +60,12 @@ def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, tex
     assert node.is_quiet_on_repeat(node.show())
 
 
-def test_all_of_it_is_reverted(node: NodeUnderTest) -> None:
-    changes, before = Changes(node, []), node.settle()
-    changes.apply(ALL, is_waiting=True)
-
-    changes.rollback()
-
-    node.assert_is(before)
-
-
-def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -> None:
-    assert node.apply(ALL) == []
-    changes, before = Changes(node, []), node.settle()
-    changes.apply(LESS, is_waiting=True)
-
-    changes.rollback()
-
-    node.assert_is(before)
-
-
 def test_the_secret_of_stable_addresses_is_the_same_at_each_boot(node: NodeUnderTest) -> None:
     (node.host.root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     secrets = []
 
     for _ in range(2):
-        assert node.apply(ALL) == []
+        assert node.apply(EVERY_KIND) == []
         secrets.append(node.site.node.sysctl("ipv6/conf/va/stable_secret"))
         assert node.apply("interfaces: [{name: va, type: veth, state: absent}]") == []
 

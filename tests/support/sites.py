@@ -49,6 +49,56 @@ interfaces:
     address: [{ip: "2001:db8::9", prefix-length: 64}]
 """
 """Addresses of both families on eth1, the second IPv4 one secondary."""
+EVERY_KIND = """
+interfaces:
+- name: va
+  type: veth
+  veth: {peer: vb}
+  mtu: 1400
+  description: one end
+  mac-address: 02:00:00:00:00:77
+  ipv6: {enabled: true, autoconf: false, addr-gen-mode: stable-privacy}
+- name: vb
+  type: veth
+  veth: {peer: va}
+  alt-names: [{name: another-name-for-vb}]
+  accept-all-mac-addresses: true
+- name: eth1
+  type: ethernet
+  description: uplink
+  ipv4:
+    enabled: true
+    dhcp: false
+    prefix-route-metric: 300
+    address: [{ip: 192.0.2.9, prefix-length: 24}]
+  ipv6:
+    enabled: true
+    autoconf: false
+    forwarding: true
+    address: [{ip: "2001:db8::9", prefix-length: 64}]
+- name: eth2
+  type: ethernet
+  ipv6: {enabled: true, autoconf: true, token: "::5"}
+routes:
+  config:
+  - destination: 0.0.0.0/0
+    next-hop-interface: eth1
+    next-hop-address: 192.0.2.1
+    advmss: 1200
+    cwnd: 5
+    source: 192.0.2.9
+  - {destination: 198.51.100.0/24, next-hop-interface: eth1, metric: 5, table-id: 77}
+  - {destination: "2001:db8:1::/48", next-hop-interface: eth1, next-hop-address: "2001:db8::1"}
+  - {destination: 203.0.113.0/24, route-type: blackhole}
+  - {destination: "2001:db8:9::/48", route-type: unreachable}
+route-rules:
+  config:
+  - {ip-from: 198.51.100.0/24, priority: 900, route-table: 77}
+  - {family: ipv6, priority: 901, route-table: 77, fwmark: "0x3", fwmask: "0xff", iif: lo}
+  - {ip-to: "2001:db8:1::/48", priority: 902, action: prohibit}
+  - {family: ipv4, priority: 903, route-table: 254, suppress-prefix-length: 0}
+"""
+"""A step of each kind but bonds and bridges: veths, addresses, routes, rules."""
 
 
 @dataclass(frozen=True, slots=True)

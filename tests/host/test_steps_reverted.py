@@ -1,0 +1,42 @@
+"""Steps of each kind are reverted: links made and removed, addresses, routes and rules."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.changes import Changes
+from tests.support.sites import EVERY_KIND, NodeUnderTest, a_node_with_wires
+
+LESS = """
+interfaces:
+- {name: va, type: veth, state: absent}
+- {name: eth1, ipv4: {enabled: false}}
+routes: {config: [{state: absent, destination: 203.0.113.0/24}]}
+route-rules: {config: [{state: absent, priority: 900}, {state: absent, priority: 902}]}
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
+    with a_node_with_wires(tmp_path) as made:
+        yield made
+
+
+def test_a_step_of_each_kind_is_reverted(node: NodeUnderTest) -> None:
+    changes, before = Changes(node, []), node.settle()
+    changes.apply(EVERY_KIND, is_waiting=True)
+
+    changes.rollback()
+
+    node.assert_is(before)
+
+
+def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -> None:
+    assert node.apply(EVERY_KIND) == []
+    changes, before = Changes(node, []), node.settle()
+    changes.apply(LESS, is_waiting=True)
+
+    changes.rollback()
+
+    node.assert_is(before)
