@@ -127,7 +127,7 @@ def _root(root: Path, image: Path) -> Iterator[str]:
     yield "mount --bind /usr usr && mount --bind /lib/modules usr/lib/modules"
     python = [] if sys.base_prefix == "/usr" else [Path(sys.base_prefix)]
     for path in (CHECKOUT, image, *python):
-        yield f"mkdir -p .{path} && mount --bind {path} .{path}"
+        yield f"mkdir -p .{path} && mount --rbind {path} .{path}"
     yield from _KERNEL
 
 

@@ -15,6 +15,7 @@ from tests.vm import layout, machine, qemu, vfs
 NIC_DRIVERS = ("igb", "igbvf", "e1000e")
 MODULES = ("8021q", "macvlan", "bridge", "veth", "dummy", "vfio-pci")
 STATUS_OF_A_BROKEN_RIG = 125
+ROOT = Path("/run/host-root")
 
 
 def main() -> None:
@@ -47,6 +48,7 @@ def _send(port: int, kind: bytes, body: bytes) -> None:
 
 
 def _set_up(request: dict[str, Any]) -> None:
+    _read_once([Path(request["cwd"], name) for name in request["read_once"]])
     subprocess.run(["modprobe", "-a", *NIC_DRIVERS], check=True)
     names = {vfs.mac(path.name): path.name for path in Path("/sys/class/net").glob("[!b]*")}
     with ThreadPoolExecutor() as pool:  # each waits a second for its hardware
@@ -64,6 +66,18 @@ def _set_up(request: dict[str, Any]) -> None:
         modules.result()
     layout.save(made)
     vfs.await_carrier([pf.name for pf in made.pfs])  # making VFs resets the PF
+
+
+def _read_once(folders: list[Path]) -> None:
+    """Have folders of the checkout from the share of the host's root, whose files stay in memory.
+
+    The checkout's own can be written on both sides: each file is read anew by whoever opens it.
+    """
+    ROOT.mkdir()
+    subprocess.run(["mount", "--bind", "/", ROOT], check=True)
+    for folder in folders:
+        subprocess.run(["mount", "--bind", f"{ROOT}{folder}", folder], check=True)
+    subprocess.run(["umount", ROOT], check=True)
 
 
 def _load_modules(netdevsim: str | None) -> None:
