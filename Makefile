@@ -31,7 +31,8 @@ help:  ## this list
 	@echo; sed -n 's/^#: //p' $(MAKEFILE_LIST)
 
 #: Settings of the VM:
-#:   RUN='COMMAND'    what to run in it; without it, a shell. make knows only success and 2:
+#:   RUN='COMMAND'    what to run in it, on the sources as they are then: the VM does not see what is edited
+#:                    meanwhile; without it, a shell, which does. make knows only success and 2:
 #:                    tests/vm/run 'COMMAND' ends with the command's own status
 #:   KERNEL=6.12      Debian's kernel: 5.10, 6.1, 6.12, 6.16 ... 7.2 or whatever Debian serves
 #:   KERNELS="6.1 newest"  those of `make test-kernels` (default 5.10 6.1 6.12 newest); TESTS=tests/kernel
