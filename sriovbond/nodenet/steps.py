@@ -43,6 +43,7 @@ from sriovbond.nodenet.pairs import (
     is_bonds_port,
     own_mac,
     place_of,
+    uppers_of,
 )
 from sriovbond.nodenet.routing import ABSENT, HostName, NodeRoute
 from sriovbond.nodenet.values import family_of
@@ -408,12 +409,10 @@ def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
 
 
 def _is_base(name: str, joined: Joined) -> bool:
-    """Return whether something that is to be up is made on an interface."""
-    return any(
-        pair.target.base == name and pair.target.state == UP
-        for pair in joined.pairs
-        if pair.current is None
-    )
+    """Return whether something that is to be up is on an interface, or made on it."""
+    present = [link.label for link in uppers_of(name, joined.links)]
+    new = [pair.name for pair in joined.pairs if pair.target.base == name]
+    return any(joined.state_of(label) == UP for label in (*present, *new))
 
 
 def _leaves_bond(pair: Pair, joined: Joined) -> bool:

@@ -26,7 +26,7 @@ from sriovbond.nodenet.acts import (
 )
 from sriovbond.nodenet.model import BOND, VRF, BondPort
 from sriovbond.reshape import addressing, bonds, bridges, leasing, making, naming, paths, resolver
-from sriovbond.reshape.keeping import kept
+from sriovbond.reshape.keeping import kept, kept_uppers
 from sriovbond.reshape.site import Site
 
 
@@ -45,9 +45,15 @@ def _set_state(site: Site, step: SetState) -> None:
 
 
 def _release_port(site: Site, step: ReleasePort) -> None:
+    """Take a port out; a bond closes it, and it is up again where something on it was."""
     link = site.find(step.port)
-    if link is not None and link.number(IFLA_MASTER):
+    if link is None or not link.number(IFLA_MASTER):
+        return
+    with kept_uppers(site, step.port) as uppers:
         bonds.release_port(site, step.port)
+        now = site.link(step.port)
+        if link.is_up and not now.is_up and any(row.is_up for row in uppers):
+            site.set_up(now)
 
 
 def _add_port(site: Site, step: AddPort) -> None:

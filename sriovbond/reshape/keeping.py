@@ -22,10 +22,10 @@ def kept(site: Site, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def kept_uppers(site: Site, name: str) -> Iterator[None]:
+def kept_uppers(site: Site, name: str) -> Iterator[Sequence[Link]]:
     """Restore what is on a link that was down, and is up again; as `kept`, but not the link."""
     before = [link for link in with_uppers(snapshots.take(site.netlink), name) if link.name != name]
-    yield
+    yield before
     if before and site.link(name).is_up:
         _restore(site, before)
 

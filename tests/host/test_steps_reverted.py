@@ -40,3 +40,19 @@ def test_removed_links_come_back_and_a_veth_with_its_peer(node: NodeUnderTest) -
     changes.rollback()
 
     node.assert_is(before)
+
+
+def test_a_vlan_on_a_port_stays_up_when_the_port_leaves_its_bond(node: NodeUnderTest) -> None:
+    bond = "{name: bond0, type: bond, bond: {mode: 1, options: {miimon: 100}, port: [eth1, eth2]}}"
+    node.apply(f"interfaces: [{bond}]")
+    node.ip(
+        "link add v7 link eth1 type vlan id 7",
+        "link set v7 up",
+        "address add 203.0.113.9/24 dev v7",
+        "route add 10.9.0.0/16 via 203.0.113.1",
+    )
+
+    assert node.apply("interfaces: [{name: bond0, bond: {port: [eth2]}}]") == []
+
+    assert node.site.link("v7").is_up
+    assert "10.9.0.0/16 via 203.0.113.1 dev v7" in node.pod.run("ip", "route").stdout

@@ -396,3 +396,20 @@ def test_dns_of_routers_that_is_not_to_be_taken_needs_no_step() -> None:
 
     assert steps(wish, state % ", autoconf: true") == []
     assert steps(wish, state % ", autoconf: false")[0].startswith("eth1: set ipv6 autoconf true")
+
+
+@pytest.mark.parametrize(("state", "more"), [("up", ["eth1: set it up"]), ("down", [])])
+def test_a_port_that_leaves_a_bond_is_up_again_for_a_vlan_on_it(
+    state: str, more: list[str]
+) -> None:
+    node = (
+        "interfaces:\n"
+        "- {name: b, type: bond, state: up, bond: {mode: active-backup, port: [eth1]}}\n"
+        "- {name: eth1, type: ethernet, state: up, controller: b}\n"
+        f"- {{name: v7, type: vlan, state: {state}, vlan: {{base-iface: eth1, id: 7}}}}\n"
+    )
+
+    assert steps("interfaces: [{name: b, bond: {port: []}}]", node) == [
+        "b: release port eth1",
+        *more,
+    ]
