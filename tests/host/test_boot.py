@@ -146,12 +146,12 @@ def test_a_nic_that_is_known_by_its_mac_is_found_by_it_under_another_name(
     before.node.ip("link set eth1 address 02:00:00:00:00:11")
     after.node.ip("link set eth1 down name old", "link set eth2 down name eth1")
 
-    outcome, failures = before.apply(text, name="uplink"), boot(after)
+    outcome, failures_without_it = before.apply(text, name="uplink"), boot(after)
     after.node.ip("link set old address 02:00:00:00:00:11")
     failures = boot(after)
 
     assert (outcome, failures) == ("committed", [])
-    assert failures == ["uplink: applied without eth1: missing"]
+    assert failures_without_it == ["uplink: applied without eth1: missing"]
     mtus = {link.label: link.mtu for link in after.node.read().interfaces or ()}
     assert (mtus["old"], mtus["eth1"]) == (1490, 1500)
 

@@ -105,6 +105,7 @@ def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> Non
         clean.await_deployment("rolled", replicas)
     clean.api.delete("/apis/apps/v1/namespaces/default/deployments/rolled")
     clean.await_true("no pod is left", lambda: not clean.pods(), 300)
+    clean.await_daemon_set(AGENT)  # killed so often, it is started after 5 minutes: DELs are queued
 
 
 def test_the_daemon_set_is_upgraded_while_a_pod_runs(clean: Cluster, bonded: RunningPod) -> None:
