@@ -1,13 +1,10 @@
 """The host's name: the kernel's, and the one of hostname(5) that a boot gives it."""
 
-import errno
 import re
 import socket
 from pathlib import Path
 from typing import Final
 
-from deviceinfo import plainfile
-from deviceinfo.plainfile import UnreadableError
 from sriovbond import ownfiles
 from sriovbond.errors import MachineError
 
@@ -51,12 +48,7 @@ def configured(root: Path) -> str:
 
 def read(root: Path) -> bytes | None:
     """Return the file's content, None where it is missing. Raises MachineError."""
-    try:
-        return plainfile.read(root / _FILE, _MOST_BYTES)
-    except FileNotFoundError:
-        return None
-    except (OSError, UnreadableError) as error:
-        raise MachineError(f"cannot read {root / _FILE}: {error}") from error
+    return ownfiles.find(root / _FILE, _MOST_BYTES)
 
 
 def content(name: str) -> bytes | None:
@@ -66,20 +58,4 @@ def content(name: str) -> bytes | None:
 
 def write(root: Path, content: bytes | None) -> None:
     """Write the file whole, or remove it for None. Raises MachineError."""
-    file = root / _FILE
-    try:
-        if content is None:
-            file.unlink(missing_ok=True)
-        else:
-            _put(file, content)
-    except OSError as error:
-        raise MachineError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _put(file: Path, content: bytes) -> None:
-    try:
-        ownfiles.put(file, content, _MODE)
-    except OSError as error:
-        if error.errno != errno.EBUSY:  # a container's runtime mounts the file by itself
-            raise
-        file.write_bytes(content)
+    ownfiles.settle(root / _FILE, content, _MODE)

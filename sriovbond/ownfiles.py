@@ -1,5 +1,6 @@
 """Files and folders that only one user may write: root would act on another's content."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -96,6 +97,42 @@ def put_passing(file: Path, content: bytes) -> None:
     """
     with plainfile.open_folder(file.parent) as folder_fd:
         _replace(folder_fd, file.name, content, f".{file.name}.sriovbond", lambda _: None)
+
+
+def find(file: Path, most_bytes: int) -> bytes | None:
+    """Return a plain file's content, also of one that others may write; None if it is missing.
+
+    Raises MachineError.
+    """
+    try:
+        return plainfile.read(file, most_bytes)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnreadableError) as error:
+        raise MachineError(f"cannot read {file}: {error}") from error
+
+
+def settle(file: Path, content: bytes | None, mode: int) -> None:
+    """Create or replace a file as `put`, or remove it for None.
+
+    One that a container's runtime has mounted by itself is written in place. Raises MachineError.
+    """
+    try:
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            _put_or_write(file, content, mode)
+    except OSError as error:
+        raise MachineError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _put_or_write(file: Path, content: bytes, mode: int) -> None:
+    try:
+        put(file, content, mode)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        file.write_bytes(content)
 
 
 def remove(file: Path) -> None:

@@ -1,15 +1,11 @@
 """resolv.conf of a root: where it is, which program writes it, read and written whole."""
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from deviceinfo import plainfile
-from deviceinfo.plainfile import UnreadableError
 from sriovbond import ownfiles
-from sriovbond.errors import MachineError
 
 FILE: Final = "/etc/resolv.conf"
 MOST_BYTES: Final = 1 << 20
@@ -62,13 +58,7 @@ def owner(root: Path, content: bytes) -> str:
 
 def read(root: Path) -> bytes | None:
     """Return the file's content, None where it is missing. Raises MachineError."""
-    file = path(root)
-    try:
-        return plainfile.read(file, MOST_BYTES)
-    except FileNotFoundError:
-        return None
-    except (OSError, UnreadableError) as error:
-        raise MachineError(f"cannot read {file}: {error}") from error
+    return ownfiles.find(path(root), MOST_BYTES)
 
 
 def write(root: Path, content: bytes | None) -> None:
@@ -77,24 +67,8 @@ def write(root: Path, content: bytes | None) -> None:
     Raises MachineError.
     """
     file = path(root)
-    if read(root) == content:
-        return
-    try:
-        _put(file, content)
-    except OSError as error:
-        raise MachineError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _put(file: Path, content: bytes | None) -> None:
-    if content is None:
-        file.unlink(missing_ok=True)
-        return
-    try:
-        ownfiles.put(file, content, _mode(file))
-    except OSError as error:
-        if error.errno != errno.EBUSY:  # a container's runtime mounts the file by itself
-            raise
-        file.write_bytes(content)
+    if read(root) != content:
+        ownfiles.settle(file, content, _mode(file))
 
 
 def _mode(file: Path) -> int:

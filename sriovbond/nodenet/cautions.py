@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from sriovbond.nodenet import routes
-from sriovbond.nodenet.model import NetState, NodeLink
+from sriovbond.nodenet.model import NodeLink
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
-from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, HostName, NodeRoute, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, HostName, NodeRoute
 from sriovbond.nodenet.values import is_link_local, network_fault
 
 _DEFAULTS: Final = {4: "0.0.0.0/0", 6: "::/0"}
@@ -82,10 +82,10 @@ def _without_gateway(joined: Joined) -> Iterator[str]:
     """Yield the family whose default route goes from the main table, and comes again by nothing."""
     gone = routes.leaving_routes(joined)
     for family, default in _DEFAULTS.items():
-        before = [row for row in _configured(joined.current) if _is_default(row, default)]
+        before = [row for row in joined.current.configured_routes if _is_default(row, default)]
         after = [
             *(row for row in before if row not in gone),
-            *(row for row in _configured(joined.desired) if _is_default(row, default)),
+            *(row for row in joined.desired.configured_routes if _is_default(row, default)),
         ]
         is_auto = any(_is_auto(link, family) for link in _after(joined))
         if before and not after and not is_auto:
@@ -97,10 +97,6 @@ def _after(joined: Joined) -> Iterator[NodeLink]:
     changing = {pair.name for pair in joined.pairs}
     yield from (pair.target for pair in joined.pairs if pair.target.state != ABSENT)
     yield from (link for link in joined.links.values() if link.label not in changing)
-
-
-def _configured(state: NetState) -> tuple[NodeRoute, ...]:
-    return (state.routes or NodeRoutes()).config or ()
 
 
 def _is_default(row: NodeRoute, destination: str) -> bool:

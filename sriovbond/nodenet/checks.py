@@ -55,7 +55,7 @@ def judge(state: NetState) -> Iterator[Complaint]:
             yield from _below(("interfaces", number), _interface(interface))
     yield from _controllers(interfaces)
     yield from _ports_with_addresses(interfaces)
-    for number, route in enumerate((state.routes.config if state.routes else None) or ()):
+    for number, route in enumerate(state.configured_routes):
         yield from _below(("routes", "config", number), _route(route))
     rules = (state.route_rules.config if state.route_rules else None) or ()
     for number, rule in enumerate(rules):

@@ -254,7 +254,7 @@ def unite(documents: list[Document]) -> Document:
         problems.append(Problem(START, "two documents have hostname"))
     if problems:
         raise DocumentError(problems, [])
-    routes = [row for state in states for row in (state.routes and state.routes.config) or ()]
+    routes = [row for state in states for row in state.configured_routes]
     rules = [row for s in states for row in (s.route_rules and s.route_rules.config) or ()]
     return Document(
         ", ".join(document.name for document in documents),

@@ -7,7 +7,7 @@ from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.model import NodeLink
 from sriovbond.nodenet.pairs import Joined
-from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
 
 
@@ -17,7 +17,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     Where a server of DHCP or a router gives addresses, they are not known yet.
     """
     new = routes.lacking_routes(joined)
-    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
+    for number, route in enumerate(joined.desired.configured_routes):
         if route.state != ABSENT and not route.route_type and route in new:
             for text in _faults(route, joined):
                 yield Complaint(("routes", "config", number), text)
@@ -66,9 +66,9 @@ def _direct(name: str, tables: Collection[int], joined: Joined) -> Iterator[str]
     """Yield the networks on an interface itself, without those that its addresses have now."""
     link = joined.links.get(name) or NodeLink()
     before = {str(ip_interface(f"{row.ip}/{row.prefix_length}").network) for row in link.addresses}
-    wishes = (joined.desired.routes or NodeRoutes()).config or ()
-    present = joined.current.routes or NodeRoutes()
-    for row in (*wishes, *(present.config or ()), *(present.running or ())):
+    wishes, present = joined.desired.configured_routes, joined.current.configured_routes
+    running = (joined.current.routes and joined.current.routes.running) or ()
+    for row in (*wishes, *present, *running):
         is_direct = row.next_hop_interface == name and not row.next_hop_address
         is_direct = is_direct and (row.table_id or MAIN_TABLE) in tables
         if is_direct and row.state != ABSENT and row.destination and row.destination not in before:

@@ -38,11 +38,11 @@ def without(wish: NetState, missing: Collection[str]) -> NetState:
     gone, links = set(missing), list(wish.interfaces or ())
     while more := {row.label for row in links if _stands_on(row, gone)} - gone:
         gone |= more
-    kept = tuple(_without_ports(link, gone) for link in links if link.label not in gone)
+    kept = tuple(_without_mention(link, gone) for link in links if link.label not in gone)
     return replace(
         wish,
         interfaces=None if wish.interfaces is None else kept,
-        routes=wish.routes and _without_routes(wish.routes, gone),
+        routes=wish.routes and without_routes(wish.routes, gone),
     )
 
 
@@ -52,12 +52,30 @@ def _stands_on(link: NodeLink, gone: Collection[str]) -> bool:
     return link.base in gone or (bool(ports) and all(name in gone for name in ports))
 
 
-def _without_ports(link: NodeLink, gone: Collection[str]) -> NodeLink:
+def without_ports(link: NodeLink, gone: Collection[str]) -> NodeLink:
+    """Return an interface without these among its ports."""
     return replace(
         link,
         link_aggregation=link.link_aggregation and _bond(link.link_aggregation, gone),
         bridge=link.bridge and _bridge(link.bridge, gone),
         vrf=link.vrf and _vrf(link.vrf, gone),
+    )
+
+
+def without_routes(routes: NodeRoutes, gone: Collection[str]) -> NodeRoutes:
+    """Return routes without those of the configuration over these interfaces."""
+    rows = tuple(row for row in routes.config or () if row.next_hop_interface not in gone)
+    return replace(routes, config=None if routes.config is None else rows)
+
+
+def _without_mention(link: NodeLink, gone: Collection[str]) -> NodeLink:
+    """Return an interface that names none of these."""
+    rest = without_ports(link, gone)
+    bond = rest.link_aggregation
+    return replace(
+        rest,
+        link_aggregation=bond
+        and replace(bond, options=bond.options and _options(bond.options, gone)),
         copy_mac_from=None if link.copy_mac_from in gone else link.copy_mac_from,
     )
 
@@ -66,7 +84,6 @@ def _bond(bond: LinkAggregation, gone: Collection[str]) -> LinkAggregation:
     rows = bond.ports_config
     return replace(
         bond,
-        options=bond.options and _options(bond.options, gone),
         port=None if bond.port is None else tuple(name for name in bond.port if name not in gone),
         ports_config=None if rows is None else tuple(row for row in rows if row.name not in gone),
     )
@@ -90,8 +107,3 @@ def _vrf(vrf: Vrf, gone: Collection[str]) -> Vrf:
     if vrf.port is None:
         return vrf
     return replace(vrf, port=tuple(name for name in vrf.port if name not in gone))
-
-
-def _without_routes(routes: NodeRoutes, gone: Collection[str]) -> NodeRoutes:
-    rows = tuple(row for row in routes.config or () if row.next_hop_interface not in gone)
-    return replace(routes, config=None if routes.config is None else rows)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.bond.options import MODE_NUMBERS, Setting
-from sriovbond.nodenet.routing import ABSENT, HostName, NodeDns, NodeRoutes, RouteRules
+from sriovbond.nodenet.routing import (
+    ABSENT,
+    HostName,
+    NodeDns,
+    NodeRoute,
+    NodeRoutes,
+    RouteRules,
+)
 from sriovbond.nodenet.sections import Free, Many, Section, key
 from sriovbond.nodenet.values import (
     UINT32,
@@ -424,3 +431,8 @@ class NetState:
     route_rules: RouteRules | None = key(Section(RouteRules))
     routes: NodeRoutes | None = key(Section(NodeRoutes))
     interfaces: tuple[NodeLink, ...] | None = key(Many(Section(NodeLink), "name"))
+
+    @property
+    def configured_routes(self) -> tuple[NodeRoute, ...]:
+        """The routes of its configuration."""
+        return (self.routes.config if self.routes else None) or ()

@@ -19,6 +19,7 @@ from sriovbond.nodenet.model import (
     Ipv6,
     NetState,
     NodeLink,
+    VlanLink,
 )
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.routing import ABSENT
@@ -105,9 +106,8 @@ def uppers_of(name: str, links: Mapping[str, NodeLink]) -> list[NodeLink]:
     return [link for link in links.values() if link.base == name]
 
 
-def place_of(link: NodeLink) -> tuple[str | None, int | None, str] | None:
+def place_of(vlan: VlanLink | None) -> tuple[str | None, int | None, str] | None:
     """Return what the kernel has one VLAN for; None of what is none."""
-    vlan = link.vlan
     return (vlan.base_iface, vlan.id, vlan.protocol or "802.1q") if vlan else None
 
 

@@ -23,7 +23,7 @@ from sriovbond.nodenet.model import (
 )
 from sriovbond.nodenet.names import is_same_type, is_unknown
 from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
-from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import keys_of
 from sriovbond.nodenet.values import NAME_BYTES, RESOLVER_OPTIONS, family_of, is_resolver_option
 
@@ -125,7 +125,7 @@ def _of_port(name: str, mtu: int, bond: Pair, joined: Joined) -> Iterator[str]:
 
 def _of_routes(joined: Joined) -> Iterator[Complaint]:
     """Yield the routes whose interface is missing, or has no addresses of their family."""
-    for number, route in enumerate((joined.desired.routes or NodeRoutes()).config or ()):
+    for number, route in enumerate(joined.desired.configured_routes):
         name = route.next_hop_interface
         if route.state != ABSENT and route.vrf_name:  # names.resolve() had its table else
             text = f"{route.vrf_name} is no VRF whose table it is in"

@@ -11,6 +11,7 @@ from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.controllers import CONTROLLERS
 from sriovbond.nodenet.joined import Joined, Pair, join
+from sriovbond.nodenet.lacking import without_ports, without_routes
 from sriovbond.nodenet.model import (
     AltName,
     Bridge,
@@ -33,7 +34,7 @@ def is_remade(pair: Pair) -> bool:
     wish, now = pair.target.vlan, pair.current.vlan if pair.current else None
     if wish is None or now is None or pair.target.state == ABSENT:
         return False
-    return place_of(NodeLink(vlan=merge(wish, now))) != place_of(NodeLink(vlan=now))
+    return place_of(merge(wish, now)) != place_of(now)
 
 
 def vlan_after(name: str, joined: Joined) -> VlanLink | None:
@@ -49,8 +50,11 @@ def faults(pair: Pair, joined: Joined) -> Iterator[str]:
     now = joined.links.get(pair.name) or NodeLink()
     for upper in uppers_of(pair.name, joined.links):
         yield f"it has to be made anew, and {upper.label} is on it: remove that first"
-    others = (row for row in _configured(joined.current) if row.next_hop_interface != pair.name)
-    for address in sorted(addresses_of(now).intersection(row.source or "" for row in others)):
+    routes_elsewhere = (
+        row for row in joined.current.configured_routes if row.next_hop_interface != pair.name
+    )
+    sources = {row.source or "" for row in routes_elsewhere}
+    for address in sorted(addresses_of(now) & sources):
         yield f"it has to be made anew, and {address} is the source of a route over another one"
     base = pair.target.vlan.base_iface if pair.target.vlan else None
     if base is not None and base not in joined.links and joined.pair(base) is None:
@@ -64,7 +68,7 @@ def anew(joined: Joined) -> tuple[Joined, tuple[Pair, ...]]:
         return joined, ()
     names = {pair.name for pair in pairs}
     kept = [row for row in _staying(joined) if row.next_hop_interface in names]
-    wishes = _configured(joined.desired)
+    wishes = joined.desired.configured_routes
     more = tuple(row for row in kept if not any(routes.is_there(wish, row) for wish in wishes))
     desired = replace(
         joined.desired,
@@ -135,35 +139,14 @@ def _with_ports(wish: NodeLink, owner: NodeLink) -> NodeLink:
 
 def _without(state: NetState, names: set[str]) -> NetState:
     """Return a state without interfaces, their routes, and their places in lists of ports."""
-    links = (row for row in state.interfaces or () if row.label not in names)
-    rows = tuple(_without_ports(link, names) for link in links)
+    links = (link for link in state.interfaces or () if link.label not in names)
     return replace(
         state,
-        interfaces=rows,
-        routes=NodeRoutes(
-            config=tuple(row for row in _configured(state) if row.next_hop_interface not in names)
-        ),
+        interfaces=tuple(without_ports(link, names) for link in links),
+        routes=state.routes and without_routes(state.routes, names),
     )
-
-
-def _without_ports(link: NodeLink, names: set[str]) -> NodeLink:
-    bond, bridge, vrf = link.link_aggregation, link.bridge, link.vrf
-    if bond and bond.port is not None:
-        bond = replace(bond, port=tuple(name for name in bond.port if name not in names))
-    if bond and bond.ports_config is not None:
-        entries = tuple(row for row in bond.ports_config if row.name not in names)
-        bond = replace(bond, ports_config=entries)
-    if bridge and bridge.port is not None:
-        bridge = replace(bridge, port=tuple(row for row in bridge.port if row.name not in names))
-    if vrf and vrf.port is not None:
-        vrf = replace(vrf, port=tuple(name for name in vrf.port if name not in names))
-    return replace(link, link_aggregation=bond, bridge=bridge, vrf=vrf)
 
 
 def _staying(joined: Joined) -> Iterator[NodeRoute]:
     leaving = routes.leaving_routes(joined)
-    yield from (row for row in _configured(joined.current) if row not in leaving)
-
-
-def _configured(state: NetState) -> tuple[NodeRoute, ...]:
-    return (state.routes.config if state.routes else None) or ()
+    yield from (row for row in joined.current.configured_routes if row not in leaving)

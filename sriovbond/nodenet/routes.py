@@ -29,8 +29,8 @@ _METRICS: Final = {4: 0, 6: 1024}
 
 def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return the routes that are to be made."""
-    present = {form for row in _configured_routes(joined.current) for form in _forms(row)}
-    wishes = [row for row in _configured_routes(joined.desired) if row.state != ABSENT]
+    present = {form for row in joined.current.configured_routes for form in _forms(row)}
+    wishes = [row for row in joined.desired.configured_routes if row.state != ABSENT]
     return tuple(dict.fromkeys(row for row in wishes if _wish(row) not in present))
 
 
@@ -40,13 +40,13 @@ def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     By name, with their interface, with the address that is their source, or because a new one
     takes their place.
     """
-    desired = _configured_routes(joined.desired)
+    desired = joined.desired.configured_routes
     absent = [row for row in desired if row.state == ABSENT]
     wishes = {_wish(row) for row in desired if row.state != ABSENT}
     taken = {(slot(row), bool(row.weight)) for row in lacking_routes(joined)}
     return tuple(
         row
-        for row in _configured_routes(joined.current)
+        for row in joined.current.configured_routes
         if (
             any(matches(pattern, row) for pattern in absent)
             or goes_by_itself(row, joined)
@@ -64,7 +64,7 @@ def restored_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     leaving = {*leaving_routes(joined)}
     return tuple(
         row
-        for row in _configured_routes(joined.current)
+        for row in joined.current.configured_routes
         if row.source in joined.leaving.again and row not in leaving
     )
 
@@ -261,10 +261,6 @@ def rule_order(rule: RouteRule) -> tuple[object, ...]:
         rule.ip_to or "",
         -1 if rule.priority is None else rule.priority,
     )
-
-
-def _configured_routes(state: NetState) -> tuple[NodeRoute, ...]:
-    return (state.routes.config if state.routes else None) or ()
 
 
 def _rules(state: NetState) -> tuple[RouteRule, ...]:

@@ -119,8 +119,7 @@ def _of_macvlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
 def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
     vlan = vlan_after(pair.name, joined) or VlanLink()
     for name in _on(base, joined) if _is_new(pair) else ():
-        place = place_of(NodeLink(vlan=vlan_after(name, joined)))
-        if name != pair.name and place == place_of(NodeLink(vlan=vlan)):
+        if name != pair.name and place_of(vlan_after(name, joined)) == place_of(vlan):
             remedy = ": let it be absent in this document" if name in joined.links else ""
             yield f"VLAN {vlan.id} of {base} is {name}{remedy}"
     is_loose = (pair.target.vlan or VlanLink()).loose_binding or (

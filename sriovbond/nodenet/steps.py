@@ -139,7 +139,7 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
     staying, going = list(staying), list(going)
     used = {pair.name for pair in staying if pair.desired is not None}
     used |= {pair.target.base for pair in staying if pair.current is None and pair.target.base}
-    places = {place_of(pair.target) for pair in staying if pair.current is None} - {None}
+    places = {place_of(pair.target.vlan) for pair in staying if pair.current is None} - {None}
     new = {
         port for pair in staying for port in set(ports_of(pair.target) or ()) - {*_ports_now(pair)}
     }
@@ -147,7 +147,7 @@ def _holding(going: Iterable[Pair], staying: Iterable[Pair]) -> list[Pair]:
         pair.name
         for pair in going
         if used & set(_ports_now(pair))
-        or place_of(pair.current or NodeLink()) in places
+        or place_of((pair.current or NodeLink()).vlan) in places
         or (pair.current and pair.current.type in TAKING and pair.current.base in new)
     }
     for pair in reversed(going):
@@ -164,11 +164,11 @@ def _waiting(staying: Iterable[Pair], joined: Joined, remade: Collection[Pair]) 
     """
     names = {pair.name for pair in remade}
     going = [*remade, *(pair for pair in joined.pairs if pair.is_to_go)]
-    left = {place_of(pair.current) for pair in going if pair.current} - {None}
+    left = {place_of(pair.current.vlan) for pair in going if pair.current} - {None}
     for pair in (row for row in staying if row.current is None):
         base = joined.links.get(pair.target.base or "")
         is_on_port = pair.target.type == MACVLAN and base and base.controller
-        if is_on_port or place_of(pair.target) in left or not names.isdisjoint(_bases(pair)):
+        if is_on_port or place_of(pair.target.vlan) in left or not names.isdisjoint(_bases(pair)):
             names.add(pair.name)
     return frozenset(names)
 

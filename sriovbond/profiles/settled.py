@@ -152,10 +152,8 @@ def _settled(link: NodeLink, owner: NodeLink | None, joined: Joined) -> Settled:
 def _routes(joined: Joined) -> list[NodeRoute]:
     """Return the routes of the configuration as they are to be."""
     leaving = {*routes.leaving_routes(joined)} - {*routes.restored_routes(joined)}
-    current = joined.current.routes.config if joined.current.routes else None
-    kept = [row for row in current or () if row not in leaving]
-    wishes = joined.desired.routes.config if joined.desired.routes else None
-    new = [row for row in wishes or () if row.state != ABSENT]
+    kept = [row for row in joined.current.configured_routes if row not in leaving]
+    new = [row for row in joined.desired.configured_routes if row.state != ABSENT]
     return [*(row for row in kept if not any(routes.is_there(wish, row) for wish in new)), *new]
 
 
@@ -167,7 +165,7 @@ def _with_others(rows: list[Settled], joined: Joined) -> tuple[list[Settled], li
     """Give what no interface has by itself to one: rules by their table, DNS by the default."""
     names = {row.name for row in rows}
     complaints = []
-    for number, route in enumerate((joined.desired.routes and joined.desired.routes.config) or ()):
+    for number, route in enumerate(joined.desired.configured_routes):
         if route.state != ABSENT and route.next_hop_interface not in names:
             where = route.next_hop_interface or "no interface"
             text = f"a route over {where} has no file: the document has to have the interface"

@@ -152,14 +152,13 @@ def _unique(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
 def _with_way_back(ways: str, step: Step) -> str:
     """Add what reverts a step about routes or rules; lost routes over links are raw elsewhere."""
     state = read_state(ways)
-    routes = (state.routes.config if state.routes else None) or ()
     rules = (state.route_rules.config if state.route_rules else None) or ()
     back_routes, back_rules = _way_back(step)
     if not (back_routes or back_rules):
         return ways
     return to_json(
         NetState(
-            routes=NodeRoutes(config=(*routes, *back_routes)),
+            routes=NodeRoutes(config=(*state.configured_routes, *back_routes)),
             route_rules=RouteRules(config=(*rules, *back_rules)),
         )
     )

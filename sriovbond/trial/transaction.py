@@ -281,9 +281,9 @@ class _Change:
     def _named_by(self, step: SetHostName) -> NameOfHost:
         """Return what the host is called by a step."""
         config, before = step.change.config, self._checkpoint.hostname
-        content = None if config is None else hostname.content(config)
-        file = None if content is None else content.hex()
-        file = before.file if before and config is None else file
+        file = before.file if before else None
+        if config is not None:
+            file = _hex(hostname.content(config))
         return NameOfHost(step.change.running or "", file)
 
     def _write(self, checkpoint: Checkpoint) -> None:
@@ -337,7 +337,7 @@ def _checkpoint(
         name=name,
         document=to_yaml(joined.desired) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
-        resolver=None if content is None else content.hex(),
+        resolver=_hex(content),
         hostname=_name_of_host(site) if _renames(planned) else None,
         clients=clients.read(host),
     )
@@ -348,8 +348,11 @@ def _renames(planned: Iterable[Step]) -> bool:
 
 
 def _name_of_host(site: Site) -> NameOfHost:
-    content = hostname.read(site.root)
-    return NameOfHost(hostname.running(), None if content is None else content.hex())
+    return NameOfHost(hostname.running(), _hex(hostname.read(site.root)))
+
+
+def _hex(content: bytes | None) -> str | None:
+    return None if content is None else content.hex()
 
 
 def _prepare_boot(host: Host, manner: Manner) -> None:

@@ -10,14 +10,14 @@ from prometheus_client.samples import Sample
 def sample(path: Path, name: str, **labels: str) -> float:
     """Return the value of the one series with these labels."""
     series = _series(path, name)
-    found = [one.value for one in series if labels.items() <= one.labels.items()]
-    assert len(found) == 1, (name, labels, series)
-    return float(found[0])
+    values = [row.value for row in series if labels.items() <= row.labels.items()]
+    assert len(values) == 1, (name, labels, series)
+    return float(values[0])
 
 
 def samples(path: Path, name: str) -> list[float]:
     """Return the values of all series of this name."""
-    return [float(series.value) for series in _series(path, name)]
+    return [float(row.value) for row in _series(path, name)]
 
 
 def _series(path: Path, name: str) -> list[Sample]:
@@ -25,7 +25,7 @@ def _series(path: Path, name: str) -> list[Sample]:
     page = page_of(path, "/metrics").partition(b"\r\n\r\n")[2].decode()
     lines = "".join(line for line in page.splitlines(keepends=True) if line.startswith(name))
     families = text_string_to_metric_families(lines)
-    return [one for family in families for one in family.samples if one.name == name]
+    return [row for family in families for row in family.samples if row.name == name]
 
 
 def page_of(path: Path, name: str) -> bytes:

@@ -311,10 +311,10 @@ def test_a_member_that_a_process_may_use_past_the_kernel_is_reported(
     sources = sources_of(tmp_path, said, pfs=(PF_LINK,))
     member = sources.as_member(a_link("net1", device=VF), Place.POD)
 
-    told = uses_beside(sources.devices, a_plan([member]))
+    uses = uses_beside(sources.devices, a_plan([member]))
 
     start = f"net1 (VF 1 of pf0, {VF}) {words}"
-    assert [use.text.startswith(start) for use in told] == [True] * bool(words)
+    assert [use.text.startswith(start) for use in uses] == [True] * bool(words)
     plain = replace(member, link=a_link("net2"))
     assert uses_beside(sources.devices, a_plan([plain])) == []
     assert uses_beside(sources.devices, a_plan([member], policy="warn")) == []

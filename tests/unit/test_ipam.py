@@ -122,6 +122,7 @@ def test_a_variable_that_vanishes_meanwhile_fails_no_call(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_plugin(tmp_path, REMEMBER)
+    # the real race is another thread's, between two steps of ours
     monkeypatch.setattr(os, "environ", Vanishing(os.environ))
 
     ipam.delete(a_request(tmp_path), HOST)

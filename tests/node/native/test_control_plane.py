@@ -84,9 +84,8 @@ def test_a_deployments_pods_are_made_and_bound_to_the_node_that_has_vfs(
 
     def none_left() -> bool:
         left = api.get(pods)["items"]
-        for (
-            pod
-        ) in left:  # a pod of the ReplicaSet's, which is deleted after its Deployment, may come
+        # the ReplicaSet is deleted after its Deployment, and may make a pod meanwhile
+        for pod in left:
             api.delete(f"{pods}/{pod['metadata']['name']}", gracePeriodSeconds=0)
         return not left
 
