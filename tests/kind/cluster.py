@@ -1,18 +1,22 @@
-"""A kind cluster of one node: what is asked of it goes through its container."""
+"""What the scenario asks of a cluster of one node; and kind's, asked through its container."""
 
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+from tests.kind.objects import Object, text
+from tests.vm import pace
 
 NAME: Final = "sriovbond"
 CONTAINER: Final = f"{NAME}-control-plane"
 _KUBECTL: Final = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
 _START: Final = "300s"
+_READY: Final = "180s"
 
 
 class FailedError(Exception):
@@ -20,49 +24,124 @@ class FailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """`kind` is the program; `enter` is the command that runs another in the node, as root."""
+class Node:
+    """A node: `enter` is the command that runs another in it, as root; without it, this machine."""
 
-    kind: Path
-    enter: tuple[str, ...] = ("docker", "exec", "--interactive", CONTAINER)
+    enter: tuple[str, ...] = ()
 
     def run(self, *command: str, stdin: str = "") -> str:
         """Run a command in the node; return its stdout. Raises FailedError."""
         return run(*self.enter, *command, stdin=stdin)
 
-    def shell(self, line: str) -> str:
-        """Run a line of shell in the node. Raises FailedError."""
-        return self.run("sh", "-euc", line)
+    def shell(self, script: str) -> str:
+        """Run lines of shell in the node. Raises FailedError."""
+        return self.run("sh", "-euc", script)
 
-    def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        """Run kubectl, of the version that the node has. Raises FailedError."""
-        return self.run(*_KUBECTL, *arguments, stdin=stdin)
-
-    def get(self, *arguments: str) -> Any:  # noqa: ANN401 - an object of Kubernetes
-        """Return an object, or a list of them."""
-        return json.loads(self.kubectl("get", "--output=json", *arguments))
+    def run_in(self, netns: str, *command: str) -> str:
+        """Run a command in a network namespace of the node, by its path. Raises FailedError."""
+        return self.run("nsenter", f"--net={netns}", *command)
 
     def ip(self, arguments: str, netns: str = "") -> Any:  # noqa: ANN401 - what ip's JSON holds
         """Return what `ip -json` prints in the node, or in a network namespace of it by path."""
-        inside = ("nsenter", f"--net={netns}") if netns else ()
-        text = self.run(*inside, "ip", "-json", "-details", *arguments.split())
-        return json.loads(text or "[]")
+        command = ("ip", "-json", "-details", *arguments.split())
+        printed = self.run_in(netns, *command) if netns else self.run(*command)
+        return json.loads(printed or "[]")
 
-    def copy(self, file: Path, folder: str) -> None:
-        """Copy a file into a folder of the node. Raises FailedError."""
-        run("docker", "cp", str(file), f"{CONTAINER}:{folder}/")
+
+class Cluster(Protocol):
+    """A cluster of one node. What fails in it, or does not come, is an exception."""
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+
+    def add_plugin(self, program: Path) -> None:
+        """Put a CNI plugin among the node's."""
 
     def load(self, archive: Path) -> None:
-        """Import an image, so that no registry is asked for it. Raises FailedError."""
+        """Have the node know our image by its archive, so that no registry is asked for it."""
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """Create or change objects."""
+
+    def await_daemon_set(self, name: str) -> None:
+        """Wait until the pods of a DaemonSet of kube-system are the newest, and ready."""
+
+    def await_ready(self, pod: str) -> None:
+        """Wait until a pod of the namespace default is Ready."""
+
+    def pod(self, name: str) -> Object:
+        """Return a pod of the namespace default."""
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod of the namespace default, and wait until the API has it no more."""
+
+    def netns(self, pod: str) -> str:
+        """Return the path of a pod's network namespace in the node."""
+
+
+_CONTAINER: Final = Node(("docker", "exec", "--interactive", CONTAINER))
+
+
+@dataclass(frozen=True, slots=True)
+class KindCluster:
+    """A cluster that kind made; `kind` is the program."""
+
+    kind: Path
+    node: Node = _CONTAINER
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl, of the version that the node has. Raises FailedError."""
+        return self.node.run(*_KUBECTL, *arguments, stdin=stdin)
+
+    def add_plugin(self, program: Path) -> None:
+        """Put a CNI plugin among the node's."""
+        run("docker", "cp", str(program), f"{CONTAINER}:/opt/cni/bin/")
+
+    def load(self, archive: Path) -> None:
+        """Import an image."""
         run(str(self.kind), "load", "image-archive", str(archive), "--name", NAME)
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """Create or change objects, by kubectl."""
+        self.kubectl("apply", "--filename=-", stdin=text(objects))
+
+    def await_daemon_set(self, name: str) -> None:
+        """Wait until the pods of a DaemonSet of kube-system are the newest, and ready."""
+        rollout = ("rollout", "status", f"daemonset/{name}", "--timeout=300s")
+        self.kubectl("--namespace=kube-system", *rollout)
+
+    def await_ready(self, pod: str) -> None:
+        """Wait until a pod is Ready."""
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", f"--timeout={_READY}")
+
+    def pod(self, name: str) -> Object:
+        """Return a pod."""
+        found: Object = json.loads(self.kubectl("get", "--output=json", f"pod/{name}"))
+        return found
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod, and wait until the API has it no more."""
+        self.kubectl("delete", f"pod/{name}", "--timeout=120s")
+
+    def netns(self, pod: str) -> str:
+        """Return the path of a pod's network namespace, as the runtime tells it."""
+        sandbox = self.node.run("crictl", "pods", "--quiet", "--name", pod).strip()
+        return netns_of(self.node.run("crictl", "inspectp", "--output=json", sandbox))
+
+
+def netns_of(sandbox: str) -> str:
+    """Return the path of a sandbox' network namespace, as crictl's inspectp tells it."""
+    namespaces = json.loads(sandbox)["info"]["runtimeSpec"]["linux"]["namespaces"]
+    return str(next(each["path"] for each in namespaces if each["type"] == "network"))
 
 
 @contextmanager
-def a_cluster(kind: Path) -> Iterator[Cluster]:
+def a_cluster(kind: Path) -> Iterator[KindCluster]:
     """Create a cluster, and delete it at the end. Raises FailedError."""
     run(str(kind), "create", "cluster", "--name", NAME, "--wait", _START)
     try:
-        yield Cluster(kind)
+        yield KindCluster(kind)
     finally:
         run(str(kind), "delete", "cluster", "--name", NAME)
 
@@ -76,10 +155,11 @@ def run(*command: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def wait_for(what: str, is_true: Callable[[], bool], within_s: float) -> None:
-    """Wait until it is true. Raises FailedError."""
-    deadline = time.monotonic() + within_s
+def wait_for(what: str, is_true: Callable[[], object], within_s: float) -> None:
+    """Wait until it is true, longer on a slow machine. Raises FailedError."""
+    limit_s = pace.stretched(within_s)
+    deadline = time.monotonic() + limit_s
     while not is_true():
         if time.monotonic() > deadline:
-            raise FailedError(f"{what}: not within {within_s:g} s")
+            raise FailedError(f"{what}: not within {limit_s:.0f} s")
         time.sleep(1)

@@ -1,7 +1,7 @@
 """What is applied to the cluster: Multus as it ships, this project as it ships, networks, a pod."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,9 +50,20 @@ def networks(vfs: tuple[str, str]) -> list[Object]:
     ]
 
 
-def pod(name: str, image: str) -> Object:
-    """Return a pod that asks for two VFs and a bond over them; it needs no image of its own."""
-    wanted = [{"name": "vf-1"}, {"name": "vf-2"}, {"name": "bond", "interface": BOND}]
+def host_network(name: str, *links: str) -> Object:
+    """Return the network of a bond over links of the node, in a subnet of which it has .1."""
+    ipam = {"type": "host-local", "subnet": "203.0.113.0/24", "rangeStart": "203.0.113.10"}
+    over = {"links": [{"name": link} for link in links], "linksInContainer": False}
+    return network(name, type="sriovbond", miimon=100, ipam=ipam, **over)
+
+
+def pod(name: str, image: str, *networks: str) -> Object:
+    """Return a pod that asks for these networks, the last of which is the bond's.
+
+    It needs no image of its own.
+    """
+    *moved, bond = networks
+    wanted = [*({"name": network} for network in moved), {"name": bond, "interface": BOND}]
     container = {
         "name": "main",
         "image": image,
@@ -70,6 +81,6 @@ def pod(name: str, image: str) -> Object:
     }
 
 
-def text(objects: list[Object]) -> str:
+def text(objects: Sequence[Object]) -> str:
     """Return them as kubectl reads them."""
     return yaml.safe_dump_all(objects)

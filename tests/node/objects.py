@@ -1,6 +1,8 @@
 """What is applied to the cluster: networks, pods, Multus and this project."""
 
+import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,37 +16,49 @@ NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 RESOURCE: Final = "k8s.v1.cni.cncf.io/resourceName"
 EMULATED_CPU: Final = 20
-"""An emulated CPU is so much slower; Multus' CPU limit goes by it, no memory limit does."""
+"""An emulated CPU is so much slower; CPU limits go by it, no memory limit does."""
 DOMAIN: Final = "example.com"
 
 
 def multus(manifest: Path, *, is_emulated: bool) -> list[Object]:
-    """Return Multus' own manifest, of its image's version; its CPU limit fits the machine."""
+    """Return Multus' own manifest, of its image's version, fit for the machine."""
     objects = shipped.multus(manifest)
-    for container in _containers(objects) if is_emulated else ():
-        limits = container["resources"]["limits"]
-        limits["cpu"] = f"{int(limits['cpu'].removesuffix('m')) * EMULATED_CPU}m"
-    return objects
+    return fitted(objects) if is_emulated else objects
 
 
 def ours(folder: Path, *, is_emulated: bool) -> list[Object]:
-    """Return our manifests as provision.render wrote them, and settings that switch Events on.
-
-    An emulated agent may take longer to start, and kubelet to answer it; its memory limit and other
-    probes are as shipped.
-    """
+    """Return settings, and our manifests as provision.render wrote them, fit for the machine."""
     text = (folder / "sriovbond.yaml").read_text()
     objects = [each for each in yaml.safe_load_all(text) if each]
-    for container in _containers(objects) if is_emulated else ():
-        container["startupProbe"]["failureThreshold"] *= EMULATED_CPU
+    made = fitted(objects) if is_emulated else objects
+    return [settings(is_emulated=is_emulated), *made]
+
+
+def fitted(objects: Sequence[Object]) -> list[Object]:
+    """Return objects whose DaemonSets an emulated CPU can run.
+
+    Their CPU limits go by it, and they may take longer to start; memory limits and other probes are
+    as shipped.
+    """
+    made = copy.deepcopy(list(objects))
+    for container in _containers(made):
+        limits = container.get("resources", {}).get("limits", {})
+        if "cpu" in limits:
+            limits["cpu"] = f"{int(limits['cpu'].removesuffix('m')) * EMULATED_CPU}m"
+        if "startupProbe" in container:
+            container["startupProbe"]["failureThreshold"] *= EMULATED_CPU
+    return made
+
+
+def settings(*, is_emulated: bool) -> Object:
+    """Return our agent's settings: Events, and for an emulated kubelet more time to answer."""
     lines = ["kubernetes_events = true", *(["kubelet_timeout_s = 30.0"] if is_emulated else [])]
-    settings = {
+    return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "sriovbond-agent", "namespace": "kube-system"},
         "data": {"agent.toml": "\n".join(lines)},
     }
-    return [settings, *objects]
 
 
 def _containers(objects: list[Object]) -> list[Object]:

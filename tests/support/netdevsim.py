@@ -46,6 +46,12 @@ def a_nic(number: int = 10, vfs: int = 2) -> Iterator[Nic]:
         (BUS / "del_device").write_text(str(number))
 
 
+def delete_all() -> None:
+    """Delete all devices of netdevsim, with their VFs."""
+    for device in sorted((BUS / "devices").iterdir()):
+        (BUS / "del_device").write_text(device.name.removeprefix("netdevsim"))
+
+
 def tell(nic: Nic, vf: Vf, words: str) -> None:
     """Configure a VF through its PF, such as "trust on"; netdevsim only stores it."""
     ip(f"link set {nic.pf} vf {vf.index} {words}")

@@ -1,16 +1,18 @@
 """What the kind scenario reads and applies; the cluster itself is public CI's."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
-import yaml
 
 from sriovbond.bond.config import parse_config
-from tests.kind import __main__ as scenario
-from tests.kind import objects
-from tests.kind.cluster import Cluster
+from tests.kind import objects, scenario
+from tests.kind.cluster import KindCluster, netns_of
+from tests.kind.objects import Object
+from tests.kind.scenario import Scene
 from tests.node import provision
 from tests.support import kustomize
 
@@ -33,17 +35,20 @@ kind: ConfigMap
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenCluster(Cluster):
-    """A cluster that keeps what its commands are given, and runs none."""
+class Applied(KindCluster):
+    """A cluster that keeps what it is given, and runs nothing."""
 
-    given: list[str] = field(default_factory=list)
-
-    def run(self, *_command: str, stdin: str = "") -> str:
-        self.given.append(stdin)
-        return ""
+    objects: list[Object] = field(default_factory=list)
 
     def load(self, archive: Path) -> None:
         """Import nothing."""
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """Keep the objects."""
+        self.objects.extend(objects)
+
+    def await_daemon_set(self, name: str) -> None:
+        """Wait for nothing."""
 
 
 @pytest.mark.slow
@@ -52,13 +57,12 @@ def test_our_manifests_name_the_image_of_the_archive_without_a_kustomize_in_path
 ) -> None:
     monkeypatch.chdir(kustomize.CHECKOUT)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(scenario, "MANIFESTS", tmp_path)  # build/kind is of the job itself
-    cluster = WrittenCluster(tmp_path)
+    cluster = Applied(tmp_path)
 
-    scenario.install_ours(scenario.Scene(cluster, tmp_path, tmp_path))
+    provision.render(tmp_path)
+    scenario.install_ours(Scene(cluster, tmp_path, tmp_path / "sriovbond.yaml", tmp_path))
 
-    applied = [each for each in yaml.safe_load_all(cluster.given[0]) if each]
-    (agent,) = (each for each in applied if each["kind"] == "DaemonSet")
+    (agent,) = (each for each in cluster.objects if each["kind"] == "DaemonSet")
     specs = agent["spec"]["template"]["spec"]["containers"]
     assert {spec["image"] for spec in specs} == {provision.OURS}
 
@@ -84,11 +88,27 @@ def test_the_networks_move_two_vfs_and_bond_them_without_a_fault() -> None:
 
 
 def test_the_pod_asks_for_the_vfs_before_the_bond() -> None:
-    annotations = objects.pod("a", "image")["metadata"]["annotations"]
+    pod = objects.pod("a", "image", "vf-1", "vf-2", "bond")
+    annotations = pod["metadata"]["annotations"]
 
     networks = json.loads(annotations["k8s.v1.cni.cncf.io/networks"])
 
-    assert [network["name"] for network in networks] == ["vf-1", "vf-2", "bond"]
+    assert networks == [
+        {"name": "vf-1"},
+        {"name": "vf-2"},
+        {"name": "bond", "interface": objects.BOND},
+    ]
+
+
+def test_the_bond_over_the_nodes_links_names_them_and_has_addresses_other_than_its_peers() -> None:
+    network = objects.host_network("wired", "eni12np1", "eni13np1")
+
+    config = json.loads(network["spec"]["config"])
+    parsed = parse_config(config)
+    first = IPv4Address(config["ipam"]["rangeStart"])
+    assert not parsed.links_in_container
+    assert first > IPv4Address(scenario.FAR_ADDRESS)
+    assert first in IPv4Network(config["ipam"]["subnet"])
 
 
 def test_a_member_is_up_where_its_bond_says_so() -> None:
@@ -103,7 +123,7 @@ def test_the_namespace_is_the_sandbox_network() -> None:
     namespaces = [{"type": "pid"}, {"type": "network", "path": "/run/netns/cni-1"}]
     sandbox = {"info": {"runtimeSpec": {"linux": {"namespaces": namespaces}}}}
 
-    assert scenario.netns_of(json.dumps(sandbox)) == "/run/netns/cni-1"
+    assert netns_of(json.dumps(sandbox)) == "/run/netns/cni-1"
 
 
 def test_network_status_needs_one_entry_of_the_bond_with_an_address() -> None:

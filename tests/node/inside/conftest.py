@@ -30,9 +30,28 @@ MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
 _BEGAN = time.monotonic()
 
 
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Know the marks of what is imported from the kernel tests' room."""
     config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
+    config.addinivalue_line("markers", "netdevsim: needs netdevsim, so NETDEVSIM=1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs netdevsim, where it was not asked for."""
+    is_asked_for = os.environ.get("NETDEVSIM") == "1"
+    left_out = [each for each in items if each.get_closest_marker("netdevsim") and not is_asked_for]
+    items[:] = [each for each in items if each not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = [each.nodeid for each in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was left out."""
+    for name in terminalreporter.config.stash[LEFT_OUT]:
+        terminalreporter.write_line(f"left out for the lack of NETDEVSIM=1: {name}")
 
 
 def say(words: str) -> None:
