@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 Object = dict[str, Any]
 _ANSWERS_S: Final = 60.0
 _PLURALS: Final = {
+    "DeviceClass": "deviceclasses",
     "NetworkAttachmentDefinition": "network-attachment-definitions",
     "PriorityClass": "priorityclasses",
 }
@@ -18,8 +19,10 @@ _CLUSTER_WIDE: Final = {
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
+    "DeviceClass",
     "Namespace",
     "Node",
+    "ResourceSlice",
 }
 _APPLY: Final = "application/apply-patch+yaml"
 

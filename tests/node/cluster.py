@@ -163,7 +163,8 @@ class RunningPod:
         self.name: str = pod["metadata"]["name"]
         self.uid: str = pod["metadata"]["uid"]
         self.status = objects.network_status(pod)
-        self.netns = f"/proc/{self._process()}/ns/net"
+        self._process = Path("/proc", str(self._find_process()))
+        self.netns = str(self._process / "ns/net")
 
     def ip(self, arguments: str) -> Any:  # noqa: ANN401 - what ip's JSON holds
         """Return what `ip -json -details` prints in the pod's network namespace."""
@@ -198,7 +199,14 @@ class RunningPod:
         """Return the entries of an interface in the network-status."""
         return [each for each in self.status if each.get("interface") == interface]
 
-    def _process(self) -> int:
+    def read(self, file: Path) -> str:
+        """Return a file of the pod's container, which has busybox."""
+        place = (f"--mount={self._process}/ns/mnt", f"--root={self._process}/root")
+        command = ["nsenter", *place, "/bin/busybox", "cat", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout
+
+    def _find_process(self) -> int:
         """Return a process of the pod: its containers have the pod's name as HOSTNAME."""
         variable = f"HOSTNAME={self.name}".encode()
         for file in Path("/proc").glob("[0-9]*/environ"):

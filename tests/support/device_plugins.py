@@ -62,31 +62,31 @@ class Endpoint:
     """A resource that a plugin has registered, and the calls to that plugin."""
 
     def __init__(self, folder: Path, request: bytes) -> None:
-        message = _decoded(request)
-        self.version, self.resource = _text(message, 1), _text(message, 3)
-        self.socket = folder / _text(message, 2)
+        message = decoded(request)
+        self.version, self.resource = text(message, 1), text(message, 3)
+        self.socket = folder / text(message, 2)
         self._channel = grpc.insecure_channel(f"unix:{self.socket}")
         listen: grpc.UnaryStreamMultiCallable[bytes, bytes]
         listen = self._channel.unary_stream("/v1beta1.DevicePlugin/ListAndWatch")
         self._lists = listen(b"", timeout=_LISTENS_FOR_S, wait_for_ready=True)
 
     def options(self) -> Options:
-        message = _decoded(self._call("GetDevicePluginOptions", b""))
+        message = decoded(self._call("GetDevicePluginOptions", b""))
         return Options(bool(message.get(1)), bool(message.get(2)))
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
         """The plugin's first list; later lists, after changes, are not read."""
-        listed = (_decoded(device) for device in _messages(_decoded(next(self._lists)), 1))
-        return tuple(Device(_text(device, 1), _text(device, 2)) for device in listed)
+        listed = (decoded(device) for device in messages(decoded(next(self._lists)), 1))
+        return tuple(Device(text(device, 1), text(device, 2)) for device in listed)
 
     def allocate(self, *devices: Device) -> Allocation:
         """Allocate these devices to one container."""
         container = b"".join(field(1, device.id.encode()) for device in devices)
-        answer = _decoded(self._call("Allocate", field(1, container)))
-        (message,) = _messages(answer, 1)
-        pairs = (_decoded(pair) for pair in _messages(_decoded(message), 1))
-        environment = {_text(pair, 1): _text(pair, 2) for pair in pairs}
+        answer = decoded(self._call("Allocate", field(1, container)))
+        (message,) = messages(answer, 1)
+        pairs = (decoded(pair) for pair in messages(decoded(message), 1))
+        environment = {text(pair, 1): text(pair, 2) for pair in pairs}
         return Allocation(self.resource, devices, environment)
 
     def close(self) -> None:
@@ -137,14 +137,14 @@ def registering(folder: Path) -> Iterator[Registry]:
 
 def requested(request: bytes) -> list[list[str]]:
     """Return the devices of an AllocateRequest, container by container."""
-    containers = (_decoded(container) for container in _messages(_decoded(request), 1))
-    return [[device.decode() for device in _messages(container, 1)] for container in containers]
+    containers = (decoded(container) for container in messages(decoded(request), 1))
+    return [[device.decode() for device in messages(container, 1)] for container in containers]
 
 
 _Fields = dict[int, list[bytes | int]]
 
 
-def _decoded(message: bytes) -> _Fields:
+def decoded(message: bytes) -> _Fields:
     """Return the fields by number: integers, and the bytes of length-delimited ones."""
     fields: _Fields = {}
     stream = BytesIO(message)
@@ -164,12 +164,14 @@ def _varint(stream: BytesIO) -> int:
     return value | byte << shift
 
 
-def _messages(fields: _Fields, number: int) -> list[bytes]:
+def messages(fields: _Fields, number: int) -> list[bytes]:
+    """Return the length-delimited values of a field."""
     return [value for value in fields.get(number, ()) if isinstance(value, bytes)]
 
 
-def _text(fields: _Fields, number: int) -> str:
-    return b"".join(_messages(fields, number)[-1:]).decode()
+def text(fields: _Fields, number: int) -> str:
+    """Return the text of a field, "" where it is missing."""
+    return b"".join(messages(fields, number)[-1:]).decode()
 
 
 @contextmanager

@@ -8,40 +8,25 @@ import pytest
 import yaml
 
 from tests.docs_tables import CHECKOUT
-from tests.node.api import Api, Object
+from tests.node import dra_driver
+from tests.node.api import Api
 from tests.node.control_plane import ControlPlane
 from tests.node.processes import await_true
 
-DRIVER = "sriovnetwork.k8snetworkplumbingwg.io"
 EXAMPLE = CHECKOUT / "manifests" / "dra-pod.yaml"
 PFS = {
-    "0000-01-10-0": "0000:01:00.0",
-    "0000-01-10-2": "0000:01:00.0",
-    "0000-02-10-0": "0000:02:00.0",
+    "0000:01:10.0": "0000:01:00.0",
+    "0000:01:10.2": "0000:01:00.0",
+    "0000:02:10.0": "0000:02:00.0",
 }
-"""The PF of each VF, by the names that the driver gives to devices; two of the first come first."""
+"""The PF of each VF that a driver advertises; two of the first come first."""
 _CLAIMS = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
 
 
 @pytest.fixture
 def advertised(networking: ControlPlane, paper_node: str) -> Iterator[ControlPlane]:
     """The control plane, with a node of which a driver has advertised VFs of two PFs."""
-    kinds = {"apiVersion": "resource.k8s.io/v1"}
-    selector = {"cel": {"expression": f"device.driver == '{DRIVER}'"}}
-    devices = [
-        {"name": name, "attributes": {f"{DRIVER}/pfPciAddress": {"string": pf}}}
-        for name, pf in PFS.items()
-    ]
-    pool = {"name": paper_node, "generation": 1, "resourceSliceCount": 1}
-    made: list[Object] = [
-        {"kind": "DeviceClass", "metadata": {"name": DRIVER}, "spec": {"selectors": [selector]}},
-        {
-            "kind": "ResourceSlice",
-            "metadata": {"name": "vfs"},
-            "spec": {"driver": DRIVER, "nodeName": paper_node, "pool": pool, "devices": devices},
-        },
-    ]
-    text = yaml.safe_dump_all([{**kinds, **each} for each in made])
+    text = yaml.safe_dump_all(dra_driver.advertised(PFS, paper_node))
     networking.kubectl("apply", "--filename=-", stdin=text)
     yield networking
     networking.kubectl("delete", "--filename=-", stdin=text)
@@ -57,7 +42,8 @@ def pfs_of_the_claim(plane: ControlPlane, api: Api, documents: list[Any]) -> lis
             each.get("status", {}).get("allocation") for each in api.get(_CLAIMS)["items"]
         ]
         results = [row for each in allocations if each for row in each["devices"]["results"]]
-        return sorted(PFS[row["device"]] for row in results)
+        pfs = {dra_driver.name_of(vf): pf for vf, pf in PFS.items()}
+        return sorted(pfs[row["device"]] for row in results)
 
     try:
         await_true("the claim is allocated", allocated, 60)
