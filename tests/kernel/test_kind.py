@@ -39,7 +39,7 @@ def test_a_bond_over_the_scenarios_vfs_fails_over_and_gets_a_vf_again_that_was_m
     for place, number in enumerate(NICS, 1):
         pod.give(scenario.vf_of(number), f"net{place}")
     runtime.add(a_config(miimon=100), CNI_ARGS=POD_ARGS).ok()
-    await_watched(running(rest_s=0.5))
+    await_watched(running(rest_s=3.0))  # not before the new VF has its name
     bonded = Bonded(node, pod.path)
     wait_for(lambda: len(bonded.members()) == len(NICS))
 

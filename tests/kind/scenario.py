@@ -115,15 +115,15 @@ def make_vf(node: Node, number: int) -> None:
     """Make a VF of a NIC, with a netdev."""
     node.shell(f"echo 1 > {_BUS}/devices/netdevsim{number}/sriov_numvfs")
     node.shell(f"devlink dev eswitch set netdevsim/netdevsim{number} mode switchdev")
-    _name_netdevs(node, number)
+    _name_netdev(node, number, "pf0vf0")
 
 
-def _name_netdevs(node: Node, number: int) -> None:
-    """Name a NIC's netdevs as udev does, which no node of kind has."""
+def _name_netdev(node: Node, number: int, port: str) -> None:
+    """Name the netdev of a NIC's port as udev does, which no node of kind has."""
     node.shell(
         f"for netdev in {_BUS}/devices/netdevsim{number}/net/*; do"
-        f' name="eni{number}n$(cat "$netdev/phys_port_name")";'
-        ' [ "${netdev##*/}" = "$name" ] || ip link set "${netdev##*/}" name "$name"; done'
+        f' if [ "$(cat "$netdev/phys_port_name")" = {port} ]; then'
+        f' ip link set "${{netdev##*/}}" name eni{number}n{port}; fi; done'
     )
 
 
@@ -201,7 +201,7 @@ def link_pfs(node: Node) -> None:
     for number, peer in PEERS.items():
         for made in (number, peer):
             node.shell(f"echo '{made} 1' > {_BUS}/new_device")
-            _name_netdevs(node, made)
+            _name_netdev(node, made, "p1")
         ends = (f"5:$(cat /sys/class/net/{pf_of(end)}/ifindex)" for end in (number, peer))
         node.shell(f'exec 5< /proc/self/ns/net; echo "{" ".join(ends)}" > {_BUS}/link_device')
         node.shell(f"ip link set {pf_of(peer)} master {FAR} up")
