@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from sriovbond.bond.hostlinks import NODE_FILE
 from tests.kind import objects
 from tests.kind.cluster import Cluster, FailedError, Node, wait_for
 from tests.kind.objects import BOND
@@ -188,10 +189,14 @@ def _delete(scene: Scene, pod: str, links: set[str]) -> None:
     scene.cluster.delete_pod(pod)
     records = "find /var/lib/sriovbond/records -name '*@*'"
     wait_for("no record is left", lambda: not node.shell(records), _GONE_S)
-    names = {link["ifname"] for link in node.ip("link show")}
-    missing = links - names
-    if missing or BOND in names:
-        raise FailedError(f"the node has {', '.join(sorted(names))}; missing: {missing or 'none'}")
+    # their mover puts them back after the bond's DEL, and the API may have forgotten the pod before
+    wait_for("its links are the node's", lambda: links <= _names(node), _GONE_S)
+    if BOND in _names(node):
+        raise FailedError(f"the node has {BOND}")
+
+
+def _names(node: Node) -> set[str]:
+    return {link["ifname"] for link in node.ip("link show")}
 
 
 def link_pfs(node: Node) -> None:
@@ -207,7 +212,14 @@ def link_pfs(node: Node) -> None:
         node.shell(f"ip link set {pf_of(peer)} master {FAR} up")
 
 
+def lend_pfs(node: Node, file: str = NODE_FILE) -> None:
+    """Have the node lend the linked PFs: to the kernel each is on its peer, so they are in use."""
+    names = ", ".join(f'"{pf_of(number)}"' for number in PEERS)
+    node.shell(f"mkdir -p $(dirname {file}); echo 'host_links = [{names}]' > {file}")
+
+
 def start_wired_pod(scene: Scene) -> None:
+    lend_pfs(scene.cluster.node)
     network = objects.host_network(WIRED, *(pf_of(number) for number in PEERS))
     _start(scene, objects.pod(WIRED, provision.OURS, WIRED), network)
     reach(scene.bonded(WIRED))
