@@ -63,7 +63,8 @@ class Record:
     """One attachment; `namespace` is its identity, `is_complete`: its ADD succeeded.
 
     `plan` is None once the kernel's part is released and only IPAM's is left; `refused` has, by
-    member name, why a member that vanished and came back is not in the bond.
+    member name, why a member that vanished and came back is not in the bond. `returning` has the
+    names of members that a repair is moving into the bond: a killed one leaves them there.
     """
 
     network: str
@@ -78,6 +79,7 @@ class Record:
     leased: dict[str, Any] = field(default_factory=dict)
     pod: PodRef = UNKNOWN_POD
     refused: dict[str, str] = field(default_factory=dict)
+    returning: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property

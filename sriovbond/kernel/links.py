@@ -33,6 +33,7 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 _NESTED: Final = 0x8000  # NLA_F_NESTED
 _MOST_BONDED: Final = 4096
+_PAIRED: Final = frozenset({"veth", "netkit", "vxcan", "netdevsim"})  # IFLA_LINK is the peer
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -263,6 +264,12 @@ def set_mac(netlink: Netlink, link: Link, mac: str) -> None:
     _change(netlink, link, f"set the MAC of {link.name} to {mac}", address)
 
 
+def set_alias(netlink: Netlink, link: Link, alias: str) -> None:
+    """Set the alias (ip link set alias), which the kernel only stores; an empty one removes it."""
+    text = messages.attribute(IFLA_IFALIAS, alias.encode())
+    _change(netlink, link, f"set the alias of {link.name} to {alias!r}", text)
+
+
 def rename(netlink: Netlink, link: Link, name: str) -> None:
     """Rename the link, also to one of its altnames; it must be down on kernels before 6.2."""
     free_names(netlink, link, (name,))  # the kernel refuses a link's own altname, too: EEXIST
@@ -365,7 +372,7 @@ def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
         if IFLA_LINK not in message.attributes or IFLA_LINK_NETNSID in message.attributes:
             continue
         lower = message.number(IFLA_LINK)
-        if lower not in (0, message.index) and message.kind != "veth":
+        if lower not in (0, message.index) and message.kind not in _PAIRED:
             uppers.setdefault(lower, []).append(message.name)
     return uppers
 

@@ -47,7 +47,7 @@ def take(
 
 
 def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
-    """Restore `link` from the snapshot: name, MAC, MTU, up or down, addresses, routes.
+    """Restore `link` from the snapshot: name, MAC, MTU, alias, up or down, addresses, routes.
 
     Returns what the kernel refused, after trying all. Idempotent. Routes that need other links too
     are restored by `restore_spanning`.
@@ -71,7 +71,13 @@ def is_restored(netlink: Netlink, before: Link) -> bool:
         and not ioctls.flags(netlink, name) & (IFF_UP | IFF_SLAVE)
         and ioctls.mac(netlink, name) == before.mac
         and ioctls.mtu(netlink, name) == before.mtu
+        and (not before.alias or _alias(netlink, name) == before.alias)
     )
+
+
+def _alias(netlink: Netlink, name: str) -> str:
+    link = links.find(netlink, name)
+    return link.alias if link else ""
 
 
 def restore_altnames(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
@@ -126,6 +132,8 @@ def _steps_back(
         yield partial(links.set_mac, netlink, link, before.mac)
     if link.mtu != before.mtu:
         yield partial(links.set_mtu, netlink, link, before.mtu)
+    if link.alias != before.alias:
+        yield partial(links.set_alias, netlink, link, before.alias)
     if is_up != is_wanted_up:
         yield partial(links.set_up if is_wanted_up else links.set_down, netlink, link)
 

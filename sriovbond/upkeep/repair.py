@@ -6,6 +6,7 @@ one that passes is moved into the pod: a `primary` carries traffic at once.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import deviceinfo
@@ -94,11 +95,8 @@ class Repair:
 
     def _is_unfinished(self, member: Member, link: Link) -> bool:
         """Return whether a repair was killed after moving the link, before it was in the bond."""
-        marked = self.record.refused.get(member.name) == self._being_put_back(member)
-        return link.name != member.name or (marked and not link.master)
-
-    def _being_put_back(self, member: Member) -> str:
-        return f"{self.plan.name}: {member.name} is being put into the bond again"
+        is_returning = member.name in self.record.returning
+        return link.name != member.name or (is_returning and not link.master)
 
     def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> UpkeepNote:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
@@ -122,15 +120,16 @@ class Repair:
         return next(planned for planned in self.plan.members if planned.device == member.device)
 
     def note_refusals(self, notes: Iterable[UpkeepNote], state: BondState) -> None:
-        """Store in the record why each missing member was last refused."""
+        """Store in the record why each missing member was last refused; none is returning now."""
         new = {
             note.member: note.text for note in notes if note.kind is HappeningKind.REPAIR_REFUSED
         }
         lost = [member.name for member in self.plan.members if not is_in(member, state)]
         reasons = {**self.record.refused, **new}
         refused = {name: reasons[name] for name in lost if name in reasons}
-        if refused != self.record.refused:
-            self.record = replace(self.record, refused=refused)
+        noted = replace(self.record, refused=refused, returning=())
+        if noted != self.record:
+            self.record = noted
             records.write(self.host, self.record)
 
     # checks before a member's return
@@ -248,13 +247,17 @@ class Repair:
                 links.free_names(self.home.netlink, seen.back, links.names(self.pod.netlink))
                 name = homecoming.a_substitute()
                 links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
-            self._join(member, seen, bond)
+            alias = self._choose_alias(member, seen, is_in_pod=is_in_pod)
+            self._join(member, replace(seen, alias=alias), bond)
         except SriovbondError as error:
             link = self._in_pod(member)
             if link is None:
                 raise
             # by a name of the host's: an unfinished repair has given it that of the pod
             name = homecoming.a_substitute() if is_in_pod else seen.back.name
+            if not is_in_pod and link.alias != seen.back.alias:
+                with suppress(SriovbondError):
+                    links.set_alias(self.pod.netlink, link, seen.back.alias)
             homecoming.send_link(self.pod, link, replace(seen.back, name=name))
             return error.message
         return ""
@@ -276,7 +279,9 @@ class Repair:
         link = self._in_pod(member)
         if link is None:
             raise DriftError(f"{member} has disappeared from the pod meanwhile")
-        self._note(member, seen, replace(link, name=member.name))
+        self._note(member, seen, replace(link, name=member.name, alias=seen.alias))
+        if link.alias != seen.alias:
+            links.set_alias(self.pod.netlink, link, seen.alias)
         if link.name != member.name:
             links.rename(self.pod.netlink, link, member.name)
         self._restore_mac(bond)
@@ -299,9 +304,15 @@ class Repair:
         members = tuple(again if planned is member else planned for planned in self.plan.members)
         shared = self.plan.mac or self.plan.shared_mac  # no longer that of the first member
         self.plan = replace(self.plan, members=members, mac=shared)
-        refused = {**self.record.refused, member.name: self._being_put_back(member)}
-        self.record = replace(self.record, plan=self.plan, refused=refused)
+        returning = (*self.record.returning, member.name)
+        self.record = replace(self.record, plan=self.plan, returning=returning)
         records.write(self.host, self.record)
+
+    def _choose_alias(self, member: Member, seen: "_Returned", *, is_in_pod: bool) -> str:
+        """Return its alias in the pod: host-device keeps the name on the host there for its DEL."""
+        if member.place is Place.HOST or not member.link.alias:
+            return seen.back.alias
+        return member.link.alias if is_in_pod else seen.back.name
 
     def _in_pod(self, member: Member) -> Link | None:
         pod_links = links.dump_like(self.pod.netlink, [member.link])
@@ -318,11 +329,12 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Returned:
-    """A member's current state, its link as it came back, and its PF's."""
+    """A member's current state, its link as it came back, its PF's, and its alias in the pod."""
 
     now: Member
     back: Link
     pf: Link | None
+    alias: str = ""
 
 
 def is_in(member: Member, state: BondState) -> bool:

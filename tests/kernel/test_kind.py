@@ -56,7 +56,6 @@ def test_frames_of_a_bond_over_linked_pfs_of_the_node_arrive_by_either(
     config = json.loads(network["spec"]["config"]) | {"ipam": {}}
     scenario.make_nics(node)
     scenario.link_pfs(node)
-    scenario.lend_pfs(node, str(runtime.host.node_file))
 
     runtime.add(config).ok()
     pod.batch("address add 203.0.113.10/24 dev bond0")

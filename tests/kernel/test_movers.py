@@ -96,6 +96,21 @@ def test_members_are_left_down_with_name_and_alias_for_the_movers_del(
     take_back(mover, caller.pod, given)
 
 
+@pytest.mark.parametrize("alias", ["", "lo"], ids=["taken off", "another"])
+def test_the_movers_del_succeeds_though_the_pod_changed_aliases(
+    caller: Runtime, given: tuple[Vf, Vf], alias: str
+) -> None:
+    before = [movers.at_home(vf) for vf in given]
+    give(HOST_DEVICE, caller.pod, given)
+    caller.add(a_config()).ok()
+    caller.pod.run("ip", "link", "set", "net1", "alias", alias)
+
+    caller.delete(a_config()).ok()
+    take_back(HOST_DEVICE, caller.pod, given)
+
+    assert [movers.at_home(vf) for vf in given] == before
+
+
 @pytest.fixture
 def addressed(caller: Runtime, given: tuple[Vf, Vf], mover: Mover) -> Iterator[Runtime]:
     """A pod whose mover also assigned net1 an address and a route by IPAM."""

@@ -5,6 +5,7 @@ They have what igb's do not: a PF that reports a VF's link state and stores 802.
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,23 @@ def test_the_pf_is_read_with_all_its_facts(runtime: Runtime, nics: tuple[Nic, Ni
     assert replace(settings, mac="", min_tx_rate=None, max_tx_rate=None) == VfSettings(
         0, "", trust=True, spoofchk=True, link_state="auto", vlan=100, qos=3, vlan_proto="802.1ad"
     )
+
+
+def test_pfs_that_are_linked_to_others_are_lent_and_come_home(runtime: Runtime) -> None:
+    with ExitStack() as stack:
+        made = [stack.enter_context(netdevsim.a_nic(number, vfs=0)) for number in range(10, 14)]
+        for lent, far in (made[:2], made[2:]):
+            netdevsim.link_pfs(lent, far)
+            ip(f"link set {far.pf} up")
+        names = [made[0].pf, made[2].pf]
+        config = a_config(links=[{"name": name} for name in names], linksInContainer=False)
+
+        runtime.add(config).ok()
+        bonded = {one.name for one in runtime.pod.the_bond().members}
+        runtime.delete(config).ok()
+
+        assert bonded == {*names}
+        assert all(ip(f"-j link show {name}") for name in names)
 
 
 def test_an_allocation_by_port_names_selects_them(runtime: Runtime, nics: tuple[Nic, Nic]) -> None:

@@ -16,11 +16,12 @@ from sriovbond.upkeep.ended import Ended
 from sriovbond.upkeep.examination import Examined
 from sriovbond.upkeep.repair import Repairs
 from tests.kernel.conftest import Running
+from tests.support import movers, wire
 from tests.support import pf as pfs
-from tests.support import wire
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import IPV4, static
+from tests.support.movers import HOST_DEVICE
 from tests.support.pods import Pod, come_home, ip
 from tests.support.watching import POD_ARGS, await_logged, await_watched, kinds
 from tests.vm import rig as rigs
@@ -460,6 +461,48 @@ def test_a_repair_that_was_killed_before_the_vf_was_in_the_bond_is_finished(
     assert members(bonded).keys() == {"net1", "net2"}
     assert examined(host, bonded) == Examined()
     assert all(record.refused == {} for record in records.every(host))
+
+
+@pytest.mark.parametrize("killed_at", [None, "set the alias", "put net1"])
+def test_a_vf_that_host_device_moved_is_at_home_again_after_its_repair_and_its_movers_del(
+    runtime: Runtime, vfs: rigs.Layout, killed_at: str | None
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    vf, other = vfs.pfs[0].vfs[0], vfs.pfs[1].vfs[0]
+    HOST_DEVICE.add(runtime.pod, "net1", vf)
+    HOST_DEVICE.add(runtime.pod, "net2", other)
+    runtime.add(a_config()).ok()
+    name = pfs.rebind(vf)
+
+    if killed_at:
+        with wire.before(killed_at, kill), pytest.raises(Killed):
+            examined(runtime.host, runtime.pod)
+    (note,) = examined(runtime.host, runtime.pod).notes
+
+    assert note.kind is HappeningKind.REPAIRED, note.text
+    runtime.delete(a_config()).ok()
+    HOST_DEVICE.delete(runtime.pod, "net2", other).ok()
+    HOST_DEVICE.delete(runtime.pod, "net1", vf).ok()
+    assert movers.at_home(vf).alias == ""
+    assert movers.at_home(vf).name in {name, vf.name}
+
+
+def test_a_vf_that_could_not_be_repaired_has_no_alias_on_the_host(
+    runtime: Runtime, vfs: rigs.Layout
+) -> None:
+    vf, other = vfs.pfs[0].vfs[0], vfs.pfs[1].vfs[0]
+    HOST_DEVICE.add(runtime.pod, "net1", vf)
+    HOST_DEVICE.add(runtime.pod, "net2", other)
+    runtime.add(a_config()).ok()
+    pfs.rebind(vf)
+    runtime.pod.batch("link add net1 type dummy")
+
+    (note,) = examined(runtime.host, runtime.pod).notes
+
+    assert note.kind is HappeningKind.REPAIR_REFUSED
+    assert movers.at_home(vf).alias == ""
 
 
 def test_a_vf_that_its_pod_took_out_of_the_bond_stays_out(

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import yaml
 
-from sriovbond.bond.hostlinks import NODE_FILE
 from tests.kind import objects
 from tests.kind.cluster import Cluster, FailedError, Node, wait_for
 from tests.kind.objects import BOND
@@ -23,7 +22,7 @@ WIRED: Final = "wired"
 NICS: Final = (10, 11)
 """NICs with a VF each."""
 PEERS: Final = {12: 14, 13: 15}
-"""NICs whose PFs the node lends, and those that their frames arrive at."""
+"""NICs whose PFs a pod gets, and those that their frames arrive at."""
 FAR: Final = "far"
 """The bridge of the node that is beyond the linked PFs."""
 FAR_ADDRESS: Final = "203.0.113.1"
@@ -212,14 +211,7 @@ def link_pfs(node: Node) -> None:
         node.shell(f"ip link set {pf_of(peer)} master {FAR} up")
 
 
-def lend_pfs(node: Node, file: str = NODE_FILE) -> None:
-    """Have the node lend the linked PFs: to the kernel each is on its peer, so they are in use."""
-    names = ", ".join(f'"{pf_of(number)}"' for number in PEERS)
-    node.shell(f"mkdir -p $(dirname {file}); echo 'host_links = [{names}]' > {file}")
-
-
 def start_wired_pod(scene: Scene) -> None:
-    lend_pfs(scene.cluster.node)
     network = objects.host_network(WIRED, *(pf_of(number) for number in PEERS))
     _start(scene, objects.pod(WIRED, provision.OURS, WIRED), network)
     reach(scene.bonded(WIRED))

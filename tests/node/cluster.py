@@ -12,6 +12,7 @@ from deviceinfo.find import Places
 from deviceinfo.podresources import read_allocatable
 from tests.node import objects
 from tests.node.api import Api, Object
+from tests.node.credentials import NODE
 from tests.node.node import Node
 from tests.node.processes import FailedError
 from tests.vm import pace
@@ -37,6 +38,15 @@ class Cluster:
     api: Api
     node: Node
 
+    def await_node(self) -> None:
+        """Wait until the node is Ready, and pods can be created: their account exists."""
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self.await_true("the node is Ready", self._is_node_ready, READY_S)
+        self.await_true("pods have an account", lambda: bool(self.api.find(account)), READY_S)
+
+    def _is_node_ready(self) -> bool:
+        return is_ready(self.api.find(f"/api/v1/nodes/{NODE}") or {})
+
     def run_pod(self, pod: Object, within_s: float = READY_S) -> "RunningPod":
         """Create a pod, wait until it is Ready. Raises FailedError, which has its events."""
         self.api.apply(pod)
@@ -49,8 +59,7 @@ class Cluster:
         return found
 
     def is_ready(self, name: str) -> bool:
-        conditions = self.pod(name).get("status", {}).get("conditions", [])
-        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+        return is_ready(self.pod(name))
 
     def delete_pod(self, name: str, within_s: float = GONE_S) -> None:
         """Delete a pod and wait until it is gone from the API."""
@@ -216,6 +225,12 @@ class RunningPod:
             except (FileNotFoundError, ProcessLookupError):
                 continue
         raise FailedError(f"no process of pod {self.name} runs on this machine")
+
+
+def is_ready(found: Object) -> bool:
+    """Return whether a node or a pod is Ready."""
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def pod_path(name: str) -> str:

@@ -52,6 +52,14 @@ def delete_all() -> None:
         (BUS / "del_device").write_text(device.name.removeprefix("netdevsim"))
 
 
+def link_pfs(one: Nic, other: Nic) -> None:
+    """Have frames of each PF arrive at the other's (Linux 6.9 or newer)."""
+    with Path("/proc/self/ns/net").open(encoding="ascii") as here:
+        indices = (Path("/sys/class/net", nic.pf, "ifindex").read_text() for nic in (one, other))
+        ends = (f"{here.fileno()}:{int(index)}" for index in indices)
+        (BUS / "link_device").write_text(" ".join(ends))
+
+
 def tell(nic: Nic, vf: Vf, words: str) -> None:
     """Configure a VF through its PF, such as "trust on"; netdevsim only stores it."""
     ip(f"link set {nic.pf} vf {vf.index} {words}")

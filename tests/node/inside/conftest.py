@@ -12,7 +12,7 @@ from tests.node import cluster as clusters
 from tests.node import machine, node, objects
 from tests.node.api import Api
 from tests.node.cluster import Cluster
-from tests.node.credentials import NODE, SERVICE
+from tests.node.credentials import SERVICE
 from tests.node.device_plugin import DevicePlugin
 from tests.node.inside import vm
 from tests.node.node import CONFIGURATIONS, Node, a_node
@@ -74,15 +74,9 @@ def bare() -> Iterator[Cluster]:
         a_node(Node(PROGRAMS, FOLDER, machine.ADDRESS), [], say) as node,
     ):
         cluster = Cluster(api, node)
-        cluster.await_true("the node is Ready", lambda: is_node_ready(cluster), clusters.READY_S)
+        cluster.await_node()
         say("the node is Ready")
         yield cluster
-
-
-def is_node_ready(cluster: Cluster) -> bool:
-    found = cluster.api.find(f"/api/v1/nodes/{NODE}") or {}
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def is_multus_first() -> bool:

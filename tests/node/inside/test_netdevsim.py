@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 
-from sriovbond.bond.hostlinks import NODE_FILE
 from tests.kind.cluster import Node
 from tests.kind.scenario import FAR, POD, STEPS, WIRED, Scene
 from tests.node import cluster as clusters
@@ -76,7 +75,6 @@ def scene(bare: Cluster, rig: rigs.Layout) -> Iterator[Scene]:
     for pod in (POD, WIRED):
         bare.delete_pod(pod)
     netdevsim.delete_all()
-    Path(NODE_FILE).unlink(missing_ok=True)
     subprocess.run(["ip", "link", "delete", FAR], check=False)
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.node import cluster as clusters
 from tests.node import node, provision
 from tests.node.api import Api
 from tests.node.cluster import Cluster
 from tests.node.control_plane import a_control_plane
-from tests.node.credentials import NODE, SERVICE
+from tests.node.credentials import SERVICE
 from tests.node.device_plugin import DevicePlugin
 
 FOLDER = Path(os.environ["SRIOVBOND_NODE"])
@@ -50,15 +49,9 @@ def bare() -> Iterator[Cluster]:
         closing(Api(FOLDER / "admin.kubeconfig", f"https://{SERVICE}")) as api,
     ):
         cluster = Cluster(api, made)
-        cluster.await_true("the node is Ready", lambda: is_ready(cluster), clusters.READY_S)
+        cluster.await_node()
         say("the node is Ready")
         yield cluster
-
-
-def is_ready(cluster: Cluster) -> bool:
-    found = cluster.api.find(f"/api/v1/nodes/{NODE}") or {}
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 @pytest.fixture(scope="session")

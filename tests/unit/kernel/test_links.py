@@ -15,6 +15,7 @@ from sriovbond.kernel.messages import (
     IFLA_EXT_MASK,
     IFLA_IFNAME,
     IFLA_INFO_KIND,
+    IFLA_LINK,
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_NUM_VF,
@@ -180,6 +181,15 @@ def test_of_a_pods_links_only_hardware_and_those_like_members_are_kept() -> None
     assert [link.name for link in present] == ["x1", "other", "net2"]
     found = [links.find_again(present, link) for link in wanted]
     assert [link and link.name for link in found] == ["other", "net2", None]
+
+
+@pytest.mark.parametrize(("kind", "uppers"), [("vlan", ("up",)), ("netdevsim", ()), ("veth", ())])
+def test_a_peer_is_no_link_on_top_of_the_other(kind: str, uppers: tuple[str, ...]) -> None:
+    upper = of_kind(3, "up", kind, messages.word(IFLA_LINK, 2))
+
+    lower, _ = links.read_related(Dumps({nl.RTM_GETLINK: [a_link(2, "p0"), upper]}))
+
+    assert lower.uppers == uppers
 
 
 def test_a_bond_is_read_among_any_number_of_links_but_not_with_any_number_of_members() -> None:
