@@ -33,7 +33,6 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 
 _NESTED: Final = 0x8000  # NLA_F_NESTED
 _MOST_BONDED: Final = 4096
-_PAIRED: Final = frozenset({"veth", "netkit", "vxcan", "netdevsim"})  # IFLA_LINK is the peer
 
 
 def dump(netlink: Netlink, *, with_vfs: bool = False) -> list[Link]:
@@ -372,7 +371,7 @@ def _uppers(link_messages: Sequence[LinkMessage]) -> dict[int, list[str]]:
         if IFLA_LINK not in message.attributes or IFLA_LINK_NETNSID in message.attributes:
             continue
         lower = message.number(IFLA_LINK)
-        if lower not in (0, message.index) and message.kind not in _PAIRED:
+        if lower not in (0, message.index) and not message.has_peer:
             uppers.setdefault(lower, []).append(message.name)
     return uppers
 

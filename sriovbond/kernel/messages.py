@@ -96,6 +96,9 @@ def ip(family: int, payload: bytes) -> str:
         return ""
 
 
+_PAIRED: Final = frozenset({"veth", "netkit", "vxcan"})
+
+
 @dataclass(frozen=True, slots=True)
 class LinkMessage:
     """A link as the kernel reports it (RTM_NEWLINK): ifinfomsg, and its attributes by IFLA_*.
@@ -152,8 +155,17 @@ class LinkMessage:
         parent = self.text(IFLA_PARENT_DEV_NAME)
         if IFLA_PHYS_PORT_NAME not in self.attributes:
             return parent
-        is_simulated = self.text(IFLA_PARENT_DEV_BUS_NAME) == "netdevsim"
-        return f"{parent}/{self.text(IFLA_PHYS_PORT_NAME)}" if is_simulated else parent
+        port_name = self.text(IFLA_PHYS_PORT_NAME)
+        return f"{parent}/{port_name}" if self._is_simulated else parent
+
+    @property
+    def has_peer(self) -> bool:
+        """Whether its IFLA_LINK, if any, is the other end of its wire, and no link below it."""
+        return self.kind in _PAIRED or self._is_simulated
+
+    @property
+    def _is_simulated(self) -> bool:
+        return self.text(IFLA_PARENT_DEV_BUS_NAME) == "netdevsim"
 
     @property
     def altnames(self) -> tuple[str, ...]:

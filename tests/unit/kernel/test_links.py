@@ -19,6 +19,7 @@ from sriovbond.kernel.messages import (
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_NUM_VF,
+    IFLA_PARENT_DEV_BUS_NAME,
     IFLA_PARENT_DEV_NAME,
     IFLA_PHYS_PORT_NAME,
     IFLA_VFINFO_LIST,
@@ -183,9 +184,15 @@ def test_of_a_pods_links_only_hardware_and_those_like_members_are_kept() -> None
     assert [link and link.name for link in found] == ["other", "net2", None]
 
 
-@pytest.mark.parametrize(("kind", "uppers"), [("vlan", ("up",)), ("netdevsim", ()), ("veth", ())])
-def test_a_peer_is_no_link_on_top_of_the_other(kind: str, uppers: tuple[str, ...]) -> None:
-    upper = of_kind(3, "up", kind, messages.word(IFLA_LINK, 2))
+@pytest.mark.parametrize(
+    ("kind", "bus", "uppers"),
+    [("vlan", "", ("up",)), ("", "pci", ("up",)), ("", "netdevsim", ()), ("veth", "", ())],
+)
+def test_a_peer_is_no_link_on_top_of_the_other(
+    kind: str, bus: str, uppers: tuple[str, ...]
+) -> None:
+    on_bus = messages.name(IFLA_PARENT_DEV_BUS_NAME, bus)
+    upper = of_kind(3, "up", kind, messages.word(IFLA_LINK, 2), on_bus)
 
     lower, _ = links.read_related(Dumps({nl.RTM_GETLINK: [a_link(2, "p0"), upper]}))
 
