@@ -42,7 +42,7 @@ def claiming(bare: Cluster) -> Iterator[RunningPod]:
         bare.delete_pod("claiming")
 
 
-def test_kubelet_has_the_devices_of_the_claim_that_their_metadata_describes(
+def test_kubelet_reports_the_devices_of_the_claim_which_their_metadata_describes(
     claiming: RunningPod,
 ) -> None:
     pod = PodRef("default", claiming.name, claiming.uid)
