@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import taps
 from tests.support.pods import Pod
 from tests.support.sites import a_node
 
@@ -104,6 +105,28 @@ def test_an_interface_of_another_program_is_refused_and_not_changed(command: Com
     assert "eth1 is managed by systemd-networkd" in refused.stderr
     assert command.mtu() == 1500
     assert not (command.folder / "lib/sriovbond/host/change.json").exists()
+
+
+def test_a_bridge_of_virtual_machines_is_changed_only_when_forced(command: Command) -> None:
+    taps.add(command.pod.name, "vnet0")
+    command.pod.batch("link add br0 type bridge", "link set vnet0 master br0", "link set br0 up")
+    text = "interfaces: [{name: br0, type: linux-bridge, ipv6: {enabled: false}, mtu: 1400}]\n"
+
+    planned = command.run("plan", "-", text=text)
+    refused = command.run("apply", "-", text=text)
+    mtu_before = command.pod.the_link("br0").mtu
+    shown = command.run("plan", "-", "--force", text=text)
+    forced = command.run("apply", "-", "--force", text=text)
+
+    words = "br0: virtual machines are on it, by vnet0"
+    assert (planned.returncode, refused.returncode) == (2, 2)
+    assert f"{words}; --force changes it all the same" in planned.stderr
+    assert f"{words}; --force changes it all the same" in refused.stderr
+    assert mtu_before == 1500
+    assert (shown.returncode, f"warning: {words}" in shown.stdout) == (1, True)
+    assert (forced.returncode, forced.stderr) == (0, "")
+    assert command.pod.the_link("br0").mtu == 1400
+    assert command.pod.the_link("vnet0").mtu == 1500
 
 
 def test_standard_input_that_takes_its_time_holds_no_lock(command: Command) -> None:

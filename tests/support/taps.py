@@ -21,7 +21,7 @@ def make(name: str, type_: int) -> None:
 
 def opened(name: str) -> int:
     """Create a tap here; return its descriptor, with which it goes."""
-    subprocess.run(["modprobe", "tun"], check=True)
+    subprocess.run(["modprobe", "-q", "tun"], check=False)  # or built in
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
     return device
@@ -29,5 +29,5 @@ def opened(name: str) -> int:
 
 def add(netns: str, name: str) -> None:
     """Create a virtual machine's tap in a named namespace."""
-    subprocess.run(["modprobe", "tun"], check=True)
+    subprocess.run(["modprobe", "-q", "tun"], check=False)  # or built in
     subprocess.run(["ip", "-netns", netns, "tuntap", "add", name, "mode", "tap"], check=True)
