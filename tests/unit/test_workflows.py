@@ -14,6 +14,7 @@ from tests.docs_tables import CHECKOUT
 from tests.support import kustomize
 
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((CHECKOUT / ".github" / "actions").glob("*/action.yml"))
 OURS = ("make ", "sudo make ", "sudo --preserve-env=", "manifests/", "gh release create ")
 IMAGE = "ghcr.io/example/sriovbond"
 
@@ -41,6 +42,16 @@ def test_each_command_is_one_that_people_run(path: Path) -> None:
         assert set(re.findall(r"\bmake ([a-z-]+)", line)) <= targets, line
         scripts = re.findall(r"\bmanifests/[\w.]+", line)
         assert all((CHECKOUT / script).exists() for script in scripts), line
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.stem)
+def test_an_action_of_others_is_the_commit_that_its_version_was(path: Path) -> None:
+    used = re.findall(r"\buses: (.*)", path.read_text())
+    others = [action for action in used if not action.startswith("./")]
+
+    assert others
+    for action in others:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} +# v\d+\.\d+\.\d+", action), action
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
