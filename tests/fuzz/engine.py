@@ -39,6 +39,10 @@ class Bounds:
     seed: int
 
 
+class UnboundedError(AssertionError):
+    """An input took more time or memory than one may."""
+
+
 class _OverError(BaseException):
     """The time is over."""
 
@@ -57,15 +61,24 @@ class Judge:
         began_s = time.monotonic()
         try:
             self._judge(content)
+            now_s = time.monotonic()
+            self._see(now_s - began_s)
         except Exception:
             Path(FAILING).write_bytes(content)
             raise
-        now_s = time.monotonic()
         self._tally.inputs += 1
-        self._tally.slowest_s = max(self._tally.slowest_s, now_s - began_s)
         is_last = self._tally.inputs == self._bounds.inputs
         if is_last or now_s > self._written_s + _WRITTEN_EVERY_S:
             self.write()
+
+    def _see(self, took_s: float) -> None:
+        """Note what an input took. Raises UnboundedError; atheris ends one that never ends."""
+        self._tally.slowest_s = max(self._tally.slowest_s, took_s)
+        self._tally.see_memory()
+        if took_s > MOST_S:
+            raise UnboundedError(f"it took {took_s:.1f} s")
+        if self._tally.most_mib > MOST_MIB:
+            raise UnboundedError(f"the process has held {self._tally.most_mib} MiB")
 
     def judge_in_time(self, content: bytes) -> None:
         """Judge one input, or raise _OverError."""
@@ -77,7 +90,6 @@ class Judge:
         """Write what was judged so far."""
         self._written_s = time.monotonic()
         self._tally.took_s = self._written_s - self._began_s
-        self._tally.see_memory()
         Path(TALLY).write_text(json.dumps(asdict(self._tally)), encoding="utf-8")
 
 
