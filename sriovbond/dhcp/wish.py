@@ -29,7 +29,6 @@ class DhcpWish:
     auto_routes: bool | None = None
     auto_route_metric: int | None = None
     auto_route_table_id: int | None = None
-    allow_extra_address: bool | None = None
     dhcp_send_hostname: bool | None = None
     dhcp_custom_hostname: str | None = None
     prefix_route_metric: int | None = None

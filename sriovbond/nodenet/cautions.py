@@ -22,6 +22,7 @@ def find(joined: Joined) -> tuple[str, ...]:
         *_of_mtus(joined),
         *_without_gateway(joined),
         *_of_name(joined),
+        *_of_profiles(joined),
     )
 
 
@@ -63,6 +64,16 @@ def _of_name(joined: Joined) -> Iterator[str]:
     new, former = wish.running or wish.config, now.running or now.config
     if new and former and new != former:
         yield f"the host is called {new} then, no longer {former}: kubelet registers it by its name"
+
+
+def _of_profiles(joined: Joined) -> Iterator[str]:
+    """Yield the names of profiles, but for those that only repeat what an interface is known by."""
+    for link in joined.desired.interfaces or ():
+        if link.profile_name and link.identifier in (None, "name"):
+            yield (
+                f"{link.label}: profile-name {link.profile_name} sets nothing here: profiles are "
+                "NetworkManager's, for which `host render` writes it"
+            )
 
 
 def _of_mtus(joined: Joined) -> Iterator[str]:

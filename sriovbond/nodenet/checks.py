@@ -9,6 +9,7 @@ from typing import Final
 from sriovbond.nodenet.bondoptions import is_at_default, is_in_mode
 from sriovbond.nodenet.model import (
     BRIDGE,
+    ETHERNET,
     MACVLAN,
     VLAN,
     VRF,
@@ -60,6 +61,11 @@ def judge(state: NetState) -> Iterator[Complaint]:
     rules = (state.route_rules.config if state.route_rules else None) or ()
     for number, rule in enumerate(rules):
         yield from _below(("route-rules", "config", number), _rule(rule))
+
+
+def is_absent_nic(wish: NodeLink, now: NodeLink | None) -> bool:
+    """Return whether a NIC is to be absent: it stays, without what documents gave it."""
+    return wish.state == ABSENT and now is not None and now.type == ETHERNET
 
 
 def ports_of(interface: NodeLink) -> tuple[str, ...] | None:

@@ -18,7 +18,8 @@ _NONE: Final[Mapping[str, object]] = {
     "reorder_headers": True,
     "prefix_route_metric": 0,
     "auto_route_table_id": 0,
-    "allow_extra_address": False,
+    "auto_gateway": True,
+    "auto_routes": False,  # beside SLAAC the kernel takes no routes of a router by default
     "trunk_tags": (),
     "tag": 0,
     "enable_native": False,
@@ -26,7 +27,6 @@ _NONE: Final[Mapping[str, object]] = {
     "vfs": (),
     "vlan_proto": "802.1q",
     "protocol": "802.1q",
-    "wait_ip": "any",
 }
 """The values of fields that are the same as not being mentioned in a state."""
 

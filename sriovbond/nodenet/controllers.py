@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.checks import is_absent_nic, ports_of
 from sriovbond.nodenet.model import (
     BOND,
     BRIDGE,
@@ -68,10 +68,13 @@ def _moves(
     listed = {link.label for link in links if ports_of(link) is not None}
     for link in tuple(links):
         now = _controller_now(link.label, present)
-        if link.controller not in (None, now) and link.state not in {ABSENT, IGNORE}:
-            name = link.controller or now
+        is_leaving = is_absent_nic(link, present.get(link.label))
+        port = replace(link, controller="") if is_leaving else link
+        is_heeded = is_leaving or link.state not in {ABSENT, IGNORE}
+        if port.controller not in (None, now) and is_heeded:
+            name = port.controller or now
             if name not in listed:
-                yield name, link
+                yield name, port
 
 
 def _controller_now(name: str, present: Mapping[str, NodeLink]) -> str:

@@ -1,5 +1,6 @@
 """The entrance: a file of people, bare or as a NodeNetworkConfigurationPolicy, as documents."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -26,6 +27,8 @@ _KIND: Final = "NodeNetworkConfigurationPolicy"
 _VERSIONS: Final = ("nmstate.io/v1", "nmstate.io/v1beta1")
 _SPEC: Final = frozenset({"nodeSelector", "maxUnavailable", "capture", "desiredState"})
 _OBJECT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_POLICY_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+"""As kubernetes-nmstate has it, whose enactments have it as a label."""
 _POLICY: Final = frozenset({"capture", "desiredState", "desired"})
 _LISTS: Final[tuple[Path, ...]] = (
     ("interfaces",),
@@ -153,7 +156,11 @@ def _of_object(node: Branch, current: NetState | None, reader: Reader) -> Docume
         expected = f"{_KIND} of {' or '.join(_VERSIONS)}"
         reader.fault(node.spot, f"{kind or 'an object'} of {version!r} is not {expected}")
     metadata, spec = node.at("metadata"), node.at("spec")
-    name = _text(metadata.at("name")) if isinstance(metadata, Branch) else ""
+    named = metadata.at("name") if isinstance(metadata, Branch) else None
+    name = _text(named)
+    if named and not _POLICY_NAME.fullmatch(name):
+        text = f"a policy's name is up to 63 letters, digits and -_. as of a label, found {name!r}"
+        reader.fault(named.spot, text)
     if not isinstance(spec, Branch):
         reader.fault(node.spot, "a policy needs spec")
         return _finish(name, NetState(), reader)

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
-from sriovbond.nodenet.model import NodeLink
+from sriovbond.nodenet.model import DOWN, NodeLink
 from sriovbond.nodenet.pairs import Joined
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
@@ -26,7 +26,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     name, family = route.next_hop_interface or "", family_of(route.destination or "")
     pair = joined.pair(name)
-    if joined.state_of(name) == "down":
+    if joined.state_of(name) == DOWN:
         yield f"{name} is down: a route needs it up"
     own = _addresses(name, family, joined)
     is_without = pair is not None and pair.loses(family)  # which is a complaint by itself

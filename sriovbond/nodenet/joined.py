@@ -9,12 +9,30 @@ from typing import TypeVar
 
 from sriovbond.nodenet import refusals
 from sriovbond.nodenet.bondoptions import of_mode
-from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.checks import is_absent_nic, ports_of
 from sriovbond.nodenet.controllers import with_port_lists
-from sriovbond.nodenet.model import IGNORE, TYPES, UP, VRF, Ipv4, Ipv6, NetState, NodeLink
+from sriovbond.nodenet.model import (
+    DOWN,
+    ETHERNET,
+    IGNORE,
+    TYPES,
+    UP,
+    VRF,
+    Ipv4,
+    Ipv6,
+    NetState,
+    NodeLink,
+)
 from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
-from sriovbond.nodenet.pairs import Joined, Pair, leaving_addresses, own_mac, stays, uppers_of
+from sriovbond.nodenet.pairs import (
+    Joined,
+    Pair,
+    leaving_addresses,
+    own_mac,
+    stays,
+    uppers_of,
+)
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
 
@@ -44,6 +62,8 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
     now = present.get(link.label)
     current = normal(now) if now else None
     target = replace(link, state=link.state or UP)
+    if is_absent_nic(target, now):
+        target = NodeLink(name=link.name, type=ETHERNET, state=DOWN, ipv4=Ipv4(enabled=False))
     if link.copy_mac_from in present:
         source = present[link.copy_mac_from or ""]
         target = replace(target, mac_address=own_mac(source, present))
@@ -162,7 +182,7 @@ def _bases(pairs: list[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]
         if pair.desired and pair.target.state == UP
     )
     for base in dict.fromkeys(link for link in bases if link):
-        if base.state == "down" and base.label not in known:
+        if base.state == DOWN and base.label not in known:
             target = NodeLink(name=base.name, type=base.type, state=UP)
             yield Pair(base.label, None, target, normal(base))
 

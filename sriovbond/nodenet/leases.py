@@ -20,7 +20,6 @@ FIELDS: Final = (
     "auto_routes",
     "auto_route_metric",
     "auto_route_table_id",
-    "allow_extra_address",
     "dhcp_send_hostname",
     "dhcp_custom_hostname",
     "prefix_route_metric",

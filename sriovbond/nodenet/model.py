@@ -32,6 +32,7 @@ from sriovbond.nodenet.values import (
 )
 
 UP: Final = "up"
+DOWN: Final = "down"
 IGNORE: Final = "ignore"
 UNKNOWN: Final = "unknown"
 BOND: Final = "bond"
@@ -70,7 +71,6 @@ _PREFERRED: Final = ("preferred-life-time", "preferred-left", "preferred-lft")
 _NO_DHCP6: Final = "DHCPv6 has no client here; SLAAC is `autoconf: true`"
 _NO_LLDP: Final = "LLDP needs a daemon such as lldpd"
 _NO_SPEED: Final = "speed and duplex are left to the NIC's driver"
-_NO_PROFILE: Final = "profiles are NetworkManager's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,11 +369,11 @@ class NodeLink:
     """
 
     name: str | None = key(KnownName())
-    profile_name: str | None = key(Text(), unset=_NO_PROFILE)
+    profile_name: str | None = key(Text())
     description: str | None = key(Text())
     type: str | None = key(Text())
     driver: str | None = key(Text())
-    state: str | None = key(Word((UP, "down", ABSENT, IGNORE, UNKNOWN)))
+    state: str | None = key(Word((UP, DOWN, ABSENT, IGNORE, UNKNOWN)))
     identifier: str | None = key(Word(("name", "mac-address", "pci-address")))
     pci_address: str | None = key(Text())
     mac_address: str | None = key(Hardware())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sriovbond.nodenet.model import (
     VRF,
@@ -21,7 +21,6 @@ from sriovbond.nodenet.model import (
 )
 from sriovbond.nodenet.values import NO_MAC, is_link_local
 
-_FOR_ANY: Final = "any"  # nmstate's default: nothing is waited for
 Address = TypeVar("Address", IpAddress4, IpAddress6)
 Stack = TypeVar("Stack", Ipv4, Ipv6)
 
@@ -36,7 +35,7 @@ def normal(interface: NodeLink) -> NodeLink:
         max_mtu=None,
         driver=None,
         copy_mac_from=None,
-        wait_ip=None if interface.wait_ip == _FOR_ANY else interface.wait_ip,
+        wait_ip=None,
         ipv4=normal_ipv4(interface.ipv4) if interface.ipv4 else None,
         ipv6=normal_ipv6(interface.ipv6) if interface.ipv6 else None,
         link_aggregation=_bond(interface.link_aggregation) if interface.link_aggregation else None,
@@ -63,7 +62,6 @@ def normal_ipv4(ip: Ipv4) -> Ipv4:
         enabled=ip.enabled,
         dhcp=ip.dhcp,
         address=ip.address,
-        allow_extra_address=ip.allow_extra_address,
         forwarding=ip.forwarding,
         prefix_route_metric=ip.prefix_route_metric,
     )
@@ -82,7 +80,7 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
     if ip.is_auto and not ip.dhcp:  # no client has a name to send
         ip = replace(ip, dhcp_send_hostname=None, dhcp_custom_hostname=None)
     if ip.is_auto:
-        return _auto(ip)
+        return _auto(ip) if ip.dhcp else replace(ip, allow_extra_address=None, auto_dns=None)
     return Ipv6(
         enabled=ip.enabled,
         dhcp=ip.dhcp,
@@ -90,7 +88,6 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
         address=ip.address,
         addr_gen_mode=ip.addr_gen_mode,
         token=ip.token,
-        allow_extra_address=ip.allow_extra_address,
         forwarding=ip.forwarding,
         prefix_route_metric=ip.prefix_route_metric,
     )
@@ -100,6 +97,7 @@ def _auto(ip: Stack) -> Stack:
     """Return it with what is taken from DHCP or a router, all of it by default."""
     return replace(
         ip,
+        allow_extra_address=None,
         auto_dns=ip.auto_dns is not False,
         auto_gateway=ip.auto_gateway is not False,
         auto_routes=ip.auto_routes is not False,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sriovbond.nodenet.checks import IPV6_OF_LO, Complaint, ports_of
+from sriovbond.nodenet.checks import IPV6_OF_LO, Complaint, is_absent_nic, ports_of
 from sriovbond.nodenet.controllers import CONTROLLERS
 from sriovbond.nodenet.model import (
     BOND,
@@ -73,11 +73,15 @@ def _of_ports(joined: Joined) -> Iterator[Complaint]:
 def _of_pairs(joined: Joined) -> Iterator[Complaint]:
     """Yield what cannot be of interfaces because of others: below them, on them, or their ports."""
     numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
-    going = {pair.name for pair in joined.pairs if pair.is_to_go}
+    going = {pair.name for pair in joined.pairs if pair.is_to_go or _is_absent(pair)}
     for pair in joined.pairs:
         path = ("interfaces", numbers[pair.name]) if pair.name in numbers else ("interfaces",)
         texts = _of_going(pair, joined) if pair.takes_uppers else _of_staying(pair, joined, going)
         yield from (Complaint(path, f"{pair.name}: {text}") for text in texts)
+
+
+def _is_absent(pair: Pair) -> bool:
+    return pair.desired is not None and is_absent_nic(pair.desired, pair.current)
 
 
 def _of_going(pair: Pair, joined: Joined) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sriovbond.nodenet.checks import Complaint, ports_of
-from sriovbond.nodenet.model import BOND, BRIDGE, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
+from sriovbond.nodenet.model import BOND, BRIDGE, DOWN, MACVLAN, UP, VLAN, VRF, NodeLink, VlanLink
 from sriovbond.nodenet.pairs import (
     TAKING,
     Joined,
@@ -125,7 +125,7 @@ def _of_vlan(pair: Pair, base: str, joined: Joined) -> Iterator[str]:
     is_loose = (pair.target.vlan or VlanLink()).loose_binding or (
         (pair.current and pair.current.vlan) or VlanLink()
     ).loose_binding
-    if pair.target.state == UP and not is_loose and joined.state_of(base) == "down":
+    if pair.target.state == UP and not is_loose and joined.state_of(base) == DOWN:
         yield f"{base}, which it is on, is down: a VLAN comes up on what is up"
 
 

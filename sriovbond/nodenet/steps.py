@@ -29,6 +29,7 @@ from sriovbond.nodenet.joined import Joined, Pair, stays
 from sriovbond.nodenet.model import (
     BOND,
     BRIDGE,
+    DOWN,
     MACVLAN,
     UP,
     BondOptions,
@@ -403,8 +404,8 @@ def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
     is_freed = pair.target.controller == "" and _leaves_bond(pair, joined)
     is_used = pair.desired is not None or _is_base(pair.name, joined)
     is_closed = is_used and is_freed  # the bond closes it
-    before = pair.state_now if pair.current and not is_closed else "down"
-    if pair.target.state in {UP, "down"} and pair.target.state != before:
+    before = pair.state_now if pair.current and not is_closed else DOWN
+    if pair.target.state in {UP, DOWN} and pair.target.state != before:
         yield SetState(pair.name, pair.target.state == UP)
 
 

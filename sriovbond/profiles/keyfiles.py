@@ -105,11 +105,12 @@ def write(joined: Joined) -> Written:
     """Return a keyfile for each interface of the document, and what none of them can have."""
     rows, complaints = settle(joined)
     numbers = {link.label: n for n, link in enumerate(joined.desired.interfaces or ())}
+    names = {link.label: link.profile_name for link in joined.desired.interfaces or ()}
     profiles = []
     for row in rows:
         sections = Sections(("true", "false"))
         path = ("interfaces", numbers[row.name]) if row.name in numbers else ("interfaces",)
-        texts = list(_write(sections, row))
+        texts = list(_write(sections, row, names.get(row.name) or f"sriovbond-{row.name}"))
         complaints += [
             Complaint(path, f"{row.name}: {text} is not written for NetworkManager")
             for text in texts
@@ -120,12 +121,12 @@ def write(joined: Joined) -> Written:
     return Written(tuple(profiles), tuple(complaints))
 
 
-def _write(sections: Sections, row: Settled) -> Iterator[str]:
+def _write(sections: Sections, row: Settled, name: str) -> Iterator[str]:
     link = row.link
     if link.type not in _TYPES:
         yield f"type {link.type}"
         return
-    _connection(sections, row)
+    _connection(sections, row, name)
     values = {key: value for key, value in plain(link).items() if key not in _STRUCTURE}
     yield from fill(sections, _without_structure(values), _ROWS)
     if link.vlan:
@@ -145,10 +146,10 @@ def _write(sections: Sections, row: Settled) -> Iterator[str]:
     yield from _ip(sections, row, link.ipv6 or Ipv6(enabled=False))
 
 
-def _connection(sections: Sections, row: Settled) -> None:
+def _connection(sections: Sections, row: Settled, name: str) -> None:
     link = row.link
     for key, value in (
-        ("id", f"sriovbond-{row.name}"),
+        ("id", name),
         ("uuid", uuid5(_OURS, row.name)),
         ("type", _TYPES[link.type or ""]),
         ("interface-name", row.name),

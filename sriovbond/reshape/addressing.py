@@ -1,5 +1,6 @@
 """An interface's addresses and its sysctls of IPv4 and IPv6."""
 
+import errno
 import hashlib
 import socket
 from collections.abc import Iterable, Iterator
@@ -24,12 +25,15 @@ from sriovbond.nodenet.model import Ipv4, Ipv6
 from sriovbond.nodenet.normal import static_addresses
 from sriovbond.nodenet.values import is_link_local
 from sriovbond.reshape.site import Site
+from sriovbond.survey import stacks
 
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
 _STABLE: Final = "stable-privacy"
 _ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, _STABLE: 2, "random": 3}
 _SALT: Final = "sriovbond stable-privacy"  # machine-id(5): what is made of it does not disclose it
 _CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+_EVERY_ROUTE: Final = "128"  # accept_ra_rt_info_max_plen: the longest prefix
+_RTPROT_RA: Final = 9
 _WITHOUT: Final = {"disable_ipv6": "1"}
 """What a sysctl amounts to where the link has none; for others that is 0."""
 
@@ -128,7 +132,27 @@ def _switch_ipv6(site: Site, name: str, target: Ipv6) -> None:
         accepts = ("2" if _forwards(site, name, target) else "1") if target.autoconf else "0"
         values = {"accept_ra": accepts, "autoconf": str(int(target.autoconf))}
         _set_sysctls(site, name, "ipv6", values.items())
+    if target.autoconf:
+        _set_routers(site, name, target)
     _set_interface_id(site, name, target)
+
+
+def _set_routers(site: Site, name: str, target: Ipv6) -> None:
+    """Set what of a router's word is taken beside addresses; what was taken goes."""
+    values = (
+        None if target.auto_gateway is None else str(int(target.auto_gateway)),
+        None if target.auto_routes is None else _EVERY_ROUTE if target.auto_routes else "0",
+        None if target.auto_route_metric is None else str(target.auto_route_metric),
+    )
+    rows = zip(stacks.OF_ROUTERS, values, strict=True)
+    _set_sysctls(site, name, "ipv6", [(key, value) for key, value in rows if value is not None])
+    index = site.link(name).index
+    for route in carried.unicast_routes(site.netlink, over=[index]):
+        wanted = target.auto_routes if route.prefix else target.auto_gateway
+        if route.protocol == _RTPROT_RA and wanted is False:
+            doing = f"remove a route of a router over {name}"
+            with nl.passing_over(errno.ESRCH):
+                site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))
 
 
 def _forwards(site: Site, name: str, target: Ipv6) -> bool:

@@ -10,22 +10,17 @@ from sriovbond.nodenet import acts, gateways, monitoring, remaking, stacking
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
-from sriovbond.nodenet.model import ETHERNET, Ethernet, Ipv4, Ipv6, NodeLink, SrIov
+from sriovbond.nodenet.model import Ethernet, Ipv4, Ipv6, NodeLink, SrIov
 from sriovbond.nodenet.pairs import uppers_of
 from sriovbond.nodenet.routes import slot
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
 
 _HOSTNAME: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_NOT_HERE: Final = {
-    "allow_extra_address": "allow-extra-address is not known here: extra addresses are removed",
-    "auto_route_table_id": "auto-route-table-id is not known here",
-    "auto_route_metric": "auto-route-metric is not known here",
-}
-_ALWAYS: Final = {
-    "auto_gateway": "auto-gateway: false is not known here",
-    "auto_routes": "auto-routes: false is not known here",
-}
+_WEIGHT: Final = (
+    "weight: a route of several ways is not made here; give each way a metric of its own, "
+    "or bond their interfaces"
+)
 _FIXED: Final = {
     "vrf": ("route_table_id",),
     "mac_vlan": ("base_iface", "promiscuous"),
@@ -48,7 +43,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     yield from _of_slots(routes)
     for number, route in enumerate(routes):
         if route.state != ABSENT and route.weight:
-            yield Complaint(("routes", "config", number), "weight is not known here yet")
+            yield Complaint(("routes", "config", number, "weight"), _WEIGHT)
 
 
 def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
@@ -64,16 +59,11 @@ def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
 
 def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:
     if pair.target.state == ABSENT:
-        is_nic = pair.current and pair.current.type == ETHERNET
-        if is_nic:
-            yield "a NIC cannot be removed: write `state: down`"
         return
     yield from _of_ip(pair.target.ipv4 if wish.ipv4 else None)
     if wish.ipv4 and pair.target.ipv4 and pair.target.ipv4.is_auto and not is_possible(pair.name):
         yield "DHCP needs a name of letters, digits and -_.: alone"
     yield from _of_ip(pair.target.ipv6 if wish.ipv6 else None)
-    if wish.wait_ip not in (None, "any"):
-        yield "wait-ip is not known here: leave it out"
     yield from _of_fixed(pair)
 
 
@@ -83,21 +73,14 @@ def _of_ip(ip: Ipv4 | Ipv6 | None) -> Iterator[str]:
     if isinstance(ip, Ipv4) and ip.dhcp:
         yield from _of_client(ip)
         return
-    wish = differ(ip, None)  # without what means none
-    for field, text in _NOT_HERE.items():
-        if getattr(wish, field) is not None:
-            yield text
-    for field, text in _ALWAYS.items():
-        if getattr(ip, field) is False:
-            yield text
+    if ip.auto_route_table_id:
+        yield "auto-route-table-id is for DHCP: the kernel has routers' routes in the main table"
 
 
 def _of_client(ip: Ipv4) -> Iterator[str]:
     """Yield what a client of DHCP cannot do: its other keys it can."""
     if ip.dhcp_client_id and (fault := fault_of_id(ip.dhcp_client_id)):
         yield fault
-    if ip.allow_extra_address and ip.address is not None:
-        yield "allow-extra-address: true is not known here: extra addresses are removed"
     name = ip.dhcp_custom_hostname
     if name and not re.fullmatch(_HOSTNAME, name):
         yield f"dhcp-custom-hostname {name!r} is no name of a host"

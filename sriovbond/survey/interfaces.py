@@ -18,6 +18,7 @@ from sriovbond.kernel.messages import (
 from sriovbond.nodenet.model import (
     BOND,
     BRIDGE,
+    DOWN,
     ETHERNET,
     IGNORE,
     MACVLAN,
@@ -89,7 +90,7 @@ def _with_all(link: NodeLink, message: LinkMessage) -> NodeLink:
         values,
         name=link.name,
         type=link.type,
-        state=UP if message.is_up else "down",
+        state=UP if message.is_up else DOWN,
         controller=link.controller,
     )
 

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 from sriovbond.kernel.attributes import by_number
@@ -28,6 +28,9 @@ _FOREVER: Final = 2**32 - 1
 _IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
 _ADDR_GEN_MODES: Final = {0: "eui64", 1: "none", 2: "stable-privacy", 3: "random"}
 _SCOPE_LINK: Final = 253
+OF_ROUTERS: Final = ("accept_ra_defrtr", "accept_ra_rt_info_max_plen", "ra_defrtr_metric")
+"""The sysctls of the default gateway that a router is, its routes, and that gateway's metric."""
+_USUAL_METRIC: Final = "1024"  # IP6_RT_PRIO_USER
 _HOST_PREFIX: Final = 128
 
 Address = TypeVar("Address", IpAddress4, IpAddress6)
@@ -73,6 +76,7 @@ def ipv6(message: LinkMessage, scene: Scene, routed: Iterable[int]) -> Ipv6:
         dhcp=len(temporary) > len(of_routers) if is_enabled else None,
         autoconf=(bool(of_routers) or _hears_routers(message, scene)) if is_enabled else None,
         address=_write(IpAddress6, addresses) if is_enabled else None,
+        **(_of_routers(message, scene) if is_enabled else {}),
         addr_gen_mode=_ADDR_GEN_MODES.get(whole(inet6.get(_IFLA_INET6_ADDR_GEN_MODE, b"\xff"))),
         token=ip(socket.AF_INET6, inet6.get(_IFLA_INET6_TOKEN, b"")) or None,
         forwarding=_setting(message, scene, "ipv6", "forwarding"),
@@ -124,6 +128,18 @@ def _metric(addresses: Iterable[AddressMessage]) -> int | None:
     """Return the metric of the networks' routes, None by default."""
     metrics = [whole(row.attributes.get(IFA_RT_PRIORITY, b"")) for row in addresses]
     return next((metric for metric in metrics if metric), None)
+
+
+def _of_routers(message: LinkMessage, scene: Scene) -> Mapping[str, bool | int | None]:
+    """Return what of a router's word the kernel takes, beside addresses; None for what is usual."""
+    if not _hears_routers(message, scene):
+        return {}
+    gateway, longest, metric = (_setting(message, scene, "ipv6", key) for key in OF_ROUTERS)
+    return {
+        "auto_gateway": False if gateway == "0" else None,
+        "auto_routes": None if longest in (None, "0") else True,
+        "auto_route_metric": None if metric in (None, _USUAL_METRIC) else int(metric),
+    }
 
 
 def _hears_routers(message: LinkMessage, scene: Scene) -> bool:

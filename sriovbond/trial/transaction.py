@@ -40,6 +40,7 @@ from sriovbond.reshape import acting, resolver
 from sriovbond.reshape.site import Site
 from sriovbond.survey import apiserver, node
 from sriovbond.trial import (
+    addressed,
     clients,
     ending,
     footprints,
@@ -122,6 +123,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         change.arm(manner)
         try:
             change.act(planned, manner.say)
+            change.await_addresses(joined.desired, manner.say)
             change.verify(joined.desired)
             change.probe(answering, manner.say)
             if manner.confirm and not manner.confirm(joined, change.left_s):
@@ -204,6 +206,11 @@ class _Change:
         journal = settle(self._checkpoint.journal, formers.loads(self._site))
         self._write(replace(self._checkpoint, journal=journal))
 
+    def await_addresses(self, wish: NetState, say: Callable[[str], None]) -> None:
+        """Wait for the addresses that the document waits for. Raises MachineError."""
+        left_s = self._left_to_wait_s
+        addressed.await_addresses(wish, self._read, left_s, self._lease_s, say)
+
     def verify(self, wish: NetState) -> None:
         """Compare all of the document with the node as it is now. Raises MachineError.
 
@@ -227,7 +234,7 @@ class _Change:
             self._site,
             groups,
             lambda: probes.choose(self._read(), servers),
-            lambda: self.left_s() - _RESERVE_S,
+            self._left_to_wait_s,
             say,
         )
         if missing:
@@ -258,9 +265,10 @@ class _Change:
     def _await_leases(self, asked: list[str], say: Callable[[str], None]) -> None:
         """Wait for all leases at once; `asked` is empty then."""
         waiting, asked[:] = tuple(asked), []
-        clients.await_leases(
-            self._site, waiting, lambda: self.left_s() - _RESERVE_S, self._lease_s, say
-        )
+        clients.await_leases(self._site, waiting, self._left_to_wait_s, self._lease_s, say)
+
+    def _left_to_wait_s(self) -> float:
+        return self.left_s() - _RESERVE_S
 
     def _note(self, step: Step) -> None:
         names = footprints.closure(footprints.carriers(step), self._links)

@@ -70,6 +70,22 @@ def _functions() -> list[dict[str, Any]]:
     return [{**row, "address": row["address"] if row["vf"] in (1, 5) else ""} for row in rows]
 
 
+def test_a_nic_that_is_known_by_its_place_is_absent_and_there_again(changes: Changes) -> None:
+    vf = rigs.layout().pfs[0].vfs[0]
+    nic = f"name: uplink, type: ethernet, identifier: pci-address, pci-address: '{vf.pci}'"
+    address = "ipv4: {enabled: true, dhcp: false, address: [{ip: 198.51.100.9, prefix-length: 24}]}"
+    up, absent = (
+        f"interfaces: [{{{nic}, {words}}}]" for words in (f"state: up, {address}", "state: absent")
+    )
+
+    for text, (is_up, addresses) in ((up, (True, ["198.51.100.9"])), (absent, (False, []))) * 2:
+        assert changes.apply(text) is ChangeOutcome.COMMITTED
+        (row,) = ip(f"-j -4 address show {vf.name}") or [{"addr_info": [], "flags": []}]
+        assert [one["local"] for one in row["addr_info"]] == addresses
+        assert changes.node.site.link(vf.name).is_up is is_up
+        assert changes.apply(text) is ChangeOutcome.NOTHING_TO_DO
+
+
 def test_vfs_keep_their_settings_when_more_are_made(changes: Changes) -> None:
     before = _functions()
 

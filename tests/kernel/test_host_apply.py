@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from sriovbond.errors import MachineError
+from sriovbond.trial import transaction
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support import wire
 from tests.support.changes import Changes, await_end
 from tests.support.sites import NodeUnderTest
 from tests.support.uplinks import BEYOND_REACH, BRIDGE, DNS, a_plain_uplink
@@ -48,6 +50,46 @@ def test_a_step_that_the_kernel_refuses_reverts_all(changes: Changes) -> None:
 
     changes.node.assert_is(before)
     assert changes.checkpoint is None
+
+
+BOND = """
+interfaces:
+- name: bond0
+  type: bond
+  link-aggregation: {mode: active-backup, options: {miimon: 100, resend_igmp: 3}, port: [eth2]}
+"""
+OTHERWISE = {
+    "bridge": (
+        BRIDGE,
+        "set brport_cost 300",
+        "link set br0 type bridge stp_state 1",
+        "br0: set bridge.options.stp.enabled false, now true",
+    ),
+    "bond": (
+        BOND,
+        "put eth2 into bond0",
+        "link set bond0 type bond resend_igmp 1",
+        "bond0: set link-aggregation.options.resend_igmp 3, now 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", OTHERWISE)
+def test_an_option_that_is_not_as_asked_for_in_the_end_reverts_all(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    """Every option is read back; here another hand has set it before the last request."""
+    document, last, otherwise, words = OTHERWISE[row]
+    monkeypatch.setattr(transaction, "_VERIFY_S", 0.5)
+    before = changes.node.settle()
+
+    with (
+        wire.before(last, lambda: changes.node.ip(otherwise)),
+        pytest.raises(RevertedError, match=f"the node differs from the document: {words}"),
+    ):
+        changes.apply(document)
+
+    changes.node.assert_is(before)
 
 
 @pytest.mark.parametrize("number", [6])

@@ -55,8 +55,8 @@ def test_a_plan_with_nothing_to_do_ends_with_0(state: Path) -> None:
             "line 1, column 43: 'rotat' is unknown: one of debug, edns0",
         ),
         (
-            "interfaces: [{name: eth1, state: absent}]",
-            "standard input: line 1, column 14: eth1: a NIC cannot be removed",
+            "interfaces: [{name: eth1, ipv6: {enabled: 1, autoconf: 1, auto-route-table-id: 9}}]",
+            "standard input: line 1, column 14: eth1: auto-route-table-id is for DHCP",
         ),
         ("interfaces: [{name: eth1, mtu: 0}]", "line 1, column 32: an MTU of 0 is none"),
         (

@@ -70,6 +70,15 @@ def test_a_bond_for_network_manager_has_its_ports_addresses_routes_and_dns(tmp_p
     assert files["sriovbond-bond0.7.nmconnection"]["vlan"]["parent"] == "bond0"
 
 
+def test_a_profile_has_the_name_of_the_document(tmp_path: Path) -> None:
+    document = BOND.replace("{name: bond0.7,", "{name: bond0.7, profile-name: guests,")
+
+    files = _files(tmp_path, document, "nmconnection")
+
+    assert files["sriovbond-bond0.7.nmconnection"]["connection"]["id"] == "guests"
+    assert files["sriovbond-bond0.nmconnection"]["connection"]["id"] == "sriovbond-bond0"
+
+
 def test_a_bond_for_networkd_has_them_too_and_its_vlan(tmp_path: Path) -> None:
     files = _files(tmp_path, BOND, "networkd")
 

@@ -30,6 +30,10 @@ AT_A_BOOT = (
     "eth3 is to have the MTU 9000 until bond1 takes it in again, as at a boot: then it gets the"
     " bond's, 1500"
 )
+OF_A_PROFILE = (
+    "eth1: profile-name uplink sets nothing here: profiles are NetworkManager's, for which "
+    "`host render` writes it"
+)
 GONE = "192.0.2.9, which eth0 has, goes from the node"
 CUT = "the node has no default route of IPv4 in its main table then"
 
@@ -57,6 +61,8 @@ CUT = "the node has no default route of IPv4 in its main table then"
         ("interfaces: [{name: eth3, mtu: 9000}]", BONDED, [AT_A_BOOT]),
         ("interfaces: [{name: eth3, mtu: 9000}, {name: bond1, mtu: 9000}]", BONDED, []),
         ("interfaces: [{name: eth3, mtu: 9000, controller: ''}]", BONDED, []),
+        ("interfaces: [{name: eth0, type: ethernet, state: absent}]", STATIC, [GONE, CUT]),
+        ("interfaces: [{name: eth1, profile-name: uplink}]", NODE, [OF_A_PROFILE]),
     ],
 )
 def test_a_change_has_these_warnings(document: str, node: str, texts: list[str]) -> None:

@@ -410,6 +410,13 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
         ("interfaces: [{name: v, type: vrf, vrf: {port: []}}]", "needs vrf.route-table-id"),
         (BOND.format("bond: {port: [eth1, eth9]}"), "bond0: its ports eth9 are missing"),
         ("interfaces: [{name: bond0, type: dummy}]", "bond0: it is of type bond; remove it before"),
+        (
+            (
+                "interfaces: [{name: bond0, type: bond, bond: {port: [eth1]}},"
+                " {name: eth1, type: ethernet, state: absent}]"
+            ),
+            "bond0: eth1, which it is made of, is to be removed",
+        ),
         ("interfaces: [{name: eth1, mtu: 9001}]", "eth1: the MTU must be from 68 to 9000"),
         ("interfaces: [{name: d, type: dummy, ipv4: {dhcp: true}}]", "d: ipv4 needs enabled: true"),
         ("interfaces: [{name: eth3, copy-mac-from: x}]", "eth3: copy-mac-from x is missing"),
@@ -469,13 +476,15 @@ def test_ports_that_a_bond_has_need_not_be_in_a_recorded_state() -> None:
     assert joined(f"interfaces: [{bond % 141}]".replace("x", "z"), state).complaints
 
 
-def test_the_default_of_wait_ip_is_no_change() -> None:
+@pytest.mark.parametrize("words", ["wait-ip: any", "wait-ip: ipv4+ipv6", "profile-name: up"])
+def test_a_key_that_no_kernel_has_is_no_change(words: str) -> None:
     state = "interfaces: [{name: eth1, type: ethernet, state: up}]"
+    key = words.partition(":")[0]
 
-    assert changes("interfaces: [{name: eth1, wait-ip: any}]", state) == "{}\n"
+    assert key not in changes(f"interfaces: [{{name: eth1, {words}}}]", state).replace(words, "")
+    assert steps(f"interfaces: [{{name: eth1, {words}}}]", state) == []
     assert not any(
-        "wait-ip" in line
-        for line in steps("interfaces: [{name: d, type: dummy, wait-ip: any}]", state)
+        key in line for line in steps(f"interfaces: [{{name: d, type: dummy, {words}}}]", state)
     )
 
 

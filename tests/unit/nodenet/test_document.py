@@ -93,6 +93,9 @@ def test_yaml_and_json_and_both_versions_say_the_same() -> None:
     assert read(LACP.replace("/v1", "/v1beta1"))[0].state == read(LACP)[0].state
 
 
+HEAD = "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
+
+
 @pytest.mark.parametrize("mode", ["802.3ad", "4", '"4"', "lacp", "LACP"])
 def test_a_mode_is_a_name_a_number_or_lacp(mode: str) -> None:
     bond = _bond(f"link-aggregation: {{mode: {mode}}}").link_aggregation
@@ -310,6 +313,11 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
         ("dns-resolver: {config: {server: [x]}}", "address of a DNS server"),
         ("dns-resolver: {config: {options: [ndots]}}", "ndots:N"),
         ("apiVersion: v1\nkind: Pod\n", "is not NodeNetworkConfigurationPolicy of nmstate.io/v1"),
+        (
+            f"{HEAD}metadata: {{name: {'a' * 64}}}\nspec: {{}}\n",
+            f"up to 63 letters, digits and -_. as of a label, found '{'a' * 64}'",
+        ),
+        (f"{HEAD}metadata: {{name: bond-}}\nspec: {{}}\n", "found 'bond-'"),
         ("desired: {interfaces: []}\nroutes: {}", "'routes' is unknown in a policy"),
         ("a: 1\na: 2", "'a' is given twice"),
         ("{", "line "),

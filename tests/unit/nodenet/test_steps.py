@@ -154,6 +154,24 @@ def test_a_nic_that_is_missing_is_not_made() -> None:
     )
 
 
+def test_a_nic_that_is_absent_is_down_and_has_no_addresses() -> None:
+    node = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, controller: bond0, ipv4: {enabled: false}}
+- {name: eth2, type: ethernet, state: up, controller: bond0, ipv4: {enabled: false}}
+- {name: bond0, type: bond, state: up, bond: {mode: active-backup, port: [eth1, eth2]}}
+- {name: eth3, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false, address: [
+   {ip: 192.0.2.9, prefix-length: 24}]}, ipv6: {enabled: true, autoconf: true}}
+- {name: eth4, type: ethernet, state: down, ipv4: {enabled: false}}
+"""
+    absent = "interfaces: [{name: %s, type: ethernet, state: absent}]"
+
+    assert steps(absent % "eth1", node) == ["bond0: release port eth1"]
+    assert steps(absent % "eth3", node) == ["eth3: set it down", "eth3: set ipv4 enabled false"]
+    assert steps(absent % "eth4", node) == []
+    assert steps(absent % "eth9", node) == []
+
+
 def test_a_new_mode_has_the_defaults() -> None:
     ports = "its ports leave for it and come back"
 

@@ -1,0 +1,105 @@
+"""SLAAC in a document: of a router's word an interface takes what the document says."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support.agents import wait_for
+from tests.support.changes import Changes
+from tests.support.dhcp_clients import a_switch
+from tests.support.pods import a_pod
+from tests.support.routers import ROUTE, Router
+from tests.support.sites import NodeUnderTest, a_node
+
+ETH1 = "interfaces: [{name: eth1, type: ethernet, ipv6: {enabled: true, autoconf: true%s}}]"
+DEFAULT = "default"
+SOON_S = 10.0
+"""A slow machine needs longer for the rest, and reverts then for the time that is over."""
+
+
+@pytest.fixture
+def advertised(tmp_path: Path) -> Iterator[tuple[NodeUnderTest, Router]]:
+    """A node with eth1 on a switch, and a router behind that."""
+    with a_pod("far") as far, a_node(tmp_path) as node:
+        a_switch(node.pod, far)
+        yield node, Router(far, "far1")
+
+
+def routes(node: NodeUnderTest) -> dict[str, int]:
+    """Return the metric of each route of a router, by its network."""
+    rows = node.pod.ip("-j -6 route show dev eth1 proto ra")
+    return {row["dst"]: row["metric"] for row in rows}
+
+
+def await_routes(node: NodeUnderTest, router: Router, expected: set[str]) -> None:
+    """Have the router advertise itself until these are there, and no others."""
+
+    def are_there() -> bool:
+        router.advertise()
+        return set(routes(node)) == expected
+
+    wait_for(are_there)
+
+
+@contextmanager
+def advertising(router: Router) -> Iterator[None]:
+    """Have the router advertise itself as long as the block runs."""
+    ended = threading.Event()
+
+    def advertise() -> None:
+        while not ended.wait(0.2):
+            router.advertise()
+
+    thread = threading.Thread(target=advertise)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_change_waits_for_the_address_of_a_router(
+    advertised: tuple[NodeUnderTest, Router],
+) -> None:
+    node, router = advertised
+    changes, before = Changes(node, []), node.settle()
+    text = (ETH1 % "").replace("type: ethernet", "type: ethernet, wait-ip: ipv6, mtu: 1400")
+
+    with pytest.raises(RevertedError, match=r"wait-ip waits|longer than its time"):
+        changes.apply(text, SOON_S)
+    node.assert_is(before)
+
+    with advertising(router):
+        assert changes.apply(text) is ChangeOutcome.COMMITTED
+    assert "2001:db8:5:" in node.pod.run("ip", "-6", "address", "show", "eth1").stdout
+
+
+def test_gateway_and_routes_of_a_router_are_taken_as_the_document_says(
+    advertised: tuple[NodeUnderTest, Router],
+) -> None:
+    node, router = advertised
+    theirs = f"{ROUTE}/48"
+
+    assert node.apply(ETH1 % "") == []
+    await_routes(node, router, {DEFAULT})
+    assert node.is_quiet_on_repeat(ETH1 % "")
+
+    without_gateway = ETH1 % ", auto-gateway: false, auto-routes: true"
+    assert node.apply(without_gateway) == []
+    assert DEFAULT not in routes(node)
+    await_routes(node, router, {theirs})
+    assert node.is_quiet_on_repeat(without_gateway)
+    assert node.is_quiet_on_repeat(node.show())
+
+    without_routes = ETH1 % ", auto-gateway: true, auto-routes: false, auto-route-metric: 50"
+    assert node.apply(without_routes) == []
+    assert theirs not in routes(node)
+    await_routes(node, router, {DEFAULT})
+    assert routes(node)[DEFAULT] == 50
+    assert node.is_quiet_on_repeat(without_routes)
+    assert node.is_quiet_on_repeat(node.show())
