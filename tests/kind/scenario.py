@@ -16,7 +16,6 @@ from tests.kind.cluster import Cluster, FailedError, Node, wait_for
 from tests.kind.objects import BOND
 from tests.node import provision
 
-ARCHIVE: Final = Path("build/image/sriovbond.tar")
 POD: Final = "bonded"
 WIRED: Final = "wired"
 NICS: Final = (10, 11)
@@ -98,7 +97,7 @@ def install_multus(scene: Scene) -> None:
 
 
 def install_ours(scene: Scene) -> None:
-    scene.cluster.load(ARCHIVE)
+    scene.cluster.load(provision.ARCHIVE)
     scene.cluster.apply([each for each in yaml.safe_load_all(scene.ours.read_text()) if each])
     scene.cluster.await_daemon_set("sriovbond-agent")
 

@@ -32,6 +32,8 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     try:
+        if os.environ.get("NODE") == "vm":
+            provision.require_image()
         _say("starting the control plane")
         with a_control_plane(programs, FOLDER.resolve()) as plane:
             _say("it is ready")

@@ -9,13 +9,21 @@ from typing import Final
 from sriovbond import __version__
 from tests.kind.objects import MULTUS_IMAGE
 from tests.node import images
+from tests.node.processes import FailedError
 from tests.support import kustomize
 
 OURS: Final = f"localhost/sriovbond:{__version__}"
 SMALL: Final = "localhost/small:1"
 """busybox: it pauses as a sandbox, and sleeps as a container."""
-_ARCHIVE: Final = Path("build/image/sriovbond.tar")
+ARCHIVE: Final = Path("build/image/sriovbond.tar")
+"""Our image, as `make image` has made it."""
 _MULTUS: Final = "/usr/src/multus-cni/bin"
+
+
+def require_image() -> None:
+    """Raise FailedError if our image has not been made."""
+    if not ARCHIVE.exists():
+        raise FailedError(f"{ARCHIVE} is missing: run `make image` before")
 
 
 def make_images(programs: Path, folder: Path) -> list[Path]:
@@ -26,7 +34,7 @@ def make_images(programs: Path, folder: Path) -> list[Path]:
     in_place = {f"{_MULTUS}/{name}": programs / name for name in names}
     at_top = {f"/{name}": programs / name for name in ("install_multus", "thin_entrypoint")}
     images.of_programs(multus, MULTUS_IMAGE, in_place | at_top)
-    images.uncompressed(_ARCHIVE, ours, OURS)
+    images.uncompressed(ARCHIVE, ours, OURS)
     return [small, multus, ours]
 
 
