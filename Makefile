@@ -20,9 +20,6 @@ KIND    := $(CACHE)/kind-0.33.0
 MULTUS_MODULE := gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0
 ACTIONLINT := $(CACHE)/actionlint-1.7.12
 AUDIT   := $(CACHE)/pip-audit-2.10.1
-PEERS   := github.com/k8snetworkplumbingwg/sriov-cni/cmd/sriov@v2.10.0 \
-	github.com/k8snetworkplumbingwg/sriov-network-device-plugin/cmd/sriovdp@v3.11.0 \
-	github.com/intel/bond-cni/bond@258926ad54a7
 export SRIOVBOND_ACTIONLINT := $(ACTIONLINT)/actionlint
 STUBS   := deviceinfo/podresources_pb2.py
 BOOT    = env PYTHONPATH=. SRIOVBOND_CACHE=$(CACHE) SRIOVBOND_PLUGINS=$(SRIOVBOND_PLUGINS) \
@@ -75,12 +72,6 @@ audit: $(AUDIT)/done .venv/done  ## known vulnerabilities of the Python packages
 release: packages $(TOOLS)/done .venv/done  ## the files of release TAG=v0.1.0 with the image's name IMAGE=: wheel, image, manifests, in build/release
 	@tests/vm/setup.sh $(CACHE) image
 	@PATH="$(TOOLS):$$PATH" manifests/release.sh "$(IMAGE)" "$(TAG)" build/release
-
-.PHONY: peers
-peers: packages  ## SR-IOV CNI, its device plugin and bond-cni from the public Go module proxy, into the cache, for SRIOVBOND_PEERS
-	@for package in $(PEERS); do \
-		GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(CACHE)/peers go install -trimpath -ldflags=-s $$package || exit; done
-	@echo "export SRIOVBOND_PEERS=$(CACHE)/peers"
 
 .PHONY: unit
 unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM, but for the slow ones
