@@ -200,7 +200,7 @@ class Netlink:
         header = HEADER.pack(length, request.type, flags | NLM_F_REQUEST, self._sequence, 0)
         try:
             self._socket.send(header + request.body)
-            return self._answers(request, read, is_one_all=not flags, most=most)
+            return self._answers(request, read, flags, most)
         except struct.error as error:
             raise KernelError(
                 f"cannot {request.doing}: the kernel's answer is cut short", errno.EBADMSG
@@ -217,8 +217,7 @@ class Netlink:
         self,
         request: NetlinkRequest,
         read: Callable[[bytes], T | None],
-        *,
-        is_one_all: bool,
+        asked_flags: int,
         most: int | None = None,
     ) -> list[T]:
         answers: list[T] = []
@@ -239,11 +238,11 @@ class Netlink:
                     answer = read(body)
                     if answer is not None:
                         answers.append(answer)
-                    if is_one_all:
+                    if not asked_flags:
                         return answers
                     continue
                 _raise_for(request, type_, flags, body)
-                _raise_if_changed(seen_flags)
+                _raise_if_changed(asked_flags, seen_flags)
                 return answers
         raise KernelError(f"cannot {request.doing}: there are more than {most}", errno.E2BIG)
 
@@ -298,8 +297,8 @@ def _raise_for(request: NetlinkRequest, type_: int, flags: int, body: bytes) -> 
         raise _kernel_error(request, -code, _extack(type_, flags, body))
 
 
-def _raise_if_changed(seen_flags: int) -> None:
-    if seen_flags & NLM_F_DUMP_INTR:
+def _raise_if_changed(asked_flags: int, seen_flags: int) -> None:
+    if asked_flags == NLM_F_DUMP and seen_flags & NLM_F_DUMP_INTR:
         raise _ChangedMeanwhileError
 
 

@@ -113,6 +113,14 @@ def test_those_who_write_to_the_socket_in_place_of_the_kernel_do_not_hold_the_qu
     assert answered(nl.HEADER.pack(16, nl.RTM_NEWLINK, 0, 1, 0), sender=77).errno == errno.EBUSY
 
 
+def test_an_ack_of_no_dump_that_says_that_a_dump_was_interrupted_is_an_ack() -> None:
+    ack = nl.HEADER.pack(20, nl.NLMSG_ERROR, nl.NLM_F_DUMP_INTR, 1, 0) + struct.pack("=i", 0)
+
+    Talking(ack).send(ASKING)
+
+    assert answered(ack).errno == errno.EPROTO
+
+
 @pytest.mark.parametrize("flags", [0, nl.NLM_F_ACK_TLVS, nl.NLM_F_ACK_TLVS | nl.NLM_F_CAPPED])
 def test_an_error_that_is_cut_short_is_reported_by_its_number(flags: int) -> None:
     body = struct.pack("=i", -errno.EBUSY)
