@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.trial import watchdog
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support.agents import wait_for
 from tests.support.changes import Changes
@@ -64,8 +65,9 @@ def advertising(router: Router) -> Iterator[None]:
 
 
 def test_a_change_waits_for_the_address_of_a_router(
-    advertised: tuple[NodeUnderTest, Router],
+    advertised: tuple[NodeUnderTest, Router], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # it begins late in an emulator
     node, router = advertised
     changes, before = Changes(node, []), node.settle()
     text = (ETH1 % "").replace("type: ethernet", "type: ethernet, wait-ip: ipv6, mtu: 1400")
