@@ -18,6 +18,7 @@ from sriovbond.errors import MachineError, SriovbondError
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOTE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_PAUSE_S: Final = 0.02
@@ -97,6 +98,23 @@ def put_passing(file: Path, content: bytes) -> None:
     """
     with plainfile.open_folder(file.parent) as folder_fd:
         _replace(folder_fd, file.name, content, f".{file.name}.sriovbond", lambda _: None)
+
+
+def append_passing(file: Path, line: bytes, most_bytes: int) -> None:
+    """Append a line to a file, made if missing, in a folder that root alone may write; not synced.
+
+    One that would be longer has only this line then. A killed process may leave a part of the line
+    behind the others. Raises OSError.
+    """
+    file_fd = os.open(file, _NOTE, 0o600)
+    try:
+        if os.fstat(file_fd).st_size + len(line) > most_bytes:
+            put_passing(file, line)
+            return
+        while line:
+            line = line[os.write(file_fd, line) :]
+    finally:
+        os.close(file_fd)
 
 
 def find(file: Path, most_bytes: int) -> bytes | None:

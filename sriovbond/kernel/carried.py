@@ -31,7 +31,8 @@ _SCOPE_LINK: Final = 253
 _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
 _RTPROT_KERNEL: Final = 2
-_RTN_UNICAST: Final = 1
+_UNICAST_BYTE: Final = b"\1"  # RTN_UNICAST
+_TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
@@ -279,8 +280,9 @@ def routes_to(netlink: Netlink, targets: Collection[Target], most: int) -> list[
 def _read_unicast(body: bytes) -> RouteMessage | None:
     if body[:1] not in _FAMILY_BYTES:  # of CAN, MPLS
         return None
-    route = messages.read_route(body)
-    return route if route.type == _RTN_UNICAST else None
+    if body[_TYPE_PLACE : _TYPE_PLACE + 1] != _UNICAST_BYTE:  # each address has some of others
+        return None
+    return messages.read_route(body)
 
 
 def next_hops(route: RouteMessage) -> Iterator[NextHop]:

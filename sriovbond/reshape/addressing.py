@@ -69,20 +69,18 @@ def _wish(ip: Ipv4 | Ipv6) -> _Wish:
 
 def _set_addresses(site: Site, link: LinkMessage, wish: _Wish) -> None:
     """Add what is missing, then remove the rest: a secondary one may go with its primary."""
-    _add_missing(site, link, wish)
     present = list(_present(site, link, wish.family))
+    _add_missing(site, link, wish, present)
     surplus = [row for row in present if not _is_kept(row, wish)]
-    secondaries.remove_addresses(site.netlink, link, surplus)
     if surplus:
-        _add_missing(site, link, wish)
+        secondaries.remove_addresses(site.netlink, link, surplus)
+        _add_missing(site, link, wish, _present(site, link, wish.family))
 
 
-def _add_missing(site: Site, link: LinkMessage, wish: _Wish) -> None:
-    lasting = {
-        _interface(row): _metric(row)
-        for row in _present(site, link, wish.family)
-        if _is_permanent(row)
-    }
+def _add_missing(
+    site: Site, link: LinkMessage, wish: _Wish, present: Iterable[AddressMessage]
+) -> None:
+    lasting = {_interface(row): _metric(row) for row in present if _is_permanent(row)}
     for address in wish.addresses:
         is_as_wished = address in lasting and wish.metric in (None, lasting[address])
         if not is_as_wished:

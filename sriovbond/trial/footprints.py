@@ -114,6 +114,20 @@ def _source(address: str) -> str:
     return messages.attribute(messages.RTA_PREFSRC, ip_interface(address).packed).hex()
 
 
+def may_take(step: Step, names: Iterable[str], made: Iterable[str]) -> bool:
+    """Return whether links may lose addresses or routes by a step, or have what it adds.
+
+    `names` are those that change with it. What the change has `made` had none before it.
+    """
+    if isinstance(step, (Make, AddRule, RemoveRule)):
+        return False
+    if isinstance(step, SetState) and step.is_up:
+        return False
+    if isinstance(step, AddRoute) and step.former is None:
+        return False
+    return not set(names) <= set(made)
+
+
 def begin(
     journal: Journal, step: Step, present: Mapping[str, Load], names: Iterable[str]
 ) -> Journal:
@@ -121,7 +135,9 @@ def begin(
 
     `names` are those that may lose some of it.
     """
+    names = tuple(names)
     journal = settle(journal, present)
+    losing = with_sourced(names, present) if may_take(step, names, journal.made) else ()
     added = [(name, text) for name, text in _added(step) if not _has(present.get(name), text)]
     return replace(
         journal,
@@ -129,7 +145,7 @@ def begin(
         made=_unique(journal.made, made(step)),
         touched=_unique(journal.touched, touched(step)),
         added=(*journal.added, *added),
-        pending=tuple(present[name] for name in with_sourced(names, present)),
+        pending=tuple(present[name] for name in losing),
         ways=_with_way_back(journal.ways, step),
     )
 
@@ -151,11 +167,11 @@ def _unique(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
 
 def _with_way_back(ways: str, step: Step) -> str:
     """Add what reverts a step about routes or rules; lost routes over links are raw elsewhere."""
-    state = read_state(ways)
-    rules = (state.route_rules.config if state.route_rules else None) or ()
     back_routes, back_rules = _way_back(step)
     if not (back_routes or back_rules):
         return ways
+    state = read_state(ways)
+    rules = (state.route_rules.config if state.route_rules else None) or ()
     return to_json(
         NetState(
             routes=NodeRoutes(config=(*state.configured_routes, *back_routes)),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,6 +23,7 @@ _NAME: Final = "change.json"
 _NOTES: Final = "steps.json"
 _LOCK: Final = "lock"
 _MOST_BYTES: Final = 64 << 20
+_MOST_OF_NOTES: Final = 1 << 20
 _STARTED: Final = 19
 """The place of a process' start among the fields behind its name (proc_pid_stat(5))."""
 
@@ -73,7 +75,7 @@ def read(host: Host) -> Checkpoint | None:
     checkpoint = _read(_ADAPTER, file(host))
     if checkpoint is None or checkpoint.boot != host.boot_id():
         return checkpoint  # a power loss may have left any notes
-    notes = _read(_NOTES_ADAPTER, folder(host) / _NOTES)
+    notes = _read(_NOTES_ADAPTER, folder(host) / _NOTES, _last_line)
     is_newer = notes and notes.journal.count > checkpoint.journal.count
     if notes and is_newer and notes.id == checkpoint.id:
         return replace(checkpoint, journal=notes.journal)
@@ -94,16 +96,32 @@ def write(host: Host, checkpoint: Checkpoint) -> None:
 def note(host: Host, checkpoint: Checkpoint) -> None:
     """Write which steps were begun, to be read where this process is killed.
 
-    Not synced: that may take long on a busy disk, and the node may be without its address by then.
-    A boot ends by itself all that these steps change. Raises MachineError.
+    A line more in a file: to replace it would take longer than most steps do. Not synced: that may
+    take long on a busy disk, and the node may be without its address by then. A boot ends by itself
+    all that these steps change. Raises MachineError.
     """
     notes = _Notes(checkpoint.id, checkpoint.journal)
-    _put(folder(host) / _NOTES, _NOTES_ADAPTER.dump_json(notes), ownfiles.put_passing)
+    line = _NOTES_ADAPTER.dump_json(notes) + b"\n"
+    _put(folder(host) / _NOTES, line, partial(ownfiles.append_passing, most_bytes=_MOST_OF_NOTES))
 
 
-def _read(adapter: TypeAdapter[_Content], path: Path) -> _Content | None:
+def _last_line(content: bytes) -> bytes | None:
+    """Return the last line that was written whole, None where there is none."""
+    return content.rpartition(b"\n")[0].rpartition(b"\n")[2] or None
+
+
+def _whole(content: bytes) -> bytes:
+    return content
+
+
+def _read(
+    adapter: TypeAdapter[_Content],
+    path: Path,
+    part: Callable[[bytes], bytes | None] = _whole,
+) -> _Content | None:
     try:
-        return adapter.validate_json(ownfiles.read(path, _MOST_BYTES))
+        content = part(ownfiles.read(path, _MOST_BYTES))
+        return None if content is None else adapter.validate_json(content)
     except FileNotFoundError:
         return None
     except (UnreadableError, ValidationError, OSError) as error:

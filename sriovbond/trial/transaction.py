@@ -272,8 +272,10 @@ class _Change:
 
     def _note(self, step: Step) -> None:
         names = footprints.closure(footprints.carriers(step), self._links)
-        present = formers.loads(self._site)
-        journal = footprints.begin(self._checkpoint.journal, step, present, names)
+        former = self._checkpoint.journal
+        is_asked = former.pending or footprints.may_take(step, names, former.made)
+        present = formers.loads(self._site) if is_asked else {}
+        journal = footprints.begin(former, step, present, names)
         if isinstance(step, SetResolver):
             content = resolver.planned(resolving.plain(self._site.host), step.resolver)
             journal = replace(journal, resolver=content.hex())

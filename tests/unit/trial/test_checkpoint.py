@@ -1,7 +1,7 @@
 """What a step took is what links had before it and have not after it, and nothing else."""
 
 from sriovbond.bond.links import Carried
-from sriovbond.nodenet.acts import AddPort, AddRoute, Make, RemoveRule, SetIp, SetState
+from sriovbond.nodenet.acts import AddPort, AddRoute, Make, RemoveRule, SetIp, SetState, Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.model import IpAddress4, Ipv4, NodeLink, Veth, VlanLink
 from sriovbond.nodenet.routing import NodeRoute, RouteRule
@@ -80,3 +80,21 @@ def test_routes_and_rules_have_a_document_of_their_own() -> None:
 
 def test_links_on_a_link_change_with_it() -> None:
     assert footprints.closure(footprints.carriers(PORT), LINKS) == ("bond0", "eth1", "v7")
+
+
+def test_a_step_that_can_take_nothing_has_nothing_pending() -> None:
+    ip = Ipv4(enabled=True, address=(IpAddress4("192.0.2.9", 24),))
+    made = Journal(made=("bond0",))
+    steps: list[tuple[Step, Journal]] = [
+        (Make(LINKS["bond0"]), Journal()),
+        (SetState("eth1", is_up=True), Journal()),
+        (AddRoute(NodeRoute(destination="10.0.0.0/8", next_hop_interface="eth1")), Journal()),
+        (SetIp("bond0", ip, ip), made),
+    ]
+
+    for step, journal in steps:
+        names = footprints.carriers(step)
+        assert not footprints.may_take(step, names, journal.made)
+        assert footprints.begin(journal, step, load(A), names).pending == ()
+    for step in (PORT, SetIp("eth1", ip, ip), SetState("eth1", is_up=False)):
+        assert footprints.may_take(step, footprints.carriers(step), made.made)

@@ -137,3 +137,33 @@ def test_a_change_that_could_not_be_read_again_is_not_written(
         store.write(host, many)
 
     assert store.read(host) == a_checkpoint(Phase.ARMING)
+
+
+def test_the_last_whole_note_counts(host: Host) -> None:
+    """A line is noted for each step; a killed process may leave a part of one."""
+    begun = replace(a_checkpoint(), boot=host.boot_id())
+    store.write(host, begun)
+    noted = [replace(begun, journal=Journal(count=number, touched=("eth1",))) for number in (1, 2)]
+    for row in noted:
+        store.note(host, row)
+    file = store.folder(host) / "steps.json"
+
+    file.write_bytes(file.read_bytes()[:-1])
+    assert store.read(host) == noted[0]
+
+    file.write_bytes(b"")
+    assert store.read(host) == begun
+
+
+def test_notes_do_not_grow_without_bound(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = replace(a_checkpoint(), boot=host.boot_id())
+    store.write(host, begun)
+    monkeypatch.setattr(store, "_MOST_OF_NOTES", 1000)
+
+    for number in range(1, 100):
+        last = replace(begun, journal=Journal(count=number, touched=("eth1",)))
+        store.note(host, last)
+
+    assert (store.folder(host) / "steps.json").stat().st_size <= 1000
+    assert store.read(host) == last
+    assert len(list(store.folder(host).iterdir())) == 2
