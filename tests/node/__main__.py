@@ -78,8 +78,9 @@ def _boot(plane: ControlPlane, environment: dict[str, str], disk: Path, tests: l
     """Run tests in the VM, which then loses its power."""
     run = shlex.join(["python", "-m", "pytest", "-v", "--capture=sys", "--durations=0", *tests])
     options = machine.qemu_options(plane.port, disk)
-    multus = os.environ.get("MULTUS") or "thick"
-    variables = {"RUN": run, "QEMU_OPTIONS": options, "SRIOVBOND_MULTUS": multus}
+    mode = os.environ.get("MODE") or "thick"
+    modes = {"SRIOVBOND_MODE": mode, "SRIOVBOND_MULTUS": os.environ.get("MULTUS") or mode}
+    variables = {"RUN": run, "QEMU_OPTIONS": options, **modes}
     command = ["make", "--no-print-directory", "vm"]
     booted = {**environment, **variables}
     return subprocess.run(command, env=booted, timeout=LONGEST_S, check=False).returncode

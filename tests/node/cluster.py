@@ -101,9 +101,12 @@ class Cluster:
 
         self.await_true(f"DaemonSet {name} is ready", is_rolled_out, ROLLED_OUT_S)
 
-    def change_daemon_set(self, name: str, patch: Object) -> None:
-        """Merge a patch into a DaemonSet of kube-system."""
-        self.api.patch(f"/apis/apps/v1/namespaces/kube-system/daemonsets/{name}", patch)
+    def run_image(self, name: str, image: str) -> None:
+        """Have the one container of a DaemonSet's pods run another image, from now on."""
+        path = f"/apis/apps/v1/namespaces/kube-system/daemonsets/{name}"
+        (container,) = self.api.get(path)["spec"]["template"]["spec"]["containers"]
+        containers = [container | {"image": image}]
+        self.api.patch(path, {"spec": {"template": {"spec": {"containers": containers}}}})
 
     def await_deployment(self, name: str, replicas: int) -> None:
         """Wait until a Deployment has so many pods of its newest template, and no others."""
@@ -165,6 +168,15 @@ class Cluster:
         return "\n".join(about)
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What a network-status tells of an interface, or what the kernel has of it."""
+
+    addresses: list[str]
+    mac: str
+    mtu: int
+
+
 class RunningPod:
     """A pod that runs on this node, seen from the node."""
 
@@ -207,6 +219,17 @@ class RunningPod:
     def entries(self, interface: str) -> list[Object]:
         """Return the entries of an interface in the network-status."""
         return [each for each in self.status if each.get("interface") == interface]
+
+    def told(self, interface: str) -> Interface:
+        """Return an interface as the network-status has it, in one entry."""
+        (entry,) = self.entries(interface)
+        return Interface(entry.get("ips", []), entry["mac"], entry.get("mtu", 0))
+
+    def seen(self, interface: str) -> Interface:
+        """Return an interface as the kernel has it, without addresses of the link alone."""
+        link = self.links()[interface]
+        found = [each["local"] for each in link["addr_info"] if each["scope"] == "global"]
+        return Interface(found, link["address"], link["mtu"])
 
     def read(self, file: Path) -> str:
         """Return a file of the pod's container, which has busybox."""

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ _PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
 _FOLDERS: Final = ("tmp", "proc", "sys", "dev", "etc", "run", "var")
 _LINKS: Final = {"var/run": "/run"}
 """containerd names pods' namespaces below /var/run, and manifests mount /run."""
+_WHITEOUT: Final = ".wh."
+"""Before the name of a file that a layer deletes: opencontainers/image-spec, layer.md."""
 _USERS: Final = b"root:x:0:0:root:/root:/bin/sh\n"
 """etc/passwd: Multus' daemon asks who it is, and ends where nobody says."""
 
@@ -60,7 +63,7 @@ class Archive:
 
 def of_programs(archive: Path, name: str, programs: Mapping[str, Path], *arguments: str) -> None:
     """Write an image of programs by their paths in it; it runs the first with the arguments."""
-    layer = _layer(programs)
+    layer = _layer_of_programs(programs)
     diff = f"sha256:{hashlib.sha256(layer).hexdigest()}"
     config = {
         **_PLATFORM,
@@ -71,7 +74,7 @@ def of_programs(archive: Path, name: str, programs: Mapping[str, Path], *argumen
     made.finish(name, config, [made.add(_LAYER, layer)])
 
 
-def _layer(programs: Mapping[str, Path]) -> bytes:
+def _layer_of_programs(programs: Mapping[str, Path]) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for path in _FOLDERS:
@@ -82,9 +85,7 @@ def _layer(programs: Mapping[str, Path]) -> bytes:
             link = tarfile.TarInfo(path)
             link.type, link.linkname = tarfile.SYMTYPE, target
             tar.addfile(link)
-        users = tarfile.TarInfo("etc/passwd")
-        users.size = len(_USERS)
-        tar.addfile(users, io.BytesIO(_USERS))
+        _put(tar, "etc/passwd", _USERS)
         for path, program in programs.items():
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = program.stat().st_size, 0o755
@@ -93,18 +94,59 @@ def _layer(programs: Mapping[str, Path]) -> bytes:
     return content.getvalue()
 
 
-def uncompressed(source: Path, archive: Path, name: str) -> None:
-    """Write an archive's one image again, without compression, by this name."""
+def uncompressed(
+    source: Path, archive: Path, name: str, changes: Mapping[str, bytes | None] | None = None
+) -> None:
+    """Write an archive's one image again, without compression, by this name.
+
+    `changes` are a further layer: files by their paths, None for one that is deleted.
+    """
     with tarfile.open(source) as tar:
-
-        def blob(descriptor: Mapping[str, Any]) -> bytes:
-            return _read(tar, f"blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}")
-
-        (named,) = json.loads(_read(tar, "index.json"))["manifests"]
-        manifest = json.loads(blob(named))
+        manifest, config = _image(tar)
         made = Archive(archive)
-        layers = [made.add(_LAYER, _plain(blob(layer))) for layer in manifest["layers"]]
-        made.finish(name, json.loads(blob(manifest["config"])), layers)
+        contents = [_plain(_blob(tar, layer)) for layer in manifest["layers"]]
+        if changes:
+            contents.append(_layer_of_changes(changes))
+            config["rootfs"]["diff_ids"].append(
+                f"sha256:{hashlib.sha256(contents[-1]).hexdigest()}"
+            )
+        made.finish(name, config, [made.add(_LAYER, content) for content in contents])
+
+
+def find(source: Path, pattern: str) -> tuple[str, bytes]:
+    """Return the path and the content of the first file of an archive's image that matches."""
+    with tarfile.open(source) as tar:
+        for descriptor in _image(tar)[0]["layers"]:
+            with tarfile.open(fileobj=io.BytesIO(_plain(_blob(tar, descriptor)))) as layer:
+                for path in (path for path in layer.getnames() if re.search(pattern, path)):
+                    return path, _read(layer, path)
+    raise FileNotFoundError(pattern)
+
+
+def _layer_of_changes(changes: Mapping[str, bytes | None]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path, text in changes.items():
+            folder, _, file = path.rpartition("/")
+            _put(tar, f"{folder}/{_WHITEOUT}{file}" if text is None else path, text or b"")
+    return content.getvalue()
+
+
+def _put(tar: tarfile.TarFile, path: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode = len(content), 0o755
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def _image(tar: tarfile.TarFile) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the manifest and the configuration of an archive's one image."""
+    (named,) = json.loads(_read(tar, "index.json"))["manifests"]
+    manifest = json.loads(_blob(tar, named))
+    return manifest, json.loads(_blob(tar, manifest["config"]))
+
+
+def _blob(tar: tarfile.TarFile, descriptor: Mapping[str, Any]) -> bytes:
+    return _read(tar, f"blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}")
 
 
 def _read(tar: tarfile.TarFile, path: str) -> bytes:

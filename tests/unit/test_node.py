@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import shlex
 import shutil
@@ -70,6 +71,23 @@ def test_an_image_without_compression_is_the_same_image(image: Path, tmp_path: P
     images.uncompressed(tmp_path / "packed.tar", tmp_path / "plain.tar", "localhost/it:1")
 
     assert manifest_of(tmp_path / "plain.tar") == manifest
+
+
+def test_a_further_layer_replaces_and_deletes_files(image: Path, tmp_path: Path) -> None:
+    path, content = images.find(image, "/it$")
+
+    images.uncompressed(image, tmp_path / "later.tar", "localhost/it:2", {path: b"2", "a/b": None})
+
+    manifest = manifest_of(tmp_path / "later.tar")
+    config = json.loads(blob(tmp_path / "later.tar", manifest["config"]))
+    with tarfile.open(
+        fileobj=io.BytesIO(blob(tmp_path / "later.tar", manifest["layers"][1]))
+    ) as tar:
+        names = tar.getnames()
+    assert content == b"#!/bin/sh\n"
+    assert manifest["layers"][0] == manifest_of(image)["layers"][0]
+    assert config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]]
+    assert names == ["bin/it", "a/.wh.b"]
 
 
 def test_certificates_pass_strict_verification_and_secrets_are_the_owners(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.node.api import Api
 from tests.node.cluster import Cluster
 from tests.node.credentials import SERVICE
 from tests.node.device_plugin import DevicePlugin
-from tests.node.inside import vm
+from tests.node.inside import plugin, vm
 from tests.node.node import CONFIGURATIONS, Node, a_node
 from tests.vm import rig as rigs
 
@@ -28,30 +28,38 @@ MULTUS = os.environ.get("SRIOVBOND_MULTUS") or "thick"
 MANIFESTS = {"thick": "multus-daemonset-thick.yml", "thin": "multus-daemonset.yml"}
 MULTUS_LIST = CONFIGURATIONS / "00-multus.conf"
 _BEGAN = time.monotonic()
-
-
-LEFT_OUT = pytest.StashKey[list[str]]()
+LEFT_OUT = pytest.StashKey[dict[str, str]]()
+LACKS = {
+    "netdevsim": "" if os.environ.get("NETDEVSIM") == "1" else "NETDEVSIM=1",
+    "agent": "an agent" if plugin.IS_THIN else "",
+}
+"""What is not there of what a test needs, by its mark."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the marks of what is imported from the kernel tests' room."""
+    """Know the marks, also of what is imported from the kernel tests' room."""
     config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
     config.addinivalue_line("markers", "netdevsim: needs netdevsim, so NETDEVSIM=1")
+    config.addinivalue_line("markers", "agent: needs our agent, so not SRIOVBOND_MODE=thin")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs netdevsim, where it was not asked for."""
-    is_asked_for = os.environ.get("NETDEVSIM") == "1"
-    left_out = [each for each in items if each.get_closest_marker("netdevsim") and not is_asked_for]
+    """Leave out what needs something that is not there."""
+    left_out = {
+        each: lack
+        for each in items
+        for mark, lack in LACKS.items()
+        if each.get_closest_marker(mark) and lack
+    }
     items[:] = [each for each in items if each not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-    config.stash[LEFT_OUT] = [each.nodeid for each in left_out]
+    config.hook.pytest_deselected(items=[*left_out])
+    config.stash[LEFT_OUT] = {each.nodeid: lack for each, lack in left_out.items()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what was left out."""
-    for name in terminalreporter.config.stash[LEFT_OUT]:
-        terminalreporter.write_line(f"left out for the lack of NETDEVSIM=1: {name}")
+    for name, lack in terminalreporter.config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"left out for the lack of {lack}: {name}")
 
 
 def say(words: str) -> None:
@@ -96,7 +104,7 @@ def nodes_own(rig: rigs.Layout) -> tuple[rigs.Vf, rigs.Vf]:
 
 
 @pytest.fixture(scope="session")
-def plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
+def device_plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
     """Our device plugin, whose resources kubelet has."""
     assert bare.node.running
     devices = offered(rig)
@@ -107,18 +115,17 @@ def plugin(bare: Cluster, rig: rigs.Layout) -> Iterator[DevicePlugin]:
 
 
 @pytest.fixture(scope="session")
-def cluster(bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
-    """The node with Multus, our agent, and a network for each PF's VFs: vf0, vf1, vf2."""
-    assert plugin.resources
+def cluster(bare: Cluster, device_plugin: DevicePlugin, rig: rigs.Layout) -> Cluster:
+    """The node with Multus, our plugin, and a network for each PF's VFs: vf0, vf1, vf2."""
+    assert device_plugin.resources
     is_emulated = rig.accel == "tcg"
     bare.api.apply(*objects.multus(PROGRAMS / MANIFESTS[MULTUS], is_emulated=is_emulated))
     bare.await_daemon_set("kube-multus-ds")
     # it has no probe: it is ready before it has looked for the default network
     bare.await_true("Multus is the node's plugin", is_multus_first, clusters.READY_S)
     say(f"Multus is ready, {MULTUS}")
-    bare.api.apply(*objects.ours(FOLDER / "manifests", is_emulated=is_emulated))
-    bare.await_daemon_set("sriovbond-agent")
-    say("our agent is ready")
+    plugin.install(bare, FOLDER / "manifests", is_emulated=is_emulated)
+    say(f"our plugin is ready, {plugin.MODE}")
     if SRIOV_CNI.exists():
         node.add_plugin(SRIOV_CNI)
     say(f"VFs are moved by {MOVER}")

@@ -4,7 +4,8 @@ from typing import Final
 
 from tests.node import cluster as clusters
 from tests.node import objects
-from tests.node.cluster import AGENT, Cluster, RunningPod
+from tests.node.cluster import Cluster, RunningPod
+from tests.node.inside import plugin
 from tests.node.processes import FailedError
 
 NAME: Final = "rebooted"
@@ -30,7 +31,7 @@ def pods_here(cluster: Cluster) -> list[RunningPod]:
 def test_the_pod_has_its_bond_again_and_nothing_is_left_of_the_time_before(
     cluster: Cluster,
 ) -> None:
-    cluster.await_daemon_set(AGENT)
+    plugin.await_ready(cluster)
 
     cluster.await_true("the pod runs again", lambda: pods_here(cluster), COMES_BACK_S)
     (pod,) = pods_here(cluster)

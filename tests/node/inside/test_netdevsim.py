@@ -18,7 +18,7 @@ from tests.node.inside.conftest import FOLDER, MANIFESTS, MULTUS, PLUGINS, PROGR
 from tests.support import netdevsim
 from tests.vm import rig as rigs
 
-pytestmark = pytest.mark.netdevsim
+pytestmark = [pytest.mark.netdevsim, pytest.mark.agent]
 _NODE: Final = Node()
 
 

@@ -20,9 +20,9 @@ def test_the_node_is_of_the_versions_that_are_pinned(bare: Cluster) -> None:
 
 
 def test_kubelet_offers_the_vfs_of_each_pf(
-    bare: Cluster, plugin: DevicePlugin, rig: rigs.Layout
+    bare: Cluster, device_plugin: DevicePlugin, rig: rigs.Layout
 ) -> None:
-    expected = {resource.name: str(len(resource.devices)) for resource in plugin.resources}
+    expected = {resource.name: str(len(resource.devices)) for resource in device_plugin.resources}
 
     def offered() -> bool:
         allocatable = bare.api.get(f"/api/v1/nodes/{NODE}")["status"].get("allocatable", {})

@@ -3,14 +3,18 @@
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.node import objects
+from sriovbond import __version__
+from tests.node import cluster as clusters
+from tests.node import objects, provision
 from tests.node.cluster import AGENT, Cluster, RunningPod
 from tests.node.inside.conftest import FOLDER, offered
 from tests.node.inside.kills import agents, processes_of
+from tests.node.node import PLUGINS
 from tests.vm import rig as rigs
 
 TWO_VFS = "vf0, vf1, kept@bond0"
@@ -63,32 +67,33 @@ def kill_multus(cluster: Cluster) -> None:
 
 def lasting(pod: RunningPod) -> tuple[object, ...]:
     """Return what of the bond must not change: the interface itself, its MAC, MTU and addresses."""
-    bond = pod.links()["bond0"]
-    addresses = [each["local"] for each in bond["addr_info"]]
-    return bond["ifindex"], bond["address"], bond["mtu"], addresses
+    return pod.links()["bond0"]["ifindex"], pod.seen("bond0")
 
 
-KILLS: dict[str, Callable[[Cluster], None]] = {
-    "kubelet": kill_kubelet,
-    "containerd": kill_containerd,
-    "the agent": kill_agent,
-    "Multus": kill_multus,
-}
-
-
-@pytest.mark.parametrize("victim", KILLS)
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param(kill_kubelet, id="kubelet"),
+        pytest.param(kill_containerd, id="containerd"),
+        pytest.param(kill_agent, id="the agent", marks=pytest.mark.agent),
+        pytest.param(kill_multus, id="Multus"),
+    ],
+)
 def test_a_bond_outlives_a_killed_program_and_others_are_made_after_it(
-    clean: Cluster, bonded: RunningPod, victim: str
+    clean: Cluster, bonded: RunningPod, kill: Callable[[Cluster], None]
 ) -> None:
     before = lasting(bonded)
 
-    KILLS[victim](clean)
+    kill(clean)
     after = clean.run_pod(objects.pod("after", TWO_VFS, pf0=1, pf1=1))
 
     assert lasting(bonded) == before
     assert sorted(bonded.members()) == sorted(after.members()) == ["net1", "net2"]
+    assert after.told("bond0") == after.seen("bond0")
+    assert {*after.seen("bond0").addresses}.isdisjoint(bonded.seen("bond0").addresses)
 
 
+@pytest.mark.agent
 def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> None:
     replicas, rolls = 2, int(os.environ.get("SRIOVBOND_ROLLS") or 3)
     deployment = objects.deployment("rolled", replicas, TWO_VFS, pf0=1, pf1=1)
@@ -108,17 +113,41 @@ def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> Non
     clean.await_daemon_set(AGENT)  # killed so often, it is started after 5 minutes: DELs are queued
 
 
-def test_the_daemon_set_is_upgraded_while_a_pod_runs(clean: Cluster, bonded: RunningPod) -> None:
-    (before,) = agents()
-    patch = {"spec": {"template": {"metadata": {"annotations": {"example.com/new": "1"}}}}}
+def agents_version() -> str:
+    """Return the version of the agent, as its metrics have it."""
+    with urllib.request.urlopen("http://127.0.0.1:9750/metrics", timeout=60) as page:
+        text: str = page.read().decode()
+    return text.partition('sriovbond_build_info{version="')[2].partition('"')[0]
 
-    clean.change_daemon_set(AGENT, patch)
+
+@pytest.mark.agent
+def test_bonds_outlive_an_upgrade_and_a_downgrade_and_no_del_waits_for_them(
+    clean: Cluster, bonded: RunningPod
+) -> None:
+    """The later version has another shim; its records are as before."""
+    before, shim = lasting(bonded), (PLUGINS / "sriovbond").read_bytes()
+    clean.run_pod(objects.pod("earlier", TWO_VFS, pf0=1, pf1=1))
+
+    clean.run_image(AGENT, provision.LATER)
+    clean.delete_pod("earlier")
     clean.await_daemon_set(AGENT)
+    upgraded, later_shim = agents_version(), (PLUGINS / "sriovbond").read_bytes()
+    later = clean.run_pod(objects.pod("later", TWO_VFS, pf0=1, pf1=1))
+    clean.run_image(AGENT, provision.OURS)
+    clean.await_daemon_set(AGENT)
+    as_later = lasting(later)
+    clean.delete_pod("later")
 
-    assert agents() != [before]
-    assert sorted(bonded.members()) == ["net1", "net2"]
+    assert upgraded == provision.LATER_VERSION
+    assert agents_version() == __version__
+    assert later_shim != shim
+    assert (PLUGINS / "sriovbond").read_bytes() == shim
+    assert lasting(bonded) == before
+    assert as_later[1] == later.told("bond0")
+    assert len(clusters.left_behind()["records"]) == 1
 
 
+@pytest.mark.agent
 def test_a_pod_is_deleted_while_there_is_no_daemon_set_and_put_away_by_the_next_one(
     clean: Cluster, rig: rigs.Layout
 ) -> None:
