@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from sriovbond.container import entering, program
-from sriovbond.errors import SriovbondError
+from sriovbond.errors import MachineError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.log import visible
@@ -50,6 +50,7 @@ def apply(prepare: Callable[[], Joined], timeout_s: float, name: str, *, is_wait
 def commit() -> int:
     """Keep the change that waits, and report it; return the status."""
     with _reported() as status:
+        _refuse_unless_root()
         transaction.commit(Host())
         _say("committed")
     return status[0]
@@ -130,9 +131,15 @@ def _say_armed() -> None:
 
 @contextmanager
 def _opened() -> Iterator[Site]:
+    _refuse_unless_root()
     host = Host()
     with netns.own() as own:
         yield Site(own, host.root, host.places.sysfs, host)
+
+
+def _refuse_unless_root() -> None:
+    if os.geteuid() != 0:
+        raise MachineError("cannot change the node's network: only root may; call it as root")
 
 
 @contextmanager

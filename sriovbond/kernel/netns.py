@@ -171,7 +171,8 @@ def _enter(descriptor: int) -> None:
         libc.setns(descriptor, libc.CLONE_NEWNET)
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, error.errno)
-        raise MachineError(f"cannot enter a network namespace: {name}") from error
+        remedy = "; call it as root" if error.errno == errno.EPERM else ""
+        raise MachineError(f"cannot enter a network namespace: {name}{remedy}") from error
 
 
 def _come_back(descriptor: int) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import TextIO
 
 import pytest
+from click.testing import CliRunner
 
-from sriovbond.cli import changing
+from sriovbond.cli import changing, sriovbond
 from sriovbond.nodenet.joined import Joined, join
 from sriovbond.nodenet.model import NetState, NodeLink
 
@@ -63,3 +64,17 @@ def test_a_change_that_cuts_no_person_off_is_kept_unasked(monkeypatch: pytest.Mo
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
 
     assert _confirm() is True
+
+
+@pytest.mark.parametrize("words", ["apply -", "commit", "rollback", "remove"])
+def test_another_user_than_root_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+
+    result = CliRunner().invoke(sriovbond, ["host", *words.split()], input="interfaces: []")
+
+    assert result.stderr == (
+        "Error: cannot change the node's network: only root may; call it as root\n"
+    )
+    assert result.exit_code == 2
