@@ -15,7 +15,7 @@ from sriovbond.reshape.site import Site
 from sriovbond.survey import node, owners
 from sriovbond.trial import ending, persisted, store, transaction
 from sriovbond.trial.persisted import BootDocument
-from sriovbond.trial.transaction import Manner
+from sriovbond.trial.transaction import Manner, RevertedError
 
 _TIMEOUT_S: Final = 300.0
 """Of each document: long, for a boot starts much at once, and what is reverted leaves the node
@@ -26,6 +26,9 @@ _LEASE_S: Final = 20.0
 """How long a boot waits for servers of DHCP, in all documents: clients ask on afterwards."""
 _LEAST_LEASE_S: Final = 5.0
 """What is left for a further document: a server may ask by ICMP first whether it is in use."""
+_PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
+_AGAIN_S: Final = 60.0
+"""How long after its first try a document is tried again: kubelet waits meanwhile."""
 _LOCK_S: Final = 150.0
 """How long a watchdog or another change may be at work before."""
 
@@ -46,7 +49,8 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
             if missing:
                 failures.append(f"{kept.name}: applied without {', '.join(missing)}: missing")
             began_s = time.monotonic()
-            outcome = _apply(site, host, lacking.without(wish, missing), say, lease_s)
+            whole = lacking.without(wish, missing)
+            outcome = _apply_in_tries(site, host, whole, say, lease_s)
             lease_s = max(_LEAST_LEASE_S, lease_s - (time.monotonic() - began_s))
             say(f"{kept.name}: {outcome}")
         except SriovbondError as error:
@@ -70,6 +74,25 @@ def _read(kept: BootDocument) -> NetState:
         return document.unite(document.read(kept.text)).state
     except DocumentError as error:
         raise ConfigError(f"cannot apply {kept.file}: {'; '.join(error.lines)}") from error
+
+
+def _apply_in_tries(
+    site: Site, host: Host, wish: NetState, say: Callable[[str], None], lease_s: float
+) -> str:
+    """Apply a document, five times at most where the kernel has refused it or differs from it.
+
+    What a boot starts at once may be busy at first. What can never be is not tried again.
+    """
+    last_s = time.monotonic() + _AGAIN_S
+    for pause_s in _PAUSES_S:
+        try:
+            return _apply(site, host, wish, say, lease_s)
+        except RevertedError as error:
+            if time.monotonic() > last_s:
+                raise
+            say(f"{error.message}; tried again in {pause_s:g} s")
+        time.sleep(pause_s)
+    return _apply(site, host, wish, say, lease_s)
 
 
 def _apply(

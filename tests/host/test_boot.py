@@ -1,5 +1,6 @@
 """What was committed is there again after a boot: a new namespace with the same NICs."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from sriovbond.trial import booting, persisted, store
 from sriovbond.trial.ending import clear_the_way
+from tests.support import wire
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node
 
@@ -85,6 +87,30 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
     assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
     assert failures[0] == "mtu: applied without eth9: missing"
     assert after.node.left(BRIDGE) == []
+
+
+@pytest.mark.parametrize(("refusals", "tries"), [(2, 3), (99, 5)])
+def test_a_document_that_the_kernel_refuses_is_tried_five_times(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch, refusals: int, tries: int
+) -> None:
+    monkeypatch.setattr(booting, "_PAUSES_S", (0.1,) * 4)  # 15 s are long for a test
+    _, after = nodes
+    before = after.node.settle()
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+
+    with wire.busy("add the route", errno.ENETUNREACH, refusals) as came:
+        failures = boot(after)
+
+    assert len(came) == tries
+    again = [line for line in after.said if "tried again in 0.1 s" in line]
+    assert len(again) == tries - 1
+    if failures:
+        assert len(failures) == 1
+        assert "ENETUNREACH; all is as it was before" in failures[0]
+        after.node.assert_is(before)
+    else:
+        assert after.node.left(BRIDGE) == []
+    assert bool(failures) is (refusals > tries)
 
 
 def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes]) -> None:
