@@ -40,6 +40,7 @@ _HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, th
 _HOP_WEIGHT: Final = 3  # the place of its weight - 1
 _MAC_BYTES: Final = 6
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
+_INSTEAD: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 _BESIDE: Final = nl.NLM_F_CREATE | nl.NLM_F_APPEND
 _EVERY_ROUTE: Final = NetlinkRequest(
     nl.RTM_GETROUTE, "list the routes", messages.route(socket.AF_UNSPEC)
@@ -207,8 +208,18 @@ def put_address_back(netlink: Netlink, name: str, index: int, address: Carried) 
     _create(netlink, NetlinkRequest(nl.RTM_NEWADDR, doing, bytes(body), _NEW))
 
 
-def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], route: Carried) -> None:
-    """Restore a route; `indices` maps the links' former indices to the current ones. Idempotent."""
+def put_route_back(
+    netlink: Netlink,
+    name: str,
+    indices: Mapping[int, int],
+    route: Carried,
+    *,
+    is_replacing: bool = False,
+) -> None:
+    """Restore a route; `indices` maps the links' former indices to the current ones. Idempotent.
+
+    `is_replacing`: an IPv4 one takes the place of another of its network, table and metric.
+    """
     body = bytearray.fromhex(route.message)
     (flags,) = _INDEX.unpack_from(body, _HEADER_BYTES - _INDEX.size)
     _INDEX.pack_into(body, _HEADER_BYTES - _INDEX.size, flags & _RTNH_F_ONLINK)
@@ -219,7 +230,7 @@ def put_route_back(netlink: Netlink, name: str, indices: Mapping[int, int], rout
             body[start + hop.start + 2] &= _RTNH_F_ONLINK
             _renumber(body, start + hop.start + 4, indices)
     # each IPv6 hop is a route of its own, which EXCL would refuse beside another's
-    flags = _BESIDE if body[0] == socket.AF_INET6 else _NEW
+    flags = _BESIDE if body[0] == socket.AF_INET6 else _INSTEAD if is_replacing else _NEW
     doing = f"put {route.text} back on {name}"
     _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
 

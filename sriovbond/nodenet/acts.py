@@ -1,8 +1,8 @@
 """What a plan is made of: each step says what it does, in data for who does it and in words."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sriovbond.bond.options import DELAYS
 from sriovbond.nodenet.bondoptions import followers
@@ -257,15 +257,20 @@ class EndLease:
 class AddRoute:
     """Add a route, in the place of `former` where that is given.
 
-    Where both are the same, the kernel has ended it with the address that is its source.
+    Where both are the same, the kernel has ended it with the address that is its source. One of
+    several `ways` has all of them, those that are there already too: the kernel has one route then.
     """
 
     route: NodeRoute
     former: NodeRoute | None = None
+    ways: tuple[NodeRoute, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
+        if self.ways:
+            head, several = replace(self.route, **_NO_WAY), "; ".join(map(_way, self.ways))
+            return (f"set route {_row(head)} over several ways: {several}",)
         if self.former == self.route:
             return (f"add route {_row(self.route)} again, which goes while its source moves",)
         words = f"replace route {_row(self.former)} by" if self.former else "add route"
@@ -274,10 +279,14 @@ class AddRoute:
 
 @dataclass(frozen=True, slots=True)
 class RemoveRoute:
-    """Remove a route, which may be gone already: `is_by_source` where it goes with its source."""
+    """Remove a route, which may be gone already: `is_by_source` where it goes with its source.
+
+    Of a route over several ways it removes one; `ways` are those that stay.
+    """
 
     route: NodeRoute
     is_by_source: bool = False
+    ways: tuple[NodeRoute, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -383,6 +392,17 @@ Step = (
     | SetHostName
     | Remove
 )
+
+
+_NO_WAY: Final[Mapping[str, Any]] = {
+    "next_hop_interface": None,
+    "next_hop_address": None,
+    "weight": None,
+}
+
+
+def _way(route: NodeRoute) -> str:
+    return _row(NodeRoute(**{field: getattr(route, field) for field in _NO_WAY}))
 
 
 def is_nic(link: NodeLink) -> bool:

@@ -34,6 +34,24 @@ def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     return tuple(dict.fromkeys(row for row in wishes if _wish(row) not in present))
 
 
+def ways_of(route: NodeRoute, joined: Joined) -> tuple[NodeRoute, ...]:
+    """Return the ways that the route of a way's place is to have; none of one without a weight.
+
+    A way is its interface and gateway: another weight takes the place of the one before.
+    """
+    if not route.weight:
+        return ()
+    gone, place = {*leaving_routes(joined)}, slot(route)
+    present = (row for row in joined.current.configured_routes if row not in gone)
+    rows = (*present, *lacking_routes(joined))
+    ways = {
+        (row.next_hop_interface, row.next_hop_address): row
+        for row in rows
+        if row.weight and slot(row) == place
+    }
+    return tuple(ways.values())
+
+
 def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return the routes that are there and are to go, or to be others.
 

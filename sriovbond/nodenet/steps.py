@@ -461,10 +461,7 @@ def _route(joined: Joined) -> Iterator[Step]:
     leaving: dict[tuple[object, ...], list[NodeRoute]] = {}
     for route in routes.leaving_routes(joined):
         leaving.setdefault(routes.slot(route), []).append(route)
-    new = [
-        AddRoute(route, former[0] if (former := leaving.pop(routes.slot(route), None)) else None)
-        for route in routes.lacking_routes(joined)
-    ]
+    new = list(_new_routes(joined, leaving))
     new += [AddRoute(route, route) for route in routes.restored_routes(joined)]
     # a gateway may be reachable by one of the others
     yield from sorted(new, key=lambda step: step.route.next_hop_address is not None)
@@ -480,9 +477,29 @@ def _route(joined: Joined) -> Iterator[Step]:
         yield SetHostName(name, joined.current.hostname or HostName())
 
 
+def _new_routes(
+    joined: Joined, leaving: dict[tuple[object, ...], list[NodeRoute]]
+) -> Iterator[AddRoute]:
+    """Yield what makes the routes that are missing, one for all ways of a route.
+
+    Those in whose place one comes are none of `leaving` then.
+    """
+    done: set[tuple[object, ...]] = set()
+    for route in routes.lacking_routes(joined):
+        place, ways = routes.slot(route), routes.ways_of(route, joined)
+        if place in done:
+            continue
+        former = leaving.pop(place, [])
+        if ways:
+            done.add(place)
+            rows = joined.current.configured_routes
+            former = [row for row in rows if routes.slot(row) == place]
+        yield AddRoute(route, former[0] if former else None, ways)
+
+
 def _end(route: NodeRoute, joined: Joined) -> Step:
     """Return how a route ends; an IPv6 route stays when its source goes, and has none then."""
     is_by_source = routes.loses_source(route, joined) and not routes.goes_with_link(route, joined)
     if is_by_source and family_of(route.destination or "") == 6:  # noqa: PLR2004 - IPv6
         return AddRoute(replace(route, source=None), route)
-    return RemoveRoute(route, is_by_source=is_by_source)
+    return RemoveRoute(route, is_by_source, routes.ways_of(route, joined))

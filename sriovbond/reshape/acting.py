@@ -92,9 +92,9 @@ _ACTS: Final[Mapping[type, Callable[[Site, Any], None]]] = {
     AskLease: leasing.ask,
     EndLease: leasing.end,
     AddRoute: lambda site, step: paths.add_route(
-        site, step.route, is_replacing=step.former is not None
+        site, step.route, step.ways, is_replacing=step.former is not None
     ),
-    RemoveRoute: lambda site, step: paths.remove_route(site, step.route),
+    RemoveRoute: lambda site, step: paths.remove_route(site, step.route, step.ways),
     AddRule: lambda site, step: paths.add_rule(site, step.rule),
     RemoveRule: lambda site, step: paths.remove_rule(site, step.rule),
     SetResolver: lambda site, step: resolver.change(site.host, step.resolver),

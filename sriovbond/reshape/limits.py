@@ -12,15 +12,12 @@ from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
 from sriovbond.nodenet.model import Ethernet, Ipv4, Ipv6, NodeLink, SrIov
 from sriovbond.nodenet.pairs import uppers_of
-from sriovbond.nodenet.routes import slot
+from sriovbond.nodenet.routes import slot, ways_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import is_link_local
 
 _HOSTNAME: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_WEIGHT: Final = (
-    "weight: a route of several ways is not made here; give each way a metric of its own, "
-    "or bond their interfaces"
-)
+_WEIGHT: Final = "weight is for a route of several ways: leave it out, or name the others"
 _FIXED: Final = {
     "vrf": ("route_table_id",),
     "mac_vlan": ("base_iface", "promiscuous"),
@@ -42,7 +39,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
     yield from _of_slots(routes)
     for number, route in enumerate(routes):
-        if route.state != ABSENT and route.weight:
+        if route.state != ABSENT and len(ways_of(route, joined)) == 1:
             yield Complaint(("routes", "config", number, "weight"), _WEIGHT)
 
 

@@ -2,7 +2,9 @@
 
 import errno
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from sriovbond.kernel.messages import (
     RTA_DST,
     RTA_GATEWAY,
     RTA_METRICS,
+    RTA_MULTIPATH,
     RTA_OIF,
     RTA_PREFSRC,
     RTA_PRIORITY,
@@ -29,6 +32,7 @@ from sriovbond.reshape.site import Site
 # include/uapi/linux/rtnetlink.h and fib_rules.h
 _RTAX_CWND: Final = 7
 _RTPROT_STATIC: Final = 4
+_HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _UNICAST: Final = 1
 _DEAD_ENDS: Final = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
@@ -36,22 +40,33 @@ _TO_TABLE: Final = 1
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def add_route(site: Site, route: NodeRoute, *, is_replacing: bool) -> None:
+def add_route(
+    site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = (), *, is_replacing: bool
+) -> None:
     """Add a route, or put it in the place of the one with its network and metric.
 
-    Raises KernelError.
+    `ways` are all of one that has several. Raises KernelError.
     """
     flags = nl.NLM_F_CREATE | (nl.NLM_F_REPLACE if is_replacing else nl.NLM_F_EXCL)
     doing = f"add the route {_words(route)}"
-    site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, _body(site, route), flags))
+    body = _body(site, route, ways)
+    site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, flags))
 
 
-def remove_route(site: Site, route: NodeRoute) -> None:
-    """Remove a route; one that is gone already, or whose link is, is none. Raises KernelError."""
+def remove_route(site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = ()) -> None:
+    """Remove a route; one that is gone already, or whose link is, is none. Raises KernelError.
+
+    Of one with several ways the others, which are `ways`, stay.
+    """
+    if ways:
+        add_route(site, ways[0], ways, is_replacing=True)
+        return
     name = route.next_hop_interface
     if name and site.find(name) is None:
         return
     doing = f"remove the route {_words(route)}"
+    if route.weight:  # of several ways the kernel compares the first alone (fib_nh_match())
+        route = replace(route, next_hop_interface=None, next_hop_address=None)
     with nl.passing_over(errno.ESRCH):
         body = _body(site, route, is_new=False)
         site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
@@ -71,12 +86,14 @@ def remove_rule(site: Site, rule: RouteRule) -> None:
         site.netlink.send(NetlinkRequest(nl.RTM_DELRULE, doing, _rule(rule)))
 
 
-def _body(site: Site, route: NodeRoute, *, is_new: bool = True) -> bytes:
+def _body(
+    site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = (), *, is_new: bool = True
+) -> bytes:
     network = ip_network(route.destination or "0.0.0.0/0")
     parts = [messages.word(RTA_TABLE, route.table_id or MAIN_TABLE)]
     if network.prefixlen:
         parts.append(messages.attribute(RTA_DST, network.network_address.packed))
-    parts += _way(site, route)
+    parts += _several(site, route, ways) if len(ways) > 1 else _way(site, route)
     metrics = [(RTAX_ADVMSS, route.advmss), (_RTAX_CWND, route.cwnd)]
     if packed := b"".join(messages.word(number, value) for number, value in metrics if value):
         parts.append(messages.attribute(RTA_METRICS, packed))
@@ -85,6 +102,18 @@ def _body(site: Site, route: NodeRoute, *, is_new: bool = True) -> bytes:
     if is_new:
         header["protocol"] = _RTPROT_STATIC
     return messages.route(_FAMILIES[network.version], network.prefixlen, *parts, **header)
+
+
+def _several(site: Site, route: NodeRoute, ways: Sequence[NodeRoute]) -> Iterator[bytes]:
+    """Yield what a route over several ways has, each with its share of the flows."""
+    hops = b""
+    for way in ways:
+        gateway = way.next_hop_address
+        further = messages.attribute(RTA_GATEWAY, ip_address(gateway).packed) if gateway else b""
+        index = site.link(way.next_hop_interface or "").index
+        hops += _HOP.pack(_HOP.size + len(further), 0, (way.weight or 1) - 1, index) + further
+    place = replace(route, next_hop_interface=None, next_hop_address=None)
+    yield from (messages.attribute(RTA_MULTIPATH, hops), *_way(site, place))
 
 
 def _way(site: Site, route: NodeRoute) -> Iterator[bytes]:

@@ -182,6 +182,14 @@ def address_identity(address: Carried) -> tuple[object, ...]:
     return address.text, metric, bool(flags & IFA_F_PERMANENT)
 
 
+def route_place(route: Carried) -> tuple[object, ...]:
+    """Return what the kernel has one IPv4 route for."""
+    message = messages.read_route(bytes.fromhex(route.message))
+    place = (RTA_DST, RTA_TABLE, RTA_PRIORITY)
+    values = tuple(message.attributes.get(number, b"") for number in place)
+    return message.family, message.prefix, *values
+
+
 def route_identity(route: Carried) -> tuple[object, ...]:
     """Return what distinguishes a route from others; its counters and lifetimes do not."""
     message = messages.read_route(bytes.fromhex(route.message))

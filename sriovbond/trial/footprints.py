@@ -70,9 +70,9 @@ def carriers(step: Step) -> tuple[str, ...]:
     """Return the links that may lose addresses or routes by a step."""
     rows: tuple[NodeRoute | None, ...] = ()
     if isinstance(step, AddRoute):
-        rows = (step.route, step.former)
+        rows = (step.route, step.former, *step.ways)
     elif isinstance(step, RemoveRoute):
-        rows = (step.route,)
+        rows = (step.route, *step.ways)
     names = [row.next_hop_interface for row in rows if row and row.next_hop_interface]
     return (*touched(step), *names)
 
@@ -182,11 +182,8 @@ def _with_way_back(ways: str, step: Step) -> str:
 
 def _way_back(step: Step) -> tuple[tuple[NodeRoute, ...], tuple[RouteRule, ...]]:
     match step:
-        case AddRoute(route=route, former=former) if route == former:
-            return (), ()
-        case AddRoute(route=route, former=former):
-            is_loose = former is not None and former.route_type
-            return (*absent_routes((route,)), *((former,) if former and is_loose else ())), ()
+        case AddRoute():
+            return _without(step), ()
         case RemoveRoute(route=route):
             return ((route,) if route.route_type else ()), ()
         case AddRule(rule=rule):
@@ -194,3 +191,15 @@ def _way_back(step: Step) -> tuple[tuple[NodeRoute, ...], tuple[RouteRule, ...]]
         case RemoveRule(rule=rule):
             return (), (rule,)
     return (), ()
+
+
+def _without(step: AddRoute) -> tuple[NodeRoute, ...]:
+    """Return what takes away a route that was added, and says again what has no link.
+
+    One over several ways in the place of another is replaced by that one, as the kernel had it.
+    """
+    route, former = step.route, step.former
+    if route == former or (step.ways and former):
+        return ()
+    is_loose = former is not None and former.route_type
+    return (*absent_routes(step.ways or (route,)), *((former,) if former and is_loose else ()))

@@ -30,6 +30,7 @@ from sriovbond.trial.checkpoint import (
     Load,
     address_identity,
     route_identity,
+    route_place,
     settle,
 )
 from sriovbond.trial.footprints import closure, with_sourced
@@ -238,12 +239,17 @@ def _by_network(addresses: Iterable[Carried]) -> list[list[Carried]]:
 def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
     present = formers.loads(site)
     indices = {load.index: now.index for load, now in _pairs(journal, present)}
-    restored = {route_identity(row) for load in present.values() for row in load.routes}
+    rows = [row for load in present.values() for row in load.routes]
+    restored = {route_identity(row) for row in rows}
+    over_several = {route_place(row) for row in rows if carried.spans_links(row)}
     for load, _ in _pairs(journal, present):
         for route in load.routes:
             if route_identity(route) not in restored:
                 restored.add(route_identity(route))
-                yield partial(carried.put_route_back, site.netlink, load.name, indices, route)
+                # there the change has its own ways of it, which no document takes away by name
+                is_replacing = carried.spans_links(route) or route_place(route) in over_several
+                put_back = partial(carried.put_route_back, is_replacing=is_replacing)
+                yield partial(put_back, site.netlink, load.name, indices, route)
 
 
 def _pairs(journal: Journal, present: Mapping[str, Load]) -> Iterator[tuple[Load, Load]]:

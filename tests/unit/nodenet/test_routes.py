@@ -81,7 +81,9 @@ def test_ways_with_weights_are_one_route_and_each_is_removed_by_its_name() -> No
     added = steps(_routes(f"{way}: 198.51.100.4, weight: 1"), state)
     removed = steps(_routes("destination: 203.0.113.0/24, state: absent"), state)
 
-    assert [row.partition(" ")[0] for row in added] == ["add"]
+    (words,) = added
+    assert words.startswith("set route destination 203.0.113.0/24")
+    assert words.count("next-hop-address 198.51.100.") == 3
     assert [row.partition(" ")[0] for row in removed] == ["remove", "remove"]
 
 

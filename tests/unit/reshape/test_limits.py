@@ -89,10 +89,14 @@ def test_a_change_that_can_be_carried_out_is_not_refused(link: str) -> None:
     assert refusals(f"interfaces: [{link}]") == []
 
 
-def test_a_route_with_a_weight_is_refused_with_another_way() -> None:
-    (words,) = refusals(f"routes: {{config: [{ROUTE % ', weight: 2'}]}}")
+def test_a_weight_is_for_a_route_of_several_ways() -> None:
+    one = ROUTE % ", weight: 2"
+    other = one.replace("192.0.2.1", "192.0.2.2")
 
-    assert words.startswith("weight: a route of several ways is not made here; give each")
+    assert refusals(f"routes: {{config: [{one}]}}") == [
+        "weight is for a route of several ways: leave it out, or name the others"
+    ]
+    assert refusals(f"routes: {{config: [{one}, {other}]}}") == []
     assert refusals(f"routes: {{config: [{ROUTE % ', metric: 2'}]}}") == []
 
 

@@ -1,0 +1,85 @@
+"""A route over several ways (ECMP) is one of the kernel: ways come and go, the others stay."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sriovbond.trial import watchdog
+from tests.support.changes import Changes
+from tests.support.sites import NodeUnderTest, a_node_with_wires
+
+A, B, C = ("eth1", "192.0.2.1"), ("eth2", "198.51.100.1"), ("eth2", "198.51.100.2")
+Ways = dict[tuple[str, str], int]
+
+
+def way(destination: str, place: tuple[str, str], weight: int) -> str:
+    interface, gateway = place
+    return (
+        f"{{destination: {destination}, next-hop-interface: {interface}, "
+        f"next-hop-address: {gateway}, weight: {weight}}}"
+    )
+
+
+def absent(destination: str, gateway: str) -> str:
+    return f"{{state: absent, destination: {destination}, next-hop-address: {gateway}}}"
+
+
+CHANGES: dict[str, tuple[list[str], str, Ways]] = {
+    "new": ([way("10.1.0.0/16", A, 1), way("10.1.0.0/16", B, 3)], "10.1.0.0/16", {A: 1, B: 3}),
+    "one more": ([way("10.0.0.0/8", C, 2)], "10.0.0.0/8", {A: 1, B: 3, C: 2}),
+    "another weight": ([way("10.0.0.0/8", B, 7)], "10.0.0.0/8", {A: 1, B: 7}),
+    "the first less": ([absent("10.0.0.0/8", A[1])], "10.0.0.0/8", {B: 1}),
+    "the last less": ([absent("10.0.0.0/8", B[1])], "10.0.0.0/8", {A: 1}),
+    "all less": (["{state: absent, destination: 10.0.0.0/8}"], "10.0.0.0/8", {}),
+    "one for another": (
+        [absent("10.0.0.0/8", A[1]), way("10.0.0.0/8", C, 2)],
+        "10.0.0.0/8",
+        {B: 3, C: 2},
+    ),
+    "several for one": (
+        [way("10.7.0.0/16", A, 1), way("10.7.0.0/16", C, 2)],
+        "10.7.0.0/16",
+        {A: 1, C: 2},
+    ),
+}
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
+    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # `rollback` reverts here
+    with a_node_with_wires(tmp_path) as made:
+        made.ip(
+            "address add 192.0.2.9/24 dev eth1",
+            "address add 198.51.100.9/24 dev eth2",
+            f"route add 10.0.0.0/8 nexthop via {A[1]} weight 1 nexthop via {B[1]} weight 3",
+            f"route add 10.7.0.0/16 via {A[1]}",
+        )
+        yield made
+
+
+def ways(node: NodeUnderTest, destination: str) -> Ways:
+    return {
+        (hop["dev"], hop["gateway"]): hop.get("weight", 1)
+        for row in node.pod.ip(f"-j route show {destination}")
+        for hop in row.get("nexthops", [row])
+    }
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_ways_come_and_go_and_the_others_stay(node: NodeUnderTest, name: str) -> None:
+    rows, destination, expected = CHANGES[name]
+    text = f"routes: {{config: [{', '.join(rows)}]}}"
+    changes, before = Changes(node, []), node.settle()
+
+    changes.apply(text, is_waiting=True)
+    forth = len(node.sent)
+    assert ways(node, destination) == expected
+    assert node.is_quiet_on_repeat(text)
+    changes.rollback()
+    node.assert_is(before)
+
+    for number in range(1, forth + 1):
+        assert changes.kill_at(text, number)
+        changes.rollback()
+        node.assert_is(before)
