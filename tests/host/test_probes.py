@@ -120,7 +120,7 @@ def test_a_change_after_which_nothing_answers_is_reverted(
 def test_a_gateway_of_another_table_does_not_count(changes: Changes) -> None:
     text = ROUTE % ("0.0.0.0/0", "192.0.2.77", ", table-id: 77")
 
-    assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED
+    assert changes.apply(text) is ChangeOutcome.COMMITTED
 
 
 def test_an_api_server_that_answered_before_has_to_answer_after(changes: Changes, far: Pod) -> None:
@@ -144,7 +144,7 @@ def test_a_host_silent_before_a_change_need_not_answer_after_it(changes: Changes
     (changes.node.host.root / "etc/resolv.conf").write_text("nameserver 192.0.2.66\n")
     text = ROUTE % ("10.0.0.0/8", "192.0.2.1", "")
 
-    assert changes.apply(text, SOON_S) is ChangeOutcome.COMMITTED
+    assert changes.apply(text) is ChangeOutcome.COMMITTED
 
 
 @pytest.mark.parametrize("mute", [0, 1], ids=["ping", "ARP alone"])
@@ -169,8 +169,8 @@ def test_an_ipv6_address_that_another_host_has_is_found_before_the_change_is_kep
     link = "interfaces: [{name: eth1, type: ethernet, ipv6: %s}]"
 
     with pytest.raises(RevertedError, match="another host has the address 2001:db8::1"):
-        changes.apply(link % (text % 1), SOON_S)
+        changes.apply(link % (text % 1))
 
     changes.node.assert_is(before)
-    assert changes.apply(link % (text % 2), SOON_S) is ChangeOutcome.COMMITTED
+    assert changes.apply(link % (text % 2)) is ChangeOutcome.COMMITTED
     assert "tentative" not in changes.node.pod.run("ip", "-6", "address", "show", "eth1").stdout
