@@ -2,13 +2,12 @@
 
 import json
 import logging
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,8 @@ from sriovbond.records import Record
 from tests.kernel.conftest import Wires
 from tests.support import ipams
 from tests.support.agents import an_agent, wait_for
-from tests.support.calls import a_config, a_network, plugin_path
+from tests.support.calls import a_config, plugin_path
+from tests.support.crio import CriO
 from tests.support.leases import IPV4, IPV6, static
 from tests.support.pods import Pod, a_pod, come_home, ip
 from tests.support.shims import Shim
@@ -230,52 +230,30 @@ def test_an_add_waits_for_the_queued_del_of_its_attachment(thick: Thick, config:
         assert thick.call("DEL", config).status == 0
 
 
-@dataclass(frozen=True, slots=True)
-class CriO:
-    """ocicni, the part of CRI-O that executes plugins; the bond is the pod's only network."""
-
-    thick: Thick
-    folder: Path
-
-    def define(self, config: Config) -> None:
-        (self.folder / "net.d").mkdir()
-        (self.folder / "net.d" / "10-bond.conflist").write_text(a_network(config))
-        (self.folder / "bin").mkdir()
-        (self.folder / "bin" / "sriovbond").symlink_to(self.thick.shim.program)
-        (self.folder / "bin" / "static").symlink_to(str(shutil.which("static", path=plugin_path())))
-
-    def call(self, command: str) -> str:
-        pod = self.thick.pod
-        done = subprocess.run(
-            ["ocicnitool", command, "default", "nf1", pod.container_id, pod.path],
-            env={
-                "PATH": f"{plugin_path()}:{os.environ['PATH']}",
-                "CONF_PATH": str(self.folder / "net.d"),
-                "BIN_PATH": str(self.folder / "bin"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+def a_crio(thick: Thick, folder: Path) -> CriO:
+    """Return CRI-O's part with the shim and static in a folder of plugins, in this folder."""
+    plugins = folder / "bin"
+    plugins.mkdir()
+    (plugins / "sriovbond").symlink_to(thick.shim.program)
+    (plugins / "static").symlink_to(str(shutil.which("static", path=plugin_path())))
+    return CriO(plugins, folder / "net.d")
 
 
 def test_cri_o_adds_checks_and_deletes_also_while_no_agent_answers(
     thick: Thick, config: Config, tmp_path: Path
 ) -> None:
-    crio = CriO(thick, tmp_path)
+    crio = a_crio(thick, tmp_path)
     crio.define(config)
 
     def record() -> Record | None:
         return records.read(thick.host, thick.pod.key("eth0"))
 
     with an_agent(thick.shim) as agent:
-        added = crio.call("add")
+        added = crio.call("add", thick.pod)
         bond, told = thick.pod.bond("eth0"), record()
-        checked = crio.call("status")
+        checked = crio.call("status", thick.pod)
         agent.says("command=CHECK")
-    crio.call("del")
+    crio.call("del", thick.pod)
     queued = [path.name for path in thick.shim.queued()]
     with an_agent(thick.shim):
         wait_for(lambda: record() is None)
