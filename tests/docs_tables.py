@@ -14,6 +14,7 @@ from sriovbond.cli.reference import PARTS
 from tests.bench import picture, rows
 from tests.faults import cases
 from tests.faults import table as faults
+from tests.fuzz import counted
 from tests.kernels import table
 from tests.node import soaked, tried
 
@@ -27,6 +28,7 @@ FIGURES: Final = CHECKOUT / "docs" / "bench.json"
 PAGES: Final = (README, *sorted((CHECKOUT / "docs").glob("*.md")))
 """What users read; each may hold tables between markers."""
 DECISIONS: Final = CHECKOUT / "DECISIONS.md"
+SECURITY: Final = CHECKOUT / "SECURITY.md"
 _DECISION: Final = re.compile(r"^## (\d+)\. (.+)\n\n(\S+)\. (.*(?:\n.+)*)", re.MULTILINE)
 _OVERRULES: Final = re.compile(r"\b([Ss]upersedes|[Cc]hanges)(?: what)? (\d+)")
 _BEGIN: Final = re.compile("<!-- begin: ([a-z]+) -->\n")
@@ -39,7 +41,9 @@ def tables() -> Mapping[str, Callable[[], str]]:
     struck = {"faults": _struck}
     ran = {"node": lambda: tried.table(tried.read(CHECKOUT / tried.PUBLISHED))}
     soak = {"soak": lambda: soaked.table(soaked.read(CHECKOUT / soaked.PUBLISHED))}
-    return {**PARTS, **figures, **measured, **struck, **ran, **soak, "decisions": decisions}
+    fuzz = {"fuzz": lambda: counted.table(counted.read(CHECKOUT / counted.PUBLISHED))}
+    shown = {**figures, **measured, **struck, **ran, **soak, **fuzz}
+    return {**PARTS, **shown, "decisions": decisions}
 
 
 def _struck() -> str:
@@ -92,7 +96,7 @@ def bench_picture() -> str:
 
 GENERATED: Final[Mapping[Path, Callable[[], str]]] = MappingProxyType(
     {
-        **{path: partial(page, path) for path in (*PAGES, DECISIONS)},
+        **{path: partial(page, path) for path in (*PAGES, DECISIONS, SECURITY)},
         SCHEMA: schema,
         FIGURES.with_suffix(".svg"): bench_picture,
     }

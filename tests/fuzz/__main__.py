@@ -3,7 +3,6 @@
 `python -m tests.fuzz TARGET FILE` judges one input again, which a run has kept in build/fuzz.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,17 +10,17 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import tally
+from tests.fuzz import counted, tally
+from tests.fuzz.counted import Counted
 from tests.fuzz.tally import Tally
 from tests.fuzz.targets import BY_NAME, TARGETS, Target
 from tests.fuzz.world import a_world
 
 BUILD: Final = Path("build/fuzz")
-FIGURES: Final = Path("build/fuzz.json")
 INPUTS: Final = 1_000_000
 SECONDS: Final = 3600
 _HYPOTHESIS_SHARE: Final = 0.02
@@ -80,7 +79,7 @@ def main() -> int:
     clock, seed = Clock(_setting("SECONDS", SECONDS), len(runs), workers), _setting("SEED", 1)
     with ThreadPoolExecutor(workers) as pool:
         outcomes = list(pool.map(lambda run: _execute(run, clock.take_s(), seed), runs))
-    _report(outcomes)
+    _report(outcomes, seed)
     return 1 if any(outcome.fault for outcome in outcomes) else 0
 
 
@@ -135,19 +134,17 @@ def _execute(run: Run, seconds: int, seed: int) -> Outcome:
     return outcome
 
 
-def _report(outcomes: list[Outcome]) -> None:
+def _report(outcomes: list[Outcome], seed: int) -> None:
     """Print the counts of each target and of all, and write them."""
     rows = {
-        target.name: sum((each.tally for each in outcomes if each.run.target is target), Tally())
+        target.what: sum((each.tally for each in outcomes if each.run.target is target), Tally())
         for target in TARGETS
     }
     everything = sum(rows.values(), Tally())
-    FIGURES.write_text(
-        json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1) + "\n",
-        encoding="utf-8",
-    )
-    _say("", "=== summary", *(_counts(target.what, rows[target.name]) for target in TARGETS))
-    _say(_counts("all", everything), f"written: {FIGURES}")
+    faults = sum(bool(outcome.fault) for outcome in outcomes)
+    counted.write(counted.FILE, Counted(time.strftime("%Y-%m-%d"), seed, faults, rows))
+    _say("", "=== summary", *(_counts(what, row) for what, row in rows.items()))
+    _say(_counts("all", everything), f"written: {counted.FILE}")
     for outcome in outcomes:
         if outcome.fault:
             _say(f"FAILED {_line(outcome)}; see {outcome.run.folder}")
