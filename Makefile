@@ -43,8 +43,9 @@ help:  ## this list
 #:   NETDEVSIM=1      load netdevsim, the kernel's simulated SR-IOV NIC; `make test` does, NETDEVSIM=0
 #:                    leaves it and its tests out. Not to be had for each KERNEL
 #:   NODE=vm          of `make test-node`: also a node in the VM, which needs `make image` before; TESTS=
-#:                    names its tests ("A // B": A, power loss, B), MULTUS=thick or thin is Multus there;
-#:                    with NETDEVSIM=1 also the steps of `make test-kind`
+#:                    names its tests ("A // B": A, power loss, B), MULTUS=thick or thin is Multus there,
+#:                    MODE=thin has our plugin without an agent, called by thin Multus; with NETDEVSIM=1
+#:                    also the steps of `make test-kind`
 #:   NMSTATE=DIR      folder with nmstate's cases: policy, diff, revert, examples, nncp
 #:   INPUTS=1000000   of `make fuzz`, in at most SECONDS=3600; SEED=1 chooses others
 #:   CYCLES=1000      ADDs and DELs in `make soak`
