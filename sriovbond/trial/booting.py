@@ -13,7 +13,8 @@ from sriovbond.nodenet.model import NetState
 from sriovbond.reshape import limits
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node, owners
-from sriovbond.trial import ending, persisted, store, transaction
+from sriovbond.trial import enactments, ending, persisted, store, transaction
+from sriovbond.trial.enactments import Enacted, Reason
 from sriovbond.trial.persisted import BootDocument
 from sriovbond.trial.transaction import Manner, RevertedError
 
@@ -46,15 +47,20 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     for kept in persisted.list_documents(host):
         try:
             wish, missing = _await_nics(site, host, _read(kept), end)
-            if missing:
-                failures.append(f"{kept.name}: applied without {', '.join(missing)}: missing")
             began_s = time.monotonic()
             whole = lacking.without(wish, missing)
-            outcome = _apply_in_tries(site, host, whole, say, lease_s)
+            outcome = _apply_in_tries(site, kept.name, whole, say, lease_s)
             lease_s = max(_LEAST_LEASE_S, lease_s - (time.monotonic() - began_s))
             say(f"{kept.name}: {outcome}")
+            enacted = enactments.CONFIGURED
+            if missing:
+                text = f"applied without {', '.join(missing)}: missing"
+                failures.append(f"{kept.name}: {text}")
+                enacted = enactments.failed(text)
+            enactments.note(host, kept.name, enacted, kept.text)
         except SriovbondError as error:
             failures.append(f"{kept.name}: {error.message}")
+            enactments.note(host, kept.name, enactments.failed(error.message))
     return failures
 
 
@@ -77,22 +83,24 @@ def _read(kept: BootDocument) -> NetState:
 
 
 def _apply_in_tries(
-    site: Site, host: Host, wish: NetState, say: Callable[[str], None], lease_s: float
+    site: Site, name: str, wish: NetState, say: Callable[[str], None], lease_s: float
 ) -> str:
     """Apply a document, five times at most where the kernel has refused it or differs from it.
 
     What a boot starts at once may be busy at first. What can never be is not tried again.
     """
     last_s = time.monotonic() + _AGAIN_S
-    for pause_s in _PAUSES_S:
+    for retries, pause_s in enumerate(_PAUSES_S):
         try:
-            return _apply(site, host, wish, say, lease_s)
+            return _apply(site, site.host, wish, say, lease_s)
         except RevertedError as error:
             if time.monotonic() > last_s:
                 raise
             say(f"{error.message}; tried again in {pause_s:g} s")
+            tried = Enacted(Reason.RETRYING, error.message, retries + 1)
+            enactments.note(site.host, name, tried)
         time.sleep(pause_s)
-    return _apply(site, host, wish, say, lease_s)
+    return _apply(site, site.host, wish, say, lease_s)
 
 
 def _apply(

@@ -9,8 +9,9 @@ from dataclasses import replace
 from sriovbond.errors import MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.reshape.site import Site
-from sriovbond.trial import persisted, restoring, store, watchdog
+from sriovbond.trial import enactments, persisted, restoring, store, watchdog
 from sriovbond.trial.checkpoint import Checkpoint, Phase
+from sriovbond.trial.enactments import Enacted
 
 
 class StuckError(MachineError):
@@ -30,10 +31,18 @@ def commit(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> 
         except MachineError:
             _write_if_possible(host, checkpoint)
             raise
+        _enact(host, checkpoint, enactments.CONFIGURED)
     _forget(host, checkpoint, is_watchdog=is_watchdog)
 
 
-def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool = False) -> None:
+def revert(
+    site: Site,
+    host: Host,
+    checkpoint: Checkpoint,
+    *,
+    why: str = "it was not kept",
+    is_watchdog: bool = False,
+) -> None:
     """Revert a change, and forget it where that succeeds whole. Idempotent.
 
     One that is committed stays, and what is left of its commit is done.
@@ -55,6 +64,8 @@ def revert(site: Site, host: Host, checkpoint: Checkpoint, *, is_watchdog: bool 
     else:
         checkpoint = restoring.restore_files(site, checkpoint)
     words = "; ".join(checkpoint.problems)
+    outcome = f"it is reverted but for this: {words}" if words else "all is as it was before"
+    _enact(host, checkpoint, enactments.failed(f"{why}; {outcome}"))
     if words and is_of_this_boot:
         _write_if_possible(host, replace(checkpoint, phase=Phase.STUCK))
         raise StuckError(f"cannot revert all of the change: {words}")
@@ -84,8 +95,13 @@ def clear_the_way(site: Site, host: Host) -> bool:
             f"cannot begin: a change is reverted only in part: {'; '.join(checkpoint.problems)}; "
             "`sriovbond host rollback` tries again, `sriovbond host commit` leaves it as it is"
         )
-    revert(site, host, checkpoint)
+    why = "its process ended in the middle" if is_of_this_boot else "a boot came in the middle"
+    revert(site, host, checkpoint, why=why)
     return checkpoint.phase is not Phase.KEPT
+
+
+def _enact(host: Host, checkpoint: Checkpoint, enacted: Enacted) -> None:
+    enactments.note(host, checkpoint.name, enacted, checkpoint.document)
 
 
 def _forget(host: Host, checkpoint: Checkpoint, *, is_watchdog: bool) -> None:

@@ -13,7 +13,8 @@ from sriovbond.host import Host
 
 _NAME: Final = re.compile(r"(\d{4,6})-([A-Za-z0-9._-]{1,63})\.yml")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-_MOST: Final = 256
+MOST: Final = 256
+"""Documents, at most."""
 _MOST_NUMBER: Final = 999_999
 _MOST_BYTES: Final = 16 << 20
 _LONGEST_NAME: Final = 63
@@ -55,15 +56,20 @@ def list_documents(host: Host) -> list[BootDocument]:
     return sorted(filter(None, rows), key=lambda row: row.number)
 
 
+def kept_name(name: str) -> str:
+    """Return the name that a document is kept under, of letters, digits and -_. alone."""
+    return (_UNSAFE.sub("-", name) or "document")[:_LONGEST_NAME]
+
+
 def keep(host: Host, name: str, text: str) -> None:
     """Write a document behind the others, in place of an earlier one of its name.
 
     Raises MachineError, also for more than 256 names.
     """
-    name = (_UNSAFE.sub("-", name) or "document")[:_LONGEST_NAME]
+    name = kept_name(name)
     earlier = list_documents(host)
-    if len({row.name for row in earlier} | {name}) > _MOST:
-        raise MachineError(f"cannot keep {name}: there are {_MOST} documents in {folder(host)}")
+    if len({row.name for row in earlier} | {name}) > MOST:
+        raise MachineError(f"cannot keep {name}: there are {MOST} documents in {folder(host)}")
     number = max((row.number for row in earlier), default=0) + 1
     if number > _MOST_NUMBER:
         raise MachineError(f"cannot keep {name}: renumber the documents in {folder(host)}")

@@ -5,7 +5,7 @@ from typing import Final
 
 from sriovbond.host import Host
 from sriovbond.reshape.site import Site
-from sriovbond.trial import clients, ending, persisted, store, unit
+from sriovbond.trial import clients, enactments, ending, persisted, store, unit
 
 _LOCK_S: Final = 60.0
 
@@ -21,4 +21,5 @@ def remove(site: Site, host: Host) -> Iterator[str]:
             yield "a change that was left in the middle is reverted"
         unit.uninstall(host)
         yield from clients.remove(host)
+        enactments.remove(host)
         yield f"removed {persisted.remove(host)} documents; the network stays as it is"

@@ -42,6 +42,7 @@ from sriovbond.survey import apiserver, node
 from sriovbond.trial import (
     addressed,
     clients,
+    enactments,
     ending,
     footprints,
     formers,
@@ -52,6 +53,7 @@ from sriovbond.trial import (
     watchdog,
 )
 from sriovbond.trial.checkpoint import Checkpoint, NameOfHost, Phase, settle
+from sriovbond.trial.enactments import Enacted
 
 _LOCK_S: Final = 60.0
 _VERIFY_S: Final = 10.0
@@ -111,7 +113,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
     with store.locked(host, manner.lock_s), _interruptible():
         if ending.clear_the_way(site, host):
             manner.say("a change that was left in the middle is reverted")
-        joined = prepare()
+        joined = _prepare(host, prepare, manner)
         planned = steps.plan(joined)
         if not planned:
             _keep(host, joined, manner)
@@ -121,6 +123,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         checkpoint = _checkpoint(site, host, joined, planned, manner.name)
         change = _Change(site, host, checkpoint, manner.lease_s)
         change.arm(manner)
+        _enact(host, joined, manner, enactments.PROGRESSING)
         try:
             change.act(planned, manner.say)
             change.await_addresses(joined.desired, manner.say)
@@ -153,7 +156,7 @@ def rollback(site: Site, host: Host) -> None:
         checkpoint = store.read(host)
         if checkpoint is None:
             raise MachineError("cannot roll back: there is no change that could be reverted")
-        ending.revert(site, host, checkpoint)
+        ending.revert(site, host, checkpoint, why="it was rolled back")
         if checkpoint.phase is Phase.KEPT:
             raise MachineError("cannot roll back: the change is committed")
 
@@ -245,7 +248,7 @@ class _Change:
         with _uninterruptible():
             reason = error.message if isinstance(error, SriovbondError) else _words(error)
             try:
-                ending.revert(self._site, self._host, self._checkpoint)
+                ending.revert(self._site, self._host, self._checkpoint, why=reason)
             except SriovbondError as stuck:
                 raise ending.StuckError(f"{reason}; {stuck.message}") from error
         raise RevertedError(f"{reason}; all is as it was before") from error
@@ -379,6 +382,21 @@ def _keep(host: Host, joined: Joined, manner: Manner) -> None:
     """Keep a document that was true already for the next boot, too."""
     if manner.name and not manner.is_waiting:
         persisted.keep(host, manner.name, to_yaml(joined.desired))
+        _enact(host, joined, manner, enactments.CONFIGURED)
+
+
+def _prepare(host: Host, prepare: Callable[[], Joined], manner: Manner) -> Joined:
+    """Return what `prepare` does; what it refuses is what came of the document."""
+    try:
+        return prepare()
+    except SriovbondError as error:
+        enactments.note(host, manner.name, enactments.failed(error.message))
+        raise
+
+
+def _enact(host: Host, joined: Joined, manner: Manner, enacted: Enacted) -> None:
+    if manner.name:
+        enactments.note(host, manner.name, enacted, to_yaml(joined.desired))
 
 
 def _words(error: BaseException) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
+import yaml
 
-from sriovbond.trial import booting, persisted, store
+from sriovbond.trial import booting, enactments, persisted, store
 from sriovbond.trial.ending import clear_the_way
 from tests.support import wire
 from tests.support.changes import Changes
@@ -111,6 +112,11 @@ def test_a_document_that_the_kernel_refuses_is_tried_five_times(
     else:
         assert after.node.left(BRIDGE) == []
     assert bool(failures) is (refusals > tries)
+    file = enactments.folder(after.node.host) / "uplink.yml"
+    status = yaml.safe_load(file.read_text())["status"]
+    known = {row["type"] for row in status["conditions"] if row["status"] == "True"}
+    assert known == ({"Failing"} if failures else {"Available"})
+    assert status["retryCount"] == {"0": tries - 1}
 
 
 def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes]) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sriovbond.errors import MachineError, TryLaterError
-from sriovbond.trial import ending
+from sriovbond.trial import enactments, ending
 from sriovbond.trial.transaction import ChangeOutcome
 from tests.support.changes import Changes
 from tests.support.sites import a_node
@@ -33,6 +34,27 @@ def test_a_change_that_waits_is_reverted_by_rollback(changes: Changes) -> None:
     changes.rollback()
 
     changes.node.assert_is(before)
+
+
+def test_an_enactment_follows_a_change_that_waits_is_kept_and_is_rolled_back(
+    changes: Changes,
+) -> None:
+    def condition() -> tuple[str, str]:
+        file = enactments.folder(changes.node.host) / "uplink.yml"
+        rows = yaml.safe_load(file.read_text())["status"]["conditions"]
+        (row,) = [row for row in rows if row["status"] == "True"]
+        return row["type"], row["message"]
+
+    changes.apply(BRIDGE, is_waiting=True, name="uplink")
+    waiting = condition()
+    changes.commit()
+    kept = condition()
+    changes.apply(BRIDGE + DNS, is_waiting=True, name="uplink")
+    changes.rollback()
+
+    assert waiting == ("Progressing", "Applying desired state")
+    assert kept == ("Available", "successfully reconciled")
+    assert condition() == ("Failing", "it was rolled back; all is as it was before")
 
 
 def test_a_change_of_another_namespace_is_left_alone(changes: Changes, tmp_path: Path) -> None:
