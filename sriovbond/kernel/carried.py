@@ -36,7 +36,6 @@ _TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
 _INDEX: Final = struct.Struct("=I")
-_HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
 _HOP_WEIGHT: Final = 3  # the place of its weight - 1
 _MAC_BYTES: Final = 6
 _NEW: Final = nl.NLM_F_CREATE | nl.NLM_F_EXCL
@@ -171,9 +170,9 @@ class _Hop:
 
 def _hops(payload: bytes) -> Iterator[_Hop]:
     start = 0
-    while start + _HOP.size <= len(payload):
-        length, _, _, index = _HOP.unpack_from(payload, start)
-        if not _HOP.size <= length <= len(payload) - start:
+    while start + messages.NEXT_HOP.size <= len(payload):
+        length, _, _, index = messages.NEXT_HOP.unpack_from(payload, start)
+        if not messages.NEXT_HOP.size <= length <= len(payload) - start:
             return
         yield _Hop(start, start + length, index)
         start += _align(length)
@@ -302,6 +301,7 @@ def next_hops(route: RouteMessage) -> Iterator[NextHop]:
         yield NextHop(index, route.address(RTA_GATEWAY))
     payload = route.attributes.get(RTA_MULTIPATH, b"")
     for hop in _hops(payload):
-        gateway = attributes.by_number(payload[hop.start + _HOP.size : hop.end]).get(RTA_GATEWAY)
+        further = attributes.by_number(payload[hop.start + messages.NEXT_HOP.size : hop.end])
+        gateway = further.get(RTA_GATEWAY)
         address = messages.ip(route.family, gateway) if gateway else None
         yield NextHop(hop.index, address, payload[hop.start + _HOP_WEIGHT] + 1)

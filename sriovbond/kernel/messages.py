@@ -42,6 +42,7 @@ _LONGEST_ATTRIBUTE: Final = 0xFFFF
 LINK_BYTES: Final = _LINK.size
 _ADDRESS: Final = struct.Struct("=BBxBi")  # ifaddrmsg: family, prefix, scope, index
 _ROUTE: Final = struct.Struct("=BBxxBBBB4x")  # rtmsg: family, prefix, table, protocol, scope, type
+NEXT_HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
 _POINT_TO_POINT: Final = 2  # addresses of a /31 (RFC 3021), which has no broadcast
 _U32: Final = struct.Struct("=HHI")
 

@@ -146,8 +146,8 @@ def _set_routers(site: Site, name: str, target: Ipv6) -> None:
     _set_sysctls(site, name, "ipv6", [(key, value) for key, value in rows if value is not None])
     index = site.link(name).index
     for route in carried.unicast_routes(site.netlink, over=[index]):
-        wanted = target.auto_routes if route.prefix else target.auto_gateway
-        if route.protocol == _RTPROT_RA and wanted is False:
+        is_taken = target.auto_routes if route.prefix else target.auto_gateway
+        if route.protocol == _RTPROT_RA and is_taken is False:
             doing = f"remove a route of a router over {name}"
             with nl.passing_over(errno.ESRCH):
                 site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))

@@ -36,7 +36,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
                 yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
     for rule in (stacking, monitoring, gateways):
         yield from rule.judge(joined)
-    routes = (joined.desired.routes.config if joined.desired.routes else None) or ()
+    routes = joined.desired.configured_routes
     yield from _of_slots(routes)
     for number, route in enumerate(routes):
         if route.state != ABSENT and len(ways_of(route, joined)) == 1:

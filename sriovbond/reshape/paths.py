@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
@@ -32,7 +31,6 @@ from sriovbond.reshape.site import Site
 # include/uapi/linux/rtnetlink.h and fib_rules.h
 _RTAX_CWND: Final = 7
 _RTPROT_STATIC: Final = 4
-_HOP: Final = struct.Struct("=HBBI")  # rtnexthop: length, flags, weight - 1, the link's index
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _UNICAST: Final = 1
 _DEAD_ENDS: Final = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
@@ -111,7 +109,8 @@ def _several(site: Site, route: NodeRoute, ways: Sequence[NodeRoute]) -> Iterato
         gateway = way.next_hop_address
         further = messages.attribute(RTA_GATEWAY, ip_address(gateway).packed) if gateway else b""
         index = site.link(way.next_hop_interface or "").index
-        hops += _HOP.pack(_HOP.size + len(further), 0, (way.weight or 1) - 1, index) + further
+        size = messages.NEXT_HOP.size + len(further)
+        hops += messages.NEXT_HOP.pack(size, 0, (way.weight or 1) - 1, index) + further
     place = replace(route, next_hop_interface=None, next_hop_address=None)
     yield from (messages.attribute(RTA_MULTIPATH, hops), *_way(site, place))
 

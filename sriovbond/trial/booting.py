@@ -46,7 +46,8 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     lease_s = _LEASE_S
     for kept in persisted.list_documents(host):
         try:
-            wish, missing = _await_nics(site, host, _read(kept), end)
+            document_text = kept.text
+            wish, missing = _await_nics(site, host, _read(kept, document_text), end)
             began_s = time.monotonic()
             whole = lacking.without(wish, missing)
             outcome = _apply_in_tries(site, kept.name, whole, say, lease_s)
@@ -57,7 +58,7 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
                 text = f"applied without {', '.join(missing)}: missing"
                 failures.append(f"{kept.name}: {text}")
                 enacted = enactments.failed(text)
-            enactments.note(host, kept.name, enacted, kept.text)
+            enactments.note(host, kept.name, enacted, document_text)
         except SriovbondError as error:
             failures.append(f"{kept.name}: {error.message}")
             enactments.note(host, kept.name, enactments.failed(error.message))
@@ -75,9 +76,9 @@ def _end_left(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     return []
 
 
-def _read(kept: BootDocument) -> NetState:
+def _read(kept: BootDocument, text: str) -> NetState:
     try:
-        return document.unite(document.read(kept.text)).state
+        return document.unite(document.read(text)).state
     except DocumentError as error:
         raise ConfigError(f"cannot apply {kept.file}: {'; '.join(error.lines)}") from error
 
@@ -92,7 +93,7 @@ def _apply_in_tries(
     last_s = time.monotonic() + _AGAIN_S
     for retries, pause_s in enumerate(_PAUSES_S):
         try:
-            return _apply(site, site.host, wish, say, lease_s)
+            return _apply(site, wish, say, lease_s)
         except RevertedError as error:
             if time.monotonic() > last_s:
                 raise
@@ -100,12 +101,12 @@ def _apply_in_tries(
             tried = Enacted(Reason.RETRYING, error.message, retries + 1)
             enactments.note(site.host, name, tried)
         time.sleep(pause_s)
-    return _apply(site, site.host, wish, say, lease_s)
+    return _apply(site, wish, say, lease_s)
 
 
-def _apply(
-    site: Site, host: Host, wish: NetState, say: Callable[[str], None], lease_s: float
-) -> str:
+def _apply(site: Site, wish: NetState, say: Callable[[str], None], lease_s: float) -> str:
+    host = site.host
+
     def prepare() -> Joined:
         joined = join(wish, node.read(site.node, host))
         complaints = [

@@ -94,19 +94,18 @@ def note(host: Host, name: str, enacted: Enacted, document: str = "") -> None:
 
 def remove(host: Host) -> None:
     """Remove all enactments. Raises MachineError."""
-    with suppress(FileNotFoundError):
-        for file in folder(host).glob("*.yml"):
-            ownfiles.remove(file)
+    for file in folder(host).glob("*.yml"):
+        ownfiles.remove(file)
 
 
-def _enactment(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
+def _enactment(name: str, status: dict[str, Any]) -> dict[str, Any]:
     node = hostname.running()
     labels = {"nmstate.io/node": node, "nmstate.io/policy": name}
     return {
         "apiVersion": "nmstate.io/v1beta1",
         "kind": "NodeNetworkConfigurationEnactment",
         "metadata": {"name": f"{node}.{name}", "labels": labels},
-        "status": dict(status),
+        "status": status,
     }
 
 

@@ -133,7 +133,8 @@ def begin(
 ) -> Journal:
     """Return the journal of a step that begins: `present` is what links have before it.
 
-    `names` are those that may lose some of it.
+    `names` are those that may lose some of it. `present` may be empty where nothing of the step
+    before is pending and this one takes nothing (`may_take`).
     """
     names = tuple(names)
     journal = settle(journal, present)

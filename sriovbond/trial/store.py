@@ -110,14 +110,10 @@ def _last_line(content: bytes) -> bytes | None:
     return content.rpartition(b"\n")[0].rpartition(b"\n")[2] or None
 
 
-def _whole(content: bytes) -> bytes:
-    return content
-
-
 def _read(
     adapter: TypeAdapter[_Content],
     path: Path,
-    part: Callable[[bytes], bytes | None] = _whole,
+    part: Callable[[bytes], bytes | None] = bytes,
 ) -> _Content | None:
     try:
         content = part(ownfiles.read(path, _MOST_BYTES))

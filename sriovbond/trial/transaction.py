@@ -53,7 +53,6 @@ from sriovbond.trial import (
     watchdog,
 )
 from sriovbond.trial.checkpoint import Checkpoint, NameOfHost, Phase, settle
-from sriovbond.trial.enactments import Enacted
 
 _LOCK_S: Final = 60.0
 _VERIFY_S: Final = 10.0
@@ -123,7 +122,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         checkpoint = _checkpoint(site, host, joined, planned, manner.name)
         change = _Change(site, host, checkpoint, manner.lease_s)
         change.arm(manner)
-        _enact(host, joined, manner, enactments.PROGRESSING)
+        enactments.note(host, checkpoint.name, enactments.PROGRESSING, checkpoint.document)
         try:
             change.act(planned, manner.say)
             change.await_addresses(joined.desired, manner.say)
@@ -381,8 +380,9 @@ def _prepare_boot(host: Host, manner: Manner) -> None:
 def _keep(host: Host, joined: Joined, manner: Manner) -> None:
     """Keep a document that was true already for the next boot, too."""
     if manner.name and not manner.is_waiting:
-        persisted.keep(host, manner.name, to_yaml(joined.desired))
-        _enact(host, joined, manner, enactments.CONFIGURED)
+        text = to_yaml(joined.desired)
+        persisted.keep(host, manner.name, text)
+        enactments.note(host, manner.name, enactments.CONFIGURED, text)
 
 
 def _prepare(host: Host, prepare: Callable[[], Joined], manner: Manner) -> Joined:
@@ -392,11 +392,6 @@ def _prepare(host: Host, prepare: Callable[[], Joined], manner: Manner) -> Joine
     except SriovbondError as error:
         enactments.note(host, manner.name, enactments.failed(error.message))
         raise
-
-
-def _enact(host: Host, joined: Joined, manner: Manner, enacted: Enacted) -> None:
-    if manner.name:
-        enactments.note(host, manner.name, enacted, to_yaml(joined.desired))
 
 
 def _words(error: BaseException) -> str:

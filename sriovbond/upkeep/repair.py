@@ -248,7 +248,7 @@ class Repair:
                 name = homecoming.a_substitute()
                 links.move(self.home.netlink, seen.back, self.pod.descriptor, "pod", name)
             alias = self._choose_alias(member, seen, is_in_pod=is_in_pod)
-            self._join(member, replace(seen, alias=alias), bond)
+            self._join(member, seen, bond, alias)
         except SriovbondError as error:
             link = self._in_pod(member)
             if link is None:
@@ -275,13 +275,13 @@ class Repair:
             for fault in vfs.restore(self.home.netlink, seen.pf, settings, restored):
                 raise fault
 
-    def _join(self, member: Member, seen: "_Returned", bond: BondState) -> None:
+    def _join(self, member: Member, seen: "_Returned", bond: BondState, alias: str) -> None:
         link = self._in_pod(member)
         if link is None:
             raise DriftError(f"{member} has disappeared from the pod meanwhile")
-        self._note(member, seen, replace(link, name=member.name, alias=seen.alias))
-        if link.alias != seen.alias:
-            links.set_alias(self.pod.netlink, link, seen.alias)
+        self._note(member, seen, replace(link, name=member.name, alias=alias))
+        if link.alias != alias:
+            links.set_alias(self.pod.netlink, link, alias)
         if link.name != member.name:
             links.rename(self.pod.netlink, link, member.name)
         self._restore_mac(bond)
@@ -329,12 +329,11 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Returned:
-    """A member's current state, its link as it came back, its PF's, and its alias in the pod."""
+    """A member's current state, its link as it came back, and its PF's."""
 
     now: Member
     back: Link
     pf: Link | None
-    alias: str = ""
 
 
 def is_in(member: Member, state: BondState) -> bool:

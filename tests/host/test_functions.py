@@ -81,7 +81,7 @@ def test_a_nic_that_is_known_by_its_place_is_absent_and_there_again(changes: Cha
     for text, (is_up, addresses) in ((up, (True, ["198.51.100.9"])), (absent, (False, []))) * 2:
         assert changes.apply(text) is ChangeOutcome.COMMITTED
         (row,) = ip(f"-j -4 address show {vf.name}") or [{"addr_info": [], "flags": []}]
-        assert [one["local"] for one in row["addr_info"]] == addresses
+        assert [address["local"] for address in row["addr_info"]] == addresses
         assert changes.node.site.link(vf.name).is_up is is_up
         assert changes.apply(text) is ChangeOutcome.NOTHING_TO_DO
 

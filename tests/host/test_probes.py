@@ -2,15 +2,15 @@
 
 import re
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from sriovbond.kernel import netns
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
+from tests.support.background import repeated
 from tests.support.changes import Changes
 from tests.support.pods import Pod, a_pod
 from tests.support.sites import a_node
@@ -35,24 +35,13 @@ def a_dns_server(far: Pod) -> Iterator[None]:
         server = namespace.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     server.bind(("192.0.2.1", 53))
     server.settimeout(0.2)
-    ended = threading.Event()
 
     def serve() -> None:
-        while not ended.is_set():
-            try:
-                question, sender = server.recvfrom(512)
-            except TimeoutError:
-                continue
-            server.sendto(question, sender)
+        with suppress(TimeoutError):
+            server.sendto(*server.recvfrom(512))
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
+    with server, repeated(serve):
         yield
-    finally:
-        ended.set()
-        thread.join()
-        server.close()
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """SLAAC in a document: of a router's word an interface takes what the document says."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from sriovbond.trial import watchdog
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support.agents import wait_for
+from tests.support.background import repeated
 from tests.support.changes import Changes
 from tests.support.dhcp_clients import a_switch
 from tests.support.pods import a_pod
@@ -46,24 +45,6 @@ def await_routes(node: NodeUnderTest, router: Router, expected: set[str]) -> Non
     wait_for(are_there)
 
 
-@contextmanager
-def advertising(router: Router) -> Iterator[None]:
-    """Have the router advertise itself as long as the block runs."""
-    ended = threading.Event()
-
-    def advertise() -> None:
-        while not ended.wait(0.2):
-            router.advertise()
-
-    thread = threading.Thread(target=advertise)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def test_a_change_waits_for_the_address_of_a_router(
     advertised: tuple[NodeUnderTest, Router], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +57,7 @@ def test_a_change_waits_for_the_address_of_a_router(
         changes.apply(text, SOON_S)
     node.assert_is(before)
 
-    with advertising(router):
+    with repeated(router.advertise, 0.2):
         assert changes.apply(text) is ChangeOutcome.COMMITTED
     assert "2001:db8:5:" in node.pod.run("ip", "-6", "address", "show", "eth1").stdout
 

@@ -15,6 +15,7 @@ from tests.support import traffic
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config, plugin_path
 from tests.support.pods import Pod, a_pod
+from tests.support.watching import active
 
 FAR = "192.0.2.1"
 OWN_MAC = "52:54:00:00:00:01"
@@ -74,10 +75,6 @@ def put_on_a_switch(wires: Wires) -> None:
         "link set switch up",
         f"address add {FAR}/24 dev switch",
     )
-
-
-def active(pod: Pod) -> str:
-    return next((row.name for row in pod.the_bond().members if row.is_active), "")
 
 
 @pytest.mark.parametrize("fail_over_mac", ["active", "none"])

@@ -80,7 +80,7 @@ def test_an_option_that_is_not_as_asked_for_in_the_end_reverts_all(
 ) -> None:
     """Every option is read back; here another hand has set it before the last request."""
     document, last, otherwise, words = OTHERWISE[row]
-    monkeypatch.setattr(transaction, "_VERIFY_S", 0.5)
+    monkeypatch.setattr(transaction, "_VERIFY_S", 0.5)  # 10 s are long for a test
     before = changes.node.settle()
 
     with (

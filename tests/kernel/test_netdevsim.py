@@ -156,7 +156,7 @@ def test_pfs_that_are_linked_to_others_are_lent_and_come_home(runtime: Runtime) 
         config = a_config(links=[{"name": name} for name in names], linksInContainer=False)
 
         runtime.add(config).ok()
-        bonded = {one.name for one in runtime.pod.the_bond().members}
+        bonded = {member.name for member in runtime.pod.the_bond().members}
         runtime.delete(config).ok()
 
         assert bonded == {*names}

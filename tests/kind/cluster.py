@@ -126,8 +126,8 @@ class KindCluster:
 
     def netns(self, pod: str) -> str:
         """Return the path of a pod's network namespace, as the runtime tells it."""
-        found = self.node.run("crictl", "pods", "--quiet", "--latest", "--name", pod)
-        return netns_of(self.node.run("crictl", "inspectp", "--output=json", found.strip()))
+        sandbox = self.node.run("crictl", "pods", "--quiet", "--latest", "--name", pod)
+        return netns_of(self.node.run("crictl", "inspectp", "--output=json", sandbox.strip()))
 
 
 def netns_of(sandbox: str) -> str:

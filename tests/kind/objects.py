@@ -63,7 +63,7 @@ def pod(name: str, image: str, *networks: str) -> Object:
     It needs no image of its own.
     """
     *moved, bond = networks
-    wanted = [*({"name": network} for network in moved), {"name": bond, "interface": BOND}]
+    attached = [*({"name": network} for network in moved), {"name": bond, "interface": BOND}]
     container = {
         "name": "main",
         "image": image,
@@ -75,7 +75,7 @@ def pod(name: str, image: str, *networks: str) -> Object:
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "annotations": {"k8s.v1.cni.cncf.io/networks": json.dumps(wanted)},
+            "annotations": {"k8s.v1.cni.cncf.io/networks": json.dumps(attached)},
         },
         "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
     }

@@ -34,7 +34,7 @@ def test_inputs_that_were_judged_are_counted(working: Path) -> None:
 def test_an_input_beyond_a_bound_is_a_fault_that_is_kept(
     working: Path, monkeypatch: pytest.MonkeyPatch, bound: str, words: str
 ) -> None:
-    monkeypatch.setattr(engine, bound, 0)
+    monkeypatch.setattr(engine, bound, 0)  # 20 s and 1 GiB are much for a test
     judge = Judge(lambda _: time.sleep(0.001), BOUNDS)
 
     with pytest.raises(UnboundedError, match=words):

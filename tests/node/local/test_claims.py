@@ -48,13 +48,13 @@ def test_kubelet_reports_the_devices_of_the_claim_which_their_metadata_describes
     pod = PodRef("default", claiming.name, claiming.uid)
     file = METADATA / CLAIM / REQUEST / f"{DRIVER}-metadata.json"
 
-    asked = read_pod(PLACES.pod_resources, pod, timeout_s=ANSWERS_S)
+    reading = read_pod(PLACES.pod_resources, pod, timeout_s=ANSWERS_S)
     (request,) = json.loads(claiming.read(file))["requests"]
 
     described = [device["attributes"][PCI]["string"] for device in request["devices"]]
-    assert asked.problems == ()
-    assert sorted(str(each.device) for each in asked.statements) == sorted(described)
-    assert {each.resource for each in asked.statements} == {f"claim default/{CLAIM}"}
+    assert reading.problems == ()
+    assert sorted(str(each.device) for each in reading.statements) == sorted(described)
+    assert {each.resource for each in reading.statements} == {f"claim default/{CLAIM}"}
     assert sorted(VFS[vf] for vf in described) == ["0000:03:00.0", "0000:04:00.0"]
 
 

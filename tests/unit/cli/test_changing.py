@@ -23,7 +23,7 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 5 192.0.2.9 22")
     read, write = os.pipe()
     with os.fdopen(read) as theirs, os.fdopen(write, "w") as ours:
-        monkeypatch.setattr("sys.stdin", theirs)
+        monkeypatch.setattr("sys.stdin", theirs)  # pytest has its own there
         yield ours
 
 
@@ -46,7 +46,7 @@ def test_an_answer_decides(keyboard: TextIO, typed: str, is_kept: bool) -> None:
 def test_without_an_answer_in_time_it_is_not_kept(
     keyboard: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(changing, "_LOOK_S", 0.01)
+    monkeypatch.setattr(changing, "_LOOK_S", 0.01)  # three looks of 1 s are long for a test
 
     assert _confirm() is False
 
@@ -70,7 +70,7 @@ def test_a_change_that_cuts_no_person_off_is_kept_unasked(monkeypatch: pytest.Mo
 def test_another_user_than_root_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    monkeypatch.setattr("os.geteuid", lambda: 65534)  # as another user nothing here could be read
 
     result = CliRunner().invoke(sriovbond, ["host", *words.split()], input="interfaces: []")
 

@@ -90,13 +90,13 @@ def test_a_change_that_can_be_carried_out_is_not_refused(link: str) -> None:
 
 
 def test_a_weight_is_for_a_route_of_several_ways() -> None:
-    one = ROUTE % ", weight: 2"
-    other = one.replace("192.0.2.1", "192.0.2.2")
+    single = ROUTE % ", weight: 2"
+    other = single.replace("192.0.2.1", "192.0.2.2")
 
-    assert refusals(f"routes: {{config: [{one}]}}") == [
+    assert refusals(f"routes: {{config: [{single}]}}") == [
         "weight is for a route of several ways: leave it out, or name the others"
     ]
-    assert refusals(f"routes: {{config: [{one}, {other}]}}") == []
+    assert refusals(f"routes: {{config: [{single}, {other}]}}") == []
     assert refusals(f"routes: {{config: [{ROUTE % ', metric: 2'}]}}") == []
 
 

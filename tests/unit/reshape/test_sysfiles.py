@@ -21,7 +21,7 @@ def test_a_value_is_written(tmp_path: Path) -> None:
 def test_a_driver_that_hangs_is_named_and_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sysfiles, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(sysfiles, "_PATIENCE_S", 0.1)  # its 60 s are long for a test
     file = tmp_path / "sriov_numvfs"
     os.mkfifo(file)  # its opening blocks until it is read
 
