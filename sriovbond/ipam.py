@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import hashlib
+import json
 import logging
 import os
 import select
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
 from sriovbond.cni.decoding import JsonObject, decode_object
@@ -74,6 +76,23 @@ def is_asked_for(config: Mapping[str, object]) -> bool:
     """Return whether the configuration delegates IPAM; without `ipam.type` it does not."""
     section = config.get("ipam")
     return bool(section.get("type")) if isinstance(section, dict) else bool(section)
+
+
+class NetworkIpam(NamedTuple):
+    """The IPAM of a network: tenants may give one name to networks of their own.
+
+    `section` is a digest of the configuration's `ipam`.
+    """
+
+    name: str
+    section: str
+
+
+def of_network(config: Mapping[str, object]) -> NetworkIpam:
+    """Return which IPAM a configuration asks, wherever the configuration comes from."""
+    section = json.dumps(config.get("ipam"), sort_keys=True)
+    digest = hashlib.blake2b(section.encode("ascii"), digest_size=16)
+    return NetworkIpam(str(config.get("name", "")), digest.hexdigest())
 
 
 def require(request: CniRequest, host: Host) -> None:

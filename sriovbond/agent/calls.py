@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Final
 from deviceinfo import UNKNOWN_POD, PodRef
 from sriovbond import cluster, dispatch, ipam, log, records
 from sriovbond.agent import queue
-from sriovbond.agent.lanes import Entry, Lanes, Waiting
+from sriovbond.agent.lanes import Entry, Lanes, Origin, Waiting
 from sriovbond.agent.leases import Leases
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.report.metrics import Metrics
@@ -27,6 +27,7 @@ from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
 from sriovbond.dispatch import Answer
 from sriovbond.errors import TryLaterError, UnavailableError
+from sriovbond.ipam import NetworkIpam
 from sriovbond.shim import channel, wire
 from sriovbond.shim.channel import Received
 from sriovbond.shim.wire import FrameError, Request
@@ -78,9 +79,13 @@ class Call:
         return str(self._config.get("name", ""))
 
     @property
-    def network_of_ipam(self) -> str | None:
-        """The network whose IPAM plugin the call runs, None when it runs none."""
-        return self.network if ipam.is_asked_for(self._config) else None
+    def ipam(self) -> NetworkIpam | None:
+        """The IPAM that the call asks, None when it asks none."""
+        return ipam.of_network(self._config) if ipam.is_asked_for(self._config) else None
+
+    def of(self, network: Hashable) -> Origin:
+        """Return the origin of the call, for the bounds of this network."""
+        return Origin(self.pod.namespace, network)
 
     @property
     def _config(self) -> Mapping[str, object]:
@@ -125,7 +130,7 @@ class Calls:
         give_up = partial(self._turn_away, call, f"no worker was free in {wire.DEADLINE_S} s")
         until = time.monotonic() + wire.DEADLINE_S  # then its caller has gone
         waiting = Waiting(work, give_up, call.hang_up, until, call.received.request.size)
-        entry = self.places.enter(call.network, waiting)
+        entry = self.places.enter(call.of(call.network), waiting)
         if entry is Entry.ENTERED:
             work()
         elif entry is Entry.FULL:
@@ -140,16 +145,16 @@ class Calls:
             else:
                 self._enter_lane(call)
         finally:
-            self.places.leave(call.network)
+            self.places.leave(call.of(call.network))
 
     def _enter_lane(self, call: Call) -> None:
         """Answer, now or as soon as the call may run its network's IPAM."""
-        network = call.network_of_ipam
+        network = call.ipam
         is_del = call.command == Command.DEL
         if network is None or (is_del and self.leases.has_hung(network)):
             self._take_turn(call, None)
             return
-        entry = self.lanes.enter(network, self._waiting(call, network))
+        entry = self.lanes.enter(call.of(network), self._waiting(call, network))
         if entry is Entry.ENTERED and is_del:
             # IPAM that hangs must not hold the workers that only DELs have
             self.turns.resume(partial(self._take_turn, call, network))
@@ -177,7 +182,7 @@ class Calls:
             return None
         return Call(connection, received, opened, time.time())
 
-    def _waiting(self, call: Call, network: str) -> Waiting:
+    def _waiting(self, call: Call, network: NetworkIpam) -> Waiting:
         wait_s = self.settings.ipam_wait_s
         return Waiting(
             go_on=partial(self._take_turn, call, network),
@@ -188,14 +193,14 @@ class Calls:
             size=call.received.request.size,
         )
 
-    def _go_without(self, call: Call, network: str) -> None:
+    def _go_without(self, call: Call, network: NetworkIpam) -> None:
         """Run a DEL without IPAM, whose lease is released later; answer others with error 11."""
         if call.command == Command.DEL:
             self._take_turn(call, None)
         else:
-            self._turn_away(call, f"too many calls of network {network!r} wait for its IPAM")
+            self._turn_away(call, f"too many calls of network {network.name!r} wait for its IPAM")
 
-    def _take_turn(self, call: Call, network: str | None) -> None:
+    def _take_turn(self, call: Call, network: NetworkIpam | None) -> None:
         """Answer after earlier calls of the attachment; leave the network's lane at the end."""
         work = partial(self._answer_in_lane, call, network)
         if call.command not in _ATTACHMENT:
@@ -204,7 +209,7 @@ class Calls:
         if not self.turns.after_others(call.attachment.key, work, self.settings.waiting):
             self._turn_away(call, "too many requests wait on this node")
             if network is not None:
-                self.lanes.leave(network)
+                self.lanes.leave(call.of(network))
 
     def _turn_away(self, call: Call, why: str) -> None:
         """Answer with error 11; hang up on a DEL, which the shim then queues."""
@@ -218,14 +223,14 @@ class Calls:
                 self.metrics.count_error(call.command, answer.failure)
             self._send(call, answer)
 
-    def _answer_in_lane(self, call: Call, network: str | None) -> None:
+    def _answer_in_lane(self, call: Call, network: NetworkIpam | None) -> None:
         try:
             self._answer(call, network)
         finally:
             if network is not None:
-                self.lanes.leave(network)
+                self.lanes.leave(call.of(network))
 
-    def _answer(self, call: Call, network: str | None) -> None:
+    def _answer(self, call: Call, network: NetworkIpam | None) -> None:
         with call.connection:
             with call.opened:  # close the pod's descriptors before the answer is sent
                 if self.is_stopping():
@@ -250,7 +255,7 @@ class Calls:
         stdout = answer.stdout.encode("utf-8", "surrogateescape")
         channel.send_answer(call.connection, stdout, answer.status, self.settings.read_timeout_s)
 
-    def _find_answer(self, call: Call, network: str | None) -> Answer:
+    def _find_answer(self, call: Call, network: NetworkIpam | None) -> Answer:
         request, host = call.received.request, self.settings.host
         command, environment = call.command, request.environment
         why_not = self._why_not(call, network)
@@ -289,7 +294,7 @@ class Calls:
         log.event(logging.ERROR, f"a DEL is kept for later: {why}")
         return Answer("", 0)
 
-    def _why_not(self, call: Call, network: str | None) -> str:
+    def _why_not(self, call: Call, network: NetworkIpam | None) -> str:
         """Return which unfinished release an ADD, or STATUS of one, must wait for, or ""."""
         if call.command == Command.ADD:
             key = call.attachment.key
@@ -300,7 +305,7 @@ class Calls:
         if not self.leases or call.command not in {Command.ADD, Command.STATUS}:
             return ""
         if network is not None and not self.leases.has_room(network):
-            return f"IPAM has not taken {self.settings.waiting} addresses of {network!r} back"
+            return f"IPAM has not taken {self.settings.waiting} addresses of {network.name!r} back"
         if call.command == Command.ADD:
             pending = self.leases.settle(network, call.pod, call.attachment.key)
             if pending:

@@ -1,17 +1,29 @@
-"""Limits concurrent calls in total and for each network; calls over the limit are queued."""
+"""Limits concurrent calls in total, by network and by the pods' namespace; queues the others."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 Work = Callable[[], object]
 ROOM_BYTES: Final = 1 << 14
 """A queued call takes one place for each of these: it is held in the agent's memory."""
+
+
+class Origin(NamedTuple):
+    """Where a call comes from: its pod's namespace, "" outside Kubernetes, and its network."""
+
+    namespace: str
+    network: Hashable
+
+    @property
+    def tenant(self) -> Hashable:
+        """Whose calls share a bound: those of a namespace, else those of a network."""
+        return self.namespace or self.network
 
 
 class Entry(Enum):
@@ -50,12 +62,21 @@ def half_of(free: int) -> int:
     return max(1, free // 2)
 
 
-class Lanes:
-    """`total` lanes; of those not held by other networks a network may hold `share_of` as many.
+def three_quarters_of(free: int) -> int:
+    """Return three quarters of the lanes that others do not hold, at least one.
 
-    A queued call occupies no thread: `give` passes its work to one. The queue of a network has
-    `most` places; once four times as many are taken in all, only a network without queued calls may
-    queue one.
+    So a namespace with many networks, whose IPAM hangs, leaves lanes to the others.
+    """
+    return max(1, 3 * free // 4)
+
+
+class Lanes:
+    """`total` lanes. If they are shared out, a network may hold half of those that others leave.
+
+    And a namespace three quarters of those that other namespaces leave. A queued call occupies no
+    thread: `give` passes its work to one. Each origin's queue has `most` places. Once twice as
+    many are taken by a namespace, or four times as many in all, only an origin without a queued
+    call may queue one.
     """
 
     def __init__(
@@ -64,50 +85,51 @@ class Lanes:
         most: int,
         give: Callable[[Work], object],
         clock: Callable[[], float] = time.monotonic,
-        share_of: Callable[[int], int] = half_of,
+        *,
+        is_shared_out: bool = True,
     ) -> None:
         self._total: Final = total
         self._most: Final = most
         self._give: Final = give
         self._clock: Final = clock
-        self._share_of: Final = share_of
+        self._is_shared_out: Final = is_shared_out
         self._changed: Final = threading.Lock()
-        self._held: Final[dict[str, int]] = {}
-        self._lines: Final[dict[str, deque[Waiting]]] = {}
+        self._held: Final[dict[Origin, int]] = {}
+        self._lines: Final[dict[Origin, deque[Waiting]]] = {}
         self._is_closed = False
 
-    def enter(self, network: str, waiting: Waiting | None = None) -> Entry:
+    def enter(self, origin: Origin, waiting: Waiting | None = None) -> Entry:
         """Take a lane; when none is free queue `waiting`, if there is one."""
         with self._changed:
             if self._is_closed:
                 return Entry.FULL
-            if network not in self._lines and self._is_free(network):
-                self._take(network)
+            if origin not in self._lines and self._is_free(origin):
+                self._take(origin)
                 return Entry.ENTERED
-            if waiting is None or not self._has_room(network, waiting):
+            if waiting is None or not self._has_room(origin, waiting):
                 return Entry.FULL
-            self._lines.setdefault(network, deque()).append(waiting)
+            self._lines.setdefault(origin, deque()).append(waiting)
             return Entry.WAITS
 
-    def leave(self, network: str) -> None:
+    def leave(self, origin: Origin) -> None:
         """Release the lane, and pass it to the next queued calls."""
         with self._changed:
-            self._held[network] -= 1
-            if not self._held[network]:
-                del self._held[network]
+            self._held[origin] -= 1
+            if not self._held[origin]:
+                del self._held[origin]
             called = list(self._call_next())
         for waiting in called:
             self._give(waiting.go_on)
 
     @contextmanager
-    def entered(self, network: str) -> Iterator[bool]:
+    def entered(self, origin: Origin) -> Iterator[bool]:
         """Hold a lane within the block; yields False when none is free."""
-        is_entered = self.enter(network) is Entry.ENTERED
+        is_entered = self.enter(origin) is Entry.ENTERED
         try:
             yield is_entered
         finally:
             if is_entered:
-                self.leave(network)
+                self.leave(origin)
 
     def give_up_late(self) -> None:
         """Pass on `give_up` of the calls whose time has passed."""
@@ -121,8 +143,8 @@ class Lanes:
             late = [
                 waiting for line in self._lines.values() for waiting in line if waiting.until <= now
             ]
-            for network, line in list(self._lines.items()):
-                self._keep(network, deque(waiting for waiting in line if waiting.until > now))
+            for origin, line in list(self._lines.items()):
+                self._keep(origin, deque(waiting for waiting in line if waiting.until > now))
         return late
 
     def close(self) -> None:
@@ -142,32 +164,46 @@ class Lanes:
             )
         return None if first is None else max(0.0, first - self._clock())
 
-    def _is_free(self, network: str) -> bool:
-        own = self._held.get(network, 0)
-        free = self._total - (sum(self._held.values()) - own)
-        return own < free and own < self._share_of(free)
+    def _is_free(self, origin: Origin) -> bool:
+        if sum(self._held.values()) >= self._total:
+            return False
+        if not self._is_shared_out:
+            return True
+        network = self._held_by(lambda held: held.network == origin.network)
+        tenant = self._held_by(lambda held: held.tenant == origin.tenant)
+        free = self._total - sum(self._held.values())
+        return network < half_of(free + network) and tenant < three_quarters_of(free + tenant)
 
-    def _has_room(self, network: str, waiting: Waiting) -> bool:
-        if network not in self._lines:
+    def _held_by(self, matches: Callable[[Origin], bool]) -> int:
+        return sum(count for held, count in self._held.items() if matches(held))
+
+    def _has_room(self, origin: Origin, waiting: Waiting) -> bool:
+        if origin not in self._lines:
             return True
         places = {name: sum(entry.places for entry in line) for name, line in self._lines.items()}
-        is_crowded = sum(places.values()) >= 4 * self._most
-        return not is_crowded and places[network] + waiting.places <= self._most
+        tenant = sum(count for name, count in places.items() if name.tenant == origin.tenant)
+        is_crowded = sum(places.values()) >= 4 * self._most or tenant >= 2 * self._most
+        return not is_crowded and places[origin] + waiting.places <= self._most
 
-    def _take(self, network: str) -> None:
-        self._held[network] = self._held.get(network, 0) + 1
+    def _take(self, origin: Origin) -> None:
+        self._held[origin] = self._held.get(origin, 0) + 1
 
     def _call_next(self) -> Iterator[Waiting]:
-        """Yield the waiting calls that have a lane now, of networks with fewer lanes first."""
-        while free := [network for network in self._lines if self._is_free(network)]:
-            network = min(free, key=lambda name: self._held.get(name, 0))
-            self._take(network)
-            line = self._lines.pop(network)  # moves the network to the end of the order
-            yield line.popleft()
-            self._keep(network, line)
+        """Yield the waiting calls that have a lane now, of those who hold fewer first."""
 
-    def _keep(self, network: str, line: deque[Waiting]) -> None:
+        def rank(origin: Origin) -> tuple[int, int]:
+            tenant = self._held_by(lambda held: held.tenant == origin.tenant)
+            return tenant, self._held.get(origin, 0)
+
+        while free := [origin for origin in self._lines if self._is_free(origin)]:
+            origin = min(free, key=rank)
+            self._take(origin)
+            line = self._lines.pop(origin)  # moves it to the end of the order
+            yield line.popleft()
+            self._keep(origin, line)
+
+    def _keep(self, origin: Origin, line: deque[Waiting]) -> None:
         if line:
-            self._lines[network] = line
+            self._lines[origin] = line
         else:
-            self._lines.pop(network, None)
+            self._lines.pop(origin, None)

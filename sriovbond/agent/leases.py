@@ -7,21 +7,24 @@ a waiting request: one call per network at a time, with growing pauses after fai
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
 from deviceinfo import PodRef
-from sriovbond import log, records, release
-from sriovbond.agent.lanes import Lanes
+from sriovbond import ipam, log, records, release
+from sriovbond.agent.lanes import Lanes, Origin
 from sriovbond.agent.settings import Settings
 from sriovbond.backoff import lengthen
+from sriovbond.cni.network import read_network
+from sriovbond.cni.wire import CniError
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import Happening, HappeningKind
-from sriovbond.ipam import IpamHungError
+from sriovbond.ipam import IpamHungError, NetworkIpam
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
@@ -59,8 +62,8 @@ class Leases:
         self._kept: Final[dict[str, Record]] = {}
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
-        self._networks: Final[dict[str, _Network]] = {}
-        self._hung_until: dict[str, float] = {}
+        self._networks: Final[dict[NetworkIpam, _Network]] = {}
+        self._hung_until: dict[NetworkIpam, float] = {}
         self._is_stopping = False
 
     def start(self) -> None:
@@ -80,14 +83,14 @@ class Leases:
         """Return the Keeper for a call of the attachment; IPAM DEL never runs twice at once."""
         return Keeper(self.keep, self._takes, asks_first and key not in self._given_back)
 
-    def has_hung(self, network: str) -> bool:
+    def has_hung(self, network: NetworkIpam) -> bool:
         """Return whether the network's IPAM did not end in time at its last call, a while ago.
 
         No DEL need find that out again: each would take a minute.
         """
         return self._hung_until.get(network, 0.0) > time.monotonic()
 
-    def note_hung(self, network: str) -> None:
+    def note_hung(self, network: NetworkIpam) -> None:
         """Record that the network's IPAM did not end in time, for as long as it is put off."""
         now = time.monotonic()
         with self._changed:
@@ -96,7 +99,7 @@ class Leases:
             current = {name: until for name, until in self._hung_until.items() if until > now}
             self._hung_until = {**current, network: now + wait_s}
 
-    def try_now(self, network: str) -> None:
+    def try_now(self, network: NetworkIpam) -> None:
         """Release the network's leases now: its IPAM has just answered another call."""
         with self._changed:
             self._hung_until.pop(network, None)
@@ -105,18 +108,21 @@ class Leases:
                 leases.wait_s = leases.until = 0.0
                 self._changed.notify_all()
 
-    def has_room(self, network: str) -> bool:
+    def has_room(self, network: NetworkIpam) -> bool:
         """Return whether one more lease of the network can be kept."""
         leases = self._networks.get(network)
         return leases is None or len(leases.keys) < self._room
 
     def _takes(self, record: Record) -> bool:
-        return record.key in self._kept or self.has_room(record.network)
+        return record.key in self._kept or self.has_room(_ipam_of(record))
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of unreleased leases by network."""
         with self._changed:
-            return {name: len(leases.keys) for name, leases in self._networks.items()}
+            counts = Counter[str]()
+            for network, leases in self._networks.items():
+                counts[network.name] += len(leases.keys)
+            return counts
 
     def keep(self, record: Record, fault: SriovbondError | None) -> None:
         """Keep a record; `fault` is why its IPAM DEL has just failed, None if not tried."""
@@ -124,10 +130,10 @@ class Leases:
             if self._is_stopping or not record.ipam:
                 return
             earlier = self._kept.get(record.key)
-            if earlier and earlier.network != record.network:
+            if earlier and _ipam_of(earlier) != _ipam_of(record):
                 self._leave_line(earlier)
                 earlier = None
-            network = self._networks.setdefault(record.network, _Network())
+            network = self._networks.setdefault(_ipam_of(record), _Network())
             if earlier is None:
                 network.keys.append(record.key)
             self._kept[record.key] = record
@@ -135,7 +141,7 @@ class Leases:
                 self._put_off(network)
             self._changed.notify_all()
         if isinstance(fault, IpamHungError):
-            self.note_hung(record.network)
+            self.note_hung(_ipam_of(record))
         if fault:
             self._report_kept(record, fault.message)
 
@@ -147,7 +153,7 @@ class Leases:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def settle(self, network: str | None, pod: PodRef, key: str) -> str:
+    def settle(self, network: NetworkIpam | None, pod: PodRef, key: str) -> str:
         """Release now the leases of an earlier pod of that name, or of `key`; return why it failed.
 
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
@@ -198,7 +204,7 @@ class Leases:
         while (name := self._next()) is not None:
             self._ask(name)
 
-    def _next(self) -> str | None:
+    def _next(self) -> NetworkIpam | None:
         """Wait for a network whose IPAM may run, and reserve it; None when stopping."""
         with self._changed:
             while not self._is_stopping:
@@ -213,9 +219,9 @@ class Leases:
                 self._changed.wait(pause_s)
         return None
 
-    def _ask(self, name: str) -> None:
+    def _ask(self, name: NetworkIpam) -> None:
         """Run IPAM DEL for the first lease of a network."""
-        with self._lanes.entered(name) as is_entered:
+        with self._lanes.entered(Origin("", name)) as is_entered:
             key = self._first(name) if is_entered else ""
             fault = self._give_back_now(key) if key else None
         with self._changed:
@@ -233,7 +239,7 @@ class Leases:
         if isinstance(fault, IpamHungError):
             self.note_hung(name)
 
-    def _first(self, name: str) -> str:
+    def _first(self, name: NetworkIpam) -> str:
         """Mark the first lease of a network that is not being released, and return it."""
         with self._changed:
             keys = self._networks.get(name, _Network()).keys
@@ -293,11 +299,11 @@ class Leases:
                 self._leave_line(record)
 
     def _leave_line(self, record: Record) -> None:
-        network = self._networks.get(record.network)
+        network = self._networks.get(_ipam_of(record))
         if network and record.key in network.keys:
             network.keys.remove(record.key)
         if network and not network.keys:
-            del self._networks[record.network]
+            del self._networks[_ipam_of(record)]
 
     def _report_kept(self, record: Record, why: str) -> None:
         if record.key not in self._reported:
@@ -310,6 +316,16 @@ class Leases:
         self._tell(Happening(kind, record.subject, f"{record.ifname}: {text}", time.time()))
 
 
-def _concerns(record: Record, network: str | None, pod: PodRef, key: str) -> bool:
+def _ipam_of(record: Record) -> NetworkIpam:
+    config: Mapping[str, object] = {}
+    if record.ipam:
+        with suppress(CniError):
+            config = read_network(record.ipam.stdin.encode("utf-8", "surrogateescape")).config
+    return ipam.of_network({**config, "name": record.network})
+
+
+def _concerns(record: Record, network: NetworkIpam | None, pod: PodRef, key: str) -> bool:
     is_same_pod = bool(pod.full_name) and record.pod.full_name == pod.full_name
-    return (is_same_pod and record.network == network) or record.key == key
+    return (
+        is_same_pod and network is not None and record.network == network.name
+    ) or record.key == key

@@ -100,9 +100,7 @@ class _Agent:
         self.queue = Queue(settings.queue, owner)
         self.turns = Turns(2 * settings.share, settings.waiting, settings.ipam_calls + _ANSWERING)
         self._next: Final[SimpleQueue[Work]] = SimpleQueue()
-        self.places = Lanes(
-            settings.workers, settings.waiting, self._next.put, share_of=lambda free: free
-        )
+        self.places = Lanes(settings.workers, settings.waiting, self._next.put, is_shared_out=False)
         self.lanes = Lanes(settings.ipam_calls, settings.waiting, self.turns.resume)
         self.is_stopping = False
         self._door: Final = Door()

@@ -1,6 +1,12 @@
 from collections.abc import Callable
 
-from sriovbond.agent.lanes import ROOM_BYTES, Entry, Lanes, Waiting
+from sriovbond.agent.lanes import ROOM_BYTES, Entry, Lanes, Origin, Waiting
+
+
+def origin(name: str) -> Origin:
+    """Return the origin of calls: NAMESPACE/NETWORK, or NETWORK where there is no Kubernetes."""
+    namespace, _, network = name.rpartition("/")
+    return Origin(namespace, network)
 
 
 class Scene:
@@ -12,14 +18,17 @@ class Scene:
         self.lanes = Lanes(total, most, lambda work: work(), lambda: self.now)
 
     def enter(self, network: str, count: int) -> list[Entry]:
-        return [self.lanes.enter(network) for _ in range(count)]
+        return [self.lanes.enter(origin(network)) for _ in range(count)]
+
+    def leave(self, network: str) -> None:
+        self.lanes.leave(origin(network))
 
     def wait(self, network: str, name: str, until: float = 10.0, size: int = 0) -> Entry:
         def call(what: str) -> Callable[[], None]:
             return lambda: self.called.append(f"{name} {what}")
 
         waiting = Waiting(call("goes on"), call("gives up"), call("is hung up on"), until, size)
-        return self.lanes.enter(network, waiting)
+        return self.lanes.enter(origin(network), waiting)
 
 
 IN, WAITS, FULL = Entry.ENTERED, Entry.WAITS, Entry.FULL
@@ -33,6 +42,36 @@ def test_a_network_has_half_of_the_free_workers_and_at_least_one() -> None:
     assert entered == [4, 2, 1, 1, 0]
 
 
+def test_a_namespace_with_many_networks_leaves_lanes_to_the_others() -> None:
+    scene = Scene()
+
+    hung = [scene.enter(f"tenant/{name}", 8).count(IN) for name in "abcd"]
+
+    assert hung == [4, 2, 0, 0]
+    assert scene.enter("other/net", 1) == [IN]
+
+
+def test_a_network_of_many_namespaces_has_half_of_the_free_lanes() -> None:
+    scene = Scene()
+
+    entered = [scene.enter(f"tenant{number}/shared", 2).count(IN) for number in range(4)]
+
+    assert entered == [2, 2, 0, 0]
+    assert scene.enter("tenant0/another", 1) == [IN]
+
+
+def test_the_line_of_a_namespace_has_a_bound_so_that_others_queue_calls_too() -> None:
+    scene = Scene(most=2)
+    for name in ("tenant/a", "tenant/b"):
+        scene.enter(name, 4)
+
+    rest = [scene.wait(f"tenant/{name}", name) for name in "aabbaccdd"]
+    others = [scene.wait("other/net", str(number)) for number in range(3)]
+
+    assert rest == [WAITS] * 4 + [FULL, WAITS, FULL, WAITS, FULL]
+    assert others == [IN, WAITS, WAITS]
+
+
 def test_one_lane_is_there_in_any_case() -> None:
     scene = Scene(total=1)
 
@@ -44,10 +83,10 @@ def test_leaving_a_lane_calls_the_next_in_line_in_order() -> None:
     scene.enter("a", 4)
     assert [scene.wait("a", name) for name in ("first", "second")] == [WAITS, WAITS]
 
-    scene.lanes.leave("a")
+    scene.leave("a")
 
     assert scene.called == ["first goes on"]
-    scene.lanes.leave("a")
+    scene.leave("a")
     assert scene.called == ["first goes on", "second goes on"]
 
 
@@ -57,7 +96,7 @@ def test_a_new_call_is_queued_behind_the_waiting_ones() -> None:
     scene.enter("b", 2)
     scene.wait("b", "first")
     for _ in range(4):
-        scene.lanes.leave("a")
+        scene.leave("a")
 
     assert scene.called == ["first goes on"]
     assert scene.enter("b", 1) == [IN]
@@ -70,7 +109,7 @@ def test_a_network_without_a_lane_is_called_first() -> None:
     scene.wait("a", "a's")
     scene.wait("c", "c's")
 
-    scene.lanes.leave("b")
+    scene.leave("b")
 
     assert scene.called == ["c's goes on"]
 
@@ -83,7 +122,7 @@ def test_networks_that_hold_as_many_are_called_in_turn() -> None:
         scene.wait(network, name)
 
     for network in ("a", "a", "c"):
-        scene.lanes.leave(network)
+        scene.leave(network)
 
     assert scene.called == ["a1 goes on", "c1 goes on", "a2 goes on"]
 
@@ -126,7 +165,7 @@ def test_a_call_that_has_waited_long_enough_gives_up_and_the_others_stay() -> No
 
     assert scene.called == ["second gives up"]
     assert scene.lanes.pause_s() == 1.0
-    scene.lanes.leave("a")
+    scene.leave("a")
     assert scene.called[1:] == ["first goes on"]
     assert scene.lanes.pause_s() is None
 
@@ -157,7 +196,7 @@ def test_late_calls_are_taken_out_without_a_lane() -> None:
     scene.now = 4.0
 
     late = scene.lanes.take_late()
-    scene.lanes.leave("a")
+    scene.leave("a")
 
     assert [waiting.until for waiting in late] == [3.0]
     assert scene.called == ["second goes on"]
@@ -166,7 +205,7 @@ def test_late_calls_are_taken_out_without_a_lane() -> None:
 def test_a_lane_is_left_when_its_block_ends() -> None:
     scene = Scene(total=1)
 
-    with scene.lanes.entered("a") as first, scene.lanes.entered("a") as second:
+    with scene.lanes.entered(origin("a")) as first, scene.lanes.entered(origin("a")) as second:
         inside = (first, second)
 
     assert inside == (True, False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deviceinfo import PodRef
-from sriovbond import records
+from sriovbond import ipam, records
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.leases import Leases
 from sriovbond.agent.settings import Settings
@@ -17,6 +17,8 @@ from tests.support.held_ipam import stdin
 from tests.support.shims import variables
 
 POD = PodRef("ns", "web-0")
+HANGS = {"type": "hangs"}
+NET = ipam.of_network({"name": "net", "ipam": HANGS})
 
 
 @pytest.fixture
@@ -30,12 +32,14 @@ def leases(settings: Settings) -> Leases:
     return Leases(settings, Lanes(8, 256, lambda work: work()), lambda _: None)
 
 
-def a_kept_record(settings: Settings, container: str, network: str = "net") -> Record:
+def a_kept_record(
+    settings: Settings, container: str, network: str = "net", **further: str
+) -> Record:
     program = settings.state.parent / "hangs"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     variables_ = {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": str(program.parent)}
-    call = IpamCall(stdin(name=network, ipam={"type": "hangs"}).decode(), variables_)
+    call = IpamCall(stdin(name=network, ipam=HANGS | further).decode(), variables_)
     record = Record(network, container, "bond0", "", keeping.NO_NAMESPACE, "", None, call, pod=POD)
     records.write(settings.host, record)
     return record
@@ -49,13 +53,13 @@ def test_an_add_waits_for_one_ipam_that_hangs_however_many_sandboxes_its_pod_had
         leases.keep(a_kept_record(settings, f"sandbox{number}"), None)
 
     started = time.monotonic()
-    why_not = leases.settle("net", POD, "new@bond0")
+    why_not = leases.settle(NET, POD, "new@bond0")
     took_s = time.monotonic() - started
 
     assert "did not end within 0.5 s" in why_not
     assert took_s < 1.5
     assert leases.counts() == {"net": 6}
-    assert "did not end within 0.5 s" in leases.settle("net", POD, "new@bond0")
+    assert "did not end within 0.5 s" in leases.settle(NET, POD, "new@bond0")
 
 
 def test_an_attachment_that_changes_its_network_is_kept_once(
@@ -70,6 +74,21 @@ def test_an_attachment_that_changes_its_network_is_kept_once(
     records.remove(settings.host, record)
     leases.forget_if_gone(record.key)
     assert leases.counts() == {}
+
+
+def test_networks_of_one_name_whose_ipam_differs_have_lines_of_their_own(
+    settings: Settings, leases: Leases
+) -> None:
+    for number in range(settings.waiting):
+        leases.keep(a_kept_record(settings, f"sandbox{number}"), None)
+    leases.note_hung(NET)
+    another = ipam.of_network({"name": "net", "ipam": HANGS | {"subnet": "192.0.2.0/24"}})
+
+    leases.keep(a_kept_record(settings, "another", subnet="192.0.2.0/24"), None)
+
+    assert (leases.has_room(NET), leases.has_room(another)) == (False, True)
+    assert (leases.has_hung(NET), leases.has_hung(another)) == (True, False)
+    assert leases.counts() == {"net": settings.waiting + 1}
 
 
 def test_leases_of_an_earlier_agent_are_known_before_a_call_is_served(
