@@ -270,8 +270,16 @@ def _route(route: NodeRoute) -> Iterator[Complaint]:
     if link and route.next_hop_interface not in (None, link):
         text = f"next-hop-address {route.next_hop_address} is not over {route.next_hop_interface}"
         yield Complaint(("next-hop-address",), text)
-    if route.state == ABSENT:
-        return
+    yield from _absent_route(route) if route.state == ABSENT else _present_route(route)
+
+
+def _absent_route(route: NodeRoute) -> Iterator[Complaint]:
+    if route.destination == "":
+        text = "an empty destination is none: leave it out where it may be any"
+        yield Complaint(("destination",), text)
+
+
+def _present_route(route: NodeRoute) -> Iterator[Complaint]:
     if not route.destination:
         yield Complaint(("destination",), "a route needs a destination")
     if route.route_type and (

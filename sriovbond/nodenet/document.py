@@ -191,7 +191,10 @@ def _finish(name: str, state: NetState, reader: Reader) -> Document:
 
 
 def _with_plain_routes(state: NetState) -> NetState:
-    """Return it with routes as the kernel has them: a gateway's interface is the route's."""
+    """Return it with routes as the kernel has them: a gateway's interface is the route's.
+
+    Where a route is to be absent, no gateway is another word than one that is not mentioned.
+    """
 
     def plain(rows: tuple[NodeRoute, ...] | None) -> tuple[NodeRoute, ...] | None:
         return None if rows is None else tuple(map(_plain_route, rows))
@@ -206,6 +209,8 @@ def _plain_route(route: NodeRoute) -> NodeRoute:
     if route.route_type and route.next_hop_interface == "lo":
         return replace(route, next_hop_interface=None)
     gateway, percent, link = (route.next_hop_address or "").partition("%")
+    if not gateway and route.state != ABSENT:
+        return replace(route, next_hop_address=None)
     if not percent:
         return route
     name = route.next_hop_interface or link

@@ -1,7 +1,8 @@
-"""Which new routes the kernel would refuse: over what is down, or by a gateway out of reach."""
+"""Which new routes cannot be: over what is down, by a gateway out of reach, to no network."""
 
 from collections.abc import Collection, Iterable, Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from typing import Final
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
@@ -23,9 +24,16 @@ def judge(joined: Joined) -> Iterator[Complaint]:
                 yield Complaint(("routes", "config", number), text)
 
 
+_OF_THIS_HOST: Final = IPv4Network("0.0.0.0/8")
+"""Of no use as a destination (RFC 6890); the default route is 0.0.0.0/0."""
+
+
 def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     name, family = route.next_hop_interface or "", family_of(route.destination or "")
     pair = joined.pair(name)
+    network = ip_network(route.destination or "::/0")
+    if isinstance(network, IPv4Network) and network.subnet_of(_OF_THIS_HOST):
+        yield f"{network} is in {_OF_THIS_HOST}, to which none is routed; the default is 0.0.0.0/0"
     if joined.state_of(name) == DOWN:
         yield f"{name} is down: a route needs it up"
     own = _addresses(name, family, joined)

@@ -21,7 +21,9 @@ _Row = TypeVar("_Row", NodeRoute, RouteRule)
 PRIORITIES: Final = range(30000, 32766)
 """For rules that have none: nmstate's first, and what is below the main table's rule."""
 _WHOLE_MARK: Final = 2**32 - 1
-_ANY: Final = (None, "", -1)
+_ANY: Final = (None, -1)
+_MAY_BE_NONE: Final = ("next_hop_address", "ip_from", "ip_to")
+"""Fields of which an entry that removes says by an empty value that a row has none."""
 _TABLES: Final = ("table_id", "route_table")
 _METRICS: Final = {4: 0, 6: 1024}
 """What the kernel gives a route without a metric (IP6_RT_PRIO_USER in linux/ipv6_route.h)."""
@@ -186,9 +188,14 @@ def rules_of(rows: Iterable[RouteRule]) -> RouteRules | None:
 
 
 def matches(pattern: _Row, row: _Row) -> bool:
-    """Return whether a row has all that a pattern gives; table 0 and metric -1 mean any."""
+    """Return whether a row has all that a pattern gives; table 0 and metric -1 mean any.
+
+    An empty gateway or network is that of a row without one.
+    """
     for key in keys_of(type(pattern)):
         expected, value = getattr(pattern, key.field), getattr(row, key.field)
+        if key.field in _MAY_BE_NONE and expected is not None:
+            expected, value = _network(expected) or "", _network(value) or ""
         if key.field == "state" or expected in _ANY or (key.field in _TABLES and expected == 0):
             continue
         if value is None:

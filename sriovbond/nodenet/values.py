@@ -191,13 +191,13 @@ class Gateway(_Plain):
     """The address of a gateway, of a link-local one with or without its interface."""
 
     def read(self, text: str) -> object:
-        """Take 192.0.2.1 or fe80::1%eth0; empty, 0.0.0.0 and :: are nmstate's words for none."""
+        """Take 192.0.2.1 or fe80::1%eth0; empty, 0.0.0.0 and :: mean none, read as empty."""
         address, percent, link = text.strip().partition("%")
         gateway = Ip().read(address) if address else "::"
         if percent and not (link and is_link_local(str(gateway))):
             raise ValueError("only fe80 addresses have an interface: fe80::1%eth0")
         is_none = ip_address(str(gateway)).is_unspecified
-        return None if is_none else f"{gateway}{percent}{link}"
+        return "" if is_none else f"{gateway}{percent}{link}"
 
 
 @dataclass(frozen=True, slots=True)

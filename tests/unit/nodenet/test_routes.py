@@ -3,7 +3,9 @@
 import pytest
 import yaml
 
-from sriovbond.nodenet.document import DocumentError
+from sriovbond.nodenet.document import DocumentError, read
+from sriovbond.nodenet.writer import to_yaml
+from sriovbond.reshape import limits
 from tests.unit.nodenet.states import changes, joined, steps, way_back
 
 NODE = """\
@@ -202,6 +204,49 @@ def test_the_address_of_none_is_no_gateway(none: str, where: int) -> None:
     assert steps(_routes(f"{written}, state: absent"), NODE + _routes(there)) == [
         "remove route destination 172.16.0.0/12, next-hop-interface eth1"
     ]
+
+
+@pytest.mark.parametrize("none", ["'0.0.0.0'", "''", "'::'"])
+def test_no_gateway_of_an_absent_route_is_not_any_gateway(none: str) -> None:
+    by_it = "destination: 0.0.0.0/0, next-hop-interface: eth1, next-hop-address: 192.0.2.1"
+    pattern = _routes(f"next-hop-interface: eth1, next-hop-address: {none}, state: absent")
+
+    assert steps(pattern, NODE + _routes(by_it, ON_LINK)) == [
+        "remove route destination 172.16.0.0/12, next-hop-interface eth1"
+    ]
+    assert steps(to_yaml(read(pattern)[0].state), NODE + _routes(by_it)) == []
+
+
+def test_an_absent_route_with_an_empty_destination_is_not_every_route() -> None:
+    with pytest.raises(DocumentError, match="an empty destination is none: leave it out"):
+        steps(_routes("destination: '', state: absent"), NODE + _routes(ON_LINK))
+
+
+@pytest.mark.parametrize("field", ["ip-from", "ip-to"])
+@pytest.mark.parametrize("none", ["", "0.0.0.0/0"])
+def test_an_absent_rule_with_an_empty_network_is_one_of_every_packet(field: str, none: str) -> None:
+    rules = _routes(
+        f"family: ipv4, {field}: 203.0.113.0/24, priority: 7, route-table: 200",
+        "family: ipv4, priority: 8, route-table: 200",
+        of="route-rules",
+    )
+    pattern = f"{field}: '{none}', route-table: 200, state: absent"
+
+    assert steps(_routes(pattern, of="route-rules"), NODE + rules) == [
+        "remove rule family ipv4, priority 8, route-table 200"
+    ]
+
+
+@pytest.mark.parametrize("destination", ["0.0.0.0/32", "0.0.0.1", "0.0.0.0/8", "0.1.0.0/16"])
+def test_nothing_is_routed_to_the_network_of_this_host(destination: str) -> None:
+    route = f"destination: {destination}, next-hop-interface: eth1"
+    new, present = _routes(route), NODE + _routes(route)
+
+    (complaint,) = limits.judge(joined(new, NODE))
+
+    assert "is in 0.0.0.0/8, to which none is routed; the default is 0.0.0.0/0" in complaint.text
+    assert not [*limits.judge(joined(new, present))]
+    assert not [*limits.judge(joined(_routes(f"{route}, state: absent"), present))]
 
 
 def test_a_gateway_of_fe80_may_name_the_interface_of_its_route() -> None:
