@@ -48,6 +48,8 @@ class Namespace:
 
     def run(self, work: Callable[[], T]) -> T:
         """Run `work` in the namespace, where it must not block: for sysctls and packets."""
+        if self.path == _THIS_THREAD:  # only root may enter one, even where it is already
+            return work()
         return _in_namespace(self.descriptor, work)
 
     def sysctl(self, key: str) -> str | None:

@@ -1,6 +1,8 @@
 """Namespaces: refusals that need no kernel."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,25 @@ def test_the_sysctls_of_all_links_are_no_links(name: str) -> None:
         assert here.link_sysctls(name) == ()
         with pytest.raises(MachineError, match=f"of the link '{name}'.*give the link another name"):
             here.set_link_sysctls(name, [Sysctl("ipv4", "no_such_key", "1")])
+
+
+READ_AS_NOBODY = """
+import os
+from sriovbond.kernel import netns
+if os.geteuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+with netns.own() as here:
+    print(here.sysctl("ipv4/conf/lo/forwarding"))
+"""
+
+
+def test_an_ordinary_user_reads_in_the_namespace_that_he_is_in() -> None:
+    command = (sys.executable, "-c", READ_AS_NOBODY)
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert done.stdout.strip() in {"0", "1"}
 
 
 def a_loop(path: Path) -> Path:
