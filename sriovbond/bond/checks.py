@@ -8,6 +8,7 @@ from typing import Final
 
 from sriovbond.bond import carrying, redundancy, rules, switching, views
 from sriovbond.bond.drivers import HOLDING, MAC_FILTERS
+from sriovbond.bond.keys import DHCP
 from sriovbond.bond.links import ARPHRD_INFINIBAND, Member, PhysicalFunction
 from sriovbond.bond.options import BACKUP, DELAYS, PROBING, BondMode
 from sriovbond.bond.rules import Finding, Rule
@@ -92,6 +93,12 @@ def _mac_with_active(situation: Situation) -> Iterator[str]:
     ):
         why = "fail_over_mac active changes it at a failover"
         yield f"the MAC {situation.mac} is asked for, and {why}"
+
+
+def _dhcp_with_active(situation: Situation) -> Iterator[str]:
+    is_changing = situation.mode in BACKUP and situation.fail_over_mac == "active"
+    if situation.ipam_type == DHCP and is_changing:
+        yield "ipam.type is dhcp, and fail_over_mac active changes the bond's MAC at a failover"
 
 
 def _check_held_mac(situation: Situation) -> Iterator[str]:
@@ -337,5 +344,6 @@ CHECKS: Final[tuple[tuple[Rule, Callable[[Situation], Iterator[str]]], ...]] = (
     (rules.MEMBER_ADDRESS_TAKEN_OFF, carrying.find_flushed_addresses),
     (rules.HOST_LINKS_ASKED_FOR, carrying.host_asked),
     (rules.BOND_BEFORE_MEMBERS, _check_listed_after),
+    (rules.DHCP_WITH_ACTIVE, _dhcp_with_active),
 )
 """In the order in which findings are reported."""

@@ -118,6 +118,7 @@ class NetConf:
             redundancy=self.redundancy,
             redundancy_level=self.redundancy_level,
             switch_lag=bool(self.switch_lag),
+            ipam_type=self.ipam_type,
             ipv6=self.ipv6,
             min_members=self.min_members,
             most_members=most_members(self.links),

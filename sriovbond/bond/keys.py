@@ -35,7 +35,8 @@ WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 """Normal keys with the meaning of a key of ours: if ignored, the bond would differ from them."""
 
-_CONTAINERNETWORKING = ("dhcp", "host-local", "static")  # plugins/ipam: they read `ipam` alone
+DHCP = "dhcp"
+_CONTAINERNETWORKING = (DHCP, "host-local", "static")  # plugins/ipam: they read `ipam` alone
 _CALICO = """
     container_settings dataplane_options datastore_type endpoint_status_dir etcd_authority
     etcd_ca_cert_file etcd_cert_file etcd_discovery_srv etcd_endpoints etcd_key_file etcd_scheme

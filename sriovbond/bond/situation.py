@@ -34,7 +34,7 @@ class Situation:
     bond; `most_members` the maximum number that names alone can select; `left_nothing` the places
     of entries with those of the earlier ones that take all their matches. `upon` are the pod's
     networks on top of the bond, each with its plugin's type; `switch_lag`: the switch has a LAG
-    over the members' PFs.
+    over the members' PFs; `ipam_type` is empty without IPAM.
     """
 
     mode: BondMode
@@ -56,6 +56,7 @@ class Situation:
     later: tuple[str, ...] = ()
     upon: tuple[str, ...] = ()
     switch_lag: bool = False
+    ipam_type: str = ""
     is_host_asked: bool = False
 
     def value(self, name: str, default: OptionValue) -> OptionValue:

@@ -14,6 +14,7 @@ from sriovbond import candidates, ipam, log, records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond import redundancy, rules
 from sriovbond.bond.config import NetConf
+from sriovbond.bond.keys import DHCP
 from sriovbond.bond.links import Member, Place
 from sriovbond.bond.ownkeys import MemberAddresses
 from sriovbond.bond.plan import BondPlan
@@ -41,7 +42,6 @@ from sriovbond.lending import Lender
 from sriovbond.records import Record
 from sriovbond.release import Keeper
 
-_DHCP: Final = "dhcp"
 _CARRIER_PAUSE_S: Final = 0.1
 
 
@@ -236,7 +236,7 @@ def _addresses(
 ) -> CniResult:
     if not config.ipam_type:
         return CniResult()
-    if config.ipam_type == _DHCP:
+    if config.ipam_type == DHCP:
         _await_carrier(pod, plan.name, host.dhcp_carrier_timeout_s)
     leased = lease()
     link = links.find(pod.netlink, plan.name)

@@ -36,6 +36,7 @@ SHOWN_ELSEWHERE = {
     "bond-before-members",
     "few-mac-filters",
     "address-needs-larger-mtu",  # test_config: the IPAM here is always a scripted one
+    "dhcp-with-active",  # test_dhcp
     "host-links-asked-for",  # test_node_lends
     "member-address-taken-off",  # test_pod_devices
 }

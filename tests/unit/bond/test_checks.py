@@ -284,6 +284,12 @@ CASES = (
         near_members=PLAIN,
     ),
     Case(
+        "dhcp-with-active",
+        {"ipam": {"type": "dhcp"}},
+        words=("fail_over_mac active", "goes by the client id"),
+        near={"ipam": {"type": "dhcp"}, **NONE},
+    ),
+    Case(
         "vf-mac-held-by-pf",
         NONE,
         untrusted(mac=ADMIN),
