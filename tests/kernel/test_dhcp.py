@@ -3,25 +3,24 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.conftest import Wires
 from tests.support import dhcp
+from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
 from tests.support.leases import addresses, over
-from tests.support.pods import Pod
+from tests.support.pods import Pod, bridge_over
+from tests.support.watching import active
 from tests.vm import rig as rigs
 
 
 @pytest.fixture
 def dhcp_far(wires: Wires) -> Iterator[Wires]:
     """Make the far side a switch with a DHCP server, and start the dhcp plugin's daemon."""
-    wires.far.ip("link add br0 type bridge")
-    for number in (1, 2):
-        wires.far.ip(f"link set far{number} master br0")
-    wires.far.ip("addr add 192.0.2.1/24 dev br0")
-    wires.far.ip("link set br0 up")
+    bridge_over(wires.far, "192.0.2.1/24")
     with dhcp.server(wires.far, "br0"), dhcp.daemon():
         yield wires
 
@@ -80,6 +79,47 @@ def test_the_wait_for_a_carrier_before_dhcp_is_bounded(runtime: Runtime, wires: 
     assert "'dhcp'" in reply.msg
     assert 0.5 <= time.monotonic() - started < runtime.host.dhcp_carrier_timeout_s
     assert wires.pod.bond() is None
+
+
+def test_a_renewal_is_not_heard_after_a_failover_that_has_changed_the_bonds_mac(
+    runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    """The rule dhcp-with-active says so, and that the plugin asks anew then."""
+    config, log = over(wires, dhcp.IPAM, failOverMac="active"), tmp_path / "log"
+    bridge_over(wires.far, "192.0.2.1/24")
+    with dhcp.server(wires.far, "br0", lease_s=10), dhcp.daemon(log, *dhcp.SOON):
+        runtime.add(config).ok()
+        leased = set(addresses(wires.pod))
+        fail_over(wires)
+        wait_for(lambda: "lease rebound" in log.read_text())
+        kept = set(addresses(wires.pod))
+        runtime.delete(config).ok()
+
+    assert "renewal time expired, rebinding" in log.read_text()
+    assert kept == leased
+    assert len(leased) == 1
+
+
+def test_a_renewal_is_heard_after_a_failover_of_a_bond_that_keeps_its_mac(
+    runtime: Runtime, wires: Wires, tmp_path: Path
+) -> None:
+    config, log = over(wires, dhcp.IPAM, failOverMac="none"), tmp_path / "log"
+    bridge_over(wires.far, "192.0.2.1/24")
+    with dhcp.server(wires.far, "br0", lease_s=10), dhcp.daemon(log, *dhcp.SOON):
+        runtime.add(config).ok()
+        fail_over(wires)
+        renewed = log.read_text().count("lease renewed")
+        wait_for(lambda: log.read_text().count("lease renewed") > renewed + 1)
+        runtime.delete(config).ok()
+
+    assert "rebinding" not in log.read_text()
+
+
+def fail_over(wires: Wires) -> None:
+    """Take the active member's far end down, and wait for the other."""
+    first = active(wires.pod)
+    wires.far.ip(f"link set {first.replace('net', 'far')} down")
+    wait_for(lambda: active(wires.pod) not in ("", first))
 
 
 @pytest.mark.vf

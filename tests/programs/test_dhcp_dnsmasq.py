@@ -1,4 +1,7 @@
-"""Debian's dnsmasq as the server of DHCP: it knows a client by its id, and compresses domains."""
+"""Debian's dnsmasq as the server of DHCP: it knows a client by its id, and compresses domains.
+
+For the node's own client, and for the dhcp plugin over a pod's bond.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +10,13 @@ import pytest
 
 from sriovbond.dhcp.packet import DhcpOption
 from sriovbond.dhcp.wish import DhcpWish, make_id
+from sriovbond.host import Host
 from tests.support import dhcp
+from tests.support.agents import wait_for
+from tests.support.calls import Runtime, a_config
 from tests.support.dhcp_clients import MAC, LeasedNode, a_leased_node, requests_to
+from tests.support.pods import a_pod, bridge_over, wire_up
+from tests.support.watching import active
 
 OPTIONS = (
     "option:classless-static-route,10.0.0.0/8,192.0.2.7,0.0.0.0/0,192.0.2.1",
@@ -58,3 +66,26 @@ def test_the_server_gets_the_client_id_of_the_document(leased: LeasedNode, text:
         sent = requests()
 
     assert {message.options[DhcpOption.CLIENT_ID] for message in sent} == {id_}
+
+
+def test_a_pods_address_by_its_client_id_outlives_a_failover_that_changes_the_bonds_mac(
+    tmp_path: Path,
+) -> None:
+    """The dhcp plugin asks anew when 85 % of the lease are over, here 120 s."""
+    links = [{"name": "net1"}, {"name": "net2"}]
+    config = a_config(links=links, ipam=dhcp.IPAM, failOverMac="active")
+    client, server = tmp_path / "client", tmp_path / "server"
+    with a_pod() as pod, a_pod("far") as far:
+        wire_up(pod, far)
+        bridge_over(far, "192.0.2.1/24")
+        runtime = Runtime(Host(state=tmp_path / "state", run=tmp_path / "run"), pod)
+        with dhcp.dnsmasq(far, "br0", log=server), dhcp.daemon(client, *dhcp.SOON):
+            (leased,) = runtime.add(config).ok()["ips"]
+            before = pod.the_bond().mac
+            far.ip(f"link set {active(pod).replace('net', 'far')} down")
+            wait_for(lambda: "lease rebound" in client.read_text(), 240)
+            after = pod.the_bond().mac
+            runtime.delete(config).ok()
+
+    assert after != before
+    assert f"DHCPACK(br0) {leased['address'].partition('/')[0]} {after}" in server.read_text()

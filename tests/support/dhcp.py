@@ -15,6 +15,8 @@ from tests.support.pods import Pod
 
 SOCKET = Path("/run/sriovbond-test-dhcp.sock")
 IPAM = {"type": "dhcp", "daemonSocketPath": str(SOCKET)}
+SOON = ("-timeout=1s", "-resendtimeout=4s")
+"""Options of the daemon that gives a renewal up after 4 s: it does after 208 s by default."""
 _READY_S = 60
 _ARP_MS = "200"  # how long udhcpd waits whether another host has an address, 2 s by default
 _SERVER = """\
@@ -49,24 +51,26 @@ def server(far: Pod, interface: str, *further: str, lease_s: int = 3600) -> Iter
 
 
 @contextmanager
-def dnsmasq(far: Pod, interface: str, *options: str) -> Iterator[None]:
+def dnsmasq(
+    far: Pod, interface: str, *options: str, log: Path = Path("/dev/null")
+) -> Iterator[None]:
     """Serve 192.0.2.100 to .149 by Debian's dnsmasq, which knows a client by its id."""
     program = [*programs.words("usr/sbin/dnsmasq"), "--keep-in-foreground"]
     files = ["--conf-file=/dev/null", "--leasefile-ro", "--pid-file=", "--log-facility=-"]
     service = ["--port=0", "--user=root", f"--interface={interface}", "--bind-interfaces"]
     leases = ["--dhcp-authoritative", "--dhcp-range=192.0.2.100,192.0.2.149,255.255.255.0,120"]
     command = ["ip", "netns", "exec", far.name, *program, *files, *service, *leases]
-    with _running([*command, *(f"--dhcp-option={option}" for option in options)]):
+    with _running([*command, *(f"--dhcp-option={option}" for option in options)], log):
         yield
 
 
 @contextmanager
-def daemon() -> Iterator[None]:
-    """Run the dhcp plugin's daemon; return once it accepts requests."""
+def daemon(log: Path = Path("/dev/null"), *options: str) -> Iterator[None]:
+    """Run the dhcp plugin's daemon with its log in a file; return once it accepts requests."""
     SOCKET.unlink(missing_ok=True)
     program = shutil.which("dhcp", path=plugin_path())
     assert program
-    with _running([program, "daemon", "-socketpath", str(SOCKET)]):
+    with _running([program, "daemon", "-socketpath", str(SOCKET), *options], log):
         deadline = time.monotonic() + _READY_S
         while not SOCKET.exists():
             assert time.monotonic() < deadline, "the dhcp daemon did not come up"
@@ -87,8 +91,9 @@ def later(delay_s: float, work: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _running(command: list[str], log: Path = Path("/dev/null")) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         yield
     finally:

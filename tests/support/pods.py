@@ -182,6 +182,17 @@ def wire_up(pod: Pod, far: Pod) -> None:
     far.batch("link set far1 up", "link set far2 up")
 
 
+def bridge_over(far: Pod, address: str) -> None:
+    """Make far1 and far2 of the far side, see `wire_up`, ports of a bridge br0 with an address."""
+    far.batch(
+        "link add br0 type bridge",
+        "link set far1 master br0",
+        "link set far2 master br0",
+        f"addr add {address} dev br0",
+        "link set br0 up",
+    )
+
+
 def come_home(pci: str) -> str:
     """Wait until a VF is on the host; return its name there."""
     folder = _DEVICES / pci / "net"  # empty while it is in another namespace
