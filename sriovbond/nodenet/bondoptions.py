@@ -10,7 +10,7 @@ from typing import Final
 from sriovbond.bond import options
 from sriovbond.bond.kinds import OptionValue
 from sriovbond.bond.options import DELAYS, BondMode, Setting
-from sriovbond.nodenet.model import BondOptions, LinkAggregation
+from sriovbond.nodenet.model import BondOptions, LinkAggregation, NodeLink
 
 MONITORED: Final = frozenset({BondMode.LACP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB})
 """Modes in which the kernel sets miimon by itself (bond_option_mode_set())."""
@@ -96,6 +96,22 @@ def merged(now: LinkAggregation | None, wish: LinkAggregation) -> LinkAggregatio
     rows = (*present.settings, *followers(present, options_), *options_.settings)
     settings = {row.name: row for row in rows}
     return replace(now, options=BondOptions(tuple(settings.values())))
+
+
+def bond_after(target: NodeLink, now: NodeLink | None) -> LinkAggregation | None:
+    """Return the bond that an interface is to be, with the options that it keeps."""
+    wish, present = target.link_aggregation, now.link_aggregation if now else None
+    return merged(present, wish) if wish else present
+
+
+def takes_ports_mac(bond: LinkAggregation | None) -> bool:
+    """Return whether a bond has the MAC of its active port, and the kernel gives it no other.
+
+    So bond_set_mac_address() has it: it succeeds, and sets nothing.
+    """
+    is_backup = bond is not None and bond.mode == BondMode.ACTIVE_BACKUP
+    options_ = (bond.options if bond else None) or BondOptions()
+    return is_backup and options_.value("fail_over_mac") == "active"
 
 
 def _delay(delay: int, former: int, miimon: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sriovbond.nodenet import routes
+from sriovbond.nodenet.bondoptions import bond_after, takes_ports_mac
 from sriovbond.nodenet.model import NodeLink
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
@@ -20,6 +21,7 @@ def find(joined: Joined) -> tuple[str, ...]:
         *_twice(joined),
         *_of_networks(joined),
         *_of_mtus(joined),
+        *_of_macs(joined),
         *_without_gateway(joined),
         *_of_name(joined),
         *_of_profiles(joined),
@@ -86,6 +88,19 @@ def _of_mtus(joined: Joined) -> Iterator[str]:
             yield (
                 f"{pair.name} is to have the MTU {mtu} until {owner.label} takes it in again, as at"
                 f" a boot: then it gets the bond's, {owner.mtu}"
+            )
+
+
+def _of_macs(joined: Joined) -> Iterator[str]:
+    """Yield the MACs that bonds do not get, for they have that of the active port."""
+    for pair in joined.pairs:
+        wish, now = pair.desired or NodeLink(), joined.links.get(pair.name) or NodeLink()
+        mac = wish.mac_address or (f"of {wish.copy_mac_from}" if wish.copy_mac_from else "")
+        is_known = wish.identifier == "mac-address" or mac == now.mac_address
+        if mac and not is_known and takes_ports_mac(bond_after(pair.target, now)):
+            yield (
+                f"{pair.name} does not get the MAC {mac}: with fail_over_mac active it has that of"
+                " its active port"
             )
 
 

@@ -33,6 +33,8 @@ _WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
 _NEVER_FORWARDED: Final = 0x7  # BR_GROUPFWD_RESTRICTED: STP, pause frames, LACP
 _LEAST_QUERY: Final = 100  # BR_MULTICAST_QUERY_INTVL_MIN; the kernel takes it for less
 _RAISED: Final = ("multicast_query_interval", "multicast_startup_query_interval")
+WAITED_FAMILIES: Final = {"ipv4": (4,), "ipv6": (6,), "ipv4+ipv6": (4, 6)}
+"""Of which families `wait-ip` awaits an address."""
 _LEFT_OUT: Final = frozenset({ABSENT, "ignore"})
 
 
@@ -98,10 +100,18 @@ def _interface(interface: NodeLink) -> Iterator[Complaint]:
     if ipv6 and ipv6.enabled and interface.mtu is not None and interface.mtu < _IPV6_MTU:
         yield Complaint(("mtu",), f"IPv6 needs an MTU of at least {_IPV6_MTU}")
     yield from _addresses(interface)
+    yield from _waiting(interface)
     known = {"mac-address": interface.mac_address, "pci-address": interface.pci_address}
     if not known.get(interface.identifier or "", "name"):
         text = f"identifier {interface.identifier} needs {interface.identifier}"
         yield Complaint(("identifier",), text)
+
+
+def _waiting(interface: NodeLink) -> Iterator[Complaint]:
+    for family in WAITED_FAMILIES.get(interface.wait_ip or "", ()):
+        ip = interface.ip(family)
+        if ip and ip.enabled is False:
+            yield Complaint(("wait-ip",), f"wait-ip {interface.wait_ip} needs IPv{family} enabled")
 
 
 def _frame(interface: NodeLink) -> Iterator[Complaint]:

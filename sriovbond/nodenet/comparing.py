@@ -69,7 +69,7 @@ def _is_none(row: Key, value: object) -> bool:
 
 
 def _change(kind: Any, desired: Any, current: Any) -> Any:  # noqa: ANN401 - values of that kind
-    if desired is None or desired == current or (desired == "" and current is None):
+    if desired is None or desired == current or (desired in ("", ()) and current is None):
         return None
     if isinstance(kind, Ticks):
         return None if kind.is_kept(desired, current) else desired

@@ -4,7 +4,7 @@ As nmstate has it: a name puts the port into that bond, bridge or VRF, the empty
 Where the document lists the controller's ports, that counts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from sriovbond.nodenet.model import (
     BRIDGE,
     IGNORE,
     VRF,
+    BondPort,
     Bridge,
     BridgePort,
     LinkAggregation,
@@ -25,6 +26,29 @@ from sriovbond.nodenet.routing import ABSENT
 
 CONTROLLERS: Final = (BOND, BRIDGE, VRF)
 """The types that have ports."""
+
+
+def with_ignored_ports(state: NetState, present: Mapping[str, NodeLink]) -> NetState:
+    """Return the document with the ports that it ignores in the lists of where they are."""
+    links = state.interfaces or ()
+    ignored = {link.label for link in links if link.state == IGNORE}
+    rows = tuple(_with_ignored(link, present.get(link.label), ignored) for link in links)
+    return replace(state, interfaces=rows) if ignored else state
+
+
+def _with_ignored(link: NodeLink, now: NodeLink | None, ignored: Collection[str]) -> NodeLink:
+    ports, before = ports_of(link), (now and ports_of(now)) or ()
+    if ports is None or link.state in {ABSENT, IGNORE}:
+        return link
+    staying = [name for name in before if name in ignored and name not in ports]
+    if link.bridge:
+        rows = (*(link.bridge.port or ()), *(BridgePort(name=name) for name in staying))
+        return replace(link, bridge=replace(link.bridge, port=rows))
+    bond = link.link_aggregation
+    if bond and bond.ports_config is not None:
+        settings = (*bond.ports_config, *(BondPort(name=name) for name in staying))
+        link = replace(link, link_aggregation=replace(bond, ports_config=settings))
+    return _with_ports(link, [*ports, *staying])
 
 
 def with_port_lists(state: NetState, present: Mapping[str, NodeLink]) -> NetState:
@@ -86,10 +110,10 @@ def _as_it_is(link: NodeLink | None) -> NodeLink | None:
 
 
 def _with_ports(owner: NodeLink, ports: list[str]) -> NodeLink:
-    if owner.type == BRIDGE:
+    if owner.bridge or owner.type == BRIDGE:
         rows = tuple(BridgePort(name=name) for name in ports)
         return replace(owner, bridge=replace(owner.bridge or Bridge(), port=rows))
-    if owner.type == VRF:
+    if owner.vrf or owner.type == VRF:
         return replace(owner, vrf=replace(owner.vrf or Vrf(), port=tuple(ports)))
     bond = owner.link_aggregation or LinkAggregation()
     return replace(owner, link_aggregation=replace(bond, port=tuple(ports)))

@@ -150,7 +150,7 @@ def _change(pair: Pair, joined: Joined) -> NodeLink | None:
 
 def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
     if pair.current is None:
-        if pair.target.state == ABSENT:
+        if pair.target.state == ABSENT or pair.desired is None:
             return None
         return NodeLink(name=pair.name, type=pair.target.type, state=ABSENT)
     if pair.target.state != pair.state_now:

@@ -8,20 +8,22 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sriovbond.nodenet import refusals
-from sriovbond.nodenet.bondoptions import of_mode
+from sriovbond.nodenet.bondoptions import bond_after, of_mode, takes_ports_mac
 from sriovbond.nodenet.checks import is_absent_nic, ports_of
-from sriovbond.nodenet.controllers import with_port_lists
+from sriovbond.nodenet.controllers import with_ignored_ports, with_port_lists
 from sriovbond.nodenet.model import (
     DOWN,
     ETHERNET,
     IGNORE,
     TYPES,
     UP,
+    VETH,
     VRF,
     Ipv4,
     Ipv6,
     NetState,
     NodeLink,
+    Veth,
 )
 from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
@@ -30,6 +32,7 @@ from sriovbond.nodenet.pairs import (
     Pair,
     leaving_addresses,
     own_mac,
+    peers_of,
     stays,
     uppers_of,
 )
@@ -44,10 +47,13 @@ _IP = TypeVar("_IP", Ipv4, Ipv6)
 def join(desired: NetState, current: NetState) -> Joined:
     """Return both side by side, by the names that are used on this node."""
     present = {link.label: link for link in current.interfaces or ()}
-    desired = with_port_lists(resolve(desired, present), present)
+    desired = with_ignored_ports(resolve(desired, present), present)
+    desired = with_port_lists(desired, present)
     resolved = desired.interfaces or ()
     wishes = {link.label: link for link in resolved if link.state != IGNORE}
-    pairs = [_pair(link, present) for link in wishes.values()]
+    peers = peers_of(resolved)
+    pairs = [_pair(link, present, peers) for link in wishes.values()]
+    pairs += _other_ends(pairs, present)
     pairs = list(_with_controllers(pairs, wishes, present))
     pairs = list(_with_uppers(pairs, present))
     pairs += _bases(pairs, present)
@@ -58,10 +64,12 @@ def join(desired: NetState, current: NetState) -> Joined:
     return replace(joined, complaints=tuple(refusals.judge(joined)))
 
 
-def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
+def _pair(link: NodeLink, present: Mapping[str, NodeLink], peers: Mapping[str, str]) -> Pair:
     now = present.get(link.label)
     current = normal(now) if now else None
     target = replace(link, state=link.state or UP)
+    if now is None and link.label in peers and link.type in {None, ETHERNET, VETH}:
+        target = replace(target, type=VETH, veth=Veth(peer=peers[link.label]))
     if is_absent_nic(target, now):
         target = NodeLink(name=link.name, type=ETHERNET, state=DOWN, ipv4=Ipv4(enabled=False))
     if link.copy_mac_from in present:
@@ -78,6 +86,8 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink]) -> Pair:
         former = now.link_aggregation if now else None
         mode = target.link_aggregation.mode or (former.mode if former else None)
         target = replace(target, link_aggregation=of_mode(target.link_aggregation, mode))
+    if takes_ports_mac(bond_after(target, now)):
+        target = replace(target, mac_address=None)
     return Pair(link.label, link, _without_names(normal(target)), current)
 
 
@@ -134,6 +144,17 @@ def _with_addresses_of(ip: _IP, current: _IP) -> _IP:
         for part in current.address or ()
     ]
     return ip if current.address is None else replace(ip, address=tuple(kept))
+
+
+def _other_ends(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> list[Pair]:
+    """Return the other ends of new veths that a document does not mention: they come up, too."""
+    known = {*present, *(pair.name for pair in pairs)}
+    new = [pair.target for pair in pairs if pair.current is None and pair.target.state == UP]
+    return [
+        Pair(peer, None, NodeLink(name=peer, type=VETH, state=UP, veth=Veth(peer=name)), None)
+        for peer, name in peers_of(new).items()
+        if peer not in known
+    ]
 
 
 def _with_controllers(

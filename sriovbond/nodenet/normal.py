@@ -73,6 +73,8 @@ def normal_ipv6(ip: Ipv6) -> Ipv6:
         ip = replace(ip, dhcp=None, autoconf=None, address=None)
     if ip.enabled is False:  # the kernel has none of them then
         ip = replace(ip, addr_gen_mode=None, token=None, forwarding=None)
+    if ip.autoconf is False:  # the kernel changes no token then, and makes no address by it
+        ip = replace(ip, token=None)
     addresses = _static(ip.address)
     if addresses is not None:
         addresses = tuple(part for part in addresses if not is_link_local(part.ip or "::"))

@@ -111,6 +111,15 @@ def place_of(vlan: VlanLink | None) -> tuple[str | None, int | None, str] | None
     return (vlan.base_iface, vlan.id, vlan.protocol or "802.1q") if vlan else None
 
 
+def peers_of(links: Iterable[NodeLink]) -> dict[str, str]:
+    """Return the other ends that a document's veths name, each with that veth."""
+    return {
+        link.veth.peer: link.label
+        for link in links
+        if link.veth and link.veth.peer and link.state not in {ABSENT, IGNORE}
+    }
+
+
 def is_bonds_port(link: NodeLink, links: Mapping[str, NodeLink]) -> bool:
     """Return whether an interface is a port of a bond, whose MAC it may have now."""
     owner = links.get(link.controller or "")

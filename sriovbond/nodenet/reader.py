@@ -9,6 +9,7 @@ from sriovbond.bond import options
 from sriovbond.bond.kinds import Addresses, Choice, OptionValue
 from sriovbond.nodenet import unsupported
 from sriovbond.nodenet.model import IGNORE, SECTION_OF, TYPES, UNKNOWN, BondOptions, NodeLink
+from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import Free, Key, Kind, Many, Section, by_name
 from sriovbond.nodenet.source import Branch, Items, Leaf, Node, Problem, Spot, Twig
 from sriovbond.nodenet.values import Scalar
@@ -19,6 +20,9 @@ Path = tuple[str | int, ...]
 _ROWS: Final = options.by_key(row for row in options.OPTIONS if row.name != "mode")
 _OF_ALL: Final = frozenset({"name", "type", "state", "controller", "mac-address", "mtu"})
 """What is read of an interface whose type is not ours."""
+_OF_ABSENT: Final = frozenset({"name", "type", "state"})
+_IDENTITY: Final = frozenset({"identifier", "mac-address", "pci-address", "profile-name"})
+"""What is read of an interface that is to be absent, and what more where it is known by that."""
 _DELIVERY: Final = {"dropped": "off", "delivered": "on"}
 """nmstate's words for all_slaves_active."""
 _OVS_BRIDGE: Final = "ovs-bridge"
@@ -51,15 +55,14 @@ class Reader:
             return of()
         if of is NodeLink and self._is_foreign(node):
             return self._foreign(node, path)
+        if of is NodeLink and _is_absent(node) and not self.is_lenient:
+            node = _with_keys(node, _OF_ABSENT | (_IDENTITY if node.at("identifier") else set()))
         section = of(**dict(self._fields(of, node, path)))
         return self._interface(section, node) if isinstance(section, NodeLink) else section
 
     def _foreign(self, node: Branch, path: Path) -> NodeLink:
         """Return what is read of an interface whose type is not ours."""
-        entries = [row for row in node.entries if row.key in _OF_ALL]
-        values: dict[str, Any] = dict(
-            self._fields(NodeLink, Branch(node.spot, tuple(entries)), path)
-        )
+        values: dict[str, Any] = dict(self._fields(NodeLink, _with_keys(node, _OF_ALL), path))
         bases = [
             row.value.at("base-iface") for row in node.entries if isinstance(row.value, Branch)
         ]
@@ -143,18 +146,22 @@ class Reader:
         return tuple(part for part in parts if part is not None)
 
     def _judge_identities(self, kind: Many, parts: list[Any], path: Path) -> None:
-        """Note each part that has no identity, or another's."""
+        """Note each part that has no identity, or another's.
+
+        A bridge of Open vSwitch is no interface of the kernel's: another one may have its name.
+        """
         if not kind.identity:
             return
-        seen: set[object] = set()
+        seen: set[tuple[object, bool]] = set()
         for number, part in enumerate(parts):
             identity = getattr(part, kind.identity, None)
+            known = identity, getattr(part, "type", None) == _OVS_BRIDGE
             spot = self.spots[*path, number]
             if part is not None and identity is None and self.last_fault < spot:
                 self.fault(spot, f"{_words((*path, number))} needs {kind.identity!r}")
-            if identity in seen and identity is not None:
+            if known in seen and identity is not None:
                 self.fault(spot, f"{_words(path)} has {identity!r} twice")
-            seen.add(identity)
+            seen.add(known)
 
     def _options(self, node: Node, path: Path) -> BondOptions | None:
         if not isinstance(node, Branch):
@@ -232,11 +239,19 @@ def _is_off(node: Node) -> bool:
 def _without_twins(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """Return interfaces without the bridges of Open vSwitch that share an interface's name.
 
-    Such a bridge is no interface of the kernel's: br-ex is both on each node of OVN-Kubernetes.
+    br-ex is both on each node of OVN-Kubernetes.
     """
     rows = [(_text_at(node, "name"), _text_at(node, "type"), node) for node in nodes]
     names = {name for name, type_, _ in rows if type_ != _OVS_BRIDGE}
     return tuple(node for name, type_, node in rows if type_ != _OVS_BRIDGE or name not in names)
+
+
+def _is_absent(node: Branch) -> bool:
+    return (_text_at(node, "state") or "").strip().lower() == ABSENT
+
+
+def _with_keys(node: Branch, keys: frozenset[str]) -> Branch:
+    return Branch(node.spot, tuple(row for row in node.entries if row.key in keys))
 
 
 def _text_at(node: Node, key: str) -> str | None:

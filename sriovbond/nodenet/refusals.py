@@ -13,6 +13,7 @@ from sriovbond.nodenet.model import (
     MACVLAN,
     SECTION_OF,
     TYPES,
+    VETH,
     VLAN,
     VRF,
     Ipv4,
@@ -22,10 +23,16 @@ from sriovbond.nodenet.model import (
     Stp,
 )
 from sriovbond.nodenet.names import is_same_type, is_unknown
-from sriovbond.nodenet.pairs import Joined, Pair, uppers_of
+from sriovbond.nodenet.pairs import Joined, Pair, peers_of, uppers_of
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.sections import keys_of
-from sriovbond.nodenet.values import NAME_BYTES, RESOLVER_OPTIONS, family_of, is_resolver_option
+from sriovbond.nodenet.values import (
+    NAME_BYTES,
+    NO_INTERFACE_ID,
+    RESOLVER_OPTIONS,
+    family_of,
+    is_resolver_option,
+)
 
 _LEAST_DELAY: Final = 2  # BR_MIN_FORWARD_DELAY, net/bridge/br_private_stp.h
 
@@ -41,9 +48,11 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
     wishes = {link.label: link for link in links}
-    names = {*present, *wishes}
+    names, peers = {*present, *wishes}, peers_of(links)
     seen: set[str] = set()
     for number, link in enumerate(links):
+        if link.state == IGNORE and link.type not in (None, *TYPES):
+            continue
         if link.label in seen:
             yield Complaint(("interfaces", number), f"{link.label} is meant by two names")
         seen.add(link.label)
@@ -53,7 +62,11 @@ def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Ite
             address = link.mac_address if link.identifier == "mac-address" else link.pci_address
             text = f"no interface has the {link.identifier} {address}, by which it is to be known"
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
-        for text in (*_faults(link, now, names), *_of_controller(link, now, owner)):
+        for text in (
+            *_faults(link, now, names, peers),
+            *_of_controller(link, now, owner),
+            *_of_ignored(link, now, wishes),
+        ):
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
 
 
@@ -170,7 +183,9 @@ def _has_family(link: NodeLink | None, family: int) -> bool:
     return bool(ip and ip.enabled) or (link is not None and link.type == VRF)
 
 
-def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[str]:
+def _faults(
+    link: NodeLink, now: NodeLink | None, names: set[str], peers: Mapping[str, str]
+) -> Iterator[str]:
     if link.state == IGNORE:
         return
     yield from _faults_of_type(link, now or NodeLink())
@@ -191,7 +206,9 @@ def _faults(link: NodeLink, now: NodeLink | None, names: set[str]) -> Iterator[s
     ):
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
-        yield from _faults_of_new(link, names)
+        yield from _faults_of_new(link, names, peers)
+    else:
+        yield from _faults_of_peer(link, now)
 
 
 def _faults_of_type(link: NodeLink, now: NodeLink) -> Iterator[str]:
@@ -201,6 +218,15 @@ def _faults_of_type(link: NodeLink, now: NodeLink) -> Iterator[str]:
         yield f"it is of type {now.type}{remedy}"
     if now.type and now.type not in TYPES:
         yield f"type {now.type} is not ours"
+
+
+def _faults_of_peer(link: NodeLink, now: NodeLink) -> Iterator[str]:
+    """Yield why an interface whose other end is not on this node gets none."""
+    peer = link.veth.peer if link.veth else None
+    if peer and now.type == ETHERNET and now.veth is None:
+        yield f"it is no veth, and has no peer {peer}"
+    elif peer and now.type == VETH and now.veth is None:
+        yield f"its other end is in another namespace: remove it before its peer is {peer}"
 
 
 def _stp(link: NodeLink) -> Stp:
@@ -238,6 +264,17 @@ def _of_controller(link: NodeLink, now: NodeLink | None, owner: NodeLink | None)
         yield f"{words} is of type {owner.type}, which has no ports{here}"
 
 
+def _of_ignored(
+    link: NodeLink, now: NodeLink | None, wishes: Mapping[str, NodeLink]
+) -> Iterator[str]:
+    """Yield the ports that are to come, and are to be ignored."""
+    before = (now and ports_of(now)) or ()
+    ports = () if link.state in {ABSENT, IGNORE} else ports_of(link) or ()
+    for port in ports:
+        if port in wishes and wishes[port].state == IGNORE and port not in before:
+            yield f"{port}, which is to be its port, is to be ignored"
+
+
 def _of_functions(missing: Sequence[str]) -> str:
     """Say what makes VFs that are missing: what has no name yet cannot be a port."""
     is_vf = any(name.startswith("sriov:") for name in missing)
@@ -249,6 +286,8 @@ def _faults_of_addresses(link: NodeLink, now: NodeLink) -> Iterator[str]:
         yield "ipv4 needs enabled: true"
     if _is_enabled_nowhere(link.ipv6, now.ipv6):
         yield "ipv6 needs enabled: true"
+    if _is_token_useless(link.ipv6, now.ipv6):
+        yield "its IPv6 token is for SLAAC: with `autoconf: false` leave it out"
     if link.type != VRF and IPV6_OF_LO in [row.ip for row in link.addresses]:
         yield f"{IPV6_OF_LO} is an address of lo and of VRFs"
 
@@ -260,18 +299,28 @@ def _is_enabled_nowhere(wish: Ipv4 | Ipv6 | None, now: Ipv4 | Ipv6 | None) -> bo
     return bool(wish.address or replace(wish, enabled=True).is_auto)
 
 
-def _faults_of_name(link: NodeLink) -> Iterator[str]:
+def _is_token_useless(wish: Ipv6 | None, now: Ipv6 | None) -> bool:
+    """Return whether a token is requested, and neither side has routers give addresses."""
+    if wish is None or wish.enabled is False or wish.token in (None, NO_INTERFACE_ID):
+        return False
+    autoconf = (now and now.autoconf) if wish.autoconf is None else wish.autoconf
+    return autoconf is False
+
+
+def _faults_of_name(link: NodeLink, peers: Mapping[str, str]) -> Iterator[str]:
     """Yield why an interface that is missing cannot be made by what the document calls it."""
     if len(link.label.encode()) > NAME_BYTES:
         yield f"none has that altname, and the name of a new one has at most {NAME_BYTES} bytes"
-    if link.type is None:
+    if link.type is None and link.label not in peers:
         yield "it is missing, and has no type to make it by"
 
 
-def _faults_of_new(link: NodeLink, names: set[str]) -> Iterator[str]:
-    yield from _faults_of_name(link)
-    if link.type == ETHERNET and not link.veth:
+def _faults_of_new(link: NodeLink, names: set[str], peers: Mapping[str, str]) -> Iterator[str]:
+    yield from _faults_of_name(link, peers)
+    if link.type == ETHERNET and not link.veth and link.label not in peers:
         yield "it is missing, and a NIC cannot be made"
+    if link.type == VETH and not (link.veth and link.veth.peer) and link.label not in peers:
+        yield "a new veth needs veth.peer"
     if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):
         yield "a new bond needs link-aggregation.mode"
     if link.type == VRF and not (link.vrf and link.vrf.route_table_id):

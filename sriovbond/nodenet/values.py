@@ -14,6 +14,7 @@ NAME_BYTES: Final = 15  # IFNAMSIZ less its NUL, include/uapi/linux/if.h
 _ALTNAME_BYTES: Final = 127  # ALTIFNAMSIZ less its NUL
 _TOKEN_BITS: Final = 64
 NO_MAC: Final = "00:00:00:00:00:00"
+NO_INTERFACE_ID: Final = "::"
 _NO_HOST_BITS: Final = 1  # of a network of two addresses, which are both hosts' (RFC 3021, 6164)
 _DOMAIN: Final = re.compile(r"[!-~]{1,255}")
 UINT32: Final = 2**32 - 1
@@ -265,7 +266,7 @@ class Token(_Plain):
     def read(self, text: str) -> object:
         """Take ::1."""
         try:
-            address = IPv6Address(text.strip() or "::")
+            address = IPv6Address(text.strip() or NO_INTERFACE_ID)
         except ValueError:
             raise ValueError("an IPv6 token such as ::1 is expected") from None
         if int(address) >> _TOKEN_BITS:

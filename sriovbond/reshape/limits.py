@@ -94,6 +94,9 @@ def _of_fixed(pair: Pair) -> Iterator[str]:
             if getattr(change, field) is not None:
                 name = field.replace("_", "-")
                 yield f"{name} of an interface does not change: remove it first, then make it anew"
+    modes = {row.mac_vlan.mode for row in (pair.target, pair.current) if row.mac_vlan} - {None}
+    if len(modes) > 1 and "passthru" in modes:
+        yield "a MACVLAN is made with mode passthru, or without it: remove it first"
 
 
 def _of_functions(pair: Pair, joined: Joined) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from sriovbond.errors import KernelError
@@ -58,10 +59,12 @@ def change(site: Site, change: NodeLink, current: NodeLink) -> None:
 
     Raises KernelError, MachineError.
     """
-    name = current.label
-    _set_common(site, name, change)
-    if change.link_aggregation and _has_options(change):
-        bonds.change(site, change.link_aggregation, current)
+    name, bond = current.label, change.link_aggregation if _has_options(change) else None
+    _set_common(site, name, replace(change, mac_address=None) if bond else change)
+    if bond:
+        bonds.change(site, bond, current)
+        if change.mac_address:  # with the fail_over_mac that it had the kernel may have set none
+            _set_mac(site, name, change.mac_address)
     if change.bridge and change.bridge.options:
         bridges.change(site, name, change.bridge.options)
     for attribute in stacked.changes(change):

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Final
 
 from sriovbond.nodenet.model import (
     IGNORE,
@@ -14,9 +13,7 @@ from sriovbond.nodenet.model import (
     NodeLink,
 )
 from sriovbond.nodenet.routing import NodeDns, NodeRoute, NodeRoutes, Resolver
-
-_UNSET: Final = "::"
-"""The token by default."""
+from sriovbond.nodenet.values import NO_INTERFACE_ID
 
 
 def show(state: NetState, names: Collection[str] = ()) -> NetState:
@@ -81,7 +78,7 @@ def _ipv6(ip: Ipv6 | None, *, is_bound: bool) -> Ipv6 | None:
         return Ipv6(enabled=False)
     if ip is None or is_bound:
         return None
-    token = None if ip.token == _UNSET else ip.token
+    token = ip.token if ip.autoconf and ip.token != NO_INTERFACE_ID else None
     return replace(ip, dhcp=None if ip.dhcp else False, token=token)
 
 

@@ -6,10 +6,10 @@ from math import inf
 from typing import Final
 
 from sriovbond.errors import MachineError
+from sriovbond.nodenet.checks import WAITED_FAMILIES
 from sriovbond.nodenet.model import NetState, NodeLink
 from sriovbond.nodenet.values import is_link_local
 
-_FAMILIES: Final = {"ipv4": (4,), "ipv6": (6,), "ipv4+ipv6": (4, 6)}
 _PAUSE_S: Final = 0.2
 
 
@@ -24,7 +24,7 @@ def await_addresses(
 
     Raises MachineError where they are needed and not there within `left_s`.
     """
-    waiting = [link for link in wish.interfaces or () if link.wait_ip in _FAMILIES]
+    waiting = [link for link in wish.interfaces or () if link.wait_ip in WAITED_FAMILIES]
     end_s = time.monotonic() + lease_s
     while waiting and (lacking := list(_lacking(waiting, read()))):
         if left_s() <= 0 and lease_s == inf:
@@ -39,7 +39,7 @@ def _lacking(waiting: list[NodeLink], now: NetState) -> Iterator[str]:
     present = {link.label: link for link in now.interfaces or ()}
     for link in waiting:
         ip_of = (present.get(link.label) or NodeLink()).ip
-        for family in _FAMILIES[link.wait_ip or ""]:
+        for family in WAITED_FAMILIES[link.wait_ip or ""]:
             rows = (ip := ip_of(family)) and ip.address
             if not any(row.ip and not is_link_local(row.ip) for row in rows or ()):
                 yield f"{link.label} has no address of IPv{family}, for which wait-ip waits"

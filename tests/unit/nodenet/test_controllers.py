@@ -48,6 +48,36 @@ def test_a_port_comes_and_goes_by_its_controller(port: str, expected: list[str])
     assert (way_back(document, NODE) == "{}\n") == (not expected)
 
 
+@pytest.mark.parametrize(
+    ("owner", "port"),
+    [
+        ("{name: bond0, bond: {port: [eth1]}}", "eth2"),
+        ("{name: bond0, bond: {ports-config: [{name: eth1}]}}", "eth2"),
+        ("{name: br0, bridge: {port: []}}", "eth4"),
+        ("{name: bond0, bond: {port: [eth1, eth2]}}", "eth2"),
+        ("{name: red, vrf: {port: []}}", "eth6"),
+    ],
+)
+def test_a_port_that_is_to_be_ignored_stays_where_it_is(owner: str, port: str) -> None:
+    state = (
+        f"{NODE}- {{name: red, type: vrf, state: up, vrf: {{route-table-id: 7, port: [eth6]}}}}\n"
+        "- {name: eth6, type: ethernet, state: up, controller: red}\n"
+    )
+    document = f"interfaces: [{owner}, {{name: {port}, state: ignore}}]"
+
+    assert joined(document, state).complaints == ()
+    assert steps(document, state) == []
+
+
+def test_a_port_that_is_to_come_cannot_be_ignored() -> None:
+    document = "interfaces: [{name: br0, bridge: {port: [{name: eth3}]}}, {name: eth3, state: %s}]"
+
+    (complaint,) = joined(document % "ignore", NODE).complaints
+
+    assert complaint.text == "br0: eth3, which is to be its port, is to be ignored"
+    assert not joined(document % "up", NODE).complaints
+
+
 def test_a_vrf_that_goes_leaves_its_ports_their_addresses() -> None:
     state = NODE.replace("port: []", "port: [eth3]")
 

@@ -141,6 +141,30 @@ def test_values_for_nothing_are_no_difference(desired: str) -> None:
     assert changes(desired, FREE) == "{}\n"
 
 
+@pytest.mark.parametrize(
+    "desired",
+    [
+        "{name: eth8, ipv6: {enabled: true, address: []}}",
+        "{name: bond8, bond: {mode: 1, port: []}}",
+        "{name: br8, bridge: {port: []}}",
+        "{name: vrf8, vrf: {port: []}}",
+        "{name: eth8, ipv6: {enabled: true, autoconf: false, token: '::'}}",
+        "{name: eth8, ipv6: {enabled: true, autoconf: false, token: ''}}",
+    ],
+)
+def test_an_empty_list_and_an_empty_token_are_in_a_state_that_mentions_none(desired: str) -> None:
+    state = (
+        "interfaces:\n"
+        "- {name: eth8, type: ethernet, state: up, ipv6: {enabled: true, autoconf: false}}\n"
+        "- {name: bond8, type: bond, state: up, bond: {mode: 1}}\n"
+        "- {name: br8, type: linux-bridge, state: up}\n"
+        "- {name: vrf8, type: vrf, state: up, vrf: {route-table-id: 8}}\n"
+    )
+
+    assert changes(f"interfaces: [{desired}]", state) == "{}\n"
+    assert steps(f"interfaces: [{desired}]", state) == []
+
+
 def test_addresses_are_taken_off_where_ipv4_is_enabled_without_any() -> None:
     desired = "ipv4: {enabled: true, dhcp: false, address: []}"
 
@@ -428,6 +452,10 @@ def test_a_route_needs_an_interface_with_its_family(name: str, links: str, compl
                 "ipv6: {enabled: true, address: [{ip: '::1', prefix-length: 128}]}"
             ).replace(", type: bond", ""),
             "::1 is an address of lo and of VRFs",
+        ),
+        (
+            "interfaces: [{name: eth3, ipv6: {enabled: 1, autoconf: 0, token: '::5'}}]",
+            "eth3: its IPv6 token is for SLAAC: with `autoconf: false` leave it out",
         ),
         ("interfaces: [{name: bond0, vlan: {id: 7}}]", "vlan is for type vlan, not for bond"),
     ],

@@ -14,6 +14,7 @@ from sriovbond.bond.options import Setting
 from sriovbond.nodenet.document import DocumentError, read, read_state, unite
 from sriovbond.nodenet.model import NodeLink, PortVlan
 from sriovbond.nodenet.writer import plain, to_yaml
+from tests.unit.nodenet.states import joined, steps
 
 LACP = """\
 apiVersion: nmstate.io/v1
@@ -297,6 +298,10 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
             "interfaces: [{name: a, bridge: {options: {mac-ageing-time: 42949673}}}]",
             "a number from 0 to 42949672",
         ),
+        (
+            "interfaces: [{name: a, wait-ip: ipv4+ipv6, ipv6: {enabled: false}}]",
+            "wait-ip ipv4+ipv6 needs IPv6 enabled",
+        ),
         ("interfaces: [{name: a, identifier: pci-address}]", "pci-address needs pci-address"),
         ("interfaces: [{name: a, identifier: mac-address}]", "mac-address needs mac-address"),
         ("interfaces: [{name: a, ipv6: {addr-gen-mode: eui48}}]", "one of eui64, none, stable"),
@@ -404,6 +409,38 @@ def test_a_feature_that_is_switched_off_needs_no_refusal() -> None:
     )
 
     assert document.unset == ()
+
+
+@pytest.mark.parametrize("state", ["absent", "ABSENT", "' Absent '"])
+def test_of_an_interface_to_be_absent_only_its_name_and_type_count(state: str) -> None:
+    (document,) = read(
+        f"interfaces: [{{name: a, state: {state}, type: bond, mtu: much, ipv6: {{dhcp: true}},"
+        " ethtool: {ring: {}}, fooo: 1, ipv4: {address: [{ip: 192.0.2.300}]}, bond: {mode: 9}},"
+        f" {{name: b, state: {state}, identifier: mac-address, mac-address: '02:00:00:00:00:01'}}]"
+    )
+
+    assert document.unset == ()
+    assert document.state.interfaces == (
+        NodeLink(name="a", type="bond", state="absent"),
+        NodeLink(
+            name="b", state="absent", identifier="mac-address", mac_address="02:00:00:00:00:01"
+        ),
+    )
+
+
+def test_a_bridge_of_open_vswitch_may_have_an_interfaces_name() -> None:
+    bridge = "{name: br-ex, type: ovs-bridge, state: %s}"
+    other = "{name: br-ex, type: dummy}"
+
+    assert not any("twice" in line for line in _faults(f"interfaces: [{bridge % 'up'}, {other}]"))
+    assert _faults(f"interfaces: [{bridge % 'ignore'}, {bridge % 'ignore'}]") == [
+        "line 1, column 62: interfaces has 'br-ex' twice"
+    ]
+    assert steps(f"interfaces: [{bridge % 'ignore'}, {other}]", "interfaces: []") == [
+        "br-ex: make it, type dummy",
+        "br-ex: set it up",
+    ]
+    assert not joined(f"interfaces: [{other}, {bridge % 'ignore'}]", "interfaces: []").complaints
 
 
 def test_unknown_keys_and_types_of_a_recorded_state_are_left_out() -> None:

@@ -11,6 +11,7 @@ interfaces:
 - {name: eth1, type: ethernet, state: up, mtu: 1500}
 - {name: v9, type: vlan, state: up, vlan: {base-iface: eth1, id: 9, protocol: 802.1q}}
 - {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: []}}
+- {name: mv1, type: mac-vlan, state: up, mac-vlan: {base-iface: eth1, mode: vepa}}
 """)
 PF = """
 interfaces:
@@ -45,6 +46,7 @@ def refusals(text: str) -> list[str]:
         ),
         ("{name: v9, type: vlan, vlan: {base-iface: gone, id: 9}}", "its base-iface gone is missi"),
         ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),
+        ("{name: mv1, mac-vlan: {mode: passthru}}", "a MACVLAN is made with mode passthru, or"),
         ("{name: eth1, ethernet: {sr-iov: {total-vfs: 2}}}", "it has no SR-IOV"),
         (
             "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-route-table-id: 9}}",
