@@ -84,7 +84,9 @@ class Sandbox:
     def ip(self, *lines: str) -> None:
         """Run lines of `ip` in the namespace, as the pod's root."""
         for line in lines:
-            subprocess.run(["ip", "-n", self.name, *line.split()], check=True, capture_output=True)
+            command = ["ip", "-n", self.name, *line.split()]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{line}: {done.stderr}"
 
     def links(self) -> dict[str, dict[str, Any]]:
         """Return the links in the namespace with their addresses, by name."""

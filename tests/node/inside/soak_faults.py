@@ -152,8 +152,8 @@ def delete_at_once(victim: Victim) -> bool:
 
 
 def send_home(victim: Victim) -> bool:
-    """Move a member back to the node."""
-    victim.sandbox.ip(f"link set {victim.member_name} netns 1")
+    """Move a member back to the node, which may have one of its name by another pod's."""
+    victim.sandbox.ip(f"link set {victim.member_name} netns 1 name {victim.sandbox.name}-home")
     return True
 
 
