@@ -3,6 +3,7 @@
 In the VM with WIRING=p2p: each PF has a far side of its own, which is the switch.
 """
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,61 +12,46 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.dhcp import files, service
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.survey import diagnosis, lacp
 from sriovbond.survey.diagnosis import Patient
 from sriovbond.trial.transaction import ChangeOutcome
-from tests.support import traffic
+from tests.docs_tables import CHECKOUT
+from tests.support import dhcp, guests, traffic
 from tests.support.changes import Changes
 from tests.support.pods import Pod, batch, ip
 from tests.support.sites import this_node, wait_until
 from tests.vm import rig as rigs
 
-POLICY = """
-apiVersion: nmstate.io/v1
-kind: NodeNetworkConfigurationPolicy
-metadata: {name: worker-bond}
-spec:
-  nodeSelector: {node-role.kubernetes.io/worker: ""}
-  desiredState:
-    interfaces:
-      - name: bond0
-        type: bond
-        state: up
-        ipv4:
-          enabled: true
-          dhcp: %s
-        link-aggregation:
-          mode: %s
-          options: {%s}
-          port:
-            - pf0
-            - pf1
-"""
-ADDRESS = "false\n          address: [{ip: 192.168.100.10, prefix-length: 24}]"
-LACP = POLICY % (
-    ADDRESS,
-    "802.3ad",
-    'miimon: "100", lacp_rate: "fast", xmit_hash_policy: "layer3+4"',
-)
-BACKUP = POLICY % (ADDRESS, "active-backup", 'miimon: "100", primary: pf0')
-IN_TURN = POLICY % (ADDRESS, "balance-rr", 'miimon: "100"')
-PORTS = "".join(
-    f"      - {{name: {name}, type: ethernet, state: up, ipv4: {{enabled: false}}, "
-    "ipv6: {enabled: false}}\n"
-    for name in ("pf0", "pf1")
-)
+DATA = CHECKOUT / "tests/data/host"
+FAR = {"lacp": "192.168.100.1", "active-backup": "10.10.0.1", "rr": "192.0.2.1"}
+"""A host in the network of each policy's address; for DHCP that of the server."""
+GATEWAY = "192.0.2.254"
 UPLINK = """
 interfaces:
 - name: pf0
   type: ethernet
   state: up
-  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.168.100.10, prefix-length: 24}]}
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 10.10.0.10, prefix-length: 24}]}
 """
 MIIMON = "interfaces: [{name: bond0, link-aggregation: {options: {miimon: %d}}}]"
 GONE = "interfaces: [{name: bond0, type: bond, state: absent}]"
-FAR = "192.168.100.1"
+
+
+def policy(name: str) -> str:
+    """Return a worker's policy as people write it, over the rig's PFs."""
+    text = (DATA / f"worker-bond-{name}.yml").read_text("utf-8")
+    return text.replace("ens224", "pf0").replace("ens256", "pf1")
+
+
+def of_the_page(number: int) -> str:
+    """Return a document of the page for nmcli, over the rig's PFs."""
+    page = (CHECKOUT / "docs/host.md").read_text("utf-8")
+    section = page.partition("## From nmcli to a document")[2].partition("\n## ")[0]
+    text: str = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[number]
+    return text.replace("enp7s0", "pf0").replace("enp8s0", "pf1")
 
 
 @pytest.fixture
@@ -82,7 +68,7 @@ def changes(tmp_path: Path) -> Iterator[Changes]:
 
 
 @contextmanager
-def a_switch(mode: str) -> Iterator[Pod]:
+def a_switch(mode: str, address: str) -> Iterator[Pod]:
     """Make a group of the far sides' first two ports, as a switch's port-channel."""
     remote = rigs.layout().remote
     far = Pod(remote.netns, remote.netns)
@@ -92,7 +78,7 @@ def a_switch(mode: str) -> Iterator[Pod]:
         *(f"link set {port} down" for port in ports),
         *(f"link set {port} master trunk" for port in ports),
         "link set trunk up",
-        f"address add {FAR}/24 dev trunk",
+        f"address add {address}/24 dev trunk",
     )
     try:
         yield far
@@ -106,8 +92,8 @@ def findings(changes: Changes) -> set[str]:
     return {str(row.rule) for row in diagnosis.examine(Patient(node.read(), answers))}
 
 
-def answers(changes: Changes) -> bool:
-    return changes.node.pod.run("ping", "-c", "1", "-W", "2", FAR).returncode == 0
+def answers(changes: Changes, address: str) -> bool:
+    return changes.node.pod.run("ping", "-c", "1", "-W", "2", address).returncode == 0
 
 
 def tell(text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,20 +102,21 @@ def tell(text: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lacp_has_a_partner_and_nothing_is_found_wrong(changes: Changes) -> None:
-    with a_switch("802.3ad lacp_rate fast"):
-        assert changes.apply(LACP + PORTS) is ChangeOutcome.COMMITTED
+    far = FAR["lacp"]
+    with a_switch("802.3ad lacp_rate fast", far):
+        assert changes.apply(policy("lacp")) is ChangeOutcome.COMMITTED
 
-        wait_until(lambda: answers(changes) and not findings(changes))
+        wait_until(lambda: answers(changes, far) and not findings(changes))
         assert findings(changes) == set()
         state = lacp.read(changes.node.site.node)["bond0"]
         assert state.has_partner
         assert {port.aggregator for port in state.ports} == {state.aggregator}
-        assert answers(changes)
-        assert changes.apply(LACP + PORTS) is ChangeOutcome.NOTHING_TO_DO
+        assert answers(changes, far)
+        assert changes.apply(policy("lacp")) is ChangeOutcome.NOTHING_TO_DO
 
 
 def test_a_switch_without_lacp_is_found(changes: Changes) -> None:
-    assert changes.apply(LACP) is ChangeOutcome.COMMITTED
+    assert changes.apply(policy("lacp")) is ChangeOutcome.COMMITTED
 
     wait_until(lambda: "lacp-partner-missing" in findings(changes))
 
@@ -137,29 +124,35 @@ def test_a_switch_without_lacp_is_found(changes: Changes) -> None:
 
 
 def test_packets_in_turn_over_a_static_group_arrive(changes: Changes) -> None:
-    with a_switch("balance-xor"):
-        assert changes.apply(IN_TURN) is ChangeOutcome.COMMITTED
+    far = FAR["rr"]
+    try:
+        with a_switch("balance-xor", far) as switch, dhcp.server(switch, "trunk"):
+            assert changes.apply(policy("rr")) is ChangeOutcome.COMMITTED
 
-        wait_until(lambda: answers(changes))
-        assert answers(changes)
+            wait_until(lambda: answers(changes, far))
+            assert answers(changes, far)
+    finally:
+        for name in files.names(changes.node.host):
+            service.stop(changes.node.host, name)
 
 
 def test_an_uplink_moves_onto_a_bond_and_fails_over(
     changes: Changes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The far side is one host with both ports: a bridge, as two ports of one switch."""
-    with a_bridge():
+    far = FAR["active-backup"]
+    with a_bridge(far):
         changes.apply(UPLINK)
-        wait_until(lambda: answers(changes))
+        wait_until(lambda: answers(changes, far))
         began = time.monotonic()
-        with traffic.pings(changes.node.pod, FAR) as moved:
+        with traffic.pings(changes.node.pod, far) as moved:
             moved.await_answer()
-            assert changes.apply(BACKUP) is ChangeOutcome.COMMITTED
+            assert changes.apply(policy("active-backup")) is ChangeOutcome.COMMITTED
             took_s = time.monotonic() - began
             moved.await_answer(time.time())
         tell(f"an uplink moves onto a bond in {took_s:.1f} s: {moved}", capsys)
 
-        with traffic.pings(changes.node.pod, FAR) as failed:
+        with traffic.pings(changes.node.pod, far) as failed:
             failed.await_answer()
             rigs.pull_cable("pf0")
             wait_until(lambda: _active(changes) == "pf1")
@@ -175,7 +168,7 @@ def _active(changes: Changes) -> str:
 
 
 @contextmanager
-def a_bridge() -> Iterator[Pod]:
+def a_bridge(address: str) -> Iterator[Pod]:
     """Make a switch of the far sides' first two ports, which are not grouped."""
     remote = rigs.layout().remote
     far = Pod(remote.netns, remote.netns)
@@ -183,7 +176,7 @@ def a_bridge() -> Iterator[Pod]:
         "link add switch type bridge",
         *(f"link set {port} master switch up" for port in remote.names[:2]),
         "link set switch up",
-        f"address add {FAR}/24 dev switch",
+        f"address add {address}/24 dev switch",
     )
     try:
         yield far
@@ -194,10 +187,11 @@ def a_bridge() -> Iterator[Pod]:
 def test_a_change_in_place_loses_no_ping(
     changes: Changes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with a_bridge():
-        changes.apply(BACKUP)
-        wait_until(lambda: answers(changes))
-        with traffic.pings(changes.node.pod, FAR) as running:
+    far = FAR["active-backup"]
+    with a_bridge(far):
+        changes.apply(policy("active-backup"))
+        wait_until(lambda: answers(changes, far))
+        with traffic.pings(changes.node.pod, far) as running:
             running.await_answer()
             began = time.monotonic()
             for milliseconds in (50, 200, 100):
@@ -207,6 +201,41 @@ def test_a_change_in_place_loses_no_ping(
         tell(f"miimon is changed in {took_s:.1f} s, three times: {running}", capsys)
 
     assert running.lost == 0
+
+
+def test_the_bond_for_nmcli_keeps_its_gateway_when_a_cable_is_pulled(changes: Changes) -> None:
+    with a_bridge(GATEWAY):
+        assert changes.apply(of_the_page(0)) is ChangeOutcome.COMMITTED
+        wait_until(lambda: answers(changes, GATEWAY))
+        first = _active(changes)
+        rigs.pull_cable(first)
+        try:
+            wait_until(lambda: _active(changes) not in ("", first))
+            assert _active(changes) not in ("", first)
+            assert answers(changes, GATEWAY)
+        finally:
+            rigs.plug_cable(first)
+
+
+def test_a_guest_on_the_bridge_for_nmcli_is_reached_when_a_cable_is_pulled(
+    changes: Changes,
+) -> None:
+    node = changes.node.pod
+    try:
+        with a_bridge(GATEWAY):
+            assert changes.apply(of_the_page(1)) is ChangeOutcome.COMMITTED
+            with guests.a_guest(node.path, "vnet0", "192.0.2.30") as guest:
+                node.batch("link set vnet0 master br0", "link set vnet0 up")
+                assert guest.finds(GATEWAY, 60)
+                first = _active(changes)
+                rigs.pull_cable(first)
+                try:
+                    wait_until(lambda: _active(changes) not in ("", first))
+                    assert guest.finds(GATEWAY, 60)
+                finally:
+                    rigs.plug_cable(first)
+    finally:
+        ip("link del br0", check=False)
 
 
 def test_how_long_a_bond_takes_beside_ip(
@@ -219,10 +248,10 @@ def test_how_long_a_bond_takes_beside_ip(
         if request.changes:
             times.append(time.monotonic())
 
-    with a_bridge():
+    with a_bridge(FAR["active-backup"]):
         nl.taps.append(note)
         try:
-            changes.apply(BACKUP)
+            changes.apply(policy("active-backup"))
         finally:
             nl.taps.remove(note)
         ours_s = times[-1] - times[0]
@@ -241,7 +270,7 @@ def _by_ip() -> float:
         "link set bond0 up",
         "link set pf0 down",
         "link set pf0 master bond0",
-        "address add 192.168.100.10/24 dev bond0",
+        "address add 10.10.0.10/24 dev bond0",
     )
     while "state UP" not in Path("/proc/net/bonding/bond0").read_text() and (
         "Currently Active Slave: pf0" not in Path("/proc/net/bonding/bond0").read_text()
