@@ -68,22 +68,33 @@ def changes(tmp_path: Path) -> Iterator[Changes]:
 
 
 @contextmanager
-def a_switch(mode: str, address: str) -> Iterator[Pod]:
-    """Make a group of the far sides' first two ports, as a switch's port-channel."""
+def a_switch(made: str, address: str) -> Iterator[Pod]:
+    """Make a link of this type over the far sides' first two ports: a switch with an address.
+
+    The first port has the rig's own addresses, which are in the network of some documents:
+    they are taken from it meanwhile.
+    """
     remote = rigs.layout().remote
     far = Pod(remote.netns, remote.netns)
     ports = remote.names[:2]
     far.batch(
-        f"link add trunk type bond mode {mode} miimon 100",
+        f"link add switch type {made}",
+        f"address flush dev {ports[0]}",
         *(f"link set {port} down" for port in ports),
-        *(f"link set {port} master trunk" for port in ports),
-        "link set trunk up",
-        f"address add {address}/24 dev trunk",
+        *(f"link set {port} master switch" for port in ports),
+        *(f"link set {port} up" for port in ports),
+        "link set switch up",
+        f"address add {address}/24 dev switch",
     )
     try:
         yield far
     finally:
-        far.batch("link del trunk", *(f"link set {port} up" for port in ports))
+        far.batch(
+            "link del switch",
+            *(f"link set {port} up" for port in ports),
+            f"address add {remote.ipv4} dev {ports[0]}",
+            f"address add {remote.ipv6} dev {ports[0]} nodad",
+        )
 
 
 def findings(changes: Changes) -> set[str]:
@@ -103,7 +114,7 @@ def tell(text: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_lacp_has_a_partner_and_nothing_is_found_wrong(changes: Changes) -> None:
     far = FAR["lacp"]
-    with a_switch("802.3ad lacp_rate fast", far):
+    with a_switch("bond mode 802.3ad lacp_rate fast miimon 100", far):
         assert changes.apply(policy("lacp")) is ChangeOutcome.COMMITTED
 
         wait_until(lambda: answers(changes, far) and not findings(changes))
@@ -126,7 +137,7 @@ def test_a_switch_without_lacp_is_found(changes: Changes) -> None:
 def test_packets_in_turn_over_a_static_group_arrive(changes: Changes) -> None:
     far = FAR["rr"]
     try:
-        with a_switch("balance-xor", far) as switch, dhcp.server(switch, "trunk"):
+        with a_switch("bond mode balance-xor miimon 100", far) as side, dhcp.server(side, "switch"):
             assert changes.apply(policy("rr")) is ChangeOutcome.COMMITTED
 
             wait_until(lambda: answers(changes, far))
@@ -141,7 +152,7 @@ def test_an_uplink_moves_onto_a_bond_and_fails_over(
 ) -> None:
     """The far side is one host with both ports: a bridge, as two ports of one switch."""
     far = FAR["active-backup"]
-    with a_bridge(far):
+    with a_switch("bridge", far):
         changes.apply(UPLINK)
         wait_until(lambda: answers(changes, far))
         began = time.monotonic()
@@ -167,28 +178,11 @@ def _active(changes: Changes) -> str:
     return next((row.name for row in members if row.is_active), "")
 
 
-@contextmanager
-def a_bridge(address: str) -> Iterator[Pod]:
-    """Make a switch of the far sides' first two ports, which are not grouped."""
-    remote = rigs.layout().remote
-    far = Pod(remote.netns, remote.netns)
-    far.batch(
-        "link add switch type bridge",
-        *(f"link set {port} master switch up" for port in remote.names[:2]),
-        "link set switch up",
-        f"address add {address}/24 dev switch",
-    )
-    try:
-        yield far
-    finally:
-        far.batch("link del switch")
-
-
 def test_a_change_in_place_loses_no_ping(
     changes: Changes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     far = FAR["active-backup"]
-    with a_bridge(far):
+    with a_switch("bridge", far):
         changes.apply(policy("active-backup"))
         wait_until(lambda: answers(changes, far))
         with traffic.pings(changes.node.pod, far) as running:
@@ -203,18 +197,25 @@ def test_a_change_in_place_loses_no_ping(
     assert running.lost == 0
 
 
+@contextmanager
+def the_active_cable_pulled(changes: Changes) -> Iterator[None]:
+    first = _active(changes)
+    rigs.pull_cable(first)
+    try:
+        wait_until(lambda: _active(changes) not in ("", first))
+        assert _active(changes) not in ("", first)
+        yield
+    finally:
+        rigs.plug_cable(first)
+
+
 def test_the_bond_for_nmcli_keeps_its_gateway_when_a_cable_is_pulled(changes: Changes) -> None:
-    with a_bridge(GATEWAY):
+    with a_switch("bridge", GATEWAY):
         assert changes.apply(of_the_page(0)) is ChangeOutcome.COMMITTED
         wait_until(lambda: answers(changes, GATEWAY))
-        first = _active(changes)
-        rigs.pull_cable(first)
-        try:
-            wait_until(lambda: _active(changes) not in ("", first))
-            assert _active(changes) not in ("", first)
+        with the_active_cable_pulled(changes):
+            wait_until(lambda: answers(changes, GATEWAY))
             assert answers(changes, GATEWAY)
-        finally:
-            rigs.plug_cable(first)
 
 
 def test_a_guest_on_the_bridge_for_nmcli_is_reached_when_a_cable_is_pulled(
@@ -222,18 +223,13 @@ def test_a_guest_on_the_bridge_for_nmcli_is_reached_when_a_cable_is_pulled(
 ) -> None:
     node = changes.node.pod
     try:
-        with a_bridge(GATEWAY):
+        with a_switch("bridge", GATEWAY):
             assert changes.apply(of_the_page(1)) is ChangeOutcome.COMMITTED
             with guests.a_guest(node.path, "vnet0", "192.0.2.30") as guest:
                 node.batch("link set vnet0 master br0", "link set vnet0 up")
                 assert guest.finds(GATEWAY, 60)
-                first = _active(changes)
-                rigs.pull_cable(first)
-                try:
-                    wait_until(lambda: _active(changes) not in ("", first))
+                with the_active_cable_pulled(changes):
                     assert guest.finds(GATEWAY, 60)
-                finally:
-                    rigs.plug_cable(first)
     finally:
         ip("link del br0", check=False)
 
@@ -248,7 +244,7 @@ def test_how_long_a_bond_takes_beside_ip(
         if request.changes:
             times.append(time.monotonic())
 
-    with a_bridge(FAR["active-backup"]):
+    with a_switch("bridge", FAR["active-backup"]):
         nl.taps.append(note)
         try:
             changes.apply(policy("active-backup"))
