@@ -24,6 +24,7 @@ from tests.support.changes import Changes
 from tests.support.pods import Pod, batch, ip
 from tests.support.sites import this_node, wait_until
 from tests.vm import rig as rigs
+from tests.vm import vfs
 
 DATA = CHECKOUT / "tests/data/host"
 FAR = {"lacp": "192.168.100.1", "active-backup": "10.10.0.1", "rr": "192.0.2.1"}
@@ -221,7 +222,10 @@ def test_the_bond_for_nmcli_keeps_its_gateway_when_a_cable_is_pulled(changes: Ch
 def test_a_guest_on_the_bridge_for_nmcli_is_reached_when_a_cable_is_pulled(
     changes: Changes,
 ) -> None:
+    """An emulated PF that has VFs keeps frames for a guest's MAC from a bridge: it has none."""
     node = changes.node.pod
+    for pf in rigs.layout().pfs[:2]:
+        (vfs.DEVICES / pf.pci / "sriov_numvfs").write_text("0")
     try:
         with a_switch("bridge", GATEWAY):
             assert changes.apply(of_the_page(1)) is ChangeOutcome.COMMITTED
