@@ -1,8 +1,8 @@
 """Captures of nmpolicy: parts of the node's state, found by an expression and put into a document.
 
-An expression is a path (`dns-resolver.running`), a search (`interfaces.type == "ethernet"`), a
-change (`capture.nics | interfaces.state := "down"`), or words, which mean the whole state. A
-document has `{{ capture.nics.interfaces }}`.
+An expression is a path (`dns-resolver.running`), a search (`interfaces.type == "ethernet"`, or with
+`!=`), a change (`capture.nics | interfaces.state := "down"`), or words, which mean the whole state.
+A document has `{{ capture.nics.interfaces }}`.
 """
 
 import re
@@ -24,8 +24,11 @@ from sriovbond.nodenet.source import (
 )
 from sriovbond.nodenet.writer import plain
 
-_TOKEN: Final = re.compile(r'\s*(?:(==|:=|\|)|"([^"]*)"|((?:(?!==|:=|\||")\S)+))')
+_TOKEN: Final = re.compile(
+    r"""\s*(?:(==|!=|:=|\|)|"([^"]*)"|'([^']*)'|((?:(?!==|!=|:=|\||")\S)+))"""
+)
 _REFERENCE: Final = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
+_BRACES: Final = re.compile(r"\{\{|\}\}")
 _LISTS: Final = (
     ("interfaces",),
     ("routes", "running"),
@@ -37,6 +40,7 @@ _LISTS: Final = (
 _MOST_CAPTURES: Final = 256  # each may go through the whole state
 _MOST_KEYS: Final = 16  # no part of a state is so deep
 _MOST_DIGITS: Final = 9
+_OPERATORS: Final = frozenset({"==", "!=", ":="})
 _HALF: Final = frozenset("=:!")  # of an operator; no key of a state has one
 _HEADS: Final = frozenset({"interfaces", "routes", "route-rules", "dns-resolver"})
 State = Mapping[str, Any]
@@ -119,7 +123,7 @@ def _expression(spot: Spot, text: str, source: str, tokens: list[Operand]) -> Ex
         source, keys = (*keys[1:], "")[0], keys[2:]
     if len(tokens) == 1:
         return Expression(spot, text, source, keys)
-    if len(tokens) != 3 or tokens[1].value not in {"==", ":="}:  # noqa: PLR2004 - path, operator, value
+    if len(tokens) != 3 or tokens[1].value not in _OPERATORS:  # noqa: PLR2004 - path, operator, value
         raise CaptureError(Problem(spot, f"{text!r}: PATH == VALUE or PATH := VALUE is expected"))
     return Expression(spot, text, source, keys, tokens[1].value or "", tokens[2])
 
@@ -129,7 +133,7 @@ def _is_prose(tokens: list[Operand]) -> bool:
 
     One word may be a path that is misspelt.
     """
-    operators = {"==", ":=", "|"}
+    operators = {*_OPERATORS, "|"}
     return len(tokens) > 1 and not any(row.keys or row.value in operators for row in tokens)
 
 
@@ -140,7 +144,8 @@ def _tokens(text: str, spot: Spot) -> Iterator[Operand]:
         match = _TOKEN.match(text, at)
         if not match:
             raise CaptureError(Problem(spot, f"{text!r}: a quote is not closed"))
-        operator, quoted, word = match.groups()
+        operator, double, single, word = match.groups()
+        quoted = single if double is None else double
         at = match.end()
         if word and ("." in word or word in _HEADS):
             yield Operand(keys=_split(word, spot))
@@ -183,13 +188,30 @@ def _capture(row: Expression, current: State, states: Mapping[str, State]) -> St
         raise row.error("interfaces, routes.running, routes.config or route-rules can be searched")
     parts = _at(state, head) or []
     value = _value(row, current, states)
-    if row.operator == "==":
-        chosen = [part for part in parts if _is_same(_at(part, keys), value, keys)]
-        if not chosen:
-            raise row.error(f"nothing has {'.'.join(keys)} {value!r}")
-    else:
-        chosen = [_with_value(part, keys, value) for part in parts]
+    if row.operator == ":=":
+        return _nest(head, [_with_value(part, keys, value) for part in parts])
+    chosen = [part for part in parts if _is_found(part, keys, value, row.operator)]
+    if not chosen:
+        other = "another " if row.operator == "!=" else ""
+        raise row.error(f"nothing has {other}{'.'.join(keys)} {'than ' if other else ''}{value!r}")
     return _nest(head, chosen)
+
+
+def _is_found(part: State, keys: tuple[str, ...], value: object, operator: str) -> bool:
+    """Return whether a part has a value at a path, or another one: of a list's parts any may."""
+    values = [row for row in _values(part, keys) if row is not None]
+    return any(_is_same(row, value, keys) == (operator == "==") for row in values)
+
+
+def _values(value: object, keys: tuple[str, ...]) -> Iterator[object]:
+    """Yield what is at a path; where it leads through a list without a number, of all parts."""
+    for number, key in enumerate(keys):
+        if isinstance(value, list) and not key.isdecimal():
+            for part in value:
+                yield from _values(part, keys[number:])
+            return
+        value = _at(value, (key,))
+    yield value
 
 
 def _value(row: Expression, current: State, states: Mapping[str, State]) -> object:
@@ -230,7 +252,13 @@ def _is_same(value: object, expected: object, keys: tuple[str, ...]) -> bool:
 
 
 def _only(state: State, keys: tuple[str, ...]) -> State:
-    value = _at(state, keys)
+    """Return what is at a path; a list on the way is taken whole, as in nmstate."""
+    value: object = state
+    for number, key in enumerate(keys):
+        if isinstance(value, list):
+            keys = keys[:number]
+            break
+        value = _at(value, (key,))
     return {} if value is None else _nest(keys, value)
 
 
@@ -261,7 +289,7 @@ class _Filling:
         if isinstance(node, Branch):
             entries = (Twig(row.spot, row.key, self.fill(row.value)) for row in node.entries)
             return Branch(node.spot, tuple(entries))
-        return self._fill_leaf(node) if "{{" in node.text else node
+        return self._fill_leaf(node) if _BRACES.search(node.text) else node
 
     def _fill_leaf(self, leaf: Leaf) -> Node:
         """Return the tree for one text with references; a text around one needs a text in it."""
@@ -277,7 +305,11 @@ class _Filling:
                 )
             return str(value)
 
-        return Leaf(leaf.spot, _REFERENCE.sub(insert, leaf.text))
+        text = _REFERENCE.sub(insert, leaf.text)
+        if _BRACES.search(_REFERENCE.sub("", leaf.text)):
+            fault = f"{leaf.text!r}: a reference is {{{{ capture.NAME.PATH }}}}"
+            raise CaptureError(Problem(leaf.spot, fault))
+        return Leaf(leaf.spot, text)
 
     def _resolve(self, leaf: Leaf, path: str) -> object:
         keys = tuple(path.split("."))

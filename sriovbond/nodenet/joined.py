@@ -5,7 +5,7 @@ As nmstate merges: what is not mentioned stays as it is; lists are given whole.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from sriovbond.nodenet import refusals
 from sriovbond.nodenet.bondoptions import bond_after, of_mode, takes_ports_mac
@@ -23,7 +23,9 @@ from sriovbond.nodenet.model import (
     Ipv6,
     NetState,
     NodeLink,
+    SrIov,
     Veth,
+    VirtualFunction,
 )
 from sriovbond.nodenet.names import resolve
 from sriovbond.nodenet.normal import is_dynamic, normal
@@ -41,6 +43,15 @@ from sriovbond.nodenet.values import is_link_local
 
 __all__ = ["Joined", "Pair", "join", "stays"]
 
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "spoof_check": True,
+    "trust": False,
+    "min_tx_rate": 0,
+    "max_tx_rate": 0,
+    "vlan_id": 0,
+    "qos": 0,
+}
+"""Of a VF that the kernel has just made."""
 _IP = TypeVar("_IP", Ipv4, Ipv6)
 
 
@@ -88,7 +99,8 @@ def _pair(link: NodeLink, present: Mapping[str, NodeLink], peers: Mapping[str, s
         target = replace(target, link_aggregation=of_mode(target.link_aggregation, mode))
     if takes_ports_mac(bond_after(target, now)):
         target = replace(target, mac_address=None)
-    return Pair(link.label, link, _without_names(normal(target)), current)
+    target = _with_default_functions(_without_names(normal(target)), current or NodeLink())
+    return Pair(link.label, link, target, current)
 
 
 def _without_identity(link: NodeLink, current: NodeLink | None) -> NodeLink:
@@ -105,6 +117,24 @@ def _without_names(link: NodeLink) -> NodeLink:
         return link
     vfs = tuple(replace(vf, iface_name=None) for vf in sr_iov.vfs)
     return replace(link, ethernet=replace(link.ethernet, sr_iov=replace(sr_iov, vfs=vfs)))
+
+
+def _with_default_functions(link: NodeLink, now: NodeLink) -> NodeLink:
+    """Return a PF that is to have an empty list of VFs with the defaults of those that it has.
+
+    As nmstate has it; a MAC has no default, and what the PF does not report is left out.
+    """
+    wish = link.ethernet.sr_iov if link.ethernet else None
+    present = (now.ethernet.sr_iov if now.ethernet else None) or SrIov()
+    if link.ethernet is None or wish is None or wish.vfs != ():
+        return link
+    vfs = tuple(_default(vf) for vf in present.vfs or ())
+    return replace(link, ethernet=replace(link.ethernet, sr_iov=replace(wish, vfs=vfs)))
+
+
+def _default(vf: VirtualFunction) -> VirtualFunction:
+    known = {name: value for name, value in _DEFAULTS.items() if getattr(vf, name) is not None}
+    return VirtualFunction(id=vf.id, **known)
 
 
 def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:

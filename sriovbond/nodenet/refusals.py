@@ -1,7 +1,7 @@
 """What of a document cannot be on a node, whatever would bring it about."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sriovbond.nodenet.checks import IPV6_OF_LO, Complaint, is_absent_nic, ports_of
@@ -37,6 +37,15 @@ from sriovbond.nodenet.values import (
 _LEAST_DELAY: Final = 2  # BR_MIN_FORWARD_DELAY, net/bridge/br_private_stp.h
 
 
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else is on the node or in the document: all names, ends of veths, whether VFs come."""
+
+    names: frozenset[str]
+    peers: Mapping[str, str]
+    makes_functions: bool
+
+
 def judge(joined: Joined) -> Iterator[Complaint]:
     """Yield what cannot be, each with the path of the part of the document that asks for it."""
     yield from _of_links(joined.desired.interfaces or (), joined.links)
@@ -48,7 +57,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
     wishes = {link.label: link for link in links}
-    names, peers = {*present, *wishes}, peers_of(links)
+    beside = _Beside(frozenset({*present, *wishes}), peers_of(links), _makes_functions(links))
     seen: set[str] = set()
     for number, link in enumerate(links):
         if link.state == IGNORE and link.type not in (None, *TYPES):
@@ -63,7 +72,7 @@ def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Ite
             text = f"no interface has the {link.identifier} {address}, by which it is to be known"
             yield Complaint(("interfaces", number), f"{link.label}: {text}")
         for text in (
-            *_faults(link, now, names, peers),
+            *_faults(link, now, beside),
             *_of_controller(link, now, owner),
             *_of_ignored(link, now, wishes),
         ):
@@ -183,9 +192,7 @@ def _has_family(link: NodeLink | None, family: int) -> bool:
     return bool(ip and ip.enabled) or (link is not None and link.type == VRF)
 
 
-def _faults(
-    link: NodeLink, now: NodeLink | None, names: set[str], peers: Mapping[str, str]
-) -> Iterator[str]:
+def _faults(link: NodeLink, now: NodeLink | None, beside: _Beside) -> Iterator[str]:
     if link.state == IGNORE:
         return
     yield from _faults_of_type(link, now or NodeLink())
@@ -193,12 +200,13 @@ def _faults(
         return
     yield from _faults_of_sections(link)
     yield from _faults_of_stp(_stp(link), _stp(now or NodeLink()))
-    if link.copy_mac_from and link.copy_mac_from not in names:
+    if link.copy_mac_from and link.copy_mac_from not in beside.names:
         yield f"copy-mac-from {link.copy_mac_from} is missing"
     yield from _faults_of_addresses(link, now or NodeLink())
-    missing = sorted({*(ports_of(link) or ())} - names - {*(ports_of(now or NodeLink()) or ())})
+    known = beside.names | {*(ports_of(now or NodeLink()) or ())}
+    missing = sorted({*(ports_of(link) or ())} - known)
     if missing:
-        yield f"its ports {', '.join(missing)} are missing{_of_functions(missing)}"
+        yield f"its ports {', '.join(missing)} are missing{_of_functions(missing, beside)}"
     if (
         link.mtu is not None
         and now
@@ -206,7 +214,7 @@ def _faults(
     ):
         yield f"the MTU must be from {now.min_mtu} to {now.max_mtu}"
     if now is None:
-        yield from _faults_of_new(link, names, peers)
+        yield from _faults_of_new(link, beside)
     else:
         yield from _faults_of_peer(link, now)
 
@@ -275,9 +283,14 @@ def _of_ignored(
             yield f"{port}, which is to be its port, is to be ignored"
 
 
-def _of_functions(missing: Sequence[str]) -> str:
+def _makes_functions(links: Iterable[NodeLink]) -> bool:
+    sections = [link.ethernet.sr_iov for link in links if link.ethernet]
+    return any(section and section.total_vfs for section in sections)
+
+
+def _of_functions(missing: Sequence[str], beside: _Beside) -> str:
     """Say what makes VFs that are missing: what has no name yet cannot be a port."""
-    is_vf = any(name.startswith("sriov:") for name in missing)
+    is_vf = beside.makes_functions or any(name.startswith("sriov:") for name in missing)
     return "; a document before this one makes VFs (sr-iov.total-vfs)" if is_vf else ""
 
 
@@ -307,19 +320,21 @@ def _is_token_useless(wish: Ipv6 | None, now: Ipv6 | None) -> bool:
     return autoconf is False
 
 
-def _faults_of_name(link: NodeLink, peers: Mapping[str, str]) -> Iterator[str]:
+def _faults_of_name(link: NodeLink, beside: _Beside) -> Iterator[str]:
     """Yield why an interface that is missing cannot be made by what the document calls it."""
     if len(link.label.encode()) > NAME_BYTES:
         yield f"none has that altname, and the name of a new one has at most {NAME_BYTES} bytes"
-    if link.type is None and link.label not in peers:
-        yield "it is missing, and has no type to make it by"
+    if link.type is None and link.label not in beside.peers:
+        remedy = _of_functions([link.label], beside)
+        yield f"it is missing, and has no type to make it by{remedy}"
 
 
-def _faults_of_new(link: NodeLink, names: set[str], peers: Mapping[str, str]) -> Iterator[str]:
-    yield from _faults_of_name(link, peers)
-    if link.type == ETHERNET and not link.veth and link.label not in peers:
-        yield "it is missing, and a NIC cannot be made"
-    if link.type == VETH and not (link.veth and link.veth.peer) and link.label not in peers:
+def _faults_of_new(link: NodeLink, beside: _Beside) -> Iterator[str]:
+    yield from _faults_of_name(link, beside)
+    is_end = bool(link.veth and link.veth.peer) or link.label in beside.peers
+    if link.type == ETHERNET and not is_end:
+        yield f"it is missing, and a NIC cannot be made{_of_functions([link.label], beside)}"
+    if link.type == VETH and not is_end:
         yield "a new veth needs veth.peer"
     if link.type == BOND and not (link.link_aggregation and link.link_aggregation.mode):
         yield "a new bond needs link-aggregation.mode"
@@ -330,5 +345,6 @@ def _faults_of_new(link: NodeLink, names: set[str], peers: Mapping[str, str]) ->
     if link.type == MACVLAN and not (link.mac_vlan and link.mac_vlan.base_iface):
         yield "a new MACVLAN needs mac-vlan.base-iface"
     base = link.vlan or link.mac_vlan
-    if base and base.base_iface and base.base_iface not in names:
-        yield f"its base-iface {base.base_iface} is missing"
+    if base and base.base_iface and base.base_iface not in beside.names:
+        name = base.base_iface
+        yield f"its base-iface {name} is missing{_of_functions([name], beside)}"

@@ -1,5 +1,7 @@
 """Captures of nmpolicy find parts of the state and put them into the document."""
 
+import json
+
 import pytest
 
 from sriovbond.nodenet.document import DocumentError, read, read_state
@@ -49,6 +51,51 @@ def test_a_value_a_part_and_a_text_around_it_are_put_in() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ('interfaces.ipv4.address.ip == "192.0.2.9"', ["eth1"]),
+        ("interfaces.ipv4.address.prefix-length == 24", ["eth1"]),
+        ("interfaces.name == 'eth2'", ["eth2"]),
+        ('interfaces.name != "eth1"', ["eth2"]),
+        ("interfaces.ipv4.enabled != false", ["eth1"]),
+        ("interfaces.name", ["eth1", "eth2"]),
+        ("capture.up | interfaces.state", ["eth1"]),
+        ("the state that isn't changed", ["eth1", "eth2"]),
+    ],
+)
+def test_a_search_looks_into_lists_and_for_others(search: str, expected: list[str]) -> None:
+    filled = _filled(
+        "capture:\n"
+        "  up: interfaces.state == up\n"
+        f"  found: {json.dumps(search)}\n"
+        "desiredState: {interfaces: '{{ capture.found.interfaces }}'}\n"
+    )
+
+    links = filled["interfaces"]
+    assert isinstance(links, list)
+    assert [link["name"] for link in links] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ capture.nic.interfaces.0.name",
+        "capture.nic.interfaces.0.name }}",
+        "}} capture.nic.interfaces.0.name {{",
+        "{{ }}",
+        "{{ capture.nic.interfaces.0.name capture.nic.interfaces.0.name }}",
+        "{{ capture.nic.interfaces.0.name }} and {{",
+    ],
+)
+def test_half_a_reference_is_no_text(text: str) -> None:
+    with pytest.raises(DocumentError, match=r"a reference is \{\{ capture\.NAME\.PATH"):
+        _filled(
+            "capture: {nic: interfaces.name == eth1}\n"
+            f"desiredState: {{interfaces: [{{name: eth1, description: {json.dumps(text)}}}]}}\n"
+        )
+
+
 def test_a_change_is_made_to_each_part() -> None:
     assert _filled(
         "capture:\n"
@@ -96,7 +143,8 @@ def test_words_alone_are_the_whole_state() -> None:
         ("dns-resolver.running.server == 1", "can be searched"),
         ("interfaces.name=eth1", "PATH == VALUE or PATH := VALUE is expected"),
         ("interfaces.name:", "PATH == VALUE"),
-        ("interfaces.name != eth1", "PATH == VALUE"),
+        ("interfaces.type != ethernet", "nothing has another type than 'ethernet'"),
+        ("interfaces.name =! eth1", "PATH == VALUE"),
         ("interfacs", "a path such as interfaces.name is expected"),
         ("some words == more", "a path such as interfaces.name is expected"),
     ],
@@ -128,7 +176,7 @@ def test_captures_need_a_state() -> None:
 @pytest.mark.parametrize(
     "capture",
     [
-        f"interfaces.{'9' * 5000}.name",
+        f"interfaces.name == interfaces.{'9' * 5000}.name",
         f"interfaces.{'below.' * 600}mtu := 9",
         f"interfaces.name == capture.a.{'below.' * 600}mtu",
     ],

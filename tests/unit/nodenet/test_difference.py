@@ -165,6 +165,22 @@ def test_an_empty_list_and_an_empty_token_are_in_a_state_that_mentions_none(desi
     assert steps(f"interfaces: [{desired}]", state) == []
 
 
+def test_an_empty_list_of_vfs_asks_for_their_defaults() -> None:
+    pf = "interfaces: [{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {vfs: [%s]}}}]"
+    now = pf % (
+        "{id: 0, mac-address: '02:00:00:00:00:07', vlan-id: 7, qos: 3, trust: true}, {id: 1, "
+        "spoof-check: true, trust: false, vlan-id: 0}"
+    )
+
+    (line,) = steps(pf % "", now)
+    assert line.partition(", now")[0] == (
+        "pf0: set ethernet.sr-iov.vfs (id 0, trust false, vlan-id 0, qos 0) "
+        "(id 1, spoof-check true, trust false, vlan-id 0)"
+    )
+    assert "vlan-id: 7" in way_back(pf % "", now)
+    assert steps(pf % "", pf % "{id: 1, spoof-check: true, trust: false, vlan-id: 0}") == []
+
+
 def test_addresses_are_taken_off_where_ipv4_is_enabled_without_any() -> None:
     desired = "ipv4: {enabled: true, dhcp: false, address: []}"
 

@@ -64,6 +64,23 @@ def test_a_vf_that_the_pf_does_not_have_is_missing() -> None:
     assert row.text == f"b: its ports sriov:pf0:7 are missing; {hint}"
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "{name: pf0v2, type: ethernet}",
+        "{name: pf0v2}",
+        "{name: b, type: bond, bond: {mode: 1, port: [pf0v2]}}",
+        "{name: v, type: vlan, vlan: {base-iface: pf0v2, id: 7}}",
+    ],
+)
+def test_a_vf_that_the_document_itself_would_make_is_missing_yet(use: str) -> None:
+    hint = "; a document before this one makes VFs (sr-iov.total-vfs)"
+    made = ", {name: pf0, ethernet: {sr-iov: {total-vfs: 3}}}"
+
+    assert joined(f"interfaces: [{use}{made}]", NODE).complaints[0].text.endswith(hint)
+    assert not joined(f"interfaces: [{use}]", NODE).complaints[0].text.endswith(hint)
+
+
 def test_two_names_for_one_interface_are_reported() -> None:
     desired = "interfaces: [{name: pf0}, {name: enp1s0f0np0, mtu: 9000}]"
 
