@@ -4,7 +4,9 @@ export SRIOVBOND_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sriovbond
 export KERNEL VFS CPUS WIRING NETDEVSIM TESTS INPUTS SECONDS SEED
 # As it was given: its $ are the command's, not make's.
 override RUN := $(value RUN)
-export RUN
+override IMAGE := $(value IMAGE)
+override TAG := $(value TAG)
+export RUN IMAGE TAG
 # Each test process would compile anew what an environment forbids to keep.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -14,6 +16,8 @@ CACHE   := $(SRIOVBOND_CACHE)
 VIRTME  := $(CACHE)/virtme-ng-1.42
 TOOLS   := $(CACHE)/bin-$(shell cat tests/tools/* | sha256sum | cut -c1-12)
 export SRIOVBOND_PLUGINS ?= $(TOOLS)
+# It fetches the Go that a module asks for: some distributions' have that switched off.
+GO      := GOTOOLCHAIN=auto CGO_ENABLED=0 go
 ATHERIS := 3.0.0
 PROGRAMS := $(CACHE)/node-$(shell find tests/node/tools -type f | sort | xargs cat | sha256sum | cut -c1-12)
 KIND    := $(CACHE)/kind-0.33.0
@@ -72,7 +76,7 @@ audit: $(AUDIT)/done .venv/done  ## known vulnerabilities of the Python packages
 .PHONY: release
 release: packages $(TOOLS)/done .venv/done  ## the files of release TAG=v0.1.0 with the image's name IMAGE=: wheel, image, manifests, in build/release
 	@tests/vm/setup.sh $(CACHE) image
-	@PATH="$(TOOLS):$$PATH" manifests/release.sh "$(IMAGE)" "$(TAG)" build/release
+	@PATH="$(TOOLS):$$PATH" manifests/release.sh "$$IMAGE" "$$TAG" build/release
 
 .PHONY: unit
 unit: $(TOOLS)/done .venv/done  ## the tests that need neither root nor a VM, but for the slow ones
@@ -177,16 +181,16 @@ $(VIRTME)/done: | packages
 # One program each, by its name and version.
 $(ACTIONLINT)/done: | packages
 	@echo "lint: building actionlint (1 minute) into $(@D)" >&2
-	@GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
-		go install -ldflags=-s github.com/rhysd/actionlint/cmd/actionlint@v$(lastword $(subst -, ,$(@D)))
+	@GOBIN=$(@D) $(GO) install -ldflags=-s \
+		github.com/rhysd/actionlint/cmd/actionlint@v$(lastword $(subst -, ,$(@D)))
 	@touch $@
 
 $(KIND)/done: | packages
 	@echo "kind: building it (2 minutes) into $(@D)" >&2
-	@GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
-		go install -ldflags=-s sigs.k8s.io/kind@v$(lastword $(subst -, ,$(@D)))
-	@go mod download -json $(MULTUS_MODULE) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p' | \
-		xargs -I DIR install -m 644 DIR/deployments/multus-daemonset-thick.yml $(@D)
+	@GOBIN=$(@D) $(GO) install -ldflags=-s sigs.k8s.io/kind@v$(lastword $(subst -, ,$(@D)))
+	@multus=$$($(GO) mod download -json $(MULTUS_MODULE)) || { echo "$$multus" >&2; exit 1; }; \
+		folder=$$(echo "$$multus" | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
+		install -m 644 "$$folder/deployments/multus-daemonset-thick.yml" $(@D)
 	@touch $@
 
 # One at a time, so that each is said when it is there. Without their own flags they are of no version.
@@ -196,11 +200,12 @@ $(PROGRAMS)/done: | packages
 	@mkdir -p $(@D)
 	@for module in tests/node/tools tests/node/tools/containerd; do \
 		for package in $$(sed -n 's/^\t_ "\(.*\)"/\1/p' $$module/tools.go); do \
-		GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) go install -C $$module -trimpath \
+		GOBIN=$(@D) $(GO) install -C $$module -trimpath \
 			-ldflags="-s -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)" $$package || exit; \
 		echo "node: $$package" >&2; done; done
 	@mv $(@D)/server $(@D)/etcd && mv $(@D)/passthru-cni $(@D)/passthru
-	@cp $$(cd tests/node/tools && go list -m -f '{{.Dir}}' gopkg.in/k8snetworkplumbingwg/multus-cni.v4)/deployments/*.yml $(@D)
+	@multus=$$(cd tests/node/tools && $(GO) list -m -f '{{.Dir}}' gopkg.in/k8snetworkplumbingwg/multus-cni.v4) && \
+		cp "$$multus"/deployments/*.yml $(@D)
 	@touch $@
 
 $(AUDIT)/done: | packages
@@ -210,8 +215,8 @@ $(AUDIT)/done: | packages
 $(TOOLS)/done: | packages
 	@echo "rig: building CNI plugins, cnitool, ocicnitool and kustomize (4 minutes) into $(@D)" >&2
 	@rm -rf $(@D) && mkdir -p $(@D)
-	@cd tests/tools && GOTOOLCHAIN=auto CGO_ENABLED=0 GOBIN=$(@D) \
-		go install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)
+	@cd tests/tools && GOBIN=$(@D) \
+		$(GO) install -trimpath -ldflags=-s $$(sed -n 's/^\t_ "\(.*\)"/\1/p' tools.go)
 	@touch $@
 
 .venv/done: pyproject.toml hatch_build.py deviceinfo/podresources.proto $(STUBS) | packages

@@ -3,7 +3,8 @@
 # publish.sh IMAGE TAG FOLDER, with buildah. REGISTRY_USER and REGISTRY_TOKEN log in, where they are set.
 # Nothing was ever pushed from the machines that this was written on: they have no registry.
 set -eu
-image=$1 tag=$2 folder=$3
+# as in the manifests: see render.sh
+image=$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]') tag=$2 folder=$3
 version=${tag#v}
 if [ -n "${REGISTRY_TOKEN-}" ]; then
     printf '%s' "$REGISTRY_TOKEN" |

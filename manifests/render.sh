@@ -2,7 +2,8 @@
 # Write the manifests of a release, which name its image: render.sh IMAGE VERSION FOLDER, in the checkout, with
 # kustomize in PATH. sriovbond.yaml is manifests/, sriovbond-NAME.yaml is overlays/NAME.
 set -eu
-image=$1 version=$2 folder=$3
+# a registry takes small letters only, the owner of a repository may have others
+image=$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]') version=$2 folder=$3
 mkdir -p build "$folder"
 work=$(mktemp -d build/render.XXXXXX) # kustomize reads nothing by an absolute path
 trap 'rm -rf "$work"' EXIT

@@ -5,6 +5,7 @@ PROGRAMS has kind and Multus' manifest, PLUGINS the CNI plugins. Written for pub
 CONTRIBUTING.md tells how far it has been tried.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -14,24 +15,33 @@ from tests.kind.scenario import STEPS, Scene
 from tests.node import provision
 
 MANIFESTS: Final = Path("build/kind")
+LOGS: Final = MANIFESTS / "logs"
 
 
 def main() -> int:
     """Run the steps; at the first that fails say what the cluster says, and return 1."""
-    for module in ("bonding", "netdevsim"):
-        run("modprobe", module)
     programs, plugins = map(Path, sys.argv[1:3])
-    provision.render(MANIFESTS)
-    multus, ours = programs / "multus-daemonset-thick.yml", MANIFESTS / "sriovbond.yaml"
-    with a_cluster(programs / "kind") as cluster:
-        scene = Scene(cluster, multus, ours, plugins)
-        for words, step in STEPS:
-            try:
-                step(scene)
-            except FailedError as error:
-                _say(f"FAILED {words}: {error}", _tell(cluster))
-                return 1
-            _say(f"ok     {words}")
+    shutil.rmtree(LOGS, ignore_errors=True)
+    try:
+        for module in ("bonding", "netdevsim"):
+            run("modprobe", module)
+        provision.render(MANIFESTS)
+        multus, ours = programs / "multus-daemonset-thick.yml", MANIFESTS / "sriovbond.yaml"
+        with a_cluster(programs / "kind", LOGS) as cluster:
+            return _play(Scene(cluster, multus, ours, plugins), cluster)
+    except FailedError as error:
+        _say(f"FAILED {error}")
+        return 1
+
+
+def _play(scene: Scene, cluster: KindCluster) -> int:
+    for words, step in STEPS:
+        try:
+            step(scene)
+        except FailedError as error:
+            _say(f"FAILED {words}", _tell(cluster))
+            raise FailedError(f"{words}: {error}") from error
+        _say(f"ok     {words}")
     return 0
 
 

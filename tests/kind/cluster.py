@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -137,11 +137,19 @@ def netns_of(sandbox: str) -> str:
 
 
 @contextmanager
-def a_cluster(kind: Path) -> Iterator[KindCluster]:
-    """Create a cluster, and delete it at the end. Raises FailedError."""
-    run(str(kind), "create", "cluster", "--name", NAME, "--wait", _START)
+def a_cluster(kind: Path, logs: Path) -> Iterator[KindCluster]:
+    """Create a cluster, and delete it at the end; what failed leaves its logs in a folder.
+
+    Raises FailedError.
+    """
     try:
+        # what has not come up is retained for its logs
+        run(str(kind), "create", "cluster", "--name", NAME, "--wait", _START, "--retain")
         yield KindCluster(kind)
+    except Exception:
+        with suppress(FailedError):
+            run(str(kind), "export", "logs", str(logs), "--name", NAME)
+        raise
     finally:
         run(str(kind), "delete", "cluster", "--name", NAME)
 

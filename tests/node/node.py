@@ -27,7 +27,7 @@ _SOCKET: Final = Path("/run/containerd/containerd.sock")
 _STARTS_S: Final = 900.0
 _IMPORTS_S: Final = 600.0
 _FOLDERS: Final = ("kubelet/device-plugins", "kubelet/pod-resources", "cni", "containerd")
-_EMPTY: Final = ("/run", "/var/log", "/etc/cni", "/opt")
+_EMPTY: Final = (Path("/run"), Path("/var/log"), Path("/etc/cni"), Path("/opt"))
 TUNABLES: Final = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -172,7 +172,8 @@ def a_node(node: Node, archives: list[Path], say: Callable[[str], None]) -> Iter
 def make_machine(folder: Path, programs: Path, plugins: Path) -> None:
     """Make this process' own namespaces a machine: its mounts, its network, its configuration.
 
-    State is kept in `folder`. Nothing is changed outside the namespaces.
+    State is kept in `folder`. Nothing is changed outside the namespaces, but that an empty /etc/cni
+    is made where this machine has none.
     """
     _make_mounts(folder)
     for line in ("link set lo up", f"addr add {SERVICE}/32 dev lo"):
@@ -202,6 +203,8 @@ def configure(programs: Path, plugins: Path) -> None:
 
 def _make_mounts(folder: Path) -> None:
     """Mount empty folders where state is, and let mounts below / reach containers."""
+    for path in _EMPTY:
+        path.mkdir(exist_ok=True)
     mounts = [f"--bind {folder} {STATE}", *(f"-t tmpfs tmpfs {path}" for path in _EMPTY)]
     for mount in mounts:
         subprocess.run(["mount", *mount.split()], check=True)

@@ -10,7 +10,7 @@ import pytest
 
 from sriovbond.bond.config import parse_config
 from tests.kind import objects, scenario
-from tests.kind.cluster import KindCluster, netns_of
+from tests.kind.cluster import FailedError, KindCluster, a_cluster, netns_of
 from tests.kind.objects import Object
 from tests.kind.scenario import Scene
 from tests.node import provision
@@ -117,6 +117,20 @@ def test_a_member_is_up_where_its_bond_says_so() -> None:
     assert scenario.is_member_up(MEMBER)
     assert not scenario.is_member_up(down)
     assert not scenario.is_member_up({"ifname": "lo"})
+
+
+def test_a_cluster_that_does_not_come_up_leaves_its_logs(tmp_path: Path) -> None:
+    kind, calls, logs = tmp_path / "kind", tmp_path / "calls", tmp_path / "logs"
+    kind.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n[ "$1" != create ]\n')
+    kind.chmod(0o755)
+
+    with pytest.raises(FailedError, match="create cluster"), a_cluster(kind, logs):
+        pass
+
+    create, export, delete = calls.read_text().splitlines()
+    assert "--retain" in create
+    assert export.startswith(f"export logs {logs}")
+    assert delete.startswith("delete cluster")
 
 
 def test_the_namespace_is_the_sandbox_network() -> None:

@@ -17,7 +17,9 @@ WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((CHECKOUT / ".github" / "actions").glob("*/action.yml"))
 OURS = ("make ", "sudo make ", "sudo --preserve-env=", "manifests/", "gh release create ")
 IMAGE = "ghcr.io/example/sriovbond"
-
+OWNED = "ghcr.io/Example/SRIOVbond"
+"""As GitHub spells a repository, of which a registry takes small letters only."""
+AFTER_A_TIME_LIMIT = {"always()", "${{ !success() }}"}
 
 TARGET = "${{ matrix.target }}"
 
@@ -63,6 +65,15 @@ def test_no_workflow_may_write_but_the_job_that_releases(path: Path) -> None:
     assert writers == (["publish"] if path.name == "release.yml" else [])
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_that_its_time_limit_ends_leaves_its_logs_too(path: Path) -> None:
+    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+
+    whens = {step["if"] for job in jobs for step in job["steps"] if "if" in step}
+
+    assert whens <= AFTER_A_TIME_LIMIT
+
+
 def a_checkout(folder: Path, version: str, changelog: str) -> Path:
     (folder / "sriovbond").mkdir()
     (folder / "sriovbond" / "__init__.py").write_text(f'__version__ = "{version}"\n')
@@ -77,7 +88,7 @@ def test_the_manifests_of_a_release_name_its_image_and_no_other(tmp_path: Path) 
     checkout = a_checkout(tmp_path, "1.2.3", "")
     path = {"PATH": f"{kustomize.programs()}:/usr/bin:/bin"}
 
-    script = ("manifests/render.sh", IMAGE, "1.2.3", "files")
+    script = ("manifests/render.sh", OWNED, "1.2.3", "files")
     subprocess.run(script, cwd=checkout, env=path, check=True)
 
     files = sorted((checkout / "files").iterdir())
@@ -86,6 +97,31 @@ def test_the_manifests_of_a_release_name_its_image_and_no_other(tmp_path: Path) 
     for file in files:
         images = re.findall(r"^ *image: (\S+)$", file.read_text(), re.MULTILINE)
         assert images == [f"{IMAGE}:1.2.3"], file.name
+
+
+BUILDAH = """#!/bin/sh
+echo "$*" >> calls
+"""
+
+
+def test_the_images_of_a_release_are_pushed_by_the_name_that_its_manifests_have(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "buildah").write_text(BUILDAH)
+    (tmp_path / "buildah").chmod(0o755)
+    for name in ("1.2.3-amd64.tar", "1.2.3-arm64.tar", "1.2.3-amd64.cdx.json"):
+        (tmp_path / f"sriovbond-{name}").touch()
+
+    script = (CHECKOUT / "manifests" / "publish.sh", OWNED, "v1.2.3", ".")
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(script, cwd=tmp_path, env=path, check=True)
+
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"manifest create {IMAGE}:1.2.3",
+        f"manifest add {IMAGE}:1.2.3 oci-archive:./sriovbond-1.2.3-amd64.tar",
+        f"manifest add {IMAGE}:1.2.3 oci-archive:./sriovbond-1.2.3-arm64.tar",
+        f"manifest push --all {IMAGE}:1.2.3 docker://{IMAGE}:1.2.3",
+    ]
 
 
 @pytest.mark.parametrize(

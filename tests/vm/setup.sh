@@ -46,7 +46,8 @@ install_packages() {
         [ -z "$newer" ] || apt_get install -t bookworm-backports $newer ||
             die "install$newer from bookworm-backports: see above; do it yourself"
     }
-    rm -rf "$apt"
+    # of what apt has made there, a user may not remove all
+    as_root rm -rf "$apt"
 }
 apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends \
