@@ -1,5 +1,6 @@
 """Serves a call: command to function, exception to CNI code, result to JSON."""
 
+import errno
 import json
 import logging
 import time
@@ -44,6 +45,10 @@ CODES: Final[tuple[tuple[type[SriovbondError], int], ...]] = (
     (NamespaceError, ErrorCode.INVALID_NETNS),
     (UnavailableError, ErrorCode.NOT_AVAILABLE),
 )
+_SHORTAGES: Final = {
+    errno.EMFILE: "this process has as many files open as it may: raise its limit (LimitNOFILE)",
+    errno.ENFILE: "this machine has as many files open as it may: raise fs.file-max",
+}
 _RECEIVED: Final = {
     "command": "CNI_COMMAND",
     "container": "CNI_CONTAINERID",
@@ -175,6 +180,10 @@ def _run(request: CniRequest, host: Host, asks: Sequence[Ask], agency: Agency) -
 
 def _failure(error: Exception) -> Failure:
     """Map an error to its CNI code: only here sriovbond's errors get one."""
+    shortage = _shortage(error)
+    if shortage:
+        what = error.message if isinstance(error, SriovbondError) else "cannot go on now"
+        return Failure(ErrorCode.TRY_AGAIN_LATER, f"{what}; {shortage}, or try later", cause=error)
     if isinstance(error, CniError):
         return Failure(error.code, error.msg, error.details, cause=error)
     if isinstance(error, SriovbondError):
@@ -182,6 +191,13 @@ def _failure(error: Exception) -> Failure:
     trace = "".join(traceback.format_exception(error))
     message = f"cannot go on: {type(error).__name__}: {error}; this is a fault of sriovbond"
     return Failure(INTERNAL, message, trace, cause=error)
+
+
+def _shortage(error: BaseException) -> str:
+    """Return what was short at that moment, wherever in the call; "" where it was nothing."""
+    reasons = (error, error.__cause__)
+    numbers = (reason.errno for reason in reasons if isinstance(reason, OSError))
+    return next((_SHORTAGES[number] for number in numbers if number in _SHORTAGES), "")
 
 
 def _code(error: SriovbondError) -> int:

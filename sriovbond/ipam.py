@@ -90,9 +90,18 @@ class NetworkIpam(NamedTuple):
 
 def of_network(config: Mapping[str, object]) -> NetworkIpam:
     """Return which IPAM a configuration asks, wherever the configuration comes from."""
-    section = json.dumps(config.get("ipam"), sort_keys=True)
+    try:
+        section = json.dumps(config.get("ipam"), sort_keys=True)
+    except RecursionError:  # it was read where the stack was less deep
+        section = "nested too deeply"
     digest = hashlib.blake2b(section.encode("ascii"), digest_size=16)
-    return NetworkIpam(str(config.get("name", "")), digest.hexdigest())
+    return NetworkIpam(name_of(config), digest.hexdigest())
+
+
+def name_of(config: Mapping[str, object]) -> str:
+    """Return the name of the network, "" where the configuration has none that is a text."""
+    name = config.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def require(request: CniRequest, host: Host) -> None:

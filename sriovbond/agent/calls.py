@@ -76,7 +76,7 @@ class Call:
     @property
     def network(self) -> str:
         """The name of its network, "" where it has none."""
-        return str(self._config.get("name", ""))
+        return ipam.name_of(self._config)
 
     @property
     def ipam(self) -> NetworkIpam | None:

@@ -23,7 +23,7 @@ class Origin(NamedTuple):
     @property
     def tenant(self) -> Hashable:
         """Whose calls share a bound: those of a namespace, else those of a network."""
-        return self.namespace or self.network
+        return self.namespace or Origin("", self.network)
 
 
 class Entry(Enum):
@@ -76,7 +76,7 @@ class Lanes:
     And a namespace three quarters of those that other namespaces leave. A queued call occupies no
     thread: `give` passes its work to one. Each origin's queue has `most` places. Once twice as
     many are taken by a namespace, or four times as many in all, only an origin without a queued
-    call may queue one.
+    call may queue one, of one place.
     """
 
     def __init__(
@@ -178,11 +178,11 @@ class Lanes:
         return sum(count for held, count in self._held.items() if matches(held))
 
     def _has_room(self, origin: Origin, waiting: Waiting) -> bool:
-        if origin not in self._lines:
-            return True
         places = {name: sum(entry.places for entry in line) for name, line in self._lines.items()}
         tenant = sum(count for name, count in places.items() if name.tenant == origin.tenant)
         is_crowded = sum(places.values()) >= 4 * self._most or tenant >= 2 * self._most
+        if origin not in places:  # a tenant has as many of these as he likes
+            return not is_crowded or waiting.places == 1
         return not is_crowded and places[origin] + waiting.places <= self._most
 
     def _take(self, origin: Origin) -> None:

@@ -46,6 +46,14 @@ class _Network:
     is_busy: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A record with an unreleased lease, and the network whose IPAM has it, read once."""
+
+    record: Record
+    network: NetworkIpam
+
+
 class Leases:
     """The unreleased leases, thread-safe; `tell` is called when one is kept and when it ends."""
 
@@ -59,7 +67,7 @@ class Leases:
         self._lanes: Final = lanes
         self._tell: Final = tell
         self._changed: Final = threading.Condition()
-        self._kept: Final[dict[str, Record]] = {}
+        self._kept: Final[dict[str, _Kept]] = {}
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[NetworkIpam, _Network]] = {}
@@ -126,22 +134,23 @@ class Leases:
 
     def keep(self, record: Record, fault: SriovbondError | None) -> None:
         """Keep a record; `fault` is why its IPAM DEL has just failed, None if not tried."""
+        name = _ipam_of(record)
         with self._changed:
             if self._is_stopping or not record.ipam:
                 return
             earlier = self._kept.get(record.key)
-            if earlier and _ipam_of(earlier) != _ipam_of(record):
+            if earlier and earlier.network != name:
                 self._leave_line(earlier)
                 earlier = None
-            network = self._networks.setdefault(_ipam_of(record), _Network())
+            network = self._networks.setdefault(name, _Network())
             if earlier is None:
                 network.keys.append(record.key)
-            self._kept[record.key] = record
+            self._kept[record.key] = _Kept(record, name)
             if fault and network.until <= time.monotonic():
                 self._put_off(network)
             self._changed.notify_all()
         if isinstance(fault, IpamHungError):
-            self.note_hung(_ipam_of(record))
+            self.note_hung(name)
         if fault:
             self._report_kept(record, fault.message)
 
@@ -159,18 +168,17 @@ class Leases:
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
         """
 
-        def list_concerned() -> list[Record]:
-            return [
-                record for record in self._kept.values() if _concerns(record, network, pod, key)
-            ]
+        def list_concerned() -> list[str]:
+            records_ = (kept.record for kept in self._kept.values())
+            return [record.key for record in records_ if _concerns(record, network, pod, key)]
 
         def is_free() -> bool:
-            return self._given_back.isdisjoint(record.key for record in list_concerned())
+            return self._given_back.isdisjoint(list_concerned())
 
         with self._changed:
             if not self._changed.wait_for(is_free, _SETTLED_S):
                 return "IPAM is being asked to release them"
-            keys = [record.key for record in list_concerned()]
+            keys = list_concerned()
             self._given_back.update(keys)
         return self._give_back_in_turn(keys)
 
@@ -249,14 +257,14 @@ class Leases:
 
     def _give_back_now(self, key: str) -> SriovbondError | None:
         """Run IPAM DEL for a marked lease; return why it failed, None if it did not."""
-        record = self._kept.get(key)
+        kept = self._kept.get(key)
         try:
-            if record:
-                self._give_back(key, record)
+            if kept:
+                self._give_back(key, kept.record)
         except Exception as error:  # noqa: BLE001 - the other leases must be released, too
             fault = error if isinstance(error, SriovbondError) else SriovbondError(repr(error))
-            if record:
-                self._report_kept(record, fault.message)
+            if kept:
+                self._report_kept(kept.record, fault.message)
             return fault
         finally:
             with self._changed:
@@ -293,17 +301,16 @@ class Leases:
 
     def _forget(self, key: str) -> None:
         with self._changed:
-            record = self._kept.pop(key, None)
+            kept = self._kept.pop(key, None)
             self._reported.discard(key)
-            if record:
-                self._leave_line(record)
+            if kept:
+                self._leave_line(kept)
 
-    def _leave_line(self, record: Record) -> None:
-        network = self._networks.get(_ipam_of(record))
-        if network and record.key in network.keys:
-            network.keys.remove(record.key)
-        if network and not network.keys:
-            del self._networks[_ipam_of(record)]
+    def _leave_line(self, kept: _Kept) -> None:
+        network = self._networks[kept.network]
+        network.keys.remove(kept.record.key)
+        if not network.keys:
+            del self._networks[kept.network]
 
     def _report_kept(self, record: Record, why: str) -> None:
         if record.key not in self._reported:

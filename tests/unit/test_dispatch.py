@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from sriovbond.errors import (
 )
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
+from tests.support.descriptors import no_more_open_files
 from tests.support.shims import variables
 
 CHECKOUT = Path(__file__).parents[2]
@@ -363,3 +365,24 @@ def test_the_program_writes_json_to_stdout_and_the_log_to_stderr() -> None:
     assert json.loads(ran.stdout)["code"] == ErrorCode.INVALID_CONFIG
     assert b"level=error" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL", "GC"])
+def test_a_call_that_may_open_no_more_files_is_to_be_tried_later(host: Host, command: str) -> None:
+    keys: dict[str, object] = {"cni.dev/valid-attachments": []} if command == "GC" else {}
+
+    with no_more_open_files():
+        answer = ask(host, command, **keys)
+
+    error = error_of(answer)
+    assert error["code"] == ErrorCode.TRY_AGAIN_LATER, error
+    assert "raise its limit (LimitNOFILE), or try later" in error["msg"]
+
+
+def test_a_file_that_cannot_be_opened_on_a_machine_with_too_many_is_no_fault_of_ours(
+    tmp_path: Path,
+) -> None:
+    error = gc_that_ends_in(OSError(errno.ENFILE, os.strerror(errno.ENFILE)), tmp_path)
+
+    assert error["code"] == ErrorCode.TRY_AGAIN_LATER
+    assert error["msg"].startswith("cannot go on now; this machine has as many files open")

@@ -350,7 +350,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def is_running(pid: int) -> bool:
     """Return whether a process runs; a zombie does not."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return not fields.rpartition(")")[2].split()[0].startswith("Z")

@@ -56,7 +56,9 @@ def path(tmp_path: Path) -> Path:
     return folder
 
 
-def test_package_lists_that_apt_wrote_as_root_are_removed_as_root(tmp_path: Path, path: Path) -> None:
+def test_package_lists_that_apt_wrote_as_root_are_removed_as_root(
+    tmp_path: Path, path: Path
+) -> None:
     cache = tmp_path / "cache"
     modes_count = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override"]
     environment = [f"PATH={path}", f"CACHE={cache}"]

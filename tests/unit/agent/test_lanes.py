@@ -210,3 +210,23 @@ def test_a_lane_is_left_when_its_block_ends() -> None:
 
     assert inside == (True, False)
     assert scene.enter("a", 1) == [IN]
+
+
+def test_the_size_of_waiting_calls_is_bounded_however_many_networks_they_are_of() -> None:
+    scene = Scene(total=1, most=4)
+    scene.enter("tenant/busy", 1)
+
+    large = [scene.wait(f"tenant/{name}", name, size=3 * ROOM_BYTES) for name in "abcdefgh"]
+
+    assert large == [WAITS, WAITS, FULL, FULL, FULL, FULL, FULL, FULL]
+    assert scene.wait("tenant/new", "new") == WAITS
+    assert scene.wait("other/net", "other", size=3 * ROOM_BYTES) == WAITS
+
+
+def test_a_network_outside_kubernetes_that_has_the_name_of_a_namespace_is_not_its() -> None:
+    scene = Scene(total=1, most=1)
+    scene.enter("tenant/busy", 1)
+    for name in "ab":
+        scene.wait(f"tenant/{name}", name)
+
+    assert scene.wait("tenant", "outside", size=ROOM_BYTES) == WAITS

@@ -1,6 +1,8 @@
 """The unreleased leases: which are kept, and when their release is tried again."""
 
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sriovbond import ipam, records
 from sriovbond.agent.lanes import Lanes
 from sriovbond.agent.leases import Leases
 from sriovbond.agent.settings import Settings
+from sriovbond.cni.network import read_network
 from sriovbond.commands import keeping
 from sriovbond.records import IpamCall, Record
 from tests.support.held_ipam import stdin
@@ -33,7 +36,7 @@ def leases(settings: Settings) -> Leases:
 
 
 def a_kept_record(
-    settings: Settings, container: str, network: str = "net", **further: str
+    settings: Settings, container: str, network: str = "net", **further: object
 ) -> Record:
     program = settings.state.parent / "hangs"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -89,6 +92,32 @@ def test_networks_of_one_name_whose_ipam_differs_have_lines_of_their_own(
     assert (leases.has_room(NET), leases.has_room(another)) == (False, True)
     assert (leases.has_hung(NET), leases.has_hung(another)) == (True, False)
     assert leases.counts() == {"net": settings.waiting + 1}
+
+
+def nested(depth: int) -> list[object]:
+    lists: list[object] = []
+    for _ in range(depth):
+        lists = [lists]
+    return lists
+
+
+def called_from(depth: int, call: Callable[[], object]) -> object:
+    return called_from(depth - 1, call) if depth else call()
+
+
+def test_a_lease_whose_network_is_read_at_another_depth_of_the_stack_is_forgotten_whole(
+    settings: Settings, leases: Leases
+) -> None:
+    limit = sys.getrecursionlimit()
+    record = a_kept_record(settings, "sandbox", more=nested(limit * 3 // 4))
+    assert record.ipam
+    read_network(record.ipam.stdin.encode())
+
+    called_from(limit // 4, lambda: leases.keep(record, None))
+
+    records.remove(settings.host, record)
+    leases.forget_if_gone(record.key)
+    assert leases.counts() == {}
 
 
 def test_leases_of_an_earlier_agent_are_known_before_a_call_is_served(
