@@ -8,10 +8,7 @@ from typing import Final
 
 from sriovbond.nodenet.bondoptions import is_at_default, is_in_mode
 from sriovbond.nodenet.model import (
-    BRIDGE,
     ETHERNET,
-    MACVLAN,
-    VLAN,
     VRF,
     BondOptions,
     BondPort,
@@ -22,14 +19,12 @@ from sriovbond.nodenet.model import (
     VirtualFunction,
 )
 from sriovbond.nodenet.routing import ABSENT, NodeRoute, RouteRule
-from sriovbond.nodenet.values import NO_MAC, family_of
+from sriovbond.nodenet.values import family_of
 
 Path = tuple[str | int, ...]
 _IPV6_MTU: Final = 1280  # RFC 8200
 _MOST_OF_ALIAS: Final = 255  # IFALIASZ less its NUL, include/uapi/linux/if.h
 IPV6_OF_LO: Final = "::1"
-_WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
-"""Types that are shown with a MAC of zeros: a bridge without ports, and what has its MAC of it."""
 _NEVER_FORWARDED: Final = 0x7  # BR_GROUPFWD_RESTRICTED: STP, pause frames, LACP
 _LEAST_QUERY: Final = 100  # BR_MULTICAST_QUERY_INTVL_MIN; the kernel takes it for less
 _RAISED: Final = ("multicast_query_interval", "multicast_startup_query_interval")
@@ -122,10 +117,6 @@ def _frame(interface: NodeLink) -> Iterator[Complaint]:
         yield Complaint(("description",), f"a description has at most {_MOST_OF_ALIAS} bytes")
     if interface.mac_address and interface.copy_mac_from:
         yield Complaint(("copy-mac-from",), "copy-mac-from and mac-address exclude each other")
-    is_zero = interface.mac_address == NO_MAC and interface.type not in _WITHOUT_MAC
-    if is_zero or int((interface.mac_address or "02")[:2], 16) & 1:
-        text = f"{interface.mac_address} is the address of no interface: it is a group's, or zero"
-        yield Complaint(("mac-address",), text)
 
 
 def _addresses(interface: NodeLink) -> Iterator[Complaint]:

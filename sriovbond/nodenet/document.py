@@ -9,6 +9,7 @@ from sriovbond.nodenet import captures, checks, source
 from sriovbond.nodenet.checks import Path
 from sriovbond.nodenet.model import (
     BRIDGE,
+    UP,
     BridgePort,
     IpAddress4,
     IpAddress6,
@@ -40,7 +41,10 @@ _OF_ONE: Final = 3  # routes, config, and a number
 _EVERY_VLAN: Final = PortVlan(
     mode="trunk", trunk_tags=(TrunkTag(id_range=TagRange(min=2, max=4094)),)
 )
-"""What kubernetes-nmstate gives a bridge's port that says nothing of VLANs (its pkg/bridge)."""
+"""What kubernetes-nmstate gives a bridge's port that says nothing of VLANs (its pkg/bridge).
+
+It does where the bridge has `state: up`, and not where it has no state.
+"""
 
 
 class DocumentError(Exception):
@@ -244,7 +248,7 @@ def _with_every_vlan(state: NetState) -> NetState:
 
 def _with_trunks(interface: NodeLink) -> NodeLink:
     bridge = interface.bridge
-    if interface.type != BRIDGE or interface.state == ABSENT or not bridge or not bridge.port:
+    if interface.type != BRIDGE or interface.state != UP or not bridge or not bridge.port:
         return interface
     return replace(interface, bridge=replace(bridge, port=tuple(map(_with_trunk, bridge.port))))
 

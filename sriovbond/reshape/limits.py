@@ -10,14 +10,16 @@ from sriovbond.nodenet import acts, gateways, monitoring, remaking, stacking
 from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
-from sriovbond.nodenet.model import Ethernet, Ipv4, Ipv6, NodeLink, SrIov
+from sriovbond.nodenet.model import BRIDGE, MACVLAN, VLAN, Ethernet, Ipv4, Ipv6, NodeLink, SrIov
 from sriovbond.nodenet.pairs import uppers_of
 from sriovbond.nodenet.routes import slot, ways_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
-from sriovbond.nodenet.values import is_link_local
+from sriovbond.nodenet.values import NO_MAC, is_link_local
 
 _HOSTNAME: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _WEIGHT: Final = "weight is for a route of several ways: leave it out, or name the others"
+_WITHOUT_MAC: Final = (None, BRIDGE, VLAN, MACVLAN)
+"""Types that are shown with a MAC of zeros: a bridge without ports, and what has its MAC of it."""
 _FIXED: Final = {
     "vrf": ("route_table_id",),
     "mac_vlan": ("base_iface", "promiscuous"),
@@ -32,8 +34,10 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     for pair in joined.pairs:
         if pair.name in numbers and pair.desired is not None:
             remade = remaking.faults(pair, joined) if remaking.is_remade(pair) else ()
+            path = ("interfaces", numbers[pair.name])
+            yield from (Complaint((*path, "mac-address"), text) for text in _of_mac(pair))
             for text in (*_of_pair(pair, pair.desired), *remade, *_of_functions(pair, joined)):
-                yield Complaint(("interfaces", numbers[pair.name]), f"{pair.name}: {text}")
+                yield Complaint(path, f"{pair.name}: {text}")
     for rule in (stacking, monitoring, gateways):
         yield from rule.judge(joined)
     routes = joined.desired.configured_routes
@@ -52,6 +56,20 @@ def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
         if slots[place] in slots[:place] and is_other and not routes[number].weight:
             text = "another route has its network, table and metric: give it another metric"
             yield Complaint(("routes", "config", number), text)
+
+
+def _of_mac(pair: Pair) -> Iterator[str]:
+    """Yield a MAC that the kernel gives no interface (is_valid_ether_addr())."""
+    mac = pair.desired.mac_address if pair.desired else None
+    if (
+        mac is None
+        or pair.target.state == ABSENT
+        or (pair.current and pair.current.mac_address == mac)
+    ):
+        return
+    is_zero = mac == NO_MAC and (pair.current or pair.target).type not in _WITHOUT_MAC
+    if is_zero or int(mac[:2], 16) & 1:
+        yield f"{mac} is the address of no interface: it is a group's, or zero"
 
 
 def _of_pair(pair: Pair, wish: NodeLink) -> Iterator[str]:

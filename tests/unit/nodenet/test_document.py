@@ -230,10 +230,6 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
             ),
             "::1 is the address of no host",
         ),
-        (
-            "interfaces: [{name: a, type: ethernet, mac-address: '00:00:00:00:00:00'}]",
-            "00:00:00:00:00:00 is the address of no interface",
-        ),
         ("interfaces: [{name: a, bond: {port: [x], ports-config: [{name: y}]}}]", "the same inter"),
         ("interfaces: [{name: a, bond: {port: [x, x]}}]", "a port is named twice"),
         (
@@ -364,7 +360,8 @@ def test_unusual_but_valid_documents_are_read(text: str) -> None:
 
 
 def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> None:
-    bridge = "{name: br1, type: linux-bridge, bridge: {port: [{name: a}, {name: b, vlan: {}}]}}"
+    ports_ = "{port: [{name: a}, {name: b, vlan: {}}]}"
+    bridge = f"{{name: br1, type: linux-bridge, state: up, bridge: {ports_}}}"
     bare = f"interfaces: [{bridge}]"
     policy = (
         "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
@@ -383,6 +380,8 @@ def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> Non
     ]
     assert ports[1].vlan == PortVlan()
     assert "vlan" not in to_yaml(read(bare)[0].state).replace("vlan: {}", "")
+    for other in ("", "state: down, "):
+        assert "trunk" not in to_yaml(read(policy.replace("state: up, ", other))[0].state)
 
 
 def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:

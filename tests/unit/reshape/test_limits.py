@@ -34,6 +34,23 @@ def refusals(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("link", "mac"),
+    [
+        ("{name: eth1, mac-address: '%s'}", "01:00:5E:00:00:01"),
+        ("{name: eth1, mac-address: '%s'}", "00:00:00:00:00:00"),
+        ("{name: d, type: dummy, mac-address: '%s'}", "11:22:33:44:55:66"),
+    ],
+)
+def test_a_mac_that_no_interface_can_have_is_refused_where_it_would_be_set(
+    link: str, mac: str
+) -> None:
+    assert refusals(f"interfaces: [{link % mac}]") == [
+        f"{mac} is the address of no interface: it is a group's, or zero"
+    ]
+    assert refusals("interfaces: [{name: v9, mac-address: '00:00:00:00:00:00'}]") == []
+
+
+@pytest.mark.parametrize(
     ("link", "words"),
     [
         (
