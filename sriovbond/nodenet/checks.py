@@ -129,10 +129,10 @@ def _addresses(interface: NodeLink) -> Iterator[Complaint]:
             elif not _is_of_host(address.ip, interface.type):
                 text = f"{address.ip} is the address of no host"
                 yield Complaint((family, "address", number, "ip"), text)
-    known = [row.ip for row in addresses6]
-    for number, ip in enumerate(known):
-        if ip in known[:number]:
-            text = f"{ip} is there twice: IPv6 has one prefix length for an address"
+    prefixes: dict[str | None, int | None] = {}
+    for number, row in enumerate(addresses6):
+        if prefixes.setdefault(row.ip, row.prefix_length) != row.prefix_length:
+            text = f"{row.ip} is there twice: IPv6 has one prefix length for an address"
             yield Complaint(("ipv6", "address", number), text)
 
 

@@ -34,6 +34,8 @@ def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     network = ip_network(route.destination or "::/0")
     if isinstance(network, IPv4Network) and network.subnet_of(_OF_THIS_HOST):
         yield f"{network} is in {_OF_THIS_HOST}, to which none is routed; the default is 0.0.0.0/0"
+    if joined.is_ignored(name):
+        yield f"{name} is to be ignored, and so are routes over it"
     if joined.state_of(name) == DOWN:
         yield f"{name} is down: a route needs it up"
     own = _addresses(name, family, joined)

@@ -156,6 +156,11 @@ class Joined:
         """Return the pair of an interface, None where nothing asks for it."""
         return next((pair for pair in self.pairs if pair.name == name), None)
 
+    def is_ignored(self, name: str) -> bool:
+        """Return whether the document leaves an interface as it is, with its routes."""
+        links = self.desired.interfaces or ()
+        return any(link.name == name and link.state == IGNORE for link in links)
+
     def state_of(self, name: str) -> str | None:
         """Return the state that an interface is to have, None where it has none."""
         pair = self.pair(name)

@@ -53,6 +53,7 @@ def judge(joined: Joined) -> Iterator[Complaint]:
     yield from _of_pairs(joined)
     yield from _of_routes(joined)
     yield from _of_resolver(joined)
+    yield from _of_servers(joined)
 
 
 def _of_links(links: Sequence[NodeLink], present: Mapping[str, NodeLink]) -> Iterator[Complaint]:
@@ -180,6 +181,22 @@ def _of_resolver(joined: Joined) -> Iterator[Complaint]:
         if not is_resolver_option(word) and word not in present:
             text = f"{word!r} is unknown: one of {RESOLVER_OPTIONS} is expected"
             yield Complaint(("dns-resolver", "config", "options", number), text, is_taken=True)
+
+
+def _of_servers(joined: Joined) -> Iterator[Complaint]:
+    """Yield the DNS servers over an interface that is missing, or is to be removed."""
+    for number, server in enumerate(_servers_of(joined.desired)):
+        name = server.partition("%")[2]
+        pair, is_there = joined.pair(name), name in joined.links
+        is_gone = pair.target.state == ABSENT if pair else not is_there
+        if name and is_gone and server not in _servers_of(joined.current):
+            text = f"{name}, over which the DNS server {server} is, is missing"
+            yield Complaint(("dns-resolver", "config", "server", number), text)
+
+
+def _servers_of(state: NetState) -> tuple[str, ...]:
+    resolver = state.dns_resolver.config if state.dns_resolver else None
+    return (resolver.server if resolver else None) or ()
 
 
 def _options_of(state: NetState) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from sriovbond.nodenet.joined import Joined
-from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.model import IGNORE, NetState
 from sriovbond.nodenet.routing import (
     ABSENT,
     MAIN_TABLE,
@@ -33,7 +33,8 @@ def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return the routes that are to be made."""
     present = {form for row in joined.current.configured_routes for form in _forms(row)}
     wishes = [row for row in joined.desired.configured_routes if row.state != ABSENT]
-    return tuple(dict.fromkeys(row for row in wishes if _wish(row) not in present))
+    lacking = [row for row in wishes if _wish(row) not in present]
+    return tuple({_wish(row): row for row in reversed(lacking)}.values())[::-1]
 
 
 def ways_of(route: NodeRoute, joined: Joined) -> tuple[NodeRoute, ...]:
@@ -68,12 +69,30 @@ def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
         row
         for row in joined.current.configured_routes
         if (
-            any(matches(pattern, row) for pattern in absent)
+            any(matches(pattern, row) for pattern in absent if is_meant(pattern, row, joined))
             or goes_by_itself(row, joined)
             or _is_displaced(row, taken)
         )
         and wishes.isdisjoint(_forms(row))
     )
+
+
+def is_meant(pattern: NodeRoute, row: NodeRoute, joined: Joined) -> bool:
+    """Return whether an entry can be about a route: over what is ignored only where it says so.
+
+    Over what the document itself ignores none is.
+    """
+    name = row.next_hop_interface
+    if joined.is_ignored(name or ""):
+        return False
+    link = joined.links.get(name or "")
+    is_foreign = link is not None and link.state == IGNORE and joined.pair(link.label) is None
+    return not is_foreign or pattern.next_hop_interface == name
+
+
+def is_same(first: NodeRoute, second: NodeRoute) -> bool:
+    """Return whether two routes of a document are one."""
+    return _wish(first) == _wish(second)
 
 
 def restored_routes(joined: Joined) -> tuple[NodeRoute, ...]:

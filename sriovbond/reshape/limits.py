@@ -12,7 +12,7 @@ from sriovbond.nodenet.comparing import differ
 from sriovbond.nodenet.joined import Joined, Pair
 from sriovbond.nodenet.model import BRIDGE, MACVLAN, VLAN, Ethernet, Ipv4, Ipv6, NodeLink, SrIov
 from sriovbond.nodenet.pairs import uppers_of
-from sriovbond.nodenet.routes import slot, ways_of
+from sriovbond.nodenet.routes import is_same, slot, ways_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoute
 from sriovbond.nodenet.values import NO_MAC, is_link_local
 
@@ -52,7 +52,7 @@ def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
     slots = [slot(route) for route in routes if route.state != ABSENT]
     numbers = [number for number, route in enumerate(routes) if route.state != ABSENT]
     for place, number in enumerate(numbers):
-        is_other = routes[number] not in [routes[n] for n in numbers[:place]]
+        is_other = not any(is_same(routes[number], routes[n]) for n in numbers[:place])
         if slots[place] in slots[:place] and is_other and not routes[number].weight:
             text = "another route has its network, table and metric: give it another metric"
             yield Complaint(("routes", "config", number), text)

@@ -365,6 +365,17 @@ def test_a_new_rule_has_a_priority_after_those_that_are_there() -> None:
     }
 
 
+def test_a_dns_server_over_an_interface_that_is_missing_is_refused() -> None:
+    over = "dns-resolver: {config: {server: ['fe80::1%%%s']}}"
+
+    (complaint,) = joined(over % "eth9", NODE).complaints
+
+    assert complaint.text == "eth9, over which the DNS server fe80::1%eth9 is, is missing"
+    assert complaint.path == ("dns-resolver", "config", "server", 0)
+    assert not joined(over % "eth1", NODE).complaints
+    assert not joined(over % "eth9", f"{NODE}{over % 'eth9'}").complaints
+
+
 def test_a_resolver_is_cleared_and_comes_back() -> None:
     desired = "dns-resolver: {config: {}}"
 

@@ -350,6 +350,10 @@ def test_a_value_that_cannot_be_read_is_one_fault() -> None:
         "interfaces: [{name: b, bond: {port: [x], ports-config: [{name: x, queue-id: 0}]}}]",
         "interfaces: [{name: 'sriov:pf0:1', mtu: 1500}]",
         "interfaces: [{name: a, mtu: null, ipv4: ~}]",
+        (
+            "interfaces: [{name: a, ipv6: {enabled: true, address: ["
+            "{ip: '2001:db8::1', prefix-length: 64}, {ip: '2001:DB8:0::1', prefix-length: 64}]}}]"
+        ),
         "routes: {config: [{destination: 198.51.200.0/24, route-type: blackhole}]}",
         "",
     ],

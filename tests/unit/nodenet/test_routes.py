@@ -249,6 +249,48 @@ def test_nothing_is_routed_to_the_network_of_this_host(destination: str) -> None
     assert not [*limits.judge(joined(_routes(f"{route}, state: absent"), present))]
 
 
+IGNORED = "{name: eth1, state: ignore}"
+TUNNEL = "{name: tun0, type: tun, state: ignore}"
+
+
+def test_routes_over_an_interface_to_be_ignored_stay() -> None:
+    state = NODE + _routes("destination: 10.0.0.0/8, next-hop-interface: eth1", f"{ON_LINK}")
+    document = f"interfaces: [{IGNORED}]\n"
+
+    assert steps(document + _routes("state: absent"), state) == []
+    assert steps(document + _routes("next-hop-interface: eth1, state: absent"), state) == []
+    assert len(steps(_routes("state: absent"), state)) == 2
+
+
+def test_a_new_route_over_an_interface_to_be_ignored_is_refused() -> None:
+    document = f"interfaces: [{IGNORED}]\n{_routes(ON_LINK)}"
+
+    texts = [row.text for row in limits.judge(joined(document, NODE))]
+
+    assert texts == ["eth1 is to be ignored, and so are routes over it"]
+    assert not [*limits.judge(joined(document, NODE + _routes(ON_LINK)))]
+
+
+def test_routes_over_a_type_that_is_not_ours_go_only_by_its_name() -> None:
+    default = "destination: 0.0.0.0/0, next-hop-interface: "
+    state = f"{NODE}- {TUNNEL}\n{_routes(f'{default}tun0, metric: 5', f'{default}eth1')}"
+
+    assert steps(_routes("destination: 0.0.0.0/0, state: absent"), state) == [
+        "remove route destination 0.0.0.0/0, next-hop-interface eth1"
+    ]
+    assert steps(_routes("next-hop-interface: tun0, state: absent"), state) == [
+        "remove route destination 0.0.0.0/0, next-hop-interface tun0, metric 5"
+    ]
+
+
+def test_a_route_that_a_document_has_in_two_spellings_is_one() -> None:
+    again = "destination: 172.16.7.1/12, next-hop-interface: eth1, table-id: 254, metric: -1"
+    document = _routes(ON_LINK, again)
+
+    assert [*limits.judge(joined(document, NODE))] == []
+    assert steps(document, NODE) == ["add route destination 172.16.0.0/12, next-hop-interface eth1"]
+
+
 def test_a_gateway_of_fe80_may_name_the_interface_of_its_route() -> None:
     state = NODE + _routes(f"{BY_LOCAL}'fe80::1'")
     document = _routes(f"{BY_LOCAL}'fe80::1%eth1'")
