@@ -134,7 +134,7 @@ class Calls:
         if entry is Entry.ENTERED:
             work()
         elif entry is Entry.FULL:
-            self._turn_away(call, f"too many calls of network {call.network!r} wait")
+            self._turn_away(call, f"too many calls wait{_of(call.network)}")
         else:
             self.wake()
 
@@ -161,7 +161,7 @@ class Calls:
         elif entry is Entry.ENTERED:
             self._take_turn(call, network)
         elif entry is Entry.FULL:
-            self._go_without(call, network)
+            self._go_without(call, f"too many calls wait for IPAM{_of(network.name)}")
         else:
             self.wake()
 
@@ -184,21 +184,23 @@ class Calls:
 
     def _waiting(self, call: Call, network: NetworkIpam) -> Waiting:
         wait_s = self.settings.ipam_wait_s
+        if call.command == Command.DEL:
+            wait_s = min(wait_s, DEL_WAITS_S)
+        why = f"other calls{_of(network.name)}, held IPAM for {wait_s:g} s"
         return Waiting(
             go_on=partial(self._take_turn, call, network),
-            give_up=partial(self._go_without, call, network),
+            give_up=partial(self._go_without, call, why),
             hang_up=call.hang_up,
-            until=time.monotonic()
-            + (min(wait_s, DEL_WAITS_S) if call.command == Command.DEL else wait_s),
+            until=time.monotonic() + wait_s,
             size=call.received.request.size,
         )
 
-    def _go_without(self, call: Call, network: NetworkIpam) -> None:
+    def _go_without(self, call: Call, why: str) -> None:
         """Run a DEL without IPAM, whose lease is released later; answer others with error 11."""
         if call.command == Command.DEL:
             self._take_turn(call, None)
         else:
-            self._turn_away(call, f"too many calls of network {network.name!r} wait for its IPAM")
+            self._turn_away(call, why)
 
     def _take_turn(self, call: Call, network: NetworkIpam | None) -> None:
         """Answer after earlier calls of the attachment; leave the network's lane at the end."""
@@ -313,6 +315,11 @@ class Calls:
                     f"the addresses of an earlier pod of this name are not released yet: {pending}"
                 )
         return ""
+
+
+def _of(network: str) -> str:
+    """Return the text of the three bounds, any of which may have been met."""
+    return f", of network {network!r}, of its namespace or of all"
 
 
 def _busy(why: str, command: str = "") -> Answer:

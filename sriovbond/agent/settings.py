@@ -83,9 +83,9 @@ class Settings(BaseModel):
     workers: Count = 16
     """Requests that are served at once; a quarter more are served of DELs."""
     waiting: Count = 256
-    """Requests of a network that may wait for a worker, four times as many of all; above that all
-    but a DEL is error 11. As many DELs may wait, others are queued; and as many may wait for
-    another call of their attachment, and of each network for its IPAM.
+    """Requests of a network that may wait for a worker, twice as many of a namespace, four times as
+    many of all; above that all but a DEL is error 11. As many DELs may wait, others are queued; and
+    as many may wait for another call of their attachment, and of each network for its IPAM.
     """
     read_timeout_s: Seconds = 5.0
     """How long receiving a request, and sending an answer, may take."""

@@ -149,6 +149,7 @@ def a_cluster(kind: Path, logs: Path) -> Iterator[KindCluster]:
     except Exception:
         with suppress(FailedError):
             run(str(kind), "export", "logs", str(logs), "--name", NAME)
+            run("chmod", "-R", "a+rX", str(logs))  # they have the modes that they have in the node
         raise
     finally:
         run(str(kind), "delete", "cluster", "--name", NAME)

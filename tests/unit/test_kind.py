@@ -34,6 +34,16 @@ kind: ConfigMap
 """
 
 
+KIND = """#!/bin/sh
+echo "$*" >> {calls}
+case $1 in
+create) exit 1 ;;
+export) mkdir "$3" && touch "$3/journal.log" && chmod 640 "$3/journal.log" ;;
+esac
+"""
+"""It creates no cluster, and exports logs that are root's alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Applied(KindCluster):
     """A cluster that keeps what it is given, and runs nothing."""
@@ -121,7 +131,7 @@ def test_a_member_is_up_where_its_bond_says_so() -> None:
 
 def test_a_cluster_that_does_not_come_up_leaves_its_logs(tmp_path: Path) -> None:
     kind, calls, logs = tmp_path / "kind", tmp_path / "calls", tmp_path / "logs"
-    kind.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n[ "$1" != create ]\n')
+    kind.write_text(KIND.format(calls=calls))
     kind.chmod(0o755)
 
     with pytest.raises(FailedError, match="create cluster"), a_cluster(kind, logs):
@@ -131,6 +141,7 @@ def test_a_cluster_that_does_not_come_up_leaves_its_logs(tmp_path: Path) -> None
     assert "--retain" in create
     assert export.startswith(f"export logs {logs}")
     assert delete.startswith("delete cluster")
+    assert (logs / "journal.log").stat().st_mode & 0o004
 
 
 def test_the_namespace_is_the_sandbox_network() -> None:

@@ -213,7 +213,7 @@ def test_a_del_waits_for_no_worker_that_other_calls_hold(
 
     assert [(one.returncode, one.stderr) for one in deleted] == [(0, b"")] * 3
     assert (code_of(refused), code_of(answered), counted) == (11, 5, 1)
-    assert "too many calls of network 'net' wait" in refused.stdout.decode()
+    assert "too many calls wait, of network 'net', of its namespace" in refused.stdout.decode()
 
 
 def _impatient() -> None:
