@@ -94,7 +94,7 @@ class Reader:
         if self.is_lenient:
             return
         why = unsupported.SECTIONS.get(entry.key)
-        if why and _is_off(entry.value):
+        if why and (_is_off(entry.value) or (_is_empty(entry.value) and why != unsupported.OVS)):
             return
         if why:
             self.refused.append(Problem(entry.spot, f"{entry.key!r} is not supported: {why}"))
@@ -231,9 +231,19 @@ class Reader:
                 self.fault(entry.spot, text)
 
 
+def _is_empty(node: Node) -> bool:
+    """Return whether a value asks for nothing, as sections do that nmstate prints."""
+    if isinstance(node, Leaf):
+        return node.is_null
+    parts = node.nodes if isinstance(node, Items) else [row.value for row in node.entries]
+    return all(map(_is_empty, parts)) and not (isinstance(node, Items) and parts)
+
+
 def _is_off(node: Node) -> bool:
     """Return whether a value says that what is not supported is not to be."""
-    return isinstance(node, Leaf) and _TRUTHS.get(node.text.strip().lower(), node.text) in _OFF
+    if not isinstance(node, Leaf):
+        return False
+    return node.is_null or _TRUTHS.get(node.text.strip().lower(), node.text) in _OFF
 
 
 def _without_twins(nodes: tuple[Node, ...]) -> tuple[Node, ...]:

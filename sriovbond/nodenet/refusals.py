@@ -121,7 +121,16 @@ def _of_staying(pair: Pair, joined: Joined, going: set[str]) -> Iterator[str]:
     below = (*(ports_of(pair.target) or ()), pair.target.base or (pair.current or pair.target).base)
     for name in sorted(going.intersection(below)):
         yield f"{name}, which it is made of, is to be removed"
+    yield from _of_owner(pair, joined)
     yield from _of_mtu(pair, joined)
+
+
+def _of_owner(pair: Pair, joined: Joined) -> Iterator[str]:
+    """Yield the controller that it would have to leave, and which nothing here takes ports from."""
+    before = pair.current.controller if pair.current else None
+    owner, after = joined.links.get(before or "") or NodeLink(), pair.target.controller
+    if after not in (None, before) and owner.type not in (None, *CONTROLLERS):
+        yield f"it is a port of {before}, of type {owner.type}: take it out by what made that"
 
 
 def _of_mtu(pair: Pair, joined: Joined) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-_OVS: Final = "Open vSwitch is configured by its own tools"
+OVS: Final = "Open vSwitch is configured by its own tools"
 _VPN: Final = "encryption is configured by its own daemon"
 _FABRIC: Final = "interfaces of this type are not made by sriovbond"
 _SLB: Final = "it is no option of the kernel: NetworkManager does it with nftables"
@@ -12,10 +12,10 @@ _NM: Final = "it is NetworkManager's own"
 
 SECTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "ovs-db": _OVS,
-        "ovn": _OVS,
-        "dpdk": _OVS,
-        "patch": _OVS,
+        "ovs-db": OVS,
+        "ovn": OVS,
+        "dpdk": OVS,
+        "patch": OVS,
         "802.1x": "802.1X needs wpa_supplicant",
         "macsec": _VPN,
         "libreswan": _VPN,
@@ -39,7 +39,7 @@ SECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("ovs-bridge", "ovs-interface"), _OVS),
+        **dict.fromkeys(("ovs-bridge", "ovs-interface"), OVS),
         **dict.fromkeys(("ipsec", "macsec"), _VPN),
         **dict.fromkeys(
             (

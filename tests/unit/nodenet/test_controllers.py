@@ -69,6 +69,17 @@ def test_a_port_that_is_to_be_ignored_stays_where_it_is(owner: str, port: str) -
     assert steps(document, state) == []
 
 
+@pytest.mark.parametrize(
+    "link", ["{name: eth5, controller: ''}", "{name: br0, bridge: {port: [{name: eth5}]}}"]
+)
+def test_a_port_of_open_vswitch_is_not_taken_from_it(link: str) -> None:
+    texts = [row.text for row in joined(f"interfaces: [{link}]", NODE).complaints]
+
+    assert texts == [
+        "eth5: it is a port of ovs0, of type ovs-interface: take it out by what made that"
+    ]
+
+
 def test_a_port_that_is_to_come_cannot_be_ignored() -> None:
     document = "interfaces: [{name: br0, bridge: {port: [{name: eth3}]}}, {name: eth3, state: %s}]"
 

@@ -246,6 +246,10 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
         ("interfaces: [{name: a, bond: {options: {fail_over_mac: auto}}}]", "'auto' is for pods"),
         ("interfaces: [{name: a, bond: {options: {ad_actor_system: '01:00:5E:0:0:1'}}}]", "MAC"),
         ("interfaces: [{name: a, bond: {options: {balance-slb: 1}}}]", "no option of the kernel"),
+        ("interfaces: [{name: a, mptcp: {address-flags: [signal]}}]", "'mptcp' is not supported"),
+        ("interfaces: [{name: a, ethtool: {ring: {rx: 64}}}]", "'ethtool' is not supported"),
+        ("interfaces: [{name: a, ethtool: [{}]}]", "'ethtool' is not supported"),
+        ("ovs-db: {}", "'ovs-db' is not supported"),
         ("interfaces: [{name: a, bond: {port: [x]}}, {name: b, bond: {port: [x]}}]", "port of a"),
         (
             "interfaces: [{name: a, bond: {port: [x]}}, {name: x, ipv4: {enabled: true}}]",
@@ -408,7 +412,9 @@ def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
 def test_a_feature_that_is_switched_off_needs_no_refusal() -> None:
     (document,) = read(
         "interfaces: [{name: a, lldp: {enabled: false}, ipv6: {dhcp: false}},"
-        " {name: b, bond: {mode: 2, options: {balance-slb: false}}}]"
+        " {name: b, bond: {mode: 2, options: {balance-slb: false}}},"
+        " {name: c, mptcp: {address-flags: []}, ethtool: {ring: {}, feature: null}, 802.1x: null,"
+        " dispatch: {}}]\novs-db: null\n"
     )
 
     assert document.unset == ()
