@@ -122,12 +122,14 @@ def _import_grpc() -> None:
     The variable that gRPC sets itself, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, is removed as well. What
     the operator has set stays.
     """
-    before = dict(os.environ)
-    os.environ.update({**_ENVIRONMENT, **before})
+    # names only: another thread's first call may remove one before its value is read
+    before = set(os.environ)
+    for name, text in _ENVIRONMENT.items():
+        os.environ.setdefault(name, text)
     try:
         import grpc  # noqa: F401
     finally:
-        for name in os.environ.keys() - before.keys():
+        for name in set(os.environ) - before:
             if name.startswith("GRPC_"):
                 os.environ.pop(name, None)
 

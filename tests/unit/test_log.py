@@ -206,7 +206,7 @@ def test_a_file_whose_name_no_file_can_have_is_reported_on_stderr(
     with log.logged_to(f"{tmp_path}/a\0b", tmp_path):
         log.event(logging.INFO, "happened")
 
-    assert "embedded null byte; logging to stderr" in capsys.readouterr().err
+    assert re.search(r"embedded null \w+.*; logging to stderr", capsys.readouterr().err)
 
 
 def test_nothing_is_written_to_a_log_that_has_ended(tmp_path: Path) -> None:

@@ -534,6 +534,31 @@ def test_grpc_is_imported_only_to_ask() -> None:
     assert run_python(script).stdout == "set()\n"
 
 
+# A name is listed, and gone when its value is read: another thread's first call has ended.
+ASK_BESIDE_ANOTHER_FIRST_CALL = """
+import os
+from collections import UserDict
+from pathlib import Path
+from deviceinfo import PodRef
+from deviceinfo.podresources import read_pod
+
+class Shared(UserDict):
+    def __iter__(self):
+        return iter([*self.data, "GRPC_ENABLE_FORK_SUPPORT"])
+
+os.environ = Shared(os.environ)
+print(len(read_pod(Path({socket!r}), PodRef("default", "nf1")).statements))
+"""
+
+
+def test_a_first_call_bears_that_another_removes_its_variables(kubelet: Kubelet) -> None:
+    kubelet.serve(a_pod("nf1", a_container(pf0=VF)))
+
+    done = run_python(ASK_BESIDE_ANOTHER_FIRST_CALL.format(socket=str(kubelet.socket)))
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "1\n")
+
+
 # Without `user`, subprocess needs no fork() on Linux, but vfork(), which runs no handlers.
 ASK_BESIDE_CHILDREN = """
 import os, subprocess
