@@ -195,9 +195,12 @@ def _failure(error: Exception) -> Failure:
 
 def _shortage(error: BaseException) -> str:
     """Return what was short at that moment, wherever in the call; "" where it was nothing."""
-    reasons = (error, error.__cause__)
-    numbers = (reason.errno for reason in reasons if isinstance(reason, OSError))
-    return next((_SHORTAGES[number] for number in numbers if number in _SHORTAGES), "")
+    reason: BaseException | None = error
+    while reason is not None:
+        if isinstance(reason, OSError) and reason.errno in _SHORTAGES:
+            return _SHORTAGES[reason.errno]
+        reason = reason.__cause__
+    return ""
 
 
 def _code(error: SriovbondError) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deviceinfo.plainfile import UnreadableError
 from sriovbond import dispatch, errors, records
 from sriovbond.cni.versions import SUPPORTED_VERSIONS, Command
 from sriovbond.cni.wire import CniError, ErrorCode
@@ -386,3 +387,14 @@ def test_a_file_that_cannot_be_opened_on_a_machine_with_too_many_is_no_fault_of_
 
     assert error["code"] == ErrorCode.TRY_AGAIN_LATER
     assert error["msg"].startswith("cannot go on now; this machine has as many files open")
+
+
+def test_a_record_that_cannot_be_opened_for_too_many_files_is_read_later(tmp_path: Path) -> None:
+    error = records.UnreadableRecordError("a@bond0.json", "Too many open files")
+    error.__cause__ = UnreadableError("Too many open files")
+    error.__cause__.__cause__ = OSError(errno.EMFILE, "Too many open files")
+
+    said = gc_that_ends_in(error, tmp_path)
+
+    assert said["code"] == ErrorCode.TRY_AGAIN_LATER
+    assert said["msg"].startswith("cannot read the record 'a@bond0.json': Too many open files; ")
