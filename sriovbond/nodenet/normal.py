@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sriovbond.nodenet.model import (
     VRF,
+    BondPort,
     Bridge,
     BridgePort,
     Ethernet,
@@ -135,7 +136,8 @@ def _sort(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
 def _bond(bond: LinkAggregation) -> LinkAggregation:
     ports = bond.ports_config
     names = bond.port if bond.port is not None or ports is None else _names(ports)
-    ordered = None if ports is None else tuple(sorted(ports, key=lambda port: port.name or ""))
+    is_list = all(port == BondPort(name=port.name) for port in ports or ())
+    ordered = None if is_list else tuple(sorted(ports or (), key=lambda port: port.name or ""))
     return replace(bond, port=_sort(names), ports_config=ordered)
 
 

@@ -67,6 +67,7 @@ def test_a_port_that_is_to_be_ignored_stays_where_it_is(owner: str, port: str) -
 
     assert joined(document, state).complaints == ()
     assert steps(document, state) == []
+    assert changes(document, state) == "{}\n"
 
 
 @pytest.mark.parametrize(

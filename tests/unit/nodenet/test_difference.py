@@ -146,6 +146,8 @@ def test_values_for_nothing_are_no_difference(desired: str) -> None:
     [
         "{name: eth8, ipv6: {enabled: true, address: []}}",
         "{name: bond8, bond: {mode: 1, port: []}}",
+        "{name: bond8, bond: {mode: 1, ports-config: []}}",
+        "{name: bond9, bond: {ports-config: [{name: eth9}]}}",
         "{name: br8, bridge: {port: []}}",
         "{name: vrf8, vrf: {port: []}}",
         "{name: eth8, ipv6: {enabled: true, autoconf: false, token: '::'}}",
@@ -157,6 +159,7 @@ def test_an_empty_list_and_an_empty_token_are_in_a_state_that_mentions_none(desi
         "interfaces:\n"
         "- {name: eth8, type: ethernet, state: up, ipv6: {enabled: true, autoconf: false}}\n"
         "- {name: bond8, type: bond, state: up, bond: {mode: 1}}\n"
+        "- {name: bond9, type: bond, state: up, bond: {mode: 1, port: [eth9]}}\n"
         "- {name: br8, type: linux-bridge, state: up}\n"
         "- {name: vrf8, type: vrf, state: up, vrf: {route-table-id: 8}}\n"
     )
