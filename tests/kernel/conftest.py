@@ -12,6 +12,7 @@ import pytest
 from sriovbond.host import Host
 from tests.support import plugins
 from tests.support.agents import Agent, an_agent
+from tests.support.bonds import RUNNING, version
 from tests.support.calls import Reply, Runtime
 from tests.support.classic import MACS, Call, Config
 from tests.support.node import Node
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vf: needs the rig's VFs, so the VM")
     config.addinivalue_line("markers", "netdevsim: needs netdevsim, so the VM with NETDEVSIM=1")
     config.addinivalue_line("markers", "long: its module takes a minute, and is begun first")
+    config.addinivalue_line("markers", "kernel_from(least, why): fails on older kernels")
     config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
     config.stash[notes] = [f"kernel {os.uname().release}"]
 
@@ -44,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests whose prerequisites were not given, and say so in the summary."""
     _leave_out_netdevsim(config, items)
+    _leave_out_for_kernel(config, items)
     left_out = [item for item in items if _missing_peer(item)]
     items[:] = [item for item in items if not _missing_peer(item)]
     config.hook.pytest_deselected(items=left_out)
@@ -66,6 +69,23 @@ def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> Non
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
         config.stash[notes].append(f"left out because of NETDEVSIM=0: {len(left_out)} tests")
+
+
+def _leave_out_for_kernel(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = {item.name: why for item in items if (why := _too_old_for(item))}
+    config.hook.pytest_deselected(items=[item for item in items if item.name in left_out])
+    items[:] = [item for item in items if item.name not in left_out]
+    for why in dict.fromkeys(left_out.values()):
+        names = ", ".join(name for name, reason in left_out.items() if reason == why)
+        config.stash[notes].append(f"left out on this kernel: {why}: {names}")
+
+
+def _too_old_for(item: pytest.Item) -> str:
+    for marker in item.iter_markers("kernel_from"):
+        least, why = marker.args
+        if version(least) > RUNNING:
+            return f"before {least} {why}"
+    return ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

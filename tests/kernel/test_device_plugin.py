@@ -23,7 +23,7 @@ from tests.support import kubelet as kubelets
 from tests.support.calls import Runtime, a_config
 from tests.support.device_plugins import HEALTHY, Allocation, Endpoint, Options
 from tests.support.kubelet import Kubelet, a_container
-from tests.support.movers import HOST_DEVICE, MOVERS, Mover
+from tests.support.movers import HOST_DEVICE, TAKERS_BACK, Mover
 from tests.support.node import Node
 from tests.support.pods import Pod
 from tests.vm import rig as rigs
@@ -143,7 +143,7 @@ def runtime(given: Given, host: Host, pod: Pod) -> Runtime:
     return Runtime(replace(host, places=places), pod, environment={"CNI_ARGS": args})
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_a_bond_takes_the_vfs_that_the_device_plugin_allocated(
     given: Given, allocated: Allocated, runtime: Runtime, mover: Mover
 ) -> None:

@@ -13,7 +13,7 @@ from sriovbond.host import Host
 from tests.support import movers
 from tests.support.agents import wait_for
 from tests.support.calls import Runtime, a_config
-from tests.support.movers import HOST_DEVICE, MOVERS, SRIOV_CNI, Mover
+from tests.support.movers import HOST_DEVICE, MOVERS, SRIOV_CNI, TAKERS_BACK, Mover
 from tests.support.pods import Pod, a_pod, ip
 from tests.vm import rig as rigs
 from tests.vm.layout import Vf
@@ -46,7 +46,7 @@ def take_back(mover: Mover, pod: Pod, given: tuple[Vf, ...], **keys: object) -> 
         mover.delete(pod, f"net{number}", vf, **keys).ok()
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_the_movers_del_succeeds_after_ours_and_the_vfs_are_as_before(
     caller: Runtime, given: tuple[Vf, Vf], mover: Mover
 ) -> None:
@@ -60,7 +60,7 @@ def test_the_movers_del_succeeds_after_ours_and_the_vfs_are_as_before(
     assert [movers.at_home(vf) for vf in given] == before
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_an_mtu_of_the_bond_is_not_on_the_vfs_that_go_back(
     caller: Runtime, given: tuple[Vf, Vf], mover: Mover
 ) -> None:
@@ -75,7 +75,7 @@ def test_an_mtu_of_the_bond_is_not_on_the_vfs_that_go_back(
     assert [movers.at_home(vf) for vf in given] == before
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_members_are_left_down_with_name_and_alias_for_the_movers_del(
     caller: Runtime, given: tuple[Vf, Vf], mover: Mover
 ) -> None:
@@ -133,7 +133,7 @@ def carried(pod: Pod, name: str) -> set[str]:
     return told | {route["dst"] for route in pod.ip("-j route") if "gateway" in route}
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_addresses_that_the_mover_gave_are_flushed(addressed: Runtime, mover: Mover) -> None:
     assert carried(addressed.pod, "net1"), f"{mover} gave none"
 
@@ -157,7 +157,7 @@ def test_addresses_that_the_mover_gave_are_refused_and_stay_where_the_config_say
     assert carried(addressed.pod, "net1") == before
 
 
-@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("mover", TAKERS_BACK)
 def test_the_ipv4_address_that_the_mover_gave_is_kept_where_the_config_says_keep(
     addressed: Runtime, mover: Mover
 ) -> None:

@@ -76,6 +76,25 @@ def await_both(pod: Pod) -> None:
     wait_for(lambda: sum(one.mii_up for one in pod.the_bond().members) == 2, within_s=30)
 
 
+def examined_until_repaired(caller: Runtime, count: int) -> tuple[set[str], tuple[str, ...]]:
+    """Examine as the agent does, again where a VF was refused: its PF may not have come up yet.
+
+    On 6.1 igbvf is given no VLAN then. Return the members that were repaired, and the last drift.
+    """
+    repaired: set[str] = set()
+    drift: tuple[str, ...] = ()
+
+    def examine() -> bool:
+        nonlocal drift
+        found = examination.examine(caller.host, caller.pod.key(), Repairs(), examination.no_doubt)
+        drift = found.drift
+        repaired.update(n.member for n in found.notes if n.kind is HappeningKind.REPAIRED)
+        return len(repaired) == count
+
+    wait_for(examine, within_s=60)
+    return repaired, drift
+
+
 @pytest.mark.usefixtures("in_vlan")
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succeeds_that_would(
@@ -94,10 +113,10 @@ def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succ
     assert answers_over(pod, "net2")
 
     reset(*vfs.pfs[:count])
-    found = examination.examine(caller.host, pod.key(), Repairs(), examination.no_doubt)
+    repaired, drift = examined_until_repaired(caller, count)
 
-    assert [one.kind for one in found.notes] == [HappeningKind.REPAIRED] * count, found
-    assert found.drift == ()
+    assert len(repaired) == count
+    assert drift == ()
     await_both(pod)
     assert answers_over(pod, "net1")
     assert answers_over(pod, "net2")
