@@ -102,6 +102,7 @@ def test_a_pf_reset_leaves_traffic_in_the_vlan_over_both_legs_and_every_del_succ
 ) -> None:
     with a_pod("alone") as alone:  # the same without sriovbond
         set_up(alone, vfs)
+        alone.batch("link set net1 up", "link set net2 up")  # as in a bond
         reset(*vfs.pfs[:count])
         without = sum(reply.status != 0 for reply in taken_back(alone, vfs))
     rigs.reset_vfs(*(vf.name for _, vf in pairs(vfs)))
