@@ -35,11 +35,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "vf: needs the rig's VFs, so the VM")
-    config.addinivalue_line("markers", "netdevsim: needs netdevsim, so the VM with NETDEVSIM=1")
-    config.addinivalue_line("markers", "long: its module takes a minute, and is begun first")
-    config.addinivalue_line("markers", "kernel_from(least, why): fails on older kernels")
-    config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
     config.stash[notes] = [f"kernel {os.uname().release}"]
 
 

@@ -36,13 +36,6 @@ LACKS = {
 """What is not there of what a test needs, by its mark."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Know the marks, also of what is imported from the kernel tests' room."""
-    config.addinivalue_line("markers", "peer(program): needs a program of SRIOVBOND_PEERS")
-    config.addinivalue_line("markers", "netdevsim: needs netdevsim, so NETDEVSIM=1")
-    config.addinivalue_line("markers", "agent: needs our agent, so not SRIOVBOND_MODE=thin")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs something that is not there."""
     left_out = {
