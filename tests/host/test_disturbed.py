@@ -35,9 +35,9 @@ def test_the_change_of_a_killed_process_is_reverted_before_the_next_one(changes:
 
 def test_a_change_that_waits_too_long_is_reverted_by_the_watchdog(changes: Changes) -> None:
     before = changes.node.settle()
-    changes.apply(BRIDGE + DNS, 20, is_waiting=True)
+    changes.apply(BRIDGE + DNS, 40, is_waiting=True)
 
-    await_end(changes, 90)
+    await_end(changes, 130)
 
     changes.node.assert_is(before)
 
@@ -140,8 +140,8 @@ def test_a_resolver_that_cannot_be_restored_hinders_nothing_else(changes: Change
 def test_a_reversal_that_cannot_even_read_is_distinguished_from_a_refusal(
     changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise MachineError("cannot list the links: interrupted")
+    def fail(*_: object, why: str) -> None:
+        raise MachineError(f"cannot list the links: interrupted, after: {why}")
 
     monkeypatch.setattr(ending, "revert", fail)  # no namespace refuses to be read for as long
 
