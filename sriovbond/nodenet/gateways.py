@@ -1,7 +1,8 @@
 """Which new routes cannot be: over what is down, by a gateway out of reach, to no network."""
 
 from collections.abc import Collection, Iterable, Iterator
-from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Final
 
 from sriovbond.nodenet import routes
@@ -11,16 +12,19 @@ from sriovbond.nodenet.pairs import Joined
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
 
+Network = IPv4Network | IPv6Network
+
 
 def judge(joined: Joined) -> Iterator[Complaint]:
     """Yield what is wrong with the routes that are to be made.
 
     Where a server of DHCP or a router gives addresses, they are not known yet.
     """
-    new = routes.lacking_routes(joined)
+    new = frozenset(routes.lacking_routes(joined))
+    direct = _Direct(joined)
     for number, route in enumerate(joined.desired.configured_routes):
         if route.state != ABSENT and not route.route_type and route in new:
-            for text in _faults(route, joined):
+            for text in _faults(route, joined, direct):
                 yield Complaint(("routes", "config", number), text)
 
 
@@ -28,7 +32,22 @@ _OF_THIS_HOST: Final = IPv4Network("0.0.0.0/8")
 """Of no use as a destination (RFC 6890); the default route is 0.0.0.0/0."""
 
 
-def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Direct:
+    """The networks on each interface itself in some tables, found once for all of its routes."""
+
+    joined: Joined
+    known: dict[tuple[str, frozenset[int]], tuple[Network, ...]] = field(default_factory=dict)
+
+    def of(self, route: NodeRoute) -> tuple[Network, ...]:
+        """Return those of the route's interface, in the tables where its gateway is looked for."""
+        place = route.next_hop_interface or "", _tables(route, self.joined)
+        if place not in self.known:
+            self.known[place] = tuple(map(ip_network, _direct(*place, self.joined)))
+        return self.known[place]
+
+
+def _faults(route: NodeRoute, joined: Joined, direct: _Direct) -> Iterator[str]:
     name, family = route.next_hop_interface or "", family_of(route.destination or "")
     pair = joined.pair(name)
     network = ip_network(route.destination or "::/0")
@@ -41,20 +60,17 @@ def _faults(route: NodeRoute, joined: Joined) -> Iterator[str]:
     own = _addresses(name, family, joined)
     is_without = pair is not None and pair.loses(family)  # which is a complaint by itself
     if route.next_hop_address and own is not None and not is_without:
-        yield from _of_gateway(route, route.next_hop_address, own, joined)
+        yield from _of_gateway(route, route.next_hop_address, own, direct)
 
 
 def _of_gateway(
-    route: NodeRoute, gateway: str, own: Iterable[str], joined: Joined
+    route: NodeRoute, gateway: str, own: Iterable[str], direct: _Direct
 ) -> Iterator[str]:
     address, name = ip_address(gateway), route.next_hop_interface or ""
     is_own = any(ip_interface(row).ip == address for row in own)
     if is_own and address.version == 6:  # noqa: PLR2004 - of IPv4 the kernel takes it: on-link
         yield f"next-hop-address {gateway} is {name}'s own address"
-    networks = [
-        *(ip_interface(row).network for row in own),
-        *map(ip_network, _direct(name, _tables(route, joined), joined)),
-    ]
+    networks = [*(ip_interface(row).network for row in own), *direct.of(route)]
     if not is_link_local(gateway) and not any(address in network for network in networks):
         present = ", ".join(own) or "none"
         fault = f"next-hop-address {gateway} is in no network of {name}; its addresses: {present}"

@@ -49,13 +49,16 @@ def judge(joined: Joined) -> Iterator[Complaint]:
 
 def _of_slots(routes: Sequence[NodeRoute]) -> Iterator[Complaint]:
     """Yield the routes of a document that the kernel has one place for."""
-    slots = [slot(route) for route in routes if route.state != ABSENT]
-    numbers = [number for number, route in enumerate(routes) if route.state != ABSENT]
-    for place, number in enumerate(numbers):
-        is_other = not any(is_same(routes[number], routes[n]) for n in numbers[:place])
-        if slots[place] in slots[:place] and is_other and not routes[number].weight:
+    of_slot: dict[tuple[object, ...], list[NodeRoute]] = {}
+    for number, route in enumerate(routes):
+        if route.state == ABSENT:
+            continue
+        earlier = of_slot.setdefault(slot(route), [])
+        is_other = not any(is_same(route, row) for row in earlier)
+        if earlier and is_other and not route.weight:
             text = "another route has its network, table and metric: give it another metric"
             yield Complaint(("routes", "config", number), text)
+        earlier.append(route)
 
 
 def _of_mac(pair: Pair) -> Iterator[str]:

@@ -6,6 +6,7 @@ import yaml
 from sriovbond.nodenet.document import DocumentError, read
 from sriovbond.nodenet.writer import to_yaml
 from sriovbond.reshape import limits
+from tests.support.counting import counted_calls
 from tests.unit.nodenet.states import changes, joined, steps, way_back
 
 NODE = """\
@@ -331,3 +332,19 @@ def test_a_route_to_a_gateway_comes_before_those_by_it() -> None:
         "add route destination 203.0.113.1/32, next-hop-interface eth1",
         "add route destination 0.0.0.0/0, next-hop-interface eth1, next-hop-address 203.0.113.1",
     ]
+
+
+def calls_of(count: int) -> int:
+    """Return how many Python calls it takes to judge as many new routes."""
+    each = "destination: 10.%d.%d.0/24, next-hop-interface: eth1, next-hop-address: 192.0.2.1"
+    wishes = joined(_routes(*(each % divmod(number, 256) for number in range(count))), NODE)
+    with counted_calls() as calls:
+        found = [*limits.judge(wishes)]
+    assert found == []
+    return calls["call"]
+
+
+def test_twice_as_many_routes_are_judged_in_twice_as_many_calls() -> None:
+    few, many = calls_of(200), calls_of(400)
+
+    assert many < 2.2 * few
