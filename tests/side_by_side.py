@@ -18,7 +18,7 @@ START_S: Final = 3600.0
 """The first boot downloads a kernel and builds a module; a boot that hangs has its own deadline."""
 STALL_S: Final = 900.0
 """The slowest test takes a minute on two idle cores."""
-ENDING_S: Final = 20.0
+ENDING_S: Final = 60.0
 LOOKED_EVERY_S: Final = 0.5
 TOLD_EVERY_S: Final = 30.0
 
