@@ -12,7 +12,9 @@ from sriovbond.nodenet.pairs import Joined
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
 
-Network = IPv4Network | IPv6Network
+_Network = IPv4Network | IPv6Network
+_OF_THIS_HOST: Final = IPv4Network("0.0.0.0/8")
+"""Of no use as a destination (RFC 6890); the default route is 0.0.0.0/0."""
 
 
 def judge(joined: Joined) -> Iterator[Complaint]:
@@ -28,18 +30,14 @@ def judge(joined: Joined) -> Iterator[Complaint]:
                 yield Complaint(("routes", "config", number), text)
 
 
-_OF_THIS_HOST: Final = IPv4Network("0.0.0.0/8")
-"""Of no use as a destination (RFC 6890); the default route is 0.0.0.0/0."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Direct:
     """The networks on each interface itself in some tables, found once for all of its routes."""
 
     joined: Joined
-    known: dict[tuple[str, frozenset[int]], tuple[Network, ...]] = field(default_factory=dict)
+    known: dict[tuple[str, frozenset[int]], tuple[_Network, ...]] = field(default_factory=dict)
 
-    def of(self, route: NodeRoute) -> tuple[Network, ...]:
+    def of(self, route: NodeRoute) -> tuple[_Network, ...]:
         """Return those of the route's interface, in the tables where its gateway is looked for."""
         place = route.next_hop_interface or "", _tables(route, self.joined)
         if place not in self.known:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,15 +86,10 @@ def test_a_renewal_is_not_heard_after_a_failover_that_has_changed_the_bonds_mac(
     runtime: Runtime, wires: Wires, tmp_path: Path
 ) -> None:
     """The rule dhcp-with-active says so, and that the plugin asks anew then."""
-    config, log = over(wires, dhcp.IPAM, failOverMac="active"), tmp_path / "log"
-    bridge_over(wires.far, "192.0.2.1/24")
-    with dhcp.server(wires.far, "br0", lease_s=10), dhcp.daemon(log, *dhcp.SOON):
-        runtime.add(config).ok()
-        leased = set(addresses(wires.pod))
-        fail_over(wires)
+    log = tmp_path / "log"
+    with failed_over(runtime, wires, log, "active") as leased:
         wait_for(lambda: "lease rebound" in log.read_text())
         kept = set(addresses(wires.pod))
-        runtime.delete(config).ok()
 
     assert "renewal time expired, rebinding" in log.read_text()
     assert kept == leased
@@ -103,23 +99,31 @@ def test_a_renewal_is_not_heard_after_a_failover_that_has_changed_the_bonds_mac(
 def test_a_renewal_is_heard_after_a_failover_of_a_bond_that_keeps_its_mac(
     runtime: Runtime, wires: Wires, tmp_path: Path
 ) -> None:
-    config, log = over(wires, dhcp.IPAM, failOverMac="none"), tmp_path / "log"
-    bridge_over(wires.far, "192.0.2.1/24")
-    with dhcp.server(wires.far, "br0", lease_s=10), dhcp.daemon(log, *dhcp.SOON):
-        runtime.add(config).ok()
-        fail_over(wires)
+    log = tmp_path / "log"
+    with failed_over(runtime, wires, log, "none"):
         renewed = log.read_text().count("lease renewed")
         wait_for(lambda: log.read_text().count("lease renewed") > renewed + 1)
-        runtime.delete(config).ok()
 
     assert "rebinding" not in log.read_text()
 
 
-def fail_over(wires: Wires) -> None:
-    """Take the active member's far end down, and wait for the other."""
-    first = active(wires.pod)
-    wires.far.ip(f"link set {first.replace('net', 'far')} down")
-    wait_for(lambda: active(wires.pod) not in ("", first))
+@contextmanager
+def failed_over(
+    runtime: Runtime, wires: Wires, log: Path, fail_over_mac: str
+) -> Iterator[set[str]]:
+    """Have a bond whose lease is of 10 s and whose first member has failed; yield its addresses.
+
+    The daemon of the dhcp plugin writes the log.
+    """
+    config = over(wires, dhcp.IPAM, failOverMac=fail_over_mac)
+    bridge_over(wires.far, "192.0.2.1/24")
+    with dhcp.server(wires.far, "br0", lease_s=10), dhcp.daemon(log, *dhcp.SOON):
+        runtime.add(config).ok()
+        leased, first = set(addresses(wires.pod)), active(wires.pod)
+        wires.far.ip(f"link set {first.replace('net', 'far')} down")
+        wait_for(lambda: active(wires.pod) not in ("", first))
+        yield leased
+        runtime.delete(config).ok()
 
 
 @pytest.mark.vf

@@ -86,9 +86,11 @@ def examined_until_repaired(caller: Runtime, count: int) -> tuple[set[str], tupl
 
     def examine() -> bool:
         nonlocal drift
-        found = examination.examine(caller.host, caller.pod.key(), Repairs(), examination.no_doubt)
-        drift = found.drift
-        repaired.update(n.member for n in found.notes if n.kind is HappeningKind.REPAIRED)
+        examined = examination.examine(
+            caller.host, caller.pod.key(), Repairs(), examination.no_doubt
+        )
+        drift = examined.drift
+        repaired.update(n.member for n in examined.notes if n.kind is HappeningKind.REPAIRED)
         return len(repaired) == count
 
     wait_for(examine, within_s=60)

@@ -66,10 +66,10 @@ def test_the_line_of_a_namespace_has_a_bound_so_that_others_queue_calls_too() ->
         scene.enter(name, 4)
 
     rest = [scene.wait(f"tenant/{name}", name) for name in "aabbaccdd"]
-    others = [scene.wait("other/net", str(number)) for number in range(3)]
+    neighbours = [scene.wait("other/net", str(number)) for number in range(3)]
 
     assert rest == [WAITS] * 4 + [FULL, WAITS, FULL, WAITS, FULL]
-    assert others == [IN, WAITS, WAITS]
+    assert neighbours == [IN, WAITS, WAITS]
 
 
 def test_one_lane_is_there_in_any_case() -> None:

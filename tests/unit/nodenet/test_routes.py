@@ -339,8 +339,8 @@ def calls_of(count: int) -> int:
     each = "destination: 10.%d.%d.0/24, next-hop-interface: eth1, next-hop-address: 192.0.2.1"
     wishes = joined(_routes(*(each % divmod(number, 256) for number in range(count))), NODE)
     with counted_calls() as calls:
-        found = [*limits.judge(wishes)]
-    assert found == []
+        complaints = [*limits.judge(wishes)]
+    assert complaints == []
     return calls["call"]
 
 
