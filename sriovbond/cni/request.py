@@ -112,17 +112,19 @@ def parse_request(
 def valid_attachments(config: Mapping[str, object]) -> frozenset[Attachment]:
     """Return the attachments that a GC must keep (SPEC section 2, GC).
 
-    Reads `cni.dev/valid-attachments`, else `cni.dev/attachments`, as in the tag spec-v1.1.0.
+    Reads `cni.dev/valid-attachments`, else `cni.dev/attachments`, as in the tag spec-v1.1.0. null
+    is an empty list, as libcni writes it: CRI-O sends it where a network has no pods left.
     Raises CniError 7 when neither is a list of attachments: then nothing may be removed.
     """
     node = JsonObject(config, "stdin")
-    key = next((key for key in _ATTACHMENT_KEYS if node.has(key)), None)
-    if key is None:
+    keys = [key for key in _ATTACHMENT_KEYS if key in config]
+    if not keys:
         raise CniError(
             ErrorCode.INVALID_CONFIG,
             f"cannot collect garbage: found neither {' nor '.join(map(repr, _ATTACHMENT_KEYS))} "
             "on stdin, without which every attachment would count as stale; nothing was removed",
         )
+    key = next(filter(node.has, keys), keys[0])
     try:
         return frozenset(
             Attachment(item.required_text("containerID"), item.required_text("ifname"))

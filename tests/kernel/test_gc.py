@@ -57,7 +57,8 @@ def test_gc_leaves_other_networks_alone(
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"cni.dev/valid-attachments": None}, {"cni.dev/attachments": 7}]
+    "given",
+    [{}, {"cni.dev/valid-attachments": {}}, {"cni.dev/attachments": 7}],
 )
 def test_gc_without_valid_attachments_fails_and_removes_nothing(
     two: tuple[Runtime, Runtime], pod: Pod, tmp_path: Path, given: Config

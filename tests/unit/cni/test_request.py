@@ -202,6 +202,9 @@ LISTED = [{"containerID": "a", "ifname": "net1"}, {"containerID": "b", "ifname":
         ({"cni.dev/attachments": LISTED}, LISTED),
         ({"cni.dev/valid-attachments": None, "cni.dev/attachments": LISTED}, LISTED),
         ({"cni.dev/valid-attachments": []}, []),
+        # libcni's empty list, a nil slice: CRI-O (ocicni, GC) where a network has no pods
+        ({"cni.dev/valid-attachments": None, "cni.dev/attachments": None}, []),
+        ({"cni.dev/valid-attachments": None}, []),
     ],
 )
 def test_valid_attachments_are_those_listed(
@@ -216,8 +219,8 @@ def test_valid_attachments_are_those_listed(
     "config",
     [
         {},
-        {"cni.dev/valid-attachments": None, "cni.dev/attachments": None},
         {"cni.dev/valid-attachments": {}},
+        {"cni.dev/valid-attachments": None, "cni.dev/attachments": "x"},
         {"cni.dev/valid-attachments": "x", "cni.dev/attachments": LISTED},
         {"cni.dev/valid-attachments": [*LISTED, None]},
         {"cni.dev/valid-attachments": [{"containerID": "a"}]},
