@@ -134,15 +134,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SetState:
-    """Bring an interface up, or down."""
+    """Bring an interface up, or down; `closing` are the VLANs on it that go down with it."""
 
     name: str
     is_up: bool
+    closing: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What it does, in words."""
-        return (f"{self.name}: set it {'up' if self.is_up else 'down'}",)
+        words = "up" if self.is_up else "down"
+        more = f", and with it {', '.join(self.closing)}" if self.closing else ""
+        return (f"{self.name}: set it {words}{more}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +276,7 @@ class AddRoute:
             return (f"set route {_row(head)} over several ways: {several}",)
         if self.former == self.route:
             return (f"add route {_row(self.route)} again, which goes while its source moves",)
-        words = f"replace route {_row(self.former)} by" if self.former else "add route"
+        words = f"replace route {_former(self.former)} by" if self.former else "add route"
         return (f"{words} {_row(self.route)}",)
 
 
@@ -399,6 +402,12 @@ _NO_WAY: Final[Mapping[str, Any]] = {
     "next_hop_address": None,
     "weight": None,
 }
+
+
+def _former(route: NodeRoute) -> str:
+    """Write a route whose place is taken; one with a weight is a way of several."""
+    several = " over several ways" if route.weight else ""
+    return _row(replace(route, **_NO_WAY) if several else route) + several
 
 
 def _way(route: NodeRoute) -> str:

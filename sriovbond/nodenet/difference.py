@@ -5,11 +5,16 @@ from dataclasses import replace
 from typing import Final
 
 from sriovbond.nodenet import routes, uppers
+from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.comparing import differ, restore
 from sriovbond.nodenet.joined import Joined, Pair, stays
+from sriovbond.nodenet.lacking import without_ports
 from sriovbond.nodenet.model import (
+    TYPES,
     BondOptions,
     Ethernet,
+    Ipv4,
+    Ipv6,
     NetState,
     NodeLink,
     SrIov,
@@ -45,14 +50,17 @@ def revert(joined: Joined) -> NetState:
         dns_resolver=_former_resolver(dns) if is_resolver_new(joined) else None,
         route_rules=routes.rules_of(sorted(rules, key=routes.rule_order)),
         routes=routes.routes_of((*routes.absent_routes(added), *gone)),
-        interfaces=tuple(link for link in links if link) or None,
+        interfaces=(*links, *uppers.former_states(joined)) or None,
     )
 
 
 def _with_mtus(links: Iterable[NodeLink | None], joined: Joined) -> list[NodeLink]:
-    """Return the links with the MTUs that the change lowers without a word."""
+    """Return the links with the MTUs that the change lowers without a word.
+
+    Ports of other types, as a virtual machine's tap, are none: a document cannot have them.
+    """
     lowered = uppers.former_mtus(joined)
-    known = [link for link in links if link]
+    known = [link for link in links if link and link.type in (None, *TYPES)]
     for link in known:
         former = lowered.pop(link.label, None)
         if former and link.state != ABSENT:
@@ -137,15 +145,20 @@ def _change(pair: Pair, joined: Joined) -> NodeLink | None:
     current = pair.current or NodeLink()
     if pair.desired and pair.desired.controller is None:
         target = replace(target, controller=None)
-    if target.bridge and target.bridge.port is not None and current.bridge:
-        ports = tuple(
-            port
-            for port in current.bridge.port or ()
-            if not stays(current, port.name or "", joined.links)
-            or port.name in {row.name for row in target.bridge.port}
-        )
-        current = replace(current, bridge=replace(current.bridge, port=ports))
-    return differ(target, current)
+    return differ(target, _without_kept_ports(current, target, joined))
+
+
+def _without_kept_ports(current: NodeLink, target: NodeLink, joined: Joined) -> NodeLink:
+    """Return it without the ports that stay though a list does not have them."""
+    listed = ports_of(target)
+    if listed is None:
+        return current
+    kept = {
+        port
+        for port in set(ports_of(current) or ()) - {*listed}
+        if stays(current, port, joined.links)
+    }
+    return without_ports(current, kept) if kept else current
 
 
 def _former_link(pair: Pair, joined: Joined) -> NodeLink | None:
@@ -174,9 +187,9 @@ def _with_what_was_lost(pair: Pair, former: NodeLink) -> NodeLink:
     current, target = pair.current or NodeLink(), pair.target
     former = replace(former, name=current.name, type=current.type, state=pair.state_now)
     is_bound = pair.is_bound and not current.controller
-    if is_bound or _turns_auto(target.ipv4, current.ipv4):
+    if is_bound or _drops_addresses(target.ipv4, current.ipv4):
         former = replace(former, ipv4=current.ipv4)
-    if is_bound or _turns_auto(target.ipv6, current.ipv6):
+    if is_bound or _drops_addresses(target.ipv6, current.ipv6):
         former = replace(former, ipv6=current.ipv6)
     former = _with_no_description(former, target, current)
     former = replace(
@@ -207,10 +220,11 @@ def _with_no_description(former: NodeLink, target: NodeLink, current: NodeLink) 
     return replace(former, description="") if is_new else former
 
 
-def _turns_auto(target: object, current: object) -> bool:
-    """Return whether DHCP or SLAAC comes where addresses were static."""
-    is_auto = [bool(getattr(ip, "is_auto", False)) for ip in (target, current)]
-    return current is not None and is_auto == [True, False]
+def _drops_addresses(target: Ipv4 | Ipv6 | None, current: Ipv4 | Ipv6 | None) -> bool:
+    """Return whether addresses go unmentioned: for DHCP or SLAAC, or with their family."""
+    if target is None or current is None:
+        return False
+    return (target.is_auto and not current.is_auto) or target.enabled is False
 
 
 def _with_no_vfs(former: NodeLink, target: NodeLink, current: NodeLink) -> NodeLink:

@@ -10,7 +10,6 @@ from sriovbond.nodenet.checks import Path
 from sriovbond.nodenet.model import (
     BRIDGE,
     UP,
-    BridgePort,
     IpAddress4,
     IpAddress6,
     NetState,
@@ -31,6 +30,8 @@ _OBJECT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _POLICY_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 """As kubernetes-nmstate has it, whose enactments have it as a label."""
 _POLICY: Final = frozenset({"capture", "desiredState", "desired"})
+"""The keys by which a bare policy is known; it may have the state that its captures are of."""
+_CURRENT: Final = "current"
 _LISTS: Final[tuple[Path, ...]] = (
     ("interfaces",),
     ("routes", "config"),
@@ -103,12 +104,25 @@ def read_state(text: str) -> NetState:
     except source.SourceError as error:
         raise DocumentError([error.problem], []) from error
     reader = Reader(is_lenient=True)
-    state: NetState = reader.section(NetState, _state_of(nodes[0]), ()) if nodes else NetState()
+    state = _recorded(_state_of(nodes[0]), reader) if nodes else NetState()
     if reader.faults:
         raise DocumentError(reader.faults, [])
+    return state
+
+
+def _recorded(node: Node, reader: Reader) -> NetState:
+    state: NetState = reader.section(NetState, node, ())
     links = state.interfaces
     whole = None if links is None else tuple(map(_with_whole_addresses, links))
     return _with_plain_routes(replace(state, interfaces=whole))
+
+
+def _given(node: Node | None, reader: Reader) -> NetState | None:
+    """Return the state that a bare policy has with it, None where it has none."""
+    if node is None or (isinstance(node, Leaf) and node.is_null):
+        return None
+    lenient = Reader(is_lenient=True, faults=reader.faults)
+    return _recorded(node, lenient)
 
 
 def _state_of(node: Node) -> Node:
@@ -148,8 +162,8 @@ def _document(node: Node, current: NetState | None, reader: Reader) -> Document:
     if isinstance(node, Branch) and (node.at("kind") or node.at("apiVersion")):
         return _of_object(node, current, reader)
     if isinstance(node, Branch) and any(node.at(key) for key in _POLICY):
-        _judge_keys(node, _POLICY, reader)
-        return _of_policy("", node, current, reader)
+        _judge_keys(node, _POLICY | {_CURRENT}, reader)
+        return _of_policy("", node, _given(node.at(_CURRENT), reader) or current, reader)
     return _finish("", reader.section(NetState, node, ()), reader)
 
 
@@ -170,7 +184,7 @@ def _of_object(node: Branch, current: NetState | None, reader: Reader) -> Docume
         return _finish(name, NetState(), reader)
     _judge_keys(spec, _SPEC, reader)
     document = _of_policy(name, spec, current, reader)
-    return replace(document, state=_with_every_vlan(document.state))
+    return replace(document, state=_with_every_vlan(document))
 
 
 def _of_policy(name: str, node: Branch, current: NetState | None, reader: Reader) -> Document:
@@ -240,21 +254,25 @@ def _text(node: Node | None) -> str:
     return node.text if isinstance(node, Leaf) else ""
 
 
-def _with_every_vlan(state: NetState) -> NetState:
+def _with_every_vlan(document: Document) -> NetState:
+    state = document.state
     if state.interfaces is None:
         return state
-    return replace(state, interfaces=tuple(map(_with_trunks, state.interfaces)))
+    links = (_with_trunks(link, number, document) for number, link in enumerate(state.interfaces))
+    return replace(state, interfaces=tuple(links))
 
 
-def _with_trunks(interface: NodeLink) -> NodeLink:
+def _with_trunks(interface: NodeLink, number: int, document: Document) -> NodeLink:
+    """Return a bridge with every VLAN on ports that do not mention any, not even as null."""
     bridge = interface.bridge
     if interface.type != BRIDGE or interface.state != UP or not bridge or not bridge.port:
         return interface
-    return replace(interface, bridge=replace(bridge, port=tuple(map(_with_trunk, bridge.port))))
-
-
-def _with_trunk(port: BridgePort) -> BridgePort:
-    return port if port.vlan is not None else replace(port, vlan=_EVERY_VLAN)
+    path = ("interfaces", number, "bridge", "port")
+    ports = tuple(
+        port if (*path, place, "vlan") in document.spots else replace(port, vlan=_EVERY_VLAN)
+        for place, port in enumerate(bridge.port)
+    )
+    return replace(interface, bridge=replace(bridge, port=ports))
 
 
 def unite(documents: list[Document]) -> Document:

@@ -16,6 +16,7 @@ from sriovbond.nodenet.model import (
     NodeLink,
     Vrf,
 )
+from sriovbond.nodenet.pairs import peers_of
 from sriovbond.nodenet.routing import ABSENT, NodeRoutes
 
 
@@ -23,10 +24,30 @@ def needed(wish: NetState) -> set[str]:
     """Return what a document names and does not make: NICs, ports, and what others are on."""
     links = [link for link in wish.interfaces or () if link.state not in {ABSENT, IGNORE}]
     made = {link.label for link in links if link.type != ETHERNET or link.veth}
+    made |= peers_of(links).keys()
     below = {link.base or "" for link in links} - {""}
     ports = {port for link in links for port in ports_of(link) or ()}
     nics = {link.label for link in links if link.type == ETHERNET}
     return (nics | ports | below) - made
+
+
+def without_ignored(wish: NetState) -> NetState:
+    """Return a document without the ports and controllers that it ignores.
+
+    They are in it for they stayed where they were when it was kept; a boot has no such place.
+    """
+    ignored = {link.label for link in wish.interfaces or () if link.state == IGNORE}
+    if not ignored:
+        return wish
+    links = (
+        replace(
+            _without_mention(link, ignored),
+            copy_mac_from=link.copy_mac_from,
+            controller=None if link.controller in ignored else link.controller,
+        )
+        for link in wish.interfaces or ()
+    )
+    return replace(wish, interfaces=tuple(links))
 
 
 def without(wish: NetState, missing: Collection[str]) -> NetState:

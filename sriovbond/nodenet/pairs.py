@@ -8,6 +8,7 @@ from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.model import (
     BOND,
     BRIDGE,
+    DOWN,
     ETHERNET,
     IGNORE,
     MACVLAN,
@@ -166,6 +167,22 @@ class Joined:
         pair = self.pair(name)
         return pair.target.state if pair else (self.links.get(name) or NodeLink()).state
 
+    def goes_down(self, name: str) -> bool:
+        """Return whether an interface that is up goes down: a VLAN does with its base.
+
+        Unless its binding is loose (vlan_device_event()).
+        """
+        for _ in range(_MOST_LEVELS):
+            link, pair = self.links.get(name) or NodeLink(), self.pair(name)
+            if link.state != UP or (pair and pair.target.state == ABSENT):
+                return False
+            if pair and pair.target.state == DOWN:
+                return True
+            if link.vlan is None or link.vlan.loose_binding:
+                return False
+            name = link.vlan.base_iface or ""
+        return False
+
     def below(self, name: str) -> tuple[str, ...]:
         """Return what an interface is to be on, or to have as ports; empty where it is to go."""
         pair, now = self.pair(name), self.links.get(name) or NodeLink()
@@ -208,11 +225,12 @@ class Joined:
         return now.mtu if is_set else max(now.mtu or 0, of_ports or 0) or None
 
 
-def stays(bridge: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
-    """Return whether a port that is not mentioned stays: a bridge's that others made, as vnet0."""
+def stays(owner: NodeLink, port: str, present: Mapping[str, NodeLink]) -> bool:
+    """Return whether a port that is not mentioned stays: one that others made, as vnet0."""
     link = present.get(port)
-    is_ours = link is not None and link.type in TYPES and link.state != IGNORE
-    return bridge.type == BRIDGE and not is_ours
+    if link is None:
+        return owner.type == BRIDGE
+    return link.type not in TYPES or link.state == IGNORE
 
 
 def leaving_addresses(pairs: Iterable[Pair], links: Mapping[str, NodeLink]) -> LeavingAddresses:

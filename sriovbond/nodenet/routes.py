@@ -136,10 +136,11 @@ def loses_source(route: NodeRoute, joined: Joined) -> bool:
 
 
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
-    """Return whether a route ends because its interface goes, or loses that family."""
+    """Return whether a route ends because its interface goes, goes down, or loses that family."""
     pair = joined.pair(route.next_hop_interface or "")
     family = family_of(route.destination or "")
-    return pair is not None and pair.drops_routes(family)
+    is_dropped = pair is not None and pair.drops_routes(family)
+    return is_dropped or joined.goes_down(route.next_hop_interface or "")
 
 
 def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
@@ -177,11 +178,17 @@ def _is_rule_there(wish: RouteRule, row: RouteRule) -> bool:
 
 
 def leaving_rules(joined: Joined) -> tuple[RouteRule, ...]:
-    """Return the rules that are there and are to go."""
+    """Return the rules that are there and are to go; one that the document has, too, stays."""
     absent = [row for row in _rules(joined.desired) if row.state == ABSENT]
-    return tuple(
+    meant = [
         row for row in _rules(joined.current) if any(matches(pattern, row) for pattern in absent)
-    )
+    ]
+    wishes = [_rule_form(row) for row in _rules(joined.desired) if row.state != ABSENT]
+    for wish in wishes if meant else ():
+        stays = next((row for row in meant if _is_rule_there(wish, _rule_form(row))), None)
+        if stays is not None:
+            meant.remove(stays)
+    return tuple(meant)
 
 
 def absent_routes(rows: Iterable[NodeRoute]) -> tuple[NodeRoute, ...]:

@@ -406,7 +406,9 @@ def _set_state(pair: Pair, joined: Joined) -> Iterator[Step]:
     is_closed = is_used and is_freed  # the bond closes it
     before = pair.state_now if pair.current and not is_closed else DOWN
     if pair.target.state in {UP, DOWN} and pair.target.state != before:
-        yield SetState(pair.name, pair.target.state == UP)
+        is_up = pair.target.state == UP
+        closing = () if is_up else tuple(uppers.closing(pair.name, joined))
+        yield SetState(pair.name, is_up, closing)
 
 
 def _is_base(name: str, joined: Joined) -> bool:

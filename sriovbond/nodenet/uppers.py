@@ -1,9 +1,10 @@
-"""What a change of an MTU does to what is on an interface, or has it as a port."""
+"""What an MTU, or going down, does to what is on an interface, or has it as a port."""
 
 from collections.abc import Iterator
 
 from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import BRIDGE, TYPES, NodeLink
+from sriovbond.nodenet.normal import normal_ipv6
 from sriovbond.nodenet.pairs import uppers_of
 
 
@@ -28,6 +29,31 @@ def bridge_of(link: NodeLink, joined: Joined) -> str:
     """Return the bridge that has an interface as its port; it has the least MTU of its ports."""
     owner = joined.links.get(link.controller or "")
     return owner.label if owner and owner.type == BRIDGE else ""
+
+
+def closing(name: str, joined: Joined) -> Iterator[str]:
+    """Yield the VLANs that go down with an interface, unasked."""
+    waiting = [name]
+    while waiting:
+        for link in uppers_of(waiting.pop(), joined.links):
+            if joined.pair(link.label) is None and joined.goes_down(link.label):
+                waiting.append(link.label)
+                yield link.label
+
+
+def former_states(joined: Joined) -> list[NodeLink]:
+    """Return what a change takes down unasked, as it is: it loses its IPv6 addresses, too."""
+    names = [name for pair in joined.pairs for name in closing(pair.name, joined)]
+    links = [joined.links[name] for name in dict.fromkeys(names)]
+    return [
+        NodeLink(
+            name=link.name,
+            type=link.type,
+            state=link.state,
+            ipv6=normal_ipv6(link.ipv6) if link.ipv6 and link.ipv6.address else None,
+        )
+        for link in links
+    ]
 
 
 def former_mtus(joined: Joined) -> dict[str, NodeLink]:

@@ -1,7 +1,8 @@
 """What a boot does: ends a change that was left, and applies the documents that were committed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sriovbond.errors import ConfigError, SriovbondError
@@ -16,7 +17,7 @@ from sriovbond.survey import node, owners
 from sriovbond.trial import enactments, ending, persisted, store, transaction
 from sriovbond.trial.enactments import Enacted, Reason
 from sriovbond.trial.persisted import BootDocument
-from sriovbond.trial.transaction import Manner, RevertedError
+from sriovbond.trial.transaction import ChangeOutcome, Manner, RevertedError
 
 _TIMEOUT_S: Final = 300.0
 """Of each document: long, for a boot starts much at once, and what is reverted leaves the node
@@ -27,6 +28,8 @@ _LEASE_S: Final = 20.0
 """How long a boot waits for servers of DHCP, in all documents: clients ask on afterwards."""
 _LEAST_LEASE_S: Final = 5.0
 """What is left for a further document: a server may ask by ICMP first whether it is in use."""
+_FURTHER_PASSES: Final = 2
+"""How often documents are gone through again where a later one may have made what one needs."""
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
 _AGAIN_S: Final = 60.0
 """How long after its first try a document is tried again: kubelet waits meanwhile."""
@@ -34,35 +37,84 @@ _LOCK_S: Final = 150.0
 """How long a watchdog or another change may be at work before."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What came of a document: whether it changed the node, why it failed, what was `missing`.
+
+    One that `is_unreadable` fails whatever the node is.
+    """
+
+    name: str
+    is_changing: bool = False
+    failure: str = ""
+    missing: tuple[str, ...] = ()
+    is_unreadable: bool = False
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How long a boot waits, for all documents together."""
+
+    nics_end_s: float
+    lease_s: float = _LEASE_S
+
+
 def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     """Apply the documents in their order; return what failed, after trying all.
 
     First a change that was left is ended: its document may be one of them. A document whose NICs
     are missing waits for them, for 30 s in all; then it is applied without them, which counts as a
-    failure: one NIC that is broken must not keep a bond's other ports from being used.
+    failure: one NIC that is broken must not keep a bond's other ports from being used. What may
+    have failed for the want of a later document is tried again, and so are those behind it: the
+    last one counts.
     """
     failures = _end_left(site, host, say)
-    end = time.monotonic() + _NICS_S
-    lease_s = _LEASE_S
-    for kept in persisted.list_documents(host):
-        try:
-            document_text = kept.text
-            wish, missing = _await_nics(site, host, _read(kept, document_text), end)
-            began_s = time.monotonic()
-            whole = lacking.without(wish, missing)
-            outcome = _apply_in_tries(site, kept.name, whole, say, lease_s)
-            lease_s = max(_LEAST_LEASE_S, lease_s - (time.monotonic() - began_s))
-            say(f"{kept.name}: {outcome}")
-            enacted = enactments.CONFIGURED
-            if missing:
-                text = f"applied without {', '.join(missing)}: missing"
-                failures.append(f"{kept.name}: {text}")
-                enacted = enactments.failed(text)
-            enactments.note(host, kept.name, enacted, document_text)
-        except SriovbondError as error:
-            failures.append(f"{kept.name}: {error.message}")
-            enactments.note(host, kept.name, enactments.failed(error.message))
-    return failures
+    patience = _Patience(time.monotonic() + _NICS_S)
+    documents = persisted.list_documents(host)
+    rows = [_apply_kept(site, kept, say, patience) for kept in documents]
+    for _ in range(_FURTHER_PASSES):
+        first = next((n for n in range(len(rows)) if _may_succeed(site, rows[n:])), None)
+        if first is None:
+            break
+        say(f"{rows[first].name}: tried again, for a later document has changed the node")
+        rows[first:] = [_apply_kept(site, kept, say, patience) for kept in documents[first:]]
+    return [*failures, *(f"{row.name}: {row.failure}" for row in rows if row.failure)]
+
+
+def _may_succeed(site: Site, rows: Sequence[_Kept]) -> bool:
+    """Return whether the first of these failed, and a later one may have made what it needs."""
+    row, *later = rows
+    is_there = not row.missing or any(site.find(name) for name in row.missing)
+    may_succeed = bool(row.failure) and is_there and not row.is_unreadable
+    return may_succeed and any(other.is_changing for other in later)
+
+
+def _apply_kept(
+    site: Site, kept: BootDocument, say: Callable[[str], None], patience: _Patience
+) -> _Kept:
+    """Apply a document as far as its NICs are there, and note what came of it."""
+    try:
+        text = kept.text
+        wish = _read(kept, text)
+    except SriovbondError as error:
+        enactments.note(site.host, kept.name, enactments.failed(error.message))
+        return _Kept(kept.name, failure=error.message, is_unreadable=True)
+    try:
+        wish, missing = _await_nics(site, site.host, wish, patience.nics_end_s)
+        began_s = time.monotonic()
+        whole = lacking.without(wish, missing)
+        outcome = _apply_in_tries(site, kept.name, whole, say, patience.lease_s)
+        left_s = patience.lease_s - (time.monotonic() - began_s)
+        patience.lease_s = max(_LEAST_LEASE_S, left_s)
+    except SriovbondError as error:
+        enactments.note(site.host, kept.name, enactments.failed(error.message))
+        return _Kept(kept.name, failure=error.message)
+    say(f"{kept.name}: {outcome}")
+    failure = f"applied without {', '.join(missing)}: missing" if missing else ""
+    enacted = enactments.failed(failure) if failure else enactments.CONFIGURED
+    enactments.note(site.host, kept.name, enacted, text)
+    is_changing = outcome is ChangeOutcome.COMMITTED
+    return _Kept(kept.name, is_changing, failure, tuple(missing))
 
 
 def _end_left(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
@@ -78,14 +130,14 @@ def _end_left(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
 
 def _read(kept: BootDocument, text: str) -> NetState:
     try:
-        return document.unite(document.read(text)).state
+        return lacking.without_ignored(document.unite(document.read(text)).state)
     except DocumentError as error:
         raise ConfigError(f"cannot apply {kept.file}: {'; '.join(error.lines)}") from error
 
 
 def _apply_in_tries(
     site: Site, name: str, wish: NetState, say: Callable[[str], None], lease_s: float
-) -> str:
+) -> ChangeOutcome:
     """Apply a document, five times at most where the kernel has refused it or differs from it.
 
     What a boot starts at once may be busy at first. What can never be is not tried again.
@@ -104,7 +156,7 @@ def _apply_in_tries(
     return _apply(site, wish, say, lease_s)
 
 
-def _apply(site: Site, wish: NetState, say: Callable[[str], None], lease_s: float) -> str:
+def _apply(site: Site, wish: NetState, say: Callable[[str], None], lease_s: float) -> ChangeOutcome:
     host = site.host
 
     def prepare() -> Joined:

@@ -245,7 +245,7 @@ class _Change:
     def revert(self, error: BaseException) -> None:
         """Revert what was begun, and say why. Raises RevertedError, StuckError."""
         with _uninterruptible():
-            reason = error.message if isinstance(error, SriovbondError) else _words(error)
+            reason = _reason(error)
             try:
                 ending.revert(self._site, self._host, self._checkpoint, why=reason)
             except SriovbondError as stuck:
@@ -386,16 +386,18 @@ def _keep(host: Host, joined: Joined, manner: Manner) -> None:
 
 
 def _prepare(host: Host, prepare: Callable[[], Joined], manner: Manner) -> Joined:
-    """Return what `prepare` does; what it refuses is what came of the document."""
+    """Return what `prepare` does; what it refuses, by whatever error, is what came of it."""
     try:
         return prepare()
-    except SriovbondError as error:
-        enactments.note(host, manner.name, enactments.failed(error.message))
+    except Exception as error:
+        enactments.note(host, manner.name, enactments.failed(_reason(error)))
         raise
 
 
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _reason(error: BaseException) -> str:
+    """Return why, in words."""
+    text = error.message if isinstance(error, SriovbondError) else str(error)
+    return text or type(error).__name__
 
 
 @contextmanager

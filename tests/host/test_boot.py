@@ -27,6 +27,13 @@ routes:
   config: [{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}]
 """
 MTU = "interfaces: [{name: eth1, type: ethernet, mtu: 1490}, {name: eth9, type: ethernet}]"
+VETH = """
+interfaces:
+- {name: va, type: veth, veth: {peer: vb}}
+- {name: vb, type: ethernet}
+- name: eth2
+  ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.7, prefix-length: 24}]}
+"""
 DNS = "dns-resolver: {config: {server: [192.0.2.53]}}"
 
 
@@ -88,6 +95,66 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
     assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
     assert failures[0] == "mtu: applied without eth9: missing"
     assert after.node.left(BRIDGE) == []
+
+
+def test_a_document_that_needs_a_later_one_is_applied_again_after_it(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one is the older: it was changed, and is kept behind the others since then."""
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
+    _, after = nodes
+    host = after.node.host
+    uses = "interfaces: [{name: br0, type: linux-bridge, bridge: {port: [{name: va}]}},"
+    persisted.keep(host, "uses", f"{uses} {{name: eth1, mtu: 1400}}]")
+    persisted.keep(host, "routes", BRIDGE[BRIDGE.index("routes") :].replace("br0", "eth2"))
+    persisted.keep(host, "makes", VETH)
+    persisted.keep(host, "wins", "interfaces: [{name: eth1, mtu: 1490}]")
+    persisted.keep(host, "never", MTU)
+
+    failures = boot(after)
+
+    links = {link.label: link for link in after.node.read().interfaces or ()}
+    assert failures == ["never: applied without eth9: missing"]
+    assert links["va"].controller == "br0"
+    assert after.node.pod.run("ip", "route", "get", "8.8.8.8").stdout.startswith("8.8.8.8 via")
+    assert links["eth1"].mtu == 1490
+    file = enactments.folder(host) / "uses.yml"
+    (known,) = [
+        row["type"]
+        for row in yaml.safe_load(file.read_text())["status"]["conditions"]
+        if row["status"] == "True"
+    ]
+    assert known == "Available"
+
+
+def test_a_document_whose_nic_is_missing_for_good_is_applied_once(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
+    _, after = nodes
+    persisted.keep(after.node.host, "mtu", MTU)
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+
+    boot(after)
+
+    assert len([line for line in after.said if line.startswith("mtu: ")]) == 1
+
+
+def test_a_port_that_a_document_ignores_is_not_awaited_at_a_boot(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    """Such as a virtual machine's tap, which `host show` prints: libvirt starts later."""
+    before, after = nodes
+    before.node.ip("link add br0 up type bridge", "link set eth1 master br0")
+    before.node.ip("tuntap add vnet0 mode tap", "link set vnet0 master br0")
+    before.apply(before.node.show().replace("mtu: 1500", "mtu: 1490"), name="all")
+
+    failures = boot(after)
+
+    assert failures == []
+    assert [
+        row.controller for row in after.node.read().interfaces or () if row.label == "eth1"
+    ] == ["br0"]
 
 
 @pytest.mark.parametrize(("refusals", "tries"), [(2, 3), (99, 5)])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support import taps
 from tests.support.pods import Pod
@@ -105,6 +106,13 @@ def test_an_interface_of_another_program_is_refused_and_not_changed(command: Com
     assert "eth1 is managed by systemd-networkd" in refused.stderr
     assert command.mtu() == 1500
     assert not (command.folder / "lib/sriovbond/host/change.json").exists()
+    enacted = (command.folder / "lib/sriovbond/enactments/stdin.yml").read_text()
+    (failing,) = [
+        row["message"]
+        for row in yaml.safe_load(enacted)["status"]["conditions"]
+        if (row["type"], row["status"]) == ("Failing", "True")
+    ]
+    assert "standard input: line 1, column 14: eth1 is managed by systemd-networkd" in failing
 
 
 def test_a_bridge_of_virtual_machines_is_changed_only_when_forced(command: Command) -> None:

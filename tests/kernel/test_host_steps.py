@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from sriovbond.errors import KernelError
+from sriovbond.nodenet.difference import revert
+from sriovbond.nodenet.writer import to_yaml
 from tests.support.sites import ADDRESSES, EVERY_KIND, NodeUnderTest, a_node_with_wires
 
 BY_A_ROUTE = """
@@ -41,6 +43,14 @@ routes:
 route-rules:
   config: [{ip-to: 203.0.113.0/24, priority: 906, action: prohibit, route-table: 5}]
 """
+FLUSHED = """
+route-rules:
+  config:
+  - {state: absent, route-table: 77}
+  - {state: absent, ip-from: 192.0.2.0/24}
+  - {ip-from: 192.0.2.0/24, priority: 907, route-table: 77}
+  - {ip-from: 198.51.100.0/24, route-table: 77}
+"""
 
 
 @pytest.fixture
@@ -51,13 +61,44 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 
 @pytest.mark.parametrize(
     "text",
-    [ADDRESSES, EVERY_KIND, BY_A_ROUTE, NOTHING],
-    ids=("addresses", "all", "by a route", "words for nothing"),
+    [ADDRESSES, EVERY_KIND, BY_A_ROUTE, NOTHING, FLUSHED],
+    ids=("addresses", "all", "by a route", "words for nothing", "rules of a table anew"),
 )
 def test_a_document_is_applied_once_and_quiet_on_repeat(node: NodeUnderTest, text: str) -> None:
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
     assert node.is_quiet_on_repeat(node.show())
+
+
+WITH_A_VLAN = (
+    "link add link eth1 name v7 type vlan id 7",
+    "link set v7 up",
+    "address add 203.0.113.1/24 dev v7",
+    "address add 2001:db8:7::1/64 dev v7 nodad",
+    "route add 10.0.0.0/8 via 203.0.113.2 proto static",
+    "route add 2001:db8:9::/48 via 2001:db8:7::2 proto static",
+)
+
+
+@pytest.mark.parametrize("more", [(), WITH_A_VLAN], ids=("alone", "with a vlan"))
+def test_a_nic_that_goes_down_is_as_it_was_by_the_document_that_reverts_it(
+    node: NodeUnderTest, more: tuple[str, ...]
+) -> None:
+    node.ip(
+        "address add 192.0.2.9/24 dev eth1",
+        "address add 2001:db8::9/64 dev eth1 nodad",
+        "route add default via 192.0.2.1 proto static",
+        "route add 2001:db8:8::/48 via 2001:db8::1 proto static",
+        *more,
+    )
+    before, down = node.settle(), "interfaces: [{name: eth1, state: down}]"
+    back = to_yaml(revert(node.join(down)))
+
+    assert node.apply(down) == []
+    assert node.is_quiet_on_repeat(down)
+
+    assert node.apply(back) == []
+    node.assert_is(before)
 
 
 def test_the_secret_of_stable_addresses_is_the_same_at_each_boot(node: NodeUnderTest) -> None:

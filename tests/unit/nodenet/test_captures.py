@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sriovbond.nodenet.document import DocumentError, read, read_state
+from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.writer import plain
 
 STATE = read_state(
@@ -49,6 +50,22 @@ def test_a_value_a_part_and_a_text_around_it_are_put_in() -> None:
             }
         ]
     }
+
+
+@pytest.mark.parametrize("given", [STATE, None])
+def test_captures_are_of_the_state_that_a_bare_policy_has_with_it(given: NetState | None) -> None:
+    """As nmstate has it (NetworkPolicy in net_policy.rs)."""
+    policy = (
+        'capture: {nic: interfaces.mtu == "9000"}\n'
+        "desired: {interfaces: [{name: '{{ capture.nic.interfaces.0.name }}', state: down}]}\n"
+        "current: {interfaces: [{name: eth7, type: ethernet, mtu: 9000, of-another: 1}]}\n"
+    )
+
+    (document,) = read(policy, given)
+
+    assert plain(document.state) == {"interfaces": [{"name": "eth7", "state": "down"}]}
+    with pytest.raises(DocumentError, match=r"line 3, column 58: interfaces\[0\].mtu"):
+        read(policy.replace("mtu: 9000,", "mtu: many,"), given)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ CUT = "the node has no default route of IPv4 in its main table then"
         ("interfaces: [{name: eth3, mtu: 9000}, {name: bond1, mtu: 9000}]", BONDED, []),
         ("interfaces: [{name: eth3, mtu: 9000, controller: ''}]", BONDED, []),
         ("interfaces: [{name: eth0, type: ethernet, state: absent}]", STATIC, [GONE, CUT]),
+        ("interfaces: [{name: eth0, state: down}]", STATIC, [CUT]),
         ("interfaces: [{name: eth1, profile-name: uplink}]", NODE, [OF_A_PROFILE]),
     ],
 )

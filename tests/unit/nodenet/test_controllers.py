@@ -70,6 +70,24 @@ def test_a_port_that_is_to_be_ignored_stays_where_it_is(owner: str, port: str) -
     assert changes(document, state) == "{}\n"
 
 
+@pytest.mark.parametrize("wish", ["bond0, bond: {port: [eth1]}", "red, vrf: {port: []}"])
+def test_a_port_of_another_type_stays_in_a_bond_or_vrf_that_does_not_list_it(wish: str) -> None:
+    """What a state has as ignored is left where it is, as nmstate has it (inter_ifaces.rs)."""
+    state = (
+        "interfaces:\n"
+        "- {name: bond0, type: bond, state: up, bond: {mode: active-backup, port: [eth1, ib0]}}\n"
+        "- {name: eth1, type: ethernet, state: up, controller: bond0}\n"
+        "- {name: ib0, type: infiniband, state: ignore, controller: bond0}\n"
+        "- {name: red, type: vrf, state: up, vrf: {route-table-id: 7, port: [tun0]}}\n"
+        "- {name: tun0, type: tun, state: ignore, controller: red}\n"
+    )
+    document = f"interfaces: [{{name: {wish}}}]"
+
+    assert steps(document, state) == []
+    assert changes(document, state) == "{}\n"
+    assert way_back(document, state) == "{}\n"
+
+
 @pytest.mark.parametrize(
     "link", ["{name: eth5, controller: ''}", "{name: br0, bridge: {port: [{name: eth5}]}}"]
 )

@@ -42,6 +42,10 @@ route-rules:
   - {family: ipv4, ip-from: 192.0.2.9/32, route-table: 200, priority: 30000}
 dns-resolver: {config: {server: [192.0.2.53], search: [example.com]}}
 """
+TAP = """\
+- {name: eth4, type: ethernet, state: up}
+- {name: vnet0, type: tun, state: ignore}
+"""
 BOND = "interfaces: [{{name: bond0, type: bond, {}}}]"
 
 
@@ -208,6 +212,25 @@ def test_an_option_that_the_state_does_not_mention_goes_back_to_the_kernels_defa
     desired = BOND.format("link-aggregation: {options: {num_grat_arp: 5}}")
 
     assert _way_back(desired) == _of_bond(**{"link-aggregation": {"options": {"num_grat_arp": 1}}})
+
+
+def test_a_family_that_is_disabled_comes_back_with_its_addresses() -> None:
+    back = yaml.safe_load(way_back(BOND.format("ipv4: {enabled: false}"), NODE))
+
+    address = {"ip": "192.0.2.9", "prefix-length": 24}
+    assert back["interfaces"][0]["ipv4"] == {"enabled": True, "dhcp": False, "address": [address]}
+    assert back["routes"] == yaml.safe_load(NODE)["routes"]
+
+
+def test_a_bridge_that_goes_comes_back_by_a_document_that_can_be_read() -> None:
+    """A virtual machine's tap is of a type that no document has: it is a port of the bridge."""
+    absent = "interfaces: [{name: br0, type: linux-bridge, state: absent}]"
+    gone = NODE.replace(", controller: br0", "")
+
+    back = way_back(absent, NODE)
+
+    assert [row["name"] for row in yaml.safe_load(back)["interfaces"]] == ["br0", "eth4"]
+    assert "br0: add port vnet0" in steps(back, gone[: gone.index("- name: br0")] + TAP)
 
 
 def test_a_mode_is_reverted_with_all_options_that_it_drops() -> None:

@@ -392,6 +392,22 @@ def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> Non
         assert "trunk" not in to_yaml(read(policy.replace("state: up, ", other))[0].state)
 
 
+def test_a_port_whose_vlan_is_null_gets_no_vlans_by_default() -> None:
+    """kubernetes-nmstate looks whether the key is there (pkg/bridge)."""
+    ports = "{port: [{name: a, vlan: null}, {name: b}]}"
+    policy = (
+        "apiVersion: nmstate.io/v1\nkind: NodeNetworkConfigurationPolicy\n"
+        "metadata: {name: x}\nspec: {desiredState: {interfaces: [{name: eth1}, "
+        f"{{name: br1, type: linux-bridge, state: up, bridge: {ports}}}]}}}}"
+    )
+
+    (document,) = read(policy)
+    bridge = (document.state.interfaces or ())[1].bridge
+
+    assert bridge is not None
+    assert [port.vlan is None for port in bridge.port or ()] == [True, False]
+
+
 def test_keys_that_cannot_be_set_are_named_with_their_places() -> None:
     (document,) = read(
         "interfaces:\n- name: a\n  lldp: {enabled: true}\n  ipv6: {enabled: true, dhcp: true}\n"

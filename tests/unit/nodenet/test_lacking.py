@@ -1,7 +1,10 @@
 """What is missing on a node is left out of a document, with what is on it; the rest stays."""
 
+import pytest
+
 from sriovbond.nodenet import lacking
 from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.writer import plain
 
 DOCUMENT = read_state("""
@@ -26,6 +29,56 @@ routes:
 
 def test_a_document_needs_the_nics_that_it_does_not_make() -> None:
     assert lacking.needed(DOCUMENT) == {"eth1", "eth2", "eth3"}
+
+
+@pytest.mark.parametrize("kind", ["ethernet", "veth"])
+def test_the_other_end_of_a_new_veth_is_none_that_is_missing(kind: str) -> None:
+    state = read_state(
+        "interfaces:\n"
+        "- {name: va, type: veth, veth: {peer: vb}}\n"
+        f"- {{name: vb, type: {kind}}}\n"
+        "- {name: br0, type: linux-bridge, bridge: {port: [{name: vb}, {name: eth1}]}}\n"
+    )
+
+    assert lacking.needed(state) == {"eth1"}
+
+
+IGNORING = """
+interfaces:
+- name: bond0
+  type: bond
+  link-aggregation:
+    mode: active-backup
+    options: {miimon: 100, primary: eth2}
+    port: [eth1, eth2]
+    ports-config: [{name: eth1, priority: 1}, {name: eth2}]
+- {name: eth2, type: ethernet, state: ignore}
+- {name: eth3, type: ethernet, controller: ovs0}
+- {name: ovs0, type: ovs-interface, state: ignore}
+- {name: br0, type: linux-bridge, bridge: {port: [{name: bond0}, {name: vnet0}]}}
+- {name: vnet0, type: tun, state: ignore}
+"""
+
+
+def test_at_a_boot_the_ports_that_a_document_ignores_are_left_out() -> None:
+    """It was kept with ports that stayed where they were, such as a virtual machine's tap."""
+    kept = lacking.without_ignored(read_state(IGNORING))
+    fresh = "interfaces: [{name: eth1, type: ethernet}, {name: eth2, type: ethernet}]"
+    node = read_state(f"{fresh[:-1]}, {{name: eth3, type: ethernet}}]")
+
+    links = {row["name"]: row for row in plain(kept)["interfaces"]}
+
+    assert lacking.needed(kept) == {"eth1", "eth3"}
+    assert join(kept, node).complaints == ()
+    assert links["bond0"]["link-aggregation"] == {
+        "mode": "active-backup",
+        "options": {"miimon": 100},
+        "port": ["eth1"],
+        "ports-config": [{"name": "eth1", "priority": 1}],
+    }
+    assert links["br0"]["bridge"] == {"port": [{"name": "bond0"}]}
+    assert "controller" not in links["eth3"]
+    assert lacking.without_ignored(DOCUMENT) == DOCUMENT
 
 
 def test_a_bond_has_the_ports_that_are_left_and_no_primary_that_is_gone() -> None:

@@ -77,6 +77,15 @@ def test_a_dead_end_takes_the_place_of_a_route() -> None:
     assert step.startswith("replace route destination 203.0.113.0/24")
 
 
+def test_a_plain_route_in_the_place_of_several_ways_says_so() -> None:
+    way = "destination: 172.16.0.0/12, next-hop-interface: eth2, next-hop-address"
+    state = NODE + _routes(f"{way}: 198.51.100.1, weight: 1", f"{way}: 198.51.100.3, weight: 1")
+
+    (words,) = steps(_routes(f"{way}: 198.51.100.4"), state)
+
+    assert words.partition(" by ")[0] == "replace route destination 172.16.0.0/12 over several ways"
+
+
 def test_ways_with_weights_are_one_route_and_each_is_removed_by_its_name() -> None:
     way = "destination: 203.0.113.0/24, next-hop-interface: eth2, next-hop-address"
     state = NODE + _routes(f"{way}: 198.51.100.1, weight: 1", f"{way}: 198.51.100.3, weight: 1")
@@ -145,6 +154,46 @@ def test_a_source_that_is_elsewhere_too_keeps_its_route() -> None:
     assert not [step for step in steps(BOND, state) if "route" in step]
 
 
+DEFAULT = f"destination: 0.0.0.0/0, {OVER_ETH2}"
+ON_A_VLAN = """\
+- {name: v7, type: vlan, state: up, vlan: {base-iface: eth2, id: 7},
+   ipv4: {enabled: true, address: [{ip: 203.0.113.1, prefix-length: 24}]}}
+- {name: v8, type: vlan, state: up, vlan: {base-iface: eth2, id: 8, loose-binding: true}}
+"""
+
+
+def test_a_nic_that_goes_down_loses_its_routes_and_its_vlans_theirs() -> None:
+    """So the kernel has it (fib_disable_ip(), vlan_device_event())."""
+    by_vlan = "destination: 10.0.0.0/8, next-hop-interface: v7, next-hop-address: 203.0.113.2"
+    loose = "destination: 10.9.0.0/16, next-hop-interface: v8"
+    six = "destination: '2001:db8:9::/48', next-hop-interface: eth2"
+    state = NODE + ON_A_VLAN + _routes(DEFAULT, by_vlan, loose, six)
+    wish = "interfaces: [{name: eth2, state: down}]"
+
+    assert steps(wish, state) == [
+        "eth2: set it down, and with it v7",
+        f"remove route destination 0.0.0.0/0, {WORDS}",
+        "remove route destination 10.0.0.0/8, next-hop-interface v7, next-hop-address 203.0.113.2",
+        "remove route destination 2001:db8:9::/48, next-hop-interface eth2",
+    ]
+    assert "routes" not in changes(wish, state)
+    (back,) = [yaml.safe_load(way_back(wish, state))]
+    assert [row["destination"] for row in back["routes"]["config"]] == [
+        "2001:db8:9::/48",
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+    ]
+    assert {row["name"]: row["state"] for row in back["interfaces"]} == {"eth2": "up", "v7": "up"}
+
+
+def test_a_nic_that_is_down_already_keeps_its_routes() -> None:
+    state = NODE.replace("name: eth2, type: ethernet, state: up", "name: eth2, state: down")
+
+    assert steps(
+        "interfaces: [{name: eth2, state: down, mtu: 1400}]", state + _routes(DEFAULT)
+    ) == ["eth2: set mtu 1400, now nothing"]
+
+
 RULE = "family: ipv4, ip-to: 203.0.113.0/24, route-table: 200"
 
 
@@ -178,6 +227,28 @@ def test_a_new_rule_is_asked_before_the_main_table(taken: int, given: int) -> No
     (step,) = steps(_rules(RULE), NODE + _rules(other))
 
     assert f"priority {given}" in step
+
+
+@pytest.mark.parametrize("priority", ["", ", priority: 30007"])
+def test_a_rule_that_is_to_be_is_not_removed_by_an_entry_that_means_it_too(priority: str) -> None:
+    """All rules of a table go but for those that the document has, as in nmstate."""
+    other = "family: ipv4, ip-to: 198.51.100.0/24, priority: 7, route-table: 200"
+    state = NODE + _rules(f"{RULE}, priority: 30007", other)
+    wish = _rules("route-table: 200, state: absent", f"{RULE}{priority}")
+
+    assert steps(wish, state) == [
+        "remove rule family ipv4, ip-to 198.51.100.0/24, priority 7, route-table 200"
+    ]
+    assert steps(wish, NODE + _rules(f"{RULE}, priority: 30007")) == []
+    assert yaml.safe_load(way_back(wish, state)) == yaml.safe_load(_rules(other))
+
+
+def test_of_rules_with_other_priorities_one_without_a_priority_keeps_one() -> None:
+    state = NODE + _rules(f"{RULE}, priority: 5", f"{RULE}, priority: 7")
+
+    assert steps(_rules("route-table: 200, state: absent", RULE), state) == [
+        "remove rule family ipv4, ip-to 203.0.113.0/24, priority 7, route-table 200"
+    ]
 
 
 def test_a_narrower_rule_is_another_rule_and_stays_after_a_revert() -> None:
