@@ -17,10 +17,12 @@ from sriovbond.bond.checks import judge
 from sriovbond.bond.keys import (
     IGNORED,
     KEYS_OF_IPAM,
+    OWN_NAME,
     WORDS_OF_OTHERS,
     contradiction,
     find_meant_key,
     find_missing_version,
+    find_own_name,
     passed_over,
     unknown_keys,
 )
@@ -207,6 +209,13 @@ def _read_key(reading: _Reading, key: str, value: object) -> None:
     elif normal in _OWN_KEYS:
         reading.fields[_OWN_KEYS[normal]] = value
     elif normal not in IGNORED and not key.startswith("cni.dev/"):
+        _read_unknown(reading, key, value)
+
+
+def _read_unknown(reading: _Reading, key: str, value: object) -> None:
+    if normal_key(key) == OWN_NAME:
+        reading.warnings.append(find_own_name(value))
+    else:
         _unknown_key(reading, key, key, _KNOWN_KEYS)
 
 

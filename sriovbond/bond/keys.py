@@ -14,11 +14,14 @@ from sriovbond.errors import Fault
 IGNORED_KEYS = (
     # the specification's own, and those that Multus, flannel and others add to any delegate
     "args", "capabilities", "cniVersion", "cniVersions", "deviceID", "disableCheck", "disableGC",
-    "dns", "forceAddress", "hairpinMode", "ifname", "ipMasq", "ipam", "isDefaultGateway",
+    "dns", "forceAddress", "hairpinMode", "ipMasq", "ipam", "isDefaultGateway",
     "isGateway", "loadOnlyInlinedPlugins", "name", "pciBusID", "plugins", "prevResult",
     "promiscMode", "resourceName", "routes", "runtimeConfig", "type",
 )  # fmt: skip
 IGNORED: Final = frozenset(normal_key(key) for key in IGNORED_KEYS)
+
+OWN_NAME: Final = "ifname"
+"""The bond's name in configurations of early bond-cni; the runtime's counts, as in later ones."""
 
 WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -78,6 +81,16 @@ def unknown_keys(places: Iterable[str], ipam_type: str) -> Iterator[Finding]:
     for place in places:
         text = f"the key {place[:_MOST_CHARACTERS]!r} is unknown and ignored"
         yield rules.UNKNOWN_KEY.finding(text, level=level)
+
+
+def find_own_name(name: object) -> Finding:
+    """Return the notice that the bond is not called as its configuration says."""
+    return rules.UNKNOWN_KEY.finding(
+        f"{OWN_NAME} {name!r:.80} is ignored: the bond has the name that the runtime chose, net1, "
+        "net2 and so on in a pod that asks for none",
+        f"ask for it in the pod's annotation, as NETWORK@NAME, and remove {OWN_NAME}",
+        level=Level.NOTICE,
+    )
 
 
 def passed_over(places: Sequence[str]) -> tuple[Fault, ...]:

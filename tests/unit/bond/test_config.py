@@ -626,6 +626,15 @@ def test_a_key_of_another_plugin_is_ignored_with_a_warning(key: str) -> None:
     assert f"the key {key!r} is unknown and ignored" in config.warnings[0].text
 
 
+def test_a_name_of_the_bond_in_its_configuration_is_ignored_with_a_notice() -> None:
+    config = a_netconf(ifname="bond0", policy="strict")
+
+    [notice] = config.warnings
+    assert (notice.rule, notice.level) == ("unknown-key", Level.NOTICE)
+    assert "ifname 'bond0' is ignored: the bond has the name that the runtime chose" in notice.text
+    assert "NETWORK@NAME" in notice.remedy
+
+
 @pytest.mark.parametrize("key", [*IGNORED_KEYS, "cni.dev/valid-attachments", "cni.dev/anything"])
 def test_a_key_that_others_put_there_is_ignored_silently(key: str) -> None:
     raw = {
