@@ -26,8 +26,6 @@ from sriovbond.subject import Subject
 if TYPE_CHECKING:  # imports kubernetes
     from sriovbond.cluster.client import Client
 
-_REFUSALS: Final = range(400, 500)
-_NOT_NOW: Final = frozenset({401, 408, 429})  # 401: the token may be renewed
 _LONGEST_PAUSE_S: Final = 60.0
 
 
@@ -213,7 +211,7 @@ class Events:
         try:
             eventapi.write(waiting.series, self._node, connection)
         except ApiRefusedError as error:
-            if error.status not in _REFUSALS or error.status in _NOT_NOW:
+            if not error.is_lasting:
                 raise
             self._drop([waiting])
             self._tell(str(error))

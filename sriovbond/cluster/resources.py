@@ -28,9 +28,18 @@ NODE_STATES: Final = Resource(
 )
 
 
+_REFUSALS: Final = range(400, 500)
+_NOT_NOW: Final = frozenset({401, 408, 429})  # 401: the token may be renewed
+
+
 class ApiRefusedError(UnreadableError):
     """The API server responded with an error; `status` is HTTP's."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
         self.status = status
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether a repetition would be refused, too."""
+        return self.status in _REFUSALS and self.status not in _NOT_NOW

@@ -59,8 +59,8 @@ def test_all_pods_of_a_node_that_are_looked_at_at_once_make_one_request(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("status", [403, 404, 500])
-def test_an_unreadable_state_is_logged_once_and_time_decides(  # noqa: PLR0913, PLR0917 - fixtures
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_state_that_may_not_be_read_is_logged_once_and_time_decides(  # noqa: PLR0913, PLR0917 - fixtures
     api: ClusterApi,
     state: NodeState,
     clock: Clock,
@@ -77,6 +77,50 @@ def test_an_unreadable_state_is_logged_once_and_time_decides(  # noqa: PLR0913, 
 
     assert set(api.paths) == {PATH}
     assert capsys.readouterr().err.count("going by time alone") == 1
+
+
+@pytest.mark.parametrize("status", [401, pytest.param(500, marks=pytest.mark.slow)])
+def test_without_an_answer_the_operator_may_be_at_work_for_a_minute(
+    api: ClusterApi, state: NodeState, clock: Clock, status: int
+) -> None:
+    says(api, {"syncStatus": "InProgress"})
+    api.fail(cluster_api.status(status))
+    in_doubt = []
+    for now in (0.0, 30.0, 59.0):
+        clock.now = now
+        in_doubt.append(state.at_work())
+    clock.now = 70.0
+    after_a_minute = state.at_work()
+    api.faults.clear()
+    clock.now = 81.0
+
+    assert all("not known whether the SR-IOV operator is at work" in words for words in in_doubt)
+    assert after_a_minute == ""
+    assert "syncStatus InProgress" in state.at_work()
+
+
+def test_a_missing_answer_long_after_another_one_is_waited_for_again(
+    api: ClusterApi, state: NodeState, clock: Clock
+) -> None:
+    api.fail(cluster_api.status(401))
+    for now in (0.0, 70.0):
+        clock.now = now
+        state.at_work()
+
+    clock.now = 5000.0
+
+    assert "not known whether" in state.at_work()
+
+
+def test_a_missing_answer_is_retried_soon(api: ClusterApi, state: NodeState, clock: Clock) -> None:
+    says(api, {"syncStatus": "Succeeded"})
+    api.fail(cluster_api.status(401))
+    assert state.at_work()
+
+    api.faults.clear()
+    clock.now = 11.0
+
+    assert state.at_work() == ""
 
 
 def test_without_a_namespace_or_a_kubeconfig_no_source_is_queried(
