@@ -192,33 +192,42 @@ def exists(host: Host, key: str) -> bool:
     return True
 
 
-def read_all(host: Host) -> tuple[list[Record], list[str]]:
-    """Return every readable record, and a text for each that cannot be read.
+def each(host: Host, faults: list[str]) -> Iterator[Record]:
+    """Yield every readable record; append to `faults` a text for each that cannot be read.
 
+    One at a time: a record holds a configuration, whose author may have made it a MiB long.
     Raises MachineError if the folder cannot be read.
     """
-    records, faults = [], []
     for key in keys(host):
         try:
             record = read(host, key)
         except MachineError as error:
             faults.append(error.message)
         else:
-            records += [record] if record else []
-    return records, faults
+            if record:
+                yield record
 
 
-def every(host: Host) -> list[Record]:
-    """Return every record, for callers that rely on the list being complete.
+def read_all(host: Host) -> tuple[list[Record], list[str]]:
+    """Return every readable record, and a text for each other, for a person's command.
 
-    Raises UnreadableRecordError if one cannot be read now; damaged ones are ignored.
+    Raises as `each`.
     """
-    records = []
+    faults: list[str] = []
+    return list(each(host, faults)), faults
+
+
+def every(host: Host) -> Iterator[Record]:
+    """Yield every record, one at a time, for callers that rely on the list being complete.
+
+    Raises UnreadableRecordError at one that cannot be read now; damaged ones are ignored.
+    """
     for key in keys(host):
+        record = None
         with suppress(DamagedRecordError):
             record = read(host, key)
-            records += [record] if record else []
-    return records
+        if record:
+            yield record
 
 
 def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> list[str]:
@@ -230,7 +239,7 @@ def missing(host: Host, namespace: tuple[int, int, int], state: BondState) -> li
     with suppress(MachineError):
         return [
             record.refused.get(member.name) or f"{member} is not in {state.name}"
-            for record in read_all(host)[0]
+            for record in each(host, [])
             if record.plan and (record.namespace, record.ifname) == (namespace, state.name)
             for member in record.plan.members
             if member.name not in present

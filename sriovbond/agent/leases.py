@@ -27,6 +27,7 @@ from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.ipam import IpamHungError, NetworkIpam
 from sriovbond.records import Record
 from sriovbond.release import Keeper
+from sriovbond.subject import Subject
 
 HANDS: Final = 2
 _BUSY_S: Final = 1.0  # pause until a lane may be free
@@ -47,10 +48,18 @@ class _Network:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A record with an unreleased lease, and the network whose IPAM has it, read once."""
+    """Whose an unreleased lease was, and the network whose IPAM has it.
 
-    record: Record
+    Not its record, which holds a configuration of any length.
+    """
+
+    subject: Subject
     network: NetworkIpam
+
+    @property
+    def key(self) -> str:
+        """The name of its record."""
+        return self.subject.attachment.key
 
 
 class Leases:
@@ -145,14 +154,14 @@ class Leases:
             network = self._networks.setdefault(name, _Network())
             if earlier is None:
                 network.keys.append(record.key)
-            self._kept[record.key] = _Kept(record, name)
+            self._kept[record.key] = _Kept(record.subject, name)
             if fault and network.until <= time.monotonic():
                 self._put_off(network)
             self._changed.notify_all()
         if isinstance(fault, IpamHungError):
             self.note_hung(name)
         if fault:
-            self._report_kept(record, fault.message)
+            self._report_kept(record.subject, fault.message)
 
     def forget_if_gone(self, key: str) -> None:
         """Forget the record if another call has released it."""
@@ -169,8 +178,7 @@ class Leases:
         """
 
         def list_concerned() -> list[str]:
-            records_ = (kept.record for kept in self._kept.values())
-            return [record.key for record in records_ if _concerns(record, network, pod, key)]
+            return [kept.key for kept in self._kept.values() if _concerns(kept, network, pod, key)]
 
         def is_free() -> bool:
             return self._given_back.isdisjoint(list_concerned())
@@ -202,7 +210,7 @@ class Leases:
     def _look(self) -> None:
         """Load the leases left on disk by an earlier agent or by thin mode."""
         try:
-            for record in records.read_all(self._host)[0]:
+            for record in records.each(self._host, []):
                 if record.plan is None and record.key not in self._kept:
                     self.keep(record, None)
         except SriovbondError as error:
@@ -262,11 +270,11 @@ class Leases:
         kept = self._kept.get(key)
         try:
             if kept:
-                self._give_back(key, kept.record)
+                self._give_back(key, kept.subject)
         except Exception as error:  # noqa: BLE001 - the other leases must be released, too
             fault = error if isinstance(error, SriovbondError) else SriovbondError(repr(error))
             if kept:
-                self._report_kept(kept.record, fault.message)
+                self._report_kept(kept.subject, fault.message)
             return fault
         finally:
             with self._changed:
@@ -274,12 +282,12 @@ class Leases:
                 self._changed.notify_all()
         return None
 
-    def _give_back(self, key: str, record: Record) -> None:
+    def _give_back(self, key: str, subject: Subject) -> None:
         current = records.read(self._host, key)
         if current is None or current.plan or not current.ipam:
             self._forget(key)
             return
-        with log.logged_to(None, self._host.logs, **record.subject.fields):
+        with log.logged_to(None, self._host.logs, **subject.fields):
             try:
                 release.release_ipam(self._host, current.ipam)
             except SriovbondError as error:
@@ -290,7 +298,7 @@ class Leases:
             if records.read(self._host, key) == current:
                 records.remove(self._host, current)
         if key in self._reported:
-            self._say(HappeningKind.ADDRESSES_RETURNED, record, "IPAM has released its addresses")
+            self._say(HappeningKind.ADDRESSES_RETURNED, subject, "IPAM has released its addresses")
         self._forget(key)
 
     def _is_given_up(self, record: Record) -> bool:
@@ -310,19 +318,21 @@ class Leases:
 
     def _leave_line(self, kept: _Kept) -> None:
         network = self._networks[kept.network]
-        network.keys.remove(kept.record.key)
+        network.keys.remove(kept.key)
         if not network.keys:
             del self._networks[kept.network]
 
-    def _report_kept(self, record: Record, why: str) -> None:
-        if record.key not in self._reported:
-            self._reported.add(record.key)
+    def _report_kept(self, subject: Subject, why: str) -> None:
+        key = subject.attachment.key
+        if key not in self._reported:
+            self._reported.add(key)
             self._say(
-                HappeningKind.ADDRESSES_KEPT, record, f"its addresses are released later: {why}"
+                HappeningKind.ADDRESSES_KEPT, subject, f"its addresses are released later: {why}"
             )
 
-    def _say(self, kind: HappeningKind, record: Record, text: str) -> None:
-        self._tell(Happening(kind, record.subject, f"{record.ifname}: {text}", time.time()))
+    def _say(self, kind: HappeningKind, subject: Subject, text: str) -> None:
+        words = f"{subject.attachment.ifname}: {text}"
+        self._tell(Happening(kind, subject, words, time.time()))
 
 
 def _ipam_of(record: Record) -> NetworkIpam:
@@ -333,8 +343,9 @@ def _ipam_of(record: Record) -> NetworkIpam:
     return ipam.of_network({**config, "name": record.network})
 
 
-def _concerns(record: Record, network: NetworkIpam | None, pod: PodRef, key: str) -> bool:
-    is_same_pod = bool(pod.full_name) and record.pod.full_name == pod.full_name
+def _concerns(kept: _Kept, network: NetworkIpam | None, pod: PodRef, key: str) -> bool:
+    subject = kept.subject
+    is_same_pod = bool(pod.full_name) and subject.pod.full_name == pod.full_name
     return (
-        is_same_pod and network is not None and record.network == network.name
-    ) or record.key == key
+        is_same_pod and network is not None and subject.network == network.name
+    ) or kept.key == key

@@ -46,6 +46,15 @@ class BondPlan:
             return None
         return self.mac or self.members[0].link.mac
 
+    @property
+    def outline(self) -> "BondPlan":
+        """The plan without what only a release or a report needs, which may be of any length."""
+        members = tuple(
+            replace(member, link=replace(member.link, addresses=(), routes=()))
+            for member in self.members
+        )
+        return replace(self, members=members, warnings=())
+
     def value(self, name: str) -> OptionValue | None:
         """Return the option's planned value; None if it has none."""
         return next((setting.value for setting in self.settings if setting.name == name), None)

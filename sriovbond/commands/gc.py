@@ -9,7 +9,6 @@ from sriovbond.cni.request import Caller, CniRequest, valid_attachments
 from sriovbond.commands import keeping
 from sriovbond.errors import TryLaterError
 from sriovbond.host import Host
-from sriovbond.records import Record
 from sriovbond.release import Keeper
 
 
@@ -21,15 +20,18 @@ def gc(request: CniRequest, host: Host, caller: Caller, keeper: Keeper | None = 
     """
     valid = valid_attachments(request.config)
     outcome = release.Outcome()
-    standing, faults = records.read_all(host)
+    faults: list[str] = []
+    stale = [
+        record.key
+        for record in records.each(host, faults)
+        if record.network == request.network and record.attachment not in valid
+    ]
     for fault in faults:
         log.event(logging.ERROR, fault)
     later = replace(keeper, asks_first=False) if keeper else None
     collection = _Collection(host, caller, later)
-    for record in standing:
-        listed = record.attachment in valid
-        if record.network == request.network and not listed:
-            outcome.attempt(partial(collection.release, record))
+    for key in stale:
+        outcome.attempt(partial(collection.release, key))
     if ipam.is_asked_for(request.config):
         outcome.attempt(partial(collection.forward, request))
     outcome.finish()
@@ -41,16 +43,16 @@ class _Collection:
     caller: Caller
     keeper: Keeper | None
 
-    def release(self, record: Record) -> None:
+    def release(self, key: str) -> None:
         """Release a record that is not listed, unless it was written after the list."""
-        with records.locked(self.host, record.key):
-            current = records.read(self.host, record.key)
+        with records.locked(self.host, key):
+            current = records.read(self.host, key)
             if current is None:
                 return
             if keeping.read_mtime(self.host, current) > self.caller.sent_at:
-                log.event(logging.INFO, "left alone: it is newer than the list", kept=record.key)
+                log.event(logging.INFO, "left alone: it is newer than the list", kept=key)
                 return
-            log.event(logging.INFO, "releasing a stale attachment", stale=record.key)
+            log.event(logging.INFO, "releasing a stale attachment", stale=key)
             release.release(self.host, current, keeper=self.keeper).finish()
 
     def forward(self, request: CniRequest) -> None:

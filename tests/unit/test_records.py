@@ -25,6 +25,7 @@ from sriovbond.records import (
 )
 from tests.support import leasing
 from tests.support.builders import a_member, a_plan, a_state, two_vfs
+from tests.support.memory import traced
 
 ID, IFNAME = "pod1", "bond0"
 KEY = f"{ID}@{IFNAME}"
@@ -294,7 +295,7 @@ def test_a_record_that_cannot_be_read_now_is_distinguished_from_a_damaged_one(ho
         ) as own:
             records.read(host, KEY)
         with pytest.raises(UnreadableRecordError) as first:
-            records.every(host)
+            list(records.every(host))
         found, faults = records.read_all(host)
         assert records.exists(host, f"{ID}@{IFNAME}")
 
@@ -448,3 +449,19 @@ def test_missing_members_are_reported_with_their_refusals(host: Host) -> None:
     assert told(without[0]) == ["net2 is back, and has no VLAN"]
     assert told(without[1]) == ["net1 (VF 0 of pf0, 0000:01:10.0) is not in bond0"]
     assert told(without[0], (4, 1, 1)) == []
+
+
+def test_all_records_are_read_one_by_one_however_large_their_configurations_are(
+    host: Host,
+) -> None:
+    long = "x" * (1 << 20)
+    call = IpamCall(long, {})
+    for number in range(16):
+        records.write(host, replace(a_record(), container_id=f"c{number}", ipam=call))
+
+    with traced() as memory:
+        read = [record.container_id for record in records.every(host)]
+        read += [record.container_id for record in records.each(host, [])]
+
+    assert len(read) == 2 * 16
+    assert memory.peak_bytes < 8 * len(long)

@@ -117,7 +117,7 @@ class Adoption:
         try:
             nsid = self._number(record)
             if nsid is not None:
-                self._follow(key, record.subject, record.plan, nsid)
+                self._follow(key, record.subject, record.plan.outline, nsid)
         except (SriovbondError, OSError) as error:
             log.event(logging.ERROR, f"cannot watch a bond yet: {error}", attachment=key)
             self._agenda.later(Task.ADOPT, key, AGAIN_S)

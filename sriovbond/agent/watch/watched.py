@@ -18,10 +18,10 @@ COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 class WatchedAttachment:
     """A watched bond; `bond` is as last reported, `refused` why repairs were refused.
 
-    `announcements` is the number still to be made; `taken` the devices that were taken out of the
-    pod; `sent_home` those returned by a failed repair, which the kernel has yet to report; `wait_s`
-    the pause before a repair, growing with each refusal; `stirred` the time of the last event of
-    each lost device, by the monotonic clock.
+    `plan` is only the outline of the record's; `announcements` is the number still to be made;
+    `taken` the devices that were taken out of the pod; `sent_home` those returned by a failed
+    repair, which the kernel has yet to report; `wait_s` the pause before a repair, growing with
+    each refusal; `stirred` the time of the last event of each lost device, by the monotonic clock.
     """
 
     subject: Subject

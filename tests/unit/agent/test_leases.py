@@ -19,6 +19,7 @@ from sriovbond.commands import keeping
 from sriovbond.records import IpamCall, Record
 from tests.support.agents import wait_for
 from tests.support.held_ipam import stdin
+from tests.support.memory import traced
 from tests.support.shims import variables
 
 POD = PodRef("ns", "web-0")
@@ -113,6 +114,20 @@ def test_networks_of_one_name_whose_ipam_differs_have_lines_of_their_own(
     assert (leases.has_room(NET), leases.has_room(another)) == (False, True)
     assert (leases.has_hung(NET), leases.has_hung(another)) == (True, False)
     assert leases.counts() == {"net": settings.waiting + 1}
+
+
+def test_kept_leases_hold_no_configuration(settings: Settings, leases: Leases) -> None:
+    long = "x" * (1 << 20)
+    for number in range(16):
+        a_kept_record(settings, f"sandbox{number}", more=long)
+
+    with traced() as memory:
+        leases.start()
+        counts = leases.counts()
+        leases.stop()
+
+    assert counts == {"net": 16}
+    assert memory.held_bytes < 6 * len(long)  # of those whose IPAM is asked
 
 
 def nested(depth: int) -> list[object]:

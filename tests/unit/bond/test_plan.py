@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import NO_MAC, Member, VfSettings
+from sriovbond.bond.links import NO_MAC, Carried, Member, VfSettings
 from sriovbond.bond.ownkeys import MemberAddresses
 from sriovbond.bond.plan import (
     differences,
@@ -265,6 +265,19 @@ def test_a_new_warning_is_reported_refused_or_ignored_by_policy(policy: str) -> 
     else:
         rules = [one.rule for one in judge_again(plan, (first, untrusted))]
         assert rules == (["members-differ-trust"] if policy == "default" else [])
+
+
+def test_the_outline_of_a_plan_has_no_addresses_and_no_routes() -> None:
+    carried = (Carried("192.0.2.1/24", "00ff"),)
+    link = {"addresses": carried, "routes": carried}
+    plan = a_plan((a_vf("net1", link=link), a_vf("net2", pf=a_pf(1))), miimon=0)
+    assert plan.warnings
+
+    outline = plan.outline
+
+    assert outline == replace(
+        a_plan((a_vf("net1"), a_vf("net2", pf=a_pf(1))), miimon=0), warnings=()
+    )
 
 
 def test_findings_that_an_add_accepted_are_accepted_again() -> None:
