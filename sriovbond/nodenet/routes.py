@@ -55,12 +55,13 @@ def ways_of(route: NodeRoute, joined: Joined) -> tuple[NodeRoute, ...]:
     return tuple(ways.values())
 
 
-def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
+def leaving_routes(joined: Joined, *, are_down_kept: bool = False) -> tuple[NodeRoute, ...]:
     """Return the routes that are there and are to go, or to be others.
 
     By name, with their interface, with the address that is their source, or because a new one
-    takes their place.
+    takes their place. Where `are_down_kept` not those whose interface only goes down.
     """
+    ends = _goes_for_good if are_down_kept else goes_by_itself
     desired = joined.desired.configured_routes
     absent = [row for row in desired if row.state == ABSENT]
     wishes = {_wish(row) for row in desired if row.state != ABSENT}
@@ -70,7 +71,7 @@ def leaving_routes(joined: Joined) -> tuple[NodeRoute, ...]:
         for row in joined.current.configured_routes
         if (
             any(matches(pattern, row) for pattern in absent if is_meant(pattern, row, joined))
-            or goes_by_itself(row, joined)
+            or ends(row, joined)
             or _is_displaced(row, taken)
         )
         and wishes.isdisjoint(_forms(row))
@@ -137,10 +138,16 @@ def loses_source(route: NodeRoute, joined: Joined) -> bool:
 
 def goes_with_link(route: NodeRoute, joined: Joined) -> bool:
     """Return whether a route ends because its interface goes, goes down, or loses that family."""
+    return _loses_link(route, joined) or joined.goes_down(route.next_hop_interface or "")
+
+
+def _goes_for_good(route: NodeRoute, joined: Joined) -> bool:
+    return _loses_link(route, joined) or loses_source(route, joined)
+
+
+def _loses_link(route: NodeRoute, joined: Joined) -> bool:
     pair = joined.pair(route.next_hop_interface or "")
-    family = family_of(route.destination or "")
-    is_dropped = pair is not None and pair.drops_routes(family)
-    return is_dropped or joined.goes_down(route.next_hop_interface or "")
+    return pair is not None and pair.drops_routes(family_of(route.destination or ""))
 
 
 def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:

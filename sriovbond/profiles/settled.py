@@ -151,7 +151,8 @@ def _settled(link: NodeLink, owner: NodeLink | None, joined: Joined) -> Settled:
 
 def _routes(joined: Joined) -> list[NodeRoute]:
     """Return the routes of the configuration as they are to be."""
-    leaving = {*routes.leaving_routes(joined)} - {*routes.restored_routes(joined)}
+    gone = routes.leaving_routes(joined, are_down_kept=True)
+    leaving = {*gone} - {*routes.restored_routes(joined)}
     kept = [row for row in joined.current.configured_routes if row not in leaving]
     new = [row for row in joined.desired.configured_routes if row.state != ABSENT]
     return [*(row for row in kept if not any(routes.is_there(wish, row) for wish in new)), *new]

@@ -48,6 +48,9 @@ _NOT_MANAGING: Final = frozenset({"unmanaged", "linger", ""})
 _KUBERNETES_NMSTATE: Final = "/var/k8s_nmstate/handler_lock"
 """The lock of kubernetes-nmstate's handler (its deploy/handler/operator.yaml)."""
 
+_OF_SRIOV_OPERATOR: Final = "/etc/sriov-operator/pci"
+"""What the SR-IOV network operator has applied, a file for each PF (its pkg/host/store)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -179,6 +182,16 @@ def nmstate_service(root: Path, _links: Links) -> Iterator[tuple[str, Owner]]:
             if isinstance(entry, dict) and entry.get("state") != "ignore":
                 name = str(entry.get("name"))
                 yield name, Owner("nmstate.service", file, f"take {name} out of {file}")
+
+
+def sriov_operator(root: Path, pci_address: str) -> str:
+    """Return the file by which the SR-IOV network operator makes the VFs of a PF, empty for none.
+
+    VFs that its policy calls externally managed are another's.
+    """
+    file = f"{_OF_SRIOV_OPERATOR}/{pci_address}"
+    applied = _yaml(root, file)
+    return file if applied.get("numVfs") and not applied.get("externallyManaged") else ""
 
 
 def _is_network_manager_in_use(root: Path) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 from sriovbond.kernel.netns import Namespace
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.checks import Complaint
-from sriovbond.nodenet.difference import is_changed, is_resolver_new
+from sriovbond.nodenet.difference import is_changed, is_resolver_new, link_difference
 from sriovbond.nodenet.joined import Joined
+from sriovbond.nodenet.model import NodeLink
 from sriovbond.survey import managers, resolver
 from sriovbond.survey.managers import Links, Owner
 
@@ -48,7 +49,12 @@ def judge(joined: Joined, node: Namespace, root: Path) -> tuple[Complaint, ...]:
     """
     links = {name: index for index, name in node.run(socket.if_nameindex)}
     owners = find(root, links)
-    return (*_of_links(joined, owners), *_of_routes(joined, owners), *_of_resolver(joined, root))
+    return (
+        *_of_links(joined, owners),
+        *_of_functions(joined, root),
+        *_of_routes(joined, owners),
+        *_of_resolver(joined, root),
+    )
 
 
 def _of_links(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint]:
@@ -57,6 +63,22 @@ def _of_links(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint
         if pair.name in owners and is_changed(pair, joined):
             path = ("interfaces", numbers[pair.name]) if pair.name in numbers else ("interfaces",)
             yield Complaint(path, _words(pair.name, owners[pair.name]))
+
+
+def _of_functions(joined: Joined, root: Path) -> Iterator[Complaint]:
+    """Yield the PFs whose VFs would be changed, and which the SR-IOV operator makes."""
+    for number, link in enumerate(joined.desired.interfaces or ()):
+        pair, now = joined.pair(link.label), joined.links.get(link.label) or NodeLink()
+        change = link_difference(pair, joined) if pair and now.pci_address else None
+        if change is None or change.ethernet is None or change.ethernet.sr_iov is None:
+            continue
+        if file := managers.sriov_operator(root, now.pci_address or ""):
+            text = (
+                f"the VFs of {link.label} are managed by the SR-IOV operator ({file}); to hand them"
+                f" over: take {link.label} out of its SriovNetworkNodePolicies, or give these"
+                " `externallyManaged: true`"
+            )
+            yield Complaint(("interfaces", number, "ethernet", "sr-iov"), text)
 
 
 def _of_routes(joined: Joined, owners: Mapping[str, Owner]) -> Iterator[Complaint]:

@@ -13,10 +13,11 @@ from sriovbond import records
 from sriovbond.host import Host
 from sriovbond.kernel import elsewhere
 from sriovbond.kernel.netns import Namespace
-from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.acts import NEEDS_EMPTY
+from sriovbond.nodenet.checks import Complaint, ports_of
 from sriovbond.nodenet.difference import is_changed, link_difference
 from sriovbond.nodenet.joined import Joined, Pair
-from sriovbond.nodenet.model import BRIDGE, ETHERNET, UP, NodeLink
+from sriovbond.nodenet.model import BOND, BRIDGE, ETHERNET, UP, LinkAggregation, NodeLink
 
 _OF_GUESTS: Final = ("tun", "mac-vtap")
 """Types of interfaces that a virtual machine has its frames from."""
@@ -56,13 +57,28 @@ def _of_functions(
     changing: list[Pair], joined: Joined, host: Host
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield each PF whose VFs are in pods, with these, and whether the change would cut them."""
-    pfs = [pair for pair in changing if pair.current and pair.current.type == ETHERNET]
-    functions = {pair.name: _functions(host.places.sysfs, pair.name) for pair in pfs}
+    pairs = {pair.name: pair for pair in changing}
+    pfs = [pair.name for pair in changing if pair.current and pair.current.type == ETHERNET]
+    pfs += sorted(_moved_ports(changing, joined) - {*pfs})
+    functions = {name: _functions(host.places.sysfs, name) for name in pfs}
     pods = _pods(host) if any(functions.values()) else {}
-    for pair in pfs:
-        users = {pods[vf] for vf in functions[pair.name] if vf in pods}
+    for name in pfs:
+        users = {pods[vf] for vf in functions[name] if vf in pods}
         if users:
-            yield pair.name, f"its VFs are in pods: {_names(users)}", _cuts_functions(pair, joined)
+            is_cut = name in pairs and _cuts_functions(pairs[name], joined)
+            yield name, f"its VFs are in pods: {_names(users)}", is_cut
+
+
+def _moved_ports(changing: list[Pair], joined: Joined) -> set[str]:
+    """Return the ports that leave their bond and come back, or get its MTU, by its change."""
+    ports: set[str] = set()
+    for pair in changing:
+        change = link_difference(pair, joined) or NodeLink()
+        bond = change.link_aggregation or LinkAggregation()
+        names = {row.name for row in bond.settings} | ({"mode"} if bond.mode else set())
+        if pair.target.type == BOND and (change.mtu or names & NEEDS_EMPTY):
+            ports |= {*(ports_of(pair.current or NodeLink()) or ())}
+    return ports
 
 
 def _cuts_functions(pair: Pair, joined: Joined) -> bool:

@@ -93,6 +93,16 @@ def test_a_bond_for_networkd_has_them_too_and_its_vlan(tmp_path: Path) -> None:
     assert "10-sriovbond-eth2.netdev" not in files
 
 
+def test_a_file_of_an_interface_that_is_down_keeps_its_routes(tmp_path: Path) -> None:
+    """The kernel loses them, and the manager makes them when it brings the interface up."""
+    document = "interfaces: [{name: eth3, type: ethernet, state: down}]"
+
+    files = _files(tmp_path, document, "networkd")
+
+    assert files["10-sriovbond-eth3.network"]["Link"] == {"ActivationPolicy": "down"}
+    assert files["10-sriovbond-eth3.network"]["Route"]["Destination"] == "203.0.113.0/24"
+
+
 @pytest.mark.parametrize("form", ["nmconnection", "networkd"])
 def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str) -> None:
     document = "interfaces: [{name: eth3, mtu: 1400}, {name: bond7, bond: {options: {miimon: 50}}}]"

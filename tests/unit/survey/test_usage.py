@@ -31,6 +31,10 @@ interfaces:
 - {name: vnet0, type: tun, state: ignore, controller: br0}
 - {name: m0, type: mac-vtap, state: ignore, mac-vtap: {base-iface: eth3}}
 """
+BOND1 = """\
+- {name: bond1, type: bond, state: up, mtu: 1500,
+   bond: {mode: active-backup, options: {miimon: 100}, port: [eth1]}}
+"""
 VFS = ("0000:01:10.0", "0000:01:10.1")
 """The first is a member of a_plan()."""
 
@@ -114,6 +118,28 @@ def test_a_change_that_cuts_off_pods_is_refused_at_its_place(host: Host, documen
 
     assert refusal.path == ("interfaces", 0)
     assert refusal.text == ("eth1: its VFs are in pods: default/a; --force changes it all the same")
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_touched"),
+    [
+        ("bond: {mode: balance-xor}", True),
+        ("bond: {options: {fail_over_mac: active}}", True),
+        ("mtu: 9000", True),
+        ("bond: {options: {miimon: 50}}", False),
+        ("mtu: 1500", False),
+    ],
+)
+def test_a_pf_that_leaves_its_bond_and_comes_back_is_named_with_the_pods(
+    host: Host, wish: str, *, is_touched: bool
+) -> None:
+    _has_record(host)
+    bonded = NODE.replace("name: eth1, type", "name: eth1, controller: bond1, type") + BOND1
+
+    with netns.own() as own:
+        uses = usage.find(joined(f"interfaces: [{{name: bond1, {wish}}}]", bonded), own, host)
+
+    assert uses == Uses((), ("eth1: its VFs are in pods: default/a",) if is_touched else ())
 
 
 def test_a_pf_without_pods_and_an_unchanged_one_are_not_in_use(host: Host) -> None:
