@@ -7,7 +7,7 @@ A document has `{{ capture.nics.interfaces }}`.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sriovbond.nodenet.model import NetState
@@ -96,7 +96,8 @@ def fill(desired: Node, capture: Node | None, current: NetState | None) -> Node:
         text = f"at most {_MOST_CAPTURES} captures are expected, found {len(capture.entries)}"
         raise CaptureError(Problem(capture.spot, text))
     expressions = {entry.key: _parse(entry) for entry in capture.entries}
-    return _Filling(_execute(expressions, plain(current))).fill(desired)
+    shown = replace(current, routes=current.routes and current.routes.shown)
+    return _Filling(_execute(expressions, plain(shown))).fill(desired)
 
 
 def _parse(entry: Twig) -> Expression:

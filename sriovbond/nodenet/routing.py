@@ -25,7 +25,11 @@ MAIN_TABLE: Final = 254
 
 @dataclass(frozen=True, slots=True)
 class NodeRoute:
-    """A route; a field that is not given is any where it is absent."""
+    """A route; a field that is not given is any where it is absent.
+
+    `is_hidden` is no key: of a node whether nmstate does not show it, for the kernel has made it of
+    an address, or a routing daemon has.
+    """
 
     state: str | None = key(Word((ABSENT,)))
     destination: str | None = key(Network())
@@ -39,6 +43,7 @@ class NodeRoute:
     advmss: int | None = key(Whole())
     source: str | None = key(Ip())
     vrf_name: str | None = key(LinkName())
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,12 @@ class NodeRoutes:
 
     running: tuple[NodeRoute, ...] | None = key(Many(Section(NodeRoute)))
     config: tuple[NodeRoute, ...] | None = key(Many(Section(NodeRoute)))
+
+    @property
+    def shown(self) -> "NodeRoutes":
+        """These without the hidden ones, which no document is to have."""
+        running = tuple(row for row in self.running or () if not row.is_hidden)
+        return NodeRoutes(None if self.running is None else running, self.config)
 
 
 @dataclass(frozen=True, slots=True)

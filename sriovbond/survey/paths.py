@@ -3,7 +3,7 @@
 import errno
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from socket import AF_INET
 from typing import Any, Final
 
@@ -35,6 +35,8 @@ _UNICAST: Final = 1
 _DEAD_ENDS: Final = {6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _CONFIGURED: Final = frozenset({3, 4})
 """RTPROT_BOOT, RTPROT_STATIC: set by a person or a configuration."""
+_SHOWN: Final = frozenset({*_CONFIGURED, 9, 16, 17, 18, 42})
+"""Those, RTPROT_RA, DHCP, MROUTED, KEEPALIVED and BABEL: what nmstate shows."""
 
 # include/uapi/linux/fib_rules.h
 _RULE_BYTES: Final = 12
@@ -89,7 +91,7 @@ def _ways(message: RouteMessage, scene: Scene) -> Iterator[Way]:
 def _route(message: RouteMessage, **way: object) -> NodeRoute:
     any_address = "0.0.0.0" if message.family == AF_INET else "::"  # noqa: S104 - no bind
     metrics = by_number(message.attributes.get(RTA_METRICS, b""))
-    return fit(
+    route = fit(
         NodeRoute,
         destination=f"{message.address(RTA_DST) or any_address}/{message.prefix}",
         metric=message.number(RTA_PRIORITY),
@@ -99,6 +101,7 @@ def _route(message: RouteMessage, **way: object) -> NodeRoute:
         advmss=whole(metrics.get(RTAX_ADVMSS, b"")) or None,
         **way,
     )
+    return replace(route, is_hidden=message.protocol not in _SHOWN)
 
 
 def rules(scene: Scene) -> tuple[RouteRule, ...]:

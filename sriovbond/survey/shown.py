@@ -48,7 +48,7 @@ def _routes(
     def is_of_names(route: NodeRoute) -> bool:
         return not names or route.next_hop_interface in names
 
-    running = tuple(filter(is_of_names, routes.running or ()))
+    running = tuple(filter(is_of_names, routes.shown.running or ()))
     config = tuple(filter(is_of_names, routes.config or ()))
     config = tuple(route for route in config if route.next_hop_interface not in bound)
     return NodeRoutes(running, config) if running or config else None

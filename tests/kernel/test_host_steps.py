@@ -101,6 +101,46 @@ def test_a_nic_that_goes_down_is_as_it_was_by_the_document_that_reverts_it(
     node.assert_is(before)
 
 
+ON_THE_DEFAULT_GATEWAY = """
+capture:
+  default-gw: routes.running.destination=="0.0.0.0/0"
+  base-iface: interfaces.name==capture.default-gw.routes.running.0.next-hop-interface
+  its-routes: routes.running.next-hop-interface==capture.base-iface.interfaces.0.name
+  bridge-routes: capture.its-routes | routes.running.next-hop-interface:="br1"
+desired:
+  interfaces:
+  - name: br1
+    type: linux-bridge
+    state: up
+    ipv4: "{{ capture.base-iface.interfaces.0.ipv4 }}"
+    bridge:
+      options: {stp: {enabled: false}}
+      port: [{name: "{{ capture.base-iface.interfaces.0.name }}"}]
+  routes: {config: "{{ capture.bridge-routes.routes.running }}"}
+"""
+
+
+def test_routes_that_are_captured_move_with_their_addresses(node: NodeUnderTest) -> None:
+    """A bridge on the default gateway, as in kubernetes-nmstate's user guide (102)."""
+    node.ip(
+        "address add 192.0.2.9/24 dev eth1",
+        "route add default via 192.0.2.1 proto static",
+        "route add 10.0.0.0/8 via 192.0.2.2 metric 100",
+        "route add 10.7.0.0/16 via 192.0.2.3 proto bird",
+    )
+    document = to_yaml(node.join(ON_THE_DEFAULT_GATEWAY).desired)
+
+    assert node.apply(document) == []
+
+    assert node.is_quiet_on_repeat(document)
+    routes = node.pod.run("ip", "-4", "route").stdout.splitlines()
+    assert [row.partition(" dev br1")[0] for row in routes] == [
+        "default via 192.0.2.1",
+        "10.0.0.0/8 via 192.0.2.2",
+        "192.0.2.0/24",
+    ]
+
+
 def test_the_secret_of_stable_addresses_is_the_same_at_each_boot(node: NodeUnderTest) -> None:
     (node.host.root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     secrets = []

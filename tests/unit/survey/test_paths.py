@@ -71,6 +71,14 @@ def test_the_kernels_own_routes_are_running_and_those_of_its_local_table_are_non
     assert not any(text and text.startswith(("127.", "ff00:")) for text in running)
 
 
+def test_routes_that_the_kernel_makes_of_addresses_are_hidden() -> None:
+    """As nmstate has it, whose running routes are of other protocols (nispor/route.rs)."""
+    hidden = {way.route.destination for way in _ways() if way.route.is_hidden}
+
+    assert {"192.0.2.0/24", "fe80::/64"} <= hidden
+    assert not hidden.intersection(way.route.destination for way in _ways() if way.is_configured)
+
+
 def test_routes_over_links_that_are_not_ours_are_not_configured() -> None:
     ways = _ways(are_ours=False)
 

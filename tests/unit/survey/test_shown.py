@@ -1,9 +1,13 @@
 """What is shown of a state is a document that a plan takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from sriovbond.nodenet import document
 from sriovbond.nodenet.joined import join
+from sriovbond.nodenet.model import NetState
+from sriovbond.nodenet.routing import NodeRoute, NodeRoutes
 from sriovbond.nodenet.steps import plan
 from sriovbond.nodenet.writer import to_json, to_yaml
 from sriovbond.reshape import limits
@@ -58,6 +62,15 @@ def test_addresses_and_routes_of_a_port_are_no_part_of_the_document() -> None:
     assert port.ipv4 is None
     assert shown.routes
     assert [row.next_hop_interface for row in shown.routes.config or ()] == ["bond0"]
+
+
+def test_hidden_routes_are_not_shown() -> None:
+    hidden = NodeRoute(destination="192.0.2.0/24", next_hop_interface="bond0", is_hidden=True)
+    gateway = replace(hidden, destination="0.0.0.0/0", is_hidden=False)
+
+    shown = show(NetState(routes=NodeRoutes(running=(hidden, gateway))))
+
+    assert shown.routes == NodeRoutes(running=(gateway,), config=())
 
 
 def test_running_timers_are_not_shown() -> None:
