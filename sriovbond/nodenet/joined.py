@@ -41,7 +41,7 @@ from sriovbond.nodenet.pairs import (
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
 
-__all__ = ["Joined", "Pair", "join", "stays"]
+__all__ = ["Joined", "Pair", "has_dynamic_alone", "join", "stays"]
 
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "spoof_check": True,
@@ -148,9 +148,11 @@ def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:
     if isinstance(target, Ipv6) and isinstance(current, Ipv6) and enabled:
         autoconf = current.autoconf if target.autoconf is None else target.autoconf
         target = replace(target, autoconf=autoconf)
-    if current.is_auto and enabled and not target.is_auto and _has_none_of_its_own(target):
+    if not enabled or target.is_auto:
+        return target
+    if current.is_auto and _has_none_of_its_own(target):
         return _with_addresses_of(target, current)
-    return target
+    return replace(target, address=None) if has_dynamic_alone(target) else target
 
 
 def _without_nothing(target: Ipv4 | None, current: Ipv4 | None) -> Ipv4 | None:
@@ -162,6 +164,11 @@ def _without_nothing(target: Ipv4 | None, current: Ipv4 | None) -> Ipv4 | None:
     if target is None or not is_on or target.address or (current and current.enabled):
         return target
     return replace(target, enabled=None, dhcp=None, address=None)
+
+
+def has_dynamic_alone(ip: Ipv4 | Ipv6) -> bool:
+    """Return whether a list has addresses that were given for a time, and no others."""
+    return any(map(is_dynamic, ip.address or ())) and _has_none_of_its_own(ip)
 
 
 def _has_none_of_its_own(ip: Ipv4 | Ipv6) -> bool:

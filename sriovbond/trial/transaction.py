@@ -21,7 +21,7 @@ from sriovbond.kernel.messages import (
     IFA_FLAGS,
     AddressMessage,
 )
-from sriovbond.nodenet import difference, steps
+from sriovbond.nodenet import difference, lasting, steps
 from sriovbond.nodenet.acts import (
     AddRoute,
     AskLease,
@@ -120,13 +120,13 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
         _prepare_boot(host, manner)
         answering = probes.answering(site, probes.choose(joined.current, apiserver.find(host)))
         checkpoint = _checkpoint(site, host, joined, planned, manner.name)
-        change = _Change(site, host, checkpoint, manner.lease_s)
+        change, wish = _Change(site, host, checkpoint, manner.lease_s), lasting.document(joined)
         change.arm(manner)
         enactments.note(host, checkpoint.name, enactments.PROGRESSING, checkpoint.document)
         try:
             change.act(planned, manner.say)
-            change.await_addresses(joined.desired, manner.say)
-            change.verify(joined.desired)
+            change.await_addresses(wish, manner.say)
+            change.verify(wish)
             change.probe(answering, manner.say)
             if manner.confirm and not manner.confirm(joined, change.left_s):
                 raise InterruptedChangeError("the change was not kept")  # noqa: TRY301 - one way back
@@ -347,7 +347,7 @@ def _checkpoint(
         before=to_json(joined.current),
         back=to_json(difference.revert(joined)),
         name=name,
-        document=to_yaml(joined.desired) if name else "",
+        document=to_yaml(lasting.document(joined)) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=_hex(content),
         hostname=_name_of_host(site) if _renames(planned) else None,
@@ -380,7 +380,7 @@ def _prepare_boot(host: Host, manner: Manner) -> None:
 def _keep(host: Host, joined: Joined, manner: Manner) -> None:
     """Keep a document that was true already for the next boot, too."""
     if manner.name and not manner.is_waiting:
-        text = to_yaml(joined.desired)
+        text = to_yaml(lasting.document(joined))
         persisted.keep(host, manner.name, text)
         enactments.note(host, manner.name, enactments.CONFIGURED, text)
 

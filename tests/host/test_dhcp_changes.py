@@ -173,6 +173,40 @@ def test_dhcp_that_ends_leaves_its_address_as_a_static_one(
     assert files.names(leased.node.host) == ()
 
 
+TO_STATIC = """
+capture:
+  nic: interfaces.name == "eth1"
+  its-routes: routes.running.next-hop-interface == "eth1"
+  dns: dns-resolver.running
+desired:
+  interfaces:
+  - name: eth1
+    type: ethernet
+    state: up
+    ipv4: {enabled: true, dhcp: false, address: "{{ capture.nic.interfaces.0.ipv4.address }}"}
+  routes: {config: "{{ capture.its-routes.routes.running }}"}
+  dns-resolver: {config: "{{ capture.dns.dns-resolver.running }}"}
+"""
+
+
+@pytest.mark.parametrize("text", [TO_STATIC, ETH1.replace("dhcp: true", "dhcp: false")])
+def test_a_lease_that_becomes_static_is_so_after_a_boot_too(
+    leased: LeasedNode, changes: Changes, text: str
+) -> None:
+    """The policy is nmstate's example of a lease that is converted."""
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        before = leased.addresses()
+        outcomes = [changes.apply(text, name="uplink") for _ in range(2)]
+    leased.node.ip("address flush dev eth1", "link set eth1 down")
+
+    failures = changes.inside(lambda: booting.boot(leased.node.site, leased.node.host, print))
+
+    assert outcomes == [ChangeOutcome.COMMITTED, ChangeOutcome.NOTHING_TO_DO]
+    assert failures == []
+    assert leased.addresses() == before
+
+
 def test_a_boot_goes_on_without_a_server_and_its_client_asks_on(
     leased: LeasedNode, changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,75 @@
+"""A document as it is kept for a boot: with what the present has decided of it."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from sriovbond.nodenet.bondoptions import bond_after, takes_ports_mac
+from sriovbond.nodenet.checks import ports_of
+from sriovbond.nodenet.joined import Joined, has_dynamic_alone
+from sriovbond.nodenet.model import (
+    BOND,
+    IpAddress4,
+    IpAddress6,
+    Ipv4,
+    Ipv6,
+    NetState,
+    NodeLink,
+)
+from sriovbond.nodenet.pairs import own_mac
+from sriovbond.nodenet.routing import ABSENT
+from sriovbond.nodenet.values import is_link_local
+
+_IP = TypeVar("_IP", Ipv4, Ipv6)
+_Address = TypeVar("_Address", IpAddress4, IpAddress6)
+
+
+def document(joined: Joined) -> NetState:
+    """Return the document with the addresses, and the MAC of a bond, that it leaves as they are."""
+    links = joined.desired.interfaces
+    if links is None:
+        return joined.desired
+    return replace(joined.desired, interfaces=tuple(_lasting(link, joined) for link in links))
+
+
+def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
+    pair, now = joined.pair(link.label), joined.links.get(link.label)
+    if pair is None or now is None or pair.target.state == ABSENT or pair.is_bound:
+        return link
+    return replace(
+        link,
+        ipv4=_decided(link.ipv4, pair.target.ipv4, now.ipv4),
+        ipv6=_decided(link.ipv6, pair.target.ipv6, now.ipv6),
+        mac_address=link.mac_address or _kept_mac(link, now, joined),
+    )
+
+
+def _decided(wish: _IP | None, target: _IP | None, now: _IP | None) -> _IP | None:
+    """Return a family that is enabled because it is, and that has the addresses it has."""
+    if wish is None or target is None or now is None or not target.enabled:
+        return wish
+    if wish.address or wish.dhcp or getattr(wish, "autoconf", None):
+        wish = replace(wish, enabled=True)
+    is_static = wish.dhcp is False or getattr(wish, "autoconf", None) is False
+    keeps_all = wish.address is None or has_dynamic_alone(wish)
+    rows = _static(now.address) if is_static and keeps_all and not target.is_auto else ()
+    return replace(wish, address=rows) if rows else wish
+
+
+def _static(rows: tuple[_Address, ...] | None) -> tuple[_Address, ...]:
+    """Return addresses as static ones, but for those that each link makes for itself."""
+    return tuple(
+        replace(row, valid_life_time=None, preferred_life_time=None)
+        for row in rows or ()
+        if not is_link_local(row.ip or "::")
+    )
+
+
+def _kept_mac(link: NodeLink, now: NodeLink, joined: Joined) -> str | None:
+    """Return the MAC of a bond that is there, where a new one would have another of its ports'."""
+    ports = ports_of(link)
+    is_given = link.copy_mac_from or link.identifier == "mac-address"
+    if link.type != BOND or not ports or is_given or takes_ports_mac(bond_after(link, now)):
+        return None
+    first = joined.links.get(min(ports))
+    mac = own_mac(first, joined.links) if first else None
+    return now.mac_address if mac not in (None, now.mac_address) else None

@@ -1,0 +1,114 @@
+"""What a document leaves as it is has to be in it where a boot begins without it."""
+
+import pytest
+
+from sriovbond.nodenet import lasting
+from sriovbond.nodenet.document import read_state
+from sriovbond.nodenet.joined import join
+from sriovbond.nodenet.writer import plain
+from tests.unit.nodenet.states import joined, steps
+
+LEASED = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, mac-address: 02:00:00:00:00:01,
+   ipv4: {enabled: true, dhcp: true, address: [
+    {ip: 192.0.2.9, prefix-length: 24, valid-life-time: 60sec, preferred-life-time: 60sec}]},
+   ipv6: {enabled: true, autoconf: true, address: [{ip: 'fe80::1', prefix-length: 64},
+    {ip: '2001:db8::9', prefix-length: 64, valid-life-time: 60sec}]}}
+"""
+STATIC = """\
+interfaces:
+- {name: eth1, type: ethernet, state: up, mac-address: 02:00:00:00:00:01,
+   ipv4: {enabled: true, dhcp: false, address: [{ip: 192.0.2.9, prefix-length: 24}]},
+   ipv6: {enabled: true, autoconf: false, address: [{ip: 'fe80::1', prefix-length: 64},
+    {ip: '2001:db8::9', prefix-length: 64}]}}
+"""
+FRESH = "interfaces: [{name: eth1, type: ethernet, state: down, ipv4: {enabled: false}}]"
+ETH1 = "interfaces: [{name: eth1, %s}]"
+FOR_A_TIME = "address: [{ip: 192.0.2.9, prefix-length: 24, valid-life-time: 60sec}]"
+BONDS = """\
+interfaces:
+- {name: bond0, type: bond, state: up, mac-address: 02:00:00:00:00:01,
+   link-aggregation: {mode: active-backup, options: {fail_over_mac: none}, port: [eth1, eth2]}}
+- {name: eth1, type: ethernet, state: up, controller: bond0,
+   mac-address: 02:00:00:00:00:01, permanent-mac-address: 02:00:00:00:00:01}
+- {name: eth2, type: ethernet, state: up, controller: bond0,
+   mac-address: 02:00:00:00:00:01, permanent-mac-address: 02:00:00:00:00:02}
+- {name: eth3, type: ethernet, state: up, mac-address: 02:00:00:00:00:03}
+"""
+
+
+@pytest.mark.parametrize("state", [LEASED, STATIC], ids=("leased", "static"))
+@pytest.mark.parametrize("more", ["", f", {FOR_A_TIME}"])
+def test_an_address_that_stays_without_dhcp_is_kept(state: str, more: str) -> None:
+    both = joined(ETH1 % f"ipv4: {{enabled: true, dhcp: false{more}}}", state)
+
+    (link,) = plain(lasting.document(both))["interfaces"]
+
+    assert link["ipv4"]["address"] == [{"ip": "192.0.2.9", "prefix-length": 24}]
+    assert join(lasting.document(both), read_state(FRESH)).complaints == ()
+
+
+@pytest.mark.parametrize("state", [LEASED, STATIC], ids=("leased", "static"))
+def test_an_address_that_stays_without_routers_is_kept(state: str) -> None:
+    both = joined(ETH1 % "ipv6: {enabled: true, autoconf: false}", state)
+
+    (link,) = plain(lasting.document(both))["interfaces"]
+
+    assert link["ipv6"]["address"] == [{"ip": "2001:db8::9", "prefix-length": 64}]
+
+
+@pytest.mark.parametrize("more", ["address: [{ip: 192.0.2.7, prefix-length: 24}]", "dhcp: true"])
+def test_a_family_that_is_enabled_already_is_enabled_at_a_boot_too(more: str) -> None:
+    both = joined(ETH1 % f"ipv4: {{{more}}}", STATIC)
+
+    assert both.complaints == ()
+    assert join(lasting.document(both), read_state(FRESH)).complaints == ()
+
+
+@pytest.mark.parametrize(
+    ("ports", "more", "mac"),
+    [
+        ("[eth1, eth2]", "", None),
+        ("[eth2, eth3]", "", "02:00:00:00:00:01"),
+        ("[eth2, eth3]", ", copy-mac-from: eth3", None),
+        ("[eth2, eth3]", ", mac-address: 02:00:00:00:00:09", "02:00:00:00:00:09"),
+    ],
+)
+def test_a_bond_whose_ports_change_has_its_mac_after_a_boot_too(
+    ports: str, more: str, mac: str | None
+) -> None:
+    wish = f"interfaces: [{{name: bond0, type: bond, bond: {{port: {ports}}}{more}}}]"
+
+    kept = lasting.document(joined(wish, BONDS))
+
+    assert (kept.interfaces or ())[0].mac_address == mac
+
+
+def test_a_bond_that_has_its_active_ports_mac_is_given_none() -> None:
+    follows = BONDS.replace("fail_over_mac: none", "fail_over_mac: active")
+    wish = "interfaces: [{name: bond0, type: bond, bond: {port: [eth2, eth3]}}]"
+
+    assert (lasting.document(joined(wish, follows)).interfaces or ())[0].mac_address is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ETH1 % "ipv4: {enabled: true, dhcp: false, address: []}",
+        ETH1 % "ipv4: {enabled: true, dhcp: true}",
+        ETH1 % "ipv4: {enabled: false}",
+        ETH1 % "mtu: 1400",
+        "routes: {config: []}",
+        "interfaces: [{name: eth1, state: absent}]",
+        "interfaces: [{name: d0, type: dummy, ipv4: {enabled: true, dhcp: false}}]",
+    ],
+)
+def test_a_wish_of_the_document_is_as_it_was(text: str) -> None:
+    both = joined(text, STATIC)
+
+    assert lasting.document(both) == both.desired
+
+
+def test_addresses_for_a_time_alone_are_no_wish_where_dhcp_is_off() -> None:
+    assert steps(ETH1 % f"ipv4: {{enabled: true, dhcp: false, {FOR_A_TIME}}}", STATIC) == []
