@@ -19,6 +19,7 @@ from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
 from sriovbond.cni.decoding import JsonObject, decode_object
+from sriovbond.cni.environment import is_network_name
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import Command
@@ -99,9 +100,9 @@ def of_network(config: Mapping[str, object]) -> NetworkIpam:
 
 
 def name_of(config: Mapping[str, object]) -> str:
-    """Return the name of the network, "" where the configuration has none that is a text."""
+    """Return the name of the network, "" where the configuration has none that is valid."""
     name = config.get("name")
-    return name if isinstance(name, str) else ""
+    return name if isinstance(name, str) and is_network_name(name) else ""
 
 
 def require(request: CniRequest, host: Host) -> None:

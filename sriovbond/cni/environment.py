@@ -11,9 +11,13 @@ from sriovbond.cni.wire import CniError, ErrorCode
 
 NAME_RULE = "start with a letter or digit and go on with letters, digits, '_', '.' or '-'"
 
+MAX_NETWORK_NAME = 255
+"""Of a file's name: libcni calls its result of each ADD by the network, and fails for a longer."""
+
 _MAX_IFNAME_BYTES = 15
 _ATTACHMENT = frozenset({Command.ADD, Command.CHECK, Command.DEL})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_NETWORK_NAME = re.compile(rf"[a-zA-Z0-9][a-zA-Z0-9_.\-]{{0,{MAX_NETWORK_NAME - 1}}}")
 _NOT_PLAIN = re.compile(r"[/:\0\s]")
 
 # SPEC section 2, "Required environment parameters". Go's skel asks for CNI_PATH in all of them.
@@ -38,6 +42,11 @@ class _Rule:
 def is_name(text: str) -> bool:
     """Return whether `text` is a valid name of a container or a network (SPEC sections 1 and 2)."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_network_name(text: str) -> bool:
+    """Return whether `text` is the name of a network that may have attachments."""
+    return _NETWORK_NAME.fullmatch(text) is not None
 
 
 def _is_short(ifname: str) -> bool:

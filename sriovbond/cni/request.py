@@ -70,7 +70,7 @@ class CniRequest:
     def network(self) -> str:
         """The network's name; "" when missing or invalid, which only a DEL accepts."""
         name = self.config.get("name")
-        return name if isinstance(name, str) and environment.is_name(name) else ""
+        return name if isinstance(name, str) and environment.is_network_name(name) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +197,13 @@ class _Reading:
 
 def _check_name(config: Mapping[str, object], command: Command) -> None:
     name = config.get("name")
-    if command is Command.VERSION or (isinstance(name, str) and environment.is_name(name)):
+    is_valid = isinstance(name, str) and environment.is_network_name(name)
+    if command is Command.VERSION or is_valid:
         return
     raise CniError(
         ErrorCode.INVALID_CONFIG,
         f"cannot run {command}: the network configuration's name is {shorten(name)} "
-        f"and must {environment.NAME_RULE}",
+        f"and must {environment.NAME_RULE}, {environment.MAX_NETWORK_NAME} at most",
     )
 
 

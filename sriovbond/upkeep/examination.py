@@ -1,7 +1,9 @@
 """Compares a bond with its record; has it repaired, or its remains released."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
 
 from sriovbond import records, release
 from sriovbond.bond import plan as planning
@@ -13,10 +15,12 @@ from sriovbond.records import Record
 from sriovbond.release import Keeper
 from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote, is_in
 
+_MOST_DRIFT: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The result of an examination; `drift` are the remaining differences from ADD's bond.
+    """The result of an examination; `drift` are remaining differences from ADD's bond, some of all.
 
     `missing` are the devices of members that are not in the bond.
     """
@@ -96,7 +100,13 @@ def _look_after(repair: Repair) -> Examined:
         return Examined(tuple(notes), (f"{repair.plan.name} is gone, or is no bond",))
     repair.note_refusals(notes, state)
     missing = {member.device for member in repair.plan.members if not is_in(member, state)}
-    return Examined(tuple(notes), tuple(_drift(repair, state)), frozenset(missing - {""}))
+    return Examined(tuple(notes), some_of(_drift(repair, state)), frozenset(missing - {""}))
+
+
+def some_of(drift: Iterable[str]) -> tuple[str, ...]:
+    """Return the first differences: of a bond with thousands of routes all may be missing."""
+    first = tuple(islice(drift, _MOST_DRIFT + 1))
+    return (*first[:_MOST_DRIFT], "and more") if len(first) > _MOST_DRIFT else first
 
 
 def _drift(repair: Repair, state: BondState) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sriovbond import log
@@ -14,6 +15,8 @@ Sink = Callable[[Happening], None]
 _WINDOW_S: Final = 60.0
 _MOST: Final = 30
 _KEPT: Final = 1000
+_MOST_CHARACTERS: Final = 2000
+"""Of a text: it may quote an IPAM plugin, and a sink may keep a thousand."""
 
 
 class Teller:
@@ -24,6 +27,8 @@ class Teller:
 
     def __call__(self, happening: Happening) -> None:
         """Pass it to all; a failing sink affects neither the others nor the caller."""
+        if len(happening.text) > _MOST_CHARACTERS:
+            happening = replace(happening, text=f"{happening.text[:_MOST_CHARACTERS]}...")
         for sink in self._sinks:
             try:
                 sink(happening)

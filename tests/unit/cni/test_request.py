@@ -234,6 +234,19 @@ def test_without_a_sound_list_nothing_may_be_removed(config: dict[str, object]) 
     assert caught.value.code == 7
 
 
+def test_a_network_whose_name_is_longer_than_a_files_is_refused_but_for_its_del() -> None:
+    """Libcni's file of an ADD's result has the name, so no ADD of it succeeds."""
+    stdin = json.dumps({"cniVersion": "1.0.0", "name": "n" * 256, "type": "sriovbond"}).encode()
+
+    with pytest.raises(CniError, match="255 at most") as caught:
+        parse_request({**ENVIRONMENT, "CNI_COMMAND": "ADD"}, stdin)
+
+    assert caught.value.code == 7
+    assert parse_request({**ENVIRONMENT, "CNI_COMMAND": "DEL"}, stdin).network == ""
+    longest = stdin.replace(b"n" * 256, b"n" * 255)
+    assert parse_request({**ENVIRONMENT, "CNI_COMMAND": "ADD"}, longest).network == "n" * 255
+
+
 FEWER = settings(max_examples=at_most(50), suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(sorted({*ENVIRONMENT, "CNI_NETNS_OVERRIDE"}))
 VALUES = st.one_of(st.sampled_from([*Command, *ENVIRONMENT.values()]), st.text(st.characters()))

@@ -1,5 +1,6 @@
 """The sinks of a happening: a line in the log, and every other one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,12 @@ def test_a_sink_that_fails_affects_neither_other_sinks_nor_the_caller(lines: Lin
     assert told == [happening]
     assert "level=error" in fault
     assert "cannot report a BondFailover: RuntimeError: on purpose" in fault
+
+
+def test_a_text_that_quotes_a_mebibyte_is_cut_for_all_sinks(lines: Lines) -> None:
+    told: list[Happening] = []
+
+    lines.of(Teller(told.append), replace(a_happening(), text="bond0: " + "x" * (1 << 20)))
+
+    assert [len(one.text) for one in told] == [2003]
+    assert told[0].text.startswith("bond0: xxx")
