@@ -102,6 +102,11 @@ class Record:
         """IPAM's lease: addresses and routes; empty without IPAM."""
         return CniResult.from_json(self.leased, where="the record")
 
+    @property
+    def leased_addresses(self) -> CniResult:
+        """The addresses of the lease alone, without its routes, of which there may be thousands."""
+        return CniResult.from_json({"ips": self.leased.get("ips")}, where="the record")
+
     def completed(self, leased: dict[str, Any]) -> "Record":
         """Return the record of an ADD that succeeded, with the result of IPAM as JSON."""
         return replace(self, is_complete=True, leased=leased)

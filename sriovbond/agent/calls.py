@@ -305,8 +305,10 @@ class Calls:
                 return f"a DEL of this attachment is not done yet: {pending}"
         if not self.leases or call.command not in {Command.ADD, Command.STATUS}:
             return ""
-        if network is not None and not self.leases.has_room(network):
-            return f"IPAM has not taken {self.settings.waiting} addresses of {network.name!r} back"
+        if network is not None:
+            full = self.leases.why_no_room(network, call.pod.namespace)
+            if full:
+                return full
         if call.command == Command.ADD:
             pending = self.leases.settle(network, call.pod, call.attachment.key)
             if pending:

@@ -33,6 +33,8 @@ HANDS: Final = 2
 _BUSY_S: Final = 1.0  # pause until a lane may be free
 _SETTLED_S: Final = 5.0
 _LOOK_S: Final = 300.0
+_ROOMS: Final = 4
+"""A namespace has as many leases kept as so many networks: it may have any number of networks."""
 _GIVEN_UP_S: Final = 86_400.0
 """How long the release of a lease that no record proves is retried."""
 
@@ -79,6 +81,7 @@ class Leases:
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[NetworkIpam, _Network]] = {}
+        self._of_namespace: Final = Counter[str]()
         self._busy: Final[set[NetworkIpam]] = set()  # longer than a network may have leases
         self._hung_until: dict[NetworkIpam, float] = {}
         self._is_stopping = False
@@ -125,13 +128,19 @@ class Leases:
                 leases.wait_s = leases.until = 0.0
                 self._changed.notify_all()
 
-    def has_room(self, network: NetworkIpam) -> bool:
-        """Return whether one more lease of the network can be kept."""
+    def why_no_room(self, network: NetworkIpam, namespace: str) -> str:
+        """Return why no more leases of the network, or of the pods' namespace, are kept, or ""."""
         leases = self._networks.get(network)
-        return leases is None or len(leases.keys) < self._room
+        if leases and len(leases.keys) >= self._room:
+            return f"IPAM has not taken {self._room} addresses of {network.name!r} back"
+        most = _ROOMS * self._room
+        if namespace and self._of_namespace[namespace] >= most:
+            return f"IPAM has not taken {most} addresses of pods in {namespace!r} back"
+        return ""
 
     def _takes(self, record: Record) -> bool:
-        return record.key in self._kept or self.has_room(_ipam_of(record))
+        is_known = record.key in self._kept
+        return is_known or not self.why_no_room(_ipam_of(record), record.pod.namespace)
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of unreleased leases by network."""
@@ -154,6 +163,7 @@ class Leases:
             network = self._networks.setdefault(name, _Network())
             if earlier is None:
                 network.keys.append(record.key)
+                self._of_namespace[record.pod.namespace] += 1
             self._kept[record.key] = _Kept(record.subject, name)
             if fault and network.until <= time.monotonic():
                 self._put_off(network)
@@ -321,6 +331,10 @@ class Leases:
         network.keys.remove(kept.key)
         if not network.keys:
             del self._networks[kept.network]
+        namespace = kept.subject.pod.namespace
+        self._of_namespace[namespace] -= 1
+        if not self._of_namespace[namespace]:
+            del self._of_namespace[namespace]
 
     def _report_kept(self, subject: Subject, why: str) -> None:
         key = subject.attachment.key

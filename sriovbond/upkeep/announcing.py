@@ -13,4 +13,4 @@ def announce(host: Host, key: str) -> None:
     with netns.identified(host.paths_of(record.netns), record.namespace) as pod:
         link = links.find(pod.netlink, record.ifname) if pod else None
         if pod and link:
-            addresses.announce(pod, record.ifname, link.mac, record.lease)
+            addresses.announce(pod, record.ifname, link.mac, record.leased_addresses)

@@ -14,6 +14,7 @@ from sriovbond.bond.links import Carried, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.states import BondState
 from sriovbond.cni.attachment import Attachment
+from sriovbond.cni.result import CniResult
 from sriovbond.errors import MachineError, RefusedError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.records import (
@@ -25,6 +26,7 @@ from sriovbond.records import (
 )
 from tests.support import leasing
 from tests.support.builders import a_member, a_plan, a_state, two_vfs
+from tests.support.counting import counted_calls
 from tests.support.memory import traced
 
 ID, IFNAME = "pod1", "bond0"
@@ -465,3 +467,16 @@ def test_all_records_are_read_one_by_one_however_large_their_configurations_are(
 
     assert len(read) == 2 * 16
     assert memory.peak_bytes < 8 * len(long)
+
+
+def test_the_leased_addresses_are_read_without_the_routes() -> None:
+    routes = [{"dst": f"10.0.{number // 256}.{number % 256}/32"} for number in range(1000)]
+    lease = {"cniVersion": "1.0.0", "ips": [{"address": "192.0.2.1/24"}], "routes": routes}
+    record = a_record(leased=lease)
+
+    with counted_calls() as counts:
+        addresses = record.leased_addresses
+
+    assert addresses == CniResult(ips=record.lease.ips)
+    assert counts["call"] < len(routes)
+    assert a_record().leased_addresses == CniResult()

@@ -111,9 +111,26 @@ def test_networks_of_one_name_whose_ipam_differs_have_lines_of_their_own(
 
     leases.keep(a_kept_record(settings, "another", subnet="192.0.2.0/24"), None)
 
-    assert (leases.has_room(NET), leases.has_room(another)) == (False, True)
+    assert "256 addresses of 'net' back" in leases.why_no_room(NET, "")
+    assert leases.why_no_room(another, "") == ""
     assert (leases.has_hung(NET), leases.has_hung(another)) == (True, False)
     assert leases.counts() == {"net": settings.waiting + 1}
+
+
+def test_a_namespace_with_many_networks_has_a_bound_of_its_own(settings: Settings) -> None:
+    few = settings.model_copy(update={"waiting": 2})
+    leases = Leases(few, Lanes(8, 256, lambda work: work()), lambda _: None)
+    for number in range(8):
+        leases.keep(a_kept_record(settings, f"sandbox{number}", f"net{number}"), None)
+    new = ipam.of_network({"name": "new", "ipam": HANGS})
+
+    assert "8 addresses of pods in 'ns' back" in leases.why_no_room(new, "ns")
+    assert leases.why_no_room(new, "another") == ""
+    assert leases.why_no_room(new, "") == ""
+
+    records.remove(settings.host, a_kept_record(settings, "sandbox0", "net0"))
+    leases.forget_if_gone("sandbox0@bond0")
+    assert leases.why_no_room(new, "ns") == ""
 
 
 def test_kept_leases_hold_no_configuration(settings: Settings, leases: Leases) -> None:
