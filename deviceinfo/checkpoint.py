@@ -13,6 +13,7 @@ from deviceinfo.statement import Claim, PodRef, Reading, Source, Statement
 
 # 250 pods with a dozen allocations each, and the plugins' responses, are some 3 MB.
 _FILE_BYTES: Final = 8 << 20
+_ELEMENTS: Final = 1_000_000  # it is kubelet's own, and lists every device that plugins offer
 _NUMA_NODE: Final = re.compile(r"-?[0-9]{1,9}")
 _NO_NUMA_NODE: Final = "-1"  # nodeWithoutTopology in pkg/kubelet/cm/devicemanager/manager.go
 
@@ -50,7 +51,9 @@ def read_registered(file: Path) -> Reading:
     Source: writeCheckpoint in pkg/kubelet/cm/devicemanager/manager.go of Kubernetes.
     """
     try:
-        data = parse_object(plainfile.read(file, _FILE_BYTES)).section("Data")
+        data = parse_object(plainfile.read(file, _FILE_BYTES), most_elements=_ELEMENTS).section(
+            "Data"
+        )
         registered = data.section("RegisteredDevices").members
     except FileNotFoundError:
         return Reading(Source.CHECKPOINT, is_absent=True)
@@ -81,7 +84,7 @@ def _problem(text: str) -> Reading:
 
 
 def _read_entries(file: Path) -> list[Fields]:
-    data = parse_object(plainfile.read(file, _FILE_BYTES)).section("Data")
+    data = parse_object(plainfile.read(file, _FILE_BYTES), most_elements=_ELEMENTS).section("Data")
     entries = data.objects("PodDeviceEntries")
     if data.faults:
         raise UnreadableError(some_of(data.faults))

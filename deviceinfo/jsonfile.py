@@ -17,23 +17,30 @@ _SHOWN_FAULTS: Final = 5
 _OBJECTS: Final = 20_000  # more take seconds to parse, and no list that we read has as many
 
 
-def parse_object(content: bytes) -> "Fields":
-    """Parse a JSON object. Raises UnreadableError if it is none."""
-    parsed = _parse(content)
+ELEMENTS: Final = 50_000
+"""Of a text that a tenant may have written: each takes up to 200 bytes of memory."""
+_BEGINNINGS: Final = b",[{"
+
+
+def parse_object(content: bytes, *, most_elements: int = ELEMENTS) -> "Fields":
+    """Parse a JSON object. Raises UnreadableError if it is none, or of more commas and brackets."""
+    parsed = _parse(content, most_elements)
     if not isinstance(parsed, dict):
         raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of an object")
     return Fields(parsed)
 
 
 def parse_list(content: bytes, name: str) -> "Fields":
-    """Parse a JSON list into the one field `name`. Raises UnreadableError if it is none."""
-    parsed = _parse(content)
+    """Parse a JSON list into the one field `name`. Raises as `parse_object`."""
+    parsed = _parse(content, ELEMENTS)
     if not isinstance(parsed, list):
         raise UnreadableError(f"it is JSON, but {type(parsed).__name__} instead of a list")
     return Fields({name: parsed})
 
 
-def _parse(content: bytes) -> object:
+def _parse(content: bytes, most: int) -> object:
+    if len(content) > most and sum(map(content.count, _BEGINNINGS)) > most:
+        raise UnreadableError(f"it has more than {most} elements (commas and brackets)")
     try:
         parsed: object = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
-from sriovbond.cni.decoding import JsonObject, decode_object
+from sriovbond.cni.decoding import MAX_ELEMENTS, JsonObject, decode_object
 from sriovbond.cni.environment import is_network_name
 from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
@@ -210,7 +210,7 @@ def _refuse_name(name: object, remedy: str) -> NoReturn:
 
 def _read_result(program: _Program, output: bytes, request: CniRequest) -> CniResult:
     try:
-        values = decode_object(output, "its result")
+        values = decode_object(output, "its result", MAX_ELEMENTS)
         result = CniResult.from_json(values, request.cni_version, "its result")
     except CniError as error:
         reason = f"{error.msg}; {_stdout_tail(output)}"
@@ -246,7 +246,7 @@ def _environment(request: CniRequest, command: Command) -> dict[str, str]:
 def _failure(program: _Program, command: Command, outcome: _Outcome) -> IpamError:
     """Return the plugin's own error if its stdout has one (SPEC section 5, Error)."""
     with contextlib.suppress(CniError):
-        fields = JsonObject(decode_object(outcome.output, "stdout"), "stdout")
+        fields = JsonObject(decode_object(outcome.output, "stdout", MAX_ELEMENTS), "stdout")
         code = fields.number("code")
         if code is not None:
             msg = fields.text("msg") or f"it answered code {code} without a message"

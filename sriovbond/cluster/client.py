@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswerError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from deviceinfo.jsonfile import Fields, parse_object
+from deviceinfo.jsonfile import ELEMENTS, Fields, parse_object
 from deviceinfo.plainfile import UnreadableError
 from sriovbond import __version__
 from sriovbond.cluster.resources import ApiRefusedError, Resource
@@ -78,7 +78,7 @@ class Client:
             raise ApiRefusedError(_refusal(status, "get", resource, namespace), status)
         if len(content) > _ANSWER_BYTES:
             raise UnreadableError(f"the answer is larger than {_ANSWER_BYTES} bytes")
-        return parse_object(content)
+        return parse_object(content, most_elements=2 * ELEMENTS)
 
     def create(self, resource: Resource, namespace: str, body: Mapping[str, object]) -> None:
         """Create an object. One that exists counts as created: the first response was lost."""

@@ -28,20 +28,29 @@ _Path = tuple["_Path", object] | None
 """Path of a value: the path of its parent object and its key there."""
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_ELEMENTS = 50_000
+"""Of a JSON text that a tenant writes, as counted by its commas and brackets: each element takes up
+to 200 bytes of memory, and an agent has many such texts at once.
+"""
 _MOST_TOLD: Final = 10
+_BEGINNINGS: Final = b",[{"
 _OF_OTHERS: Final = frozenset({"ipam", "args"})
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
-def decode_object(content: bytes, where: str) -> dict[str, object]:
+def decode_object(
+    content: bytes, where: str, most_elements: int | None = None
+) -> dict[str, object]:
     """Return the JSON object in `content`; the last value of a duplicate key counts, as in Go.
 
     `find_duplicate_keys` reports them. Raises CniError 6; `where` names the content in its text.
     """
     if len(content) > MAX_JSON_BYTES:
         _refuse(where, f"{len(content)} bytes", f"hold at most {MAX_JSON_BYTES} bytes")
+    if most_elements is not None and len(content) > most_elements:
+        _refuse_many(content, where, most_elements)
     try:
         value: object = json.loads(
             content.decode("utf-8"),
@@ -57,6 +66,12 @@ def decode_object(content: bytes, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         _refuse(where, shorten(value), "be a JSON object")
     return value
+
+
+def _refuse_many(content: bytes, where: str, most: int) -> None:
+    elements = sum(content.count(beginning) for beginning in _BEGINNINGS)
+    if elements > most:
+        _refuse(where, f"{elements} elements", f"hold at most {most} (commas and brackets)")
 
 
 class Doubled(dict[str, object]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, TypeVar, TypeVarTuple
 
-from sriovbond.cni.decoding import decode_object
+from sriovbond.cni.decoding import MAX_ELEMENTS, decode_object
 from sriovbond.cni.memory import Memory
 
 _TEXTS: Final = 64
@@ -61,7 +61,7 @@ def read_network(stdin: bytes) -> NetworkText:
     known = _KNOWN.recall(stdin)
     if known:
         return known
-    decoded = decode_object(stdin, "the network configuration on stdin")
+    decoded = decode_object(stdin, "the network configuration on stdin", MAX_ELEMENTS)
     config = {_SPELT.get(key.lower(), key): value for key, value in decoded.items()}
     text = NetworkText(stdin, decoded, config)
     _KNOWN.learn(stdin, text)

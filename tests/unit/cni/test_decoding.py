@@ -1,9 +1,17 @@
+import json
 import tracemalloc
 
 import pytest
 
-from sriovbond.cni.decoding import MAX_JSON_BYTES, JsonObject, decode_object, find_duplicate_keys
+from sriovbond.cni.decoding import (
+    MAX_ELEMENTS,
+    MAX_JSON_BYTES,
+    JsonObject,
+    decode_object,
+    find_duplicate_keys,
+)
 from sriovbond.cni.wire import CniError
+from tests.support.memory import traced
 
 
 @pytest.mark.parametrize(
@@ -148,3 +156,21 @@ def test_host_bits_of_a_destination_are_cleared() -> None:
     node = JsonObject({"dst": "10.1.2.3/16"}, "route")
 
     assert str(node.network("dst")) == "10.1.0.0/16"
+
+
+@pytest.mark.parametrize("element", ["[]", '{"": 0}', '""'])
+def test_a_text_of_too_many_elements_is_refused_before_it_is_decoded(element: str) -> None:
+    content = f'{{"a": [{", ".join([element] * 60_000)}]}}'.encode()
+
+    with traced() as memory, pytest.raises(CniError, match="at most 50000") as caught:
+        decode_object(content, "stdin", MAX_ELEMENTS)
+
+    assert caught.value.code == 6
+    assert memory.peak_bytes < 100_000
+    assert len(decode_object(content, "a file of an administrator")) == 1
+
+
+def test_a_long_text_of_few_elements_is_decoded() -> None:
+    content = json.dumps({"a": "x" * 1_000_000}).encode()
+
+    assert decode_object(content, "stdin", MAX_ELEMENTS) == {"a": "x" * 1_000_000}

@@ -16,6 +16,7 @@ from deviceinfo import (
     read_checkpoint,
 )
 from deviceinfo.checkpoint import read_registered
+from deviceinfo.jsonfile import ELEMENTS
 from tests.support import samples
 from tests.support.garbage import mutated, over_one_folder
 
@@ -223,6 +224,12 @@ def test_whatever_the_file_holds_it_is_parsed_or_reported(tmp_path: Path, conten
 
     assert all(problem.isprintable() for problem in reading.problems)
     assert all(statement.device for statement in reading.statements)
+
+
+def test_kubelets_own_file_may_have_more_elements_than_those_of_tenants(tmp_path: Path) -> None:
+    ids = [f"kvm{number}" for number in range(2 * ELEMENTS)]
+
+    assert registered_of(tmp_path, {"RegisteredDevices": {"devices/kvm": ids}}).problems == ()
 
 
 def registered_of(folder: Path, data: object) -> Reading:

@@ -1,9 +1,10 @@
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 
-from deviceinfo.jsonfile import Fields, parse_list, parse_object, some_of
+from deviceinfo.jsonfile import ELEMENTS, Fields, parse_list, parse_object, some_of
 from deviceinfo.plainfile import UnreadableError
 
 
@@ -60,3 +61,9 @@ def test_a_text_for_people_has_no_control_characters(text: str) -> None:
 def test_the_first_of_many_faults_are_reported() -> None:
     assert some_of(["a", "b"]) == "a; b"
     assert some_of([str(number) for number in range(100)]) == "0; 1; 2; 3; 4; and 95 more"
+
+
+@pytest.mark.parametrize("parse", [parse_object, lambda content: parse_list(content, "a")])
+def test_a_text_of_too_many_elements_is_unreadable(parse: Callable[[bytes], Fields]) -> None:
+    with pytest.raises(UnreadableError, match="more than 50000 elements"):
+        parse(f"[{', '.join(['[]'] * ELEMENTS)}]".encode())

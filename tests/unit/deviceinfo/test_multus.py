@@ -16,6 +16,7 @@ from deviceinfo import (
     Statement,
     read_scratch,
 )
+from deviceinfo.jsonfile import ELEMENTS
 from tests.support import samples
 from tests.support.garbage import mutated, over_one_folder
 
@@ -140,7 +141,7 @@ def test_a_network_without_a_configuration_is_read(tmp_path: Path) -> None:
     assert (network.network, network.plugin, network.config) == ("default/n", "", {})
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b"7", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b"7", b"[" * 40_000])
 def test_a_file_that_is_no_json_list_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
@@ -204,3 +205,14 @@ def test_whatever_a_configuration_holds_it_is_parsed_or_reported(
     reading = reading_of(tmp_path, a_delegate(config))
 
     assert len(reading.networks) + len(reading.problems) == 1
+
+
+def test_a_network_of_too_many_elements_is_a_problem_and_the_others_are_read(
+    tmp_path: Path,
+) -> None:
+    crowded = {"name": "n", "type": "sriov", "args": [[]] * ELEMENTS}
+
+    reading = reading_of(tmp_path, a_delegate(crowded), a_delegate(deviceID=PCI))
+
+    assert [statement.device for statement in reading.statements] == [pci()]
+    assert len(reading.problems) == 1

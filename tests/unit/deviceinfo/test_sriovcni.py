@@ -169,7 +169,7 @@ def test_a_file_is_read_up_to_its_bound_and_not_beyond(tmp_path: Path) -> None:
     assert "larger than 1048576 bytes" in reading.problems[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"[]", b"1"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 40_000, b"9" * 5000, b"[]", b"1"])
 def test_a_file_that_is_no_json_object_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a-net1").write_bytes(content)
 
