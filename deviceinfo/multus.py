@@ -7,10 +7,11 @@ from deviceinfo import plainfile
 from deviceinfo.containerid import require_container_id
 from deviceinfo.device import parse_device_id
 from deviceinfo.jsonfile import Fields, parse_list, some_of
-from deviceinfo.networks import first_plugin, parse_given_device
+from deviceinfo.networks import first_plugin, outline, parse_given_device
 from deviceinfo.plainfile import UnreadableError
 from deviceinfo.statement import NetworkRequest, Reading, Source, Statement
 
+_LONG_BYTES: Final = 1 << 16  # of all networks of a pod; from then on only their outlines are kept
 _FILE_BYTES: Final = 4 << 20  # it contains a network's configuration up to three times
 
 
@@ -30,13 +31,15 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     require_container_id(container_id, folder)
     file = folder / container_id
     try:
-        scratch = parse_list(plainfile.read(file, _FILE_BYTES), "delegates")
+        content = plainfile.read(file, _FILE_BYTES)
+        scratch = parse_list(content, "delegates")
     except FileNotFoundError:
         return Reading(Source.MULTUS, is_absent=True)
     except UnreadableError as error:
         return Reading(Source.MULTUS, problems=(f"cannot read {file}: {error}",))
     delegates = scratch.objects("delegates")
-    requests = [_parse_delegate(delegate) for delegate in delegates]
+    is_long = len(content) > _LONG_BYTES
+    requests = [_parse_delegate(delegate, is_long=is_long) for delegate in delegates]
     faults = [fault for fields in (scratch, *delegates) for fault in fields.faults]
     return Reading(
         Source.MULTUS,
@@ -50,7 +53,7 @@ def read_scratch(folder: Path, container_id: str) -> Reading:
     )
 
 
-def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
+def _parse_delegate(delegate: Fields, *, is_long: bool) -> NetworkRequest | None:
     """Parse one network; None, and faults, when a part of it is malformed."""
     net_config = delegate.packed("Bytes")
     config = first_plugin(net_config)
@@ -61,7 +64,7 @@ def _parse_delegate(delegate: Fields) -> NetworkRequest | None:
         plugin=config.plain("type") or "",
         resource=delegate.plain("resourceName"),
         device=parse_device_id(delegate.text("deviceID") or "") or parse_given_device(config),
-        config=dict(net_config.members),
+        config=outline(net_config.members) if is_long else dict(net_config.members),
     )
     if config.faults is not delegate.faults:
         delegate.faults += config.faults

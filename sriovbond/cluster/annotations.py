@@ -13,10 +13,11 @@ from typing import Final
 from deviceinfo import DeviceId, PodRef, Source, Statement, parse_device_id
 from deviceinfo.infofiles import parse_info
 from deviceinfo.jsonfile import Fields, is_ifname, parse_list, parse_object, some_of
-from deviceinfo.networks import first_plugin, parse_given_device
+from deviceinfo.networks import first_plugin, outline, parse_given_device
 from deviceinfo.plainfile import UnreadableError
 
 MOST_NETWORKS: Final = 32
+_LONG_CHARACTERS: Final = 1 << 14  # of a network, of which an outline is kept then
 _MOST_STATUSES: Final = 256
 
 _NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
@@ -189,7 +190,9 @@ def _parse_config(text: str) -> Definition:
     config = first_plugin(net_config)
     plugin = config.plain("type") or ""
     _refuse([*net_config.faults, *([] if config is net_config else config.faults)])
-    return Definition(plugin, device=parse_given_device(config), config=dict(net_config.members))
+    is_long = len(text) > _LONG_CHARACTERS
+    members = outline(net_config.members) if is_long else dict(net_config.members)
+    return Definition(plugin, device=parse_given_device(config), config=members)
 
 
 def _items(annotation: str, most: int) -> list[Fields]:

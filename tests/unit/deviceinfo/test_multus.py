@@ -19,6 +19,7 @@ from deviceinfo import (
 from deviceinfo.jsonfile import ELEMENTS
 from tests.support import samples
 from tests.support.garbage import mutated, over_one_folder
+from tests.support.memory import traced
 
 PCI = "0000:01:10.0"
 SAMPLE = samples.NODE.multus / samples.SANDBOX.container_id
@@ -216,3 +217,21 @@ def test_a_network_of_too_many_elements_is_a_problem_and_the_others_are_read(
 
     assert [statement.device for statement in reading.statements] == [pci()]
     assert len(reading.problems) == 1
+
+
+def test_of_long_configurations_only_outlines_are_kept(tmp_path: Path) -> None:
+    long = [{"": 0}] * 2000
+    bond = {"type": "sriovbond", "links": long, "ipam": {"type": "static", "addresses": long}}
+    config = {"name": "n", "args": {"cni": long}, "x": "y" * 5000, "plugins": [bond] * 3}
+
+    with traced() as memory:
+        requests = reading_of(tmp_path, *[a_delegate(config)] * 5).networks
+
+    assert len(requests) == 5
+    assert memory.held_bytes < 1_000_000
+    assert requests[0].config == {
+        "name": "n",
+        "args": {},
+        "x": "y" * 512,
+        "plugins": [{"type": "sriovbond", "links": [], "ipam": {"type": "static"}}] * 3,
+    }
