@@ -15,7 +15,7 @@ from sriovbond.nodenet.model import (
     NetState,
     NodeLink,
 )
-from sriovbond.nodenet.pairs import own_mac
+from sriovbond.nodenet.pairs import is_bonds_port, own_mac
 from sriovbond.nodenet.routing import ABSENT
 from sriovbond.nodenet.values import is_link_local
 
@@ -33,8 +33,10 @@ def document(joined: Joined) -> NetState:
 
 def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
     pair, now = joined.pair(link.label), joined.links.get(link.label)
-    if pair is None or now is None or pair.target.state == ABSENT or pair.is_bound:
+    if pair is None or now is None or pair.target.state == ABSENT:
         return link
+    if pair.is_bound:
+        return _without_bonds_mac(link, now, joined)
     return replace(
         link,
         ipv4=_decided(link.ipv4, pair.target.ipv4, now.ipv4),
@@ -44,9 +46,11 @@ def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
 
 
 def _decided(wish: _IP | None, target: _IP | None, now: _IP | None) -> _IP | None:
-    """Return a family that is enabled because it is, and that has the addresses it has."""
+    """Return a family that is enabled, or has DHCP, because it is so; and the addresses it has."""
     if wish is None or target is None or now is None or not target.enabled:
         return wish
+    if isinstance(wish, Ipv4) and wish.dhcp is None and target.dhcp:
+        wish = replace(wish, dhcp=True)
     if wish.address or wish.dhcp or getattr(wish, "autoconf", None):
         wish = replace(wish, enabled=True)
     is_static = wish.dhcp is False or getattr(wish, "autoconf", None) is False
@@ -62,6 +66,13 @@ def _static(rows: tuple[_Address, ...] | None) -> tuple[_Address, ...]:
         for row in rows or ()
         if not is_link_local(row.ip or "::")
     )
+
+
+def _without_bonds_mac(link: NodeLink, now: NodeLink, joined: Joined) -> NodeLink:
+    """Return a bond's port without the MAC that it has of its bond: a boot begins with its own."""
+    is_bonds = is_bonds_port(now, joined.links) and link.identifier != "mac-address"
+    is_as_shown = link.mac_address == now.mac_address != own_mac(now, joined.links)
+    return replace(link, mac_address=None) if is_bonds and is_as_shown else link
 
 
 def _kept_mac(link: NodeLink, now: NodeLink, joined: Joined) -> str | None:

@@ -58,6 +58,17 @@ def test_an_address_that_stays_without_routers_is_kept(state: str) -> None:
     assert link["ipv6"]["address"] == [{"ip": "2001:db8::9", "prefix-length": 64}]
 
 
+def test_dhcp_that_goes_on_unmentioned_is_kept() -> None:
+    """The document may be in the place of the one that began it."""
+    more = joined(
+        ETH1 % "ipv4: {enabled: true, address: [{ip: 192.0.2.7, prefix-length: 24}]}", LEASED
+    )
+
+    (link,) = plain(lasting.document(more))["interfaces"]
+
+    assert link["ipv4"]["dhcp"] is True
+
+
 @pytest.mark.parametrize("more", ["address: [{ip: 192.0.2.7, prefix-length: 24}]", "dhcp: true"])
 def test_a_family_that_is_enabled_already_is_enabled_at_a_boot_too(more: str) -> None:
     both = joined(ETH1 % f"ipv4: {{{more}}}", STATIC)
@@ -83,6 +94,18 @@ def test_a_bond_whose_ports_change_has_its_mac_after_a_boot_too(
     kept = lasting.document(joined(wish, BONDS))
 
     assert (kept.interfaces or ())[0].mac_address == mac
+
+
+def test_a_port_that_is_shown_with_its_bonds_mac_is_not_given_it_at_a_boot() -> None:
+    """`host show` prints the MAC that a port has now: each would come up with that of the bond."""
+    kept = lasting.document(joined(BONDS, BONDS))
+
+    assert [link.mac_address for link in kept.interfaces or ()] == [
+        "02:00:00:00:00:01",
+        "02:00:00:00:00:01",
+        None,
+        "02:00:00:00:00:03",
+    ]
 
 
 def test_a_bond_that_has_its_active_ports_mac_is_given_none() -> None:
