@@ -13,7 +13,7 @@ import yaml
 
 from sriovbond.trial import booting, enactments, persisted, store
 from sriovbond.trial.ending import clear_the_way
-from tests.support import wire
+from tests.support import taps, wire
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node
 
@@ -146,7 +146,8 @@ def test_a_port_that_a_document_ignores_is_not_awaited_at_a_boot(
     """Such as a virtual machine's tap, which `host show` prints: libvirt starts later."""
     before, after = nodes
     before.node.ip("link add br0 up type bridge", "link set eth1 master br0")
-    before.node.ip("tuntap add vnet0 mode tap", "link set vnet0 master br0")
+    taps.add(before.node.pod.name, "vnet0")
+    before.node.ip("link set vnet0 master br0")
     before.apply(before.node.show().replace("mtu: 1500", "mtu: 1490"), name="all")
 
     failures = boot(after)
