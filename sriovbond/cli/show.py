@@ -63,6 +63,7 @@ def look(host: Host, ifname: str, path: str) -> View | None:
         state = bonding.observe(pod.netlink, ifname)
         if state is None:
             return None
+        state = bonding.with_bus_addresses(pod.netlink, state)
         targets = [Target(member.device, member.name, pod) for member in state.members]
         missing = tuple(records.missing(host, pod.identity, state))
         return View(state, missing, asking.ask(host.places.sysfs, home, targets))

@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sriovbond.bond import rules
@@ -207,6 +207,18 @@ def observe_settled(netlink: Netlink, plan: BondPlan) -> BondState | None:
         time.sleep(nl.PAUSE_S)
         state = observe(netlink, plan.name)
     return state
+
+
+def with_bus_addresses(netlink: Netlink, state: BondState) -> BondState:
+    """Return the bond with devices of its members where the kernel (before 5.14) reports none."""
+    if all(member.device for member in state.members):
+        return state
+    devices = {link.index: link.device for link in links.dump_like(netlink, ())}
+    members = [
+        replace(member, device=member.device or devices.get(member.index, ""))
+        for member in state.members
+    ]
+    return replace(state, members=tuple(members))
 
 
 def state_of(bond: LinkMessage, link_messages: Iterable[LinkMessage]) -> BondState:

@@ -64,7 +64,7 @@ def test_show_has_the_facts_of_igbs_vfs_and_pfs(
 
     nics, text = nics_of(*arguments), command(*arguments)
 
-    members = {member.device: member.name for member in vf_pod.the_bond().members}
+    members = {vfs.pfs[0].vfs[0].pci: "net1", vfs.pfs[1].vfs[0].pci: "net2"}
     assert {device: nics[device]["interface"] for device in members} == members
     for device in members:
         assert nics[device]["driver"] == "igbvf"
