@@ -282,9 +282,14 @@ def add_altname(netlink: Netlink, link: Link, name: str) -> None:
 
 
 def remove_altname(netlink: Netlink, link: Link, name: str) -> None:
-    """Remove an altname from the link."""
+    """Remove an altname from the link.
+
+    Before 6.6 a link that moves leaves its altnames in the namespace where it was: it reports them
+    still, but its new namespace does not know them (ENOENT), and other links may have them.
+    """
     doing = f"take the altname {name} from {link.name}"
-    netlink.send(NetlinkRequest(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
+    with nl.passing_over(errno.ENOENT):
+        netlink.send(NetlinkRequest(nl.RTM_DELLINKPROP, doing, _altname(link, name)))
 
 
 def names(netlink: Netlink) -> set[str]:

@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
@@ -16,6 +16,7 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 # include/uapi/linux/if_link.h, rtnetlink.h and if_bridge.h
 _RTEXT_FILTER_BRVLAN_COMPRESSED: Final = 4
 _IFLA_BRIDGE_VLAN_INFO: Final = 2
+IFLA_INET6_ADDR_GEN_MODE: Final = 8
 _RANGE_BEGIN, _RANGE_END = 0x8, 0x10
 _RULE: Final = struct.Struct("=BBBBBBBBI")  # fib_rule_hdr
 _MOST_ROUTES: Final = 200_000
@@ -45,12 +46,38 @@ class Answers:
 def ask(netlink: Netlink) -> Answers:
     """Return what there is. Raises KernelError, also where there are more routes than 200,000."""
     return Answers(
-        links=tuple(links.read_all_with_vfs(netlink)),
+        links=tuple(_ask_links(netlink)),
         vlans=ask_vlans(netlink),
         addresses=tuple(carried.all_addresses(netlink)),
         routes=tuple(_ask_routes(netlink)),
         rules=tuple(_ask_rules(netlink)),
     )
+
+
+def _ask_links(netlink: Netlink) -> list[LinkMessage]:
+    """Return all links; one with IPv6 has how its addresses are made, too.
+
+    Linux 5.10 leaves that out with the statistics: it is read with them then.
+    """
+    found = links.read_all_with_vfs(netlink)
+    if all(map(_has_interface_id, found)):
+        return found
+    request = NetlinkRequest(nl.RTM_GETLINK, "list the links", messages.link(0))
+    whole = {message.index: message for message in map(messages.read_link, netlink.dump(request))}
+    return [_with_families(message, whole.get(message.index)) for message in found]
+
+
+def _has_interface_id(message: LinkMessage) -> bool:
+    families = attributes.by_number(message.attributes.get(messages.IFLA_AF_SPEC, b""))
+    inet6 = families.get(socket.AF_INET6)
+    return inet6 is None or IFLA_INET6_ADDR_GEN_MODE in attributes.by_number(inet6)
+
+
+def _with_families(message: LinkMessage, whole: LinkMessage | None) -> LinkMessage:
+    if whole is None or messages.IFLA_AF_SPEC not in whole.attributes:
+        return message
+    families = whole.attributes[messages.IFLA_AF_SPEC]
+    return replace(message, attributes=message.attributes | {messages.IFLA_AF_SPEC: families})
 
 
 def _ask_routes(netlink: Netlink) -> Iterator[RouteMessage]:

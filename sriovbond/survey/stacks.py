@@ -18,6 +18,7 @@ from sriovbond.kernel.messages import (
 )
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import IpAddress4, IpAddress6, Ipv4, Ipv6
+from sriovbond.survey.answers import IFLA_INET6_ADDR_GEN_MODE
 from sriovbond.survey.fitting import fit
 from sriovbond.survey.scene import Scene
 
@@ -25,7 +26,7 @@ from sriovbond.survey.scene import Scene
 _IFA_CACHEINFO: Final = 6
 _CACHE: Final = struct.Struct("=II")  # ifa_cacheinfo: preferred, valid, in seconds
 _FOREVER: Final = 2**32 - 1
-_IFLA_INET6_TOKEN, _IFLA_INET6_ADDR_GEN_MODE = 7, 8
+_IFLA_INET6_TOKEN: Final = 7
 _ADDR_GEN_MODES: Final = {0: "eui64", 1: "none", 2: "stable-privacy", 3: "random"}
 _SCOPE_LINK: Final = 253
 OF_ROUTERS: Final = ("accept_ra_defrtr", "accept_ra_rt_info_max_plen", "ra_defrtr_metric")
@@ -77,7 +78,7 @@ def ipv6(message: LinkMessage, scene: Scene, routed: Iterable[int]) -> Ipv6:
         autoconf=(bool(of_routers) or _hears_routers(message, scene)) if is_enabled else None,
         address=_write(IpAddress6, addresses) if is_enabled else None,
         **(_of_routers(message, scene) if is_enabled else {}),
-        addr_gen_mode=_ADDR_GEN_MODES.get(whole(inet6.get(_IFLA_INET6_ADDR_GEN_MODE, b"\xff"))),
+        addr_gen_mode=_ADDR_GEN_MODES.get(whole(inet6.get(IFLA_INET6_ADDR_GEN_MODE, b"\xff"))),
         token=ip(socket.AF_INET6, inet6.get(_IFLA_INET6_TOKEN, b"")) or None,
         forwarding=_setting(message, scene, "ipv6", "forwarding"),
         prefix_route_metric=_metric(addresses),

@@ -1,5 +1,6 @@
 """Altnames of former uses: reported if they conflict with a bond; no obstacle to a repair."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,16 @@ def test_a_link_is_renamed_to_its_own_altname(pod: Pod) -> None:
 
     assert "one" not in str(ip(f"-n {pod.name} link show two"))
     assert pod.the_link("two").altnames == ()
+
+
+def test_an_altname_that_the_namespace_does_not_know_is_no_obstacle(pod: Pod) -> None:
+    """As that of a link which came from another namespace has become before Linux 6.6."""
+    pod.ip("link add one type dummy")
+
+    with netns.opened(pod.path) as opened:
+        link = links.find(opened.netlink, "one")
+        assert link is not None
+        left_behind = replace(link, altnames=("two",))
+        links.rename(opened.netlink, left_behind, "two")
+
+    assert pod.the_link("two").index == link.index

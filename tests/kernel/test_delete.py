@@ -172,6 +172,7 @@ def test_del_by_the_record_works_though_the_runtime_gives_no_path(
     assert pod.link("bond0") is None
 
 
+@pytest.mark.kernel_from("5.14", "reuses the number of a namespace and has no cookie of it")
 def test_del_leaves_a_namespace_alone_that_took_the_path_of_the_old_one(
     runtime: Runtime, config: Config, pod: Pod, tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_pod_whose_namespace_is_mounted_elsewhere_is_not_released(
     assert kubelet.methods() == ["List"]
 
 
+@pytest.mark.kernel_from("5.14", "reuses the number of a namespace and has no cookie of it")
 def test_a_dead_pod_is_released_though_its_vfs_are_in_another_bond_of_its_name(
     runtime: Runtime, bonded: Pod, vfs: rigs.Layout, config: dict[str, object], kubelet: Kubelet
 ) -> None:

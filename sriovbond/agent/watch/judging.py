@@ -68,7 +68,7 @@ class Judging:
         if event.nsid is not None:
             for key in self._watched.spaces.change(event.nsid, event):
                 if event.is_moved:
-                    self._watched[key].note_moved(event.link.device)
+                    self._watched[key].note_moved(self._watched[key].device_of(event.link))
                     self._watched.note_lack(key, time.monotonic())
                 if not self._agenda.has(Task.JUDGE, key):  # a DEL deletes it piece by piece
                     self._judge(key)

@@ -81,4 +81,6 @@ class Spaces:
         is_known = space.links.pop(event.link.index, None) is not None
         if event.link.matters and not event.is_gone:
             space.links[event.link.index] = event.link
-        return tuple(space.keys) if is_known or event.link.matters else ()
+        # before 5.14 nothing shows that what left the bond, and is moved now, was in one
+        concerns = is_known or event.link.matters or event.is_moved
+        return tuple(space.keys) if concerns else ()

@@ -67,6 +67,16 @@ class WatchedAttachment:
         """Return whether one of the devices is in the bond, as last reported."""
         return any(member.device in devices for member in self.bond.members if member.is_in_bond)
 
+    def device_of(self, link: Heard) -> str:
+        """Return the device of a link that was in the pod.
+
+        Before 5.14 events have no device: then it is that of the member of the link's name.
+        """
+        if link.device or link.kind:
+            return link.device
+        members = (member for member in self.bond.members if member.name == link.name)
+        return next((member.device for member in members), "")
+
     def note_moved(self, device: str) -> None:
         """Record that the device was taken out of the pod, unless a repair sent it home."""
         if device not in self.sent_home:

@@ -33,6 +33,23 @@ def test_a_member_that_was_taken_out_of_the_pod_is_not_waited_for(scene: Scene) 
     assert scene.watched.lacking == ()
 
 
+def test_a_member_that_was_taken_out_is_not_waited_for_where_the_kernel_reports_no_devices(
+    scene: Scene,
+) -> None:
+    scene.watch()
+    links = {link.index: replace(link, device="") for link in scene.links()}
+    scene.watched.spaces.replace(NSID, links)
+    member = replace(links[scene.plan.members[0].link.index], master=0)
+
+    scene.hear(Heard(30, member.name, kind="veth"), is_gone=True, is_moved=True)
+    scene.hear(member)
+    lacking = scene.watched.lacking
+    scene.hear(member, is_gone=True, is_moved=True)
+
+    assert lacking == (KEY,)
+    assert scene.watched.lacking == ()
+
+
 def test_nothing_is_reported_while_a_call_has_the_attachment(scene: Scene) -> None:
     scene.watch()
 
