@@ -1,5 +1,6 @@
 """Under a real systemd: its timer reverts what nobody keeps, its unit brings a boot's network."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,12 +44,10 @@ def test_the_timer_reverts_a_change_that_is_not_committed_and_is_gone(disk: Path
         before = look(node)
 
         printed = apply(node, STACK, "--no-commit", "--timeout", str(SOON_S))
-        armed = timers(node)
         wait_for(lambda: not node.change.exists(), SOON_S + 60)
         wait_for(lambda: not timers(node), SOON_S)
 
-        (timer,) = (name for name in armed if name.endswith(".timer"))
-        assert f"the timer {timer} reverts the change" in printed
+        assert re.search(r"the timer \S+\.timer reverts the change", printed)
         assert differences(before, look(node)) == []
         assert node.systemctl("list-units", "--failed", "--no-legend") == ""
 
