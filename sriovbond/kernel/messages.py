@@ -168,6 +168,11 @@ class LinkMessage:
     def _is_simulated(self) -> bool:
         return self.text(IFLA_PARENT_DEV_BUS_NAME) == "netdevsim"
 
+    def of_family(self, family: int) -> dict[int, bytes] | None:
+        """Return what it has of an address family (IFLA_AF_SPEC), None where it has nothing."""
+        section = by_number(self.attributes.get(IFLA_AF_SPEC, b"")).get(family)
+        return None if section is None else by_number(section)
+
     @property
     def altnames(self) -> tuple[str, ...]:
         """Its altnames."""

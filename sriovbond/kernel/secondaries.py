@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from sriovbond.kernel import attributes, carried, links, messages
+from sriovbond.kernel import carried, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import IFLA_AF_SPEC, AddressMessage, LinkMessage
 from sriovbond.kernel.netlink import Netlink, NetlinkRequest
@@ -19,8 +19,7 @@ _WORD: Final = 4
 
 def are_kept(link: LinkMessage) -> bool:
     """Return whether a link keeps IPv4 addresses whose network's first one goes."""
-    family = attributes.by_number(link.attributes.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET, b"")
-    values = attributes.by_number(family).get(_IFLA_INET_CONF, b"")
+    values = (link.of_family(socket.AF_INET) or {}).get(_IFLA_INET_CONF, b"")
     return messages.whole(values[_WORD * (_PROMOTE - 1) : _WORD * _PROMOTE]) != 0
 
 

@@ -59,18 +59,17 @@ def _ask_links(netlink: Netlink) -> list[LinkMessage]:
 
     Linux 5.10 leaves that out with the statistics: it is read with them then.
     """
-    found = links.read_all_with_vfs(netlink)
-    if all(map(_has_interface_id, found)):
-        return found
+    brief = links.read_all_with_vfs(netlink)
+    if all(map(_has_interface_id, brief)):
+        return brief
     request = NetlinkRequest(nl.RTM_GETLINK, "list the links", messages.link(0))
     whole = {message.index: message for message in map(messages.read_link, netlink.dump(request))}
-    return [_with_families(message, whole.get(message.index)) for message in found]
+    return [_with_families(message, whole.get(message.index)) for message in brief]
 
 
 def _has_interface_id(message: LinkMessage) -> bool:
-    families = attributes.by_number(message.attributes.get(messages.IFLA_AF_SPEC, b""))
-    inet6 = families.get(socket.AF_INET6)
-    return inet6 is None or IFLA_INET6_ADDR_GEN_MODE in attributes.by_number(inet6)
+    inet6 = message.of_family(socket.AF_INET6)
+    return inet6 is None or IFLA_INET6_ADDR_GEN_MODE in inet6
 
 
 def _with_families(message: LinkMessage, whole: LinkMessage | None) -> LinkMessage:

@@ -5,12 +5,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-from sriovbond.kernel.attributes import by_number
 from sriovbond.kernel.messages import (
     IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
-    IFLA_AF_SPEC,
     AddressMessage,
     LinkMessage,
     ip,
@@ -68,9 +66,7 @@ def ipv6(message: LinkMessage, scene: Scene, routed: Iterable[int]) -> Ipv6:
     is_enabled = is_used if scene.is_bound(message) else not is_off or is_used
     temporary = [row for row in addresses if _is_temporary(row)]
     of_routers = [row for row in temporary if row.prefix != _HOST_PREFIX]
-    inet6 = by_number(
-        by_number(message.attributes.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET6, b"")
-    )
+    inet6 = message.of_family(socket.AF_INET6) or {}
     return fit(
         Ipv6,
         enabled=is_enabled,

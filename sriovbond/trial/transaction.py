@@ -119,8 +119,13 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
             return ChangeOutcome.NOTHING_TO_DO
         _prepare_boot(host, manner)
         answering = probes.answering(site, probes.choose(joined.current, apiserver.find(host)))
-        checkpoint = _checkpoint(site, host, joined, planned, manner.name)
-        change, wish = _Change(site, host, checkpoint, manner.lease_s), lasting.document(joined)
+        wish = lasting.document(joined)
+        checkpoint = replace(
+            _checkpoint(site, host, joined, planned),
+            name=manner.name,
+            document=to_yaml(wish) if manner.name else "",
+        )
+        change = _Change(site, host, checkpoint, manner.lease_s)
         change.arm(manner)
         enactments.note(host, checkpoint.name, enactments.PROGRESSING, checkpoint.document)
         try:
@@ -331,9 +336,7 @@ def _flags(row: AddressMessage) -> int:
     return messages.whole(row.attributes.get(IFA_FLAGS, b""))
 
 
-def _checkpoint(
-    site: Site, host: Host, joined: Joined, planned: Sequence[Step], name: str
-) -> Checkpoint:
+def _checkpoint(site: Site, host: Host, joined: Joined, planned: Sequence[Step]) -> Checkpoint:
     links = {link.label: link for link in joined.current.interfaces or ()}
     names = [name for step in planned for name in footprints.carriers(step)]
     content = resolving.plain(site.host)
@@ -346,8 +349,6 @@ def _checkpoint(
         actor=store.this_process(),
         before=to_json(joined.current),
         back=to_json(difference.revert(joined)),
-        name=name,
-        document=to_yaml(lasting.document(joined)) if name else "",
         formers=formers.read(site, footprints.closure(names, links)),
         resolver=_hex(content),
         hostname=_name_of_host(site) if _renames(planned) else None,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 import yaml
@@ -38,6 +39,11 @@ DNS = "dns-resolver: {config: {server: [192.0.2.53]}}"
 
 
 @pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s for NICs are long for a test
+
+
+@pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[tuple[Changes, Changes]]:
     """A node before and after a boot, with one folder of state and one root."""
     with ExitStack() as stack:
@@ -56,6 +62,17 @@ def nodes(tmp_path: Path) -> Iterator[tuple[Changes, Changes]]:
 def boot(changes: Changes) -> list[str]:
     site, host = changes.node.site, changes.node.host
     return changes.inside(partial(booting.boot, site, host, changes.said.append))
+
+
+def status_of(name: str, changes: Changes) -> Any:  # noqa: ANN401 - what its YAML holds
+    """Return what came of a document, by its enactment."""
+    file = enactments.folder(changes.node.host) / f"{name}.yml"
+    return yaml.safe_load(file.read_text())["status"]
+
+
+def conditions(status: Any) -> list[str]:  # noqa: ANN401
+    """Return the conditions that hold."""
+    return [row["type"] for row in status["conditions"] if row["status"] == "True"]
 
 
 def test_a_boot_applies_the_committed_documents_and_nothing_twice(
@@ -80,10 +97,10 @@ def test_a_boot_applies_the_committed_documents_and_nothing_twice(
     assert after.node.sent == []
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_document_that_fails_keeps_no_other_from_being_applied(
-    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Changes, Changes],
 ) -> None:
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     _, after = nodes
     host = after.node.host
     persisted.keep(host, "mtu", MTU)
@@ -97,11 +114,11 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
     assert after.node.left(BRIDGE) == []
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_document_that_needs_a_later_one_is_applied_again_after_it(
-    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Changes, Changes],
 ) -> None:
     """The later one is the older: it was changed, and is kept behind the others since then."""
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     _, after = nodes
     host = after.node.host
     uses = "interfaces: [{name: br0, type: linux-bridge, bridge: {port: [{name: va}]}},"
@@ -118,19 +135,13 @@ def test_a_document_that_needs_a_later_one_is_applied_again_after_it(
     assert links["va"].controller == "br0"
     assert after.node.pod.run("ip", "route", "get", "8.8.8.8").stdout.startswith("8.8.8.8 via")
     assert links["eth1"].mtu == 1490
-    file = enactments.folder(host) / "uses.yml"
-    (known,) = [
-        row["type"]
-        for row in yaml.safe_load(file.read_text())["status"]["conditions"]
-        if row["status"] == "True"
-    ]
-    assert known == "Available"
+    assert conditions(status_of("uses", after)) == ["Available"]
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_document_whose_nic_is_missing_for_good_is_applied_once(
-    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Changes, Changes],
 ) -> None:
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     _, after = nodes
     persisted.keep(after.node.host, "mtu", MTU)
     persisted.keep(after.node.host, "uplink", BRIDGE)
@@ -180,10 +191,8 @@ def test_a_document_that_the_kernel_refuses_is_tried_five_times(
     else:
         assert after.node.left(BRIDGE) == []
     assert bool(failures) is (refusals > tries)
-    file = enactments.folder(after.node.host) / "uplink.yml"
-    status = yaml.safe_load(file.read_text())["status"]
-    known = {row["type"] for row in status["conditions"] if row["status"] == "True"}
-    assert known == ({"Failing"} if failures else {"Available"})
+    status = status_of("uplink", after)
+    assert conditions(status) == (["Failing"] if failures else ["Available"])
     assert status["retryCount"] == {"0": tries - 1}
 
 
@@ -201,10 +210,10 @@ def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes
     assert after.node.left(BRIDGE) == []
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_nic_that_is_broken_keeps_no_other_port_from_being_used(
-    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Changes, Changes],
 ) -> None:
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     _, after = nodes
     persisted.keep(after.node.host, "uplink", BRIDGE)
     after.node.ip("link set eth2 down name broken")
@@ -236,10 +245,10 @@ def test_of_a_change_that_a_boot_interrupted_the_files_are_restored(
     assert persisted.list_documents(before.node.host) == []
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_nic_that_is_known_by_its_mac_is_found_by_it_under_another_name(
-    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Changes, Changes],
 ) -> None:
-    monkeypatch.setattr(booting, "_NICS_S", 0.5)  # 30 s are long for a test
     before, after = nodes
     by_mac = "identifier: mac-address, mac-address: '02:00:00:00:00:11', lldp: {enabled: false}"
     text = f"interfaces: [{{name: uplink, type: ethernet, mtu: 1490, {by_mac}}}]"
