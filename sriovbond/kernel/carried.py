@@ -125,15 +125,15 @@ def _looks_like_kernels(address: AddressMessage, mac: str) -> bool:
     return address.attributes.get(IFA_ADDRESS) == b"\xfe\x80" + bytes(6) + eui64
 
 
-def routes(present: Sequence[RouteMessage]) -> dict[int, list[Carried]]:
-    """Return the configured routes by the link's index; the kernel restores its own.
+def routes(present: Sequence[RouteMessage], *, are_own: bool = False) -> dict[int, list[Carried]]:
+    """Return the configured routes by the link's index, or the kernel's, which restores its own.
 
     Those by a gateway come last: it may be reachable by one of the others. One over several links
     (ECMP) is listed for each; of an IPv6 one each has its own hop, which the kernel accepts singly.
     """
     by_link: dict[int, list[Carried]] = {}
     for route in sorted(present, key=lambda route: any(hop.gateway for hop in next_hops(route))):
-        if route.protocol != _RTPROT_KERNEL:
+        if (route.protocol == _RTPROT_KERNEL) is are_own:
             target = route.address(RTA_DST)
             text = f"{target}/{route.prefix}" if target else "default"
             for index, body in _shares(route):

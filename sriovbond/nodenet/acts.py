@@ -300,9 +300,10 @@ class RemoveRoute:
 
 @dataclass(frozen=True, slots=True)
 class AddRule:
-    """Add a rule for which table routes a packet."""
+    """Add a rule for which table routes a packet; `narrower` ones, there, have all that it has."""
 
     rule: RouteRule
+    narrower: tuple[RouteRule, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -312,9 +313,10 @@ class AddRule:
 
 @dataclass(frozen=True, slots=True)
 class RemoveRule:
-    """Remove a rule."""
+    """Remove a rule; `narrower` ones have all that it has, and stay."""
 
     rule: RouteRule
+    narrower: tuple[RouteRule, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:

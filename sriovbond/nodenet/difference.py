@@ -29,7 +29,7 @@ def difference(joined: Joined) -> NetState:
     """Return the document with what is missing of the desired state."""
     links = [_identified(link_difference(pair, joined), pair) for pair in joined.pairs]
     lacking, leaving = routes.lacking_routes(joined), _leaving_by_name(joined)
-    rules = (*routes.absent_rules(routes.leaving_rules(joined)), *routes.lacking_rules(joined))
+    rules = (*_rules_without(routes.leaving_rules(joined), joined), *routes.lacking_rules(joined))
     return NetState(
         hostname=joined.desired.hostname if name_difference(joined) else None,
         dns_resolver=joined.desired.dns_resolver if is_resolver_new(joined) else None,
@@ -43,12 +43,12 @@ def revert(joined: Joined) -> NetState:
     """Return the document that takes the change back, and nothing else."""
     links = _with_mtus([_former_link(pair, joined) for pair in joined.pairs], joined)
     added, gone = routes.lacking_routes(joined), routes.leaving_routes(joined)
-    rules = (*routes.absent_rules(_added_rules(joined)), *routes.leaving_rules(joined))
+    rules = (*_rules_without(_added_rules(joined), joined), *routes.leaving_rules(joined))
     dns = joined.current.dns_resolver or NodeDns()
     return NetState(
         hostname=joined.current.hostname if name_difference(joined) else None,
         dns_resolver=_former_resolver(dns) if is_resolver_new(joined) else None,
-        route_rules=routes.rules_of(sorted(rules, key=routes.rule_order)),
+        route_rules=routes.rules_of(sorted(dict.fromkeys(rules), key=routes.rule_order)),
         routes=routes.routes_of((*routes.absent_routes(added), *gone)),
         interfaces=(*links, *uppers.former_states(joined)) or None,
     )
@@ -245,16 +245,21 @@ def _leaving_by_name(joined: Joined) -> tuple[NodeRoute, ...]:
     )
 
 
+def _rules_without(gone: tuple[RouteRule, ...], joined: Joined) -> tuple[RouteRule, ...]:
+    """Return what takes these rules away, and no narrower ones with them."""
+    kept = routes.narrower_rules(gone, routes.rules_in(joined.current))
+    return (*routes.absent_rules(gone), *kept)
+
+
 def _added_rules(joined: Joined) -> tuple[RouteRule, ...]:
     """Return the new rules as the document has them: the priority of one that has none is ours.
 
     Where another rule would be meant, too, it is given.
     """
     lacking = routes.lacking_rules(joined)
-    present = (joined.current.route_rules and joined.current.route_rules.config) or ()
-    rules = (joined.desired.route_rules and joined.desired.route_rules.config) or ()
+    present = routes.rules_in(joined.current)
     added = []
-    for wish in (row for row in rules if row.state != ABSENT):
+    for wish in (row for row in routes.rules_in(joined.desired) if row.state != ABSENT):
         new = [row for row in lacking if routes.matches(wish, row)]
         is_alone = not any(routes.matches(wish, row) for row in present)
         added += [wish] if new and is_alone else new

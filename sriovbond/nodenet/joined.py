@@ -213,19 +213,27 @@ def _with_controllers(
 
 
 def _with_uppers(pairs: Iterable[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]:
-    """Yield the pairs, with those that go unasked because what they are on goes."""
+    """Yield the pairs, with those that go unasked: what they are on goes, or a veth's other end."""
     pairs = list(pairs)
     in_document = {pair.name for pair in pairs if pair.desired is not None}
     going = [pair.name for pair in pairs if pair.takes_uppers]
     unasked: dict[str, Pair] = {}
     for name in going:
-        for upper in uppers_of(name, present):
+        for upper in (*uppers_of(name, present), *_peer_of(name, present)):
             if upper.type in TYPES and upper.label not in {*in_document, *unasked}:
                 target = NodeLink(name=upper.name, type=upper.type, state=ABSENT)
                 unasked[upper.label] = Pair(upper.label, None, target, normal(upper))
                 going.append(upper.label)
     yield from (pair for pair in pairs if pair.name not in unasked)
     yield from unasked.values()
+
+
+def _peer_of(name: str, present: Mapping[str, NodeLink]) -> Iterator[NodeLink]:
+    """Yield the other end of a veth: it goes with it."""
+    veth = present[name].veth
+    peer = present.get((veth and veth.peer) or "")
+    if peer is not None:
+        yield peer
 
 
 def _bases(pairs: list[Pair], present: Mapping[str, NodeLink]) -> Iterator[Pair]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Final
 
 from sriovbond.bond.options import Setting
 from sriovbond.nodenet.checks import ports_of
@@ -17,18 +18,51 @@ from sriovbond.nodenet.model import (
     Vrf,
 )
 from sriovbond.nodenet.pairs import peers_of
-from sriovbond.nodenet.routing import ABSENT, NodeRoutes
+from sriovbond.nodenet.routing import ABSENT, NodeDns, NodeRoute, NodeRoutes
+
+_OF_NICS: Final = (None, ETHERNET)
 
 
 def needed(wish: NetState) -> set[str]:
-    """Return what a document names and does not make: NICs, ports, and what others are on."""
-    links = [link for link in wish.interfaces or () if link.state not in {ABSENT, IGNORE}]
-    made = {link.label for link in links if link.type != ETHERNET or link.veth}
-    made |= peers_of(links).keys()
-    below = {link.base or "" for link in links} - {""}
+    """Return what a document names and does not make: NICs, ports, what others are on.
+
+    Also what its routes and DNS servers are over, but for routes that it removes. What has no type
+    cannot be made.
+    """
+    links = _links(wish)
+    below = {link.base or "" for link in links}
     ports = {port for link in links for port in ports_of(link) or ()}
-    nics = {link.label for link in links if link.type == ETHERNET}
-    return (nics | ports | below) - made
+    nics = {link.label for link in links if link.type in _OF_NICS}
+    over = {_over(row) for row in wish.configured_routes}
+    over |= {_zone(server) for server in _servers(wish)}
+    return (nics | ports | below | over) - made(wish) - {""}
+
+
+def made(wish: NetState) -> set[str]:
+    """Return the interfaces that a document makes where they are missing."""
+    links = _links(wish)
+    own = {link.label for link in links if link.type not in _OF_NICS or link.veth}
+    return own | peers_of(links).keys()
+
+
+def _over(route: NodeRoute) -> str:
+    """Return the interface that a route of a document needs, empty for none."""
+    is_without = route.state == ABSENT or route.route_type
+    return "" if is_without else route.next_hop_interface or ""
+
+
+def _servers(wish: NetState) -> tuple[str, ...]:
+    config = wish.dns_resolver.config if wish.dns_resolver else None
+    return (config.server if config else None) or ()
+
+
+def _zone(server: str) -> str:
+    """Return the interface that a DNS server is over, empty for any."""
+    return server.partition("%")[2]
+
+
+def _links(wish: NetState) -> list[NodeLink]:
+    return [link for link in wish.interfaces or () if link.state not in {ABSENT, IGNORE}]
 
 
 def without_ignored(wish: NetState) -> NetState:
@@ -51,7 +85,7 @@ def without_ignored(wish: NetState) -> NetState:
 
 
 def without(wish: NetState, missing: Collection[str]) -> NetState:
-    """Return a document without these interfaces, what is on them, and routes over either.
+    """Return a document without these interfaces, and without what is on or over them.
 
     Bonds and bridges have the ports that are left; one without any is left out, for its routes
     would take what another interface may still carry.
@@ -64,7 +98,17 @@ def without(wish: NetState, missing: Collection[str]) -> NetState:
         wish,
         interfaces=None if wish.interfaces is None else kept,
         routes=wish.routes and without_routes(wish.routes, gone),
+        dns_resolver=wish.dns_resolver and _without_servers(wish.dns_resolver, gone),
     )
+
+
+def _without_servers(dns: NodeDns, gone: Collection[str]) -> NodeDns:
+    """Return the resolver without servers over these; where none is left the node keeps its own."""
+    config = dns.config
+    if config is None or not config.server:
+        return dns
+    left = tuple(server for server in config.server if _zone(server) not in gone)
+    return replace(dns, config=replace(config, server=left or None))
 
 
 def _stands_on(link: NodeLink, gone: Collection[str]) -> bool:

@@ -1,5 +1,6 @@
 """A document as it is kept for a boot: with what the present has decided of it."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -8,12 +9,15 @@ from sriovbond.nodenet.checks import ports_of
 from sriovbond.nodenet.joined import Joined, has_dynamic_alone
 from sriovbond.nodenet.model import (
     BOND,
+    IGNORE,
+    VETH,
     IpAddress4,
     IpAddress6,
     Ipv4,
     Ipv6,
     NetState,
     NodeLink,
+    Veth,
 )
 from sriovbond.nodenet.pairs import is_bonds_port, own_mac
 from sriovbond.nodenet.routing import ABSENT
@@ -24,11 +28,12 @@ _Address = TypeVar("_Address", IpAddress4, IpAddress6)
 
 
 def document(joined: Joined) -> NetState:
-    """Return the document with the addresses, and the MAC of a bond, that it leaves as they are."""
+    """Return the document with the addresses, and the MACs of bonds and veths, that it leaves."""
     links = joined.desired.interfaces
     if links is None:
         return joined.desired
-    return replace(joined.desired, interfaces=tuple(_lasting(link, joined) for link in links))
+    rows = (*(_lasting(link, joined) for link in links), *_other_ends(links, joined))
+    return replace(joined.desired, interfaces=rows)
 
 
 def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
@@ -43,6 +48,23 @@ def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
         ipv6=_decided(link.ipv6, pair.target.ipv6, now.ipv6),
         mac_address=link.mac_address or _kept_mac(link, now, joined),
     )
+
+
+def _other_ends(links: Collection[NodeLink], joined: Joined) -> Iterator[NodeLink]:
+    """Yield the other ends of the veths that are there: a boot would make them with other MACs."""
+    names = {link.label for link in links}
+    for link in links:
+        veth = link.veth if link.state not in {ABSENT, IGNORE} else None
+        peer = joined.links.get((veth and veth.peer) or "")
+        is_known = peer is not None and link.label in joined.links and peer.label not in names
+        if is_known and peer and not is_bonds_port(peer, joined.links):
+            yield NodeLink(
+                name=peer.name,
+                type=VETH,
+                state=peer.state,
+                mac_address=peer.mac_address,
+                veth=Veth(peer=link.name),
+            )
 
 
 def _decided(wish: _IP | None, target: _IP | None, now: _IP | None) -> _IP | None:
@@ -76,8 +98,13 @@ def _without_bonds_mac(link: NodeLink, now: NodeLink, joined: Joined) -> NodeLin
 
 
 def _kept_mac(link: NodeLink, now: NodeLink, joined: Joined) -> str | None:
-    """Return the MAC of a bond that is there, where a new one would have another of its ports'."""
+    """Return the MAC of a bond that is there, where a new one would have another of its ports'.
+
+    And of a veth: a new one has any.
+    """
     ports = ports_of(link)
+    if link.veth and now.veth:
+        return now.mac_address
     is_given = link.copy_mac_from or link.identifier == "mac-address"
     if link.type != BOND or not ports or is_given or takes_ports_mac(bond_after(link, now)):
         return None

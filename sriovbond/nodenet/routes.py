@@ -1,9 +1,10 @@
 """Routes and rules of a document beside those of a node: which are missing, which are to go."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from sriovbond.nodenet.connected import own_routes
 from sriovbond.nodenet.joined import Joined
 from sriovbond.nodenet.model import IGNORE, NetState
 from sriovbond.nodenet.routing import (
@@ -34,7 +35,47 @@ def lacking_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     present = {form for row in joined.current.configured_routes for form in _forms(row)}
     wishes = [row for row in joined.desired.configured_routes if row.state != ABSENT]
     lacking = [row for row in wishes if _wish(row) not in present]
+    if any(map(may_be_own, lacking)):
+        own = {(row.destination, row.next_hop_interface): row for row in own_routes(joined)}
+        lacking = [row for row in lacking if not _is_met(row, own)]
     return tuple({_wish(row): row for row in reversed(lacking)}.values())[::-1]
+
+
+def may_be_own(route: NodeRoute) -> bool:
+    """Return whether a route that the kernel makes of an address can be all that is wished for."""
+    further = (route.next_hop_address, route.route_type, route.weight, route.vrf_name)
+    return not any((*further, route.cwnd, route.advmss))
+
+
+def _is_met(wish: NodeRoute, own: Mapping[tuple[str | None, str | None], NodeRoute]) -> bool:
+    """Return whether the kernel's own route is the one; a metric or source not given is any."""
+    row = own.get((wish.destination, wish.next_hop_interface))
+    return (
+        row is not None
+        and may_be_own(wish)
+        and (wish.table_id or MAIN_TABLE) == (row.table_id or MAIN_TABLE)
+        and (wish.metric in _ANY or metric_of(wish) == metric_of(row))
+        and wish.source in (None, row.source)
+    )
+
+
+def unconfigured_routes(joined: Joined) -> dict[tuple[object, ...], NodeRoute]:
+    """Return the routes that nobody configured and that stay or come, by their places (`slot`).
+
+    The kernel's own, and those of DHCP, of routers and of routing daemons. Not those over what is
+    not ours, such as a VPN's.
+    """
+    running = (joined.current.routes and joined.current.routes.running) or ()
+    configured = {*joined.current.configured_routes}
+    given = (
+        row
+        for row in running
+        if row not in configured
+        and row.next_hop_address
+        and not goes_by_itself(row, joined)
+        and not _is_foreign(row, joined)
+    )
+    return {slot(row): row for row in reversed((*own_routes(joined), *given))}
 
 
 def ways_of(route: NodeRoute, joined: Joined) -> tuple[NodeRoute, ...]:
@@ -86,9 +127,13 @@ def is_meant(pattern: NodeRoute, row: NodeRoute, joined: Joined) -> bool:
     name = row.next_hop_interface
     if joined.is_ignored(name or ""):
         return False
-    link = joined.links.get(name or "")
-    is_foreign = link is not None and link.state == IGNORE and joined.pair(link.label) is None
-    return not is_foreign or pattern.next_hop_interface == name
+    return not _is_foreign(row, joined) or pattern.next_hop_interface == name
+
+
+def _is_foreign(route: NodeRoute, joined: Joined) -> bool:
+    """Return whether a route is over an interface that is not ours, and that no document means."""
+    link = joined.links.get(route.next_hop_interface or "")
+    return link is not None and link.state == IGNORE and joined.pair(link.label) is None
 
 
 def is_same(first: NodeRoute, second: NodeRoute) -> bool:
@@ -156,8 +201,8 @@ def lacking_rules(joined: Joined) -> tuple[RouteRule, ...]:
     The kernel would give it the one before the main table's, and the next one the one before that.
     """
     gone = leaving_rules(joined)
-    wishes = [_rule_form(row) for row in _rules(joined.desired) if row.state != ABSENT]
-    kept = [_rule_form(row) for row in _rules(joined.current) if row not in gone]
+    wishes = [_rule_form(row) for row in rules_in(joined.desired) if row.state != ABSENT]
+    kept = [_rule_form(row) for row in rules_in(joined.current) if row not in gone]
     lacking = [row for row in wishes if not any(_is_rule_there(row, other) for other in kept)]
     free = iter(_free_priorities({row.priority for row in (*kept, *wishes)}))
     rules = (
@@ -186,16 +231,33 @@ def _is_rule_there(wish: RouteRule, row: RouteRule) -> bool:
 
 def leaving_rules(joined: Joined) -> tuple[RouteRule, ...]:
     """Return the rules that are there and are to go; one that the document has, too, stays."""
-    absent = [row for row in _rules(joined.desired) if row.state == ABSENT]
+    absent = [row for row in rules_in(joined.desired) if row.state == ABSENT]
     meant = [
-        row for row in _rules(joined.current) if any(matches(pattern, row) for pattern in absent)
+        row for row in rules_in(joined.current) if any(matches(pattern, row) for pattern in absent)
     ]
-    wishes = [_rule_form(row) for row in _rules(joined.desired) if row.state != ABSENT]
-    for wish in wishes if meant else ():
+    wishes = [_rule_form(row) for row in rules_in(joined.desired) if row.state != ABSENT]
+    for wish in dict.fromkeys(wishes) if meant else ():
         stays = next((row for row in meant if _is_rule_there(wish, _rule_form(row))), None)
         if stays is not None:
             meant.remove(stays)
     return tuple(meant)
+
+
+def narrower_rules(
+    gone: Collection[RouteRule], present: Iterable[RouteRule]
+) -> tuple[RouteRule, ...]:
+    """Return the rules that entries which take these away mean, too: they have all that these have.
+
+    An entry cannot say that a rule has no mark, say; a rule that a document has stays.
+    """
+    return tuple(
+        row for row in present if row not in gone and any(matches(rule, row) for rule in gone)
+    )
+
+
+def is_same_rule(first: RouteRule, second: RouteRule) -> bool:
+    """Return whether two rules are one: nothing that one of them says is left out by the other."""
+    return _is_rule_there(_rule_form(first), _rule_form(second))
 
 
 def absent_routes(rows: Iterable[NodeRoute]) -> tuple[NodeRoute, ...]:
@@ -321,5 +383,6 @@ def rule_order(rule: RouteRule) -> tuple[object, ...]:
     )
 
 
-def _rules(state: NetState) -> tuple[RouteRule, ...]:
+def rules_in(state: NetState) -> tuple[RouteRule, ...]:
+    """Return the rules of a state."""
     return (state.route_rules.config if state.route_rules else None) or ()

@@ -64,7 +64,7 @@ def plan(joined: Joined) -> tuple[Step, ...]:
 def _steps(joined: Joined, remade: Collection[Pair]) -> Iterator[Step]:
     pairs = _bases_first(joined)
     staying = [pair for pair in pairs if pair.target.state != ABSENT]
-    going = [pair for pair in reversed(pairs) if pair.is_to_go]
+    going = [pair for pair in reversed(pairs) if pair.is_to_go and not _goes_with_peer(pair)]
     holding = _holding(going, staying)
     moving = _moving_names(staying)
     yield from (_free_names(pair, moving) for pair in staying if moving & _names_leaving(pair))
@@ -247,6 +247,11 @@ def _mac_of(pair: Pair) -> str:
 def _remove(pair: Pair) -> Remove:
     current = pair.current or NodeLink(name=pair.name)
     return Remove(current, (current.base or "") if pair.desired is None else "")
+
+
+def _goes_with_peer(pair: Pair) -> bool:
+    """Return whether it is a veth that goes with its other end, whose step says so."""
+    return pair.desired is None and pair.current is not None and pair.current.veth is not None
 
 
 def _remove_remade(pair: Pair) -> Iterator[Step]:
@@ -469,8 +474,11 @@ def _route(joined: Joined) -> Iterator[Step]:
     yield from sorted(new, key=lambda step: step.route.next_hop_address is not None)
     for route in (row for rows in leaving.values() for row in rows):
         yield _end(route, joined)
-    yield from (AddRule(rule) for rule in routes.lacking_rules(joined))
-    yield from (RemoveRule(rule) for rule in routes.leaving_rules(joined))
+    rules = routes.rules_in(joined.current)
+    for rule in routes.lacking_rules(joined):
+        yield AddRule(rule, routes.narrower_rules((rule,), rules))
+    for rule in routes.leaving_rules(joined):
+        yield RemoveRule(rule, routes.narrower_rules((rule,), rules))
     if is_resolver_new(joined) and joined.desired.dns_resolver:
         config = joined.desired.dns_resolver.config
         if config:
@@ -484,10 +492,12 @@ def _new_routes(
 ) -> Iterator[AddRoute]:
     """Yield what makes the routes that are missing, one for all ways of a route.
 
-    Those in whose place one comes are none of `leaving` then.
+    Those in whose place one comes are none of `leaving` then; nobody may have configured it.
     """
     done: set[tuple[object, ...]] = set()
-    for route in routes.lacking_routes(joined):
+    lacking = routes.lacking_routes(joined)
+    others = routes.unconfigured_routes(joined) if lacking else {}
+    for route in lacking:
         place, ways = routes.slot(route), routes.ways_of(route, joined)
         if place in done:
             continue
@@ -496,7 +506,7 @@ def _new_routes(
             done.add(place)
             rows = joined.current.configured_routes
             former = [row for row in rows if routes.slot(row) == place]
-        yield AddRoute(route, former[0] if former else None, ways)
+        yield AddRoute(route, former[0] if former else others.get(place), ways)
 
 
 def _end(route: NodeRoute, joined: Joined) -> Step:

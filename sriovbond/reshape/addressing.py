@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_interface
@@ -12,7 +13,9 @@ from sriovbond.errors import MachineError
 from sriovbond.kernel import carried, messages, secondaries
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
+    IFA_F_DADFAILED,
     IFA_F_PERMANENT,
+    IFA_F_TENTATIVE,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
     IFLA_AF_SPEC,
@@ -34,6 +37,7 @@ _SALT: Final = "sriovbond stable-privacy"  # machine-id(5): what is made of it d
 _CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 _EVERY_ROUTE: Final = "128"  # accept_ra_rt_info_max_plen: the longest prefix
 _RTPROT_RA: Final = 9
+_DAD_S: Final = 5.0
 _WITHOUT: Final = {"disable_ipv6": "1"}
 """What a sysctl amounts to where the link has none; for others that is 0."""
 
@@ -59,6 +63,22 @@ def set_ip(site: Site, name: str, change: Ipv4 | Ipv6, target: Ipv4 | Ipv6) -> N
     is_address_changed = change.address is not None or change.prefix_route_metric is not None
     if target.enabled is False or is_address_changed:
         _set_addresses(site, site.link(name), _wish(target))
+
+
+def await_source(site: Site, address: str) -> None:
+    """Wait while the kernel asks whether another host has an IPv6 address: it is no source before.
+
+    That takes 1 to 2 s; where the link has no carrier it does not begin, and 5 s are waited.
+    """
+    end = min(time.monotonic() + _DAD_S, site.deadline_s)
+    while _is_asked_for(site, address) and time.monotonic() < end:
+        time.sleep(nl.PAUSE_S)
+
+
+def _is_asked_for(site: Site, address: str) -> bool:
+    rows = (row for row in carried.all_addresses(site.netlink) if row.address == address)
+    flags = [messages.whole(row.attributes.get(IFA_FLAGS, b"")) for row in rows]
+    return any(row & IFA_F_TENTATIVE and not row & IFA_F_DADFAILED for row in flags)
 
 
 def _wish(ip: Ipv4 | Ipv6) -> _Wish:

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 
-from sriovbond.kernel import messages
+from sriovbond.errors import KernelError
+from sriovbond.kernel import attributes, carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     RTA_DST,
@@ -21,20 +23,30 @@ from sriovbond.kernel.messages import (
     RTA_PRIORITY,
     RTA_TABLE,
     RTAX_ADVMSS,
+    RouteMessage,
 )
 from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet.routes import is_same_rule, may_be_own, metric_of
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeRoute, RouteRule
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
+from sriovbond.reshape import addressing
 from sriovbond.reshape.site import Site
+from sriovbond.survey import answers
+from sriovbond.survey import paths as survey
 
 # include/uapi/linux/rtnetlink.h and fib_rules.h
 _RTAX_CWND: Final = 7
-_RTPROT_STATIC: Final = 4
+_RTPROT_KERNEL, _RTPROT_STATIC = 2, 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _UNICAST: Final = 1
 _DEAD_ENDS: Final = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
 _TO_TABLE: Final = 1
+_FIB_RULE_INVERT: Final = 0x2
+_FRA_PRIORITY: Final = 6
+_RULE_BYTES: Final = 12  # of fib_rule_hdr: family, lengths, TOS, table, two unused, action, flags
+_TABLE_PLACE, _ACTION_PLACE = 4, 7
+_FLAGS: Final = struct.Struct("=I")
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -48,7 +60,38 @@ def add_route(
     flags = nl.NLM_F_CREATE | (nl.NLM_F_REPLACE if is_replacing else nl.NLM_F_EXCL)
     doing = f"add the route {_words(route)}"
     body = _body(site, route, ways)
-    site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, flags))
+    if route.source and family_of(route.source) == 6:  # noqa: PLR2004 - IPv6
+        addressing.await_source(site, route.source)
+    try:
+        site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, flags))
+    except KernelError as error:
+        if error.errno != errno.EEXIST or ways or not _is_own_there(site, route):
+            raise
+
+
+def is_in_place(row: RouteMessage, route: NodeRoute) -> bool:
+    """Return whether a route of the kernel has a route's network, table and metric."""
+    network = ip_network(route.destination or "")
+    place = (row.number(RTA_TABLE) or row.table, row.number(RTA_PRIORITY) or 0)
+    return (
+        row.address(RTA_DST) == str(network.network_address)
+        and row.prefix == network.prefixlen
+        and place == (route.table_id or MAIN_TABLE, metric_of(route))
+    )
+
+
+def _is_own_there(site: Site, route: NodeRoute) -> bool:
+    """Return whether the kernel has made the route itself meanwhile, as of a lease's address."""
+    link = site.find(route.next_hop_interface or "")
+    if link is None or not may_be_own(route):
+        return False
+    return any(
+        row.protocol == _RTPROT_KERNEL
+        and row.address(RTA_GATEWAY) is None
+        and is_in_place(row, route)
+        and route.source in (None, row.address(RTA_PREFSRC))
+        for row in carried.unicast_routes(site.netlink, over=[link.index])
+    )
 
 
 def remove_route(site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = ()) -> None:
@@ -71,17 +114,83 @@ def remove_route(site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = ()) -
 
 
 def add_rule(site: Site, rule: RouteRule) -> None:
-    """Add a rule. Raises KernelError."""
-    doing = f"add the rule {_words(rule)}"
-    flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL
-    site.netlink.send(NetlinkRequest(nl.RTM_NEWRULE, doing, _rule(rule), flags))
+    """Add a rule. Raises KernelError.
+
+    To the kernel a narrower one is the same: it compares what the new one gives (rule_exists()).
+    """
+    doing, body = f"add the rule {_words(rule)}", _rule(rule)
+    try:
+        flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL
+        site.netlink.send(NetlinkRequest(nl.RTM_NEWRULE, doing, body, flags))
+    except KernelError as error:
+        if error.errno != errno.EEXIST or _place(rule, _of_priority(site, rule)) is not None:
+            raise
+        site.netlink.send(NetlinkRequest(nl.RTM_NEWRULE, doing, body, nl.NLM_F_CREATE))
 
 
 def remove_rule(site: Site, rule: RouteRule) -> None:
-    """Remove a rule; one that is gone already is none. Raises KernelError."""
-    doing = f"remove the rule {_words(rule)}"
-    with nl.passing_over(errno.ENOENT):
-        site.netlink.send(NetlinkRequest(nl.RTM_DELRULE, doing, _rule(rule)))
+    """Remove a rule; one that is gone already is none. Raises KernelError.
+
+    The kernel removes the first that has what is given (rule_find()), also a narrower one. Where
+    one is before it, all of its priority are put behind it in their order, each before it is
+    removed where it was: so none is ever missing.
+    """
+    doing, body = f"remove the rule {_words(rule)}", _rule(rule)
+    rows = _of_priority(site, rule)
+    place = _place(rule, rows)
+    if place is None:
+        return
+    if not any(_is_taken_for(row, body) for row in rows[:place]):
+        with nl.passing_over(errno.ENOENT):
+            site.netlink.send(NetlinkRequest(nl.RTM_DELRULE, doing, body))
+        return
+    for number, row in enumerate(rows):
+        if number != place:
+            words = f"{doing}: put one of its priority behind it"
+            site.netlink.send(NetlinkRequest(nl.RTM_NEWRULE, words, row, nl.NLM_F_CREATE))
+        site.netlink.send(NetlinkRequest(nl.RTM_DELRULE, doing, row))
+
+
+def _of_priority(site: Site, rule: RouteRule) -> list[bytes]:
+    """Return the rules of a rule's family and priority in the kernel's order, as for a request."""
+    place = messages.word(_FRA_PRIORITY, rule.priority or 0)[attributes.HEADER.size :]
+    family = _family_of_rule(rule)
+    rows = (row for row in answers.ask_rules(site.netlink) if row[0] == family)
+    none = bytes(len(place))
+    return [
+        _without_state(row)
+        for row in rows
+        if attributes.by_number(row, _RULE_BYTES).get(_FRA_PRIORITY, none) == place
+    ]
+
+
+def _without_state(row: bytes) -> bytes:
+    """Return a rule without the flags that only report, such as that an interface is missing."""
+    (flags,) = _FLAGS.unpack_from(row, _RULE_BYTES - _FLAGS.size)
+    kept = _FLAGS.pack(flags & _FIB_RULE_INVERT)
+    return row[: _RULE_BYTES - _FLAGS.size] + kept + row[_RULE_BYTES:]
+
+
+def _place(rule: RouteRule, rows: Sequence[bytes]) -> int | None:
+    """Return which of them a rule is, None for none."""
+    present = map(survey.read_rule, rows)
+    places = (n for n, row in enumerate(present) if row and is_same_rule(rule, row))
+    return next(places, None)
+
+
+def _is_taken_for(row: bytes, request: bytes) -> bool:
+    """Return whether a rule has all that a request gives; what it leaves out may be anything."""
+    given, values = (attributes.by_number(body, _RULE_BYTES) for body in (request, row))
+    heads = zip(request[1:_TABLE_PLACE], row[1:_TABLE_PLACE], strict=True)  # lengths and TOS
+    is_action_same = request[_ACTION_PLACE] == row[_ACTION_PLACE]
+    return (
+        is_action_same
+        and all(wish in (0, value) for wish, value in heads)
+        and all(
+            not any(value) or values.get(number, b"").rstrip(b"\0") == value.rstrip(b"\0")
+            for number, value in given.items()
+        )
+    )
 
 
 def _body(
@@ -132,9 +241,13 @@ def _scope(route: NodeRoute) -> int:
     return _SCOPE_LINK if is_on_link and is_ipv4 else _SCOPE_UNIVERSE
 
 
+def _family_of_rule(rule: RouteRule) -> int:
+    return socket.AF_INET6 if rule.family == "ipv6" else socket.AF_INET
+
+
 def _rule(rule: RouteRule) -> bytes:
     message: Any = fibmsg()
-    message["family"] = socket.AF_INET6 if rule.family == "ipv6" else socket.AF_INET
+    message["family"] = _family_of_rule(rule)
     message["action"] = _DEAD_ENDS.get(rule.action or "", _TO_TABLE)
     rows = [
         ("FRA_PRIORITY", rule.priority),

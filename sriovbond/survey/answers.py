@@ -50,7 +50,7 @@ def ask(netlink: Netlink) -> Answers:
         vlans=ask_vlans(netlink),
         addresses=tuple(carried.all_addresses(netlink)),
         routes=tuple(_ask_routes(netlink)),
-        rules=tuple(_ask_rules(netlink)),
+        rules=tuple(ask_rules(netlink)),
     )
 
 
@@ -86,7 +86,8 @@ def _ask_routes(netlink: Netlink) -> Iterator[RouteMessage]:
             yield messages.read_route(body)
 
 
-def _ask_rules(netlink: Netlink) -> Iterator[bytes]:
+def ask_rules(netlink: Netlink) -> Iterator[bytes]:
+    """Yield the routing rules in the kernel's order."""
     body = _RULE.pack(socket.AF_UNSPEC, *(0,) * 8)
     request = NetlinkRequest(nl.RTM_GETRULE, "list the routing rules", body)
     for rule in netlink.dump_at_most(request, _MOST_RULES):

@@ -106,10 +106,11 @@ def _route(message: RouteMessage, **way: object) -> NodeRoute:
 
 def rules(scene: Scene) -> tuple[RouteRule, ...]:
     """Return the rules that a document can have; the kernel's own are none of them."""
-    return tuple(row for body in scene.answers.rules for row in _rules(body))
+    return tuple(filter(None, map(read_rule, scene.answers.rules)))
 
 
-def _rules(body: bytes) -> Iterator[RouteRule]:
+def read_rule(body: bytes) -> RouteRule | None:
+    """Return a rule, None for one that no document can have. Raises KernelError."""
     message = fibmsg(nl.HEADER.pack(nl.HEADER.size + len(body), nl.RTM_NEWRULE, 0, 0, 0) + body)
     try:
         message.decode()
@@ -117,8 +118,7 @@ def _rules(body: bytes) -> Iterator[RouteRule]:
         text = "cannot read the routing rules: the kernel's answer is cut short"
         raise KernelError(text, errno.EBADMSG) from error
     values = dict(message["attrs"])
-    if _is_sayable(message, body, values):
-        yield _rule(message, values)
+    return _rule(message, values) if _is_sayable(message, body, values) else None
 
 
 def _is_sayable(message: Any, body: bytes, values: Attributes) -> bool:  # noqa: ANN401 - untyped

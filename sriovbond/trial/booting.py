@@ -1,7 +1,8 @@
 """What a boot does: ends a change that was left, and applies the documents that were committed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,9 +54,10 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Patience:
-    """How long a boot waits, for all documents together."""
+    """How long a boot waits, for all documents together; not for what one of them has `made`."""
 
     nics_end_s: float
+    made: frozenset[str]
     lease_s: float = _LEASE_S
 
 
@@ -69,8 +71,8 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     last one counts.
     """
     failures = _end_left(site, host, say)
-    patience = _Patience(time.monotonic() + _NICS_S)
     documents = persisted.list_documents(host)
+    patience = _Patience(time.monotonic() + _NICS_S, _made(documents))
     rows = [_apply_kept(site, kept, say, patience) for kept in documents]
     for _ in range(_FURTHER_PASSES):
         first = next((n for n in range(len(rows)) if _may_succeed(site, rows[n:])), None)
@@ -100,7 +102,7 @@ def _apply_kept(
         enactments.note(site.host, kept.name, enactments.failed(error.message))
         return _Kept(kept.name, failure=error.message, is_unreadable=True)
     try:
-        wish, missing = _await_nics(site, site.host, wish, patience.nics_end_s)
+        wish, missing = _await_nics(site, site.host, wish, patience)
         began_s = time.monotonic()
         whole = lacking.without(wish, missing)
         outcome = _apply_in_tries(site, kept.name, whole, say, patience.lease_s)
@@ -126,6 +128,15 @@ def _end_left(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     except SriovbondError as error:
         return [error.message]
     return []
+
+
+def _made(documents: Iterable[BootDocument]) -> frozenset[str]:
+    """Return what the documents make: none waits for what only another one brings."""
+    names: set[str] = set()
+    for kept in documents:
+        with suppress(SriovbondError):
+            names |= lacking.made(_read(kept, kept.text))
+    return frozenset(names)
 
 
 def _read(kept: BootDocument, text: str) -> NetState:
@@ -178,7 +189,9 @@ def _apply(site: Site, wish: NetState, say: Callable[[str], None], lease_s: floa
     return transaction.apply(site, host, prepare, manner)
 
 
-def _await_nics(site: Site, host: Host, wish: NetState, end: float) -> tuple[NetState, list[str]]:
+def _await_nics(
+    site: Site, host: Host, wish: NetState, patience: _Patience
+) -> tuple[NetState, list[str]]:
     """Wait for the NICs that a document names: their drivers may not have found them yet.
 
     Return it with the names that they have at this boot, and those that are missing then.
@@ -187,7 +200,7 @@ def _await_nics(site: Site, host: Host, wish: NetState, end: float) -> tuple[Net
         found, unknown = _resolve(site, host, wish)
         needed = sorted(lacking.needed(found))
         missing = [name for name in needed if name in unknown or not site.find(name)]
-        if not missing or time.monotonic() >= end:
+        if patience.made.issuperset(missing) or time.monotonic() >= patience.nics_end_s:
             return found, missing
         time.sleep(_PAUSE_S)
 

@@ -114,18 +114,19 @@ def _source(address: str) -> str:
     return messages.attribute(messages.RTA_PREFSRC, ip_interface(address).packed).hex()
 
 
-def may_take(step: Step, names: Iterable[str], made: Iterable[str]) -> bool:
-    """Return whether links may lose addresses or routes by a step, or have what it adds.
+def losing(step: Step, links: Mapping[str, NodeLink], made: Iterable[str]) -> tuple[str, ...]:
+    """Return the links that may lose addresses or routes by a step, or have what it adds.
 
-    `names` are those that change with it. What the change has `made` had none before it.
+    None where the change has `made` all of them: those had none before it.
     """
     if isinstance(step, (Make, AddRule, RemoveRule)):
-        return False
+        return ()
     if isinstance(step, SetState) and step.is_up:
-        return False
+        return ()
     if isinstance(step, AddRoute) and step.former is None:
-        return False
-    return not set(names) <= set(made)
+        return ()
+    names = closure(carriers(step), links)
+    return () if set(names) <= set(made) else names
 
 
 def begin(
@@ -133,12 +134,10 @@ def begin(
 ) -> Journal:
     """Return the journal of a step that begins: `present` is what links have before it.
 
-    `names` are those that may lose some of it. `present` may be empty where nothing of the step
-    before is pending and this one takes nothing (`may_take`).
+    `names` are those that may lose some of it (`losing`). `present` may be empty where there are
+    none, and nothing of the step before is pending.
     """
-    names = tuple(names)
     journal = settle(journal, present)
-    losing = with_sourced(names, present) if may_take(step, names, journal.made) else ()
     added = [(name, text) for name, text in _added(step) if not _has(present.get(name), text)]
     return replace(
         journal,
@@ -146,7 +145,7 @@ def begin(
         made=_unique(journal.made, made(step)),
         touched=_unique(journal.touched, touched(step)),
         added=(*journal.added, *added),
-        pending=tuple(present[name] for name in losing),
+        pending=tuple(present[name] for name in with_sourced(names, present)),
         ways=_with_way_back(journal.ways, step),
     )
 
@@ -187,10 +186,10 @@ def _way_back(step: Step) -> tuple[tuple[NodeRoute, ...], tuple[RouteRule, ...]]
             return _without(step), ()
         case RemoveRoute(route=route):
             return ((route,) if route.route_type else ()), ()
-        case AddRule(rule=rule):
-            return (), absent_rules((rule,))
-        case RemoveRule(rule=rule):
-            return (), (rule,)
+        case AddRule(rule=rule, narrower=narrower):
+            return (), (*absent_rules((rule,)), *narrower)
+        case RemoveRule(rule=rule, narrower=narrower):  # of which one may be twice meanwhile
+            return (), (rule, *absent_rules(narrower), *narrower)
     return (), ()
 
 

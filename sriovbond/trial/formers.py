@@ -9,9 +9,15 @@ from typing import Final
 from sriovbond import errors
 from sriovbond.bond.links import NO_MAC, Sysctl
 from sriovbond.kernel import carried, links, messages
-from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MASTER, IFLA_MTU, LinkMessage
+from sriovbond.kernel.messages import (
+    IFLA_ADDRESS,
+    IFLA_MASTER,
+    IFLA_MTU,
+    LinkMessage,
+)
 from sriovbond.kernel.netns import NAMES_OF_ALL
-from sriovbond.reshape import bridges, functions
+from sriovbond.nodenet.routing import NodeRoute
+from sriovbond.reshape import bridges, functions, paths
 from sriovbond.reshape.site import Site
 from sriovbond.trial import neighbours
 from sriovbond.trial.checkpoint import Former, Load
@@ -49,6 +55,19 @@ def loads(site: Site) -> dict[str, Load]:
             tuple(routes.get(row.index, ())),
         )
         for name, row in present.items()
+    }
+
+
+def with_own(site: Site, present: dict[str, Load], route: NodeRoute) -> dict[str, Load]:
+    """Return loads with the kernel's own routes where a route is: it makes none of these again.
+
+    Raises KernelError.
+    """
+    rows = [row for row in carried.unicast_routes(site.netlink) if paths.is_in_place(row, route)]
+    own = carried.routes(rows, are_own=True)
+    return {
+        name: replace(load, routes=(*load.routes, *own.get(load.index, ())))
+        for name, load in present.items()
     }
 
 

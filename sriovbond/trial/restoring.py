@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_interface
+from socket import AF_INET6
 from typing import Final
 
 from sriovbond import errors, hostname, resolvconf
@@ -13,13 +14,14 @@ from sriovbond.bond.links import Carried
 from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
-from sriovbond.kernel import carried
+from sriovbond.kernel import carried, messages
+from sriovbond.kernel.messages import RTA_PREFSRC
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import NetState
-from sriovbond.reshape import acting, functions
+from sriovbond.reshape import acting, addressing, functions
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
 from sriovbond.trial import clients, formers, store
@@ -248,8 +250,19 @@ def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]
                 restored.add(route_identity(route))
                 # there the change has its own ways of it, which no document takes away by name
                 is_replacing = carried.spans_links(route) or route_place(route) in over_several
-                put_back = partial(carried.put_route_back, is_replacing=is_replacing)
-                yield partial(put_back, site.netlink, load.name, indices, route)
+                put_back = partial(_put_route_back, is_replacing=is_replacing)
+                yield partial(put_back, site, load.name, indices, route)
+
+
+def _put_route_back(
+    site: Site, name: str, indices: Mapping[int, int], route: Carried, *, is_replacing: bool
+) -> None:
+    """Restore a route, when its source is one again."""
+    message = messages.read_route(bytes.fromhex(route.message))
+    source = message.address(RTA_PREFSRC)
+    if source and message.family == AF_INET6:
+        addressing.await_source(site, source)
+    carried.put_route_back(site.netlink, name, indices, route, is_replacing=is_replacing)
 
 
 def _pairs(journal: Journal, present: Mapping[str, Load]) -> Iterator[tuple[Load, Load]]:

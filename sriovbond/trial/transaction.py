@@ -278,10 +278,11 @@ class _Change:
         return self.left_s() - _RESERVE_S
 
     def _note(self, step: Step) -> None:
-        names = footprints.closure(footprints.carriers(step), self._links)
         former = self._checkpoint.journal
-        is_asked = former.pending or footprints.may_take(step, names, former.made)
-        present = formers.loads(self._site) if is_asked else {}
+        names = footprints.losing(step, self._links, former.made)
+        present = formers.loads(self._site) if former.pending or names else {}
+        if isinstance(step, AddRoute) and step.former and step.former.is_hidden:
+            present = formers.with_own(self._site, present, step.former)
         journal = footprints.begin(former, step, present, names)
         if isinstance(step, SetResolver):
             content = resolver.planned(resolving.plain(self._site.host), step.resolver)

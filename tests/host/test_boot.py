@@ -151,6 +151,21 @@ def test_a_document_whose_nic_is_missing_for_good_is_applied_once(
     assert len([line for line in after.said if line.startswith("mtu: ")]) == 1
 
 
+def test_a_pair_of_veths_that_was_there_has_both_of_its_macs_again(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    before, after = nodes
+    macs = {"va": "02:00:00:00:00:0A", "vb": "02:00:00:00:00:0B"}
+    before.node.ip(f"link add va address {macs['va']} type veth peer vb address {macs['vb']}")
+    before.apply("interfaces: [{name: va, type: veth, mtu: 1400, veth: {peer: vb}}]", name="pair")
+
+    failures = boot(after)
+
+    assert failures == []
+    links = {link.label: link for link in after.node.read().interfaces or ()}
+    assert {name: links[name].mac_address for name in macs} == macs
+
+
 def test_a_port_that_a_document_ignores_is_not_awaited_at_a_boot(
     nodes: tuple[Changes, Changes],
 ) -> None:
@@ -207,6 +222,43 @@ def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes
     rename.join()
 
     assert failures == []
+    assert after.node.left(BRIDGE) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: eth2}]}",
+        "dns-resolver: {config: {server: ['fe80::1%eth2']}}",
+        "interfaces: [{name: eth2, mtu: 1400}]",
+    ],
+)
+def test_a_boot_waits_for_what_a_document_names_without_a_type(
+    nodes: tuple[Changes, Changes], text: str
+) -> None:
+    """Of routes and DNS servers only the interface's name is known, as of one without a type."""
+    _, after = nodes
+    after.node.ip("address add 192.0.2.9/24 dev eth2", "link set eth2 down name late")
+    persisted.keep(after.node.host, "further", text)
+    rename = Timer(2, partial(after.node.ip, "link set late name eth2", "link set eth2 up"))
+    rename.start()
+
+    failures = boot(after)
+    rename.join()
+
+    assert failures == []
+    assert after.node.left(text) == []
+
+
+def test_a_boot_does_not_wait_for_what_a_later_document_makes(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booting, "_PAUSE_S", None)  # no pause can be as long as that
+    _, after = nodes
+    persisted.keep(after.node.host, "routes", BRIDGE[BRIDGE.index("routes") :])
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+
+    assert boot(after) == []
     assert after.node.left(BRIDGE) == []
 
 

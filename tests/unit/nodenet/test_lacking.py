@@ -43,6 +43,30 @@ def test_the_other_end_of_a_new_veth_is_none_that_is_missing(kind: str) -> None:
     assert lacking.needed(state) == {"eth1"}
 
 
+OVER_OTHERS = """
+interfaces: [{name: eth3, mtu: 1400}, {name: bond0, type: bond, bond: {mode: 1}}]
+dns-resolver: {config: {server: ["fe80::1%eth4", 192.0.2.53]}}
+routes:
+  config:
+  - {destination: 203.0.113.0/24, next-hop-interface: eth1}
+  - {destination: 198.51.100.0/24, next-hop-interface: bond0}
+  - {state: absent, next-hop-interface: eth8}
+  - {destination: 10.0.0.0/8, route-type: blackhole}
+"""
+
+
+def test_a_document_needs_what_its_routes_and_servers_are_over_and_what_has_no_type() -> None:
+    assert lacking.needed(read_state(OVER_OTHERS)) == {"eth1", "eth3", "eth4"}
+
+
+def test_servers_over_what_is_missing_are_left_out_but_never_all_of_them() -> None:
+    left = lacking.without(read_state(OVER_OTHERS), {"eth4"})
+    alone = lacking.without(read_state(OVER_OTHERS.replace(", 192.0.2.53", "")), {"eth4"})
+
+    assert plain(left)["dns-resolver"] == {"config": {"server": ["192.0.2.53"]}}
+    assert plain(alone)["dns-resolver"] == {"config": {}}
+
+
 IGNORING = """
 interfaces:
 - name: bond0

@@ -135,3 +135,31 @@ def test_a_wish_of_the_document_is_as_it_was(text: str) -> None:
 
 def test_addresses_for_a_time_alone_are_no_wish_where_dhcp_is_off() -> None:
     assert steps(ETH1 % f"ipv4: {{enabled: true, dhcp: false, {FOR_A_TIME}}}", STATIC) == []
+
+
+VETHS = """\
+interfaces:
+- {name: va, type: veth, state: up, mac-address: 02:00:00:00:00:0a, veth: {peer: vb}}
+- {name: vb, type: veth, state: up, mac-address: 02:00:00:00:00:0b, veth: {peer: va}}
+"""
+
+
+def test_a_pair_of_veths_that_is_there_is_kept_with_both_macs() -> None:
+    document = "interfaces: [{name: va, type: veth, mtu: 1400, veth: {peer: vb}}]"
+
+    kept = plain(lasting.document(joined(document, VETHS)))["interfaces"]
+
+    assert {row["name"]: row["mac-address"] for row in kept} == {
+        "va": "02:00:00:00:00:0A",
+        "vb": "02:00:00:00:00:0B",
+    }
+    assert kept[1]["veth"] == {"peer": "va"}
+    assert plain(lasting.document(joined(document, FRESH)))["interfaces"] == [
+        {"name": "va", "type": "veth", "mtu": 1400, "veth": {"peer": "vb"}}
+    ]
+
+
+def test_a_veth_whose_other_end_is_not_mentioned_is_kept_alone() -> None:
+    kept = plain(lasting.document(joined("interfaces: [{name: va, mtu: 1400}]", VETHS)))
+
+    assert kept["interfaces"] == [{"name": "va", "type": "veth", "mtu": 1400}]

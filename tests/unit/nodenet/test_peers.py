@@ -73,3 +73,25 @@ def test_a_veth_without_another_end_is_refused(links: str, text: str) -> None:
     complaints = joined(f"interfaces: [{links}]", NODE).complaints
 
     assert [row.text for row in complaints] == [text]
+
+
+def test_the_other_end_of_a_veth_that_goes_comes_back_as_it_was_with_what_is_on_it() -> None:
+    state = NODE.replace(
+        "{name: vb, type: veth, state: up, veth: {peer: va}}",
+        "{name: vb, type: veth, state: up, mac-address: 02:00:00:00:00:0b, veth: {peer: va}}\n"
+        "- {name: v7, type: vlan, state: up, vlan: {base-iface: vb, id: 7}}",
+    )
+    state += "routes: {config: [{destination: 10.0.0.0/8, next-hop-interface: vb}]}\n"
+    document = "interfaces: [{name: va, type: veth, state: absent}]"
+
+    back = joined(way_back(document, state), NODE).desired
+
+    links = {link.label: link for link in back.interfaces or ()}
+    assert sorted(links) == ["v7", "va", "vb"]
+    assert links["vb"].mac_address == "02:00:00:00:00:0B"
+    assert [row.next_hop_interface for row in back.configured_routes] == ["vb"]
+    assert sorted(steps(document, state)) == [
+        "remove route destination 10.0.0.0/8, next-hop-interface vb",
+        "v7: remove it; it is on vb, which goes",
+        "va: remove it; its other end vb goes with it",
+    ]

@@ -262,6 +262,36 @@ def test_a_narrower_rule_is_another_rule_and_stays_after_a_revert() -> None:
     assert (back["priority"], back["state"]) == (30001, "absent")
 
 
+NARROWER = f"{RULE}, priority: 7, fwmark: 0x30, fwmask: 0xffffffff"
+
+
+def test_documents_of_a_rule_that_goes_keep_a_narrower_one_of_its_priority() -> None:
+    """An entry that removes a rule cannot say that it has no mark."""
+    wide, state = f"{RULE}, priority: 7", NODE + _rules(NARROWER)
+    both = NODE + _rules(NARROWER, f"{RULE}, priority: 7")
+    removal = _rules(f"{RULE}, priority: 7, state: absent", NARROWER)
+
+    back, forth = way_back(_rules(wide), state), changes(removal, both)
+
+    gone = ["remove rule family ipv4, ip-to 203.0.113.0/24, priority 7, route-table 200"]
+    assert steps(back, both) == steps(forth, both) == gone
+
+
+def test_a_route_in_a_place_that_nobody_configured_replaces_what_is_there() -> None:
+    """Such as one of a router, which has no metric of its own; not a VPN's."""
+    way = "destination: '::/0', next-hop-interface: %s, next-hop-address"
+    there = f"routes: {{running: [{{{way}: 'fe80::1', metric: 1024}}]}}\n"
+    document = _routes(f"{way % 'eth1'}: 'fe80::2'")
+
+    (instead,) = steps(document, NODE + there % "eth1")
+    (beside,) = steps(
+        document, NODE + "- {name: tun0, type: tun, state: ignore}\n" + there % "tun0"
+    )
+
+    assert instead.startswith("replace route destination ::/0")
+    assert beside.startswith("add route destination ::/0")
+
+
 ON_LINK = "destination: 172.16.0.0/12, next-hop-interface: eth1"
 BY_LOCAL = "destination: '::/0', next-hop-interface: eth1, next-hop-address: "
 
