@@ -1,7 +1,8 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,13 +16,14 @@ from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
-from sriovbond.kernel.messages import RTA_PREFSRC
+from sriovbond.kernel.messages import RTA_PREFSRC, RouteMessage
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import NetState
-from sriovbond.reshape import acting, addressing, functions
+from sriovbond.nodenet.routing import NodeRoute
+from sriovbond.reshape import acting, addressing, functions, paths
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
 from sriovbond.trial import clients, formers, store
@@ -105,7 +107,7 @@ def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str
     former_rows = _in_order(checkpoint)
     failures += formers.restore(site, former_rows)
     journal = settle(checkpoint.journal, formers.loads(site))
-    failures += _restore_loads(site, journal, former_rows)
+    failures += _restore_loads(site, journal, former_rows, _own_routes(before))
     return failures or _left(site, host, checkpoint)
 
 
@@ -159,7 +161,16 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
     return failures
 
 
-def _restore_loads(site: Site, journal: Journal, former_rows: Iterable[Former]) -> list[str]:
+def _own_routes(before: NetState) -> tuple[NodeRoute, ...]:
+    """Return the routes over links themselves that nobody configured, such as the kernel's own."""
+    running = Counter((before.routes and before.routes.running) or ())
+    others = running - Counter(before.configured_routes)
+    return tuple(row for row in others if not row.next_hop_address)
+
+
+def _restore_loads(
+    site: Site, journal: Journal, former_rows: Iterable[Former], own: Collection[NodeRoute]
+) -> list[str]:
     """Restore addresses and routes, also those that the kernel removes with an added address."""
     present = formers.loads(site)
     failures = _attempt(_remove_addresses(site, journal))
@@ -167,7 +178,7 @@ def _restore_loads(site: Site, journal: Journal, former_rows: Iterable[Former]) 
     failures += _attempt(_restore_order(site, former_rows))
     journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
     failures += _attempt(_restore_addresses(site, journal))
-    return failures + _attempt(_restore_routes(site, journal))
+    return failures + _attempt(_restore_routes(site, journal, own))
 
 
 def _staying(journal: Journal, present: Mapping[str, Load]) -> tuple[Load, ...]:
@@ -238,8 +249,15 @@ def _by_network(addresses: Iterable[Carried]) -> list[list[Carried]]:
     return list(networks.values())
 
 
-def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]]:
+def _restore_routes(
+    site: Site, journal: Journal, own: Collection[NodeRoute]
+) -> Iterator[Callable[[], None]]:
+    """Yield what restores routes; one takes the place of the kernel's that came with an address.
+
+    Not where that was there before, too: `own`.
+    """
     present = formers.loads(site)
+    came = _came_with_addresses(site, own) if any(row.routes for row in journal.taken) else set()
     indices = {load.index: now.index for load, now in _pairs(journal, present)}
     rows = [row for load in present.values() for row in load.routes]
     restored = {route_identity(row) for row in rows}
@@ -249,16 +267,31 @@ def _restore_routes(site: Site, journal: Journal) -> Iterator[Callable[[], None]
             if route_identity(route) not in restored:
                 restored.add(route_identity(route))
                 # there the change has its own ways of it, which no document takes away by name
-                is_replacing = carried.spans_links(route) or route_place(route) in over_several
+                is_other_there = route_place(route) in over_several | came
+                is_replacing = carried.spans_links(route) or is_other_there
                 put_back = partial(_put_route_back, is_replacing=is_replacing)
                 yield partial(put_back, site, load.name, indices, route)
+
+
+def _came_with_addresses(site: Site, own: Collection[NodeRoute]) -> set[tuple[object, ...]]:
+    """Return the places of the kernel's own routes that were not there before."""
+    rows = carried.routes(carried.unicast_routes(site.netlink), are_own=True).values()
+    return {
+        route_place(row)
+        for row in (row for several in rows for row in several)
+        if not any(paths.is_in_place(_message(row), before) for before in own)
+    }
+
+
+def _message(route: Carried) -> RouteMessage:
+    return messages.read_route(bytes.fromhex(route.message))
 
 
 def _put_route_back(
     site: Site, name: str, indices: Mapping[int, int], route: Carried, *, is_replacing: bool
 ) -> None:
     """Restore a route, when its source is one again."""
-    message = messages.read_route(bytes.fromhex(route.message))
+    message = _message(route)
     source = message.address(RTA_PREFSRC)
     if source and message.family == AF_INET6:
         addressing.await_source(site, source)

@@ -24,6 +24,9 @@ ADDRESS = """interfaces:
     addr-gen-mode: none
     address: [{ip: '2001:db8::9', prefix-length: 64}]
 """
+ON_A_BRIDGE = f"""{ADDRESS.replace("name: eth1", "name: br0", 1)}  type: linux-bridge
+  bridge: {{options: {{stp: {{enabled: false}}}}, port: [{{name: eth1}}]}}
+"""
 FOUR = "destination: 192.0.2.0/24, next-hop-interface: eth1"
 SIX = "destination: '2001:db8::/64', next-hop-interface: eth1"
 EQUAL = [
@@ -154,14 +157,29 @@ def test_a_route_whose_address_goes_is_made(node: NodeUnderTest, row: str, gone:
 
 def test_the_kernels_route_moves_with_its_address(node: NodeUnderTest) -> None:
     with_addresses(node)
-    bridge = ADDRESS.replace("name: eth1", "name: br0\n  type: linux-bridge", 1)
-    ports = "  bridge: {options: {stp: {enabled: false}}, port: [{name: eth1}]}\n"
-    text = with_route(FOUR.replace("eth1", "br0"), f"{bridge}{ports}")
+    text = with_route(FOUR.replace("eth1", "br0"), ON_A_BRIDGE)
     before, changes = node.settle(), Changes(node, [])
 
     changes.apply(text, is_waiting=True)
     assert node.is_quiet_on_repeat(text)
     changes.rollback()
+    node.assert_is(before)
+
+
+@pytest.mark.parametrize("way", ["dev eth1 advmss 1000", "via 192.0.2.1 dev eth1"])
+@pytest.mark.parametrize("change", ["moves", "goes down"])
+def test_a_route_in_the_place_of_the_kernels_is_there_again_after_a_revert(
+    node: NodeUnderTest, way: str, change: str
+) -> None:
+    """The address comes back with a route of the kernel's, which was not there."""
+    with_addresses(node)
+    node.ip(f"route replace 192.0.2.0/24 {way} proto static")
+    before, changes = node.settle(), Changes(node, [])
+    down = "interfaces: [{name: eth1, state: down}]"
+    changes.apply(down if change == "goes down" else ON_A_BRIDGE, is_waiting=True)
+
+    changes.rollback()
+
     node.assert_is(before)
 
 
