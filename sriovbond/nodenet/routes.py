@@ -60,7 +60,7 @@ def _is_met(wish: NodeRoute, own: Mapping[tuple[str | None, str | None], NodeRou
 
 
 def unconfigured_routes(joined: Joined) -> dict[tuple[object, ...], NodeRoute]:
-    """Return the routes that nobody configured and that stay or come, by their places (`slot`).
+    """Return the unconfigured routes that stay or come, by their places (`slot`).
 
     The kernel's own, and those of DHCP, of routers and of routing daemons. Not those over what is
     not ours, such as a VPN's.

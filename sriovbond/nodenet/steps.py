@@ -492,7 +492,7 @@ def _new_routes(
 ) -> Iterator[AddRoute]:
     """Yield what makes the routes that are missing, one for all ways of a route.
 
-    Those in whose place one comes are none of `leaving` then; nobody may have configured it.
+    Those in whose place one comes are none of `leaving` then, nor unconfigured ones.
     """
     done: set[tuple[object, ...]] = set()
     lacking = routes.lacking_routes(joined)

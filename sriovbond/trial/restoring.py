@@ -162,7 +162,7 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
 
 
 def _own_routes(before: NetState) -> tuple[NodeRoute, ...]:
-    """Return the routes over links themselves that nobody configured, such as the kernel's own."""
+    """Return the routes over links themselves that are not configured, such as the kernel's own."""
     running = Counter((before.routes and before.routes.running) or ())
     others = running - Counter(before.configured_routes)
     return tuple(row for row in others if not row.next_hop_address)

@@ -233,7 +233,7 @@ def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes
         "interfaces: [{name: eth2, mtu: 1400}]",
     ],
 )
-def test_a_boot_waits_for_what_a_document_names_without_a_type(
+def test_a_boot_waits_for_interfaces_that_a_document_names_without_a_type(
     nodes: tuple[Changes, Changes], text: str
 ) -> None:
     """Of routes and DNS servers only the interface's name is known, as of one without a type."""
@@ -250,7 +250,7 @@ def test_a_boot_waits_for_what_a_document_names_without_a_type(
     assert after.node.left(text) == []
 
 
-def test_a_boot_does_not_wait_for_what_a_later_document_makes(
+def test_a_boot_does_not_wait_for_an_interface_that_a_later_document_makes(
     nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(booting, "_PAUSE_S", None)  # no pause can be as long as that

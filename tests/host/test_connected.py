@@ -127,7 +127,7 @@ def test_a_route_that_differs_from_the_kernels_is_made_and_reverted(
         ),
     ],
 )
-def test_a_route_takes_the_place_of_one_that_nobody_configured(
+def test_a_route_takes_the_place_of_an_unconfigured_one(
     node: NodeUnderTest, present: str, row: str
 ) -> None:
     with_addresses(node)

@@ -55,11 +55,13 @@ routes:
 """
 
 
-def test_a_document_needs_what_its_routes_and_servers_are_over_and_what_has_no_type() -> None:
+def test_a_document_needs_the_interfaces_of_its_routes_and_servers_and_those_without_a_type() -> (
+    None
+):
     assert lacking.needed(read_state(OVER_OTHERS)) == {"eth1", "eth3", "eth4"}
 
 
-def test_servers_over_what_is_missing_are_left_out_but_never_all_of_them() -> None:
+def test_servers_over_missing_interfaces_are_left_out_but_never_all_of_them() -> None:
     left = lacking.without(read_state(OVER_OTHERS), {"eth4"})
     alone = lacking.without(read_state(OVER_OTHERS.replace(", 192.0.2.53", "")), {"eth4"})
 

@@ -75,7 +75,7 @@ def test_a_veth_without_another_end_is_refused(links: str, text: str) -> None:
     assert [row.text for row in complaints] == [text]
 
 
-def test_the_other_end_of_a_veth_that_goes_comes_back_as_it_was_with_what_is_on_it() -> None:
+def test_the_other_end_of_a_removed_veth_comes_back_whole_with_its_vlans() -> None:
     state = NODE.replace(
         "{name: vb, type: veth, state: up, veth: {peer: va}}",
         "{name: vb, type: veth, state: up, mac-address: 02:00:00:00:00:0b, veth: {peer: va}}\n"

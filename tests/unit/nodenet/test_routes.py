@@ -277,7 +277,7 @@ def test_documents_of_a_rule_that_goes_keep_a_narrower_one_of_its_priority() -> 
     assert steps(back, both) == steps(forth, both) == gone
 
 
-def test_a_route_in_a_place_that_nobody_configured_replaces_what_is_there() -> None:
+def test_a_route_replaces_an_unconfigured_one_in_its_place() -> None:
     """Such as one of a router, which has no metric of its own; not a VPN's."""
     way = "destination: '::/0', next-hop-interface: %s, next-hop-address"
     there = f"routes: {{running: [{{{way}: 'fe80::1', metric: 1024}}]}}\n"
