@@ -103,7 +103,7 @@ def without(wish: NetState, missing: Collection[str]) -> NetState:
 
 
 def _without_servers(dns: NodeDns, gone: Collection[str]) -> NodeDns:
-    """Return the resolver without servers over these; where none is left the node keeps its own."""
+    """Return the resolver without servers over these, and without any it keeps the node's own."""
     config = dns.config
     if config is None or not config.server:
         return dns
