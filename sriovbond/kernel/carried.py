@@ -133,12 +133,17 @@ def routes(present: Sequence[RouteMessage], *, are_own: bool = False) -> dict[in
     """
     by_link: dict[int, list[Carried]] = {}
     for route in sorted(present, key=lambda route: any(hop.gateway for hop in next_hops(route))):
-        if (route.protocol == _RTPROT_KERNEL) is are_own:
+        if is_own(route) is are_own:
             target = route.address(RTA_DST)
             text = f"{target}/{route.prefix}" if target else "default"
             for index, body in _shares(route):
                 by_link.setdefault(index, []).append(Carried(f"route {text}", body.hex()))
     return by_link
+
+
+def is_own(route: RouteMessage) -> bool:
+    """Return whether the kernel has made a route itself, as of an address."""
+    return route.protocol == _RTPROT_KERNEL
 
 
 def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:

@@ -37,7 +37,7 @@ from sriovbond.survey import paths as survey
 
 # include/uapi/linux/rtnetlink.h and fib_rules.h
 _RTAX_CWND: Final = 7
-_RTPROT_KERNEL, _RTPROT_STATIC = 2, 4
+_RTPROT_STATIC: Final = 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _UNICAST: Final = 1
 _DEAD_ENDS: Final = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
@@ -86,7 +86,7 @@ def _is_own_there(site: Site, route: NodeRoute) -> bool:
     if link is None or not may_be_own(route):
         return False
     return any(
-        row.protocol == _RTPROT_KERNEL
+        carried.is_own(row)
         and row.address(RTA_GATEWAY) is None
         and is_in_place(row, route)
         and route.source in (None, row.address(RTA_PREFSRC))

@@ -1,12 +1,13 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from socket import AF_INET6
 from typing import Final
 
@@ -16,7 +17,9 @@ from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
-from sriovbond.kernel.messages import RTA_PREFSRC, RouteMessage
+from sriovbond.kernel import netlink as nl
+from sriovbond.kernel.messages import RTA_DST, RTA_OIF, RTA_PREFSRC, RouteMessage
+from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
@@ -178,7 +181,44 @@ def _restore_loads(
     failures += _attempt(_restore_order(site, former_rows))
     journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
     failures += _attempt(_restore_addresses(site, journal))
-    return failures + _attempt(_restore_routes(site, journal, own))
+    came = _came_with_addresses(site, former_rows, own)
+    failures += _attempt(_restore_routes(site, journal, came))
+    came = _came_with_addresses(site, former_rows, own)
+    return failures + _attempt(partial(_remove_route, site, row) for row in came)
+
+
+def _came_with_addresses(
+    site: Site, former_rows: Iterable[Former], own: Collection[NodeRoute]
+) -> list[RouteMessage]:
+    """Return the kernel's routes to the networks of former addresses that were not there before.
+
+    Those before are in `own`: another route had their place, or somebody had removed them.
+    """
+    present = formers.loads(site)
+    rows = [row for row in former_rows if row.addresses and row.name in present]
+    by_index = {present[row.name].index: row for row in rows}
+    routes = carried.unicast_routes(site.netlink, over=by_index.keys()) if by_index else ()
+    return [
+        route
+        for route in routes
+        if carried.is_own(route)
+        and (former := by_index.get(route.number(RTA_OIF)))
+        and _network(route) in {ip_interface(text).network for text in former.addresses}
+        and not any(
+            row.next_hop_interface == former.name and paths.is_in_place(route, row) for row in own
+        )
+    ]
+
+
+def _network(route: RouteMessage) -> object:
+    target = route.address(RTA_DST)
+    return ip_network(f"{target}/{route.prefix}") if target else None
+
+
+def _remove_route(site: Site, route: RouteMessage) -> None:
+    doing = f"remove the kernel's route to {_network(route)}"
+    with nl.passing_over(errno.ESRCH):
+        site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))
 
 
 def _staying(journal: Journal, present: Mapping[str, Load]) -> tuple[Load, ...]:
@@ -250,37 +290,23 @@ def _by_network(addresses: Iterable[Carried]) -> list[list[Carried]]:
 
 
 def _restore_routes(
-    site: Site, journal: Journal, own: Collection[NodeRoute]
+    site: Site, journal: Journal, came: Iterable[RouteMessage]
 ) -> Iterator[Callable[[], None]]:
-    """Yield what restores routes; one takes the place of the kernel's that came with an address.
-
-    Not where that was there before, too: `own`.
-    """
+    """Yield what restores routes; one takes the place of the kernel's that came with an address."""
     present = formers.loads(site)
-    came = _came_with_addresses(site, own) if any(row.routes for row in journal.taken) else set()
     indices = {load.index: now.index for load, now in _pairs(journal, present)}
     rows = [row for load in present.values() for row in load.routes]
     restored = {route_identity(row) for row in rows}
-    over_several = {route_place(row) for row in rows if carried.spans_links(row)}
+    taken = {route_place(row) for row in rows if carried.spans_links(row)}
+    taken |= {route_place(Carried("", row.body.hex())) for row in came}
     for load, _ in _pairs(journal, present):
         for route in load.routes:
             if route_identity(route) not in restored:
                 restored.add(route_identity(route))
                 # there the change has its own ways of it, which no document takes away by name
-                is_other_there = route_place(route) in over_several | came
-                is_replacing = carried.spans_links(route) or is_other_there
+                is_replacing = carried.spans_links(route) or route_place(route) in taken
                 put_back = partial(_put_route_back, is_replacing=is_replacing)
                 yield partial(put_back, site, load.name, indices, route)
-
-
-def _came_with_addresses(site: Site, own: Collection[NodeRoute]) -> set[tuple[object, ...]]:
-    """Return the places of the kernel's own routes that were not there before."""
-    rows = carried.routes(carried.unicast_routes(site.netlink), are_own=True).values()
-    return {
-        route_place(row)
-        for row in (row for several in rows for row in several)
-        if not any(paths.is_in_place(_message(row), before) for before in own)
-    }
 
 
 def _message(route: Carried) -> RouteMessage:

@@ -166,17 +166,25 @@ def test_the_kernels_route_moves_with_its_address(node: NodeUnderTest) -> None:
     node.assert_is(before)
 
 
-@pytest.mark.parametrize("way", ["dev eth1 advmss 1000", "via 192.0.2.1 dev eth1"])
-@pytest.mark.parametrize("change", ["moves", "goes down"])
-def test_a_route_in_the_place_of_the_kernels_is_there_again_after_a_revert(
-    node: NodeUnderTest, way: str, change: str
+@pytest.mark.parametrize(
+    "line",
+    [
+        "route replace 192.0.2.0/24 dev eth1 advmss 1000 proto static",
+        "route replace 192.0.2.0/24 via 192.0.2.1 dev eth1 proto static",
+        "route replace 2001:db8::/64 via fe80::5 dev eth1 proto static metric 256",
+        "route del 192.0.2.0/24 dev eth1",
+        "route del 2001:db8::/64 dev eth1",
+    ],
+)
+@pytest.mark.parametrize("interfaces", ["interfaces: [{name: eth1, state: down}]", ON_A_BRIDGE])
+def test_a_route_of_the_kernel_that_was_not_there_is_none_after_a_revert(
+    node: NodeUnderTest, line: str, interfaces: str
 ) -> None:
-    """The address comes back with a route of the kernel's, which was not there."""
+    """It comes with the address, and another one may have been in its place."""
     with_addresses(node)
-    node.ip(f"route replace 192.0.2.0/24 {way} proto static")
+    node.ip(line)
     before, changes = node.settle(), Changes(node, [])
-    down = "interfaces: [{name: eth1, state: down}]"
-    changes.apply(down if change == "goes down" else ON_A_BRIDGE, is_waiting=True)
+    changes.apply(interfaces, is_waiting=True)
 
     changes.rollback()
 
