@@ -192,7 +192,7 @@ def _came_with_addresses(
 ) -> list[RouteMessage]:
     """Return the kernel's routes to the networks of former addresses that were not there before.
 
-    Those before are in `own`: another route had their place, or somebody had removed them.
+    Those before are in `own`: another route had their place, or they had been removed.
     """
     present = formers.loads(site)
     rows = [row for row in former_rows if row.addresses and row.name in present]
