@@ -65,6 +65,24 @@ def test_check_names_an_mtu_that_a_later_plugin_changed(runtime: Runtime, wires:
         assert member.mtu == 1500
 
 
+def test_check_takes_the_mac_that_a_later_plugin_has_set(runtime: Runtime, wires: Wires) -> None:
+    own = a_config(links=wires.links)
+    chained = {"cniVersion": "1.1.0", "name": "test-bond", "type": "tuning"}
+    tuning = {**chained, "mac": "02:00:00:00:AA:01"}
+    added = runtime.add(own).ok()
+    result = plugins.call("ADD", wires.pod, "bond0", {**tuning, "prevResult": added}).ok()
+
+    intended = runtime.check(own, result)
+    wires.pod.ip("link set bond0 address 02:00:00:00:aa:02")
+    altered = runtime.check(own, result)
+    plugins.call("DEL", wires.pod, "bond0", {**tuning, "prevResult": result}).ok()
+    runtime.delete(own).ok()
+
+    intended.ok()
+    assert "the MAC of bond0 is 02:00:00:00:aa:02 instead of 02:00:00:00:aa:01" in altered.msg
+    assert wires.pod.bond() is None
+
+
 UPPERS = {
     "vlan": {"type": "vlan", "master": "bond0", "vlanId": 7, "linkInContainer": True},
     "macvlan": {"type": "macvlan", "master": "bond0", "mode": "bridge", "linkInContainer": True},
