@@ -4,6 +4,7 @@ Python reports by its audit events each file that is opened, made, moved or remo
 and each connection: what leaves the folders is a fault, whoever in the code does it.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -96,18 +97,23 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 def confined(folder: Path, *readable: str) -> Iterator[None]:
     """Have the block touch nothing but what is below the folder, modules, /proc and /sys.
 
-    `readable` are further paths to read. Raises EscapedError at the end of the block.
+    `readable` are further paths to read. No garbage is collected meanwhile: what that ends may be
+    of code before. Raises EscapedError at the end of the block.
     """
     _listen()
+    collects = gc.isenabled()
     others = (os.path.normpath(path) for path in readable if path)
     confinement = Confinement(str(folder), (*others, *_PROGRAM, *_KERNELS))
     writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of what it imports
+    gc.disable()
     _CURRENT.confinement = confinement
     try:
         yield
     finally:
         _CURRENT.confinement = None
         sys.dont_write_bytecode = writes_none
+        if collects:
+            gc.enable()
     if confinement.faults:
         raise EscapedError(f"it touched what it must not: {'; '.join(confinement.faults)}")
 

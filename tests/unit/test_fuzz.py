@@ -108,6 +108,22 @@ def test_a_file_operation_inside_the_folder_is_no_fault(tmp_path: Path) -> None:
         os.close(folder_fd)
 
 
+def test_what_garbage_collection_ends_is_not_of_the_block(tmp_path: Path) -> None:
+    class Earlier:
+        def __init__(self) -> None:
+            self.itself = self  # only garbage collection ends it
+
+        def __del__(self) -> None:
+            (tmp_path / "outside").touch()
+
+    (tmp_path / "inside").mkdir()
+    Earlier()
+    with confined(tmp_path / "inside"):
+        kept: list[list[object]] = [[] for _ in range(100_000)]
+
+    assert len(kept) == 100_000
+
+
 def test_a_readable_path_may_have_another_spelling(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "other").write_bytes(b"")
