@@ -66,7 +66,7 @@ def test_check_names_an_mtu_that_a_later_plugin_changed(runtime: Runtime, wires:
 
 
 def test_check_takes_the_mac_that_a_later_plugin_has_set(runtime: Runtime, wires: Wires) -> None:
-    own = a_config(links=wires.links)
+    own = a_config(links=wires.links, failOverMac=0)
     chained = {"cniVersion": "1.1.0", "name": "test-bond", "type": "tuning"}
     tuning = {**chained, "mac": "02:00:00:00:AA:01"}
     added = runtime.add(own).ok()
