@@ -108,7 +108,7 @@ def test_a_file_operation_inside_the_folder_is_no_fault(tmp_path: Path) -> None:
         os.close(folder_fd)
 
 
-def test_what_garbage_collection_ends_is_not_of_the_block(tmp_path: Path) -> None:
+def test_earlier_objects_that_end_by_garbage_collection_are_no_fault(tmp_path: Path) -> None:
     class Earlier:
         def __init__(self) -> None:
             self.itself = self  # only garbage collection ends it
