@@ -1,11 +1,11 @@
 """What a change does that a person may not have meant: it can be, and is said beforehand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sriovbond.nodenet import routes
 from sriovbond.nodenet.bondoptions import bond_after, takes_ports_mac
-from sriovbond.nodenet.model import NodeLink
+from sriovbond.nodenet.model import DOWN, Ipv4, Ipv6, NodeLink
 from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, HostName, NodeRoute
@@ -105,24 +105,37 @@ def _of_macs(joined: Joined) -> Iterator[str]:
 
 
 def _without_gateway(joined: Joined) -> Iterator[str]:
-    """Yield the family whose default route goes from the main table, and comes again by nothing."""
+    """Yield the family whose default route goes from the main table, and comes again by nothing.
+
+    What DHCP or a router has given goes where these end; other programs' routes stay.
+    """
     gone = routes.leaving_routes(joined)
     for family, default in _DEFAULTS.items():
-        before = [row for row in joined.current.configured_routes if _is_default(row, default)]
+        configured = _defaults(joined.current.configured_routes, default)
+        learned = _defaults(joined.current.running_routes, default)
+        auto = {name for name, link in joined.links.items() if _is_auto(link.ip(family))}
+        others = [row for row in learned if row.next_hop_interface not in auto]
         after = [
-            *(row for row in before if row not in gone),
-            *(row for row in joined.desired.configured_routes if _is_default(row, default)),
+            *(row for row in (*configured, *others) if row not in gone),
+            *_defaults(joined.desired.configured_routes, default),
         ]
-        is_auto = any(_is_auto(link, family) for link in _after(joined))
-        if before and not after and not is_auto:
+        is_auto = any(_is_auto(ip) for ip in _after(joined, family))
+        if (configured or learned) and not after and not is_auto:
             yield f"the node has no default route of IPv{family} in its main table then"
 
 
-def _after(joined: Joined) -> Iterator[NodeLink]:
-    """Yield the interfaces that there are to be, those that only lose what they had left out."""
+def _defaults(rows: Iterable[NodeRoute], destination: str) -> list[NodeRoute]:
+    return [row for row in rows if _is_default(row, destination)]
+
+
+def _after(joined: Joined, family: int) -> Iterator[Ipv4 | Ipv6 | None]:
+    """Yield IPv4 or IPv6 of the interfaces that there are to be up: a port has none of its own."""
     changing = {pair.name for pair in joined.pairs}
-    yield from (pair.target for pair in joined.pairs if pair.target.state != ABSENT)
-    yield from (link for link in joined.links.values() if link.label not in changing)
+    for pair in joined.pairs:
+        if pair.target.state not in {ABSENT, DOWN}:
+            now = None if pair.target.controller else pair.current
+            yield pair.target.ip(family) or (now.ip(family) if now else None)
+    yield from (link.ip(family) for link in joined.links.values() if link.label not in changing)
 
 
 def _is_default(row: NodeRoute, destination: str) -> bool:
@@ -130,6 +143,5 @@ def _is_default(row: NodeRoute, destination: str) -> bool:
     return row.destination == destination and is_main and row.state != ABSENT
 
 
-def _is_auto(link: NodeLink, family: int) -> bool:
-    ip = link.ip(family)
+def _is_auto(ip: Ipv4 | Ipv6 | None) -> bool:
     return bool(ip and ip.is_auto)

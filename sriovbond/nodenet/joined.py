@@ -138,7 +138,11 @@ def _default(vf: VirtualFunction) -> VirtualFunction:
 
 
 def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:
-    """Return it with what the present decides; without DHCP its addresses become static."""
+    """Return it with what the present decides; without DHCP its addresses become static.
+
+    An empty list says that there are to be none, and is met when it is applied again. nmstate makes
+    the addresses of a lease static there, too, and has the next apply remove them.
+    """
     if target is None or current is None:
         return target
     enabled = current.enabled if target.enabled is None else target.enabled
@@ -150,7 +154,7 @@ def _with_present(target: _IP | None, current: _IP | None) -> _IP | None:
         target = replace(target, autoconf=autoconf)
     if not enabled or target.is_auto:
         return target
-    if current.is_auto and _has_none_of_its_own(target):
+    if current.is_auto and target.address != () and _has_none_of_its_own(target):
         return _with_addresses_of(target, current)
     return replace(target, address=None) if has_dynamic_alone(target) else target
 

@@ -436,3 +436,8 @@ class NetState:
     def configured_routes(self) -> tuple[NodeRoute, ...]:
         """The routes of its configuration."""
         return (self.routes.config if self.routes else None) or ()
+
+    @property
+    def running_routes(self) -> tuple[NodeRoute, ...]:
+        """All routes that it has, those too that routers, DHCP or daemons made."""
+        return (self.routes.running if self.routes else None) or ()

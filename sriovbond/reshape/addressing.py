@@ -56,12 +56,17 @@ class _Wish:
 
 def set_ip(site: Site, name: str, change: Ipv4 | Ipv6, target: Ipv4 | Ipv6) -> None:
     """Give an interface its addresses of one family. Raises KernelError, MachineError."""
+    ends_slaac = isinstance(change, Ipv6) and change.autoconf is False
     if isinstance(target, Ipv6):
         _switch_ipv6(site, name, target)
     else:
         _set_sysctls(site, name, "ipv4", _forwarding(target))
+    if ends_slaac:
+        _remove_routes_of_routers(site, name)
     is_address_changed = change.address is not None or change.prefix_route_metric is not None
-    if target.enabled is False or is_address_changed:
+    # a list that the lasting ones meet already: those for a time are no longer to be there
+    is_ended = (ends_slaac or change.dhcp is False) and target.address is not None
+    if target.enabled is False or is_address_changed or is_ended:
         _set_addresses(site, site.link(name), _wish(target))
 
 
@@ -164,10 +169,22 @@ def _set_routers(site: Site, name: str, target: Ipv6) -> None:
     )
     rows = zip(stacks.OF_ROUTERS, values, strict=True)
     _set_sysctls(site, name, "ipv6", [(key, value) for key, value in rows if value is not None])
+    _remove_routes_of_routers(
+        site,
+        name,
+        has_gateway=target.auto_gateway is not False,
+        has_routes=target.auto_routes is not False,
+    )
+
+
+def _remove_routes_of_routers(
+    site: Site, name: str, *, has_gateway: bool = False, has_routes: bool = False
+) -> None:
+    """Remove what was taken of a router's word, which would go when its time is over."""
     index = site.link(name).index
     for route in carried.unicast_routes(site.netlink, over=[index]):
-        is_taken = target.auto_routes if route.prefix else target.auto_gateway
-        if route.protocol == _RTPROT_RA and is_taken is False:
+        stays = has_routes if route.prefix else has_gateway
+        if route.protocol == _RTPROT_RA and not stays:
             doing = f"remove a route of a router over {name}"
             with nl.passing_over(errno.ESRCH):
                 site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))

@@ -173,6 +173,21 @@ def test_dhcp_that_ends_leaves_its_address_as_a_static_one(
     assert files.names(leased.node.host) == ()
 
 
+@pytest.mark.parametrize("there", [(), ("198.51.100.7",)], ids=("empty", "met already"))
+def test_dhcp_that_ends_with_a_list_leaves_no_other_address(
+    leased: LeasedNode, changes: Changes, there: tuple[str, ...]
+) -> None:
+    rows = ", ".join(f"{{ip: {address}, prefix-length: 24}}" for address in there)
+    text = ETH1.replace("dhcp: true", f"dhcp: false, address: [{rows}]")
+    with dhcp.server(leased.far, "far1", *OPTIONS):
+        changes.apply(ETH1)
+        leased.node.ip(*(f"address add {address}/24 dev eth1" for address in there))
+        outcomes = [changes.apply(text) for _ in range(2)]
+
+    assert outcomes == [ChangeOutcome.COMMITTED, ChangeOutcome.NOTHING_TO_DO]
+    assert leased.addresses() == [f"{address}/24" for address in there]
+
+
 TO_STATIC = """
 capture:
   nic: interfaces.name == "eth1"

@@ -26,6 +26,8 @@ def advertised(tmp_path: Path) -> Iterator[tuple[NodeUnderTest, Router]]:
     """A node with eth1 on a switch, and a router behind that."""
     with a_pod("far") as far, a_node(tmp_path) as node:
         a_switch(node.pod, far)
+        # else its answers say that it is no router, and the kernel forgets it as a gateway
+        far.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
         yield node, Router(far, "far1")
 
 
@@ -86,3 +88,51 @@ def test_gateway_and_routes_of_a_router_are_taken_as_the_document_says(
     assert routes(node)[DEFAULT] == 50
     assert node.is_quiet_on_repeat(without_routes)
     assert node.is_quiet_on_repeat(node.show())
+
+
+OWN = "2001:db8::9"
+WITHOUT_SLAAC = {
+    "left out": ("", True),
+    "empty": (", address: []", False),
+    "met already": (f", address: [{{ip: '{OWN}', prefix-length: 64}}]", False),
+}
+
+
+@pytest.mark.parametrize("row", WITHOUT_SLAAC)
+def test_addresses_of_a_router_stay_without_slaac_unless_a_list_says_otherwise(
+    advertised: tuple[NodeUnderTest, Router], row: str
+) -> None:
+    node, router = advertised
+    more, stays = WITHOUT_SLAAC[row]
+    assert node.apply(ETH1 % f", address: [{{ip: '{OWN}', prefix-length: 64}}]") == []
+    await_routes(node, router, {DEFAULT})
+    without_slaac = (ETH1 % f", dhcp: false{more}").replace("autoconf: true", "autoconf: false")
+
+    assert Changes(node, []).apply(without_slaac) is ChangeOutcome.COMMITTED
+
+    after = node.pod.run("ip", "-6", "address", "show", "eth1").stdout
+    assert ("2001:db8:5:" in after) is stays
+    assert (OWN in after) is (row != "empty")
+    assert routes(node) == {}
+    assert node.is_quiet_on_repeat(without_slaac)
+
+
+@pytest.mark.parametrize("row", WITHOUT_SLAAC)
+def test_a_revert_puts_back_addresses_and_routes_of_a_router(
+    advertised: tuple[NodeUnderTest, Router], row: str
+) -> None:
+    node, router = advertised
+    more, _ = WITHOUT_SLAAC[row]
+    assert node.apply(ETH1 % f", address: [{{ip: '{OWN}', prefix-length: 64}}]") == []
+    await_routes(node, router, {DEFAULT})
+    before, changes = node.settle(), Changes(node, [])
+    refused = (
+        "routes: {config: [{destination: '2001:db8:99::/48', next-hop-interface: eth1,"
+        " next-hop-address: '2001:db8:77::1'}]}"
+    )
+    without_slaac = (ETH1 % f", dhcp: false{more}").replace("autoconf: true", "autoconf: false")
+
+    with pytest.raises(RevertedError):
+        changes.apply(f"{without_slaac}\n{refused}")
+
+    node.assert_is(before)

@@ -67,7 +67,7 @@ def _leave_out_netdevsim(config: pytest.Config, items: list[pytest.Item]) -> Non
 
 
 def _leave_out_for_kernel(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = {item.name: why for item in items if (why := _too_old_for(item))}
+    left_out = {item.name: why for item in items if (why := _unfit_for(item))}
     config.hook.pytest_deselected(items=[item for item in items if item.name in left_out])
     items[:] = [item for item in items if item.name not in left_out]
     for why in dict.fromkeys(left_out.values()):
@@ -75,11 +75,15 @@ def _leave_out_for_kernel(config: pytest.Config, items: list[pytest.Item]) -> No
         config.stash[notes].append(f"left out on this kernel: {why}: {names}")
 
 
-def _too_old_for(item: pytest.Item) -> str:
+def _unfit_for(item: pytest.Item) -> str:
     for marker in item.iter_markers("kernel_from"):
         least, why = marker.args
         if version(least) > RUNNING:
             return f"before {least} {why}"
+    for marker in item.iter_markers("kernel_before"):
+        first, why = marker.args
+        if version(first) <= RUNNING:
+            return f"since {first} {why}"
     return ""
 
 

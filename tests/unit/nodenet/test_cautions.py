@@ -14,6 +14,8 @@ interfaces:
    {ip: 198.51.100.9, prefix-length: 24, valid-life-time: 60sec}]}}
 routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: eth0, next-hop-address: 192.0.2.1}]}
 """
+LEASED = NODE.replace("config:", "running:").replace("hop-interface: eth0", "hop-interface: eth2")
+OF_A_DAEMON = LEASED.replace("hop-interface: eth2", "hop-interface: eth1")
 STATIC = NODE.replace("dhcp: true", "dhcp: false").replace(", valid-life-time: 60sec", "")
 BOND = "{name: bond0, type: bond, bond: {mode: 1, port: [eth0, eth1]}%s}"
 ADDRESS = ", ipv4: {enabled: true, address: [{ip: %s, prefix-length: %d}]}"
@@ -58,6 +60,11 @@ CUT = "the node has no default route of IPv4 in its main table then"
         (f"interfaces: [{{name: eth1{ADDRESS % ('10.0.0.1', 24)}}}]", STATIC, []),
         ("routes: {config: [{next-hop-interface: eth0, state: absent}]}", STATIC, [CUT]),
         (STATIC, STATIC, []),
+        ("interfaces: [{name: eth2, ipv4: {enabled: true, dhcp: false}}]", LEASED, [CUT]),
+        ("interfaces: [{name: eth2, ipv4: {enabled: true, dhcp: false}}]", OF_A_DAEMON, []),
+        ("interfaces: [{name: eth2, mtu: 1400}]", LEASED, []),
+        ("interfaces: [{name: eth2, state: down}]", LEASED, [CUT]),
+        (f"interfaces: [{BOND.replace('eth0', 'eth2') % ''}]", LEASED, [CUT]),
         ("interfaces: [{name: eth3, mtu: 9000}]", BONDED, [AT_A_BOOT]),
         ("interfaces: [{name: eth3, mtu: 9000}, {name: bond1, mtu: 9000}]", BONDED, []),
         ("interfaces: [{name: eth3, mtu: 9000, controller: ''}]", BONDED, []),
