@@ -128,9 +128,16 @@ def without_ports(link: NodeLink, gone: Collection[str]) -> NodeLink:
 
 
 def without_routes(routes: NodeRoutes, gone: Collection[str]) -> NodeRoutes:
-    """Return routes without those of the configuration over these interfaces."""
-    rows = tuple(row for row in routes.config or () if row.next_hop_interface not in gone)
-    return replace(routes, config=None if routes.config is None else rows)
+    """Return routes without those over these interfaces."""
+    lists = {"config": routes.config, "running": routes.running}
+    return replace(
+        routes,
+        **{
+            name: tuple(row for row in rows if row.next_hop_interface not in gone)
+            for name, rows in lists.items()
+            if rows is not None
+        },
+    )
 
 
 def _without_mention(link: NodeLink, gone: Collection[str]) -> NodeLink:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sriovbond.nodenet import remaking, stacking
+from sriovbond.nodenet.acts import AddRoute
 from sriovbond.nodenet.model import Ipv4
 from sriovbond.nodenet.steps import plan
 from tests.unit.nodenet.states import joined, steps
@@ -67,6 +68,15 @@ def test_another_id_keeps_addresses_routes_and_names() -> None:
             "next-hop-address 192.0.2.1"
         ),
     ]
+
+
+def test_its_routes_are_new_ones_which_a_revert_removes_before_the_vlan() -> None:
+    config = NODE[NODE.index("  config:") :]
+    state = f"{NODE}{config.replace('config', 'running')}"
+
+    planned = plan(joined(WISH.format("v7", "id: 17"), state))
+
+    assert [step.former for step in planned if isinstance(step, AddRoute)] == [None, None]
 
 
 def test_the_document_counts_before_the_present() -> None:
