@@ -51,17 +51,22 @@ def _lasting(link: NodeLink, joined: Joined) -> NodeLink:
 
 
 def _other_ends(links: Collection[NodeLink], joined: Joined) -> Iterator[NodeLink]:
-    """Yield the other ends of the veths that are there: a boot would make them with other MACs."""
+    """Yield the other ends of the veths that are there: a boot would make them with other MACs.
+
+    Not of a port, which may have its bond's.
+    """
     names = {link.label for link in links}
     for link in links:
         veth = link.veth if link.state not in {ABSENT, IGNORE} else None
         peer = joined.links.get((veth and veth.peer) or "")
-        is_known = peer is not None and link.label in joined.links and peer.label not in names
-        if is_known and peer and not is_bonds_port(peer, joined.links):
+        if peer is None or link.label not in joined.links or peer.label in names:
+            continue
+        pair = joined.pair(peer.label)
+        if not (pair.is_bound if pair else is_bonds_port(peer, joined.links)):
             yield NodeLink(
                 name=peer.name,
                 type=VETH,
-                state=peer.state,
+                state=joined.state_of(peer.label),
                 mac_address=peer.mac_address,
                 veth=Veth(peer=link.name),
             )
@@ -98,15 +103,13 @@ def _without_bonds_mac(link: NodeLink, now: NodeLink, joined: Joined) -> NodeLin
 
 
 def _kept_mac(link: NodeLink, now: NodeLink, joined: Joined) -> str | None:
-    """Return the MAC of a bond that is there, where a new one would have another of its ports'.
-
-    And of a veth: a new one has any.
-    """
+    """Return the MAC of what is there and would be made with another: a bond's port's, or any."""
     ports = ports_of(link)
+    if link.copy_mac_from or link.identifier == "mac-address":
+        return None
     if link.veth and now.veth:
-        return now.mac_address
-    is_given = link.copy_mac_from or link.identifier == "mac-address"
-    if link.type != BOND or not ports or is_given or takes_ports_mac(bond_after(link, now)):
+        return own_mac(now, joined.links)
+    if link.type != BOND or not ports or takes_ports_mac(bond_after(link, now)):
         return None
     first = joined.links.get(min(ports))
     mac = own_mac(first, joined.links) if first else None

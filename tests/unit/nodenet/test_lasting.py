@@ -5,7 +5,7 @@ import pytest
 from sriovbond.nodenet import lasting
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
-from sriovbond.nodenet.writer import plain
+from sriovbond.nodenet.writer import plain, to_yaml
 from tests.unit.nodenet.states import joined, steps
 
 LEASED = """\
@@ -163,3 +163,36 @@ def test_a_veth_whose_other_end_is_not_mentioned_is_kept_alone() -> None:
     kept = plain(lasting.document(joined("interfaces: [{name: va, mtu: 1400}]", VETHS)))
 
     assert kept["interfaces"] == [{"name": "va", "type": "veth", "mtu": 1400}]
+
+
+BOND0 = (
+    "- {name: bond0, type: bond, state: up, mac-address: 02:00:00:00:00:01,"
+    " link-aggregation: {mode: active-backup, port: [va]}}\n"
+)
+IN_BOND0 = "controller: bond0, permanent-mac-address: 02:00:00:00:00:0a"
+BONDED = VETHS.replace("00:0a", "00:01").replace("{peer: vb}", "{peer: vb}, " + IN_BOND0) + BOND0
+WITHOUT_PORTS = BOND0.replace("[va]", "[]")
+ETH0 = "- {name: eth0, mac-address: 02:00:00:00:00:0a}\n"
+IN_BR0 = VETHS.replace("{peer: va}", "{peer: va}, controller: br0")
+VB_DOWN = VETHS.replace("vb, type: veth, state: up", "vb, type: veth, state: down")
+BR0 = "- {name: br0, type: linux-bridge, state: up, bridge: {port: [{name: vb}]}}\n"
+V7 = "- {name: v7, type: vlan, state: up, vlan: {base-iface: vb, id: 7}}\n"
+VA = "interfaces:\n- {name: va, type: veth, veth: {peer: vb}%s}\n"
+
+
+@pytest.mark.parametrize(
+    ("document", "before", "after"),
+    [
+        (VA % ", controller: ''", BONDED, VETHS + WITHOUT_PORTS),
+        (VA % "" + BR0, VB_DOWN, IN_BR0 + BR0),
+        (VA % "" + V7, VB_DOWN, VETHS + V7),
+        (VA % ", copy-mac-from: eth0", VETHS + ETH0, VETHS + ETH0),
+    ],
+    ids=("leaves a bond", "the other end joins a bridge", "a vlan on it", "a copied mac"),
+)
+def test_the_kept_document_of_a_veth_can_be_read_and_is_met_by_the_change(
+    document: str, before: str, after: str
+) -> None:
+    kept = lasting.document(joined(document, before))
+
+    assert steps(to_yaml(kept), after) == []
