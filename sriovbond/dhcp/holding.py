@@ -19,6 +19,7 @@ from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, carried, messages, secondaries
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
+    IFA_F_NOPREFIXROUTE,
     IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_RT_PRIORITY,
@@ -43,7 +44,6 @@ METRIC: Final = 100
 """Of routes where the document gives none, as NetworkManager's for Ethernet."""
 _MOST_METRICS: Final = 32
 _IFA_CACHEINFO: Final = 6
-_IFA_F_NOPREFIXROUTE: Final = 0x200
 _CACHE: Final = struct.Struct("=IIII")
 _RTPROT_DHCP: Final = 16
 _VRF, _IFLA_VRF_PORT_TABLE = b"vrf\0", 1  # include/uapi/linux/if_link.h
@@ -222,7 +222,7 @@ def _address(link: LinkMessage, wish: DhcpWish, lease: DhcpLease, life_s: int) -
     if metric:
         parts.append(messages.word(IFA_RT_PRIORITY, metric))
     if wish.auto_route_table_id:
-        parts.append(messages.word(IFA_FLAGS, _IFA_F_NOPREFIXROUTE))
+        parts.append(messages.word(IFA_FLAGS, IFA_F_NOPREFIXROUTE))
     return messages.own_address(link.index, IPv4Interface(lease.text), *parts)
 
 
@@ -308,7 +308,7 @@ def _is_permanent(row: AddressMessage) -> bool:
 
 
 def _has_prefix_route(row: AddressMessage) -> bool:
-    return not messages.whole(row.attributes.get(IFA_FLAGS, b"")) & _IFA_F_NOPREFIXROUTE
+    return not messages.whole(row.attributes.get(IFA_FLAGS, b"")) & IFA_F_NOPREFIXROUTE
 
 
 def _is_leased(row: AddressMessage, lease: DhcpLease) -> bool:

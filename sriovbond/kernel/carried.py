@@ -30,7 +30,8 @@ _FAMILY_BYTES: Final = tuple(bytes([family]) for family in FAMILIES)
 _SCOPE_LINK: Final = 253
 _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
-_RTPROT_KERNEL: Final = 2
+OF_KERNEL: Final = 2
+"""The protocol of routes that the kernel makes itself (RTPROT_KERNEL)."""
 _UNICAST_BYTE: Final = b"\1"  # RTN_UNICAST
 _TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
@@ -143,7 +144,7 @@ def routes(present: Sequence[RouteMessage], *, are_own: bool = False) -> dict[in
 
 def is_own(route: RouteMessage) -> bool:
     """Return whether the kernel has made a route itself, as of an address."""
-    return route.protocol == _RTPROT_KERNEL
+    return route.protocol == OF_KERNEL
 
 
 def _shares(route: RouteMessage) -> Iterator[tuple[int, bytes]]:

@@ -1,6 +1,6 @@
 """The routes to their networks that the kernel makes of addresses, when a document's are there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import Final
@@ -11,7 +11,7 @@ from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
 
-_METRICS: Final = {4: 0, 6: 256}
+_OWN_METRICS: Final = {4: 0, 6: 256}
 """Unless a document has another for them (IP6_RT_PRIO_ADDRCONF in linux/ipv6_route.h)."""
 _HOST: Final = 32
 """The prefix of an IPv4 address that is its whole network: it has no route."""
@@ -19,12 +19,15 @@ _HOST: Final = 32
 
 def own_routes(joined: Joined) -> tuple[NodeRoute, ...]:
     """Return those that are there and stay, and those that come with addresses or a link."""
-    running = (joined.current.routes and joined.current.routes.running) or ()
-    there = (row for row in running if row.is_hidden and not row.next_hop_address)
+    there: dict[tuple[str, int], list[NodeRoute]] = {}
+    for row in joined.current.running_routes:
+        if row.is_hidden and not row.next_hop_address:
+            place = row.next_hop_interface or "", family_of(row.destination or "")
+            there.setdefault(place, []).append(row)
     coming = (
         row for pair in joined.pairs for family in (4, 6) for row in _coming(pair, family, joined)
     )
-    return (*(row for row in there if _stays(row, joined)), *coming)
+    return (*(row for place in there for row in _staying(*place, there[place], joined)), *coming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,17 @@ class _Held:
     new: tuple[str, ...]
 
 
-def _stays(route: NodeRoute, joined: Joined) -> bool:
-    name, destination = route.next_hop_interface or "", route.destination or ""
-    pair, link, family = joined.pair(name), joined.links.get(name), family_of(destination)
+def _staying(
+    name: str, family: int, rows: Iterable[NodeRoute], joined: Joined
+) -> Iterator[NodeRoute]:
+    """Yield those of a link's routes whose address stays on it."""
+    pair, link = joined.pair(name), joined.links.get(name)
     if link is None or joined.goes_down(name):
-        return False
+        return
     if pair is not None and (pair.loses(family) or _comes_anew(pair, family)):
-        return False
-    staying = _held(pair, link, family).staying
-    return any(_network(row) == destination for row in staying)
+        return
+    networks = {*map(_network, _held(pair, link, family).staying)}
+    yield from (row for row in rows if row.destination in networks)
 
 
 def _coming(pair: Pair, family: int, joined: Joined) -> Iterator[NodeRoute]:
@@ -109,7 +114,7 @@ def _metric(pair: Pair, family: int) -> int:
         ip = link.ip(family) if link else None
         if ip and ip.prefix_route_metric:
             return ip.prefix_route_metric
-    return _METRICS[family]
+    return _OWN_METRICS[family]
 
 
 def _table(pair: Pair, joined: Joined) -> int:

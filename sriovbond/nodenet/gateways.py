@@ -91,7 +91,7 @@ def _direct(name: str, tables: Collection[int], joined: Joined) -> Iterator[str]
     link = joined.links.get(name) or NodeLink()
     before = {str(ip_interface(f"{row.ip}/{row.prefix_length}").network) for row in link.addresses}
     wishes, present = joined.desired.configured_routes, joined.current.configured_routes
-    running = (joined.current.routes and joined.current.routes.running) or ()
+    running = joined.current.running_routes
     for row in (*wishes, *present, *running):
         is_direct = row.next_hop_interface == name and not row.next_hop_address
         is_direct = is_direct and (row.table_id or MAIN_TABLE) in tables

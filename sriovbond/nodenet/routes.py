@@ -65,11 +65,10 @@ def unconfigured_routes(joined: Joined) -> dict[tuple[object, ...], NodeRoute]:
     The kernel's own, and those of DHCP, of routers and of routing daemons. Not those over what is
     not ours, such as a VPN's.
     """
-    running = (joined.current.routes and joined.current.routes.running) or ()
     configured = {*joined.current.configured_routes}
     given = (
         row
-        for row in running
+        for row in joined.current.running_routes
         if row not in configured
         and row.next_hop_address
         and not goes_by_itself(row, joined)

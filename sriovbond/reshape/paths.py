@@ -5,15 +5,19 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any, Final
 
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 
 from sriovbond.errors import KernelError
-from sriovbond.kernel import attributes, carried, messages
+from sriovbond.kernel import attributes, carried, links, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
+    IFA_F_NOPREFIXROUTE,
+    IFA_FLAGS,
+    IFA_RT_PRIORITY,
+    IFLA_MASTER,
     RTA_DST,
     RTA_GATEWAY,
     RTA_METRICS,
@@ -23,6 +27,7 @@ from sriovbond.kernel.messages import (
     RTA_PRIORITY,
     RTA_TABLE,
     RTAX_ADVMSS,
+    AddressMessage,
     RouteMessage,
 )
 from sriovbond.kernel.netlink import NetlinkRequest
@@ -33,7 +38,7 @@ from sriovbond.nodenet.writer import plain
 from sriovbond.reshape import addressing
 from sriovbond.reshape.site import Site
 from sriovbond.survey import answers
-from sriovbond.survey import paths as survey
+from sriovbond.survey import paths as present_paths
 
 # include/uapi/linux/rtnetlink.h and fib_rules.h
 _RTAX_CWND: Final = 7
@@ -47,6 +52,8 @@ _FRA_PRIORITY: Final = 6
 _RULE_BYTES: Final = 12  # of fib_rule_hdr: family, lengths, TOS, table, two unused, action, flags
 _TABLE_PLACE, _ACTION_PLACE = 4, 7
 _FLAGS: Final = struct.Struct("=I")
+_OWN_METRICS: Final[dict[int, int]] = {socket.AF_INET: 0, socket.AF_INET6: 256}
+"""Of the kernel's own routes to addresses' networks (IP6_RT_PRIO_ADDRCONF)."""
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -97,7 +104,8 @@ def _is_own_there(site: Site, route: NodeRoute) -> bool:
 def remove_route(site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = ()) -> None:
     """Remove a route; one that is gone already, or whose link is, is none. Raises KernelError.
 
-    Of one with several ways the others, which are `ways`, stay.
+    Of one with several ways the others, which are `ways`, stay. Where it had the place of the
+    kernel's own to the network of an address, that is made again: the kernel makes it only once.
     """
     if ways:
         add_route(site, ways[0], ways, is_replacing=True)
@@ -111,6 +119,53 @@ def remove_route(site: Site, route: NodeRoute, ways: Sequence[NodeRoute] = ()) -
     with nl.passing_over(errno.ESRCH):
         body = _body(site, route, is_new=False)
         site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, body))
+    _put_own_back(site, route)
+
+
+def _put_own_back(site: Site, route: NodeRoute) -> None:
+    rows = carried.all_addresses(site.netlink) if route.destination else ()
+    by_index = {row.index: row for row in reversed(rows) if _has_own_route(row, route)}
+    if not by_index:
+        return
+    if any(is_in_place(row, route) for row in carried.unicast_routes(site.netlink)):
+        return
+    for link in links.read_all(site.netlink, "list the links"):
+        if link.index in by_index and link.is_up and not link.number(IFLA_MASTER):
+            doing = f"put the kernel's route to {route.destination} back on {link.name}"
+            body = _own_body(by_index[link.index], metric_of(route))
+            flags = nl.NLM_F_CREATE | nl.NLM_F_APPEND
+            site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, flags))
+
+
+def _has_own_route(row: AddressMessage, route: NodeRoute) -> bool:
+    """Return whether the kernel has made a route of an address in a route's place."""
+    metric = messages.whole(row.attributes.get(IFA_RT_PRIORITY, b"")) or _OWN_METRICS[row.family]
+    flags = messages.whole(row.attributes.get(IFA_FLAGS, b""))
+    return (
+        (route.table_id or MAIN_TABLE) == MAIN_TABLE
+        and metric_of(route) == metric
+        and not flags & IFA_F_NOPREFIXROUTE
+        and str(_network(row)) == route.destination
+    )
+
+
+def _network(row: AddressMessage) -> IPv4Network | IPv6Network:
+    return ip_interface(f"{row.address}/{row.prefix}").network
+
+
+def _own_body(row: AddressMessage, metric: int) -> bytes:
+    """Return the route as fib_add_ifaddr() and addrconf_prefix_route() make it."""
+    network, is_ipv4 = _network(row), row.family == socket.AF_INET
+    parts = [
+        messages.word(RTA_TABLE, MAIN_TABLE),
+        messages.attribute(RTA_DST, network.network_address.packed),
+        messages.word(RTA_OIF, row.index),
+    ]
+    parts += [messages.word(RTA_PRIORITY, metric)] if metric else []
+    parts += [messages.attribute(RTA_PREFSRC, row.packed)] if is_ipv4 else []
+    header = {"protocol": carried.OF_KERNEL, "type": _UNICAST}
+    header["scope"] = _SCOPE_LINK if is_ipv4 else _SCOPE_UNIVERSE
+    return messages.route(row.family, row.prefix, *parts, **header)
 
 
 def add_rule(site: Site, rule: RouteRule) -> None:
@@ -173,7 +228,7 @@ def _without_state(row: bytes) -> bytes:
 
 def _place(rule: RouteRule, rows: Sequence[bytes]) -> int | None:
     """Return which of them a rule is, None for none."""
-    present = map(survey.read_rule, rows)
+    present = map(present_paths.read_rule, rows)
     places = (n for n, row in enumerate(present) if row and is_same_rule(rule, row))
     return next(places, None)
 

@@ -9,12 +9,7 @@ from typing import Final
 from sriovbond import errors
 from sriovbond.bond.links import NO_MAC, Sysctl
 from sriovbond.kernel import carried, links, messages
-from sriovbond.kernel.messages import (
-    IFLA_ADDRESS,
-    IFLA_MASTER,
-    IFLA_MTU,
-    LinkMessage,
-)
+from sriovbond.kernel.messages import IFLA_ADDRESS, IFLA_MASTER, IFLA_MTU, LinkMessage
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.routing import NodeRoute
 from sriovbond.reshape import bridges, functions, paths

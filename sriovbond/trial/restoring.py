@@ -166,7 +166,7 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
 
 def _own_routes(before: NetState) -> tuple[NodeRoute, ...]:
     """Return the routes over links themselves that are not configured, such as the kernel's own."""
-    running = Counter((before.routes and before.routes.running) or ())
+    running = Counter(before.running_routes)
     others = running - Counter(before.configured_routes)
     return tuple(row for row in others if not row.next_hop_address)
 
@@ -181,32 +181,42 @@ def _restore_loads(
     failures += _attempt(_restore_order(site, former_rows))
     journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
     failures += _attempt(_restore_addresses(site, journal))
-    came = _came_with_addresses(site, former_rows, own)
+    came = _own_ones_that_came(site, journal, former_rows, own)
     failures += _attempt(_restore_routes(site, journal, came))
-    came = _came_with_addresses(site, former_rows, own)
+    came = _own_ones_that_came(site, journal, former_rows, own)
     return failures + _attempt(partial(_remove_route, site, row) for row in came)
 
 
-def _came_with_addresses(
-    site: Site, former_rows: Iterable[Former], own: Collection[NodeRoute]
+def _own_ones_that_came(
+    site: Site, journal: Journal, former_rows: Iterable[Former], own: Collection[NodeRoute]
 ) -> list[RouteMessage]:
-    """Return the kernel's routes to the networks of former addresses that were not there before.
+    """Return the kernel's routes to networks of addresses that were not there before.
 
-    Those before are in `own`: another route had their place, or they had been removed.
+    They came with former addresses, or where a route that had their place was removed. Those before
+    are in `own`.
     """
     present = formers.loads(site)
-    rows = [row for row in former_rows if row.addresses and row.name in present]
-    by_index = {present[row.name].index: row for row in rows}
-    routes = carried.unicast_routes(site.netlink, over=by_index.keys()) if by_index else ()
+    names = {load.index: name for name, load in present.items()}
+    networks = {
+        row.name: {ip_interface(text).network for text in row.addresses} for row in former_rows
+    }
+    places = {route_place(route) for load in journal.taken for route in load.routes}
+    if not (places or any(networks.values())):
+        return []
+    known: dict[str | None, list[NodeRoute]] = {}
+    for row in own:
+        known.setdefault(row.next_hop_interface, []).append(row)
+
+    def came(route: RouteMessage, name: str) -> bool:
+        place = route_place(Carried("", route.body.hex()))
+        is_concerned = place in places or _network(route) in networks.get(name, ())
+        rows = known.get(name, ()) if is_concerned else ()
+        return is_concerned and not any(paths.is_in_place(route, row) for row in rows)
+
     return [
         route
-        for route in routes
-        if carried.is_own(route)
-        and (former := by_index.get(route.number(RTA_OIF)))
-        and _network(route) in {ip_interface(text).network for text in former.addresses}
-        and not any(
-            row.next_hop_interface == former.name and paths.is_in_place(route, row) for row in own
-        )
+        for route in carried.unicast_routes(site.netlink)
+        if carried.is_own(route) and came(route, names.get(route.number(RTA_OIF) or 0, ""))
     ]
 
 

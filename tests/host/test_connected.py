@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.nodenet import difference
 from sriovbond.nodenet.acts import AddRoute
 from sriovbond.nodenet.routing import NodeRoute
+from sriovbond.nodenet.writer import to_yaml
 from sriovbond.reshape import acting
 from sriovbond.trial import watchdog
 from tests.support.changes import Changes
@@ -200,3 +202,44 @@ def test_a_route_that_the_kernel_makes_meanwhile_is_there(node: NodeUnderTest) -
     acting.carry_out(node.site, AddRoute(route))
 
     assert node.left(with_route(FOUR)) == []
+
+
+IN_ITS_PLACE = [
+    f"{FOUR}, source: 192.0.2.10",
+    f"{FOUR}, next-hop-address: 192.0.2.1",
+    FOUR.replace("eth1", "eth2"),
+    f"{SIX}, metric: 256, next-hop-address: '2001:db8::1'",
+]
+
+
+@pytest.mark.parametrize("row", IN_ITS_PLACE)
+def test_the_kernels_route_is_there_again_when_a_later_document_removes_the_one_in_its_place(
+    node: NodeUnderTest, row: str
+) -> None:
+    with_addresses(node)
+    text, absent = with_route(row), with_route(f"{row}, state: absent")
+    before, changes = node.settle(), Changes(node, [])
+    changes.apply(text)
+    replaced = node.settle()
+
+    changes.apply(absent, is_waiting=True)
+    node.assert_is(before)
+    assert node.is_quiet_on_repeat(absent)
+    changes.rollback()
+
+    node.assert_is(replaced)
+
+
+@pytest.mark.parametrize("row", IN_ITS_PLACE)
+def test_the_document_of_a_revert_brings_the_kernels_route_back(
+    node: NodeUnderTest, row: str
+) -> None:
+    with_addresses(node)
+    text = with_route(row)
+    before, changes = node.settle(), Changes(node, [])
+    back = to_yaml(difference.revert(node.join(text)))
+    changes.apply(text)
+
+    changes.apply(back)
+
+    node.assert_is(before)

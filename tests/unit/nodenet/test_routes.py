@@ -1,9 +1,14 @@
 """Routes and rules as the kernel keeps them: one for a network and metric, by a source there is."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from sriovbond.nodenet.document import DocumentError, read
+from sriovbond.nodenet import routes
+from sriovbond.nodenet.document import DocumentError, read, read_state
+from sriovbond.nodenet.joined import join
+from sriovbond.nodenet.routing import NodeRoute, NodeRoutes
 from sriovbond.nodenet.writer import to_yaml
 from sriovbond.reshape import limits
 from tests.support.counting import counted_calls
@@ -447,5 +452,29 @@ def calls_of(count: int) -> int:
 
 def test_twice_as_many_routes_are_judged_in_twice_as_many_calls() -> None:
     few, many = calls_of(200), calls_of(400)
+
+    assert many < 2.2 * few
+
+
+def calls_of_own(count: int) -> int:
+    """Return how many Python calls it takes to find that routes of as many addresses are there."""
+    networks = [f"10.{number // 256}.{number % 256}" for number in range(count)]
+    rows = tuple(
+        NodeRoute(destination=f"{each}.0/24", next_hop_interface="eth1", metric=0, is_hidden=True)
+        for each in networks
+    )
+    addresses = ", ".join(f"{{ip: {each}.1, prefix-length: 24}}" for each in networks)
+    eth1 = f"name: eth1, type: ethernet, state: up, ipv4: {{enabled: true, address: [{addresses}]}}"
+    state = replace(read_state(f"interfaces: [{{{eth1}}}]"), routes=NodeRoutes(running=rows))
+    own = _routes(*(f"destination: {each}.0/24, next-hop-interface: eth1" for each in networks))
+    both = join(read_state(own), state)
+    with counted_calls() as calls:
+        lacking = routes.lacking_routes(both)
+    assert lacking == ()
+    return calls["call"]
+
+
+def test_twice_as_many_routes_of_addresses_are_found_in_twice_as_many_calls() -> None:
+    few, many = calls_of_own(200), calls_of_own(400)
 
     assert many < 2.2 * few
