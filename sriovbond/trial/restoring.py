@@ -1,13 +1,11 @@
 """Takes a node back to what it was before a change, where it was changed, as far as that goes."""
 
-import errno
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_interface
 from socket import AF_INET6
 from typing import Final
 
@@ -17,19 +15,17 @@ from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import carried, messages
-from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.messages import RTA_DST, RTA_OIF, RTA_PREFSRC, RouteMessage
-from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.kernel.messages import RTA_PREFSRC, RouteMessage
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.joined import join
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.routing import NodeRoute
-from sriovbond.reshape import acting, addressing, functions, paths
+from sriovbond.reshape import acting, addressing, functions
 from sriovbond.reshape.site import Site
 from sriovbond.survey import node
-from sriovbond.trial import clients, formers, store
+from sriovbond.trial import clients, formers, ownroutes, store
 from sriovbond.trial.checkpoint import (
     Checkpoint,
     Former,
@@ -110,7 +106,7 @@ def _restore_network(site: Site, host: Host, checkpoint: Checkpoint) -> list[str
     former_rows = _in_order(checkpoint)
     failures += formers.restore(site, former_rows)
     journal = settle(checkpoint.journal, formers.loads(site))
-    failures += _restore_loads(site, journal, former_rows, _own_routes(before))
+    failures += _restore_loads(site, journal, former_rows, ownroutes.unconfigured(before))
     return failures or _left(site, host, checkpoint)
 
 
@@ -164,13 +160,6 @@ def _attempt(acts: Iterable[Callable[[], None]]) -> list[str]:
     return failures
 
 
-def _own_routes(before: NetState) -> tuple[NodeRoute, ...]:
-    """Return the routes over links themselves that are not configured, such as the kernel's own."""
-    running = Counter(before.running_routes)
-    others = running - Counter(before.configured_routes)
-    return tuple(row for row in others if not row.next_hop_address)
-
-
 def _restore_loads(
     site: Site, journal: Journal, former_rows: Iterable[Former], own: Collection[NodeRoute]
 ) -> list[str]:
@@ -181,54 +170,10 @@ def _restore_loads(
     failures += _attempt(_restore_order(site, former_rows))
     journal = settle(replace(journal, pending=_staying(journal, present)), formers.loads(site))
     failures += _attempt(_restore_addresses(site, journal))
-    came = _own_ones_that_came(site, journal, former_rows, own)
+    came = ownroutes.came(site, journal, former_rows, own)
     failures += _attempt(_restore_routes(site, journal, came))
-    came = _own_ones_that_came(site, journal, former_rows, own)
-    return failures + _attempt(partial(_remove_route, site, row) for row in came)
-
-
-def _own_ones_that_came(
-    site: Site, journal: Journal, former_rows: Iterable[Former], own: Collection[NodeRoute]
-) -> list[RouteMessage]:
-    """Return the kernel's routes to networks of addresses that were not there before.
-
-    They came with former addresses, or where a route that had their place was removed. Those before
-    are in `own`.
-    """
-    present = formers.loads(site)
-    names = {load.index: name for name, load in present.items()}
-    networks = {
-        row.name: {ip_interface(text).network for text in row.addresses} for row in former_rows
-    }
-    places = {route_place(route) for load in journal.taken for route in load.routes}
-    if not (places or any(networks.values())):
-        return []
-    known: dict[str | None, list[NodeRoute]] = {}
-    for row in own:
-        known.setdefault(row.next_hop_interface, []).append(row)
-
-    def came(route: RouteMessage, name: str) -> bool:
-        place = route_place(Carried("", route.body.hex()))
-        is_concerned = place in places or _network(route) in networks.get(name, ())
-        rows = known.get(name, ()) if is_concerned else ()
-        return is_concerned and not any(paths.is_in_place(route, row) for row in rows)
-
-    return [
-        route
-        for route in carried.unicast_routes(site.netlink)
-        if carried.is_own(route) and came(route, names.get(route.number(RTA_OIF) or 0, ""))
-    ]
-
-
-def _network(route: RouteMessage) -> object:
-    target = route.address(RTA_DST)
-    return ip_network(f"{target}/{route.prefix}") if target else None
-
-
-def _remove_route(site: Site, route: RouteMessage) -> None:
-    doing = f"remove the kernel's route to {_network(route)}"
-    with nl.passing_over(errno.ESRCH):
-        site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))
+    came = ownroutes.came(site, journal, former_rows, own)
+    return failures + _attempt(partial(ownroutes.remove, site, row) for row in came)
 
 
 def _staying(journal: Journal, present: Mapping[str, Load]) -> tuple[Load, ...]:
