@@ -114,9 +114,9 @@ def _without_gateway(joined: Joined) -> Iterator[str]:
         configured = _defaults(joined.current.configured_routes, default)
         learned = _defaults(joined.current.running_routes, default)
         auto = {name for name, link in joined.links.items() if _is_auto(link.ip(family))}
-        others = [row for row in learned if row.next_hop_interface not in auto]
+        staying = [row for row in learned if row.next_hop_interface not in auto]
         after = [
-            *(row for row in (*configured, *others) if row not in gone),
+            *(row for row in (*configured, *staying) if row not in gone),
             *_defaults(joined.desired.configured_routes, default),
         ]
         is_auto = any(_is_auto(ip) for ip in _after(joined, family))

@@ -66,7 +66,7 @@ def unconfigured_routes(joined: Joined) -> dict[tuple[object, ...], NodeRoute]:
     not ours, such as a VPN's.
     """
     configured = {*joined.current.configured_routes}
-    given = (
+    learned = (
         row
         for row in joined.current.running_routes
         if row not in configured
@@ -74,7 +74,7 @@ def unconfigured_routes(joined: Joined) -> dict[tuple[object, ...], NodeRoute]:
         and not goes_by_itself(row, joined)
         and not _is_foreign(row, joined)
     )
-    return {slot(row): row for row in reversed((*own_routes(joined), *given))}
+    return {slot(row): row for row in reversed((*own_routes(joined), *learned))}
 
 
 def ways_of(route: NodeRoute, joined: Joined) -> tuple[NodeRoute, ...]:

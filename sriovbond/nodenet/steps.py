@@ -496,7 +496,7 @@ def _new_routes(
     """
     done: set[tuple[object, ...]] = set()
     lacking = routes.lacking_routes(joined)
-    others = routes.unconfigured_routes(joined) if lacking else {}
+    unconfigured = routes.unconfigured_routes(joined) if lacking else {}
     for route in lacking:
         place, ways = routes.slot(route), routes.ways_of(route, joined)
         if place in done:
@@ -506,7 +506,7 @@ def _new_routes(
             done.add(place)
             rows = joined.current.configured_routes
             former = [row for row in rows if routes.slot(row) == place]
-        yield AddRoute(route, former[0] if former else others.get(place), ways)
+        yield AddRoute(route, former[0] if former else unconfigured.get(place), ways)
 
 
 def _end(route: NodeRoute, joined: Joined) -> Step:

@@ -24,8 +24,8 @@ from sriovbond.trial.checkpoint import Former, Journal, route_place
 def unconfigured(before: NetState) -> tuple[NodeRoute, ...]:
     """Return the routes over links themselves that are not configured, such as the kernel's own."""
     running = Counter(before.running_routes)
-    others = running - Counter(before.configured_routes)
-    return tuple(row for row in others if not row.next_hop_address)
+    rest = running - Counter(before.configured_routes)
+    return tuple(row for row in rest if not row.next_hop_address)
 
 
 def came(
