@@ -1,5 +1,6 @@
 """CHECK: compare the bond with its record and with prevResult, and name each difference."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sriovbond import ipam, records
@@ -37,25 +38,22 @@ def _differences(pod: Namespace, record: Record, plan: BondPlan, request: CniReq
     state = bonding.observe(pod.netlink, plan.name)
     if state is None:
         return [f"{plan.name} is gone, or is no bond"]
-    own = _own_interfaces(plan, result)
+    own = [each for each in result.interfaces if each.name == plan.name and each.sandbox]
     # a later plugin of the chain may have set another MAC, as tuning does, and says so there
     expected = replace(plan, mac=own[0].mac.lower()) if own and own[0].mac else plan
     return [
         *planning.differences(expected, state),
-        *_interface_differences(plan, result, request.netns),
+        *_interface_differences(plan, result, own, request.netns),
         *addresses.differences(
             pod.netlink, plan.name, state.index, _own_part(record, result), may_change=True
         ),
     ]
 
 
-def _own_interfaces(plan: BondPlan, result: CniResult) -> list[Interface]:
-    return [each for each in result.interfaces if each.name == plan.name and each.sandbox]
-
-
-def _interface_differences(plan: BondPlan, result: CniResult, netns_path: str) -> list[str]:
+def _interface_differences(
+    plan: BondPlan, result: CniResult, own: Sequence[Interface], netns_path: str
+) -> list[str]:
     """Compare the bond's namespace with prevResult's; 0.1.0 and 0.2.0 list no interfaces."""
-    own = _own_interfaces(plan, result)
     if not own:
         return [f"prevResult does not list {plan.name}"] if result.interfaces else []
     if own[0].sandbox != netns_path:

@@ -11,8 +11,8 @@ from sriovbond.nodenet.normal import is_dynamic
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeRoute
 from sriovbond.nodenet.values import family_of, is_link_local
 
-_OWN_METRICS: Final = {4: 0, 6: 256}
-"""Unless a document has another for them (IP6_RT_PRIO_ADDRCONF in linux/ipv6_route.h)."""
+OWN_METRICS: Final = {4: 0, 6: 256}
+"""Of the kernel's own routes, unless a document has another (IP6_RT_PRIO_ADDRCONF)."""
 _HOST: Final = 32
 """The prefix of an IPv4 address that is its whole network: it has no route."""
 
@@ -114,7 +114,7 @@ def _metric(pair: Pair, family: int) -> int:
         ip = link.ip(family) if link else None
         if ip and ip.prefix_route_metric:
             return ip.prefix_route_metric
-    return _OWN_METRICS[family]
+    return OWN_METRICS[family]
 
 
 def _table(pair: Pair, joined: Joined) -> int:

@@ -26,7 +26,7 @@ from sriovbond.kernel.netlink import NetlinkRequest
 from sriovbond.kernel.netns import NAMES_OF_ALL
 from sriovbond.nodenet.model import Ipv4, Ipv6
 from sriovbond.nodenet.normal import static_addresses
-from sriovbond.nodenet.values import is_link_local
+from sriovbond.nodenet.values import family_of, is_link_local
 from sriovbond.reshape.site import Site
 from sriovbond.survey import stacks
 
@@ -70,11 +70,14 @@ def set_ip(site: Site, name: str, change: Ipv4 | Ipv6, target: Ipv4 | Ipv6) -> N
         _set_addresses(site, site.link(name), _wish(target))
 
 
-def await_source(site: Site, address: str) -> None:
+def await_source(site: Site, address: str | None) -> None:
     """Wait while the kernel asks whether another host has an IPv6 address: it is no source before.
 
-    That takes 1 to 2 s; where the link has no carrier it does not begin, and 5 s are waited.
+    That takes 1 to 2 s; where the link has no carrier it does not begin, and 5 s are waited. For
+    no address, and one of IPv4, it does not wait.
     """
+    if not address or family_of(address) == 4:  # noqa: PLR2004 - IPv4
+        return
     end = min(time.monotonic() + _DAD_S, site.deadline_s)
     while _is_asked_for(site, address) and time.monotonic() < end:
         time.sleep(nl.PAUSE_S)

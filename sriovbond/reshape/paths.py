@@ -31,6 +31,7 @@ from sriovbond.kernel.messages import (
     RouteMessage,
 )
 from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.nodenet.connected import OWN_METRICS
 from sriovbond.nodenet.routes import is_same_rule, may_be_own, metric_of
 from sriovbond.nodenet.routing import MAIN_TABLE, NodeRoute, RouteRule
 from sriovbond.nodenet.values import family_of
@@ -52,8 +53,6 @@ _FRA_PRIORITY: Final = 6
 _RULE_BYTES: Final = 12  # of fib_rule_hdr: family, lengths, TOS, table, two unused, action, flags
 _TABLE_PLACE, _ACTION_PLACE = 4, 7
 _FLAGS: Final = struct.Struct("=I")
-_OWN_METRICS: Final[dict[int, int]] = {socket.AF_INET: 0, socket.AF_INET6: 256}
-"""Of the kernel's own routes to addresses' networks (IP6_RT_PRIO_ADDRCONF)."""
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -67,8 +66,7 @@ def add_route(
     flags = nl.NLM_F_CREATE | (nl.NLM_F_REPLACE if is_replacing else nl.NLM_F_EXCL)
     doing = f"add the route {_words(route)}"
     body = _body(site, route, ways)
-    if route.source and family_of(route.source) == 6:  # noqa: PLR2004 - IPv6
-        addressing.await_source(site, route.source)
+    addressing.await_source(site, route.source)
     try:
         site.netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, flags))
     except KernelError as error:
@@ -139,7 +137,8 @@ def _put_own_back(site: Site, route: NodeRoute) -> None:
 
 def _has_own_route(row: AddressMessage, route: NodeRoute) -> bool:
     """Return whether the kernel has made a route of an address in a route's place."""
-    metric = messages.whole(row.attributes.get(IFA_RT_PRIORITY, b"")) or _OWN_METRICS[row.family]
+    of_address = messages.whole(row.attributes.get(IFA_RT_PRIORITY, b""))
+    metric = of_address or OWN_METRICS[family_of(row.address)]
     flags = messages.whole(row.attributes.get(IFA_FLAGS, b""))
     return (
         (route.table_id or MAIN_TABLE) == MAIN_TABLE

@@ -182,9 +182,13 @@ def address_identity(address: Carried) -> tuple[object, ...]:
     return address.text, metric, bool(flags & IFA_F_PERMANENT)
 
 
-def route_place(route: Carried) -> tuple[object, ...]:
+def message_of(route: Carried) -> messages.RouteMessage:
+    """Return a route as the kernel had reported it."""
+    return messages.read_route(bytes.fromhex(route.message))
+
+
+def route_place(message: messages.RouteMessage) -> tuple[object, ...]:
     """Return what the kernel has one IPv4 route for."""
-    message = messages.read_route(bytes.fromhex(route.message))
     place = (RTA_DST, RTA_TABLE, RTA_PRIORITY)
     values = tuple(message.attributes.get(number, b"") for number in place)
     return message.family, message.prefix, *values
@@ -192,7 +196,7 @@ def route_place(route: Carried) -> tuple[object, ...]:
 
 def route_identity(route: Carried) -> tuple[object, ...]:
     """Return what distinguishes a route from others; its counters and lifetimes do not."""
-    message = messages.read_route(bytes.fromhex(route.message))
+    message = message_of(route)
     values = tuple(message.attributes.get(number, b"") for number in _OF_ROUTES)
     head = (message.family, message.prefix, message.protocol, message.scope, message.type)
     return *head, *values, *carried.next_hops(message)

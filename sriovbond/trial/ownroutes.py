@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from ipaddress import ip_interface, ip_network
 
-from sriovbond.bond.links import Carried
 from sriovbond.kernel import carried
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import RTA_DST, RTA_OIF, RouteMessage
@@ -18,7 +17,7 @@ from sriovbond.nodenet.routing import NodeRoute
 from sriovbond.reshape import paths
 from sriovbond.reshape.site import Site
 from sriovbond.trial import formers
-from sriovbond.trial.checkpoint import Former, Journal, route_place
+from sriovbond.trial.checkpoint import Former, Journal, message_of, route_place
 
 
 def unconfigured(before: NetState) -> tuple[NodeRoute, ...]:
@@ -36,21 +35,19 @@ def came(
     They came with former addresses, or where a route that had their place was removed. Those before
     are in `own`.
     """
-    present = formers.loads(site)
-    names = {load.index: name for name, load in present.items()}
     networks = {
         row.name: {ip_interface(text).network for text in row.addresses} for row in former_rows
     }
-    places = {route_place(route) for load in journal.taken for route in load.routes}
+    places = {route_place(message_of(row)) for load in journal.taken for row in load.routes}
     if not (places or any(networks.values())):
         return []
+    names = {load.index: name for name, load in formers.loads(site).items()}
     known: dict[str | None, list[NodeRoute]] = {}
     for row in own:
         known.setdefault(row.next_hop_interface, []).append(row)
 
     def has_come(route: RouteMessage, name: str) -> bool:
-        place = route_place(Carried("", route.body.hex()))
-        is_concerned = place in places or _network(route) in networks.get(name, ())
+        is_concerned = route_place(route) in places or _network(route) in networks.get(name, ())
         rows = known.get(name, ()) if is_concerned else ()
         return is_concerned and not any(paths.is_in_place(route, row) for row in rows)
 

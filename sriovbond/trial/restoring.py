@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_interface
-from socket import AF_INET6
 from typing import Final
 
 from sriovbond import errors, hostname, resolvconf
@@ -14,7 +13,7 @@ from sriovbond.bond.links import Carried
 from sriovbond.dhcp import resolving
 from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
-from sriovbond.kernel import carried, messages
+from sriovbond.kernel import carried
 from sriovbond.kernel.messages import RTA_PREFSRC, RouteMessage
 from sriovbond.nodenet import steps
 from sriovbond.nodenet.acts import Step
@@ -32,6 +31,7 @@ from sriovbond.trial.checkpoint import (
     Journal,
     Load,
     address_identity,
+    message_of,
     route_identity,
     route_place,
     settle,
@@ -252,30 +252,23 @@ def _restore_routes(
     indices = {load.index: now.index for load, now in _pairs(journal, present)}
     rows = [row for load in present.values() for row in load.routes]
     restored = {route_identity(row) for row in rows}
-    taken = {route_place(row) for row in rows if carried.spans_links(row)}
-    taken |= {route_place(Carried("", row.body.hex())) for row in came}
+    taken = {route_place(message_of(row)) for row in rows if carried.spans_links(row)}
+    taken |= {*map(route_place, came)}
     for load, _ in _pairs(journal, present):
         for route in load.routes:
             if route_identity(route) not in restored:
                 restored.add(route_identity(route))
                 # there the change has its own ways of it, which no document takes away by name
-                is_replacing = carried.spans_links(route) or route_place(route) in taken
+                is_replacing = carried.spans_links(route) or route_place(message_of(route)) in taken
                 put_back = partial(_put_route_back, is_replacing=is_replacing)
                 yield partial(put_back, site, load.name, indices, route)
-
-
-def _message(route: Carried) -> RouteMessage:
-    return messages.read_route(bytes.fromhex(route.message))
 
 
 def _put_route_back(
     site: Site, name: str, indices: Mapping[int, int], route: Carried, *, is_replacing: bool
 ) -> None:
     """Restore a route, when its source is one again."""
-    message = _message(route)
-    source = message.address(RTA_PREFSRC)
-    if source and message.family == AF_INET6:
-        addressing.await_source(site, source)
+    addressing.await_source(site, message_of(route).address(RTA_PREFSRC))
     carried.put_route_back(site.netlink, name, indices, route, is_replacing=is_replacing)
 
 

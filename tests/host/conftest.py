@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond.trial import watchdog
 from tests.support.booted import make_disk
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest
@@ -20,6 +21,12 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 @pytest.fixture
 def changes(node: NodeUnderTest) -> Changes:
     return Changes(node, [])
+
+
+@pytest.fixture
+def without_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arm none: its start takes most of the time in an emulator; `rollback` reverts here."""
+    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from sriovbond.bond.links import NO_MAC
 from sriovbond.errors import SriovbondError
 from sriovbond.nodenet.document import DocumentError
 from sriovbond.reshape import limits
-from sriovbond.trial import watchdog
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support.chance import NICS, Chance
 from tests.support.changes import Changes
@@ -20,10 +19,11 @@ TURNS = 3
 SEEDS = 20
 
 
+pytestmark = pytest.mark.usefixtures("without_watchdog")
+
+
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
-    # a watchdog's start takes most of the time, and it has nothing to do here
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
     with a_node(tmp_path) as made:
         for number, name in enumerate(NICS, 1):
             near, far = f"02:00:00:00:00:0{number}", f"02:00:00:00:01:0{number}"

@@ -10,7 +10,6 @@ from sriovbond.nodenet.acts import AddRoute
 from sriovbond.nodenet.routing import NodeRoute
 from sriovbond.nodenet.writer import to_yaml
 from sriovbond.reshape import acting
-from sriovbond.trial import watchdog
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
@@ -55,9 +54,11 @@ DIFFERING = [
 ]
 
 
+pytestmark = pytest.mark.usefixtures("without_watchdog")
+
+
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # `rollback` reverts here
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
     with a_node_with_wires(tmp_path) as made:
         yield made
 
@@ -87,13 +88,10 @@ def test_a_route_that_the_kernel_has_made_of_an_address_is_there(
 def test_a_route_that_comes_with_an_address_is_no_step_of_its_own(
     node: NodeUnderTest, row: str
 ) -> None:
-    before, changes, text = node.settle(), Changes(node, []), with_route(row, ADDRESS)
+    text = with_route(row, ADDRESS)
 
     assert not [line for line in node.left(text) if "route" in line]
-    changes.apply(text, is_waiting=True)
-    assert node.is_quiet_on_repeat(text)
-    changes.rollback()
-    node.assert_is(before)
+    Changes(node, []).assert_reverted_whole(text)
 
 
 @pytest.mark.parametrize("is_address_new", [False, True])
@@ -135,12 +133,8 @@ def test_a_route_takes_the_place_of_an_unconfigured_one(
     with_addresses(node)
     node.ip(f"route add {present}")
     text = with_route(f"{row}, next-hop-interface: eth1")
-    before, changes = node.settle(), Changes(node, [])
 
-    changes.apply(text, is_waiting=True)
-    assert node.is_quiet_on_repeat(text)
-    changes.rollback()
-    node.assert_is(before)
+    Changes(node, []).assert_reverted_whole(text)
 
 
 @pytest.mark.parametrize(("row", "gone"), [(FOUR, "ipv4"), (SIX, "ipv6")])
@@ -149,23 +143,15 @@ def test_a_route_whose_address_goes_is_made(node: NodeUnderTest, row: str, gone:
     other = "203.0.113.5" if gone == "ipv4" else "2001:db8:5::5"
     address = f"{{enabled: true, dhcp: false, address: [{{ip: '{other}', prefix-length: 24}}]}}"
     text = with_route(row, f"interfaces: [{{name: eth1, {gone}: {address}}}]\n")
-    before, changes = node.settle(), Changes(node, [])
 
-    changes.apply(text, is_waiting=True)
-    assert node.is_quiet_on_repeat(text)
-    changes.rollback()
-    node.assert_is(before)
+    Changes(node, []).assert_reverted_whole(text)
 
 
 def test_the_kernels_route_moves_with_its_address(node: NodeUnderTest) -> None:
     with_addresses(node)
     text = with_route(FOUR.replace("eth1", "br0"), ON_A_BRIDGE)
-    before, changes = node.settle(), Changes(node, [])
 
-    changes.apply(text, is_waiting=True)
-    assert node.is_quiet_on_repeat(text)
-    changes.rollback()
-    node.assert_is(before)
+    Changes(node, []).assert_reverted_whole(text)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.trial import watchdog
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest
 from tests.support.uplinks import STACK, an_uplink
 
-
-@pytest.fixture(autouse=True)
-def _no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arm none, which would take most of the time: `rollback` reverts here, not the watchdog."""
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
+pytestmark = pytest.mark.usefixtures("without_watchdog")
 
 
 def count(node: NodeUnderTest, changes: Changes) -> tuple[int, int]:

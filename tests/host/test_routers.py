@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.trial import watchdog
 from sriovbond.trial.transaction import ChangeOutcome, RevertedError
 from tests.support.agents import wait_for
 from tests.support.background import repeated
@@ -47,10 +46,10 @@ def await_routes(node: NodeUnderTest, router: Router, expected: set[str]) -> Non
     wait_for(are_there)
 
 
+@pytest.mark.usefixtures("without_watchdog")
 def test_a_change_waits_for_the_address_of_a_router(
-    advertised: tuple[NodeUnderTest, Router], monkeypatch: pytest.MonkeyPatch
+    advertised: tuple[NodeUnderTest, Router],
 ) -> None:
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # it begins late in an emulator
     node, router = advertised
     changes, before = Changes(node, []), node.settle()
     text = (ETH1 % "").replace("type: ethernet", "type: ethernet, wait-ip: ipv6, mtu: 1400")
@@ -91,48 +90,51 @@ def test_gateway_and_routes_of_a_router_are_taken_as_the_document_says(
 
 
 OWN = "2001:db8::9"
-WITHOUT_SLAAC = {
-    "left out": ("", True),
-    "empty": (", address: []", False),
-    "met already": (f", address: [{{ip: '{OWN}', prefix-length: 64}}]", False),
-}
+WITH_OWN = f", address: [{{ip: '{OWN}', prefix-length: 64}}]"
+LISTS = {"left out": "", "empty": ", address: []", "met already": WITH_OWN}
+STAYS = {"left out": True, "empty": False, "met already": False}
 
 
-@pytest.mark.parametrize("row", WITHOUT_SLAAC)
+@pytest.fixture
+def addressed(advertised: tuple[NodeUnderTest, Router]) -> NodeUnderTest:
+    """The node with an address of its own, one of the router, and the router as its gateway."""
+    node, router = advertised
+    assert node.apply(ETH1 % WITH_OWN) == []
+    await_routes(node, router, {DEFAULT})
+    return node
+
+
+def without_slaac(row: str) -> str:
+    text = ETH1 % f", dhcp: false{LISTS[row]}"
+    return text.replace("autoconf: true", "autoconf: false")
+
+
+@pytest.mark.parametrize("row", LISTS)
 def test_addresses_of_a_router_stay_without_slaac_unless_a_list_says_otherwise(
-    advertised: tuple[NodeUnderTest, Router], row: str
+    addressed: NodeUnderTest, row: str
 ) -> None:
-    node, router = advertised
-    more, stays = WITHOUT_SLAAC[row]
-    assert node.apply(ETH1 % f", address: [{{ip: '{OWN}', prefix-length: 64}}]") == []
-    await_routes(node, router, {DEFAULT})
-    without_slaac = (ETH1 % f", dhcp: false{more}").replace("autoconf: true", "autoconf: false")
+    text = without_slaac(row)
 
-    assert Changes(node, []).apply(without_slaac) is ChangeOutcome.COMMITTED
+    assert Changes(addressed, []).apply(text) is ChangeOutcome.COMMITTED
 
-    after = node.pod.run("ip", "-6", "address", "show", "eth1").stdout
-    assert ("2001:db8:5:" in after) is stays
+    after = addressed.pod.run("ip", "-6", "address", "show", "eth1").stdout
+    assert ("2001:db8:5:" in after) is STAYS[row]
     assert (OWN in after) is (row != "empty")
-    assert routes(node) == {}
-    assert node.is_quiet_on_repeat(without_slaac)
+    assert routes(addressed) == {}
+    assert addressed.is_quiet_on_repeat(text)
 
 
-@pytest.mark.parametrize("row", WITHOUT_SLAAC)
+@pytest.mark.parametrize("row", LISTS)
 def test_a_revert_puts_back_addresses_and_routes_of_a_router(
-    advertised: tuple[NodeUnderTest, Router], row: str
+    addressed: NodeUnderTest, row: str
 ) -> None:
-    node, router = advertised
-    more, _ = WITHOUT_SLAAC[row]
-    assert node.apply(ETH1 % f", address: [{{ip: '{OWN}', prefix-length: 64}}]") == []
-    await_routes(node, router, {DEFAULT})
-    before, changes = node.settle(), Changes(node, [])
+    before, changes = addressed.settle(), Changes(addressed, [])
     refused = (
         "routes: {config: [{destination: '2001:db8:99::/48', next-hop-interface: eth1,"
         " next-hop-address: '2001:db8:77::1'}]}"
     )
-    without_slaac = (ETH1 % f", dhcp: false{more}").replace("autoconf: true", "autoconf: false")
 
     with pytest.raises(RevertedError):
-        changes.apply(f"{without_slaac}\n{refused}")
+        changes.apply(f"{without_slaac(row)}\n{refused}")
 
-    node.assert_is(before)
+    addressed.assert_is(before)

@@ -11,7 +11,6 @@ import pytest
 
 from sriovbond.nodenet.routing import RouteRule
 from sriovbond.reshape import paths
-from sriovbond.trial import watchdog
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node
 
@@ -48,9 +47,11 @@ CHANGES = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("without_watchdog")
+
+
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # `rollback` reverts here
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
     with a_node(tmp_path) as made:
         yield made
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.trial import watchdog
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
@@ -19,9 +18,11 @@ routes: {{config: [{ROUTE}]}}
 """
 
 
+pytestmark = pytest.mark.usefixtures("without_watchdog")
+
+
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # `rollback` reverts here
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
     with a_node_with_wires(tmp_path) as made:
         yield made
 
@@ -29,12 +30,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderT
 def test_a_route_by_a_new_address_is_made_when_the_kernel_has_asked_for_it(
     node: NodeUnderTest,
 ) -> None:
-    before, changes = node.settle(), Changes(node, [])
-
-    changes.apply(TEXT, is_waiting=True)
-    assert node.is_quiet_on_repeat(TEXT)
-    changes.rollback()
-    node.assert_is(before)
+    Changes(node, []).assert_reverted_whole(TEXT)
 
 
 def test_a_route_by_an_address_that_goes_is_reverted_when_that_is_back(node: NodeUnderTest) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sriovbond.trial import watchdog
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node_with_wires
 
@@ -45,9 +44,11 @@ CHANGES: dict[str, tuple[list[str], str, Ways]] = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("without_watchdog")
+
+
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeUnderTest]:
-    monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")  # `rollback` reverts here
+def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
     with a_node_with_wires(tmp_path) as made:
         made.ip(
             "address add 192.0.2.9/24 dev eth1",

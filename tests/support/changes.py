@@ -55,6 +55,14 @@ class Changes:
     def rollback(self) -> None:
         self.inside(partial(transaction.rollback, self.node.site, self.node.host))
 
+    def assert_reverted_whole(self, text: str) -> None:
+        """Make a change, have the same again do nothing, and find the node as before after it."""
+        before = self.node.settle()
+        self.apply(text, is_waiting=True)
+        assert self.node.is_quiet_on_repeat(text)
+        self.rollback()
+        self.node.assert_is(before)
+
     def inside(self, work: Callable[[], T]) -> T:
         """Run it in the node's namespace: a watchdog that it starts is there too."""
         return self.node.site.node.run(work)
