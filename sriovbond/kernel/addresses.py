@@ -19,6 +19,7 @@ from sriovbond.kernel.messages import (
     RTA_DST,
     RTA_GATEWAY,
     RTA_METRICS,
+    RTA_MULTIPATH,
     RTA_OIF,
     RTA_PRIORITY,
     RTA_TABLE,
@@ -39,6 +40,8 @@ _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
 _SCOPE_LINK: Final = 253
+_UNTOLD: Final = -1
+"""A metric that the kernel does not report."""
 _LO_WITHOUT_IPV6: Final = "ipv6/conf/lo/disable_ipv6"
 _ETH_P_ARP: Final = 0x0806
 _ARP: Final = struct.Struct("!6s6sHHHBBH6s4s6s4s")  # with its Ethernet header
@@ -283,10 +286,18 @@ def _read_flags(
 
 
 def _routes_of(index: int, routes: Sequence[RouteMessage]) -> Iterator[Route]:
+    """Yield the routes over a link.
+
+    IPv6 routes of one metric by several links, such as the default routes of the pod's first
+    interface and of the bond, are one route to the kernel, which reports the first one's MTU and
+    advmss as those of all (rt6_fill_node(), net/ipv6/route.c).
+    """
     for message in routes:
+        is_joined = message.family == socket.AF_INET6 and RTA_MULTIPATH in message.attributes
         for hop in carried.next_hops(message):
             if hop.index == index:
-                yield _route(message, hop.gateway)
+                route = _route(message, hop.gateway)
+                yield replace(route, mtu=_UNTOLD, advmss=_UNTOLD) if is_joined else route
 
 
 def _route(message: RouteMessage, gateway: str | None) -> Route:
@@ -311,5 +322,5 @@ def _satisfies(current: Route, expected: Route) -> bool:
     is_scoped = expected.dst.version == _IPV4 and expected.scope is not None
     pairs = ((expected.mtu, current.mtu), (expected.advmss, current.advmss))
     return (not is_scoped or current.scope == expected.scope) and all(
-        not setting or setting == got for setting, got in pairs
+        not setting or got in (setting, _UNTOLD) for setting, got in pairs
     )

@@ -9,7 +9,15 @@ from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import KernelError
 from sriovbond.kernel import addresses, messages
 from sriovbond.kernel import netlink as nl
-from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTA_TABLE
+from sriovbond.kernel.messages import (
+    NEXT_HOP,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_MULTIPATH,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+)
 from sriovbond.kernel.netlink import Netlink
 from tests.support.counting import counted_calls
 from tests.support.dumps import Dumps
@@ -101,6 +109,27 @@ def test_a_default_route_that_is_on_another_link_now_may_have_been_moved() -> No
 
     assert found == ("bond0 is missing the route to ::/0",)
     assert len(addresses.differences(namespace, "bond0", BOND, expected)) == 2
+
+
+def a_joined_route(*hops: tuple[int, str]) -> bytes:
+    """Return the kernel's answer for IPv6 default routes of one metric: without the later MTUs."""
+    parts = b""
+    for index, gateway in hops:
+        by = messages.attribute(RTA_GATEWAY, ip_address(gateway).packed)
+        parts += NEXT_HOP.pack(NEXT_HOP.size + len(by), 0, 0, index) + by
+    multipath = messages.attribute(RTA_MULTIPATH, parts)
+    table, metric = messages.word(RTA_TABLE, MAIN), messages.word(RTA_PRIORITY, 1024)
+    return messages.route(socket.AF_INET6, 0, table, metric, multipath, type=1)
+
+
+def test_the_mtu_of_a_route_that_the_kernel_has_joined_with_another_links_is_not_missing() -> None:
+    namespace = told(a_joined_route((ANOTHER, "fd00:a::1"), (BOND, "fd00::1")))
+    default = Route(ip_network("::/0"), gw=ip_address("fd00::1"), mtu=1400, advmss=1300)
+    by_another = Route(ip_network("::/0"), gw=ip_address("fd00:a::1"))
+
+    found = addresses.differences(namespace, "bond0", BOND, result(default, by_another))
+
+    assert found == ("bond0 is missing the route to ::/0 via fd00:a::1",)
 
 
 def test_routes_of_others_are_not_counted_and_too_many_to_one_target_are_an_error() -> None:
