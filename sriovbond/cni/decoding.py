@@ -171,6 +171,14 @@ class JsonObject:
             self.refuse(key, "be a whole number, 0 or more")
         return value
 
+    def word(self, key: str) -> int | None:
+        """Return the number of `key` that has 32 bits in the kernel; None when absent."""
+        return self._number_up_to(key, 0xFFFFFFFF)
+
+    def octet(self, key: str) -> int | None:
+        """Return the number of `key` that has 8 bits in the kernel; None when absent."""
+        return self._number_up_to(key, 0xFF)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return the strings of the list `key`, empty when absent."""
         return tuple(
@@ -224,6 +232,12 @@ class JsonObject:
         """Raise CniError 6 with the path and value of `key`, and the `rule` that it breaks."""
         actual = shorten(self.values[key]) if key in self.values else "nothing"
         _refuse(f"{self.where}.{key}", actual, rule)
+
+    def _number_up_to(self, key: str, most: int) -> int | None:
+        number = self.number(key)
+        if number is not None and number > most:
+            self.refuse(key, f"be a whole number from 0 to {most}")
+        return number
 
     def _items(self, key: str) -> list[object]:
         value = self.values.get(key)

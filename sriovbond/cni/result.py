@@ -168,11 +168,11 @@ _OLD_IP: Final = _shape(
 _ROUTE: Final = _shape(
     _Key("dst", JsonObject.network, str),
     _Key("gw", JsonObject.address, str),
-    _Key("mtu", JsonObject.number, is_later=True),
-    _Key("advmss", JsonObject.number, is_later=True),
-    _Key("priority", JsonObject.number, is_later=True),
-    _Key("table", JsonObject.number, is_later=True),
-    _Key("scope", JsonObject.number, is_later=True),
+    _Key("mtu", JsonObject.word, is_later=True),
+    _Key("advmss", JsonObject.word, is_later=True),
+    _Key("priority", JsonObject.word, is_later=True),
+    _Key("table", JsonObject.word, is_later=True),
+    _Key("scope", JsonObject.octet, is_later=True),
 )
 _DNS: Final = _shape(
     _Key("nameservers", JsonObject.texts, list),

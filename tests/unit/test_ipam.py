@@ -219,6 +219,14 @@ def test_a_failed_add_leaves_the_del_to_its_caller(tmp_path: Path, log: Path) ->
             """echo '{"cniVersion":"1.1.0","ips":[{"address":"x"}]}'""",
             r"cannot read its result\.ips\[0\]\.address: found 'x'",
         ),
+        (
+            f"""echo '{RESULT[:-1]},"routes":[{{"dst":"::/0","priority":4294967296}}]}}'""",
+            r"its result\.routes\[0\]\.priority: found 4294967296; .* from 0 to 4294967295;",
+        ),
+        (
+            f"""echo '{RESULT[:-1]},"routes":[{{"dst":"::/0","scope":256}}]}}'""",
+            r"its result\.routes\[0\]\.scope: found 256; it must be .* from 0 to 255;",
+        ),
         ("echo '{}'", "holds no address; its stdout ends with '{}'"),
         (":", "cannot decode its result: .*its stdout is empty"),
     ],

@@ -210,6 +210,7 @@ def test_a_malformed_result_is_refused_with_its_place(
 
 FEWER = settings(max_examples=at_most(50), suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.none() | st.integers(0, 2**32 - 1)
+SCOPES = st.none() | st.integers(0, 2**8 - 1)
 TEXTS = st.lists(st.text(), max_size=2).map(tuple)
 EXTRA = st.dictionaries(st.text().map("x-{}".format), st.none() | st.text(), max_size=2)
 ADDRESSES = st.ip_addresses()
@@ -226,7 +227,7 @@ ROUTES = st.builds(
     NUMBERS,
     NUMBERS,
     NUMBERS,
-    NUMBERS,
+    SCOPES,
     EXTRA,
 )
 RESULTS = st.builds(
