@@ -136,7 +136,7 @@ class Hearing:
         """Read the links of a namespace that an attachment is now in. Raises KernelError."""
         if not self.hear_out():
             self._distrust(nsid)
-        names = self._spaces.names(nsid) | {key.rpartition("@")[2]}
+        names = self._spaces.names(nsid) | {key.partition("@")[2]}
         self._spaces.join(key, nsid, self._reader.read(nsid, names))
 
     def read_some(self, within_s: float) -> None:

@@ -46,7 +46,7 @@ class Spaces:
 
     def names(self, nsid: int) -> frozenset[str]:
         """Return the names of the watched bonds in the namespace."""
-        return frozenset(key.rpartition("@")[2] for key in self.keys(nsid))
+        return frozenset(key.partition("@")[2] for key in self.keys(nsid))
 
     def leave(self, key: str, nsid: int) -> None:
         """Remove an attachment, and its namespace with the last one."""

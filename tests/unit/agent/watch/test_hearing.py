@@ -160,6 +160,16 @@ def test_of_bonds_that_are_polled_only_changed_ones_are_judged(scene: Scene) -> 
     assert (unchanged, scene.reread, scene.active()) == ([], [NSID], SECOND)
 
 
+def test_a_bond_with_an_at_sign_in_its_name_is_read_with_its_members(scene: Scene) -> None:
+    scene.kernel.bonds[OTHER_BOND] = ("nf@data", FIRST)
+
+    scene.hearing.read(NSID, "c2@nf@data")
+
+    links = (scene.spaces.links(NSID) or {}).values()
+    assert OTHER_BOND in {link.master for link in links}
+    assert scene.spaces.names(NSID) == {"bond0", "nf@data"}
+
+
 def test_a_failover_that_the_adoption_of_another_bond_has_read_is_judged(scene: Scene) -> None:
     scene.fall_deaf()
     scene.run()
