@@ -1,5 +1,6 @@
 """Bounds time and threads of calls to the Kubernetes API."""
 
+import errno
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Thread
@@ -14,7 +15,8 @@ def within(timeout_s: float, work: Callable[[], T]) -> T | None:
     """Run `work` in a thread; return None when it takes longer, or too many are unfinished.
 
     Neither the resolver nor a server that sends its headers byte by byte honours a time limit. The
-    thread is abandoned then; as a daemon thread it does not keep the process alive.
+    thread is abandoned then; as a daemon thread it does not keep the process alive. Raises what
+    `work` does, and OSError when no thread can be started.
     """
     answers: SimpleQueue[T | Exception] = SimpleQueue()
     if not _UNANSWERED.acquire(blocking=False):
@@ -28,7 +30,11 @@ def within(timeout_s: float, work: Callable[[], T]) -> T | None:
         finally:
             _UNANSWERED.release()
 
-    Thread(target=run, name="kubernetes-api", daemon=True).start()
+    try:
+        Thread(target=run, name="kubernetes-api", daemon=True).start()
+    except RuntimeError as error:  # at the limit of tasks (pids.max)
+        _UNANSWERED.release()
+        raise OSError(errno.EAGAIN, str(error)) from error
     try:
         answer = answers.get(timeout=timeout_s)
     except Empty:
