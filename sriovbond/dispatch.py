@@ -49,6 +49,7 @@ _SHORTAGES: Final = {
     errno.EMFILE: "this process has as many files open as it may: raise its limit (LimitNOFILE)",
     errno.ENFILE: "this machine has as many files open as it may: raise fs.file-max",
 }
+_NO_THREAD: Final = "can't start new thread"  # CPython's RuntimeError, for EAGAIN of clone(2)
 _RECEIVED: Final = {
     "command": "CNI_COMMAND",
     "container": "CNI_CONTAINERID",
@@ -199,6 +200,8 @@ def _shortage(error: BaseException) -> str:
     while reason is not None:
         if isinstance(reason, OSError) and reason.errno in _SHORTAGES:
             return _SHORTAGES[reason.errno]
+        if isinstance(reason, RuntimeError) and str(reason) == _NO_THREAD:
+            return "this process can start no thread: raise its limit (TasksMax, pids.max)"
         reason = reason.__cause__
     return ""
 

@@ -24,7 +24,7 @@ from sriovbond.cni.request import CniRequest
 from sriovbond.cni.result import CniResult
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
-from sriovbond.errors import ConfigError, MachineError, SriovbondError
+from sriovbond.errors import ConfigError, MachineError, SriovbondError, TryLaterError
 from sriovbond.host import Host
 
 MAX_OUTPUT_BYTES = 1024 * 1024
@@ -36,6 +36,7 @@ _EXIT_POLL_MS = 20
 _BUSY_RETRIES = 25
 _BUSY_DELAY_S = 0.04
 _KILLED_S = 2.0
+_SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 _PURPOSES = {
     Command.ADD: "get addresses from",
@@ -274,7 +275,7 @@ def _stdout_tail(output: bytes) -> str:
 def _execute(program: _Program, stdin: bytes, environ: dict[str, str]) -> _Outcome:
     """Run a program in a process group of its own, which is killed when it does not end.
 
-    Raises _KilledError, or MachineError when it cannot be started.
+    Raises _KilledError, or MachineError or TryLaterError when it cannot be started.
     """
     timeout_s = program.host.ipam_timeout_s
     deadline = time.monotonic() + timeout_s
@@ -327,12 +328,17 @@ def _start(
             return hostroot.run_below(program.host.root, start)
         except OSError as error:
             if error.errno != errno.ETXTBSY or not retries_left:
-                reason = errno.errorcode.get(error.errno or 0, str(error))
-                raise MachineError(
-                    f"cannot start the IPAM plugin {str(program.path)!r}: {reason}; install it anew"
-                ) from error
+                raise _describe_start(program, error) from error
             time.sleep(_BUSY_DELAY_S)
     raise AssertionError(program.path)
+
+
+def _describe_start(program: _Program, error: OSError) -> SriovbondError:
+    reason = errno.errorcode.get(error.errno or 0, str(error))
+    text = f"cannot start the IPAM plugin {str(program.path)!r}: {reason}"
+    if error.errno in _SHORTAGES:
+        return TryLaterError(f"{text}; there is no room for another process now")
+    return MachineError(f"{text}; install it anew")
 
 
 def _read_output(

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -387,6 +388,21 @@ def test_a_file_that_cannot_be_opened_on_a_machine_with_too_many_is_no_fault_of_
 
     assert error["code"] == ErrorCode.TRY_AGAIN_LATER
     assert error["msg"].startswith("cannot go on now; this machine has as many files open")
+
+
+def test_a_call_that_may_start_no_more_threads_is_to_be_tried_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")  # as at the limit of tasks
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    of_pod = variables("ADD", CNI_ARGS="K8S_POD_NAME=web-0")
+    error = error_of(dispatch.answer(of_pod, stdin(), host))
+
+    assert error["code"] == ErrorCode.TRY_AGAIN_LATER, error
+    assert "raise its limit (TasksMax, pids.max), or try later" in error["msg"]
 
 
 def test_a_record_that_cannot_be_opened_for_too_many_files_is_read_later(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from sriovbond import ipam
 from sriovbond.cni.request import CniRequest, parse_request
 from sriovbond.cni.versions import Command
-from sriovbond.errors import ConfigError, MachineError
+from sriovbond.errors import ConfigError, MachineError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.ipam import IpamError
 
@@ -283,6 +284,22 @@ def test_a_plugin_that_does_not_read_stdin_is_served(tmp_path: Path) -> None:
     request = a_request(tmp_path, {"type": "scripted", "padding": "x" * 200_000})
 
     assert len(ipam.add(request, HOST).ips) == 1
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_a_plugin_that_the_machine_has_no_room_for_now_is_not_to_be_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))  # as fork(2), at the limit of tasks
+
+    write_plugin(tmp_path, "")
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", refuse)
+
+    with pytest.raises(TryLaterError, match="no room for another process now") as caught:
+        ipam.add(a_request(tmp_path), HOST)
+
+    assert "install it anew" not in caught.value.message
 
 
 def test_a_plugin_that_is_being_installed_is_tried_again(tmp_path: Path) -> None:
