@@ -32,6 +32,7 @@ _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
 OF_KERNEL: Final = 2
 """The protocol of routes that the kernel makes itself (RTPROT_KERNEL)."""
+_OF_ROUTER: Final = 9  # RTPROT_RA: by router advertisement
 _UNICAST_BYTE: Final = b"\1"  # RTN_UNICAST
 _TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
@@ -250,9 +251,16 @@ def _create(netlink: Netlink, request: NetlinkRequest) -> None:
         netlink.send(request)
 
 
-def default_route_carriers(routes: Iterable[RouteMessage]) -> set[int]:
-    """Return the indices of the links of default routes."""
-    return {hop.index for route in routes if route.prefix == 0 for hop in next_hops(route)}
+def default_route_carriers(
+    routes: Iterable[RouteMessage], *, are_advertised_meant: bool = True
+) -> set[int]:
+    """Return the indices of the links of default routes, optionally without routers' own."""
+    return {
+        hop.index
+        for route in routes
+        if route.prefix == 0 and (are_advertised_meant or route.protocol != _OF_ROUTER)
+        for hop in next_hops(route)
+    }
 
 
 Target = tuple[int, int, bytes]

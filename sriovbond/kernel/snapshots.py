@@ -21,8 +21,9 @@ def take(
     """Return every link with its addresses and routes.
 
     With `is_bounded`, for a pod: KernelError, E2BIG for more than a pod needs; then the socket must
-    be closed. With `is_meant`, for a host: only the links that it accepts have routes, bounded too;
-    those of others take no memory, and a node may have the Internet's.
+    be closed. A default route by router advertisement does not count there: each VF that a mover
+    leaves up may get one. With `is_meant`, for a host: only the links that it accepts have routes,
+    bounded too; those of others take no memory, and a node may have the Internet's.
     """
     most_links = _MOST_LINKS if is_bounded else None
     most_carried = _MOST_CARRIED if is_bounded or is_meant else None
@@ -32,7 +33,7 @@ def take(
     addresses = carried.addresses(netlink, macs, most_carried)
     present_routes = carried.unicast_routes(netlink, most_carried, over=meant)
     routes = carried.routes(present_routes)
-    default = carried.default_route_carriers(present_routes)
+    default = carried.default_route_carriers(present_routes, are_advertised_meant=not is_bounded)
     return [
         replace(
             link,

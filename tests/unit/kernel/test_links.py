@@ -32,6 +32,7 @@ from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from tests.support.dumps import Dumps
 
 PF = "0000:01:00.0"
+RTPROT_RA = 9
 
 
 class Told(Netlink):
@@ -233,6 +234,24 @@ def test_of_a_hosts_routes_only_those_over_meant_links_are_kept() -> None:
     present = snapshots.take(Dumps(bodies), is_meant=lambda link: link.name == "spare")
 
     assert [(link.name, len(link.routes)) for link in present] == [("uplink", 1), ("spare", 1)]
+
+
+def test_of_default_routes_by_a_router_only_those_of_the_host_count() -> None:
+    by_router = messages.route(
+        socket.AF_INET6, 0, messages.word(RTA_OIF, 2), type=1, protocol=RTPROT_RA
+    )
+    configured = messages.route(socket.AF_INET, 0, messages.word(RTA_OIF, 3), type=1, protocol=3)
+    bodies = {
+        nl.RTM_GETLINK: [a_link(2, "net1"), a_link(3, "net2")],
+        nl.RTM_GETADDR: [],
+        nl.RTM_GETROUTE: [by_router, configured],
+    }
+
+    in_pod = snapshots.take(Dumps(bodies), is_bounded=True)
+    on_host = snapshots.take(Dumps(bodies), is_meant=lambda _: True)
+
+    assert [link.has_default_route for link in in_pod] == [False, True]
+    assert [link.has_default_route for link in on_host] == [True, True]
 
 
 def test_a_meant_link_with_more_routes_than_can_be_put_back_is_refused() -> None:
