@@ -7,13 +7,17 @@ from sriovbond.bond.situation import Situation
 
 
 def find_refused_addresses(situation: Situation) -> Iterator[str]:
-    """Yield members with addresses or routes, where these are refused."""
+    """Yield members with addresses or routes, where these are refused.
+
+    Those by router advertisement do not count: each VF that a mover leaves up may get them.
+    """
     if situation.member_addresses != "refuse":
         return
     for member in situation.members:
-        carried = [entry.text for entry in (*member.link.addresses, *member.link.routes)]
-        if carried:
-            yield f"{member} carries {', '.join(carried)}"
+        own = [address for address in member.link.addresses if not address.is_address_of_router]
+        own += [route for route in member.link.routes if not route.is_route_of_router]
+        if own:
+            yield f"{member} carries {', '.join(entry.text for entry in own)}"
 
 
 def node_route(situation: Situation) -> Iterator[str]:

@@ -13,6 +13,7 @@ NAME_MAX, ALTNAME_MAX = 15, 127  # include/uapi/linux/if.h: IFNAMSIZ and ALTIFNA
 
 # include/uapi/linux/if_addr.h and rtnetlink.h
 _IFA_F_PERMANENT, _RT_SCOPE_UNIVERSE = 0x80, b"\0"
+_AF_INET6, _RTPROT_RA = b"\x0a", b"\x09"
 # domain:bus:device of a PCI function; the simulated device of a port (deviceinfo.DeviceId)
 _NIC = re.compile(r"([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]|(netdevsim[0-9]+)/.+")
 
@@ -39,6 +40,18 @@ class Carried:
         """Whether it is a permanent global address, not one from a router (ifaddrmsg)."""
         flags, scope = bytes.fromhex(self.message[4:6]), bytes.fromhex(self.message[6:8])
         return bool(flags and flags[0] & _IFA_F_PERMANENT) and scope == _RT_SCOPE_UNIVERSE
+
+    @property
+    def is_address_of_router(self) -> bool:
+        """Whether it is an address by router advertisement, whose time is limited (ifaddrmsg)."""
+        body = bytes.fromhex(self.message[:8])
+        return body[:1] == _AF_INET6 and not body[2] & _IFA_F_PERMANENT
+
+    @property
+    def is_route_of_router(self) -> bool:
+        """Whether it is a route by router advertisement (rtmsg)."""
+        body = bytes.fromhex(self.message[:12])
+        return body[:1] == _AF_INET6 and body[5:] == _RTPROT_RA
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ VETHS = (a_member("net1"), a_member("net2"))
 
 ASSIGNED = Carried("192.0.2.7/24", "0218800005000000")
 BY_ROUTER = Carried("2001:db8::7/64", "0a40000005000000")
+ROUTE_BY_ROUTER = Carried("default", "0a000000fe090001")
+ROUTE = Carried("default", "0a000000fe030001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +376,14 @@ CASES = (
         one_with(addresses=(Carried("192.0.2.7/24", ""),), routes=(Carried("default", ""),)),
         words=("net2", "192.0.2.7/24, default", "flush"),
         near={"memberAddresses": "flush"},
+    ),
+    Case(
+        "member-carries-addresses",
+        {"memberAddresses": "refuse"},
+        one_with(addresses=(BY_ROUTER,), routes=(ROUTE_BY_ROUTER, ROUTE)),
+        words=("net2", "carries default;"),
+        near={"memberAddresses": "refuse"},
+        near_members=one_with(addresses=(BY_ROUTER,), routes=(ROUTE_BY_ROUTER,)),
     ),
     Case(
         "mtu-above-device",
