@@ -82,7 +82,7 @@ def _commands(page: Path) -> Iterator[list[str]]:
         words = shlex.split(line, comments=True) if "sriovbond " in line else []
         words = words[1:] if words[:1] == ["sudo"] else words
         if words and words[0].rpartition("/")[2] == "sriovbond" and len(words) > 1:
-            yield words[1:]
+            yield [word.strip("[]") for word in words[1:]]  # of a synopsis
 
 
 COMMANDS = [
@@ -142,14 +142,51 @@ def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
 
+def _find_command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command that the first words name, one of a group too, and the other words."""
+    command: click.Command | None = cli.sriovbond
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
+        assert command is not None, name
+    assert command is not None
+    return command, words
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_in_the_docs_is_known_with_its_options(words: list[str]) -> None:
-    context = click.Context(cli.sriovbond)
+    command, rest = _find_command(words)
 
-    command = cli.sriovbond.get_command(context, words[0])
+    left = command.make_parser(click.Context(command)).parse_args(rest)[1]
 
-    assert command is not None, words[0]
-    command.make_parser(click.Context(command)).parse_args(list(words[1:]))
+    assert left == [], "it takes fewer words"
+
+
+@pytest.mark.parametrize("words", [["host", "aply", "f"], ["host", "apply", "f", "--frce"]])
+def test_a_command_or_option_of_a_group_that_is_unknown_is_a_fault(words: list[str]) -> None:
+    with pytest.raises((AssertionError, click.UsageError)):
+        test_every_command_in_the_docs_is_known_with_its_options(words)
+
+
+def _options(command: click.Command, name: str) -> Iterator[tuple[str, click.Option]]:
+    """Yield each option that people may give, with the whole name of its command."""
+    if isinstance(command, click.Group):
+        for part in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), part)
+            if inner is not None and not inner.hidden:
+                yield from _options(inner, f"{name} {part}".strip())
+        return
+    yield from ((name, option) for option in command.params if isinstance(option, click.Option))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [pytest.param(row[1], id=f"{row[0]} {row[1].opts[-1]}") for row in _options(cli.sriovbond, "")],
+)
+def test_every_option_is_in_the_docs(option: click.Option) -> None:
+    spellings = "|".join(map(re.escape, option.opts))
+
+    assert re.search(rf"(?<![\w-])({spellings})(?![\w-])", USERS_READ)
 
 
 def test_the_command_of_the_docs_judges_networks_of_bond_cni() -> None:
