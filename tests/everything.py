@@ -9,7 +9,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests import side_by_side
@@ -52,9 +52,18 @@ class Counts:
 
     passed: int = 0
     failed: int = 0
+    skipped: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.passed + other.passed, self.failed + other.failed)
+        return Counts(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+        )
+
+    def __str__(self) -> str:
+        left_out = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{left_out}"
 
 
 def _program(*command: str) -> Callable[[], list[str]]:
@@ -168,7 +177,7 @@ def main() -> int:
     _say(*lines, "", *(outcome.text for outcome in outcomes))
     total = sum((outcome.counts for outcome in outcomes), Counts())
     failed_steps = sum(1 for outcome in outcomes if outcome.faults)
-    _say(f"\n{total.passed} passed, {max(total.failed, failed_steps)} failed")
+    _say(f"\n{replace(total, failed=max(total.failed, failed_steps))}")
     return 1 if failed_steps else 0
 
 
@@ -185,10 +194,8 @@ class Outcome:
     def text(self) -> str:
         """Say it in a line, and in one for each fault."""
         state = "FAILED" if self.faults else "ok"
-        tests = f"{self.counts.passed} passed, {self.counts.failed} failed, "
-        line = (
-            f"{state:<7}{self.step.name}: {tests if self.step.reports else ''}{self.took_s:.0f} s"
-        )
+        tests = f"{self.counts}, " if self.step.reports else ""
+        line = f"{state:<7}{self.step.name}: {tests}{self.took_s:.0f} s"
         return "\n".join([line, *(f"       {fault}" for fault in self.faults)])
 
 
@@ -232,9 +239,11 @@ def _counts(report: Path) -> Counts:
         return Counts()
     counts = Counts()
     for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314 - our own file
-        numbers = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors")}
-        failed = numbers["failures"] + numbers["errors"]
-        counts += Counts(numbers["tests"] - failed, failed)
+        tests, failures, errors, skipped = (
+            int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")
+        )
+        failed = failures + errors
+        counts += Counts(tests - failed - skipped, failed, skipped)
     return counts
 
 
