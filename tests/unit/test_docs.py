@@ -1,6 +1,7 @@
 """The docs match the code: examples, commands, tables, links, names."""
 
 import json
+import logging
 import re
 import shlex
 import subprocess
@@ -16,12 +17,13 @@ import yaml
 from click.testing import CliRunner
 
 from deviceinfo import Source
-from sriovbond import cli, dispatch
+from sriovbond import cli, dispatch, log
 from sriovbond.bond.config import parse_config
 from sriovbond.bond.rules import RULES
 from sriovbond.bond.schema import json_schema
 from sriovbond.cli.reference import PARTS
 from sriovbond.cni.versions import SUPPORTED_VERSIONS
+from sriovbond.cni.wire import ErrorCode
 from sriovbond.happenings.happening import WARNINGS, HappeningKind
 from tests import docs_tables
 from tests.docs_tables import CHECKOUT, README
@@ -301,12 +303,34 @@ def test_every_source_is_in_the_docs() -> None:
     assert set(Source) <= set(rows)
 
 
-def test_every_error_code_of_ours_is_in_the_docs() -> None:
-    ours = {code for _, code in dispatch.CODES} | {dispatch.IPAM, dispatch.INTERNAL}
+def test_every_error_code_of_ours_is_in_the_docs_and_no_other() -> None:
+    page = (CHECKOUT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "sriovbond").rglob("*.py")]
+    names = {name for text in sources for name in re.findall(r"\bErrorCode\.([A-Z_]+)", text)}
+    # an IPAM plugin's code is compared with that one, which is no answer of ours
+    raised = {ErrorCode[name] for name in names} - {ErrorCode.UNKNOWN_CONTAINER}
+    ours = {*raised, *(code for _, code in dispatch.CODES), dispatch.IPAM, dispatch.INTERNAL}
 
-    told = re.findall(r"^\| (\d+) \|", USERS_READ, re.MULTILINE)
+    listed = re.findall(r"^\| (\d+) \|", page, re.MULTILINE)
 
-    assert {int(code) for code in ours} <= {int(code) for code in told}
+    assert {int(code) for code in listed} == {int(code) for code in ours}
+
+
+def test_the_warning_in_the_docs_is_as_the_log_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    page = CHECKOUT / "docs/troubleshooting.md"
+    [line] = [
+        line for body in _blocks(page, "text") for line in body.splitlines() if "rule=" in line
+    ]
+    fields = dict(word.partition("=")[::2] for word in shlex.split(line))
+    message, rule, step = fields["msg"], fields["rule"], fields["step"]
+    common = ("command", "pod", "container", "ifname", "network")
+
+    shared = {name: fields[name] for name in common}
+    with log.logged_to(None, Path("/var/log"), **shared), log.step(step):
+        log.event(logging.WARNING, message, rule=rule)
+
+    assert capsys.readouterr().err.partition(" ")[2] == f"{line.partition(' ')[2]}\n"
+    assert f'log.step("{step}")' in (CHECKOUT / "sriovbond/commands/add.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", [*PAGES, *MANIFESTS], ids=lambda path: path.name)
