@@ -252,13 +252,13 @@ def _create(netlink: Netlink, request: NetlinkRequest) -> None:
 
 
 def default_route_carriers(
-    routes: Iterable[RouteMessage], *, are_advertised_meant: bool = True
+    routes: Iterable[RouteMessage], *, are_advertised_counted: bool = True
 ) -> set[int]:
     """Return the indices of the links of default routes, optionally without routers' own."""
     return {
         hop.index
         for route in routes
-        if route.prefix == 0 and (are_advertised_meant or route.protocol != _OF_ROUTER)
+        if route.prefix == 0 and (are_advertised_counted or route.protocol != _OF_ROUTER)
         for hop in next_hops(route)
     }
 

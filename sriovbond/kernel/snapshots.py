@@ -33,7 +33,7 @@ def take(
     addresses = carried.addresses(netlink, macs, most_carried)
     present_routes = carried.unicast_routes(netlink, most_carried, over=meant)
     routes = carried.routes(present_routes)
-    default = carried.default_route_carriers(present_routes, are_advertised_meant=not is_bounded)
+    default = carried.default_route_carriers(present_routes, are_advertised_counted=not is_bounded)
     return [
         replace(
             link,
