@@ -128,10 +128,10 @@ def apply(
     """Bring about what FILE asks for, all of it or nothing.
 
     The node is compared with the document, and what answered before must answer again: a default
-    gateway of the main table, a DNS server. Else, and when this process dies, what was changed is
-    reverted. The next boot applies it again, in place of an earlier file of that name.
-    The status is 0 where it is done or there was nothing to do, 1 where it was reverted, 2 where
-    nothing was touched, 3 where it could not be reverted whole.
+    gateway of the main table, a DNS server, an API server. Else, and when this process dies, what
+    was changed is reverted. The next boot applies it again, in place of an earlier file of that
+    name. The status is 0 where it is done or there was nothing to do, 1 where it was reverted, 2
+    where nothing was touched, 3 where it could not be reverted whole.
     """
     from sriovbond.cli import changing  # noqa: PLC0415 - as in _read_node
 
@@ -139,8 +139,8 @@ def apply(
 
     def prepare() -> Joined:
         wish, joined = _join_text(file, text, _read_node())
-        _refuse_change(file, wish, joined, is_own=True, is_forced=is_forced)
-        for words in cautions.find(joined):
+        uses = _refuse_change(file, wish, joined, is_own=True, is_forced=is_forced)
+        for words in (*uses, *cautions.find(joined)):
             click.echo(visible(f"warning: {words}"))
         return joined
 

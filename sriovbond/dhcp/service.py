@@ -20,7 +20,6 @@ _PAUSE_S: Final = 0.05
 _TEXT: Final = """\
 [Unit]
 Description=DHCPv4 on %i, for sriovbond host
-Documentation=https://github.com/sriovbond/sriovbond/blob/main/docs/host.md
 Before=network.target
 StartLimitIntervalSec=0
 

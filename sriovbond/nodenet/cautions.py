@@ -11,7 +11,8 @@ from sriovbond.nodenet.pairs import Joined, addresses_of, is_bonds_port
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, HostName, NodeRoute
 from sriovbond.nodenet.values import is_link_local, network_fault
 
-_DEFAULTS: Final = {4: "0.0.0.0/0", 6: "::/0"}
+_IPV6: Final = 6
+_DEFAULTS: Final = {4: "0.0.0.0/0", _IPV6: "::/0"}
 
 
 def find(joined: Joined) -> tuple[str, ...]:
@@ -107,7 +108,8 @@ def _of_macs(joined: Joined) -> Iterator[str]:
 def _without_gateway(joined: Joined) -> Iterator[str]:
     """Yield the family whose default route goes from the main table, and comes again by nothing.
 
-    What DHCP or a router has given goes where these end; other programs' routes stay.
+    What DHCP or a router has given goes where these end; other programs' routes stay. Any interface
+    takes what routers advertise: one without a default route now will bring none.
     """
     gone = routes.leaving_routes(joined)
     for family, default in _DEFAULTS.items():
@@ -119,7 +121,8 @@ def _without_gateway(joined: Joined) -> Iterator[str]:
             *(row for row in (*configured, *staying) if row not in gone),
             *_defaults(joined.desired.configured_routes, default),
         ]
-        is_auto = any(_is_auto(ip) for ip in _after(joined, family))
+        silent = {*auto} - {row.next_hop_interface for row in learned} if family == _IPV6 else set()
+        is_auto = any(_is_auto(ip) for name, ip in _after(joined, family) if name not in silent)
         if (configured or learned) and not after and not is_auto:
             yield f"the node has no default route of IPv{family} in its main table then"
 
@@ -128,14 +131,16 @@ def _defaults(rows: Iterable[NodeRoute], destination: str) -> list[NodeRoute]:
     return [row for row in rows if _is_default(row, destination)]
 
 
-def _after(joined: Joined, family: int) -> Iterator[Ipv4 | Ipv6 | None]:
-    """Yield IPv4 or IPv6 of the interfaces that there are to be up: a port has none of its own."""
+def _after(joined: Joined, family: int) -> Iterator[tuple[str, Ipv4 | Ipv6 | None]]:
+    """Yield what there is to be up, by name, and its IPv4 or IPv6: a port has none of its own."""
     changing = {pair.name for pair in joined.pairs}
     for pair in joined.pairs:
         if pair.target.state not in {ABSENT, DOWN}:
             now = None if pair.target.controller else pair.current
-            yield pair.target.ip(family) or (now.ip(family) if now else None)
-    yield from (link.ip(family) for link in joined.links.values() if link.label not in changing)
+            yield pair.name, pair.target.ip(family) or (now.ip(family) if now else None)
+    for name, link in joined.links.items():
+        if name not in changing:
+            yield name, link.ip(family)
 
 
 def _is_default(row: NodeRoute, destination: str) -> bool:

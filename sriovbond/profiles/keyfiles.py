@@ -13,7 +13,15 @@ from sriovbond.nodenet.routing import NodeRoute, RouteRule
 from sriovbond.nodenet.values import family_of
 from sriovbond.nodenet.writer import plain
 from sriovbond.profiles.sections import Path, Sections, TableRow, fill
-from sriovbond.profiles.settled import Profile, Settled, Written, is_filtering, priority_of, settle
+from sriovbond.profiles.settled import (
+    ADDR_GEN_MODES,
+    Profile,
+    Settled,
+    Written,
+    is_filtering,
+    priority_of,
+    settle,
+)
 
 _FOLDER: Final = "/etc/NetworkManager/system-connections"
 _OURS: Final = UUID("9f1c2f55-2d0b-4d0e-8a43-6a2f5a1b6a10")
@@ -242,6 +250,8 @@ def _ip(sections: Sections, row: Settled, ip: Ipv4 | Ipv6) -> Iterator[str]:
     rows = {path: TableRow(name, line.key, line.write) for path, line in _IP_ROWS.items()}
     is_auto = ip.is_auto
     values = {k: v for k, v in values.items() if is_auto or not k.startswith("auto-")}
+    if values.get("addr-gen-mode", "eui64") not in ADDR_GEN_MODES:
+        yield f"{name}.addr-gen-mode {values.pop('addr-gen-mode')}"
     yield from (f"{name}.{path}" for path in fill(sections, values, rows))
     yield from _dns(sections, row, name, family)
 

@@ -263,10 +263,20 @@ def _ip(sections: Sections, row: Settled, ipv4: Ipv4, ipv6: Ipv6) -> Iterator[st
             sections.begin("Address")
             sections.put("Address", "Address", text)
         yield from _automatic(sections, ip)
+        yield from _missing(ip) if ip.enabled else ()
     for route in row.routes:
         yield from _route(sections, route)
     for number, rule in enumerate(row.rules, start=1):
         _rule(sections, number, rule)
+
+
+def _missing(ip: Ipv4 | Ipv6) -> Iterator[str]:
+    """Yield what networkd has not for addresses of any kind; eui64 is its way, too."""
+    name = "ipv4" if isinstance(ip, Ipv4) else "ipv6"
+    if ip.forwarding is not None:
+        yield f"{name}.forwarding"
+    if isinstance(ip, Ipv6) and ip.addr_gen_mode not in (None, "eui64"):
+        yield f"{name}.addr-gen-mode {ip.addr_gen_mode}"
 
 
 def _dhcp(ipv4: Ipv4, ipv6: Ipv6) -> str:
@@ -279,7 +289,10 @@ def _automatic(sections: Sections, ip: Ipv4 | Ipv6) -> Iterator[str]:
     if not ip.is_auto:
         return
     name = "DHCPv4" if isinstance(ip, Ipv4) else "IPv6AcceptRA"
-    ours = {"enabled", "dhcp", "autoconf", "address", "token", "dhcp-client-id"}
+    ours = {
+        "enabled", "dhcp", "autoconf", "address", "token", "dhcp-client-id", "forwarding",
+        "addr-gen-mode",
+    }  # fmt: skip
     values = {key: value for key, value in plain(ip).items() if key not in ours}
     rows = {path: TableRow(name, row.key) for path, row in _DHCP_ROWS.items()}
     if isinstance(ip, Ipv6):

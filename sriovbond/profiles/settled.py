@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sriovbond.nodenet import bondoptions, routes
 from sriovbond.nodenet.checks import Complaint, ports_of
@@ -13,12 +14,17 @@ from sriovbond.nodenet.model import (
     BondOptions,
     BondPort,
     BridgePort,
+    Ipv4,
+    Ipv6,
     LinkAggregation,
     NodeLink,
 )
 from sriovbond.nodenet.pairs import own_mac
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, Resolver, RouteRule
 
+IpT = TypeVar("IpT", Ipv4, Ipv6)
+ADDR_GEN_MODES = ("eui64", "stable-privacy")
+"""The ways in which managers make IPv6 addresses."""
 _ANY = -1  # nmstate's word for none
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
@@ -111,13 +117,29 @@ def _link(name: str, joined: Joined) -> NodeLink:
         type=wish.type or now.type,
         state=wish.state or UP,
         mac_address=mac,
-        ipv4=wish.ipv4 or now.ipv4,
-        ipv6=wish.ipv6 or now.ipv6,
+        ipv4=_ip(wish.ipv4, now.ipv4),
+        ipv6=_ip(wish.ipv6, now.ipv6),
         vlan=wish.vlan or now.vlan,
         vrf=wish.vrf or now.vrf,
         bridge=wish.bridge or (now.bridge and replace(now.bridge, options=None)),
         link_aggregation=_bond(wish.link_aggregation, now.link_aggregation),
     )
+
+
+def _ip(wish: IpT | None, now: IpT | None) -> IpT | None:
+    """Return what a family is to have, but for what a manager leaves or makes as it is by itself.
+
+    Which is `forwarding`, the sysctl's where the document does not set it; and the modes in which
+    the kernel makes no address for a manager that does.
+    """
+    kept = wish or now
+    if kept is None:
+        return None
+    if not (wish and (wish.forwarding or (now and now.forwarding))):
+        kept = replace(kept, forwarding=None)
+    if wish is None and isinstance(kept, Ipv6) and kept.addr_gen_mode not in ADDR_GEN_MODES:
+        kept = replace(kept, addr_gen_mode=None)
+    return kept
 
 
 def _bond(wish: LinkAggregation | None, now: LinkAggregation | None) -> LinkAggregation | None:

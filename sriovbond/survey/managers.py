@@ -138,7 +138,11 @@ def _kept_lease(file: str) -> str:
 
 
 def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
-    """Yield what netplan's files name, and what systemd-networkd has of the files that it makes."""
+    """Yield what netplan's files name, and what systemd-networkd has of the files that it makes.
+
+    Where the renderer is NetworkManager, that has the interface, and is to be handed over, too.
+    """
+    managed = dict(network_manager(root, links))
     made = {}
     for name, index in links.items():
         state = _assignments(root, f"/run/systemd/netif/links/{index}")
@@ -148,12 +152,13 @@ def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
     for file in _files(root, _NETPLAN_FOLDERS, ".yaml"):
         for kind, id_, name in _netplan_entries(_yaml(root, file)):
             link = made.get(id_, name)
-            is_leased = link in links and _has_lease(root, links[link])
-            first = _kept_lease(f"{_MADE_BY_NETPLAN}{id_}.network") if is_leased else ""
-            handover = (
-                f"{first}`netplan set {kind}.{id_}=NULL && netplan generate && "
-                "systemctl restart systemd-networkd`"
-            )
+            removal = f"netplan set {kind}.{id_}=NULL && netplan generate"
+            if link in managed:
+                handover = f"`{removal}`, then {managed[link].handover}"
+            else:
+                is_leased = link in links and _has_lease(root, links[link])
+                first = _kept_lease(f"{_MADE_BY_NETPLAN}{id_}.network") if is_leased else ""
+                handover = f"{first}`{removal} && systemctl restart systemd-networkd`"
             yield link, Owner("netplan", file, handover)
 
 

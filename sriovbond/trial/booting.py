@@ -42,7 +42,8 @@ _LOCK_S: Final = 150.0
 class _Kept:
     """What came of a document: whether it changed the node, why it failed, what was `missing`.
 
-    One that `is_unreadable` fails whatever the node is.
+    One that `is_unreadable` fails whatever the node is; behind one that `is_interrupted` no other
+    is applied.
     """
 
     name: str
@@ -50,6 +51,7 @@ class _Kept:
     failure: str = ""
     missing: tuple[str, ...] = ()
     is_unreadable: bool = False
+    is_interrupted: bool = False
 
 
 @dataclass(slots=True)
@@ -68,27 +70,41 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     are missing waits for them, for 30 s in all; then it is applied without them, which counts as a
     failure: one NIC that is broken must not keep a bond's other ports from being used. What may
     have failed for the want of a later document is tried again, and so are those behind it: the
-    last one counts.
+    last one counts. A signal ends it, with the document that is being applied reverted.
     """
     failures = _end_left(site, host, say)
     documents = persisted.list_documents(host)
     patience = _Patience(time.monotonic() + _NICS_S, _made(documents))
-    rows = [_apply_kept(site, kept, say, patience) for kept in documents]
+    rows = _apply_each(site, documents, say, patience)
     for _ in range(_FURTHER_PASSES):
         first = next((n for n in range(len(rows)) if _may_succeed(site, rows[n:])), None)
         if first is None:
             break
         say(f"{rows[first].name}: tried again, for a later document has changed the node")
-        rows[first:] = [_apply_kept(site, kept, say, patience) for kept in documents[first:]]
+        rows[first:] = _apply_each(site, documents[first:], say, patience)
     return [*failures, *(f"{row.name}: {row.failure}" for row in rows if row.failure)]
 
 
 def _may_succeed(site: Site, rows: Sequence[_Kept]) -> bool:
     """Return whether the first of these failed, and a later one may have made what it needs."""
+    if rows[-1].is_interrupted:
+        return False
     row, *later = rows
     is_there = not row.missing or any(site.find(name) for name in row.missing)
     may_succeed = bool(row.failure) and is_there and not row.is_unreadable
     return may_succeed and any(other.is_changing for other in later)
+
+
+def _apply_each(
+    site: Site, documents: Iterable[BootDocument], say: Callable[[str], None], patience: _Patience
+) -> list[_Kept]:
+    """Apply documents, those behind an interrupted one not."""
+    rows: list[_Kept] = []
+    for kept in documents:
+        rows.append(_apply_kept(site, kept, say, patience))
+        if rows[-1].is_interrupted:
+            break
+    return rows
 
 
 def _apply_kept(
@@ -110,7 +126,8 @@ def _apply_kept(
         patience.lease_s = max(_LEAST_LEASE_S, left_s)
     except SriovbondError as error:
         enactments.note(site.host, kept.name, enactments.failed(error.message))
-        return _Kept(kept.name, failure=error.message)
+        is_interrupted = transaction.is_interrupted(error)
+        return _Kept(kept.name, failure=error.message, is_interrupted=is_interrupted)
     say(f"{kept.name}: {outcome}")
     failure = f"applied without {', '.join(missing)}: missing" if missing else ""
     enacted = enactments.failed(failure) if failure else enactments.CONFIGURED
@@ -158,7 +175,7 @@ def _apply_in_tries(
         try:
             return _apply(site, wish, say, lease_s)
         except RevertedError as error:
-            if time.monotonic() > last_s:
+            if transaction.is_interrupted(error) or time.monotonic() > last_s:
                 raise
             say(f"{error.message}; tried again in {pause_s:g} s")
             tried = Enacted(Reason.RETRYING, error.message, retries + 1)

@@ -83,6 +83,13 @@ class InterruptedChangeError(SriovbondError):
     """A signal ended the change."""
 
 
+def is_interrupted(error: SriovbondError) -> bool:
+    """Return whether a signal is why a change failed: then no further one is to begin."""
+    return isinstance(error, InterruptedChangeError) or isinstance(
+        error.__cause__, InterruptedChangeError
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a change is made: all within `timeout_s`; `say` reports what is done.
@@ -126,9 +133,10 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
             document=to_yaml(wish) if manner.name else "",
         )
         change = _Change(site, host, checkpoint, manner.lease_s)
-        change.arm(manner)
-        enactments.note(host, checkpoint.name, enactments.PROGRESSING, checkpoint.document)
+        armed = change.arm(manner.timeout_s)
         try:
+            manner.say(f"{armed} reverts the change in {manner.timeout_s:g} s unless it is kept")
+            enactments.note(host, checkpoint.name, enactments.PROGRESSING, checkpoint.document)
             change.act(planned, manner.say)
             change.await_addresses(wish, manner.say)
             change.verify(wish)
@@ -182,16 +190,18 @@ class _Change:
         """Return the seconds that are left of all."""
         return self._checkpoint.deadline_s - store.now_s()
 
-    def arm(self, manner: Manner) -> None:
-        """Write the checkpoint, and arm the watchdog; nothing was touched where that fails."""
-        deadline_s = store.now_s() + manner.timeout_s
+    def arm(self, timeout_s: float) -> str:
+        """Write the checkpoint, and arm the watchdog; nothing was touched where that fails.
+
+        Return what the watchdog is, for a person.
+        """
+        deadline_s = store.now_s() + timeout_s
         self._write(replace(self._checkpoint, deadline_s=deadline_s))
         try:
-            words = watchdog.arm(self._host, self._checkpoint, self.left_s())
+            return watchdog.arm(self._host, self._checkpoint, self.left_s())
         except BaseException:
             store.remove(self._host)
             raise
-        manner.say(f"{words} reverts the change in {manner.timeout_s:g} s unless it is kept")
 
     def act(self, planned: Sequence[Step], say: Callable[[str], None]) -> None:
         """Carry out the steps, each noted on disk before."""

@@ -1,6 +1,8 @@
 """What was committed is there again after a boot: a new namespace with the same NICs."""
 
 import errno
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -210,6 +212,23 @@ def test_a_document_that_the_kernel_refuses_is_tried_five_times(
     status = status_of("uplink", after)
     assert conditions(status) == (["Failing"] if failures else ["Available"])
     assert status["retryCount"] == {"0": tries - 1}
+
+
+def test_a_signal_ends_a_boot_and_no_document_is_applied_any_more(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    """As by `systemctl stop`, a shutdown, or the end of the unit's time."""
+    _, after = nodes
+    before = after.node.settle()
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+    persisted.keep(after.node.host, "later", "interfaces: [{name: eth2, mtu: 1400}]")
+
+    with wire.before("add the route", partial(os.kill, os.getpid(), signal.SIGTERM)):
+        failures = boot(after)
+
+    assert failures == ["uplink: SIGTERM ended it; all is as it was before"]
+    after.node.assert_is(before)
+    assert conditions(status_of("uplink", after)) == ["Failing"]
 
 
 def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes]) -> None:

@@ -4,6 +4,7 @@ import errno
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,23 @@ def test_a_terminated_process_reverts_its_change_first(changes: Changes) -> None
     assert "RevertedError: SIGTERM ended it" in output
     changes.node.assert_is(before)
     assert changes.checkpoint is None
+
+
+class _ClosedPipe(list[str]):
+    """What is said when the reader has gone, as in `host apply FILE | true`."""
+
+    def append(self, line: str) -> None:
+        raise BrokenPipeError(errno.EPIPE, f"nobody reads {line!r}")
+
+
+def test_a_change_is_reverted_at_once_where_its_messages_have_no_reader(changes: Changes) -> None:
+    before = changes.node.settle()
+
+    with pytest.raises(RevertedError, match=r"nobody reads .* reverts the change in 600 s"):
+        replace(changes, said=_ClosedPipe()).apply(BRIDGE)
+
+    assert changes.checkpoint is None
+    changes.node.assert_is(before)
 
 
 def test_a_disk_that_is_full_before_the_change_keeps_it_from_beginning(changes: Changes) -> None:

@@ -504,7 +504,7 @@ CASES = (
     Case(
         "host-links-asked-for",
         {**links({}, {}), "linksInContainer": False},
-        words=("linksInContainer false", "see to it that the node lends"),
+        words=("linksInContainer false", "have node.toml lend the interfaces"),
         near=links({}, {}),
     ),
     Case(

@@ -17,9 +17,13 @@ interfaces:
 - {name: bond7, type: bond, state: up, bond: {mode: active-backup,
    options: {miimon: 100, resend_igmp: 1, updelay: 200}, port: [eth4]}}
 - {name: eth4, type: ethernet, state: up, controller: bond7}
+- {name: eth5, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false, forwarding: true,
+   address: [{ip: 198.51.100.5, prefix-length: 24}]}, ipv6: {enabled: true, dhcp: false,
+   autoconf: true, forwarding: false, addr-gen-mode: MODE}}
 routes: {config: [{destination: 203.0.113.0/24, next-hop-interface: eth3,
   next-hop-address: 198.51.100.1}]}
 """
+ADDRESSES = "{enabled: true, address: [{ip: 198.51.100.7, prefix-length: 24}]%s}"
 BOND = """\
 interfaces:
 - {name: bond0, type: bond, bond: {mode: 1, options: {miimon: 50, primary: eth2},
@@ -30,9 +34,9 @@ dns-resolver: {config: {server: [192.0.2.53], search: [a.example]}}
 """
 
 
-def _render(tmp_path: Path, document: str, form: str, *more: str) -> Result:
+def _render(tmp_path: Path, document: str, form: str, *more: str, mode: str = "none") -> Result:
     state = tmp_path / "state.yml"
-    state.write_text(STATE, encoding="utf-8")
+    state.write_text(STATE.replace("MODE", mode), encoding="utf-8")
     command = ["host", "render", "-", "--as", form, "--state", str(state), *more]
     return CliRunner().invoke(sriovbond, command, input=document)
 
@@ -117,6 +121,21 @@ def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str)
     assert "eth4" in text
 
 
+@pytest.mark.parametrize("form", ["nmconnection", "networkd"])
+@pytest.mark.parametrize("mode", ["none", "eui64"])
+@pytest.mark.parametrize(
+    "settings",
+    ["mtu: 1400", f"ipv4: {ADDRESSES % ''}", "ipv6: {enabled: true, dhcp: false, autoconf: true}"],
+)
+def test_settings_of_the_kernel_that_no_document_mentions_hinder_no_file(
+    tmp_path: Path, form: str, mode: str, settings: str
+) -> None:
+    """Each node of Kubernetes forwards; NetworkManager sets addr-gen-mode to none."""
+    result = _render(tmp_path, f"interfaces: [{{name: eth5, {settings}}}]", form, mode=mode)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("document", "form", "fault"),
     [
@@ -149,6 +168,24 @@ def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str)
             "routes: {config: [{destination: 203.0.113.7/32, next-hop-interface: eth3}]}",
             "nmconnection",
             "a route over eth3 has no file: the document has to have the interface",
+        ),
+        (
+            f"interfaces: [{{name: eth5, ipv4: {ADDRESSES % ', forwarding: true'}}}]",
+            "networkd",
+            "eth5: ipv4.forwarding is not written for systemd-networkd",
+        ),
+        (
+            f"interfaces: [{{name: eth5, ipv4: {ADDRESSES % ', forwarding: true'}}}]",
+            "nmconnection",
+            "eth5: ipv4.forwarding is not written for NetworkManager",
+        ),
+        *(
+            (
+                "interfaces: [{name: eth5, ipv6: {enabled: true, addr-gen-mode: none}}]",
+                form,
+                "eth5: ipv6.addr-gen-mode none is not written",
+            )
+            for form in ("nmconnection", "networkd")
         ),
         ("hostname: {config: x}", "networkd", "hostname has no file: hostnamectl sets it"),
     ],

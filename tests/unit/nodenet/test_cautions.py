@@ -16,6 +16,14 @@ routes: {config: [{destination: 0.0.0.0/0, next-hop-interface: eth0, next-hop-ad
 """
 LEASED = NODE.replace("config:", "running:").replace("hop-interface: eth0", "hop-interface: eth2")
 OF_A_DAEMON = LEASED.replace("hop-interface: eth2", "hop-interface: eth1")
+ROUTED6 = """\
+interfaces:
+- {name: eth0, type: ethernet, state: up, ipv6: {enabled: true, dhcp: false, autoconf: true}}
+- {name: br0, type: linux-bridge, state: down, ipv6: {enabled: true, dhcp: false, autoconf: true}}
+routes: {running: [{destination: "::/0", next-hop-interface: eth0, next-hop-address: fe80::1}]}
+"""
+STATIC6 = ROUTED6.replace("running:", "config:")
+WITHOUT6 = "interfaces: [{name: eth0, ipv6: {enabled: false}}]"
 STATIC = NODE.replace("dhcp: true", "dhcp: false").replace(", valid-life-time: 60sec", "")
 BOND = "{name: bond0, type: bond, bond: {mode: 1, port: [eth0, eth1]}%s}"
 ADDRESS = ", ipv4: {enabled: true, address: [{ip: %s, prefix-length: %d}]}"
@@ -38,6 +46,7 @@ OF_A_PROFILE = (
 )
 GONE = "192.0.2.9, which eth0 has, goes from the node"
 CUT = "the node has no default route of IPv4 in its main table then"
+CUT6 = CUT.replace("IPv4", "IPv6")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +74,10 @@ CUT = "the node has no default route of IPv4 in its main table then"
         ("interfaces: [{name: eth2, mtu: 1400}]", LEASED, []),
         ("interfaces: [{name: eth2, state: down}]", LEASED, [CUT]),
         (f"interfaces: [{BOND.replace('eth0', 'eth2') % ''}]", LEASED, [CUT]),
+        (WITHOUT6, ROUTED6, [CUT6]),
+        (WITHOUT6, STATIC6, [CUT6]),
+        ("interfaces: [{name: eth0, mtu: 1400}]", ROUTED6, []),
+        (f"interfaces: [{BOND % ', ipv6: {enabled: true, autoconf: true}'}]", ROUTED6, []),
         ("interfaces: [{name: eth3, mtu: 9000}]", BONDED, [AT_A_BOOT]),
         ("interfaces: [{name: eth3, mtu: 9000}, {name: bond1, mtu: 9000}]", BONDED, []),
         ("interfaces: [{name: eth3, mtu: 9000, controller: ''}]", BONDED, []),

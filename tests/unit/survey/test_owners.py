@@ -219,6 +219,19 @@ def test_netplan_is_named_before_the_renderer_that_it_writes_for(tmp_path: Path)
     assert "`netplan set bridges.br0=NULL" in found["br0"].handover
 
 
+def test_an_interface_of_netplan_and_network_manager_is_taken_from_both(tmp_path: Path) -> None:
+    document = NETPLAN.replace("renderer: networkd", "renderer: NetworkManager")
+    _write(tmp_path, "/etc/netplan/50-cloud-init.yaml", document)
+    _write(tmp_path, "/usr/lib/systemd/system/multi-user.target.wants/NetworkManager.service")
+    _write(tmp_path, "/run/NetworkManager/devices/4", "[device]\nmanaged=1\n")
+
+    handover = owners.find(tmp_path, LINKS)["eth2"].handover
+
+    assert "=NULL && netplan generate`, then `printf" in handover
+    assert "systemctl start NetworkManager" in handover
+    assert "systemd-networkd" not in handover
+
+
 def test_a_file_of_netplan_hides_one_of_its_name_elsewhere(tmp_path: Path) -> None:
     _write(tmp_path, "/etc/netplan/a.yaml", "network: {renderer: NetworkManager}")
     _write(tmp_path, "/usr/lib/netplan/a.yaml", NETPLAN)
