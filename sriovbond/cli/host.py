@@ -34,6 +34,20 @@ _STATE: Final = click.option(
 )
 
 
+class _BootName(click.ParamType):
+    """The name of a document that is kept for a boot, of the letters that its file may have."""
+
+    name = "NAME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail where the file would have another one."""
+        from sriovbond.trial import persisted  # noqa: PLC0415 - as in _read_node
+
+        if persisted.kept_name(value) != value:
+            self.fail(f"{value!r} has to have 1 to 63 letters, digits and -_. alone", param, ctx)
+        return value
+
+
 @click.group()
 def host() -> None:
     """Show the node's own network, compare it with a document, or change it.
@@ -120,16 +134,28 @@ def plan(file: Path, state: Path | None, *, is_forced: bool) -> None:
     help="Do not keep the document: the next boot does not apply it.",
 )
 @click.option(
+    "--name",
+    "boot_name",
+    type=_BootName(),
+    help="Keep the document for the next boots by this name, rather than that of FILE.",
+)
+@click.option(
     "--force", "is_forced", is_flag=True, help="Change what would cut pods or virtual machines."
 )
-def apply(
-    file: Path, timeout_s: int, *, is_waiting: bool, is_passing: bool, is_forced: bool
+def apply(  # noqa: PLR0913 - each is an option of the command line
+    file: Path,
+    timeout_s: int,
+    *,
+    boot_name: str | None,
+    is_waiting: bool,
+    is_passing: bool,
+    is_forced: bool,
 ) -> None:
     """Bring about what FILE asks for, all of it or nothing.
 
     The node is compared with the document, and what answered before must answer again: a default
     gateway of the main table, a DNS server, an API server. Else, and when this process dies, what
-    was changed is reverted. The next boot applies it again, in place of an earlier file of that
+    was changed is reverted. The next boot applies it again, in place of an earlier document of that
     name. The status is 0 where it is done or there was nothing to do, 1 where it was reverted, 2
     where nothing was touched, 3 where it could not be reverted whole.
     """
@@ -144,7 +170,9 @@ def apply(
             click.echo(visible(f"warning: {words}"))
         return joined
 
-    name = "" if is_passing else "stdin" if file == files.STDIN else file.stem
+    if boot_name and is_passing:
+        raise click.UsageError("--name says how a document is kept: --memory-only keeps none")
+    name = "" if is_passing else boot_name or ("stdin" if file == files.STDIN else file.stem)
     sys.exit(changing.apply(prepare, timeout_s, name, is_waiting=is_waiting))
 
 

@@ -79,6 +79,25 @@ def test_a_change_is_reported_and_kept_for_a_boot(command: Command) -> None:
     assert command.run("remove").stdout.startswith("removed 1 documents")
 
 
+def test_documents_of_standard_input_are_kept_by_the_names_that_they_are_given(
+    command: Command,
+) -> None:
+    runs = [
+        command.run("apply", "-", "--name", name, text=MTU % mtu)
+        for name, mtu in (("uplink", 1400), ("storage.v2", 1300), ("uplink", 1350))
+    ]
+    refused = command.run("apply", "-", "--name", "../uplink", text=MTU % 1200)
+    unclear = command.run("apply", "-", "--name", "uplink", "--memory-only", text=MTU % 1200)
+
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    kept = command.folder / "lib/sriovbond/host.d"
+    assert {path.name for path in kept.iterdir()} == {"0002-storage.v2.yml", "0003-uplink.yml"}
+    assert (refused.returncode, unclear.returncode) == (2, 2)
+    assert "'../uplink' has to have 1 to 63 letters, digits and -_. alone" in refused.stderr
+    assert "--memory-only keeps none" in unclear.stderr
+    assert command.mtu() == 1350
+
+
 def test_a_change_waits_for_a_person(command: Command) -> None:
     waiting = command.run("apply", "-", "--no-commit", text=MTU % 1400)
     busy = command.run("apply", "-", text=MTU % 1300)
@@ -133,6 +152,7 @@ def test_a_bridge_of_virtual_machines_is_changed_only_when_forced(command: Comma
     assert mtu_before == 1500
     assert (shown.returncode, f"warning: {words}" in shown.stdout) == (1, True)
     assert (forced.returncode, forced.stderr) == (0, "")
+    assert f"warning: {words}" in forced.stdout
     assert command.pod.the_link("br0").mtu == 1400
     assert command.pod.the_link("vnet0").mtu == 1500
 
