@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+import deviceinfo
 from sriovbond import records, release
 from sriovbond.bond import plan as planning
 from sriovbond.bond.states import BondState
@@ -120,9 +121,20 @@ def _drift(repair: Repair, state: BondState) -> Iterator[str]:
         for setting in plan.settings
         if setting.name != "primary" or setting.value not in lost
     ]
-    mac = plan.mac or plan.shared_mac  # of all members, not only the present ones
+    # of all members, not only the present ones
+    mac = _find_later_mac(repair, state) or plan.mac or plan.shared_mac
     expected = replace(plan, members=present, settings=tuple(settings), mac=mac)
     yield from planning.differences(expected, state)
     yield from addresses.differences(
         netlink, state.name, state.index, repair.record.lease, may_change=True
     )
+
+
+def _find_later_mac(repair: Repair, state: BondState) -> str | None:
+    """Return the MAC that a later plugin of the chain has set, as CHECK has it by prevResult."""
+    if repair.plan.shared_mac in (None, state.mac):
+        return None
+    reading = deviceinfo.read_results(repair.host.places.results, repair.record.container_id)
+    ifname = repair.record.ifname
+    macs = (statement.mac for statement in reading.statements if statement.interface == ifname)
+    return next(filter(None, macs), None)
