@@ -1,5 +1,6 @@
 """Sets IPAM's addresses and routes on the bond, compares them, and announces them."""
 
+import errno
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Final
 
 from sriovbond.cni.decoding import IpAddress, IpInterface, IpNetwork
 from sriovbond.cni.result import CniResult, IpConfig, Route
-from sriovbond.errors import MachineError
+from sriovbond.errors import KernelError, MachineError
 from sriovbond.kernel import attributes, carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
@@ -240,14 +241,26 @@ def _add_route(netlink: Netlink, ifname: str, index: int, route: Route) -> None:
         parts.append(messages.attribute(RTA_DST, route.dst.network_address.packed))
     if route.gw is not None:
         parts.append(messages.attribute(RTA_GATEWAY, route.gw.packed))
+    family, prefix, where = _FAMILY[route.dst.version], route.dst.prefixlen, tuple(parts)
     metrics = [(RTAX_MTU, route.mtu), (RTAX_ADVMSS, route.advmss)]
     if packed := b"".join(messages.word(number, value) for number, value in metrics if value):
         parts.append(messages.attribute(RTA_METRICS, packed))
     kind = {"protocol": _RTPROT_BOOT, "scope": _scope(route), "type": _RTN_UNICAST}
-    body = messages.route(_FAMILY[route.dst.version], route.dst.prefixlen, *parts, **kind)
+    body = messages.route(family, prefix, *parts, **kind)
     doing = f"add the {_words(route)} to {ifname}"
     # without EXCL: before one of another interface, such as the pod's own default route
-    netlink.send(NetlinkRequest(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE))
+    request = NetlinkRequest(nl.RTM_NEWROUTE, doing, body, nl.NLM_F_CREATE)
+    try:
+        netlink.send(request)
+    except KernelError as error:
+        if error.errno != errno.EEXIST or route.dst.version != _IPV6:
+            raise
+        # the router was first, while IPAM was asked; its own would go with its advertisements
+        of_router = {"protocol": carried.OF_ROUTER, "type": _RTN_UNICAST}
+        by_router = messages.route(family, prefix, *where, **of_router)
+        with nl.passing_over(errno.ESRCH):
+            netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, by_router))
+        netlink.send(request)
 
 
 def _scope(route: Route) -> int:

@@ -32,7 +32,8 @@ _IFAPROT_KERNEL_LL: Final = 3  # include/uapi/linux/if_addr.h, since Linux 5.18
 _IFA_F_STABLE_PRIVACY: Final = 0x800
 OF_KERNEL: Final = 2
 """The protocol of routes that the kernel makes itself (RTPROT_KERNEL)."""
-_OF_ROUTER: Final = 9  # RTPROT_RA: by router advertisement
+OF_ROUTER: Final = 9
+"""The protocol of routes by router advertisement (RTPROT_RA)."""
 _UNICAST_BYTE: Final = b"\1"  # RTN_UNICAST
 _TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
@@ -258,7 +259,7 @@ def default_route_carriers(
     return {
         hop.index
         for route in routes
-        if route.prefix == 0 and (are_advertised_counted or route.protocol != _OF_ROUTER)
+        if route.prefix == 0 and (are_advertised_counted or route.protocol != OF_ROUTER)
         for hop in next_hops(route)
     }
 

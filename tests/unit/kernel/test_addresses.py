@@ -1,5 +1,6 @@
 """The comparison of a result with thousands of routes, which must not burn the node's cores."""
 
+import errno
 import socket
 from ipaddress import ip_address, ip_interface, ip_network
 
@@ -7,7 +8,7 @@ import pytest
 
 from sriovbond.cni.result import CniResult, IpConfig, Route
 from sriovbond.errors import KernelError
-from sriovbond.kernel import addresses, messages
+from sriovbond.kernel import addresses, carried, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
     NEXT_HOP,
@@ -18,12 +19,13 @@ from sriovbond.kernel.messages import (
     RTA_PRIORITY,
     RTA_TABLE,
 )
-from sriovbond.kernel.netlink import Netlink
+from sriovbond.kernel.netlink import Netlink, NetlinkRequest
 from tests.support.counting import counted_calls
 from tests.support.dumps import Dumps
 
 BOND, ANOTHER = 7, 8
 MAIN = 254
+BOOT = 3  # RTPROT_BOOT
 GATEWAY = ip_address("192.0.2.1")
 ADDRESS = IpConfig(ip_interface("192.0.2.10/24"), GATEWAY)
 
@@ -140,3 +142,33 @@ def test_routes_of_others_are_not_counted_and_too_many_to_one_target_are_an_erro
     assert addresses.differences(told(*others, alike[0]), "bond0", BOND, expected) == ()
     with pytest.raises(KernelError, match="more than"):
         addresses.differences(told(*alike), "bond0", BOND, expected)
+
+
+class Advertised(Dumps):
+    """A namespace where a router has given the bond the route that IPAM wants, by `protocol`."""
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__({})
+        self.protocol: int | None = protocol
+
+    def send(self, request: NetlinkRequest) -> None:
+        if request.type == nl.RTM_DELROUTE:
+            if messages.read_route(request.body).protocol != self.protocol:
+                raise KernelError("cannot", errno.ESRCH)
+            self.protocol = None
+        elif request.type == nl.RTM_NEWROUTE:
+            if self.protocol is not None:
+                raise KernelError("cannot: EEXIST", errno.EEXIST)
+            self.protocol = messages.read_route(request.body).protocol
+
+
+def test_a_route_that_a_router_has_advertised_meanwhile_makes_room_for_that_of_ipam() -> None:
+    address = IpConfig(ip_interface("fd00::2/64"), ip_address("fe80::1"))
+    leased = CniResult(ips=(address,), routes=(Route(ip_network("::/0")),))
+    by_router, by_somebody = Advertised(carried.OF_ROUTER), Advertised(BOOT)
+
+    addresses.apply(by_router, "bond0", BOND, leased)
+    with pytest.raises(KernelError, match="EEXIST"):
+        addresses.apply(by_somebody, "bond0", BOND, leased)
+
+    assert by_router.protocol == BOOT
