@@ -281,7 +281,8 @@ def _release_member(
         # #51)
         outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
     else:
-        outcome.lose(snapshots.restore(pod.netlink, link, member.link))
+        was = homecoming.without_advertised(member.link)
+        outcome.lose(snapshots.restore(pod.netlink, link, was))
 
 
 def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) -> None:
