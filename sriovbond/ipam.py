@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
+from sriovbond.bond.keys import DHCP
 from sriovbond.cni.decoding import MAX_ELEMENTS, JsonObject, decode_object
 from sriovbond.cni.environment import is_network_name
 from sriovbond.cni.request import CniRequest
@@ -78,6 +79,12 @@ def is_asked_for(config: Mapping[str, object]) -> bool:
     """Return whether the configuration delegates IPAM; without `ipam.type` it does not."""
     section = config.get("ipam")
     return bool(section.get("type")) if isinstance(section, dict) else bool(section)
+
+
+def needs_interface(config: Mapping[str, object]) -> bool:
+    """Return whether the plugin's DEL needs the interface: dhcp informs its server over it."""
+    section = config.get("ipam")
+    return isinstance(section, dict) and section.get("type") == DHCP
 
 
 class NetworkIpam(NamedTuple):

@@ -12,6 +12,7 @@ from functools import partial
 from sriovbond import homecoming, ipam, log, records
 from sriovbond.bond.links import Link, Member, Place
 from sriovbond.bond.plan import BondPlan
+from sriovbond.cni.network import read_network
 from sriovbond.cni.request import parse_request
 from sriovbond.cni.wire import CniError
 from sriovbond.errors import KernelError, MachineError, SriovbondError, TryLaterError
@@ -118,10 +119,14 @@ def release(
 ) -> Outcome:
     """Release the attachment, and remove its record when nothing is left to release.
 
+    IPAM comes last, so that it keeps no bond alive, but for one that needs the bond to be there.
     `netns_now` is the runtime's current path of the namespace, `descriptor` the one opened there.
     With a keeper the record stays, and it is no problem, if only IPAM fails.
     """
     outcome, before = Outcome(), record
+    call = record.ipam
+    is_first = call is not None and _needs_bond(call)
+    fault = _fault_of_ipam(host, call, keeper) if call and is_first else None
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
         seen = [(path, None) for path in host.paths_of(record.netns)]
@@ -130,8 +135,9 @@ def release(
             outcome.attempt(partial(_release_links, record, plan, outcome, places))
     if not outcome.problems:
         record = replace(record, plan=None)
-    fault = _fault_of_ipam(host, record.ipam, keeper) if record.ipam else None
-    if record.ipam and not fault:
+    if call and not is_first:
+        fault = _fault_of_ipam(host, call, keeper)
+    if call and not fault:
         record = replace(record, ipam=None)
     with log.step("record"):
         if not (record.plan or record.ipam):
@@ -142,6 +148,13 @@ def release(
     if fault:
         _keep_or_report(record, fault, keeper, outcome)
     return outcome
+
+
+def _needs_bond(call: records.IpamCall) -> bool:
+    with suppress(CniError):
+        stdin = call.stdin.encode("utf-8", "surrogateescape")
+        return ipam.needs_interface(read_network(stdin).config)
+    return False
 
 
 def _fault_of_ipam(

@@ -58,9 +58,11 @@ def _with_path(record: Record, request: CniRequest) -> Record:
 
 def _without_record(request: CniRequest, host: Host, keeper: Keeper | None) -> release.Outcome:
     outcome = release.Outcome()
-    outcome.attempt(partial(_delete_bond, request, host, outcome))
+    steps = [partial(_delete_bond, request, host, outcome)]
     if ipam.is_asked_for(request.config):
-        outcome.attempt(partial(_release_ipam, request, host, keeper, outcome))
+        steps.append(partial(_release_ipam, request, host, keeper, outcome))
+    for step in reversed(steps) if ipam.needs_interface(request.config) else steps:
+        outcome.attempt(step)
     return outcome
 
 

@@ -1,0 +1,65 @@
+"""In which order a release asks IPAM and the kernel; releases are tested in the VM."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sriovbond import records, release
+from sriovbond.host import Host
+from sriovbond.kernel import netlink, netns
+from sriovbond.kernel.netlink import NetlinkRequest
+from sriovbond.records import IpamCall, Record
+from tests.support.builders import a_plan
+
+HERE = "/proc/self/ns/net"
+IFNAME = "nosuchbond"  # no link of this machine
+
+
+def a_call(folder: Path, plugin: str, status: int) -> IpamCall:
+    """Return a call of an IPAM plugin that leaves a file, and ends with that status."""
+    program = folder / plugin
+    program.write_text(
+        f"#!/bin/sh\necho {plugin} > {folder}/asked\nexit {status}", encoding="ascii"
+    )
+    program.chmod(0o755)
+    config = {"cniVersion": "1.1.0", "name": "net", "type": "sriovbond", "ipam": {"type": plugin}}
+    environment = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": "c1",
+        "CNI_NETNS": HERE,
+        "CNI_IFNAME": IFNAME,
+        "CNI_PATH": str(folder),
+    }
+    return IpamCall(json.dumps(config), environment)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a namespace")
+@pytest.mark.parametrize(
+    ("plugin", "status", "is_first"), [("dhcp", 0, True), ("dhcp", 1, True), ("static", 0, False)]
+)
+def test_dhcp_is_asked_while_the_bond_over_which_it_informs_its_server_exists(
+    tmp_path: Path, plugin: str, status: int, *, is_first: bool
+) -> None:
+    was_asked: list[bool] = []
+
+    def note(_: NetlinkRequest) -> None:
+        was_asked.append((tmp_path / "asked").exists())
+
+    host = Host(state=tmp_path, run=tmp_path)
+    with netns.opened(HERE) as here:
+        record = Record("net", "c1", IFNAME, HERE, here.identity, host.boot_id(), a_plan())
+    record = replace(record, is_complete=True, ipam=a_call(tmp_path, plugin, status))
+    records.make_folder(host)
+    records.write(host, record)
+    netlink.taps.append(note)
+    try:
+        outcome = release.release(host, record, HERE)
+    finally:
+        netlink.taps.remove(note)
+
+    assert was_asked[0] is is_first  # before the first request to the kernel
+    assert len(outcome.problems) == status
+    assert (tmp_path / "asked").exists()
