@@ -98,12 +98,13 @@ def _functions(sysfs: Path, name: str) -> list[str]:
 
 
 def _pods(host: Host) -> Mapping[str, str]:
-    """Return the pod of each device, by its address: of our records, and of kubelet's."""
+    """Return the pod of each device, by its address: of this boot's records, and of kubelet's."""
     pods: dict[str, str] = {}
     reading = deviceinfo.find_claims(host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     pods |= {str(claim.device): claim.pod for claim in reading.claims}
+    boot = host.boot_id()
     for record in records.read_all(host)[0]:
-        for member in record.plan.members if record.plan else ():
+        for member in record.plan.members if record.plan and record.boot_id == boot else ():
             pods[member.device] = str(record.pod) if any(record.pod) else record.container_id
     return pods
 

@@ -19,16 +19,22 @@ from tests.vm import rig as rigs
 
 
 @pytest.fixture
-def dhcp_far(wires: Wires) -> Iterator[Wires]:
+def daemon_log(tmp_path: Path) -> Path:
+    return tmp_path / "dhcp.log"
+
+
+@pytest.fixture
+def dhcp_far(wires: Wires, daemon_log: Path) -> Iterator[Wires]:
     """Make the far side a switch with a DHCP server, and start the dhcp plugin's daemon."""
     bridge_over(wires.far, "192.0.2.1/24")
-    with dhcp.server(wires.far, "br0"), dhcp.daemon():
+    with dhcp.server(wires.far, "br0"), dhcp.daemon(daemon_log):
         yield wires
 
 
 def test_a_lease_of_dhcp_is_set_on_the_bond_and_is_released_at_del(
-    runtime: Runtime, dhcp_far: Wires
+    runtime: Runtime, dhcp_far: Wires, daemon_log: Path
 ) -> None:
+    """The server is informed over the bond, which has to be there."""
     config = over(dhcp_far, dhcp.IPAM)
 
     result = runtime.add(config).ok()
@@ -42,6 +48,8 @@ def test_a_lease_of_dhcp_is_set_on_the_bond_and_is_released_at_del(
         ("0.0.0.0/0", "192.0.2.1")
     ]
     assert dhcp_far.pod.bond() is None
+    assert "lease acquired" in daemon_log.read_text()
+    assert "failed to release" not in daemon_log.read_text()
 
 
 def test_dhcp_runs_only_once_the_carrier_is_up(

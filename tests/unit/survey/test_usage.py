@@ -56,10 +56,11 @@ def _uses(host: Host, document: str) -> Uses:
         return usage.find(joined(f"interfaces: [{document}]", NODE), own, host)
 
 
-def _has_record(host: Host) -> None:
+def _has_record(host: Host, boot: str | None = None) -> None:
+    boot = host.boot_id() if boot is None else boot
     namespace = (4, 4026532000, 1)
     pod = PodRef("default", "a")
-    record = Record("net", "c0ffee", "bond0", "/run/netns/a", namespace, "0f5b", a_plan(), pod=pod)
+    record = Record("net", "c0ffee", "bond0", "/run/netns/a", namespace, boot, a_plan(), pod=pod)
     records.make_folder(host)
     records.write(host, record)
 
@@ -90,6 +91,13 @@ def test_a_pf_whose_vfs_are_in_pods_is_named_with_the_pods_of_records_and_checkp
     uses = _uses(host, "{name: eth1, mtu: 9000}")
 
     assert uses == Uses((), ("eth1: its VFs are in pods: default/a, pod UID 3f2c-uid",))
+
+
+def test_a_record_of_an_earlier_boot_is_of_no_pod(host: Host) -> None:
+    """The boot has ended the pod; its record stays until the runtime's DEL or GC."""
+    _has_record(host, "an earlier one")
+
+    assert _uses(host, "{name: eth1, ethernet: {sr-iov: {total-vfs: 0}}}") == Uses((), ())
 
 
 def test_kubelet_is_asked_before_its_checkpoint(host: Host) -> None:
