@@ -34,18 +34,13 @@ _STATE: Final = click.option(
 )
 
 
-class _BootName(click.ParamType):
-    """The name of a document that is kept for a boot, of the letters that its file may have."""
+def _checked_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a document, or refuse one that its file at boot could not have."""
+    from sriovbond.trial import persisted  # noqa: PLC0415 - as in _read_node
 
-    name = "NAME"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or fail where the file would have another one."""
-        from sriovbond.trial import persisted  # noqa: PLC0415 - as in _read_node
-
-        if persisted.kept_name(value) != value:
-            self.fail(f"{value!r} has to have 1 to 63 letters, digits and -_. alone", param, ctx)
-        return value
+    if value is not None and persisted.kept_name(value) != value:
+        raise click.BadParameter(f"{value!r} has to have 1 to 63 letters, digits and -_. alone")
+    return value
 
 
 @click.group()
@@ -136,7 +131,7 @@ def plan(file: Path, state: Path | None, *, is_forced: bool) -> None:
 @click.option(
     "--name",
     "boot_name",
-    type=_BootName(),
+    callback=_checked_name,
     help="Keep the document for the next boots by this name, rather than that of FILE.",
 )
 @click.option(
