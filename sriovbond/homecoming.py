@@ -86,20 +86,10 @@ def restore(plan: BondPlan, lose: Lose) -> None:
         for link, was in came:
             _restore_sysctls(home, link, was, lose)
             # a refused change would be refused, and logged, again
-            left = replace(without_advertised(was), name=link.name, mac=link.mac, mtu=link.mtu)
+            left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
             lose(snapshots.restore(home.netlink, link, left))
         lose(snapshots.restore_spanning(home.netlink, came))
         lose(map(_describe_missing, _find_missing(at_home, came)))
-
-
-def without_advertised(was: Link) -> Link:
-    """Return the snapshot without routes by router advertisement.
-
-    The kernel asks the routers as soon as the link is up. A route put back would have no end, and
-    the kernel cannot renew it: it would stay when its router is gone.
-    """
-    own = tuple(route for route in was.routes if not route.is_route_of_router)
-    return replace(was, routes=own)
 
 
 def _find_missing(at_home: Iterable[Link], came: Iterable[tuple[Link, Link]]) -> list[Link]:

@@ -294,8 +294,7 @@ def _release_member(
         # #51)
         outcome.lose(snapshots.restore_itself(pod.netlink, link, member.link))
     else:
-        was = homecoming.without_advertised(member.link)
-        outcome.lose(snapshots.restore(pod.netlink, link, was))
+        outcome.lose(snapshots.restore(pod.netlink, link, member.link))
 
 
 def _make_known(pod: Namespace, member: Member, link: Link, outcome: Outcome) -> None:

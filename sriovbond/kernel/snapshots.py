@@ -51,7 +51,8 @@ def restore(netlink: Netlink, link: Link, before: Link) -> list[KernelError]:
     """Restore `link` from the snapshot: name, MAC, MTU, alias, up or down, addresses, routes.
 
     Returns what the kernel refused, after trying all. Idempotent. Routes that need other links too
-    are restored by `restore_spanning`.
+    are restored by `restore_spanning`. Those by router advertisement are not: the kernel asks the
+    routers when the link is up; put back they would have no end, and it could not renew them.
     """
     own = _steps_back(netlink, link, before, is_wanted_up=before.is_up)
     return _try_all((*own, *_put_carried_back(netlink, link, before)))
@@ -102,7 +103,7 @@ def restore_spanning(netlink: Netlink, pairs: Sequence[tuple[Link, Link]]) -> li
         route: link.name
         for link, before in pairs
         for route in before.routes
-        if carried.spans_links(route)
+        if carried.spans_links(route) and not route.is_route_of_router
     }
     return _try_all(
         partial(carried.put_route_back, netlink, name, indices, route)
@@ -144,5 +145,5 @@ def _put_carried_back(netlink: Netlink, link: Link, before: Link) -> Iterator[Ca
         yield partial(carried.put_address_back, netlink, before.name, link.index, address)
     indices = {before.index: link.index}
     for route in before.routes:
-        if not carried.spans_links(route):
+        if not (carried.spans_links(route) or route.is_route_of_router):
             yield partial(carried.put_route_back, netlink, before.name, indices, route)

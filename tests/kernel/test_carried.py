@@ -138,6 +138,31 @@ def test_a_link_local_address_is_carried_only_if_configured(pod: Pod, mode: str)
     assert [one.text for one in carried["one"]] == [f"{HAND_SET}1/64"]
 
 
+def test_a_route_by_router_advertisement_is_left_to_the_router(pod: Pod) -> None:
+    """Put back it would outlive the router: it has no end then, and the kernel cannot renew it."""
+    own = "2001:db8:9::/64 via fe80::1 dev one metric 1024 pref medium"
+    pod.batch(
+        *(f"link add {name} type veth peer far-{name}" for name in ("one", "two")),
+        *(f"link set {name} up" for name in ("one", "far-one", "two", "far-two")),
+        "route add default via fe80::1 dev one proto ra",
+        "route append default via fe80::1 dev two proto ra",
+        "route add 2001:db8:9::/64 via fe80::1 dev one",
+    )
+    with netns.opened(pod.path) as inside:
+        before = [link for link in snapshots.take(inside.netlink) if link.name in ("one", "two")]
+        pod.batch(*(f"link set {link.name} {to}" for to in ("down", "up") for link in before))
+        now = {link.name: link for link in snapshots.take(inside.netlink)}
+        pairs = [(now[link.name], link) for link in before]
+        refused = [row for pair in pairs for row in snapshots.restore(inside.netlink, *pair)]
+        refused += snapshots.restore_spanning(inside.netlink, pairs)
+
+    assert [len(link.routes) for link in before] == [2, 1]
+    assert refused == []
+    routes = pod.ip("-6 route show")
+    assert own in routes
+    assert "default" not in routes
+
+
 def test_members_with_link_local_addresses_of_the_kernel_are_not_refused(
     runtime: Runtime, pod: Pod
 ) -> None:

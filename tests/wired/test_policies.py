@@ -251,7 +251,7 @@ def test_how_long_a_bond_takes_beside_ip(
     with a_switch("bridge", FAR["active-backup"]):
         nl.taps.append(note)
         try:
-            changes.apply(policy("active-backup"))
+            assert changes.apply(policy("active-backup")) is ChangeOutcome.COMMITTED
         finally:
             nl.taps.remove(note)
         ours_s = times[-1] - times[0]
