@@ -31,8 +31,9 @@ def dhcp_far(wires: Wires, daemon_log: Path) -> Iterator[Wires]:
         yield wires
 
 
+@pytest.mark.parametrize("has_record", [True, False])
 def test_a_lease_of_dhcp_is_set_on_the_bond_and_is_released_at_del(
-    runtime: Runtime, dhcp_far: Wires, daemon_log: Path
+    runtime: Runtime, dhcp_far: Wires, daemon_log: Path, *, has_record: bool
 ) -> None:
     """The server is informed over the bond, which has to be there."""
     config = over(dhcp_far, dhcp.IPAM)
@@ -40,6 +41,9 @@ def test_a_lease_of_dhcp_is_set_on_the_bond_and_is_released_at_del(
     result = runtime.add(config).ok()
     standing = set(addresses(dhcp_far.pod))
     runtime.check(config, result).ok()
+    if not has_record:
+        (record,) = runtime.host.records.glob("*.json")
+        record.unlink()
     runtime.delete(config).ok()
 
     assert standing == {one["address"] for one in result["ips"]}
