@@ -4,7 +4,7 @@ Used by a failed ADD, DEL, GC and the command line. Idempotent: what is gone cou
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -125,7 +125,7 @@ def release(
     """
     outcome, before = Outcome(), record
     call = record.ipam
-    is_first = call is not None and _needs_bond(call)
+    is_first = call is not None and ipam.needs_interface(config_of(call))
     fault = _fault_of_ipam(host, call, keeper) if call and is_first else None
     if record.plan and record.boot_id == host.boot_id():
         plan = record.plan
@@ -150,11 +150,11 @@ def release(
     return outcome
 
 
-def _needs_bond(call: records.IpamCall) -> bool:
+def config_of(call: records.IpamCall) -> Mapping[str, object]:
+    """Return the network configuration that a call was made with, empty where it is none."""
     with suppress(CniError):
-        stdin = call.stdin.encode("utf-8", "surrogateescape")
-        return ipam.needs_interface(read_network(stdin).config)
-    return False
+        return read_network(call.stdin.encode("utf-8", "surrogateescape")).config
+    return {}
 
 
 def _fault_of_ipam(

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,8 +18,6 @@ from sriovbond import ipam, log, records, release
 from sriovbond.agent.lanes import Lanes, Origin
 from sriovbond.agent.settings import Settings
 from sriovbond.backoff import lengthen
-from sriovbond.cni.network import read_network
-from sriovbond.cni.wire import CniError
 from sriovbond.commands import keeping
 from sriovbond.errors import SriovbondError
 from sriovbond.happenings.happening import Happening, HappeningKind
@@ -350,10 +347,7 @@ class Leases:
 
 
 def _ipam_of(record: Record) -> NetworkIpam:
-    config: Mapping[str, object] = {}
-    if record.ipam:
-        with suppress(CniError):
-            config = read_network(record.ipam.stdin.encode("utf-8", "surrogateescape")).config
+    config = release.config_of(record.ipam) if record.ipam else {}
     return ipam.of_network({**config, "name": record.network})
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from sriovbond import aside, records
 from sriovbond.agent import settings
 from sriovbond.cli import tables
-from sriovbond.cni.attachment import Attachment
+from sriovbond.cni.attachment import Attachment, split_key
 from sriovbond.host import Host
 from sriovbond.records import Record
 from sriovbond.release import release as undo
@@ -73,7 +73,7 @@ def print_table(readable: Sequence[Record], kept: Sequence[Path]) -> None:
         whose = (record.pod.full_name, record.container_id, record.ifname)
         tables.add_row(table, *whose, record.network, members, record.netns)
     for path in kept:
-        container_id, _, ifname = path.stem.partition("@")
+        container_id, ifname = split_key(path.stem)
         whose = ("", container_id, ifname)
         tables.add_row(table, *whose, "", f"cannot be read, kept as {path}", "")
     tables.print_table(table, Console())
@@ -104,6 +104,6 @@ def _state_of(record: Record) -> str:
 
 
 def _as_kept(path: Path) -> dict[str, object]:
-    container_id, _, ifname = path.stem.partition("@")
+    container_id, ifname = split_key(path.stem)
     state = path.suffix.removeprefix(".")
     return {"container_id": container_id, "ifname": ifname, "state": state, "file": str(path)}

@@ -32,6 +32,15 @@ class Attachment:
         return f"#{_hash(self.container_id.encode('utf-8', 'surrogateescape')):016x}@{self.ifname}"
 
 
+def split_key(key: str) -> tuple[str, str]:
+    """Return the container's id, or the hash of a long one, and the interface of a key.
+
+    An interface's name may contain "@".
+    """
+    container_id, _, ifname = key.partition("@")
+    return container_id, ifname
+
+
 NO_ATTACHMENT: Final = Attachment("", "")
 """The attachment of VERSION, STATUS and GC, which are called for none."""
 

@@ -58,11 +58,13 @@ def _with_path(record: Record, request: CniRequest) -> Record:
 
 def _without_record(request: CniRequest, host: Host, keeper: Keeper | None) -> release.Outcome:
     outcome = release.Outcome()
-    steps = [partial(_delete_bond, request, host, outcome)]
-    if ipam.is_asked_for(request.config):
-        steps.append(partial(_release_ipam, request, host, keeper, outcome))
-    for step in reversed(steps) if ipam.needs_interface(request.config) else steps:
-        outcome.attempt(step)
+    is_first = ipam.needs_interface(request.config)
+    ask = partial(_release_ipam, request, host, keeper, outcome)
+    if is_first:
+        outcome.attempt(ask)
+    outcome.attempt(partial(_delete_bond, request, host, outcome))
+    if ipam.is_asked_for(request.config) and not is_first:
+        outcome.attempt(ask)
     return outcome
 
 

@@ -41,7 +41,7 @@ _RTPROT_BOOT: Final = 3
 _RTN_UNICAST: Final = 1
 _SCOPE_UNIVERSE: Final = 0
 _SCOPE_LINK: Final = 253
-_UNTOLD: Final = -1
+_UNREPORTED: Final = -1
 """A metric that the kernel does not report."""
 _LO_WITHOUT_IPV6: Final = "ipv6/conf/lo/disable_ipv6"
 _ETH_P_ARP: Final = 0x0806
@@ -310,7 +310,7 @@ def _routes_of(index: int, routes: Sequence[RouteMessage]) -> Iterator[Route]:
         for hop in carried.next_hops(message):
             if hop.index == index:
                 route = _route(message, hop.gateway)
-                yield replace(route, mtu=_UNTOLD, advmss=_UNTOLD) if is_joined else route
+                yield replace(route, mtu=_UNREPORTED, advmss=_UNREPORTED) if is_joined else route
 
 
 def _route(message: RouteMessage, gateway: str | None) -> Route:
@@ -335,5 +335,5 @@ def _satisfies(current: Route, expected: Route) -> bool:
     is_scoped = expected.dst.version == _IPV4 and expected.scope is not None
     pairs = ((expected.mtu, current.mtu), (expected.advmss, current.advmss))
     return (not is_scoped or current.scope == expected.scope) and all(
-        not setting or got in (setting, _UNTOLD) for setting, got in pairs
+        not setting or got in (setting, _UNREPORTED) for setting, got in pairs
     )

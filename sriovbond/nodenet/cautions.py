@@ -121,7 +121,7 @@ def _without_gateway(joined: Joined) -> Iterator[str]:
             *(row for row in (*configured, *staying) if row not in gone),
             *_defaults(joined.desired.configured_routes, default),
         ]
-        silent = {*auto} - {row.next_hop_interface for row in learned} if family == _IPV6 else set()
+        silent = auto - {row.next_hop_interface for row in learned} if family == _IPV6 else set()
         is_auto = any(_is_auto(ip) for name, ip in _after(joined, family) if name not in silent)
         if (configured or learned) and not after and not is_auto:
             yield f"the node has no default route of IPv{family} in its main table then"

@@ -22,7 +22,7 @@ from sriovbond.nodenet.model import (
 from sriovbond.nodenet.pairs import own_mac
 from sriovbond.nodenet.routing import ABSENT, MAIN_TABLE, NodeRoute, Resolver, RouteRule
 
-IpT = TypeVar("IpT", Ipv4, Ipv6)
+_IpT = TypeVar("_IpT", Ipv4, Ipv6)
 ADDR_GEN_MODES = ("eui64", "stable-privacy")
 """The ways in which managers make IPv6 addresses."""
 _ANY = -1  # nmstate's word for none
@@ -126,7 +126,7 @@ def _link(name: str, joined: Joined) -> NodeLink:
     )
 
 
-def _ip(wish: IpT | None, now: IpT | None) -> IpT | None:
+def _ip(wish: _IpT | None, now: _IpT | None) -> _IpT | None:
     """Return what a family is to have, but for what a manager leaves or makes as it is by itself.
 
     Which is `forwarding`, the sysctl's where the document does not set it; and the modes in which

@@ -36,7 +36,6 @@ _ADDR_GEN_MODES: Final = {"eui64": 0, "none": 1, _STABLE: 2, "random": 3}
 _SALT: Final = "sriovbond stable-privacy"  # machine-id(5): what is made of it does not disclose it
 _CREATE_OR_REPLACE: Final = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
 _EVERY_ROUTE: Final = "128"  # accept_ra_rt_info_max_plen: the longest prefix
-_RTPROT_RA: Final = 9
 _DAD_S: Final = 5.0
 _WITHOUT: Final = {"disable_ipv6": "1"}
 """What a sysctl amounts to where the link has none; for others that is 0."""
@@ -187,7 +186,7 @@ def _remove_routes_of_routers(
     index = site.link(name).index
     for route in carried.unicast_routes(site.netlink, over=[index]):
         stays = has_routes if route.prefix else has_gateway
-        if route.protocol == _RTPROT_RA and not stays:
+        if route.protocol == carried.OF_ROUTER and not stays:
             doing = f"remove a route of a router over {name}"
             with nl.passing_over(errno.ESRCH):
                 site.netlink.send(NetlinkRequest(nl.RTM_DELROUTE, doing, route.body))

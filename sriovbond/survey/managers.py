@@ -142,14 +142,15 @@ def netplan(root: Path, links: Links) -> Iterator[tuple[str, Owner]]:
 
     Where the renderer is NetworkManager, that has the interface, and is to be handed over, too.
     """
-    managed = dict(network_manager(root, links))
+    files = _files(root, _NETPLAN_FOLDERS, ".yaml")
+    managed = dict(network_manager(root, links)) if files else {}
     made = {}
     for name, index in links.items():
         state = _assignments(root, f"/run/systemd/netif/links/{index}")
         file = os.path.basename(state.get("NETWORK_FILE", ""))  # noqa: PTH119 - of a text
         if file.startswith(_MADE_BY_NETPLAN):
             made[file.removeprefix(_MADE_BY_NETPLAN).removesuffix(".network")] = name
-    for file in _files(root, _NETPLAN_FOLDERS, ".yaml"):
+    for file in files:
         for kind, id_, name in _netplan_entries(_yaml(root, file)):
             link = made.get(id_, name)
             removal = f"netplan set {kind}.{id_}=NULL && netplan generate"

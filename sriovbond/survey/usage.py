@@ -103,8 +103,9 @@ def _pods(host: Host) -> Mapping[str, str]:
     reading = deviceinfo.find_claims(host.places, kubelet_timeout_s=host.kubelet_timeout_s)
     pods |= {str(claim.device): claim.pod for claim in reading.claims}
     boot = host.boot_id()
-    for record in records.read_all(host)[0]:
-        for member in record.plan.members if record.plan and record.boot_id == boot else ():
+    current = [record for record in records.read_all(host)[0] if record.boot_id == boot]
+    for record in current:
+        for member in record.plan.members if record.plan else ():
             pods[member.device] = str(record.pod) if any(record.pod) else record.container_id
     return pods
 

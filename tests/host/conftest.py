@@ -25,7 +25,8 @@ def changes(node: NodeUnderTest) -> Changes:
 
 @pytest.fixture
 def without_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arm none: its start takes most of the time in an emulator; `rollback` reverts here."""
+    """Arm none: `rollback` reverts here."""
+    # its start takes most of the time in an emulator, and other tests have it
     monkeypatch.setattr(watchdog, "arm", lambda *_: "no watchdog")
 
 

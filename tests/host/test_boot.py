@@ -191,7 +191,7 @@ def test_a_document_that_the_kernel_refuses_is_tried_five_times(
     nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch, refusals: int, tries: int
 ) -> None:
     monkeypatch.setattr(booting, "_PAUSES_S", (0.1,) * 4)  # 15 s are long for a test
-    monkeypatch.setattr(booting, "_AGAIN_S", 600.0)  # where a try takes long, it ends them
+    monkeypatch.setattr(booting, "_AGAIN_S", 600.0)  # five may take a minute in an emulator
     _, after = nodes
     before = after.node.settle()
     persisted.keep(after.node.host, "uplink", BRIDGE)

@@ -396,6 +396,7 @@ def test_a_call_that_may_start_no_more_threads_is_to_be_tried_later(
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")  # as at the limit of tasks
 
+    # a real limit of tasks counts those of all processes of the user, the tests' too
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     of_pod = variables("ADD", CNI_ARGS="K8S_POD_NAME=web-0")

@@ -13,7 +13,7 @@ def test_passes(): pass
 
 def test_fails(): assert False
 
-@pytest.mark.skip(reason="it needs root")
+@pytest.mark.skip(reason="a sample, whose skip is to be counted")
 def test_is_skipped(): pass
 """
 

@@ -294,6 +294,7 @@ def test_a_plugin_that_the_machine_has_no_room_for_now_is_not_to_be_installed_an
         raise OSError(code, os.strerror(code))  # as fork(2), at the limit of tasks
 
     write_plugin(tmp_path, "")
+    # a machine without memory or files for a process would have none for the tests either
     monkeypatch.setattr(subprocess.Popen, "_execute_child", refuse)
 
     with pytest.raises(TryLaterError, match="no room for another process now") as caught:

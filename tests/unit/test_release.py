@@ -36,6 +36,7 @@ def a_call(folder: Path, plugin: str, status: int) -> IpamCall:
     return IpamCall(json.dumps(config), environment)
 
 
+# setns(2) wants CAP_SYS_ADMIN; `make test` in CI is root, and its summary counts what is skipped
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a namespace")
 @pytest.mark.parametrize(
     ("plugin", "status", "is_first"), [("dhcp", 0, True), ("dhcp", 1, True), ("static", 0, False)]

@@ -16,6 +16,7 @@ from sriovbond import log
 from sriovbond.agent.watch.agenda import Actions, Agenda, Task
 from sriovbond.agent.watch.mirror import Spaces
 from sriovbond.backoff import lengthen
+from sriovbond.cni.attachment import split_key
 from sriovbond.errors import KernelError
 from sriovbond.happenings.following import Heard
 from sriovbond.kernel import watch as kernel
@@ -136,7 +137,7 @@ class Hearing:
         """Read the links of a namespace that an attachment is now in. Raises KernelError."""
         if not self.hear_out():
             self._distrust(nsid)
-        names = self._spaces.names(nsid) | {key.partition("@")[2]}
+        names = self._spaces.names(nsid) | {split_key(key)[1]}
         self._spaces.join(key, nsid, self._reader.read(nsid, names))
 
     def read_some(self, within_s: float) -> None:

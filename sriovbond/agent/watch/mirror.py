@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from sriovbond.cni.attachment import split_key
 from sriovbond.happenings.following import Heard
 from sriovbond.kernel.watch import LinkEvent
 
@@ -46,7 +47,7 @@ class Spaces:
 
     def names(self, nsid: int) -> frozenset[str]:
         """Return the names of the watched bonds in the namespace."""
-        return frozenset(key.partition("@")[2] for key in self.keys(nsid))
+        return frozenset(split_key(key)[1] for key in self.keys(nsid))
 
     def leave(self, key: str, nsid: int) -> None:
         """Remove an attachment, and its namespace with the last one."""

@@ -129,9 +129,9 @@ def test_the_mtu_of_a_route_that_the_kernel_has_joined_with_another_links_is_not
     default = Route(ip_network("::/0"), gw=ip_address("fd00::1"), mtu=1400, advmss=1300)
     by_another = Route(ip_network("::/0"), gw=ip_address("fd00:a::1"))
 
-    found = addresses.differences(namespace, "bond0", BOND, result(default, by_another))
+    missing = addresses.differences(namespace, "bond0", BOND, result(default, by_another))
 
-    assert found == ("bond0 is missing the route to ::/0 via fd00:a::1",)
+    assert missing == ("bond0 is missing the route to ::/0 via fd00:a::1",)
 
 
 def test_routes_of_others_are_not_counted_and_too_many_to_one_target_are_an_error() -> None:
