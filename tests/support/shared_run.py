@@ -6,6 +6,7 @@ VM is restarted repeats what it had claimed.
 """
 
 import gc
+import signal
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
     config.pluginmanager.register(_Shared(config.getoption("shared"), config.getoption("run")))
 
 

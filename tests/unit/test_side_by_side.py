@@ -20,6 +20,7 @@ LEAVES = "import pytest\ndef test_leaves(): pytest.exit('enough', returncode=0)\
 FAILS = "def test_fails(): assert False\n"
 STALL_S = 5.0
 NEVER = threading.Event()
+BACKGROUND = ("--ignore-signal=INT",)  # as a shell without job control starts `make test &`
 HAS_CHILD = """
 import os, subprocess, pytest
 @pytest.fixture
@@ -33,8 +34,8 @@ def test_hangs(child):
 """
 
 
-def commands(tmp_path: Path, **modules: str) -> list[Command]:
-    """Return two runs of pytest that share these modules."""
+def commands(tmp_path: Path, *options: str, **modules: str) -> list[Command]:
+    """Return two runs of pytest that share these modules, started by `env` with the options."""
     for name, text in modules.items():
         (tmp_path / f"test_{name}.py").write_text(text)
     folder = tmp_path / "runs"
@@ -42,7 +43,7 @@ def commands(tmp_path: Path, **modules: str) -> list[Command]:
     plugin = ("-p", "no:cacheprovider", "-p", "tests.support.shared_run", "--shared", folder)
     argv = [f"PYTHONPATH={CHECKOUT}", *pytest_here, *plugin]
     return [
-        Command(name, ("env", *map(str, argv), "--run", name, str(tmp_path)), folder)
+        Command(name, ("env", *options, *map(str, argv), "--run", name, str(tmp_path)), folder)
         for name in ("vm1", "vm2")
     ]
 
@@ -100,11 +101,12 @@ def test_a_run_that_never_begins_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("options", [(), BACKGROUND], ids=["foreground", "background"])
 def test_runs_that_are_stopped_end_with_all_that_their_fixtures_have_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    runs = commands(tmp_path, has_child=HAS_CHILD)
+    runs = commands(tmp_path, *options, has_child=HAS_CHILD)
     stop = threading.Event()
     child = tmp_path / "child"
 
