@@ -1,6 +1,8 @@
-"""Changes by chance, three after one another on a node: each is quiet on repeat, and goes whole."""
+"""Changes by chance, one after the other on a node: each is quiet on repeat, and goes whole."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node, wait_until
 from tests.support.worlds import World, settled
 
-TURNS = 3
+MADE = 2
+"""How many documents of each seed have to be made: others are refused, as chance has it."""
+MOST = 60
 SEEDS = 20
 
 
@@ -36,42 +40,72 @@ def node(tmp_path: Path) -> Iterator[NodeUnderTest]:
 def test_a_change_by_chance_is_quiet_on_repeat_and_goes_without_a_trace(
     node: NodeUnderTest, seed: int
 ) -> None:
-    chance = Chance(seed)
-    for _ in range(TURNS):
-        play(Changes(node, []), chance.document())
+    changes = Changes(node, [])
+
+    play_until_made(Chance(seed), lambda text: play(changes, text))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS, 2 * SEEDS))
 def test_a_change_by_chance_and_its_way_back_that_are_killed_leave_no_trace(
     node: NodeUnderTest, seed: int
 ) -> None:
-    chance, changes = Chance(seed), Changes(node, [])
-    for turn in range(TURNS):
-        text = chance.document()
-        before = look(node)
-        if is_refused(node, text) or changes.end_at(text, 1 + (seed + 5 * turn) % 13) >= 0:
-            continue
-        changes.kill_rollback_at(1 + seed % 5)
-        if changes.checkpoint:
-            changes.rollback()
-        assert_is(node, before, text)
+    changes, requests = Changes(node, []), cycle(range(1 + seed % 13, 0, -3))
+
+    play_until_made(
+        Chance(seed), lambda text: play_killed(changes, text, next(requests), 1 + seed % 5)
+    )
 
 
-def play(changes: Changes, text: str) -> None:
-    """Make a change, revert it, and make it to stay; what is refused by name or kernel is not."""
+def play_until_made(chance: Chance, play: Callable[[str], bool]) -> None:
+    """Play documents until so many were made: were all refused, nothing would be shown."""
+    made = 0
+    for _ in range(MOST):
+        made += play(chance.document())
+        if made == MADE:
+            return
+    pytest.fail(f"of {MOST} documents {made} were made")
+
+
+def play(changes: Changes, text: str) -> bool:
+    """Make a change, revert it, and make it to stay; what is refused by name or kernel is not.
+
+    Return whether it was made.
+    """
     if is_refused(changes.node, text):
-        return
+        return False
     before = look(changes.node)
     outcome, refusal = apply(changes, text)
     assert "differs from the document" not in refusal, text
     if refusal:
         assert_is(changes.node, before, text)
-        return
+        return False
     assert changes.node.left(text) == [], text
-    if outcome is ChangeOutcome.WAITING:
-        changes.rollback()
-        assert_is(changes.node, before, text)
-        changes.apply(text)
+    if outcome is ChangeOutcome.NOTHING_TO_DO:
+        return False
+    changes.rollback()
+    assert_is(changes.node, before, text)
+    changes.apply(text)
+    return True
+
+
+def play_killed(changes: Changes, text: str, number: int, number_back: int) -> bool:
+    """Kill a change before its request of that number, and its way back; then revert it.
+
+    Return whether it was killed: it may have fewer requests, or be refused.
+    """
+    if is_refused(changes.node, text):
+        return False
+    before = look(changes.node)
+    status = changes.end_at(text, number)
+    if status == 0:
+        assert changes.node.left(text) == [], text
+        return False
+    if status == -signal.SIGKILL:
+        changes.kill_rollback_at(number_back)
+        if changes.checkpoint:
+            changes.rollback()
+    assert_is(changes.node, before, text)
+    return status == -signal.SIGKILL
 
 
 def apply(changes: Changes, text: str) -> tuple[ChangeOutcome | None, str]:
