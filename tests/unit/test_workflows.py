@@ -100,6 +100,7 @@ def test_the_manifests_of_a_release_name_its_image_and_no_other(tmp_path: Path) 
 
 
 BUILDAH = """#!/bin/sh
+shift 6  # where it keeps what it is told
 echo "$*" >> calls
 """
 
