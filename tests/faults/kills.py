@@ -75,6 +75,7 @@ def _kill_programs(sweep: Sweep, command: str) -> None:
         called = thin.call(command, stage.config)
         if sweep.fuse.put_out():
             _done(thin.call("DEL", stage.config))
+            assert sweep.traces, "no call was killed"
             return
         assert called == KILLED, called
         name = f"{place} {sweep.fuse.step}"

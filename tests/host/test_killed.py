@@ -36,9 +36,12 @@ def test_a_way_back_that_is_killed_at_any_request_is_gone_again(tmp_path: Path) 
         changes, before = Changes(node, []), node.settle()
         _, back = count(node, changes)
 
+        kills = 0
         for number in range(1, back + 1):
             changes.apply(STACK, is_waiting=True)
-            changes.kill_rollback_at(number)
+            kills += changes.kill_rollback_at(number)
             if changes.checkpoint:
                 changes.rollback()
             node.assert_is(before)
+
+    assert kills > back / 2, (kills, back)  # it may have fewer requests than when they were counted

@@ -253,6 +253,7 @@ def sweep(scene: Scene, end: Callable[[Scene, int], None]) -> dict[int, list[str
     for place in range(1, requests_of(scene) + 1):
         end(scene, place)
         traces[place] = worlds.differences(before, scene.look(**spaces))
+    assert traces, "an ADD sends no request"
     assert len(traces) == requests_of(scene), "an ADD sends more requests than were cut"
     return traces
 

@@ -132,6 +132,7 @@ def at_each_step_of_add(
         expected = sweep.after if stage.is_standing() else sweep.before
         if then is deleted:
             assert stage.call("DEL") == QUEUED
+    assert sweep.traces, "the agent was killed at no step"
     return sweep.traces
 
 
@@ -150,4 +151,5 @@ def at_each_step_of_del(sweep: Sweep) -> dict[str, list[str]]:
             assert called == QUEUED, called
         name = f"{place} {sweep.fuse.step}"
         assert len(stage.thick.shim.queued()) == 1
+    assert sweep.traces, "the agent was killed at no step"
     return sweep.traces
