@@ -69,9 +69,9 @@ def _let_go(hold: Path) -> None:
 def _hang(shim: Shim, pool: ThreadPoolExecutor, pods: Sequence[Pod], name: str, path: str) -> None:
     """Have ADDs of a network hang in its IPAM, as many as may."""
     config = a_config(links=LINKS, name=name, ipam={"type": "hanging"})
-    for pod in pods:
-        pool.submit(Thick(shim, pod).call, "ADD", config, CNI_PATH=path)
+    calls = [pool.submit(Thick(shim, pod).call, "ADD", config, CNI_PATH=path) for pod in pods]
     time.sleep(10)  # for those that may, to be there
+    assert not all(call.done() for call in calls), calls[0].result().stdout
 
 
 def _well(shim: Shim) -> dict[str, object]:
