@@ -7,6 +7,7 @@ the API, refused by kubelet for their node selector; Multus and the agent are as
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -273,7 +274,12 @@ class PodPlay:
             return
         stopped = self.soak.stopped_since(began)
         self.soak.count("ADDs that failed", reason(answer, stopped))
-        is_expected = self.fault.when is When.ADD and re.search(self.fault.cause, answer.text)
+        is_its_cause = (
+            re.search(self.fault.cause, answer.text)
+            if self.fault.cause
+            else answer.status == -signal.SIGKILL
+        )
+        is_expected = self.fault.when is When.ADD and is_its_cause
         assert is_expected or stopped, f"ADD: {answer}"
 
     def _judge_bond(self) -> None:

@@ -99,15 +99,19 @@ def test_a_deployment_is_rolled_while_the_agent_is_killed(clean: Cluster) -> Non
     deployment = objects.deployment("rolled", replicas, TWO_VFS, pf0=1, pf1=1)
     clean.api.apply(deployment)
     clean.await_deployment("rolled", replicas)
+    killed: set[int] = set()
 
     for roll in range(rolls):
         annotations = deployment["spec"]["template"]["metadata"]["annotations"]
         annotations["example.com/roll"] = str(roll)
         clean.api.apply(deployment)
         time.sleep(3 * roll)  # another moment of the roll each time
-        for process in agents():
+        running = agents()  # none while kubelet waits to start one again
+        for process in running:
             os.kill(process, signal.SIGKILL)
+        killed.update(running)
         clean.await_deployment("rolled", replicas)
+    assert killed
     clean.api.delete("/apis/apps/v1/namespaces/default/deployments/rolled")
     clean.await_true("no pod is left", lambda: not clean.pods(), 300)
     clean.await_daemon_set(AGENT)  # killed so often, it is started after 5 minutes: DELs are queued
