@@ -180,6 +180,8 @@ def test_a_bonds_port_that_moves_into_a_bridge_is_up_there(node: NodeUnderTest, 
 
     assert node.apply(text) == []
     assert node.is_quiet_on_repeat(text)
+    assert node.pod.the_link("eth2").is_up
+    assert controllers(node, "eth2") == ["br0"]
 
 
 def test_a_port_is_detached_and_attached_by_its_controller(node: NodeUnderTest) -> None:
@@ -189,6 +191,7 @@ def test_a_port_is_detached_and_attached_by_its_controller(node: NodeUnderTest) 
         text = f"interfaces: [{{name: eth1, type: ethernet, controller: {controller}}}]"
         assert node.apply(text) == []
         assert node.is_quiet_on_repeat(text)
+        assert controllers(node, "eth1") == [controller.strip("'")]
 
 
 def test_ports_of_two_bonds_are_swapped_by_their_controller(node: NodeUnderTest) -> None:
@@ -199,6 +202,13 @@ def test_ports_of_two_bonds_are_swapped_by_their_controller(node: NodeUnderTest)
     assert node.apply(f"interfaces: [{bonds}]") == []
     assert node.apply(f"interfaces: [{swap}]") == []
     assert node.is_quiet_on_repeat(f"interfaces: [{swap}]")
+    assert controllers(node, "eth1", "far1", "eth2", "far2") == ["bond1", "bond0", "bond0", "bond1"]
+
+
+def controllers(node: NodeUnderTest, *names: str) -> list[str]:
+    """Return what each of these is a port of, as `ip` has it."""
+    found = {row["ifname"]: row.get("master", "") for row in node.pod.ip("-j link show")}
+    return [found[name] for name in names]
 
 
 def test_a_vlan_comes_up_with_a_nic_that_is_down_and_not_mentioned(node: NodeUnderTest) -> None:
@@ -466,6 +476,7 @@ def test_a_base_has_its_mtu_before_its_uppers(
     node.ip(*lines)
 
     assert node.apply(f"interfaces: [{links}]") == []
+    assert node.pod.the_link("eth1").mtu == 9000
 
 
 @pytest.mark.parametrize(("mtu", "of_ports"), [(1400, 1500), (1500, 1400)])

@@ -167,7 +167,11 @@ def test_ipv6_that_is_disabled_and_enabled_again_has_its_addresses(node: NodeUnd
     node.apply(ADDRESSES)
 
     assert node.apply("interfaces: [{name: eth1, ipv6: {enabled: false}}]") == []
+    without = node.pod.run("ip", "-6", "address", "show", "eth1").stdout
     assert node.apply(ADDRESSES) == []
+
+    assert without == ""
+    assert "2001:db8::9/64" in node.pod.run("ip", "-6", "address", "show", "eth1").stdout
 
 
 def test_a_route_is_replaced_in_one_request(node: NodeUnderTest) -> None:
