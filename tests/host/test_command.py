@@ -4,15 +4,19 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fcntl import ioctl
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support import taps
+from tests.support.agents import wait_for
 from tests.support.pods import Pod
 from tests.support.sites import a_node
 
@@ -161,8 +165,11 @@ def test_standard_input_that_takes_its_time_holds_no_lock(command: Command) -> N
     with subprocess.Popen(
         command.words("apply", "-"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as slow:
-        other = command.run("apply", "-", text=MTU % 1400)
         assert slow.stdin is not None
+        slow.stdin.write("# more is to come\n")
+        slow.stdin.flush()
+        wait_for(partial(_is_read, slow.stdin.fileno()), WITHIN_S)
+        other = command.run("apply", "-", text=MTU % 1400)
         slow.stdin.write(MTU % 1300)
         slow.stdin.close()
 
@@ -192,6 +199,11 @@ def test_on_a_terminal_a_person_keeps_a_change_that_may_cut_them_off(
 
     assert "It is reverted in " in printed
     assert command.mtu() == mtu
+
+
+def _is_read(descriptor: int) -> bool:
+    """Return whether a pipe has nothing any more that was written to it."""
+    return ioctl(descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
 
 
 def _read_until(descriptor: int, words: str) -> str:
