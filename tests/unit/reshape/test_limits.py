@@ -25,6 +25,10 @@ interfaces:
    address: [{ip: 'fe80::1', prefix-length: 64}]}}
 %s"""
 VFS = "interfaces: [{name: pf0, type: ethernet, ethernet: {sr-iov: {total-vfs: %d}}}]"
+LINK = """interfaces:
+- {name: eth1, type: ethernet, state: up, ipv4: {enabled: true, dhcp: false,
+   address: [{ip: 192.0.2.9, prefix-length: 24}]}}
+"""
 ROUTE = "{destination: 10.0.0.0/8, next-hop-interface: eth1, next-hop-address: 192.0.2.1%s}"
 
 
@@ -61,10 +65,15 @@ def test_a_mac_that_no_interface_can_have_is_refused_where_it_would_be_set(
             "{name: eth1, ipv4: {enabled: true, dhcp: true, dhcp-client-id: '%s'}}" % ("x" * 255),
             "dhcp-client-id has 256 bytes",
         ),
+        (
+            "{name: a+b, type: dummy, ipv4: {enabled: true, dhcp: true}}",
+            "DHCP needs a name of letters, digits and -_.: alone",
+        ),
         ("{name: v9, type: vlan, vlan: {base-iface: gone, id: 9}}", "its base-iface gone is missi"),
         ("{name: red, type: vrf, vrf: {route-table-id: 8}}", "route-table-id of an interface"),
         ("{name: mv1, mac-vlan: {mode: passthru}}", "a MACVLAN is made with mode passthru, or"),
         ("{name: eth1, ethernet: {sr-iov: {total-vfs: 2}}}", "it has no SR-IOV"),
+        ("{name: eth1, ethernet: {sr-iov: {vfs: [{id: 0, trust: true}]}}}", "it has no SR-IOV"),
         (
             "{name: eth1, ipv6: {enabled: true, autoconf: true, auto-route-table-id: 9}}",
             "auto-route-table-id is for DHCP: the kernel has routers' routes in the main table",
@@ -85,6 +94,9 @@ def test_a_refusal_names_the_interface_and_the_remedy(link: str, words: str) -> 
     [
         "{name: eth1, ipv4: {enabled: true, dhcp: false}}",
         "{name: eth1, state: down}",
+        "{name: 'a+b', type: dummy, ipv4: {enabled: true, dhcp: false}}",
+        "{name: eth1, ethernet: {}}",
+        "{name: eth1, ethernet: {sr-iov: {}}}",
         "{name: eth1, state: absent}",
         "{name: eth1, profile-name: uplink}",
         "{name: eth1, wait-ip: any}",
@@ -117,6 +129,14 @@ def test_a_weight_is_for_a_route_of_several_ways() -> None:
     ]
     assert refusals(f"routes: {{config: [{single}, {other}]}}") == []
     assert refusals(f"routes: {{config: [{ROUTE % ', metric: 2'}]}}") == []
+
+
+def test_a_way_of_two_is_removed_with_the_weight_that_it_has() -> None:
+    ways = [ROUTE % ", weight: 2", ROUTE.replace("0.2.1", "0.2.2") % ", weight: 3"]
+    state = read_state(f"{LINK}routes: {{config: [{', '.join(ways)}]}}")
+    (document,) = read(f"routes: {{config: [{ways[0].replace('{', '{state: absent, ')}]}}")
+
+    assert list(limits.judge(join(document.state, state))) == []
 
 
 def refusals_of_functions(count: int, address: str, upper: str = "") -> list[str]:
@@ -152,6 +172,22 @@ def test_a_vf_that_the_node_uses_keeps_the_number_of_vfs(
 
     assert text.startswith(f"pf0: its VF v0 {words}, and the kernel removes all VFs")
     assert refusals_of_functions(3, address, upper) == []
+
+
+def test_a_nic_whose_other_settings_are_known_has_no_sr_iov() -> None:
+    nic = "interfaces: [{name: pf0, type: ethernet, state: up, ethernet: {auto-negotiation: true}}]"
+    (document,) = read(VFS % 2)
+
+    (refusal,) = limits.judge(join(document.state, read_state(nic)))
+
+    assert "it has no SR-IOV" in refusal.text
+
+
+def test_a_pf_without_vfs_may_have_some() -> None:
+    pf = "interfaces: [{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {total-vfs: 0}}}]"
+    (document,) = read(VFS % 2)
+
+    assert list(limits.judge(join(document.state, read_state(pf)))) == []
 
 
 def test_vfs_that_are_only_up_may_go() -> None:
