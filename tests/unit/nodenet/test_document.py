@@ -285,6 +285,13 @@ def test_all_faults_are_reported_at_once_each_with_its_place() -> None:
         ),
         (
             (
+                "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: access, tag: 3, "
+                "trunk-tags: [{id: 4}]}}]}}]"
+            ),
+            "enable-native and trunk-tags are for a trunk",
+        ),
+        (
+            (
                 "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: trunk, "
                 "trunk-tags: [{id: 4095}]}}]}}]"
             ),
@@ -359,12 +366,20 @@ def test_a_value_that_cannot_be_read_is_one_fault() -> None:
             "{ip: '2001:db8::1', prefix-length: 64}, {ip: '2001:DB8:0::1', prefix-length: 64}]}}]"
         ),
         "routes: {config: [{destination: 198.51.200.0/24, route-type: blackhole}]}",
-        "",
+        (
+            "interfaces: [{name: a, bridge: {port: [{name: x, vlan: {mode: trunk, tag: 3, "
+            "enable-native: true, trunk-tags: [{id: 4}]}}]}}]"
+        ),
     ],
 )
 def test_unusual_but_valid_documents_are_read(text: str) -> None:
-    for document in read(text):
-        assert read(to_yaml(document.state))[0].state == document.state
+    (document,) = read(text)
+
+    assert read(to_yaml(document.state))[0].state == document.state
+
+
+def test_an_empty_text_has_no_document() -> None:
+    assert list(read("")) == []
 
 
 def test_a_bridge_of_a_policy_takes_every_vlan_unless_it_says_otherwise() -> None:
