@@ -117,6 +117,10 @@ def test_missing_vfs_are_no_interfaces_to_make() -> None:
     assert names_of_functions(FUNCTIONS, REMADE) == {"pf2": {0: "pf2v0", 1: "pf2v1"}}
 
 
+def test_vfs_whose_pf_was_not_touched_are_not_named_anew() -> None:
+    assert names_of_functions(FUNCTIONS, Journal(touched=("pf2v0",))) == {}
+
+
 def test_a_vf_that_was_made_anew_has_its_former_mtu() -> None:
     now = read_state("""
 interfaces:

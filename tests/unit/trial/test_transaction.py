@@ -1,19 +1,47 @@
-"""A change's signals: one that the caller ignores stays ignored, others end it."""
+"""A change ends in its time, or is ended by a signal, but for those that the caller ignores."""
 
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sriovbond.errors import ConfigError
+from sriovbond.errors import ConfigError, MachineError
 from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape.site import Site
-from sriovbond.trial import transaction
-from sriovbond.trial.transaction import InterruptedChangeError, Manner
+from sriovbond.trial import persisted, transaction
+from sriovbond.trial.transaction import (
+    InterruptedChangeError,
+    Manner,
+    RevertedError,
+    _Change,
+    is_interrupted,
+)
+from tests.unit.trial.test_store import a_checkpoint
+
+
+def test_a_change_is_not_kept_when_its_time_is_over(host: Host, site: Site) -> None:
+    """The watchdog is about to revert it, or does so already."""
+    late = replace(a_checkpoint(), name="uplink", document="interfaces: []", deadline_s=1.0)
+
+    with pytest.raises(MachineError, match="the change took longer than its time"):
+        _Change(site, host, late).end(is_waiting=False)
+
+    assert persisted.list_documents(host) == []
+
+
+def test_a_change_that_a_signal_ended_is_interrupted_however_far_it_was() -> None:
+    signal_came = InterruptedChangeError("SIGTERM ended it")
+    reverted = RevertedError("all is as it was before")
+    reverted.__cause__ = signal_came
+
+    assert is_interrupted(signal_came)
+    assert is_interrupted(reverted)
+    assert not is_interrupted(RevertedError("refused"))
 
 
 @pytest.fixture
