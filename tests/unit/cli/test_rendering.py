@@ -34,6 +34,9 @@ dns-resolver: {config: {server: [192.0.2.53], search: [a.example]}}
 """
 
 
+LINK = f"interfaces: [{{name: eth1, type: ethernet, ipv4: {ADDRESSES % ''}}}]\n"
+
+
 def _render(tmp_path: Path, document: str, form: str, *more: str, mode: str = "none") -> Result:
     state = tmp_path / "state.yml"
     state.write_text(STATE.replace("MODE", mode), encoding="utf-8")
@@ -97,6 +100,47 @@ def test_a_bond_for_networkd_has_them_too_and_its_vlan(tmp_path: Path) -> None:
     assert "10-sriovbond-eth2.netdev" not in files
 
 
+def test_networkd_takes_no_dns_of_a_lease_without_auto_dns(tmp_path: Path) -> None:
+    document = "interfaces: [{name: eth1, ipv4: {enabled: true, dhcp: true, auto-dns: false}}]"
+
+    files = _files(tmp_path, document, "networkd")
+
+    lease = files["10-sriovbond-eth1.network"]["DHCPv4"]
+    assert (lease["UseDNS"], lease["UseRoutes"]) == ("no", "yes")
+
+
+def test_a_rule_for_networkd_has_a_whole_mark(tmp_path: Path) -> None:
+    rule = "{ip-from: 198.51.100.3/32, route-table: 200, priority: 9, fwmark: 0x30}"
+    route = "{destination: 0.0.0.0/0, next-hop-interface: eth3, table-id: 200}"
+    link = "{name: eth3, type: ethernet}"
+    document = f"interfaces: [{link}]\nroutes: {{config: [{route}]}}"
+
+    files = _files(tmp_path, f"{document}\nroute-rules: {{config: [{rule}]}}", "networkd")
+
+    policy = files["10-sriovbond-eth3.network"]["RoutingPolicyRule"]
+    assert policy["FirewallMark"] == f"{0x30}/{0xFFFFFFFF}"
+    assert (policy["From"], policy["Priority"], policy["Table"]) == ("198.51.100.3/32", "9", "200")
+
+
+@pytest.mark.parametrize(
+    ("vlan", "written"),
+    [
+        ("{mode: access, tag: 4}", "4 pvid untagged"),
+        ("{mode: trunk, trunk-tags: [{id: 5}, {id-range: {min: 10, max: 20}}]}", "5,10-20"),
+    ],
+)
+def test_a_bridges_vlans_of_a_port_are_written_for_network_manager(
+    tmp_path: Path, vlan: str, written: str
+) -> None:
+    bridge = f"bridge: {{port: [{{name: eth1, vlan: {vlan}}}]}}"
+
+    files = _files(
+        tmp_path, f"interfaces: [{{name: br0, type: linux-bridge, {bridge}}}]", "nmconnection"
+    )
+
+    assert files["sriovbond-eth1.nmconnection"]["bridge-port"] == {"vlans": written}
+
+
 def test_a_file_of_an_interface_that_is_down_keeps_its_routes(tmp_path: Path) -> None:
     """The kernel loses them, and the manager makes them when it brings the interface up."""
     document = "interfaces: [{name: eth3, type: ethernet, state: down}]"
@@ -125,7 +169,12 @@ def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str)
 @pytest.mark.parametrize("mode", ["none", "eui64"])
 @pytest.mark.parametrize(
     "settings",
-    ["mtu: 1400", f"ipv4: {ADDRESSES % ''}", "ipv6: {enabled: true, dhcp: false, autoconf: true}"],
+    [
+        "mtu: 1400",
+        "accept-all-mac-addresses: false",
+        f"ipv4: {ADDRESSES % ''}",
+        "ipv6: {enabled: true, dhcp: false, autoconf: true}",
+    ],
 )
 def test_settings_of_the_kernel_that_no_document_mentions_hinder_no_file(
     tmp_path: Path, form: str, mode: str, settings: str
@@ -186,6 +235,14 @@ def test_settings_of_the_kernel_that_no_document_mentions_hinder_no_file(
                 "eth5: ipv6.addr-gen-mode none is not written",
             )
             for form in ("nmconnection", "networkd")
+        ),
+        *(
+            (
+                f"{LINK}dns-resolver: {{config: {{server: [192.0.2.53], search: ['{word}']}}}}",
+                "nmconnection",
+                "eth1: a word of dns-search is not written for NetworkManager",
+            )
+            for word in ("a;b", "a\\b")
         ),
         ("hostname: {config: x}", "networkd", "hostname has no file: hostnamectl sets it"),
     ],
