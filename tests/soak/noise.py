@@ -105,7 +105,9 @@ def want(shim: Shim, report: Report) -> None:
             report.tell("want", "DELs on a full disk that failed", deleted.status, "", 0)
             report.tell("want", "ADDs on a full disk not refused", float(refused.code != 5), "", 0)
             status = thick.call("STATUS", _CONFIG)
-            report.tell("want", "STATUS of a full disk other than 50", status.code != 50, "", 0)
+            report.tell(
+                "want", "STATUS of a full disk other than 50", float(status.code != 50), "", 0
+            )
             empty(shim.state)
             report.tell("want", "ADDs then that failed", thick.call("ADD", _CONFIG).status, "", 0)
             thick.call("DEL", _CONFIG)
