@@ -60,10 +60,12 @@ def test_without_it_the_change_fails_in_time(family: str, texts: list[str]) -> N
     assert error.value.message == "; ".join(texts)
 
 
-def test_a_boot_goes_on_without_it() -> None:
+@pytest.mark.parametrize(("left_s", "lease_s"), [(60.0, 0.0), (0.0, 60.0)])
+def test_a_boot_goes_on_without_it(left_s: float, lease_s: float) -> None:
     said: list[str] = []
+    wish, read = read_state(WISH % "ipv4"), _states(NONE % "")
 
-    await_addresses(read_state(WISH % "ipv4"), _states(NONE % ""), lambda: 60.0, 0.0, said.append)
+    await_addresses(wish, read, lambda: left_s, lease_s, said.append)
 
     assert len(said) == 1
     assert "eth1 has no address of IPv4" in said[0]

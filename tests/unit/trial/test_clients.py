@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from sriovbond import resolvconf
-from sriovbond.dhcp import files, resolving
+from sriovbond.dhcp import files, resolving, service
 from sriovbond.dhcp.files import ClientFiles, ClientStatus, LinkBefore
 from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.errors import MachineError
@@ -21,6 +21,7 @@ from tests.unit.trial.test_store import a_checkpoint
 ETH1 = ClientFiles("eth1", DhcpWish("01aa"), LEASE)
 BOND = ClientFiles("bond0", DhcpWish("01aa"), LEASE)
 OTHER = ClientFiles("eth9", DhcpWish("01ff"))
+NO_LINK = "nosuchlink"  # of no machine: what a lease gave to one would be taken off
 
 
 def test_a_boot_in_the_middle_of_a_move_has_the_client_where_it_was(host: Host) -> None:
@@ -90,6 +91,41 @@ def test_a_boot_days_after_a_stuck_move_restores_a_lease_that_is_used_no_more(ho
     assert resolvconf.read(host.root) == b"nameserver 198.51.100.53\n"
 
 
+def test_only_clients_that_the_change_began_or_changed_are_stopped(host: Host, site: Site) -> None:
+    former, same, other = (replace(ETH1, name=f"{NO_LINK}{n}") for n in (1, 2, 3))
+    changed = replace(former, wish=replace(former.wish, auto_dns=False))
+    for client in (changed, same, other):
+        files.write(host, client)
+    journal = Journal(touched=(former.name, same.name))
+    checkpoint = replace(a_checkpoint(), clients=(former, same), journal=journal)
+
+    assert clients.stop_begun(site, checkpoint) == []
+
+    assert files.read_all(host) == (same, other)
+
+
+@pytest.mark.parametrize(
+    ("touched", "expected"), [(("lo", NO_LINK), ["lo"]), ((NO_LINK,), []), ((), [])]
+)
+def test_clients_of_touched_links_that_are_there_are_started_again(
+    host: Host,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    touched: tuple[str, ...],
+    expected: list[str],
+) -> None:
+    started: list[str] = []
+    # a real one would ask for an address on this machine
+    monkeypatch.setattr(service, "start", lambda _host, name: started.append(name))
+    former = (replace(ETH1, name="lo"), replace(ETH1, name=NO_LINK))
+    checkpoint = replace(a_checkpoint(), clients=former, journal=Journal(touched=touched))
+
+    assert clients.restart(site, checkpoint) == []
+
+    assert started == expected
+    assert [client.name for client in files.read_all(host)] == expected
+
+
 def test_a_change_waits_for_all_leases_together(site: Site) -> None:
     said: list[str] = []
     began_s = time.monotonic()
@@ -132,6 +168,8 @@ def test_without_a_lease_the_words_count_requests_and_answers(host: Host) -> Non
 def test_clients_that_are_removed_say_when_their_addresses_end(host: Host) -> None:
     lease = replace(LEASE, boot=host.boot_id(), lease_s=2**32 - 1)
     files.write(host, replace(ETH1, lease=lease))
+    ended = replace(LEASE, boot="before", wall_s=time.time() - 5 * 86400)
+    files.write(host, replace(BOND, lease=ended))
     files.write(host, OTHER)
 
     (line,) = clients.remove(host)
