@@ -12,6 +12,7 @@ from sriovbond.reshape.site import Site
 from sriovbond.trial import ending, persisted, store, transaction
 from sriovbond.trial.checkpoint import Checkpoint, Journal, Phase
 from sriovbond.trial.ending import StuckError
+from tests.support.played_systemd import a_systemd
 from tests.unit.trial.test_store import a_checkpoint
 
 DOCUMENT = "interfaces: []\n"
@@ -38,6 +39,29 @@ def test_a_commit_keeps_the_document_and_forgets_the_change(host: Host) -> None:
 
     assert documents(host) == [DOCUMENT]
     assert store.read(host) is None
+
+
+def test_a_commit_of_a_change_that_is_stuck_keeps_no_document(host: Host) -> None:
+    """The node is not what it says: a boot is not to make it so."""
+    store.write(host, a_change(Phase.STUCK))
+
+    ending.commit(host, a_change(Phase.STUCK))
+
+    assert documents(host) == []
+    assert store.read(host) is None
+
+
+@pytest.mark.parametrize("is_watchdog", [False, True])
+def test_a_commit_stops_the_timer_unless_it_is_the_timers_own(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_watchdog: bool
+) -> None:
+    log = a_systemd(tmp_path, monkeypatch)
+    store.write(host, a_change(Phase.ACTING))
+
+    ending.commit(host, a_change(Phase.ACTING), is_watchdog=is_watchdog)
+
+    calls = log.read_text() if log.exists() else ""
+    assert ("systemctl stop sriovbond-host-abc.timer" in calls) is not is_watchdog
 
 
 def test_a_killed_commit_is_finished_by_the_next_process(host: Host) -> None:
