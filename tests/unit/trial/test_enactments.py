@@ -101,6 +101,12 @@ def test_a_condition_has_the_time_since_which_it_is_so(host: Host) -> None:
     assert read(host)["status"]["desiredState"] == yaml.safe_load(DOCUMENT)
 
 
+def test_a_message_without_end_is_cut(host: Host) -> None:
+    enactments.note(host, "uplink", failed("x" * 100_000), DOCUMENT)
+
+    assert conditions(host)["Failing"]["message"] == "x" * (8 << 10)
+
+
 def test_tries_are_counted_until_the_next_begins(host: Host) -> None:
     counts = []
     for enacted in (Enacted(Reason.RETRYING, "why", 2), failed("why"), PROGRESSING):

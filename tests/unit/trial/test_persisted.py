@@ -37,6 +37,21 @@ def test_a_document_that_others_can_write_is_not_applied(host: Host) -> None:
         _ = row.text
 
 
+def test_a_long_name_is_cut_and_its_document_is_listed(host: Host) -> None:
+    persisted.keep(host, "x" * 100, "1")
+
+    assert [row.name for row in persisted.list_documents(host)] == ["x" * 63]
+
+
+def test_a_number_that_a_boot_would_not_read_is_refused(host: Host) -> None:
+    persisted.keep(host, "a", "1")
+    (row,) = persisted.list_documents(host)
+    row.file.rename(row.file.with_name("999999-a.yml"))
+
+    with pytest.raises(MachineError, match="renumber the documents"):
+        persisted.keep(host, "b", "1")
+
+
 def test_there_is_a_bound(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persisted, "MOST", 2)  # 256 synced files take their time
     persisted.keep(host, "a", "1")

@@ -1,7 +1,9 @@
 """Which gateways and servers count."""
 
+import pytest
+
 from sriovbond.nodenet.document import read_state
-from sriovbond.trial.probes import choose
+from sriovbond.trial.probes import _is_reply, choose
 
 STATE = """
 dns-resolver: {config: {server: [192.0.2.53, 192.0.2.54]}}
@@ -25,6 +27,32 @@ def test_default_gateways_of_the_main_table_and_the_servers_of_dns_are_asked() -
         "DNS 192.0.2.54",
     ]
     assert {probe.group for probe in probes} == {"IPv6 gateway", "IPv4 gateway", "DNS"}
+
+
+def test_of_many_servers_the_first_eight_are_asked() -> None:
+    servers = [f"192.0.2.{number}" for number in range(1, 11)]
+    state = read_state(f"dns-resolver: {{config: {{server: [{', '.join(servers)}]}}}}")
+
+    assert [probe.address for probe in choose(state)] == servers[:8]
+
+
+MARK = b"mark"
+REPLY = bytes(4) + MARK
+
+
+@pytest.mark.parametrize(
+    ("packet", "is_ours"),
+    [
+        (b"\x45" + bytes(19) + REPLY, True),
+        (b"\x46" + bytes(23) + REPLY, True),  # an IPv4 header with options
+        (b"\x45" + bytes(19) + bytes(4) + b"else", False),  # of another program's ping
+        (b"\x45" + bytes(19) + b"\x08\0\0\0" + MARK, False),  # the request itself
+        (b"\x45" + bytes(11), False),
+    ],
+)
+def test_only_the_answer_to_the_own_question_counts(packet: bytes, *, is_ours: bool) -> None:
+    """A raw socket has every echo reply that comes to the node."""
+    assert _is_reply(packet, 4, 0, MARK) is is_ours
 
 
 def test_a_node_without_a_gateway_needs_none() -> None:
