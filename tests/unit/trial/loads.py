@@ -9,9 +9,9 @@ from sriovbond.kernel.messages import RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC
 
 
 def a_route(
-    target: str, prefix: int, gateway: str = "", index: int = 3, source: str = ""
+    target: str, prefix: int, gateway: str = "", index: int = 3, source: str = "", *more: bytes
 ) -> Carried:
-    parts = [messages.word(RTA_OIF, index)]
+    parts = [messages.word(RTA_OIF, index), *more]
     if prefix:
         parts.append(messages.attribute(RTA_DST, ip_address(target).packed))
     if gateway:
@@ -22,8 +22,8 @@ def a_route(
     return Carried(f"route {target}/{prefix}", body.hex())
 
 
-def an_address(text: str) -> Carried:
-    body = messages.address(socket.AF_INET, ip_interface(text).network.prefixlen, 3)
+def an_address(text: str, *more: bytes) -> Carried:
+    body = messages.address(socket.AF_INET, ip_interface(text).network.prefixlen, 3, *more)
     return Carried(text, body.hex())
 
 

@@ -1,6 +1,18 @@
 """What a step took is what links had before it and have not after it, and nothing else."""
 
+import pytest
+
 from sriovbond.bond.links import Carried
+from sriovbond.kernel import messages
+from sriovbond.kernel.messages import (
+    IFA_F_PERMANENT,
+    IFA_FLAGS,
+    IFA_RT_PRIORITY,
+    RTA_GATEWAY,
+    RTA_METRICS,
+    RTA_PREFSRC,
+    RTA_PRIORITY,
+)
 from sriovbond.nodenet.acts import AddPort, AddRoute, Make, RemoveRule, SetIp, SetState, Step
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.model import IpAddress4, Ipv4, NodeLink, Veth, VlanLink
@@ -28,6 +40,54 @@ def test_an_address_missing_after_a_step_was_taken_by_it() -> None:
 
     assert settled.taken == (Load("eth1", 3, (A,), (DEFAULT,)),)
     assert settled.pending == ()
+
+
+CHANGED_ADDRESSES = {
+    "its lifetime": messages.word(IFA_FLAGS, IFA_F_PERMANENT),
+    "its metric": messages.word(IFA_RT_PRIORITY, 77),
+}
+
+
+@pytest.mark.parametrize("was", CHANGED_ADDRESSES.values(), ids=CHANGED_ADDRESSES)
+def test_an_address_that_a_step_changed_was_taken_by_it(was: bytes) -> None:
+    before = an_address(A.text, was)
+    journal = footprints.begin(Journal(), PORT, load(before), ["eth1"])
+
+    assert settle(journal, load(A)).taken == (Load("eth1", 3, (before,), ()),)
+
+
+CHANGED_ROUTES = {
+    "its metrics": messages.attribute(RTA_METRICS, messages.word(8, 1300)),
+    "its priority": messages.word(RTA_PRIORITY, 50),
+    "its source": messages.attribute(RTA_PREFSRC, bytes((192, 0, 2, 9))),
+    "its gateway": messages.attribute(RTA_GATEWAY, bytes((192, 0, 2, 1))),
+}
+
+
+@pytest.mark.parametrize("was", CHANGED_ROUTES.values(), ids=CHANGED_ROUTES)
+def test_a_route_that_a_step_changed_was_taken_by_it(was: bytes) -> None:
+    before = a_route("203.0.113.0", 24, "", 3, "", was)
+    journal = footprints.begin(Journal(), PORT, load(routes=(before,)), ["eth1"])
+
+    assert settle(journal, load(routes=(NET,))).taken == (Load("eth1", 3, (), (before,)),)
+
+
+def test_an_address_that_is_changed_and_then_lost_is_taken_as_it_was_first() -> None:
+    was = an_address(A.text, messages.word(IFA_RT_PRIORITY, 77))
+    first = footprints.begin(Journal(), PORT, load(was), ["eth1"])
+    second = footprints.begin(first, PORT, load(A), ["eth1"])
+
+    assert settle(second, load()).taken == (Load("eth1", 3, (was,), ()),)
+
+
+def test_losses_of_two_steps_are_together_and_routes_are_in_their_order() -> None:
+    first = footprints.begin(Journal(), PORT, load(A, B, routes=(NET, DEFAULT)), ["eth1"])
+    second = footprints.begin(first, PORT, load(B, routes=(DEFAULT,)), ["eth1"])
+
+    (taken,) = settle(second, load()).taken
+
+    assert {row.text for row in taken.addresses} == {A.text, B.text}
+    assert taken.routes == (NET, DEFAULT)
 
 
 def test_an_address_that_left_between_two_steps_was_taken_by_none() -> None:
