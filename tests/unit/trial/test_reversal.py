@@ -1,5 +1,7 @@
 """The way back has what was begun, and leaves alone what others have changed."""
 
+import pytest
+
 from sriovbond.nodenet.document import read_state
 from sriovbond.nodenet.model import NetState
 from sriovbond.nodenet.writer import plain
@@ -134,6 +136,40 @@ interfaces:
     assert wishes.keys() == {"pf2", "pf2v0"}
     assert wishes["pf2v0"].mtu == 1400
     assert not missing_nics(FUNCTIONS, REMADE, now)
+
+
+def test_a_vf_that_was_made_anew_gets_no_mac_by_a_document() -> None:
+    """Its PF may have fixed it."""
+    now = read_state("""
+interfaces:
+- {name: pf2, type: ethernet, state: up}
+- {name: pf2v0, type: ethernet, state: up, mtu: 1500}
+""")
+    mac = "mac-address: 02:00:00:00:00:10"
+    back = read_state(f"interfaces: [{{name: pf2v0, type: ethernet, state: up, {mac}}}]")
+
+    wishes = {link.label: link for link in reversal(FUNCTIONS, back, REMADE, now).interfaces or ()}
+
+    assert (wishes["pf2v0"].mtu, wishes["pf2v0"].mac_address) == (1400, None)
+
+
+@pytest.mark.parametrize(
+    ("ports", "has_entries"), [("eth1, eth2", True), ("eth1, eth2, other", False)]
+)
+def test_settings_of_a_bonds_ports_come_back_where_it_has_no_others(
+    ports: str, *, has_entries: bool
+) -> None:
+    entries = "ports-config: [{name: eth1, queue-id: 7}, {name: eth2}]"
+    bond = "{name: bond0, type: bond, state: up, link-aggregation: {mode: balance-rr, %s}}"
+    nics = "{name: eth1, type: ethernet, state: up}, {name: eth2, type: ethernet, state: up}"
+    before = read_state(f"interfaces: [{bond % f'port: [eth1, eth2], {entries}'}, {nics}]")
+    now = read_state(f"interfaces: [{bond % f'port: [{ports}]'}, {nics}]")
+
+    document = reversal(before, NetState(), Journal(touched=("bond0",)), now)
+
+    (link,) = [row for row in document.interfaces or () if row.label == "bond0"]
+    assert link.link_aggregation is not None
+    assert bool(link.link_aggregation.ports_config) is has_entries
 
 
 def test_settings_of_vfs_in_their_pf_are_not_reverted_by_a_document() -> None:

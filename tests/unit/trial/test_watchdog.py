@@ -12,6 +12,7 @@ from sriovbond.errors import MachineError
 from sriovbond.host import Host
 from sriovbond.trial import store, watchdog
 from sriovbond.trial.checkpoint import Checkpoint
+from tests.docs_tables import CHECKOUT
 from tests.support.played_systemd import a_systemd
 from tests.unit.trial.test_store import a_checkpoint
 
@@ -43,6 +44,7 @@ def test_a_timer_that_systemd_calls_active_is_the_watchdog(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = a_systemd(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
 
     words = watchdog.arm(host, the_checkpoint(host), 60)
     watchdog.disarm(the_checkpoint(host))
@@ -50,6 +52,7 @@ def test_a_timer_that_systemd_calls_active_is_the_watchdog(
     assert words == "the timer sriovbond-host-abc.timer"
     calls = log.read_text().splitlines()
     assert "--on-active=60s" in calls[0]
+    assert f"--setenv=PYTHONPATH={CHECKOUT} -- " in calls[0]
     assert "-m sriovbond host watchdog abc" in calls[0]
     assert calls[1] == "systemctl is-active sriovbond-host-abc.timer"
     assert "systemctl stop sriovbond-host-abc.timer" in calls
