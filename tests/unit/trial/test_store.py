@@ -1,6 +1,7 @@
 """The one file of a change: whole, root's alone, and gone when the change is kept."""
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from sriovbond.errors import MachineError, TryLaterError
 from sriovbond.host import Host
 from sriovbond.trial import store
 from sriovbond.trial.checkpoint import Actor, Checkpoint, Former, Journal, Load, Phase
+from sriovbond.trial.store import _began
+from tests.support.agents import wait_for
 from tests.unit.trial.loads import DEFAULT, NET
 
 
@@ -60,6 +63,23 @@ def test_steps_are_noted_beside_a_change_until_it_is_written_again(host: Host) -
     assert read == noted
     assert store.read(host) == replace(noted, phase=Phase.WAITING)
     assert [path.name for path in store.folder(host).iterdir()] == ["change.json"]
+
+
+def test_notes_older_than_the_change_beside_them_are_left_alone(
+    host: Host,
+) -> None:
+    """As where a process is killed when it has written the change, and not yet removed them."""
+    begun = replace(a_checkpoint(), boot=host.boot_id())
+    store.write(host, begun)
+    store.note(host, replace(begun, journal=Journal(count=1, touched=("eth1",))))
+    notes = (store.folder(host) / "steps.json").read_bytes()
+    written = replace(begun, journal=Journal(count=2, touched=("eth1", "eth2")))
+
+    store.write(host, written)
+    (store.folder(host) / "steps.json").write_bytes(notes)
+    (store.folder(host) / "steps.json").chmod(0o600)
+
+    assert store.read(host) == written
 
 
 def test_notes_of_another_change_or_another_boot_are_left_alone(host: Host) -> None:
@@ -124,6 +144,18 @@ def test_a_process_is_alive_as_long_as_it_is_the_same(tmp_path: Path) -> None:
     assert store.is_alive(own)
     assert not store.is_alive(Actor(own.pid, own.began - 1))
     assert not store.is_alive(Actor(2**22 + 1, 5))
+
+
+def test_a_zombie_is_not_alive() -> None:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        actor = Actor(process.pid, _began(process.pid) or 0)
+        was_alive = store.is_alive(actor)
+        process.kill()
+
+        wait_for(lambda: not store.is_alive(actor))
+
+        assert was_alive
+        assert Path(f"/proc/{process.pid}").exists()
 
 
 def test_a_change_that_could_not_be_read_again_is_not_written(
