@@ -75,6 +75,12 @@ def test_spoof_checking_is_written_only_with_its_place_as_that_drivers_reset_lea
     assert wanted.spoofchk is written
 
 
+def test_trust_that_a_pf_does_not_report_is_not_written() -> None:
+    now = a_view(trust=None)
+
+    assert to_write(a_view(trust=True), now, "igbvf") == now
+
+
 @pytest.mark.parametrize(
     ("unknown", "words"),
     [
