@@ -36,6 +36,15 @@ def test_ports_are_known_by_vf_altname_mac_and_pci_address() -> None:
     ]
 
 
+def test_a_vf_of_a_nic_without_sr_iov_is_missing() -> None:
+    state = "interfaces: [{name: pf9, type: ethernet, state: up, ethernet: {speed: 1000}}]"
+    desired = "interfaces: [{name: b, type: bond, bond: {mode: 1, port: ['sriov:pf9:0']}}]"
+
+    (complaint,) = joined(desired, state).complaints
+
+    assert complaint.text.startswith("b: its ports sriov:pf9:0 are missing")
+
+
 def test_the_permanent_mac_address_comes_before_the_present_one() -> None:
     desired = "interfaces: [{name: x, identifier: mac-address, mac-address: 02:00:00:00:00:01}]"
 
