@@ -141,6 +141,19 @@ def test_a_bridges_vlans_of_a_port_are_written_for_network_manager(
     assert files["sriovbond-eth1.nmconnection"]["bridge-port"] == {"vlans": written}
 
 
+def test_a_bridges_vlans_of_a_port_are_written_for_networkd(tmp_path: Path) -> None:
+    port = "{name: eth1, stp-path-cost: 7, vlan: {mode: access, tag: 4}}"
+    document = f"interfaces: [{{name: br0, type: linux-bridge, bridge: {{port: [{port}]}}}}]"
+
+    files = _files(tmp_path, document, "networkd")
+
+    network = files["10-sriovbond-eth1.network"]
+    assert network["Network"]["Bridge"] == "br0"
+    assert network["Bridge"] == {"Cost": "7"}
+    # either has the VLAN itself, too (systemd.network(5))
+    assert network["BridgeVLAN"] == {"PVID": "4", "EgressUntagged": "4"}
+
+
 def test_a_file_of_an_interface_that_is_down_keeps_its_routes(tmp_path: Path) -> None:
     """The kernel loses them, and the manager makes them when it brings the interface up."""
     document = "interfaces: [{name: eth3, type: ethernet, state: down}]"
@@ -163,6 +176,7 @@ def test_rendered_files_keep_the_nodes_other_settings(tmp_path: Path, form: str)
     assert ("updelay=200" in text) or ("UpDelaySec=200ms" in text)
     assert "resend" not in text.lower()
     assert "eth4" in text
+    assert "active-backup" in text
 
 
 @pytest.mark.parametrize("form", ["nmconnection", "networkd"])
