@@ -183,6 +183,15 @@ def test_a_nic_whose_other_settings_are_known_has_no_sr_iov() -> None:
     assert "it has no SR-IOV" in refusal.text
 
 
+def test_a_vf_beyond_the_number_of_vfs_is_refused() -> None:
+    text = "interfaces: [{name: pf0, ethernet: {sr-iov: {vfs: [{id: 2}, {id: 3, trust: true}]}}}]"
+    (document,) = read(text)
+
+    (refusal,) = limits.judge(join(document.state, read_state(PF % ("", ""))))
+
+    assert refusal.text == "pf0: its VF 3 is none of 3: they are numbered from 0"
+
+
 def test_a_pf_without_vfs_may_have_some() -> None:
     pf = "interfaces: [{name: pf0, type: ethernet, state: up, ethernet: {sr-iov: {total-vfs: 0}}}]"
     (document,) = read(VFS % 2)
