@@ -68,10 +68,12 @@ test: rig $(ACTIONLINT)/done .venv/done  ## lint, types, contracts, unit tests, 
 lint: $(ACTIONLINT)/done .venv/done  ## formatting, lint, types, import contracts, workflows, scripts
 	@.venv/bin/python -m tests.everything format lint types "import contracts" workflows scripts
 
+# pip-audit --strict takes a package that it skips, as an editable one, for one that it cannot judge.
 .PHONY: audit
 audit: $(AUDIT)/done .venv/done  ## known vulnerabilities of the Python packages in .venv; one that cannot be judged is a failure
-	@$(AUDIT)/bin/pip-audit --strict --progress-spinner off --skip-editable \
-		--path $$(echo .venv/lib/python3*/site-packages)
+	@mkdir -p build
+	@.venv/bin/pip --disable-pip-version-check freeze --all --exclude-editable >build/audit.txt
+	@$(AUDIT)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement build/audit.txt
 
 .PHONY: release
 release: packages $(TOOLS)/done .venv/done  ## the files of release TAG=v0.1.0 with the image's name IMAGE=: wheel, image, manifests, in build/release

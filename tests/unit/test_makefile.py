@@ -14,10 +14,23 @@ if [ "$1" = mod ]; then echo '{"Error": "requires go >= 1.25.0 (running go 1.22)
 """It builds kind, and does not fetch Multus."""
 
 
-def make(*arguments: str | Path, path: Path | str = "") -> "subprocess.CompletedProcess[str]":
+PIP = """#!/bin/sh
+case "$*" in *freeze*--exclude-editable*) ;; *) echo '-e git+https://example.com/it' ;; esac
+echo click==8.1.8
+"""
+PIP_AUDIT = """#!/bin/sh
+echo "$*"
+while [ "$1" != --requirement ]; do shift; done
+cat "$2"
+"""
+
+
+def make(
+    *arguments: str | Path, path: Path | str = "", folder: Path = CHECKOUT
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["make", "--no-print-directory", "--assume-old=packages", *arguments],
-        cwd=CHECKOUT,
+        cwd=folder,
         env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -52,3 +65,23 @@ def test_of_a_releases_tag_and_image_nothing_is_run() -> None:
 
     assert shown.stdout.splitlines() == [tag, image]
     assert 'manifests/release.sh "$IMAGE" "$TAG" build/release' in run.stdout
+
+
+def test_the_audit_judges_all_packages_but_this_one_which_no_registry_knows(tmp_path: Path) -> None:
+    made = {".venv/bin/pip": PIP, "pip-audit-2.10.1/bin/pip-audit": PIP_AUDIT}
+    for name, text in made.items():
+        program = tmp_path / name
+        program.parent.mkdir(parents=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    (tmp_path / "pip-audit-2.10.1/done").touch()
+    makefile: list[str | Path] = ["--file", CHECKOUT / "Makefile", "--assume-old=.venv/done"]
+    (tmp_path / ".venv/done").touch()
+
+    audited = make(*makefile, "audit", f"SRIOVBOND_CACHE={tmp_path}", folder=tmp_path)
+
+    options, *packages = audited.stdout.splitlines()
+    assert packages == ["click==8.1.8"]
+    # with --strict, one that is skipped is a failure
+    assert "--strict" in options
+    assert "--skip-editable" not in options
