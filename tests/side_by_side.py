@@ -169,6 +169,8 @@ def _total(runs: Sequence[_Run]) -> int:
 
 def _left_out(runs: Sequence[_Run]) -> list[str]:
     ended, total = sum(each.progress.ended for each in runs), _total(runs)
+    if not total:
+        return ["no test was run"]
     return [] if ended == total else [f"{ended} tests were run where there are {total}"]
 
 

@@ -1,6 +1,7 @@
 """Parallel runs of pytest: real ones, over modules in tmp_path."""
 
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,33 @@ def test_tests_that_were_not_run_are_a_fault(tmp_path: Path) -> None:
     faults = side_by_side.run(runs, lambda _: None, NEVER)
 
     assert faults == ["0 tests were run where there are 2"]
+
+
+def test_runs_that_end_well_without_a_test_are_a_fault(tmp_path: Path) -> None:
+    runs = [Command(name, ("true",), tmp_path / "runs") for name in ("vm1", "vm2")]
+
+    assert side_by_side.run(runs, lambda _: None, NEVER) == ["no test was run"]
+
+
+MAKE = """#!/bin/sh
+case "$*" in *print-boot*) {answer} ;; esac
+"""
+
+
+@pytest.mark.parametrize(("answer", "status"), [("echo exit 7", 7), ("exit 2", 125), ("echo", 125)])
+def test_a_vm_whose_start_is_not_known_is_no_success(
+    tmp_path: Path, answer: str, status: int
+) -> None:
+    (tmp_path / "make").write_text(MAKE.format(answer=answer))
+    (tmp_path / "make").chmod(0o755)
+
+    done = subprocess.run(
+        [CHECKOUT / "tests/vm/run", "true"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        check=False,
+    )
+
+    assert done.returncode == status
 
 
 @pytest.mark.slow
