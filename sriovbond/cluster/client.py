@@ -3,6 +3,7 @@
 Importing it imports `kubernetes` (0.4 s), so it is imported only when the API is called.
 """
 
+import base64
 import ssl
 import tempfile
 import time
@@ -32,6 +33,12 @@ _OK, _CREATED, _CONFLICT = 200, 201, 409
 _RETRIES: Final = 10
 _CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
 LATE: Final = "no answer in time; look at the API server and the way to it"
+_OF_DATA: Final = (
+    ("clusters", "cluster", "certificate-authority"),
+    ("users", "user", "client-certificate"),
+    ("users", "user", "client-key"),
+)
+"""Where a kubeconfig may have a file's content in place of its name."""
 
 
 class _Retry(Retry):
@@ -195,7 +202,8 @@ def _configuration(kubeconfig: bytes, folder: Path, certificates: str) -> Config
     try:
         parsed = yaml.safe_load(kubeconfig)
         _refuse_programs(parsed)
-        loader = KubeConfigLoader(parsed, config_base_path=str(folder), temp_file_path=certificates)
+        _write_data(parsed, Path(certificates))
+        loader = KubeConfigLoader(parsed, config_base_path=str(folder))
         loader.load_and_set(configuration)
     except (UnreadableError, ConfigException) as error:
         raise UnreadableError(ascii(str(error))[1:-1]) from None
@@ -207,6 +215,21 @@ def _configuration(kubeconfig: bytes, folder: Path, certificates: str) -> Config
     # `kubectl create token > file` ends in a newline, which is not allowed in a header
     configuration.api_key = {key: text.strip() for key, text in configuration.api_key.items()}
     return configuration
+
+
+def _write_data(parsed: Any, folder: Path) -> None:  # noqa: ANN401 - any YAML
+    """Write what is given as data into files of this connection's own.
+
+    The loader would remember the file of each content, and use it from other threads' connections,
+    which remove their files when they end.
+    """
+    for number, (rows, part, key) in enumerate(_OF_DATA):
+        for place, entry in enumerate(parsed.get(rows) or ()):
+            section = entry.get(part) or {}
+            if data := section.pop(f"{key}-data", None):
+                file = folder / f"{number}-{place}"
+                file.write_bytes(base64.standard_b64decode(data))
+                section[key] = str(file)
 
 
 def _refuse_programs(parsed: Any) -> None:  # noqa: ANN401 - any YAML

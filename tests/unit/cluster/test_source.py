@@ -1,3 +1,4 @@
+import base64
 import gc
 import json
 import logging
@@ -6,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -15,6 +17,8 @@ import pytest
 
 from deviceinfo import Bus, DeviceId, PodRef, Reading, Sandbox, Search, Source, Statement
 from sriovbond import cluster
+from sriovbond.cluster import client
+from sriovbond.cluster.resources import PODS
 from sriovbond.cluster.source import ask_api
 from sriovbond.host import Host
 from tests.support import cluster_api
@@ -212,6 +216,28 @@ def test_a_certificate_given_as_data_is_not_left_on_the_disk(
 
     assert "no answer" in text or "no TLS connection" in text
     assert list(folder.iterdir()) == []
+
+
+def test_connections_at_once_have_certificates_of_their_own(tmp_path: Path) -> None:
+    """The one that ends first removes its files, and no other's."""
+    deadline = time.monotonic() + PATIENT_S
+    with cluster_api.served(tmp_path) as api:
+        api.add_pod(cluster_api.recorded_pod())
+        authority = base64.b64encode((tmp_path / "ca.crt").read_bytes()).decode()
+        server = {
+            "server": f"https://127.0.0.1:{api.port}",
+            "certificate-authority-data": authority,
+        }
+        content = api.kubeconfig_content() | {"clusters": [{"name": "here", "cluster": server}]}
+        connect = partial(client.connected, json.dumps(content).encode(), tmp_path, deadline)
+
+        with ExitStack() as longer:
+            with connect() as shorter:
+                other = longer.enter_context(connect())
+                shorter.get(PODS, "default", "nf1")
+            uid = other.get(PODS, "default", "nf1").section("metadata").text("uid")
+
+    assert uid == NF1.uid
 
 
 @pytest.mark.parametrize(
