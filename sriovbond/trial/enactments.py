@@ -15,9 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from deviceinfo.plainfile import UnreadableError
 from sriovbond import hostname, ownfiles
-from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.trial import persisted
 
@@ -76,7 +74,7 @@ def note(host: Host, name: str, enacted: Enacted, document: str = "") -> None:
         return
     kept = persisted.kept_name(name)
     file = folder(host) / f"{kept}.yml"
-    with suppress(OSError, SriovbondError, yaml.YAMLError):
+    with suppress(Exception):  # whatever is in the file: a boot goes on with other documents
         ownfiles.make_folder(folder(host), os.geteuid())
         status = _status(file)
         if not status and sum(1 for _ in folder(host).iterdir()) >= persisted.MOST:
@@ -111,7 +109,7 @@ def _enactment(name: str, status: dict[str, Any]) -> dict[str, Any]:
 
 def _status(file: Path) -> dict[str, Any]:
     """Return the status of the earlier file, empty where there is none that can be read."""
-    with suppress(OSError, UnreadableError, yaml.YAMLError, TypeError, KeyError):
+    with suppress(Exception):  # a power loss may have left anything
         return dict(yaml.safe_load(ownfiles.read(file, _MOST_BYTES))["status"])
     return {}
 
@@ -121,7 +119,7 @@ def _conditions(before: Mapping[str, Any], enacted: Enacted) -> Iterator[dict[st
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     rows = before.get("conditions")
     known = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    earlier = {row.get("type"): row for row in known}
+    earlier = {str(row.get("type")): row for row in known}
     for type_ in _TYPES:
         status = _value(type_, enacted.reason)
         row = earlier.get(type_, {})

@@ -125,6 +125,10 @@ def test_tries_are_counted_until_the_next_begins(host: Host) -> None:
         b"status: 7",
         b"status: {conditions: 7}",
         b"status: {conditions: [7, {}]}",
+        b"status:\n  desired",
+        b"status: {conditions: [{type: [7]}]}",
+        b"status: 2026-13-32",
+        b"- " * 20_000,
     ],
 )
 def test_a_damaged_file_is_replaced(host: Host, content: bytes) -> None:
