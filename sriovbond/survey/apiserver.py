@@ -22,6 +22,11 @@ _OF_KUBELET: Final = (
 )
 _MOST_BYTES: Final = 1 << 20
 _HTTPS: Final = 443
+_FAULTS: Final = (
+    *(OSError, UnreadableError, yaml.YAMLError, ValueError),
+    *(AttributeError, TypeError, LookupError, RecursionError),
+)
+"""What a file raises that is none, or has no server: no change and no boot may end by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ def find(host: Host) -> tuple[ApiServer, ...]:
 
 
 def _servers(file: Path) -> Iterator[ApiServer]:
-    with suppress(OSError, UnreadableError, yaml.YAMLError, ValueError, AttributeError, TypeError):
+    with suppress(*_FAULTS):
         for row in yaml.safe_load(ownfiles.read(file, _MOST_BYTES))["clusters"]:
             url = urlsplit(row["cluster"]["server"])
             if url.hostname and not _is_local(url.hostname):

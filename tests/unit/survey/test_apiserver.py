@@ -48,7 +48,14 @@ def test_each_is_there_once_and_a_file_that_others_can_write_is_not_read(host: H
     assert apiserver.find(host) == (ApiServer("192.0.2.6", 6443),)
 
 
-@pytest.mark.parametrize("text", ["", "[", "clusters: 5", "clusters: [{cluster: x}]", "- a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[", "clusters: 5", "clusters: [{cluster: x}]", "- a"),
+        *("kind: Config", "clusters: [{name: a}]", "clusters: [{cluster: {}}]", "- " * 20_000),
+    ],
+    ids=range(9),
+)
 def test_a_file_without_a_server_names_none(host: Host, text: str) -> None:
     host.kubeconfig.write_text(text)
 
