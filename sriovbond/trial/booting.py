@@ -128,6 +128,10 @@ def _apply_kept(
         enactments.note(site.host, kept.name, enactments.failed(error.message))
         is_interrupted = transaction.is_interrupted(error)
         return _Kept(kept.name, failure=error.message, is_interrupted=is_interrupted)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other documents are applied
+        text = f"a fault of sriovbond: {type(error).__name__}: {error}"
+        enactments.note(site.host, kept.name, enactments.failed(text))
+        return _Kept(kept.name, failure=text)
     say(f"{kept.name}: {outcome}")
     failure = f"applied without {', '.join(missing)}: missing" if missing else ""
     enacted = enactments.failed(failure) if failure else enactments.CONFIGURED

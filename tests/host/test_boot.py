@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sriovbond.nodenet.checks import Complaint
+from sriovbond.nodenet.joined import Joined
+from sriovbond.reshape import limits
 from sriovbond.trial import booting, enactments, persisted, store
 from sriovbond.trial.ending import clear_the_way
 from tests.support import taps, wire
@@ -113,6 +116,28 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
 
     assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
     assert failures[0] == "mtu: applied without eth9: missing"
+    assert after.node.left(BRIDGE) == []
+
+
+def test_a_fault_of_ours_with_one_document_keeps_no_other_from_being_applied(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, after = nodes
+    judge = limits.judge
+
+    def judge_or_fail(joined: Joined) -> Iterator[Complaint]:
+        if not joined.desired.routes:
+            raise KeyError("it")
+        yield from judge(joined)
+
+    monkeypatch.setattr(limits, "judge", judge_or_fail)
+    persisted.keep(after.node.host, "mtu", MTU.replace("eth9", "eth2"))
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+
+    failures = boot(after)
+
+    assert failures == ["mtu: a fault of sriovbond: KeyError: 'it'"]
+    assert conditions(status_of("mtu", after)) == ["Failing"]
     assert after.node.left(BRIDGE) == []
 
 
