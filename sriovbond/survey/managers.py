@@ -265,9 +265,9 @@ def _stanzas(root: Path, path: str, seen: dict[str, bool]) -> Iterator[tuple[str
         return
     seen[path] = True
     for line in _read(root, path).replace("\\\n", " ").splitlines():
-        word, _, rest = line.strip().partition(" ")
+        word, *rest = line.split(maxsplit=1) or [""]
         if word in {"source", "source-directory"}:
-            for source in _sources(root, path, word, rest.strip()):
+            for source in _sources(root, path, word, "".join(rest).strip()):
                 yield from _stanzas(root, source, seen)
         else:
             yield path, line
@@ -277,7 +277,7 @@ def _sources(root: Path, path: str, word: str, pattern: str) -> list[str]:
     """Return the files that a line sources, without the root."""
     whole = os.path.join(os.path.dirname(path), pattern)  # noqa: PTH118, PTH120 - of another root
     whole = f"{whole}/*" if word == "source-directory" else whole
-    with suppress(ValueError, OSError):
+    with suppress(ValueError, OSError, RecursionError):
         found = sorted(root.glob(whole.lstrip("/")))[:_MOST_FILES]
         return [f"/{file.relative_to(root)}" for file in found]
     return []
@@ -297,7 +297,7 @@ def _files(root: Path, folders: tuple[str, ...], ending: str) -> list[str]:
 def _yaml(root: Path, path: str) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(_read(root, path))
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except Exception:  # noqa: BLE001 - a tag may raise anything, and no change may end by it
         return {}
     return content if isinstance(content, dict) else {}
 

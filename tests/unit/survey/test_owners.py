@@ -261,6 +261,15 @@ def test_files_that_source_each_other_are_read_once(tmp_path: Path) -> None:
     assert _programs(tmp_path) == {"eth2": "ifupdown"}
 
 
+@pytest.mark.parametrize("line", ["source\tmore/a", "source-directory \t more"])
+def test_a_file_is_sourced_behind_any_space(tmp_path: Path, line: str) -> None:
+    _write(tmp_path, "/sbin/ifup")
+    _write(tmp_path, "/etc/network/interfaces", f"{line}\n")
+    _write(tmp_path, "/etc/network/more/a", "iface eth2 inet dhcp\n")
+
+    assert _programs(tmp_path) == {"eth2": "ifupdown"}
+
+
 def test_interfaces_of_a_document_in_etc_nmstate_are_nmstates(tmp_path: Path) -> None:
     _write(tmp_path, "/usr/bin/nmstatectl")
     text = "interfaces: [{name: eth1, type: ethernet}, {name: eth2, state: ignore}, 7]"
@@ -270,7 +279,12 @@ def test_interfaces_of_a_document_in_etc_nmstate_are_nmstates(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", ["[", "a: [", "- 1", "network: 7", "network: {ethernets: 7}", "\0"]
+    "content",
+    [
+        *("[", "a: [", "- 1", "network: 7", "network: {ethernets: 7}", "\0"),
+        *("!!int ''", "!!bool x", "!!timestamp x", "a: !!float ''", "source " + "a/" * 3000),
+    ],
+    ids=range(11),
 )
 def test_files_without_an_interface_name_no_owner(tmp_path: Path, content: str) -> None:
     _run_network_manager(tmp_path)
