@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from sriovbond.cluster.limit import within
 from sriovbond.errors import SriovbondError
 from sriovbond.kernel import links
 from sriovbond.nodenet.model import NetState
@@ -24,6 +25,8 @@ from sriovbond.trial.neighbours import NUD_DELAY, NUD_REACHABLE, NUD_STALE
 
 _MOST: Final = 8
 _ANSWER_S: Final = 1.0
+_LOOKUP_S: Final = 6.0
+"""For a name: a resolver asks its second server after 5 s."""
 _PAUSE_S: Final = 0.5
 _ROUNDS_BEFORE: Final = 2
 _ANYWHERE: Final = ("0.0.0.0/0", "::/0")
@@ -97,7 +100,7 @@ def missing(
     rounds = 0
     while waiting:
         probes = tuple(probe for probe in current() if probe.group in waiting)
-        waiting -= _ask(site, probes)
+        waiting -= _ask(site, probes, min(deadline(), _LOOKUP_S))
         rounds += 1
         if waiting and deadline() <= 0:
             break
@@ -117,13 +120,13 @@ def _is_default(route: NodeRoute) -> bool:
     return route.destination in _ANYWHERE and (route.table_id or MAIN_TABLE) == MAIN_TABLE
 
 
-def _ask(site: Site, probes: Iterable[ReachProbe]) -> set[str]:
+def _ask(site: Site, probes: Iterable[ReachProbe], lookup_s: float = _LOOKUP_S) -> set[str]:
     rows = list(probes)
     if not rows:
         return set()
     _doubt(site, rows)
     with ThreadPoolExecutor(len(rows)) as pool:
-        answers = list(pool.map(partial(_answers, site), rows))
+        answers = list(pool.map(partial(_answers, site, lookup_s), rows))
     reachable = _reachable(site)
     return {
         probe.group
@@ -132,11 +135,14 @@ def _ask(site: Site, probes: Iterable[ReachProbe]) -> set[str]:
     }
 
 
-def _answers(site: Site, probe: ReachProbe) -> bool:
-    """Return whether it answers within a second; what cannot be sent is not answered."""
+def _answers(site: Site, lookup_s: float, probe: ReachProbe) -> bool:
+    """Return whether it answers within a second; what cannot be sent is not answered.
+
+    A name may take `lookup_s` before that.
+    """
     with suppress(OSError, SriovbondError):
         if probe.kind == _API:
-            return _connect(site, probe)
+            return bool(within(max(0.0, lookup_s) + _ANSWER_S, partial(_connect, site, probe)))
         return _resolve(site, probe) if probe.kind == "DNS" else _ping(site, probe)
     return False
 

@@ -1,9 +1,17 @@
-"""Which gateways and servers count."""
+"""Which gateways and servers count, and how long one that does not answer is waited for."""
+
+import socket
+import time
+from pathlib import Path
+from threading import Event
 
 import pytest
 
+from sriovbond.kernel import netns
 from sriovbond.nodenet.document import read_state
-from sriovbond.trial.probes import _is_reply, choose
+from sriovbond.reshape.site import Site
+from sriovbond.trial import probes
+from sriovbond.trial.probes import ReachProbe, _is_reply, choose
 
 STATE = """
 dns-resolver: {config: {server: [192.0.2.53, 192.0.2.54]}}
@@ -57,3 +65,30 @@ def test_only_the_answer_to_the_own_question_counts(packet: bytes, *, is_ours: b
 
 def test_a_node_without_a_gateway_needs_none() -> None:
     assert choose(read_state("interfaces: []")) == ()
+
+
+def test_a_resolver_that_is_silent_takes_no_more_time_than_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the watchdog would have to kill the process that is to revert the change."""
+    answered = Event()
+    monkeypatch.setattr(socket, "create_connection", lambda *_: answered.wait(30))
+    api = (ReachProbe("API server", "api.example.org", port=6443),)
+    began = time.monotonic()
+
+    with netns.own() as own:
+        site = Site(own, Path("/"), Path("/sys"))
+        rows = probes.missing(
+            site,
+            frozenset({"API server"}),
+            lambda: api,
+            lambda: began + 0.5 - time.monotonic(),
+            lambda _: None,
+        )
+    took_s = time.monotonic() - began
+    answered.set()
+
+    assert rows == [
+        "no API server answers (API server api.example.org port 6443), which one did before"
+    ]
+    assert took_s < 5
