@@ -117,8 +117,15 @@ def read(host: Host, name: str) -> ClientFiles | None:
 
 
 def read_all(host: Host) -> tuple[ClientFiles, ...]:
-    """Return what is on disk of all clients. Raises MachineError."""
-    return tuple(found for name in names(host) if (found := read(host, name)))
+    """Return what is on disk of all clients; one whose wish is malformed is none.
+
+    So it hinders no other interface, and a document writes it anew. Raises MachineError.
+    """
+    found: list[ClientFiles | None] = []
+    for name in names(host):
+        with suppress(MalformedFileError):
+            found.append(read(host, name))
+    return tuple(filter(None, found))
 
 
 def read_lease(host: Host, name: str) -> DhcpLease | None:

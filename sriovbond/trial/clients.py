@@ -81,10 +81,10 @@ def stop_begun(site: Site, checkpoint: Checkpoint) -> list[str]:
     """
     before = {client.name: client.wish for client in checkpoint.clients}
     failures: list[str] = []
-    for name in files.names(site.host):
+    for name in sorted({*files.names(site.host)} & {*checkpoint.journal.touched}):
         with errors.collected(failures):
             now = files.read(site.host, name)
-            if name in checkpoint.journal.touched and now and now.wish != before.get(name):
+            if now and now.wish != before.get(name):
                 _end(site, name)
     return failures
 
@@ -125,12 +125,14 @@ def remove(host: Host) -> Iterator[str]:
     Addresses and routes stay until the kernel ends them with the lease. Raises MachineError.
     """
     now_s = store.now_s()
-    for client in read(host):
-        service.stop(host, client.name)
-        files.remove(host, client.name)
-        lease = client.lease and client.lease.of_boot(host.boot_id(), now_s, time.time())
+    leases = {client.name: client.lease for client in read(host)}
+    for name in files.names(host):
+        service.stop(host, name)
+        files.remove(host, name)
+        former = leases.get(name)
+        lease = former and former.of_boot(host.boot_id(), now_s, time.time())
         if lease and (left_s := lease.left_s(now_s)) > 0:
-            yield f"{client.name}: its address {lease.text} is not renewed, {left_s:.0f} s left"
+            yield f"{name}: its address {lease.text} is not renewed, {left_s:.0f} s left"
     service.uninstall(host)
     resolving.forget(host)
 

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sriovbond.dhcp import files
+from sriovbond.dhcp.files import ClientFiles
+from sriovbond.dhcp.wish import DhcpWish
 from sriovbond.nodenet.checks import Complaint
 from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape import limits
@@ -116,6 +119,18 @@ def test_a_document_that_fails_keeps_no_other_from_being_applied(
 
     assert [row.partition(":")[0] for row in failures] == ["mtu", "torn"]
     assert failures[0] == "mtu: applied without eth9: missing"
+    assert after.node.left(BRIDGE) == []
+
+
+def test_a_damaged_file_of_a_client_of_dhcp_keeps_no_document_from_being_applied(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    _, after = nodes
+    files.write(after.node.host, ClientFiles("eth9", DhcpWish("01aa")))
+    (files.folder(after.node.host) / "eth9.wish").write_text("{")
+    persisted.keep(after.node.host, "uplink", BRIDGE)
+
+    assert boot(after) == []
     assert after.node.left(BRIDGE) == []
 
 

@@ -83,6 +83,15 @@ def test_a_wish_that_is_none_is_named(host: Host, content: str) -> None:
         files.read(host, "bond0.7")
 
 
+def test_a_malformed_wish_hinders_no_other_interface(host: Host) -> None:
+    other = replace(CLIENT, name="eth9")
+    files.write(host, CLIENT)
+    files.write(host, other)
+    (files.folder(host) / "bond0.7.wish").write_text("{")
+
+    assert files.read_all(host) == (other,)
+
+
 def test_a_malformed_lease_counts_as_missing(host: Host) -> None:
     files.write(host, CLIENT)
     (files.folder(host) / "bond0.7.lease").write_text('{"address": "192.0.2.1"}')

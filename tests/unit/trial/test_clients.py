@@ -176,3 +176,11 @@ def test_clients_that_are_removed_say_when_their_addresses_end(host: Host) -> No
 
     assert line.startswith("eth1: its address 192.0.2.100/24 is not renewed")
     assert files.read_all(host) == ()
+
+
+def test_a_client_whose_wish_is_malformed_is_removed_too(host: Host) -> None:
+    files.write(host, ETH1)
+    (files.folder(host) / "eth1.wish").write_text("{")
+
+    assert list(clients.remove(host)) == []
+    assert files.names(host) == ()
