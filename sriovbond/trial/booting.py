@@ -141,10 +141,17 @@ def _apply_kept(
 
 
 def _end_left(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
-    """End a change that was left; return what of it could not be reverted."""
+    """End a change that was left; return what of it could not be reverted.
+
+    One whose file is malformed is set aside: it would keep every document from being applied.
+    """
     try:
         with store.locked(host, _LOCK_S):
-            if ending.clear_the_way(site, host):
+            try:
+                is_reverted = ending.clear_the_way(site, host)
+            except store.MalformedChangeError as error:
+                return [f"{error.message}; it is kept as {store.put_aside(host)}"]
+            if is_reverted:
                 say("a change that was left in the middle is reverted")
     except SriovbondError as error:
         return [error.message]

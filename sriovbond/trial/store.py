@@ -36,6 +36,10 @@ class _Notes:
     journal: Journal
 
 
+class MalformedChangeError(MachineError):
+    """The file of a change is not as it was written: no retry would read it."""
+
+
 _ADAPTER: Final = TypeAdapter(Checkpoint)
 _NOTES_ADAPTER: Final = TypeAdapter(_Notes)
 
@@ -122,7 +126,8 @@ def _read(
         return None
     except (UnreadableError, ValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise MachineError(
+        failure = MalformedChangeError if isinstance(error, ValidationError) else MachineError
+        raise failure(
             f"cannot read {path}: {reason}; look what the node has, then remove the file"
         ) from error
 
@@ -150,6 +155,16 @@ def remove(host: Host) -> None:
             os.fsync(folder_fd)
     except OSError as error:
         raise MachineError(f"cannot remove {path / _NAME}: {error.strerror}") from error
+
+
+def put_aside(host: Host) -> Path:
+    """Keep a file that cannot be read under another name; return its path. Raises MachineError."""
+    path = file(host).with_suffix(".damaged")
+    try:
+        file(host).rename(path)
+    except OSError as error:
+        raise MachineError(f"cannot rename {file(host)}: {error.strerror}") from error
+    return path
 
 
 def this_process() -> Actor:

@@ -134,6 +134,23 @@ def test_a_damaged_file_of_a_client_of_dhcp_keeps_no_document_from_being_applied
     assert after.node.left(BRIDGE) == []
 
 
+def test_a_damaged_file_of_a_change_keeps_no_document_from_being_applied(
+    nodes: tuple[Changes, Changes],
+) -> None:
+    _, after = nodes
+    host = after.node.host
+    persisted.keep(host, "uplink", BRIDGE)
+    store.folder(host).mkdir(mode=0o700)
+    store.file(host).write_text('{"id": 7}')
+
+    (failure,) = boot(after)
+
+    kept = store.folder(host) / "change.damaged"
+    assert failure.endswith(f"it is kept as {kept}")
+    assert kept.read_text() == '{"id": 7}'
+    assert after.node.left(BRIDGE) == []
+
+
 def test_a_fault_of_ours_with_one_document_keeps_no_other_from_being_applied(
     nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
