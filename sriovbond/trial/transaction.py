@@ -116,7 +116,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
     `prepare` reads the node and the document, and refuses what cannot be; it is called when
     what an earlier process has left is reverted. Raises RevertedError, StuckError, TryLaterError.
     """
-    with store.locked(host, manner.lock_s), _interruptible():
+    with store.locked(host, manner.lock_s), _interruptible() as signalled:
         if ending.clear_the_way(site, host):
             manner.say("a change that was left in the middle is reverted")
         joined = _prepare(host, prepare, manner)
@@ -132,7 +132,7 @@ def apply(site: Site, host: Host, prepare: Callable[[], Joined], manner: Manner)
             name=manner.name,
             document=to_yaml(wish) if manner.name else "",
         )
-        change = _Change(site, host, checkpoint, manner.lease_s)
+        change = _Change(site, host, checkpoint, manner.lease_s, signalled)
         armed = change.arm(manner.timeout_s)
         try:
             manner.say(f"{armed} reverts the change in {manner.timeout_s:g} s unless it is kept")
@@ -177,9 +177,15 @@ class _Change:
     """A change in progress, with its checkpoint as on disk; it has no outcome until it ends."""
 
     def __init__(
-        self, site: Site, host: Host, checkpoint: Checkpoint, lease_s: float = inf
+        self,
+        site: Site,
+        host: Host,
+        checkpoint: Checkpoint,
+        lease_s: float = inf,
+        signalled: Sequence[int] = (),
     ) -> None:
         self._site = site
+        self._signalled = signalled
         self._lease_s = lease_s
         self._host = host
         self._links = {row.label: row for row in read_state(checkpoint.before).interfaces or ()}
@@ -211,7 +217,7 @@ class _Change:
         for step in planned:
             if isinstance(step, _WITH_LEASES):
                 self._await_leases(asked, say)
-            self._check_time()
+            self._check()
             self._note(step)
             for line in step.lines:
                 number += 1
@@ -270,7 +276,7 @@ class _Change:
     def end(self, *, is_waiting: bool) -> ChangeOutcome:
         """Keep the change, or leave it to wait; in time, for the watchdog is about to revert it."""
         with _uninterruptible():
-            self._check_time()
+            self._check()
             if is_waiting:
                 self._write(replace(self._checkpoint, phase=Phase.WAITING))
                 self.outcome = ChangeOutcome.WAITING
@@ -318,7 +324,10 @@ class _Change:
         store.write(self._host, checkpoint)
         self._checkpoint = checkpoint
 
-    def _check_time(self) -> None:
+    def _check(self) -> None:
+        """Raise where the change is to end: also for a signal whose error something has ignored."""
+        if self._signalled:
+            raise InterruptedChangeError(_ended_by(self._signalled[0]))
         if self.left_s() <= 0:
             raise MachineError("the change took longer than its time; --timeout gives it more")
 
@@ -413,14 +422,23 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn signals that would end this process into an error, by which the change is reverted."""
+def _interruptible() -> Iterator[list[int]]:
+    """Turn signals that would end this process into an error, by which the change is reverted.
+
+    Yields those that came.
+    """
+    signalled: list[int] = []
 
     def interrupt(number: int, _frame: object) -> None:
-        raise InterruptedChangeError(f"{signal.Signals(number).name} ended it")
+        signalled.append(number)
+        raise InterruptedChangeError(_ended_by(number))
 
     with _handled(interrupt):
-        yield
+        yield signalled
+
+
+def _ended_by(number: int) -> str:
+    return f"{signal.Signals(number).name} ended it"
 
 
 @contextmanager

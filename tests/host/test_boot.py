@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sriovbond import hostname
 from sriovbond.dhcp import files
 from sriovbond.dhcp.files import ClientFiles
 from sriovbond.dhcp.wish import DhcpWish
@@ -22,6 +23,7 @@ from sriovbond.nodenet.joined import Joined
 from sriovbond.reshape import limits
 from sriovbond.trial import booting, enactments, persisted, store
 from sriovbond.trial.ending import clear_the_way
+from sriovbond.trial.transaction import RevertedError
 from tests.support import taps, wire
 from tests.support.changes import Changes
 from tests.support.sites import NodeUnderTest, a_node
@@ -286,6 +288,28 @@ def test_a_signal_ends_a_boot_and_no_document_is_applied_any_more(
     assert failures == ["uplink: SIGTERM ended it; all is as it was before"]
     after.node.assert_is(before)
     assert conditions(status_of("uplink", after)) == ["Failing"]
+
+
+def test_a_signal_while_a_file_that_hinders_nothing_is_written_ends_the_change_too(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, _ = nodes
+    host = before.node.host
+    running, sent = hostname.running, []
+
+    def run_or_end() -> str:  # the file of the enactment has this name
+        if store.file(host).exists() and not sent:
+            sent.append(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return running()
+
+    monkeypatch.setattr(hostname, "running", run_or_end)
+
+    with pytest.raises(RevertedError, match="SIGTERM ended it"):
+        before.apply(BRIDGE, name="uplink")
+
+    assert sent
+    assert persisted.list_documents(host) == []
 
 
 def test_a_boot_waits_for_nics_that_are_only_ports(nodes: tuple[Changes, Changes]) -> None:
