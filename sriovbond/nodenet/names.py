@@ -107,9 +107,10 @@ def _identified(link: NodeLink, row: NodeLink | None) -> NodeLink:
 
 def _vf_name(name: str, present: Present) -> str:
     """Return the name of a VF that is written sriov:PF:NUMBER, if the PF reports it."""
-    if not name.startswith("sriov:"):
+    kind, _, rest = name.partition(":")
+    if kind != "sriov":
         return name
-    _, pf, number = name.split(":")
+    pf, _, number = rest.partition(":")
     ethernet = present[pf].ethernet if pf in present else None
     vfs = (ethernet.sr_iov.vfs if ethernet and ethernet.sr_iov else None) or ()
     return next((vf.iface_name or name for vf in vfs if str(vf.id) == number), name)

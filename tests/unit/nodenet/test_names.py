@@ -2,6 +2,7 @@
 
 import pytest
 
+from sriovbond.reshape import limits
 from tests.unit.nodenet.states import changes, joined, steps
 
 NODE = """\
@@ -49,6 +50,16 @@ def test_the_permanent_mac_address_comes_before_the_present_one() -> None:
     desired = "interfaces: [{name: x, identifier: mac-address, mac-address: 02:00:00:00:00:01}]"
 
     assert [pair.name for pair in joined(desired, NODE).pairs] == ["pf1"]
+
+
+@pytest.mark.parametrize("name", ["sriov:pf0", "sriov:pf0:1:2", "sriov:"])
+def test_a_primary_that_is_no_vfs_name_is_no_port(name: str) -> None:
+    bond = f"bond: {{mode: 1, options: {{primary: '{name}'}}, port: [pf1]}}"
+    wish = f"interfaces: [{{name: bond0, type: bond, {bond}}}]"
+
+    (row,) = limits.judge(joined(wish, NODE))
+
+    assert row.text == f"bond0: primary {name} is none of its ports"
 
 
 def test_a_vlan_and_a_route_follow_the_real_name() -> None:
