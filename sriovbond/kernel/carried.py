@@ -38,6 +38,7 @@ _UNICAST_BYTE: Final = b"\1"  # RTN_UNICAST
 _TYPE_PLACE: Final = 7  # of a route's type in rtmsg
 _RTNH_F_ONLINK: Final = 0x4  # the only flag kept; the kernel refuses DEAD or LINKDOWN in a request
 _HEADER_BYTES: Final = 12  # of rtmsg; its flags are the last 4
+_RTA_NH_ID: Final = 30  # include/uapi/linux/rtnetlink.h
 _INDEX: Final = struct.Struct("=I")
 _HOP_WEIGHT: Final = 3  # the place of its weight - 1
 _MAC_BYTES: Final = 6
@@ -227,7 +228,7 @@ def put_route_back(
 
     `is_replacing`: an IPv4 one takes the place of another of its network, table and metric.
     """
-    body = bytearray.fromhex(route.message)
+    body = bytearray(_without_object(bytes.fromhex(route.message)))
     (flags,) = _INDEX.unpack_from(body, _HEADER_BYTES - _INDEX.size)
     _INDEX.pack_into(body, _HEADER_BYTES - _INDEX.size, flags & _RTNH_F_ONLINK)
     for number, start, payload in attributes.walk(bytes(body), _HEADER_BYTES):
@@ -240,6 +241,17 @@ def put_route_back(
     flags = _BESIDE if body[0] == socket.AF_INET6 else _INSTEAD if is_replacing else _NEW
     doing = f"put {route.text} back on {name}"
     _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
+
+
+def _without_object(body: bytes) -> bytes:
+    """Return a route with its next hops, and without the nexthop object that they are of.
+
+    The kernel reports both and takes one. The object ends with its link, as when that goes down.
+    """
+    for number, start, payload in attributes.walk(body, _HEADER_BYTES):
+        if number == _RTA_NH_ID:
+            return body[: start - attributes.HEADER.size] + body[start + _align(len(payload)) :]
+    return body
 
 
 def _renumber(body: bytearray, place: int, indices: Mapping[int, int]) -> None:

@@ -84,3 +84,22 @@ def test_ways_come_and_go_and_the_others_stay(node: NodeUnderTest, name: str) ->
         assert changes.kill_at(text, number)
         changes.rollback()
         node.assert_is(before)
+
+
+def test_routes_by_nexthop_objects_are_there_again_after_a_revert(node: NodeUnderTest) -> None:
+    """A routing daemon's; the objects have ended with the link."""
+    node.ip(
+        "nexthop add id 7 via 192.0.2.1 dev eth1",
+        "nexthop add id 8 via 192.0.2.2 dev eth1",
+        "nexthop add id 9 group 7/8",
+        "route add 10.2.0.0/16 proto bgp nhid 7",
+        "route add 10.3.0.0/16 proto bgp nhid 9",
+    )
+    changes = Changes(node, [])
+    changes.apply("interfaces: [{name: eth1, state: down}]", is_waiting=True)
+    assert ways(node, "10.2.0.0/16") == ways(node, "10.3.0.0/16") == {}
+
+    changes.rollback()
+
+    assert ways(node, "10.2.0.0/16") == {A: 1}
+    assert ways(node, "10.3.0.0/16") == {A: 1, ("eth1", "192.0.2.2"): 1}
