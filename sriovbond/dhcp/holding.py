@@ -261,7 +261,8 @@ def _route(link: LinkMessage, row: LeasedRoute, source: str, metric: int) -> byt
 
 
 def _leased_routes(netlink: Netlink, link: LinkMessage) -> Iterator[RouteMessage]:
-    for row in carried.unicast_routes(netlink):
+    # of a node's routes, which may be the Internet's, others take no memory
+    for row in carried.unicast_routes(netlink, over=[link.index]):
         is_leased = (row.family, row.protocol) == (socket.AF_INET, _RTPROT_DHCP)
         if is_leased and row.number(RTA_OIF) == link.index:
             yield row
