@@ -1,11 +1,15 @@
 """What a boot does: ends a change that was left, and applies the documents that were committed."""
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from sriovbond import ownfiles
+from sriovbond.dhcp import files
 from sriovbond.errors import ConfigError, SriovbondError
 from sriovbond.host import Host
 from sriovbond.nodenet import document, lacking, names
@@ -34,6 +38,8 @@ _FURTHER_PASSES: Final = 2
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
 _AGAIN_S: Final = 60.0
 """How long after its first try a document is tried again: kubelet waits meanwhile."""
+_SPARE: Final = "boot"
+"""The state's folder, below the run folder, of a boot that cannot write the disk."""
 _LOCK_S: Final = 150.0
 """How long a watchdog or another change may be at work before."""
 
@@ -74,6 +80,9 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
     """
     failures = _end_left(site, host, say)
     documents = persisted.list_documents(host)
+    if documents:
+        site, without_room = _with_room(site)
+        failures += without_room
     patience = _Patience(time.monotonic() + _NICS_S, _made(documents))
     rows = _apply_each(site, documents, say, patience)
     for _ in range(_FURTHER_PASSES):
@@ -83,6 +92,30 @@ def boot(site: Site, host: Host, say: Callable[[str], None]) -> list[str]:
         say(f"{rows[first].name}: tried again, for a later document has changed the node")
         rows[first:] = _apply_each(site, documents[first:], say, patience)
     return [*failures, *(f"{row.name}: {row.failure}" for row in rows if row.failure)]
+
+
+def _with_room(site: Site) -> tuple[Site, list[str]]:
+    """Return a site whose state can be written; where the disk cannot, it is in memory for now.
+
+    A node whose disk is full, or read-only, needs its network for that to be repaired. What clients
+    of DHCP have is taken along.
+    """
+    host = site.host
+    try:
+        store.try_out(host)
+    except SriovbondError as error:
+        spare = replace(host, state=host.run / _SPARE)
+        try:
+            for folder in (host.run, spare.state):
+                ownfiles.make_folder(folder, os.geteuid())
+            if files.folder(host).is_dir():
+                shutil.copytree(files.folder(host), files.folder(spare), dirs_exist_ok=True)
+        except (OSError, SriovbondError) as failure:
+            return site, [error.message, str(failure)]
+        return replace(site, host=spare), [
+            f"{error.message}; the documents are applied all the same, by {spare.state}"
+        ]
+    return site, []
 
 
 def _may_succeed(site: Site, rows: Sequence[_Kept]) -> bool:

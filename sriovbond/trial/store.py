@@ -24,6 +24,8 @@ _NOTES: Final = "steps.json"
 _LOCK: Final = "lock"
 _MOST_BYTES: Final = 64 << 20
 _MOST_OF_NOTES: Final = 1 << 20
+_ROOM: Final = 1 << 20
+"""Bytes that a change may need on the disk; most need less."""
 _STARTED: Final = 19
 """The place of a process' start among the fields behind its name (proc_pid_stat(5))."""
 
@@ -155,6 +157,14 @@ def remove(host: Host) -> None:
             os.fsync(folder_fd)
     except OSError as error:
         raise MachineError(f"cannot remove {path / _NAME}: {error.strerror}") from error
+
+
+def try_out(host: Host) -> None:
+    """See that a change can be written. Raises MachineError."""
+    path = folder(host)
+    ownfiles.make_folder(path, os.geteuid())
+    _put(path / ".room", bytes(_ROOM), ownfiles.put)
+    ownfiles.remove(path / ".room")
 
 
 def put_aside(host: Host) -> Path:

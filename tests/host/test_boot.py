@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sriovbond import hostname
+from sriovbond import hostname, ownfiles
 from sriovbond.dhcp import files
 from sriovbond.dhcp.files import ClientFiles
 from sriovbond.dhcp.wish import DhcpWish
@@ -151,6 +151,32 @@ def test_a_damaged_file_of_a_change_keeps_no_document_from_being_applied(
     assert failure.endswith(f"it is kept as {kept}")
     assert kept.read_text() == '{"id": 7}'
     assert after.node.left(BRIDGE) == []
+
+
+def test_a_full_disk_keeps_no_document_from_being_applied(
+    nodes: tuple[Changes, Changes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could come to free it."""
+    _, after = nodes
+    host = after.node.host
+    persisted.keep(host, "uplink", BRIDGE)
+    wish = ClientFiles("eth9", DhcpWish("01aa"))
+    files.write(host, wish)
+    put = ownfiles.put
+
+    def put_elsewhere(file: Path, content: bytes, mode: int = 0o600) -> None:
+        if file.is_relative_to(host.state):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(file, content, mode)
+
+    monkeypatch.setattr(ownfiles, "put", put_elsewhere)
+
+    (failure,) = boot(after)
+
+    assert "No space left on device; the documents are applied all the same" in failure
+    assert after.node.left(BRIDGE) == []
+    assert files.read_all(replace(host, state=host.run / "boot")) == (wish,)
+    assert [path.name for path in store.folder(host).iterdir()] == ["lock"]
 
 
 def test_a_fault_of_ours_with_one_document_keeps_no_other_from_being_applied(
