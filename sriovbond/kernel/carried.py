@@ -4,11 +4,12 @@ import errno
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from sriovbond.bond.links import Carried
+from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
@@ -239,8 +240,16 @@ def put_route_back(
             _renumber(body, start + hop.start + 4, indices)
     # each IPv6 hop is a route of its own, which EXCL would refuse beside another's
     flags = _BESIDE if body[0] == socket.AF_INET6 else _INSTEAD if is_replacing else _NEW
-    doing = f"put {route.text} back on {name}"
-    _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
+    request = NetlinkRequest(
+        nl.RTM_NEWROUTE, f"put {route.text} back on {name}", bytes(body), flags
+    )
+    try:
+        netlink.send(request)
+    except KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        # another link may have one of this network and metric: networkd appends, too
+        _create(netlink, replace(request, flags=_BESIDE))
 
 
 def _without_object(body: bytes) -> bytes:

@@ -103,3 +103,21 @@ def test_routes_by_nexthop_objects_are_there_again_after_a_revert(node: NodeUnde
 
     assert ways(node, "10.2.0.0/16") == {A: 1}
     assert ways(node, "10.3.0.0/16") == {A: 1, ("eth1", "192.0.2.2"): 1}
+
+
+@pytest.mark.parametrize("name", ["eth1", "eth2"])
+def test_a_route_beside_another_of_its_metric_is_there_again_after_a_revert(
+    node: NodeUnderTest, name: str
+) -> None:
+    """So systemd-networkd has the default routes of two interfaces with DHCP."""
+    node.ip(
+        f"route append default via {A[1]} dev eth1 proto dhcp metric 100",
+        f"route append default via {B[1]} dev eth2 proto dhcp metric 100",
+    )
+    changes = Changes(node, [])
+    changes.apply(f"interfaces: [{{name: {name}, state: down}}]", is_waiting=True)
+
+    changes.rollback()
+
+    assert {row["dev"] for row in node.pod.ip("-j route show default")} == {"eth1", "eth2"}
+    assert len(node.pod.ip("-j route show default")) == 2
