@@ -321,7 +321,8 @@ def test_a_signal_while_a_file_that_hinders_nothing_is_written_ends_the_change_t
 ) -> None:
     before, _ = nodes
     host = before.node.host
-    running, sent = hostname.running, []
+    running = hostname.running
+    sent: list[signal.Signals] = []
 
     def run_or_end() -> str:  # the file of the enactment has this name
         if store.file(host).exists() and not sent:
