@@ -116,16 +116,19 @@ def read(host: Host, name: str) -> ClientFiles | None:
     return ClientFiles(name, wish, lease, read_before(host, name))
 
 
-def read_all(host: Host) -> tuple[ClientFiles, ...]:
-    """Return what is on disk of all clients; one whose wish is malformed is none.
+def read_well_formed(host: Host, name: str) -> ClientFiles | None:
+    """Return the same, and None also for a wish that is malformed.
 
     So it hinders no other interface, and a document writes it anew. Raises MachineError.
     """
-    found: list[ClientFiles | None] = []
-    for name in names(host):
-        with suppress(MalformedFileError):
-            found.append(read(host, name))
-    return tuple(filter(None, found))
+    with suppress(MalformedFileError):
+        return read(host, name)
+    return None
+
+
+def read_all(host: Host) -> tuple[ClientFiles, ...]:
+    """Return what is on disk of all clients, as `read_well_formed`. Raises MachineError."""
+    return tuple(found for name in names(host) if (found := read_well_formed(host, name)))
 
 
 def read_lease(host: Host, name: str) -> DhcpLease | None:

@@ -4,12 +4,11 @@ import errno
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from sriovbond.bond.links import Carried
-from sriovbond.errors import KernelError
 from sriovbond.kernel import attributes, messages
 from sriovbond.kernel import netlink as nl
 from sriovbond.kernel.messages import (
@@ -238,18 +237,11 @@ def put_route_back(
         for hop in _hops(payload) if number == RTA_MULTIPATH else ():
             body[start + hop.start + 2] &= _RTNH_F_ONLINK
             _renumber(body, start + hop.start + 4, indices)
-    # each IPv6 hop is a route of its own, which EXCL would refuse beside another's
-    flags = _BESIDE if body[0] == socket.AF_INET6 else _INSTEAD if is_replacing else _NEW
-    request = NetlinkRequest(
-        nl.RTM_NEWROUTE, f"put {route.text} back on {name}", bytes(body), flags
-    )
-    try:
-        netlink.send(request)
-    except KernelError as error:
-        if error.errno != errno.EEXIST:
-            raise
-        # another link may have one of this network and metric: networkd appends, too
-        _create(netlink, replace(request, flags=_BESIDE))
+    # EXCL would refuse it beside another of its network and metric: each IPv6 hop is a route of its
+    # own, and networkd appends those of other links
+    flags = _INSTEAD if is_replacing and body[0] == socket.AF_INET else _BESIDE
+    doing = f"put {route.text} back on {name}"
+    _create(netlink, NetlinkRequest(nl.RTM_NEWROUTE, doing, bytes(body), flags))
 
 
 def _without_object(body: bytes) -> bytes:

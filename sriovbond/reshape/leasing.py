@@ -1,11 +1,10 @@
 """Begins and ends a client of DHCP on an interface, and moves a lease from one to another."""
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 
 from sriovbond.dhcp import files, holding, resolving, service
-from sriovbond.dhcp.files import ClientFiles, MalformedFileError
+from sriovbond.dhcp.files import ClientFiles
 from sriovbond.dhcp.lease import DhcpLease
 from sriovbond.dhcp.wish import DhcpWish, make_id
 from sriovbond.kernel.messages import IFLA_ADDRESS, LinkMessage
@@ -21,9 +20,7 @@ def ask(site: Site, step: AskLease) -> None:
     Its former files stay until those of the heir are written. Raises KernelError, MachineError.
     """
     link, host = site.link(step.name), site.host
-    former = None
-    with suppress(MalformedFileError):  # as none: it is written anew
-        former = files.read(host, step.of or step.name)
+    former = files.read_well_formed(host, step.of or step.name)
     wish = _wish(site, step, link, former)
     lease = former.lease if former and former.wish.client_id == wish.client_id else None
     before = former.before if former and not step.of else None

@@ -104,18 +104,19 @@ def _with_room(site: Site) -> tuple[Site, list[str]]:
     try:
         store.try_out(host)
     except SriovbondError as error:
-        spare = replace(host, state=host.run / _SPARE)
-        try:
-            for folder in (host.run, spare.state):
-                ownfiles.make_folder(folder, os.geteuid())
-            if files.folder(host).is_dir():
-                shutil.copytree(files.folder(host), files.folder(spare), dirs_exist_ok=True)
-        except (OSError, SriovbondError) as failure:
-            return site, [error.message, str(failure)]
-        return replace(site, host=spare), [
-            f"{error.message}; the documents are applied all the same, by {spare.state}"
-        ]
-    return site, []
+        reason = error.message
+    else:
+        return site, []
+    spare = replace(host, state=host.run / _SPARE)
+    try:
+        for folder in (host.run, spare.state):
+            ownfiles.make_folder(folder, os.geteuid())
+        if files.folder(host).is_dir():
+            shutil.copytree(files.folder(host), files.folder(spare), dirs_exist_ok=True)
+    except (OSError, SriovbondError) as error:
+        return site, [reason, str(error)]
+    failure = f"{reason}; the documents are applied all the same, by {spare.state}"
+    return replace(site, host=spare), [failure]
 
 
 def _may_succeed(site: Site, rows: Sequence[_Kept]) -> bool:

@@ -169,12 +169,11 @@ def try_out(host: Host) -> None:
 
 def put_aside(host: Host) -> Path:
     """Keep a file that cannot be read under another name; return its path. Raises MachineError."""
-    path = file(host).with_suffix(".damaged")
+    damaged = file(host)
     try:
-        file(host).rename(path)
+        return damaged.rename(damaged.with_suffix(".damaged"))
     except OSError as error:
-        raise MachineError(f"cannot rename {file(host)}: {error.strerror}") from error
-    return path
+        raise MachineError(f"cannot rename {damaged}: {error.strerror}") from error
 
 
 def this_process() -> Actor:
