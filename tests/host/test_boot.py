@@ -169,6 +169,7 @@ def test_a_full_disk_keeps_no_document_from_being_applied(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         put(file, content, mode)
 
+    # the test's disk is this machine's, and cannot be filled
     monkeypatch.setattr(ownfiles, "put", put_elsewhere)
 
     (failure,) = boot(after)
@@ -190,6 +191,7 @@ def test_a_fault_of_ours_with_one_document_keeps_no_other_from_being_applied(
             raise KeyError("it")
         yield from judge(joined)
 
+    # no document is known that meets a fault of ours
     monkeypatch.setattr(limits, "judge", judge_or_fail)
     persisted.keep(after.node.host, "mtu", MTU.replace("eth9", "eth2"))
     persisted.keep(after.node.host, "uplink", BRIDGE)
@@ -330,6 +332,7 @@ def test_a_signal_while_a_file_that_hinders_nothing_is_written_ends_the_change_t
             os.kill(os.getpid(), signal.SIGTERM)
         return running()
 
+    # between two requests only a function of ours tells that the file is being written
     monkeypatch.setattr(hostname, "running", run_or_end)
 
     with pytest.raises(RevertedError, match="SIGTERM ended it"):

@@ -207,8 +207,8 @@ def test_ports_of_two_bonds_are_swapped_by_their_controller(node: NodeUnderTest)
 
 def controllers(node: NodeUnderTest, *names: str) -> list[str]:
     """Return what each of these is a port of, as `ip` has it."""
-    found = {row["ifname"]: row.get("master", "") for row in node.pod.ip("-j link show")}
-    return [found[name] for name in names]
+    controller_of = {row["ifname"]: row.get("master", "") for row in node.pod.ip("-j link show")}
+    return [controller_of[name] for name in names]
 
 
 def test_a_vlan_comes_up_with_a_nic_that_is_down_and_not_mentioned(node: NodeUnderTest) -> None:

@@ -33,6 +33,7 @@ def test_of_a_nodes_routes_those_over_other_links_are_not_kept(
         asked.append(over)
         return []
 
+    # its memory would show only with more routes than a test can make
     monkeypatch.setattr(carried, "unicast_routes", note)
     with netns.own() as own:
         link = links.read(own.netlink, "lo")

@@ -72,6 +72,7 @@ def test_a_resolver_that_is_silent_takes_no_more_time_than_there_is(
 ) -> None:
     """Else the watchdog would have to kill the process that is to revert the change."""
     answered = Event()
+    # the resolver of a test's namespace answers at once that it cannot ask
     monkeypatch.setattr(socket, "create_connection", lambda *_: answered.wait(30))
     api = (ReachProbe("API server", "api.example.org", port=6443),)
     began = time.monotonic()
