@@ -136,4 +136,5 @@ def test_a_boot_is_not_held_up(disk: Path, capsys: pytest.CaptureFixture[str]) -
     seconds = (ended - began) / 1e6
     with capsys.disabled():
         sys.stdout.write(f"the boot's unit took {seconds:.1f} s for bond, VLAN and bridge\n")
-    assert seconds < 60
+    # 26 s on two emulated CPUs, 66 s on one beside another VM; waiting in vain takes minutes more
+    assert seconds < 180
