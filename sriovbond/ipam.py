@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
-from sriovbond.bond.keys import DHCP
+from sriovbond.bond.keys import DHCP, NOT_IPAM
 from sriovbond.cni.decoding import MAX_ELEMENTS, JsonObject, decode_object
 from sriovbond.cni.environment import is_network_name
 from sriovbond.cni.request import CniRequest
@@ -207,6 +207,10 @@ def _program_name(config: Mapping[str, object]) -> str:
         _refuse_name(name, "give the file name of an IPAM plugin, without a folder")
     if name == config.get("type"):
         _refuse_name(name, "name another plugin: this one would call itself without end")
+    if (
+        name in NOT_IPAM
+    ):  # it would change interfaces as root, also those that the node does not lend
+        _refuse_name(name, "name an IPAM plugin, such as host-local")
     return name
 
 

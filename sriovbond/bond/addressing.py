@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 from sriovbond.bond import rules
+from sriovbond.bond.keys import NOT_IPAM
 from sriovbond.bond.rules import Finding
 
 _MOST_READ = 256  # addresses and ranges: IPAM assigns one of each family
@@ -36,6 +37,8 @@ def ipam_plugin(raw: Mapping[str, Any]) -> tuple[str, list[str]]:
     name = ipam.get("type") or ""
     if name and name == raw.get("type"):
         return name, [f"ipam.type: {name!r} is this plugin itself; name an IPAM plugin"]
+    if name in NOT_IPAM:
+        return name, [f"ipam.type: {name!r} is no IPAM plugin; name one, such as host-local"]
     if name in {".", ".."} or not _NOT_IN_FILE_NAMES.isdisjoint(name):
         return name, [f"ipam.type: expected the file name of an IPAM plugin, found {name!r}"]
     return name, []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sriovbond import log
 from sriovbond.bond.config import NetConf, parse_config
+from sriovbond.bond.keys import MAKERS
 from sriovbond.cli import files
 from sriovbond.cli.files import NoAnswerError
 from sriovbond.cni.decoding import (
@@ -37,16 +38,6 @@ _ADD: Final = {
     "CNI_NETNS": "/run/netns/some-pod",
     "CNI_IFNAME": "bond0",
 }
-
-
-_MAKERS: Final = frozenset(
-    {
-        OURS, "bond", "sriov", "ib-sriov", "accelerated-bridge", "ovs", "flannel",
-        # containernetworking/plugins: plugins/main
-        "bridge", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan",
-    }
-)  # fmt: skip
-"""Plugins that create the requested interface, and so leave none for a later plugin to create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +182,7 @@ def _of_network(config: Mapping[str, object]) -> Iterator[Configuration]:
             keys_twice = (*twice, *find_duplicate_keys(plugin))
             configuration = Configuration(place, {**plugin, **around}, "", keys_twice, is_taken)
             yield from _with_delegate(configuration)
-            is_taken = is_taken or configuration.type in _MAKERS
+            is_taken = is_taken or configuration.type in MAKERS
     else:
         yield Configuration("plugins", {}, f"found {shorten(plugins)}; it must be a list")
 

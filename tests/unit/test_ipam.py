@@ -352,6 +352,19 @@ def test_our_own_type_is_refused(tmp_path: Path) -> None:
         ipam.add(a_request(tmp_path, {"type": "sriovbond"}), HOST)
 
 
+@pytest.mark.parametrize("command", VERBS)
+@pytest.mark.parametrize("name", ["host-device", "macvlan", "sriov", "tuning", "multus"])
+def test_a_plugin_that_changes_interfaces_is_never_run_as_ipam(
+    tmp_path: Path, log: Path, name: str, command: Command
+) -> None:
+    write_plugin(tmp_path, REMEMBER, name=name)
+
+    with pytest.raises(ConfigError, match="name an IPAM plugin"):
+        VERBS[command](a_request(tmp_path, {"type": name}), HOST)
+
+    assert list(log.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("section", "asked"),
     [

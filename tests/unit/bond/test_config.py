@@ -205,6 +205,10 @@ def test_a_bad_value_is_refused_with_key_finding_and_wish(row: Option) -> None:
         ({"ipam": False}, "ipam: expected an object with a type, found False"),
         ({"ipam": {"type": "sriovbond"}}, "ipam.type: 'sriovbond' is this plugin itself"),
         (
+            {"ipam": {"type": "host-device"}},
+            "ipam.type: 'host-device' is no IPAM plugin; name one, such as host-local",
+        ),
+        (
             {"failOverMac": "passive"},
             "failOverMac: expected one of auto, none (0), active (1), follow (2)",
         ),
