@@ -83,9 +83,10 @@ class Settings(BaseModel):
     workers: Count = 16
     """Requests that are served at once; a quarter more are served of DELs."""
     waiting: Count = 256
-    """Requests of a network that may wait for a worker, twice as many of a namespace, four times as
-    many of all; above that all but a DEL is error 11. As many DELs may wait, others are queued; and
-    as many may wait for another call of their attachment, and of each network for its IPAM.
+    """Requests of a network that may wait for a worker. A namespace may have twice as many, all
+    together four times; above that all but a DEL is error 11. Likewise as many DELs may wait
+    (others are queued), calls that wait for another one of their attachment, and calls that wait
+    for IPAM, of each network.
     """
     read_timeout_s: Seconds = 5.0
     """How long receiving a request, and sending an answer, may take."""

@@ -42,7 +42,7 @@ def to_write(before: VfSettings, now: VfSettings, driver: str) -> VfSettings:
 def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
     """Yield the settings that the VF had at ADD and that are missing now: it cannot replace itself.
 
-    Extra privileges (trust, no spoof check, a higher rate) are not reported.
+    More privileges (trust, no spoof check) are not reported; other rates are, higher ones too.
     """
     if now is None:
         yield "settings that the PF does not report"

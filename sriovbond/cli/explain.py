@@ -13,7 +13,7 @@ from sriovbond.agent import settings
 from sriovbond.bond.config import parse_config
 from sriovbond.bond.links import Member
 from sriovbond.bond.selection import Verdict
-from sriovbond.cli import configurations, explanation, nics, tables
+from sriovbond.cli import configurations, explanation, files, nics, tables
 from sriovbond.cli.configurations import OURS, Configuration
 from sriovbond.cli.explanation import Explanation
 from sriovbond.errors import Fault
@@ -42,8 +42,8 @@ _FIELDS = (
 @click.option(
     "--config",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Choose as this network configuration would; without it, as one without `links`.",
+    type=files.TYPE,
+    help="Choose as this configuration would (-: standard input); else as one without `links`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rather than tables.")
 def explain(file: Path | None, *, as_json: bool, **names: str) -> None:
@@ -72,14 +72,15 @@ def _parse_names(pod: str, uid: str, netns: str, container_id: str) -> Sandbox:
 
 
 def _only_configuration(file: Path) -> Configuration:
+    name = files.name_of(file)
     configuration, *more = configurations.find(file)
     if more:
         places = ", ".join(each.place for each in (configuration, *more))
         raise click.ClickException(
-            f"{file} has {len(more) + 1} configurations, where one is needed: {places}"
+            f"{name} has {len(more) + 1} configurations, where one is needed: {places}"
         )
     if configuration.fault:
-        raise click.ClickException(f"{file}: {configuration.label}{configuration.fault}")
+        raise click.ClickException(f"{name}: {configuration.label}{configuration.fault}")
     return configuration
 
 

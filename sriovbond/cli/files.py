@@ -23,15 +23,11 @@ class CallersPath(click.Path):
         return super().convert(entering.path_here(str(value)), param, ctx)
 
 
-ARGUMENT: Final = click.argument(
-    "file", type=CallersPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
+TYPE: Final = CallersPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+"""A file to read, `-` too."""
+ARGUMENT: Final = click.argument("file", type=TYPE)
 """The FILE of a command."""
-ARGUMENT_OR_NONE: Final = click.argument(
-    "file",
-    required=False,
-    type=CallersPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-)
+ARGUMENT_OR_NONE: Final = click.argument("file", required=False, type=TYPE)
 """The FILE of a command that may do without."""
 
 

@@ -79,6 +79,14 @@ def test_a_file_without_the_one_configuration_is_reported(
     assert words in done.output + str(done.exception)
 
 
+def test_a_configuration_is_read_from_standard_input() -> None:
+    arguments = ["explain", "--netns", "/x", "--config", "-"]
+
+    done = CliRunner().invoke(sriovbond, arguments, input='{"plugins": 7}')
+
+    assert done.output == "Error: standard input: plugins: found 7; it must be a list\n"
+
+
 def test_a_pod_is_known_by_any_of_its_names(host: Host) -> None:
     sandbox = node.Pod("nf1").sandbox
 
