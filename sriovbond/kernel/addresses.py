@@ -134,11 +134,14 @@ def _with_gateway(route: Route, gateways: Mapping[int, IpAddress]) -> Route:
     """Return the route, if it has no gateway with that of its family's first address.
 
     So do the reference plugins (pkg/ipam), except for a route of link scope, which has no gateway.
+    0.0.0.0 and :: are none either: the kernel takes an IPv4 one so, and reports no gateway.
     """
-    gateway = gateways.get(route.dst.version)
-    if gateway is None or route.gw is not None or route.scope == _SCOPE_LINK:
-        return route
-    return replace(route, gw=gateway)
+    gateway = route.gw
+    if gateway is None and route.scope != _SCOPE_LINK:
+        gateway = gateways.get(route.dst.version)
+    if gateway is not None and gateway.is_unspecified:
+        gateway = None
+    return route if gateway == route.gw else replace(route, gw=gateway)
 
 
 def differences(

@@ -27,6 +27,7 @@ BOND, ANOTHER = 7, 8
 MAIN = 254
 BOOT = 3  # RTPROT_BOOT
 GATEWAY = ip_address("192.0.2.1")
+ZEROS = "0.0.0.0"  # noqa: S104 - no bind
 ADDRESS = IpConfig(ip_interface("192.0.2.10/24"), GATEWAY)
 
 
@@ -111,6 +112,33 @@ def test_a_default_route_that_is_on_another_link_now_may_have_been_moved() -> No
 
     assert found == ("bond0 is missing the route to ::/0",)
     assert len(addresses.differences(namespace, "bond0", BOND, expected)) == 2
+
+
+class Taking(Dumps):
+    """A namespace that takes each route, and reports it as the kernel does."""
+
+    def __init__(self) -> None:
+        super().__init__({nl.RTM_GETROUTE: []})
+        self.routes: list[messages.RouteMessage] = []
+
+    def send(self, request: NetlinkRequest) -> None:
+        if request.type == nl.RTM_NEWROUTE:
+            self.routes.append(messages.read_route(request.body))
+
+
+@pytest.mark.parametrize(
+    ("by_address", "by_route"), [("192.0.2.1", ZEROS), (ZEROS, None), (ZEROS, ZEROS)]
+)
+def test_a_gateway_of_zeros_is_none(by_address: str, by_route: str | None) -> None:
+    address = IpConfig(ip_interface("192.0.2.10/24"), ip_address(by_address))
+    route = Route(ip_network("10.0.0.0/8"), gw=ip_address(by_route) if by_route else None)
+    namespace = Taking()
+
+    addresses.apply(namespace, "bond0", BOND, CniResult(ips=(address,), routes=(route,)))
+
+    assert [taken.address(RTA_GATEWAY) for taken in namespace.routes] == [None]
+    reported = told(*(taken.body for taken in namespace.routes))
+    assert addresses.differences(reported, "bond0", BOND, CniResult((), (address,), (route,))) == ()
 
 
 def a_joined_route(*hops: tuple[int, str]) -> bytes:
