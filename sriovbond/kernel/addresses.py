@@ -151,7 +151,8 @@ def differences(
 
     An IPv6 address that is still tentative counts as present, a duplicate one does not.
     `may_change` is for CHECK and the watch: after our ADD a later plugin of the chain (sbr) may
-    have moved routes requested without a table, Multus the default route to another network.
+    have moved routes requested without a table, Multus the default route to another network, or to
+    another gateway.
     Raises KernelError, E2BIG for too many routes to the same targets: then the socket must be
     closed.
     """
@@ -176,12 +177,12 @@ def _find_missing(
 ) -> Iterator[Route]:
     """Yield the missing routes of the result; a pod may have any number of others."""
     gateways = _find_gateways(result.ips)
-    targets = {_target(route) for route in result.routes}
+    routes = [_with_gateway(route, gateways) for route in result.routes]
+    targets = {_target(route) for route in routes}
     present = carried.routes_to(netlink, targets, _MOST_ALIKE * len(result.routes) + _MOST_OTHERS)
     known = _by_key(_routes_of(index, present))
-    moved = _find_moved(index, present) if may_change else frozenset()
-    for requested in result.routes:
-        route = _with_gateway(requested, gateways)
+    moved = _find_moved(index, present, routes) if may_change else frozenset()
+    for route in routes:
         table = route.table or (None if may_change else _RT_TABLE_MAIN)
         alike = known.get((route.dst, route.gw, route.priority or None, table), ())
         is_moved = not route.dst.prefixlen and route.dst.version in moved
@@ -210,12 +211,22 @@ def _by_key(routes: Iterable[Route]) -> dict[_Key, list[Route]]:
     return known
 
 
-def _find_moved(index: int, routes: Sequence[RouteMessage]) -> frozenset[int]:
-    """Return the versions whose default route is on another link, as by Multus' default-route."""
+def _find_moved(
+    index: int, present: Sequence[RouteMessage], expected: Sequence[Route]
+) -> frozenset[int]:
+    """Return the versions whose default route is elsewhere, as by Multus' default-route.
+
+    On another link, or by a gateway on this one that is none of the expected default routes'. A
+    router's own does not count there: it would be beside that of IPAM.
+    """
+    own = {str(route.gw) for route in expected if not route.dst.prefixlen}
     return frozenset(
         _VERSION[route.family]
-        for route in routes
-        if not route.prefix and any(hop.index != index for hop in carried.next_hops(route))
+        for route in present
+        if not route.prefix
+        for hop in carried.next_hops(route)
+        if hop.index != index
+        or (route.protocol != carried.OF_ROUTER and str(hop.gateway) not in own)
     )
 
 

@@ -38,14 +38,16 @@ def told(*routes: bytes) -> Netlink:
     return Dumps({nl.RTM_GETROUTE: routes, nl.RTM_GETADDR: [address]})
 
 
-def a_route(text: str, index: int = BOND, table: int = MAIN, metric: int = 0) -> bytes:
+def a_route(
+    text: str, index: int = BOND, table: int = MAIN, metric: int = 0, protocol: int = BOOT
+) -> bytes:
     network = ip_network(text)
     parts = [messages.word(RTA_OIF, index), messages.word(RTA_TABLE, table)]
     parts += [messages.word(RTA_PRIORITY, metric)] if metric else []
     if network.prefixlen:
         parts.append(messages.attribute(RTA_DST, network.network_address.packed))
     parts.append(messages.attribute(RTA_GATEWAY, GATEWAY.packed))
-    return messages.route(socket.AF_INET, network.prefixlen, *parts, type=1)
+    return messages.route(socket.AF_INET, network.prefixlen, *parts, protocol=protocol, type=1)
 
 
 def targets(count: int) -> list[str]:
@@ -112,6 +114,20 @@ def test_a_default_route_that_is_on_another_link_now_may_have_been_moved() -> No
 
     assert found == ("bond0 is missing the route to ::/0",)
     assert len(addresses.differences(namespace, "bond0", BOND, expected)) == 2
+
+
+def test_a_default_route_by_another_gateway_may_be_that_of_the_annotation() -> None:
+    """Multus' default-route for the bond's own network: netutils.SetDefaultGW."""
+    other = ip_address("192.0.2.254")
+    expected = result(Route(ip_network("0.0.0.0/0"), gw=other))
+    with_mtu = result(Route(ip_network("0.0.0.0/0"), mtu=1400))
+    by_annotation = told(a_route("0.0.0.0/0"))
+    by_router = told(a_route("0.0.0.0/0", protocol=carried.OF_ROUTER))
+
+    assert addresses.differences(by_annotation, "bond0", BOND, expected, may_change=True) == ()
+    for namespace, requested in ((by_annotation, with_mtu), (by_router, expected)):
+        assert addresses.differences(namespace, "bond0", BOND, requested, may_change=True)
+    assert addresses.differences(by_annotation, "bond0", BOND, expected)
 
 
 class Taking(Dumps):
