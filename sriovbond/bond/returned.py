@@ -1,6 +1,6 @@
 """A VF that came back: its PF's current settings, compared with those at ADD."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -55,6 +55,22 @@ def lacking(before: VfSettings, now: VfSettings | None) -> Iterator[str]:
         yield "spoofchk on where ADD found spoofchk off"
     if before.rates and before.rates != now.rates:
         yield f"{now.rates or 'no rates'} where ADD found {before.rates}"
+
+
+def choose_mac(
+    members: Sequence[Member], member: Member, now: str, in_use: Collection[str]
+) -> str | None:
+    """Return the MAC of a member in a bond where each has its own; None if others have them all.
+
+    Its current one, else one of the plan's. That of another member counts as its own where ADD took
+    both with it.
+    """
+    others = {planned.link.mac for planned in members if planned is not member}
+    shared = {member.link.mac} & others
+    # with `follow`, the bond's former MAC may be another member's by now
+    own = (now, member.link.mac, *(planned.link.mac for planned in members))
+    free = (mac for mac in own if mac != NO_MAC and (mac in shared or mac not in in_use))
+    return next(free, None)
 
 
 def as_it_is(member: Member, now: Member) -> Member:

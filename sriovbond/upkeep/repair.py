@@ -214,10 +214,8 @@ class Repair:
         if self.plan.shared_mac:
             return self._find_administrative_mac(member, now) or now.link.mac
         bond = bonding.observe(self.pod.netlink, self.plan.name)
-        macs_in_use = {NO_MAC} | {in_bond.mac for in_bond in (bond.members if bond else ())}
-        # with `follow`, the bond's former MAC may be another member's by now
-        own = [now.link.mac, member.link.mac, *(planned.link.mac for planned in self.plan.members)]
-        free = next((mac for mac in own if mac not in macs_in_use), None)
+        in_use = {in_bond.mac for in_bond in (bond.members if bond else ())}
+        free = returned.choose_mac(self.plan.members, member, now.link.mac, in_use)
         if free is None:
             raise RefusedError(
                 f"its MAC {now.link.mac} is another member's; give it one of its own"

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from sriovbond.bond.links import Place, VfSettings
-from sriovbond.bond.returned import as_it_is, lacking, to_write
+from sriovbond.bond.links import NO_MAC, Place, VfSettings
+from sriovbond.bond.returned import as_it_is, choose_mac, lacking, to_write
 from tests.support.builders import a_vf
 
 MAC = "02:00:00:00:00:01"
@@ -154,3 +154,25 @@ def test_an_administrative_mac_counts_only_where_the_pf_still_has_it(
     seen = replace(a_vf("eth3", mac=entry), administrative_mac=MAC)
 
     assert as_it_is(a_vf("net1"), seen).administrative_mac == held
+
+
+OTHER_MAC, NEW_MAC = "02:00:00:00:00:02", "02:00:00:00:00:03"
+
+
+@pytest.mark.parametrize(
+    ("planned", "now", "chosen"),
+    [
+        ((MAC, OTHER_MAC), NEW_MAC, NEW_MAC),
+        ((MAC, OTHER_MAC), OTHER_MAC, MAC),
+        ((MAC, OTHER_MAC), NO_MAC, MAC),
+        ((OTHER_MAC, OTHER_MAC), OTHER_MAC, OTHER_MAC),
+        ((OTHER_MAC, OTHER_MAC), NO_MAC, OTHER_MAC),
+        ((NO_MAC, NO_MAC), OTHER_MAC, None),
+    ],
+)
+def test_a_vf_that_came_back_has_no_other_members_mac_but_where_add_took_both_with_it(
+    planned: tuple[str, str], now: str, chosen: str | None
+) -> None:
+    members = [a_vf(link={"mac": mac}) for mac in planned]
+
+    assert choose_mac(members, members[0], now, {OTHER_MAC}) == chosen
