@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from sriovbond.bond.links import Link, Place
+from sriovbond.bond.links import Carried, Link, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.errors import KernelError, MachineError, SriovbondError
 from sriovbond.kernel import links, netns, snapshots
@@ -85,11 +85,35 @@ def restore(plan: BondPlan, lose: Lose) -> None:
         came = _came(home, at_home)
         for link, was in came:
             _restore_sysctls(home, link, was, lose)
+        lacking = _without_present_routes(came)
+        for link, was in lacking:
             # a refused change would be refused, and logged, again
             left = replace(was, name=link.name, mac=link.mac, mtu=link.mtu)
             lose(snapshots.restore(home.netlink, link, left))
-        lose(snapshots.restore_spanning(home.netlink, came))
+        lose(snapshots.restore_spanning(home.netlink, lacking))
         lose(map(_describe_missing, _find_missing(at_home, came)))
+
+
+def _without_present_routes(came: Sequence[tuple[Link, Link]]) -> Sequence[tuple[Link, Link]]:
+    """Leave out of the snapshots the routes that their links have: they may never have left.
+
+    One by a nexthop object would be put beside itself, as a route with the object's next hops. All
+    are left in where the host's routes cannot be read now.
+    """
+    indices = {link.index for link, was in came if was.routes}
+    if not indices:
+        return came
+    with netns.own() as home:  # after an error its socket cannot be used again
+        try:
+            present = snapshots.take(home.netlink, is_meant=lambda link: link.index in indices)
+        except KernelError:
+            return came
+    routes = {link.index: frozenset(link.routes) for link in present}
+
+    def lacking(link: Link, was: Link) -> tuple[Carried, ...]:
+        return tuple(route for route in was.routes if route not in routes.get(link.index, ()))
+
+    return [(link, replace(was, routes=lacking(link, was))) for link, was in came]
 
 
 def _find_missing(at_home: Iterable[Link], came: Iterable[tuple[Link, Link]]) -> list[Link]:

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from sriovbond import homecoming
+from sriovbond.bond.links import Member, Place
+from sriovbond.errors import SriovbondError
 from sriovbond.host import Host
 from sriovbond.kernel import netns, snapshots
 from tests.support import ipams, worlds
+from tests.support.builders import a_plan
 from tests.support.calls import Runtime, a_config
 from tests.support.lending import lend
 from tests.support.pods import Pod, batch, ip
@@ -104,6 +108,34 @@ def test_host_links_come_home_with_their_addresses_and_routes(
     assert ip("-j link show one")[0]["ifindex"] != taken
     assert worlds.differences(before, look(host=None)) == []
     assert "dead" not in ip("route show") + ip("-6 route show")
+
+
+def test_a_host_link_that_never_left_gets_no_second_route_beside_one_by_a_nexthop_object() -> None:
+    """An ADD that fails before it has moved the link releases it all the same."""
+    batch(
+        "link add one type veth peer far-one",
+        *(f"link set {name} up" for name in ("one", "far-one")),
+        "addr add 203.0.113.17/28 dev one",
+        "addr add 2001:db8:1::1/64 dev one nodad",
+        "nexthop add id 7 via 203.0.113.18 dev one",
+        "nexthop add id 8 via 203.0.113.19 dev one",
+        "nexthop add id 9 group 7/8",
+        "nexthop add id 10 via 2001:db8:1::2 dev one",
+        "route add 198.20.0.0/24 nhid 7",
+        "route add 198.20.1.0/24 nhid 9",
+        "route add 2001:db8:fe::/64 nhid 10",
+    )
+    losses: list[SriovbondError] = []
+    try:
+        before = (ip("route show"), ip("-6 route show dev one"))
+        with netns.own() as home:
+            link = next(link for link in snapshots.take(home.netlink) if link.name == "one")
+        homecoming.restore(a_plan([Member(link, Place.HOST)]), losses.extend)
+        after = (ip("route show"), ip("-6 route show dev one"))
+    finally:
+        ip("link del one")
+
+    assert (after, losses) == (before, [])
 
 
 @pytest.mark.usefixtures("on_host")
