@@ -11,6 +11,7 @@ from sriovbond.bond.keys import NOT_IPAM
 from sriovbond.bond.rules import Finding
 
 _MOST_READ = 256  # addresses and ranges: IPAM assigns one of each family
+_MOST_TOLD = 5
 _NOT_IN_FILE_NAMES = frozenset("/\\\0")
 _OVERRIDES = (("runtimeConfig",), ("args", "cni"))  # where later runtimes write `ips`
 
@@ -55,13 +56,16 @@ def _without_content(json_value: object) -> str:
 
 
 def unread_ipam(raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield a warning for keys of `ipam` that no plugin reads."""
-    ipam = raw.get("ipam")
+    """Yield a warning for keys of `ipam`, and for requested addresses, that no plugin reads."""
+    ipam = {} if raw.get("ipam") is None else raw["ipam"]
     if not isinstance(ipam, Mapping) or ipam.get("type"):
         return
     rest = ", ".join(sorted(ipam.keys() - {"type"}))
     if rest:
         yield rules.IPAM_WITHOUT_TYPE.finding(f"ipam has {rest} and no type")
+    requested = ", ".join(_texts(raw.get("runtimeConfig"), "ips")[:_MOST_TOLD])
+    if requested:  # not those in CNI_ARGS, which each plugin of a list gets
+        yield rules.IPAM_WITHOUT_TYPE.finding(f"the pod asks for {requested}, and ipam has no type")
 
 
 def find_requested_ipv6(raw: Mapping[str, Any], cni_args: Mapping[str, str]) -> str:

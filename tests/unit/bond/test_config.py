@@ -267,6 +267,19 @@ def test_ipam_that_no_plugin_would_read_is_a_warning(ipam: dict[str, object]) ->
     assert (warned(config), config.ipam_type) == (["ipam-without-type"], "")
 
 
+@pytest.mark.parametrize("ipam", [{}, {"ipam": None}, {"ipam": {}}, {"ipam": {"type": ""}}])
+def test_addresses_that_the_pod_asks_for_are_not_dropped_without_a_word(
+    ipam: dict[str, object],
+) -> None:
+    asked = {"ips": ["192.0.2.7/24", "2001:db8::7/64"]}
+    config = a_netconf(**ipam, runtimeConfig=asked)
+    by_ipam = a_netconf(ipam={"type": "static"}, runtimeConfig=asked)
+
+    assert [finding.rule for finding in config.warnings] == ["ipam-without-type"]
+    assert "192.0.2.7/24, 2001:db8::7/64" in str(config.warnings[0])
+    assert by_ipam.warnings == a_netconf(**ipam, runtimeConfig={"ips": []}).warnings == ()
+
+
 @pytest.mark.parametrize("ipam", [None, {}, {"type": ""}, {"type": None}])
 def test_no_ipam_is_no_fault(ipam: object) -> None:
     config = a_netconf(ipam=ipam)
