@@ -4,10 +4,11 @@ Used by a failed ADD, DEL, GC and the command line. Idempotent: what is gone cou
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from sriovbond import homecoming, ipam, log, records
 from sriovbond.bond.links import Link, Member, Place
@@ -21,6 +22,8 @@ from sriovbond.kernel import bonding, ioctls, links, netns, snapshots
 from sriovbond.kernel.bonding import Handle
 from sriovbond.kernel.netns import Namespace
 from sriovbond.records import Record
+
+_Bond = TypeVar("_Bond", Link, Handle)
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ def release(
         seen = [(path, None) for path in host.paths_of(record.netns)]
         places = dict.fromkeys([(netns_now, descriptor), *seen])
         with log.step("release"):
-            outcome.attempt(partial(_release_links, record, plan, outcome, places))
+            outcome.attempt(partial(_release_links, host, record, plan, outcome, places))
     if not outcome.problems:
         record = replace(record, plan=None)
     if call and not is_first:
@@ -193,11 +196,17 @@ def release_ipam(host: Host, call: records.IpamCall) -> None:
 
 
 def _release_links(
-    record: Record, plan: BondPlan, outcome: Outcome, places: Iterable[tuple[str, int | None]]
+    host: Host,
+    record: Record,
+    plan: BondPlan,
+    outcome: Outcome,
+    places: Iterable[tuple[str, int | None]],
 ) -> None:
     for path, descriptor in places:
         with suppress(netns.NamespaceGoneError), netns.opened(path, descriptor) as pod:
             if pod.identity == record.namespace:
+                for bond in _bonds(pod, record, plan, partial(_names_of_others, host, record)):
+                    bonding.delete(pod.netlink, bond)
                 _release_in(pod, record, plan, outcome)
                 return
     outcome.notes.append(f"the namespace {record.netns} is gone")
@@ -206,8 +215,7 @@ def _release_links(
 
 
 def _release_in(pod: Namespace, record: Record, plan: BondPlan, outcome: Outcome) -> None:
-    for bond in _bonds(pod, record, plan):
-        bonding.delete(pod.netlink, bond)
+    """Restore the members, which are in no bond of the attachment any more."""
     if record.is_complete and _are_restored(pod, plan):
         return
     present = _dump_members(pod, plan)
@@ -233,35 +241,57 @@ def _are_restored(pod: Namespace, plan: BondPlan) -> bool:
     )
 
 
-def _bonds(pod: Namespace, record: Record, plan: BondPlan) -> Sequence[Link | Handle]:
+def _bonds(
+    pod: Namespace, record: Record, plan: BondPlan, others: Callable[[], Collection[str]]
+) -> Sequence[Link | Handle]:
     """Return the links to delete: the bond, even if it was renamed since.
 
     If the ADD failed, a bond with foreign members may be an earlier one that was in its way. Before
-    it no member was in any bond.
+    it no member was in any bond. `others` returns the names of other attachments' bonds, which may
+    have taken the members meanwhile.
     """
     if record.is_complete:
         named = bonding.find(pod.netlink, record.ifname)
-        return [named] if named else _renamed(pod, plan)
+        return [named] if named else _renamed(pod, plan, others)
     present = links.dump(pod.netlink)
     ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
     foreign = {link.master for link in present if link not in ours}
     indices = {link.master for link in ours}
-    return [
+    bonds = [
         link
         for link in present
         if link.kind == "bond"
         and link.index not in foreign
         and (link.name == record.ifname or link.index in indices)
     ]
+    return _leave_out(bonds, others)
 
 
-def _renamed(pod: Namespace, plan: BondPlan) -> list[Handle]:
+def _renamed(pod: Namespace, plan: BondPlan, others: Callable[[], Collection[str]]) -> list[Handle]:
     """Return the bonds that the members are in."""
     present = _dump_members(pod, plan)
     ours = [link for link in (_in_pod(present, member) for member in plan.members) if link]
     names = {ioctls.name(pod.netlink, link.master) for link in ours if link.master}
     bonds = (bonding.find(pod.netlink, name) for name in names)
-    return [bond for bond in bonds if bond]
+    return _leave_out([bond for bond in bonds if bond], others)
+
+
+def _leave_out(bonds: list[_Bond], others: Callable[[], Collection[str]]) -> list[_Bond]:
+    names = others() if bonds else ()
+    return [bond for bond in bonds if bond.name not in names]
+
+
+def _names_of_others(host: Host, record: Record) -> frozenset[str]:
+    """Return the names of the bonds that other attachments have in the record's namespace."""
+    with suppress(MachineError):
+        return frozenset(
+            other.ifname
+            for other in records.each(host, [])
+            if other.key != record.key
+            and other.plan
+            and (other.namespace, other.boot_id) == (record.namespace, record.boot_id)
+        )
+    return frozenset()
 
 
 def _dump_members(pod: Namespace, plan: BondPlan) -> list[Link]:
