@@ -4,7 +4,6 @@ The bounds are those of ValidateEventCreate (Kubernetes, pkg/apis/core/validatio
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -107,16 +106,20 @@ def note(happening: Happening) -> str:
 
 
 def _uid(subject: Subject, client: "Client") -> str:
-    """Return the pod's UID from the API, "" when the pod no longer exists.
+    """Return the pod's UID from the API, "" when the pod no longer exists or must not be read.
 
-    kubelet identifies a static pod by a hash without dashes, the API by another UID.
+    kubelet identifies a static pod by a hash without dashes, the API by another UID. Raises
+    ApiRefusedError when it cannot be read now: without it kubectl would not show the Event.
     """
     if "-" in subject.pod.uid:
         return subject.pod.uid
-    with suppress(ApiRefusedError):
+    try:
         pod = client.get(PODS, subject.pod.namespace, subject.pod.name)
-        return pod.section("metadata").text("uid") or ""
-    return ""
+    except ApiRefusedError as error:
+        if not error.is_lasting:
+            raise
+        return ""
+    return pod.section("metadata").text("uid") or ""
 
 
 def _pod(subject: Subject, uid: str | None) -> Mapping[str, str]:

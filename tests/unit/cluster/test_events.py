@@ -125,6 +125,18 @@ def test_an_unknown_uid_is_requested_once(api: ClusterApi, make: Make, uid: str)
     assert api.paths.count(POD_PATH) == 1
 
 
+@pytest.mark.parametrize(("code", "times"), [(401, 1), (429, 12), (500, 12)])
+def test_a_uid_that_cannot_be_had_now_is_requested_again(
+    api: ClusterApi, make: Make, code: int, times: int
+) -> None:
+    api.fail(cluster_api.status(code), on=POD_PATH, times=times)
+
+    make()(a_happening(subject=a_subject(pod_uid="0123456789abcdef0123456789abcdef")))
+
+    until(api.events)
+    assert api.events()[0]["regarding"].get("uid") == UID
+
+
 def test_of_a_pod_that_has_gone_an_event_is_written_all_the_same(
     api: ClusterApi, make: Make
 ) -> None:
