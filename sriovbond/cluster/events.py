@@ -67,6 +67,11 @@ class _Waiting:
         """Return whether the API does not have its current state."""
         return self.series.written < self.series.count
 
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+        return self.series.first.subject.pod.namespace
+
 
 class Events:
     """A sink of happenings that never blocks; `close` writes the rest, within a time limit.
@@ -85,6 +90,7 @@ class Events:
         self._is_closing = False
         self._paused_until = 0.0
         self._pause_s = 0.0
+        self._failed_at: dict[str, float] = {}
         self._allowed = float(limits.burst)
         self._allowed_at = time.monotonic()
         self._reported = ""
@@ -144,7 +150,7 @@ class Events:
             while True:
                 now = time.monotonic()
                 self._forget(now)
-                new = [waiting for waiting in self._all.values() if waiting.is_new]
+                new = self._list_new()
                 if self._is_closing:
                     return new[: self._limits.burst]
                 due = [waiting for waiting in new if waiting.due <= now]
@@ -153,6 +159,14 @@ class Events:
                     self._allowed -= min(len(due), allowed)
                     return due[:allowed]
                 self._changed.wait(self._wait_s(new, now))
+
+    def _list_new(self) -> list[_Waiting]:
+        """Return the series to be written, those last whose namespace has failed last.
+
+        A namespace may have a webhook of its own, whose server is away: each of its Events fails.
+        """
+        new = [waiting for waiting in self._all.values() if waiting.is_new]
+        return sorted(new, key=lambda waiting: self._failed_at.get(waiting.namespace, 0.0))
 
     def _forget(self, now: float) -> None:
         """Drop the series that are written and closed, and those that failed for too long."""
@@ -212,13 +226,24 @@ class Events:
             eventapi.write(waiting.series, self._node, connection)
         except ApiRefusedError as error:
             if not error.is_lasting:
+                self._note_failed(waiting.namespace)
                 raise
             self._drop([waiting])
             self._tell(str(error))
+        except (UnreadableError, OSError):
+            self._note_failed(waiting.namespace)
+            raise
         else:
             waiting.due = time.monotonic() + self._limits.again_s
             self._pause_s = 0.0
             self._reported = ""
+
+    def _note_failed(self, namespace: str) -> None:
+        """Write what other namespaces have before what this one has."""
+        now = time.monotonic()
+        kept_since = now - self._limits.give_up_s
+        recent = {name: at for name, at in self._failed_at.items() if at > kept_since}
+        self._failed_at = {**recent, namespace: now}
 
     def _note_failure(self, why: str) -> None:
         """Pause before the next attempt, longer after each failure; drop the series at the end."""

@@ -177,6 +177,22 @@ def test_a_failed_write_is_retried(api: ClusterApi, make: Make, answer: cluster_
     assert sink.lost == 0
 
 
+@pytest.mark.parametrize("answer", [cluster_api.status(500), cluster_api.hang])
+def test_a_namespace_whose_events_fail_keeps_those_of_no_other_back(
+    api: ClusterApi, make: Make, answer: cluster_api.Answer
+) -> None:
+    """As with a webhook of that namespace whose server is away."""
+    api.fail(answer, on="/namespaces/broken/")
+    sink = make(replace(QUICK, write_s=0.5))
+
+    for number in range(3):
+        sink(a_happening(subject=a_subject(f"nf{number}", pod_namespace="broken")))
+    sink(a_happening())
+
+    until(api.events, timeout_s=5)
+    assert sink.lost == 0
+
+
 def test_an_answer_that_got_lost_makes_no_second_event(api: ClusterApi, make: Make) -> None:
     def lose(handler: cluster_api.Handler) -> None:
         api.answer_to(api.requests[-1])
@@ -268,6 +284,17 @@ def test_closing_writes_the_waiting_events_and_drops_later_ones(
     sink(a_happening(pod="late"))
     assert len(api.events()) == 9
     assert sink.lost == 1
+
+
+def test_closing_writes_what_can_be_written(api: ClusterApi, make: Make) -> None:
+    api.fail(cluster_api.status(500), on="/namespaces/broken/")
+    sink = make(replace(QUICK, pause_s=30.0))
+    sink(a_happening(subject=a_subject(pod_namespace="broken")))
+    until(lambda: api.requests)
+    sink(a_happening())
+
+    assert sink.close(3)
+    assert (len(api.events()), sink.lost) == (1, 1)
 
 
 def test_closing_does_not_try_again(api: ClusterApi, make: Make) -> None:
