@@ -34,6 +34,9 @@ class Limits:
     """Bounds of the backlog and the rate; times in seconds."""
 
     series: int = 1000
+    """Not written yet."""
+    series_in_all: int = 4000
+    """With the written ones, to which equal happenings are added: a dozen of each of 300 bonds."""
     series_of_a_bond: int = 25
     again_s: float = 30.0
     """Between two writes of one series."""
@@ -130,9 +133,18 @@ class Events:
     def _has_room(self, happening: Happening) -> bool:
         return (
             not self._is_closing
-            and len(self._all) < self._limits.series
             and self._of_bond[happening.subject] < self._limits.series_of_a_bond
+            and (len(self._all) < self._limits.series or self._make_room())
         )
+
+    def _make_room(self) -> bool:
+        """Return whether few are not written yet; forget a written one where there are too many."""
+        written = [waiting for waiting in self._all.values() if not waiting.is_new]
+        if len(self._all) - len(written) >= self._limits.series:
+            return False
+        if len(self._all) >= self._limits.series_in_all:
+            self._forget_one(min(written, key=lambda waiting: waiting.seen_at).series.key)
+        return True
 
     def _run(self) -> None:
         with log.logged_to(None, self._host.logs):
