@@ -49,7 +49,7 @@ class Ended:
                 return why
             left_s = self._note_missed(record.key) + self._apart_s - self._clock()
         if left_s > 0:
-            return f"kubelet does not list its pod: next check in {left_s:.0f} s"
+            return "kubelet does not list its pod: kubelet is asked again in a minute"
         holder = holders.find(self._host.proc, record.namespace)
         if not holder:
             with self._lock:

@@ -63,7 +63,7 @@ def test_a_pod_that_died_while_no_agent_ran_is_released_when_kubelet_has_missed_
     third = looked_at(host, bonded, ended)
 
     for early in (first, second):
-        assert "kubelet does not list its pod: next check in" in early.drift[0]
+        assert "kubelet does not list its pod: kubelet is asked again" in early.drift[0]
     assert [one.kind for one in third.notes] == [HappeningKind.RELEASED]
     assert kubelet.methods() == ["List"] * 3
     assert not records.keys(host)
