@@ -157,7 +157,7 @@ class Tending:
             attachment.note_refused(_refusals(happenings), self._settings.check_interval_s)
         if attachment.refused:
             # its return is an event of its device, possibly the last one
-            self._agenda.later(Task.EXAMINE, key, max(attachment.wait_s, *unrest_s.values()))
+            self._agenda.later(Task.EXAMINE, key, max([attachment.wait_s, *unrest_s.values()]))
 
     def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
         """Schedule a retry for what can be neither watched nor released; report it once."""

@@ -8,7 +8,7 @@ from sriovbond.agent.watch.tending import Tending
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.subject import Subject
 from sriovbond.upkeep.examination import Examined
-from sriovbond.upkeep.repair import IsAtRest, Repairs
+from sriovbond.upkeep.repair import IsAtRest, Repairs, UpkeepNote
 from tests.unit.agent.watch.conftest import KEY, Scene
 
 
@@ -131,6 +131,25 @@ def test_remains_of_an_attachment_are_reported_once_and_wait_longer(scene: Scene
     tended.forget_left(KEY)
     tended.look_after(KEY, scene.subject)
     assert len(scene.reported) == 2
+
+
+def test_a_refused_member_at_rest_is_reported_once_and_examined_ever_more_rarely(
+    scene: Scene,
+) -> None:
+    scene.watch()
+    noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
+    noted.result = Examined((UpkeepNote(HappeningKind.REPAIR_REFUSED, "no VLAN", "net1"),))
+    tended = tending(scene, Workers(), noted)
+    waits_s = []
+
+    for _ in range(3):
+        tended.actions[Task.EXAMINE](KEY)
+        waits_s.append(scene.agenda.pause_s(1000))
+        scene.agenda.forget(KEY)
+
+    assert waits_s == [1.0, 2.0, 4.0]
+    assert [happening.text for happening in scene.reported] == ["no VLAN"]
+    assert scene.attachment.bond.refused == ("no VLAN",)
 
 
 def test_drift_is_reported_once_and_kept_with_the_bond(scene: Scene) -> None:
