@@ -96,7 +96,8 @@ def _look_after(repair: Repair) -> Examined:
     state = bonding.observe(repair.pod.netlink, repair.plan.name)
     if state and repair.repairs.members:
         notes += repair.bring_back(state)
-        state = bonding.observe_settled(repair.pod.netlink, repair.plan) if notes else state
+        if not all(note.is_put_off for note in notes):
+            state = bonding.observe_settled(repair.pod.netlink, repair.plan)
     if state is None:
         return Examined(tuple(notes), (f"{repair.plan.name} is gone, or is no bond",))
     repair.note_refusals(notes, state)

@@ -18,7 +18,7 @@ from sriovbond.bond.links import NO_MAC, Link, Member, Place
 from sriovbond.bond.plan import BondPlan
 from sriovbond.bond.states import BondState
 from sriovbond.candidates import Sources
-from sriovbond.errors import DriftError, RefusedError, SriovbondError, TryLaterError
+from sriovbond.errors import DriftError, RefusedError, SriovbondError
 from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import bonding, links, vfs
@@ -56,13 +56,15 @@ class Repairs:
 class UpkeepNote:
     """A finding or a change, as text; `member` names the one concerned.
 
-    `sent_home` is the device that a failed repair moved to the pod and back.
+    `sent_home` is the device that a failed repair moved to the pod and back. `is_put_off`: it is no
+    refusal, for another operator is at work; it is to be looked at again soon.
     """
 
     kind: HappeningKind
     text: str
     member: str = ""
     sent_home: str = ""
+    is_put_off: bool = False
 
 
 @dataclass(slots=True)
@@ -100,6 +102,9 @@ class Repair:
 
     def _take_back(self, member: Member, back: Link, *, is_in_pod: bool) -> UpkeepNote:
         words, sent_home, against = f"{self.plan.name}: {member}", "", ""
+        if busy := self.repairs.at_work():
+            text = f"{words} is back, and is not in the bond yet: {busy}"
+            return UpkeepNote(HappeningKind.REPAIR_REFUSED, text, member.name, is_put_off=True)
         try:
             devices = self._require_ours(member, back)
             seen = self._judge(member, back, devices, is_in_pod=is_in_pod)
@@ -136,8 +141,6 @@ class Repair:
 
     def _require_ours(self, member: Member, back: Link) -> PodDevices:
         """Return the readings of the device by the node's sources. RefusedError: another pod's."""
-        if busy := self.repairs.at_work():
-            raise TryLaterError(f"{busy}; it is looked at again")
         if back.master:
             raise RefusedError(f"on the host {back.name} is in another interface")
         for other in records.every(self.host):

@@ -1,12 +1,13 @@
 """Schedules examinations of bonds, and handles their results: reports, retries."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from sriovbond import libc
+from sriovbond import libc, log
 from sriovbond.agent.settings import Settings
 from sriovbond.agent.watch.agenda import AGAIN_S, Actions, Agenda, Task
 from sriovbond.agent.watch.care import Care
@@ -18,6 +19,7 @@ from sriovbond.subject import Subject
 from sriovbond.upkeep.examination import Examined
 
 _ANNOUNCED_AGAIN_S: Final = 1.0
+_PUT_OFF_S: Final = 10.0  # until it is looked again whether the SR-IOV operator is at work
 _ROUND_APART_S: Final = 0.1  # a round over all bonds must not delay requests
 
 
@@ -133,6 +135,7 @@ class Tending:
         attachment.note_sent_home(frozenset(note.sent_home for note in examined.notes) - {""})
         refused_before = attachment.refused
         self._plan_next(key, attachment, happenings)
+        self._wait_for_others(key, attachment, examined)
         # with drift the next round examines it
         is_silent = not (self._watched.is_heard(key) or examined.drift)
         if is_silent or attachment.has_in_bond(examined.missing):
@@ -158,6 +161,15 @@ class Tending:
         if attachment.refused:
             # its return is an event of its device, possibly the last one
             self._agenda.later(Task.EXAMINE, key, max([attachment.wait_s, *unrest_s.values()]))
+
+    def _wait_for_others(self, key: str, attachment: WatchedAttachment, examined: Examined) -> None:
+        """Examine the bond soon again if another operator is at work; log that once."""
+        texts = frozenset(note.text for note in examined.notes if note.is_put_off)
+        if texts:
+            self._agenda.later(Task.EXAMINE, key, _PUT_OFF_S)
+        for text in sorted(texts - attachment.put_off):
+            log.event(logging.INFO, text, **attachment.subject.fields)
+        attachment.put_off = texts
 
     def _look_again(self, key: str, subject: Subject, drift: tuple[str, ...]) -> None:
         """Schedule a retry for what can be neither watched nor released; report it once."""
@@ -190,7 +202,8 @@ def _happenings(
 ) -> Iterator[Happening]:
     members = {member.name: member for member in attachment.bond.members} if attachment else {}
     for note in examined.notes:
-        yield Happening(note.kind, subject, note.text, time.time(), members.get(note.member))
+        if not note.is_put_off:
+            yield Happening(note.kind, subject, note.text, time.time(), members.get(note.member))
 
 
 def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:

@@ -18,6 +18,7 @@ COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 class WatchedAttachment:
     """A watched bond; `bond` is as last reported, `refused` why repairs were refused.
 
+    `put_off` is why repairs wait: what another operator does to the node's VFs.
     `plan` is only the outline of the record's; `announcements` is the number still to be made;
     `taken` the devices that were taken out of the pod; `sent_home` those returned by a failed
     repair, which the kernel has yet to report; `wait_s` the pause before a repair, growing with
@@ -30,6 +31,7 @@ class WatchedAttachment:
     bond: WatchedBond
     is_settled: bool = False
     refused: frozenset[str] = frozenset()
+    put_off: frozenset[str] = frozenset()
     announcements: int = 0
     taken: frozenset[str] = frozenset()
     sent_home: frozenset[str] = frozenset()

@@ -249,7 +249,7 @@ def test_more_than_there_is_room_for_is_lost(api: ClusterApi, make: Make) -> Non
     assert crowded.lost == 2
 
 
-def test_what_is_written_takes_no_room_from_what_happens_then(api: ClusterApi, make: Make) -> None:
+def test_written_events_take_no_room_from_new_ones(api: ClusterApi, make: Make) -> None:
     """All bonds of a node fail over, and back: each has five Events within minutes."""
     sink = make(replace(QUICK, series=10))
     for pod in range(10):

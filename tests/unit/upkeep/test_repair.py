@@ -35,3 +35,17 @@ def test_kubelet_has_the_time_of_the_setting_to_say_whose_a_member_is(tmp_path: 
     device = devices.get(member.device)
     assert device is not None
     assert device.is_allocated
+
+
+def test_a_member_waits_for_the_sriov_operator_and_is_not_refused(tmp_path: Path) -> None:
+    member, plan = a_vf(), a_plan(two_vfs())
+    record = Record("net", "c1", "bond0", "/x", (0, 0, 0), "boot", plan)
+    busy = "the SR-IOV operator is at work on node-1 (syncStatus InProgress)"
+    with netns.own() as home:
+        repairs = Repairs(at_work=lambda: busy)
+        repair = Repair(Host(state=tmp_path), home, home, record, plan, repairs)
+
+        note = repair._take_back(member, member.link, is_in_pod=False)  # noqa: SLF001 - before a move
+
+    assert note.is_put_off
+    assert busy in note.text

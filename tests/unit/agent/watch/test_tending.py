@@ -152,6 +152,25 @@ def test_a_refused_member_at_rest_is_reported_once_and_examined_ever_more_rarely
     assert scene.attachment.bond.refused == ("no VLAN",)
 
 
+def test_a_bond_that_waits_for_the_sriov_operator_is_examined_soon_and_nothing_is_reported(
+    scene: Scene,
+) -> None:
+    scene.watch()
+    noted = Noting(scene.settings.host, Repairs(), Workers().do, 1)
+    note = UpkeepNote(HappeningKind.REPAIR_REFUSED, "it waits", "net1", is_put_off=True)
+    noted.result = Examined((note,))
+    tended = tending(scene, Workers(), noted)
+    waits_s = []
+
+    for _ in range(9):
+        tended.actions[Task.EXAMINE](KEY)
+        waits_s.append(scene.agenda.pause_s(1000))
+        scene.agenda.forget(KEY)
+
+    assert set(waits_s) == {10.0}
+    assert (scene.reported, scene.attachment.bond.refused) == ([], ())
+
+
 def test_drift_is_reported_once_and_kept_with_the_bond(scene: Scene) -> None:
     scene.watch()
     scene.settings.host.records.joinpath(f"{KEY}.json").write_text("{")
