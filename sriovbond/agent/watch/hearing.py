@@ -171,10 +171,10 @@ class Hearing:
         self._unread.update(dict.fromkeys(self._spaces))
 
     def _read_again(self, nsid: int) -> None:
-        if nsid not in self._spaces:
-            return
         if not self.hear_out():
             self._distrust(nsid)
+        if nsid not in self._spaces:  # its last bond, or itself, may have ended meanwhile
+            return
         try:
             links = self._read_links(nsid)
         except KernelError as error:

@@ -25,9 +25,10 @@ OTHER_BOND = 10
 
 @dataclass
 class Kernel:
-    """Bonds of one namespace by index: name and active member; no events but overruns."""
+    """Bonds of one namespace by index: name and active member; its events, and overruns."""
 
     bonds: dict[int, tuple[str, int]]
+    events: list[LinkEvent] = field(default_factory=list)
     fails: bool = False
     overruns: int = 0
 
@@ -60,6 +61,7 @@ class Scene:
     agenda: Agenda
     reread: list[int] = field(default_factory=list)
     unreadable: list[KernelError] = field(default_factory=list)
+    take: Callable[[LinkEvent], None] = lambda _: None
 
     def run(self, *tasks: Task) -> None:
         """Run these tasks, and read all that has to be read."""
@@ -86,7 +88,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     spaces, agenda = Spaces(), Agenda()
     scene = Scene(kernel, Hearing(spaces, agenda), spaces, agenda)
     ears = Ears(
-        event=lambda _: None,
+        event=lambda event: scene.take(event),  # noqa: PLW0108 - a test replaces it
         is_host_wanted=lambda: False,
         reread=scene.reread.append,
         unreadable=lambda _, error: scene.unreadable.append(error),
@@ -132,7 +134,8 @@ class _Events:
         if self._kernel.overruns:
             self._kernel.overruns -= 1
             raise OverrunError
-        return iter(())
+        events, self._kernel.events = self._kernel.events, []
+        return iter(events)
 
     def receive(self) -> Iterator[int]:
         return iter(())
@@ -212,3 +215,16 @@ def test_a_namespace_that_cannot_be_read_for_want_of_descriptors_is_reported(sce
 
     assert [error.errno for error in scene.unreadable] == [errno.EMFILE]
     assert scene.reread == [NSID]
+
+
+def test_a_namespace_whose_last_bond_goes_while_it_is_read_again_is_left_alone(
+    scene: Scene,
+) -> None:
+    scene.take = lambda _: scene.spaces.leave("c1@bond0", NSID)  # as judging does after a DEL
+    gone = LinkEvent(NSID, Heard(BOND, "bond0", kind="bond"), is_gone=True, is_moved=False)
+
+    scene.hearing.read_all()
+    scene.kernel.events = [gone]
+    scene.run()
+
+    assert (scene.reread, NSID in scene.spaces) == ([], False)
