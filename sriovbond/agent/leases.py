@@ -304,8 +304,6 @@ class Leases:
         with records.locked(self._host, key):
             if records.read(self._host, key) == current:
                 records.remove(self._host, current)
-        if key in self._reported:
-            self._say(HappeningKind.ADDRESSES_RETURNED, subject, "IPAM has released its addresses")
         self._forget(key)
 
     def _is_given_up(self, record: Record) -> bool:
@@ -317,11 +315,16 @@ class Leases:
         network.until = time.monotonic() + network.wait_s
 
     def _forget(self, key: str) -> None:
+        """Forget a lease that has been released; report that if it was reported as kept."""
         with self._changed:
             kept = self._kept.pop(key, None)
+            is_reported = key in self._reported
             self._reported.discard(key)
             if kept:
                 self._leave_line(kept)
+        if kept and is_reported:
+            text = "IPAM has released its addresses"
+            self._say(HappeningKind.ADDRESSES_RETURNED, kept.subject, text)
 
     def _leave_line(self, kept: _Kept) -> None:
         network = self._networks[kept.network]

@@ -16,6 +16,8 @@ from sriovbond.agent.leases import Leases
 from sriovbond.agent.settings import Settings
 from sriovbond.cni.network import read_network
 from sriovbond.commands import keeping
+from sriovbond.errors import TryLaterError
+from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.records import IpamCall, Record
 from tests.support.agents import wait_for
 from tests.support.held_ipam import stdin
@@ -145,6 +147,28 @@ def test_kept_leases_hold_no_configuration(settings: Settings, leases: Leases) -
 
     assert counts == {"net": 16}
     assert memory.held_bytes < 6 * len(long)  # of those whose IPAM is asked
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_addresses_that_another_call_releases_are_reported_as_returned(
+    settings: Settings, *, by_hand: bool
+) -> None:
+    told: list[Happening] = []
+    quick = settings.model_copy(update={"retry_s": 0.1})
+    leases = Leases(quick, Lanes(8, 256, lambda work: work()), told.append)
+    record = a_kept_record(settings, "sandbox")
+    leases.keep(record, TryLaterError("IPAM does not answer"))
+
+    records.remove(settings.host, record)
+    if by_hand:  # `sriovbond release`: another process
+        leases.start()
+    else:
+        leases.forget_if_gone(record.key)
+    wait_for(lambda: leases.counts() == {})
+    leases.stop()
+
+    kinds = [happening.kind for happening in told]
+    assert kinds == [HappeningKind.ADDRESSES_KEPT, HappeningKind.ADDRESSES_RETURNED]
 
 
 def nested(depth: int) -> list[object]:
