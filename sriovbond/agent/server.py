@@ -30,8 +30,7 @@ from sriovbond.agent.pulse import Pulse
 from sriovbond.agent.queue import Queue
 from sriovbond.agent.report import series
 from sriovbond.agent.report.metrics import Metrics
-from sriovbond.agent.report.pages import serve as serve_pages
-from sriovbond.agent.report.pages import verdict
+from sriovbond.agent.report.pages import Served, verdict
 from sriovbond.agent.report.probes import ALIVE, READY, Probes, Readiness
 from sriovbond.agent.report.teller import Sink, Teller
 from sriovbond.agent.report.writer import LogWriter
@@ -149,7 +148,7 @@ class _Agent:
         stack.enter_context(_signals(self._waker))
         _warm_up()
         waiting.register(self._woken, selectors.EVENT_READ)
-        self._show_pages(stack)
+        metrics = self._serve_metrics(stack)
         if self.settings.watch:
             beat = partial(self.pulse.beat, _WATCH)
             hands = Hands(
@@ -174,8 +173,8 @@ class _Agent:
             self._say_alive()
             ready = [key.fileobj for key, _ in waiting.select(self._pause_s())]
             self.pulse.beat(_QUEUE)
-            if probes:
-                probes.listen()
+            for served in filter(None, (probes, metrics)):
+                served.listen()
             self._give_up_late()
             # a signal writes its number, a worker a 0
             if self._woken in ready and any(self._woken.recv(64)):
@@ -219,18 +218,20 @@ class _Agent:
         lines = (f"{count} of network {network!r}\n" for network, count in counts)
         return "".join(f"addresses that IPAM has not released: {line}" for line in lines)
 
-    def _show_pages(self, stack: ExitStack) -> None:
-        """Serve metrics and probes, if configured."""
+    def _serve_metrics(self, stack: ExitStack) -> Served | None:
+        """Serve metrics, and probes beside them, if configured."""
         address = self.settings.metrics_address
-        if address:
-            pages = {
-                "/metrics": self.metrics.page,
-                "/healthz": lambda: verdict(self.pulse.fault()),
-                "/readyz": self.ready.page,
-            }
-            served = serve_pages(address, pages, self.owner)
-            if served:
-                stack.callback(served.close)
+        if address is None:
+            return None
+        pages = {
+            "/metrics": self.metrics.page,
+            "/healthz": lambda: verdict(self.pulse.fault()),
+            "/readyz": self.ready.page,
+        }
+        served = Served(address, pages, self.owner)
+        stack.callback(served.close)
+        served.listen()
+        return served
 
     def _do_after_others(self, subject: Subject, work: Work) -> bool:
         if self.is_stopping:

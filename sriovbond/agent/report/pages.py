@@ -196,18 +196,60 @@ def _refuse(request: bytes) -> Page:
     return Page(b"only GET and HEAD\n", status=405) if is_http else Page(b"no HTTP\n", status=400)
 
 
-def serve(
-    address: Address, pages: Mapping[str, Callable[[], Page]], owner: int = 0
-) -> Pages | None:
-    """Serve the pages at the address; when that fails, log it and continue without.
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Which pages are served, for the log, and the bounds of their server."""
 
-    A port in use by another program is no reason for pods not to start.
+    doing: str = "serve metrics"
+    until_then: str = "it is tried again"
+    timeout_s: float = TIMEOUT_S
+    connections: int = CONNECTIONS
+    backlog: int = _BACKLOG
+
+
+METRICS: Final = Service()
+
+
+class Served:
+    """Pages at an address, from when it is free: another program may have the port now.
+
+    That is no reason for pods not to start.
     """
-    try:
-        return Pages(listen(address, owner), pages)
-    except MachineError as error:
-        log.event(logging.ERROR, error.message)
-        return None
+
+    def __init__(
+        self,
+        address: Address,
+        pages: Mapping[str, Callable[[], Page]],
+        owner: int,
+        service: Service = METRICS,
+    ) -> None:
+        self._address: Final = address
+        self._page_of: Final = pages
+        self._owner: Final = owner
+        self._service: Final = service
+        self._pages: Pages | None = None
+        self._reported = ""
+
+    def listen(self) -> None:
+        """Listen, unless it does already; log a failure once. The caller retries."""
+        if self._pages:
+            return
+        service = self._service
+        try:
+            listening = listen(self._address, self._owner, service.doing, service.backlog)
+        except MachineError as error:
+            if error.message != self._reported:
+                self._reported = error.message
+                log.event(logging.ERROR, f"{error.message}; {service.until_then}")
+            return
+        self._pages = Pages(listening, self._page_of, service.timeout_s, service.connections)
+        if self._reported:
+            log.event(logging.INFO, f"can {service.doing} at {self._address} now")
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._pages:
+            self._pages.close()
 
 
 def listen(

@@ -1,23 +1,20 @@
 """Serves kubelet's probes at their own address and in their own thread, independent of load."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Final
 
-from sriovbond import health, log
-from sriovbond.agent.report import pages
+from sriovbond import health
 from sriovbond.agent.report.address import Address
-from sriovbond.agent.report.pages import Page, Pages, verdict
-from sriovbond.errors import MachineError
+from sriovbond.agent.report.pages import Page, Served, Service, verdict
 from sriovbond.host import Host
 
 ALIVE, READY = "/livez", "/readyz"
-_CONNECTIONS: Final = 256
-_BACKLOG: Final = 1024
-_TIMEOUT_S: Final = 2.0
+_SERVICE: Final = Service(
+    "answer probes", "kubelet will restart the agent", timeout_s=2.0, connections=256, backlog=1024
+)
 _LOOK_S: Final = 2.0
 _OLD_S: Final = 1.0
 
@@ -61,34 +58,10 @@ class Readiness:
             self._changed.notify_all()
 
 
-class Probes:
-    """Listens as soon as the port is free: another program may have it now."""
+class Probes(Served):
+    """Kubelet's probes, whose neighbours on the host's network may crowd their port."""
 
     def __init__(
         self, address: Address, pages: Mapping[str, Callable[[], Page]], owner: int
     ) -> None:
-        self._address: Final = address
-        self._page_of: Final = pages
-        self._owner: Final = owner
-        self._pages: Pages | None = None
-        self._reported = ""
-
-    def listen(self) -> None:
-        """Listen, unless it does already; log a failure once. The caller retries."""
-        if self._pages:
-            return
-        try:
-            listening = pages.listen(self._address, self._owner, "answer probes", _BACKLOG)
-        except MachineError as error:
-            if error.message != self._reported:
-                self._reported = error.message
-                log.event(logging.ERROR, f"{error.message}; kubelet will restart the agent")
-            return
-        self._pages = Pages(listening, self._page_of, _TIMEOUT_S, _CONNECTIONS)
-        if self._reported:
-            log.event(logging.INFO, f"probes are answered at {self._address}")
-
-    def close(self) -> None:
-        """Stop serving."""
-        if self._pages:
-            self._pages.close()
+        super().__init__(address, pages, owner, _SERVICE)

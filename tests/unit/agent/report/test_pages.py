@@ -14,7 +14,7 @@ import pytest
 
 from sriovbond.agent.report import pages
 from sriovbond.agent.report.address import Address
-from sriovbond.agent.report.pages import Page, Pages
+from sriovbond.agent.report.pages import Page, Pages, Served
 from sriovbond.errors import MachineError
 
 LARGE = b"x" * (8 << 20)
@@ -186,11 +186,17 @@ def test_a_port_that_is_taken_is_named() -> None:
         pages.listen(Address.parse(f"127.0.0.1:{port}"))
 
 
-def test_a_failure_to_listen_is_logged_and_not_fatal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_to_listen_is_logged_once_and_not_fatal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with served() as port:
-        assert pages.serve(Address.parse(f"127.0.0.1:{port}"), WHAT) is None
+        metrics = Served(Address.parse(f"127.0.0.1:{port}"), WHAT, 0)
+        metrics.listen()
+        metrics.listen()
+    metrics.close()
 
-    assert f"cannot serve metrics at '127.0.0.1:{port}'" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert told.count(f"cannot serve metrics at '127.0.0.1:{port}'") == 1
 
 
 def test_no_descriptor_and_no_thread_is_left(port: int) -> None:

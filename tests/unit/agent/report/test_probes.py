@@ -50,6 +50,22 @@ def test_probes_are_answered_wherever_the_metrics_are(shim: Shim, metrics: str) 
     assert ready[0] in {200, 503}
 
 
+@pytest.mark.slow
+def test_metrics_are_served_once_their_port_is_free(shim: Shim) -> None:
+    """A client may have it as the agent starts, where net.ipv4.ip_local_port_range is wide."""
+
+    def is_served() -> bool:
+        with contextlib.suppress(OSError):
+            return ask(port, "/metrics")[0] == 200
+        return False
+
+    with ExitStack() as stack:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = int(taken.getsockname()[1])
+            stack.enter_context(an_agent(shim, watch=False, metrics=f"127.0.0.1:{port}"))
+        wait_for(is_served, 15)
+
+
 def test_probes_are_well_while_all_workers_are_busy(
     shim: Shim, ipam: Ipam, pool: ThreadPoolExecutor
 ) -> None:
