@@ -45,6 +45,7 @@ from sriovbond.subject import Subject
 _BEAT_S: Final = 10.0
 _BREATH_S: Final = 0.2
 _ANSWERING: Final = 2  # threads for queued calls that continue without IPAM
+_WAKES: Final = 1024  # read at once: more than the socket takes
 _LATE_S: Final = 60.0
 _LOCK_S: Final = 0.1  # a DEL whose lock is held is retried later, so that the others do not wait
 _OPEN_FILES: Final = 65536  # as in the unit
@@ -145,7 +146,7 @@ class _Agent:
         mounted = folders.Mounted(self.host.root, self.settings.state, self.settings.run)
         queued = FollowedFolder(self.queue.folder, self.queue.make, waiting)
         stack.callback(queued.close)
-        stack.enter_context(_signals(self._waker))
+        stack.enter_context(_signals(self._waker, self._stop))
         _warm_up()
         waiting.register(self._woken, selectors.EVENT_READ)
         metrics = self._serve_metrics(stack)
@@ -176,9 +177,8 @@ class _Agent:
             for served in filter(None, (probes, metrics)):
                 served.listen()
             self._give_up_late()
-            # a signal writes its number, a worker a 0
-            if self._woken in ready and any(self._woken.recv(64)):
-                self.is_stopping = True
+            if self._woken in ready:
+                self._woken.recv(_WAKES)
             queued.look(ready)
             self.replay_some()
             if stale := mounted.stale():
@@ -195,6 +195,9 @@ class _Agent:
         if self._stale:
             raise MachineError(f"cannot serve on: {self._stale}; restart this container")
         return has_ended
+
+    def _stop(self) -> None:
+        self.is_stopping = True
 
     def _give_up_late(self) -> None:
         """Give up the calls that have waited too long for IPAM, or for a worker."""
@@ -337,10 +340,10 @@ def _close(listening: socket.socket, path: Path) -> None:
 
 
 @contextmanager
-def _signals(wake_socket: socket.socket) -> Iterator[None]:
-    """Write the numbers of SIGTERM and SIGINT to a socket when they arrive."""
-    signal.set_wakeup_fd(wake_socket.fileno())
-    before = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
+def _signals(wake_socket: socket.socket, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` when SIGTERM or SIGINT arrives, and write to a socket, which may be full."""
+    signal.set_wakeup_fd(wake_socket.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, lambda *_: stop()) for number in _STOPS}
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from sriovbond import dispatch, libc, records
+from sriovbond.agent import server
 from sriovbond.cni.attachment import Attachment
 from sriovbond.host import Host
 from sriovbond.records import IpamCall, Record
@@ -101,6 +103,22 @@ def test_status_takes_milliseconds(standing: tuple[Shim, Agent], tmp_path: Path)
 
     bare_s, status_s = (median(took[name]) for name in ("nothing", "STATUS"))
     assert status_s < 10 * bare_s + 0.02, (status_s, bare_s)  # Python's start alone takes longer
+
+
+def test_a_signal_stops_an_agent_whose_workers_have_woken_it_without_end() -> None:
+    """As while its loop waits for a disk: then the socket has no room for the signal's number."""
+    woken, waker = socket.socketpair()
+    stopped = []
+    with woken, waker:
+        waker.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                waker.send(b"\0")
+
+        with server._signals(waker, lambda: stopped.append(True)):  # noqa: SLF001 - needs no agent
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert stopped == [True]
 
 
 def links_of(process: Path) -> list[str]:
