@@ -95,8 +95,10 @@ class Judging:
                 self.judge_again(key)
 
     def _unreadable(self, nsid: int, error: KernelError) -> None:
-        """Identify the namespace again, if it still exists."""
+        """Identify the namespace again, if it still exists; log that each time, and no more."""
         for key in self._watched.spaces.keys(nsid):
+            if self._agenda.has(Task.ADOPT, key):
+                continue
             log.event(logging.WARNING, f"cannot watch a bond now: {error.message}", attachment=key)
             self._agenda.later(Task.ADOPT, key, AGAIN_S)
 

@@ -1,6 +1,8 @@
 import errno
 from dataclasses import replace
 
+import pytest
+
 from sriovbond import records
 from sriovbond.agent.watch.adoption import Adoption
 from sriovbond.agent.watch.agenda import Task
@@ -143,6 +145,22 @@ def test_a_namespace_that_cannot_be_read_is_identified_anew(scene: Scene) -> Non
 
     assert unreadable == scene.planned() == {Task.ADOPT}
     assert not scene.watched.is_heard(KEY)
+
+
+def test_a_namespace_that_cannot_be_read_is_logged_as_often_as_it_is_identified(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A pod with too many bonds is read several times a second while events are not received."""
+    scene.watch()
+    error = KernelError("cannot list the links: there are more than 512", errno.E2BIG)
+
+    for _ in range(9):
+        scene.ears.unreadable(NSID, error)
+    once = capfd.readouterr().err.count("cannot watch a bond now")
+    scene.agenda.forget(KEY)
+    scene.ears.unreadable(NSID, error)
+
+    assert (once, capfd.readouterr().err.count("cannot watch a bond now")) == (1, 1)
 
 
 def test_a_bond_made_anew_gets_its_time_to_come_up(scene: Scene) -> None:
