@@ -228,7 +228,10 @@ class Leases:
             self._ask(name)
 
     def _next(self) -> NetworkIpam | None:
-        """Wait for a network whose IPAM may run, and reserve it; None when stopping."""
+        """Wait for a network whose IPAM may run, and reserve it; None when stopping.
+
+        Of several the one that has failed least: many that hang must not delay the others.
+        """
         with self._changed:
             while not self._is_stopping:
                 idle = {
@@ -236,12 +239,14 @@ class Leases:
                     for name, network in self._networks.items()
                     if name not in self._busy
                 }
-                name = min(idle, key=lambda candidate: idle[candidate].until, default=None)
-                pause_s = idle[name].until - time.monotonic() if name is not None else None
-                if name is not None and pause_s is not None and pause_s <= 0:
+                now = time.monotonic()
+                due = [name for name, network in idle.items() if network.until <= now]
+                if due:
+                    name = min(due, key=lambda each: (idle[each].wait_s, idle[each].until))
                     self._busy.add(name)
                     return name
-                self._changed.wait(pause_s)
+                until = min((network.until for network in idle.values()), default=None)
+                self._changed.wait(None if until is None else until - now)
         return None
 
     def _ask(self, name: NetworkIpam) -> None:

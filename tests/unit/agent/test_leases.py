@@ -48,6 +48,13 @@ until [ -e go-on ]; do sleep 0.02; done
 """
 
 
+HANGS_OR_RELEASES = """#!/bin/sh
+cd "${0%/*}"
+echo "$CNI_CONTAINERID" >>calls
+[ "$CNI_CONTAINERID" = well ] || exec sleep 60
+"""
+
+
 def nothing() -> None:
     """Do nothing."""
 
@@ -147,6 +154,24 @@ def test_kept_leases_hold_no_configuration(settings: Settings, leases: Leases) -
 
     assert counts == {"net": 16}
     assert memory.held_bytes < 6 * len(long)  # of those whose IPAM is asked
+
+
+@pytest.mark.slow
+def test_a_network_that_failed_once_is_not_behind_all_that_hang(settings: Settings) -> None:
+    quick = settings.model_copy(update={"retry_s": 0.1, "retry_most_s": 0.2})
+    leases = Leases(quick, Lanes(8, 256, lambda work: work()), lambda _: None)
+    for number in range(12):
+        leases.keep(a_kept_record(settings, f"hangs{number}", f"net{number}"), None)
+    (settings.state.parent / "hangs").write_text(HANGS_OR_RELEASES)
+    leases.start()
+    wait_for(lambda: len(released(settings)) >= 26)  # each twice
+
+    leases.keep(a_kept_record(settings, "well", "well"), TryLaterError("it failed once"))
+    before = len(released(settings))
+    wait_for(lambda: "well" in released(settings))
+    leases.stop()
+
+    assert released(settings).index("well") - before <= 4
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
