@@ -75,6 +75,7 @@ class Leases:
         self._tell: Final = tell
         self._changed: Final = threading.Condition()
         self._kept: Final[dict[str, _Kept]] = {}
+        self._earlier: Final[dict[str, _Kept]] = {}  # of an earlier boot, and not released yet
         self._reported: Final[set[str]] = set()
         self._given_back: Final[set[str]] = set()  # IPAM DEL is running for these
         self._networks: Final[dict[NetworkIpam, _Network]] = {}
@@ -157,6 +158,7 @@ class Leases:
             if earlier and earlier.network != name:
                 self._leave_line(earlier)
                 earlier = None
+            self._earlier.pop(record.key, None)
             network = self._networks.setdefault(name, _Network())
             if earlier is None:
                 network.keys.append(record.key)
@@ -176,7 +178,7 @@ class Leases:
             self._forget(key)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._earlier)
 
     def settle(self, network: NetworkIpam | None, pod: PodRef, key: str) -> str:
         """Release now the leases of an earlier pod of that name, or of `key`; return why it failed.
@@ -184,12 +186,19 @@ class Leases:
         Some IPAM plugins key their leases by the pod's name. The caller has a lane.
         """
 
-        def list_concerned() -> list[str]:
-            return [kept.key for kept in self._kept.values() if _concerns(kept, network, pod, key)]
+        def list_concerned(leases: Mapping[str, _Kept] = self._kept) -> list[str]:
+            return [kept.key for kept in leases.values() if _concerns(kept, network, pod, key)]
 
         def is_free() -> bool:
             return self._given_back.isdisjoint(list_concerned())
 
+        with self._changed:
+            earlier = list_concerned(self._earlier)
+        try:
+            for other in earlier:
+                self._keep_earlier(other)
+        except SriovbondError as error:
+            return error.message
         with self._changed:
             if not self._changed.wait_for(is_free, _SETTLED_S):
                 return "IPAM is being asked to release them"
@@ -220,8 +229,31 @@ class Leases:
             for record in records.each(self._host, []):
                 if record.plan is None and record.key not in self._kept:
                     self.keep(record, None)
-        except SriovbondError as error:
-            log.event(logging.ERROR, error.message)
+                elif self._is_of_earlier_boot(record):
+                    with self._changed:
+                        self._earlier[record.key] = _Kept(record.subject, _ipam_of(record))
+        except (SriovbondError, OSError) as error:
+            log.event(logging.ERROR, str(error))
+
+    def _is_of_earlier_boot(self, record: Record) -> bool:
+        """Return whether only the lease of a bond is left, as its links went with their boot."""
+        return bool(record.plan and record.ipam) and record.boot_id != self._host.boot_id()
+
+    def _keep_earlier(self, key: str) -> None:
+        """Keep a lease of an earlier boot, to which the watch has not come yet.
+
+        Raises as `release` does.
+        """
+        with records.locked(self._host, key):
+            record = records.read(self._host, key)
+            if record and self._is_of_earlier_boot(record):
+                keeper = Keeper(self.keep, self._takes, asks_first=False)
+                outcome = release.release(self._host, record, keeper=keeper)
+                outcome.finish()
+                text = "it is of an earlier boot of this node: what was left of it is put back"
+                self._say(HappeningKind.RELEASED, record.subject, text)
+        with self._changed:
+            self._earlier.pop(key, None)
 
     def _go_on(self) -> None:
         while (name := self._next()) is not None:

@@ -47,6 +47,7 @@ _BREATH_S: Final = 0.2
 _ANSWERING: Final = 2  # threads for queued calls that continue without IPAM
 _WAKES: Final = 1024  # read at once: more than the socket takes
 _LATE_S: Final = 60.0
+_CATCHING_UP_S: Final = 30.0
 _LOCK_S: Final = 0.1  # a DEL whose lock is held is retried later, so that the others do not wait
 _OPEN_FILES: Final = 65536  # as in the unit
 _QUEUE, _WATCH = "the loop of the queue", "the watch"
@@ -109,6 +110,8 @@ class _Agent:
         self._woken, self._waker = socket.socketpair()
         self._waker.settimeout(0)
         self._replaying: set[str] = set()
+        self._has_caught_up: Final = threading.Event()
+        self._catches_up_until = time.monotonic() + _CATCHING_UP_S
         self._stale = ""
         self.watch = Watch(settings)
         self.metrics = Metrics(
@@ -137,6 +140,7 @@ class _Agent:
             self.metrics,
             lambda: self.is_stopping,
             self._wake,
+            self._await_queue,
         )
 
     def run(self, listening: socket.socket, stack: ExitStack) -> bool:
@@ -262,12 +266,18 @@ class _Agent:
         if self._replaying:
             return
         due = self._backoff.due(self.queue.waiting())
+        if not due:
+            self._has_caught_up.set()
         batch = due[: self.settings.share]
         self._replaying.update(batch)
         for key in batch:
             work = partial(self.turns.after_others, key, partial(self._replay, key))
             if not self.turns.take(work):
                 self._finish_replay(key)
+
+    def _await_queue(self) -> None:
+        """Wait until the DELs that were queued at the start were tried; not for one that hangs."""
+        self._has_caught_up.wait(max(0.0, self._catches_up_until - time.monotonic()))
 
     def _replay(self, key: str) -> None:
         try:

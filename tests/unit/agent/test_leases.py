@@ -20,6 +20,7 @@ from sriovbond.errors import TryLaterError
 from sriovbond.happenings.happening import Happening, HappeningKind
 from sriovbond.records import IpamCall, Record
 from tests.support.agents import wait_for
+from tests.support.builders import a_plan
 from tests.support.held_ipam import stdin
 from tests.support.memory import traced
 from tests.support.shims import variables
@@ -154,6 +155,28 @@ def test_kept_leases_hold_no_configuration(settings: Settings, leases: Leases) -
 
     assert counts == {"net": 16}
     assert memory.held_bytes < 6 * len(long)  # of those whose IPAM is asked
+
+
+def test_an_add_has_addresses_of_its_pod_before_a_reboot_released_first(
+    settings: Settings,
+) -> None:
+    told: list[Happening] = []
+    leases = Leases(settings, Lanes(8, 256, lambda work: work()), told.append)
+    record = a_kept_record(settings, "sandbox")
+    earlier = replace(record, plan=a_plan(), boot_id="earlier", is_complete=True)
+    records.write(settings.host, earlier)
+    (settings.state.parent / "hangs").write_text(HANGS_OR_RELEASES.replace("well", "sandbox"))
+    leases.start()
+    assert leases
+
+    pending: list[object] = [leases.settle(NET, PodRef("ns", "another"), "new@bond0")]
+    pending += [released(settings)]
+    pending += [leases.settle(NET, POD, "new@bond0"), released(settings)]
+    leases.stop()
+
+    assert pending == ["", [], "", ["sandbox"]]
+    assert records.keys(settings.host) == []
+    assert [happening.kind for happening in told] == [HappeningKind.RELEASED]
 
 
 @pytest.mark.slow

@@ -379,6 +379,27 @@ def test_a_hundred_queued_dels_are_done_at_the_start(shim: Shim, ipam: Ipam) -> 
     )
 
 
+def test_an_add_after_a_restart_comes_after_the_queued_del_of_an_earlier_pod_of_its_name(
+    shim: Shim, ipam: Ipam
+) -> None:
+    """Some IPAM plugins know a lease by the pod's name: a later DEL would release the new one."""
+    ipam.delete(shim, "pod0")
+    first = wire.decode_frame(shim.queued()[0].read_bytes())
+    for number in range(200):
+        args = f"K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-{number}"
+        names = {"CNI_CONTAINERID": f"pod{number}", "CNI_ARGS": args}
+        request = wire.Request({**first.environment, **names}, first.stdin)
+        file = shim.queue / Attachment(f"pod{number}", "bond0").key
+        file.write_bytes(wire.encode_request(request))
+        os.utime(file, (number, number))
+
+    with an_agent(shim, watch=False):
+        ipam.call(shim, "ADD", "new", CNI_ARGS="K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-199")
+        calls = ipam.calls()
+
+    assert "DEL pod199 end" in calls
+
+
 def test_queued_dels_whose_locks_are_held_hold_no_other_up(shim: Shim, ipam: Ipam) -> None:
     held = [f"held{number}" for number in range(6)]
     for name in (*held, "free"):
