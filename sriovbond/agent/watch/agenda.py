@@ -61,6 +61,11 @@ class Agenda:
         """Schedule it after the delay; an already scheduled one keeps its time."""
         self._due.setdefault((task, key), self._clock() + delay_s)
 
+    def sooner(self, task: Task, key: str, delay_s: float) -> None:
+        """Schedule it after the delay, not later if it is scheduled already."""
+        due = self._clock() + delay_s
+        self._due[task, key] = min(due, self._due.get((task, key), due))
+
     def put_off(self, task: Task, key: str, delay_s: float) -> None:
         """Schedule it after the delay, not earlier if it is scheduled already."""
         self._due[task, key] = self._clock() + delay_s

@@ -164,7 +164,7 @@ class Judging:
         }
         self._watched.note_lack(key, time.monotonic())
         if any(happening.kind is HappeningKind.MEMBER_GONE for happening in happenings):
-            self._agenda.later(Task.EXAMINE, key, attachment.wait_s)
+            self._agenda.sooner(Task.EXAMINE, key, attachment.wait_s)
         # a short loss of all members never reaches the bond's own carrier
         was_cut_off = not before.has_carrier or not before.working
         if attachment.bond.has_carrier and attachment.bond.working and was_cut_off:

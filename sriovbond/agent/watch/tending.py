@@ -157,7 +157,11 @@ class Tending:
         self._watched.note_lack(key, now)
         unrest_s = attachment.unrest_s(now, self._settings.rest_s)
         if happenings or not unrest_s:  # a refused member is examined again once it is quiet
-            attachment.note_refused(_refusals(happenings), self._settings.check_interval_s)
+            refusals = _refusals(happenings)
+            texts = frozenset(happening.text for happening in refusals)
+            members = (happening.member for happening in refusals)
+            devices = frozenset(member.device for member in members if member)
+            attachment.note_refused(texts, self._settings.check_interval_s, devices)
         if attachment.refused:
             # its return is an event of its device, possibly the last one
             self._agenda.later(Task.EXAMINE, key, max([attachment.wait_s, *unrest_s.values()]))
@@ -206,7 +210,5 @@ def _happenings(
             yield Happening(note.kind, subject, note.text, time.time(), members.get(note.member))
 
 
-def _refusals(happenings: Iterable[Happening]) -> frozenset[str]:
-    return frozenset(
-        happening.text for happening in happenings if happening.kind is HappeningKind.REPAIR_REFUSED
-    )
+def _refusals(happenings: Iterable[Happening]) -> list[Happening]:
+    return [happening for happening in happenings if happening.kind is HappeningKind.REPAIR_REFUSED]

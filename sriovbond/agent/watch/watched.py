@@ -18,11 +18,12 @@ COMING_BACK_S: Final = 0.5  # udev may rename a link that appears
 class WatchedAttachment:
     """A watched bond; `bond` is as last reported, `refused` why repairs were refused.
 
-    `put_off` is why repairs wait: what another operator does to the node's VFs.
-    `plan` is only the outline of the record's; `announcements` is the number still to be made;
-    `taken` the devices that were taken out of the pod; `sent_home` those returned by a failed
-    repair, which the kernel has yet to report; `wait_s` the pause before a repair, growing with
-    each refusal; `stirred` the time of the last event of each lost device, by the monotonic clock.
+    `refused_devices` are of the members concerned; `put_off` is why repairs wait: what another
+    operator does to the node's VFs. `plan` is only the outline of the record's; `announcements` is
+    the number still to be made; `taken` the devices that were taken out of the pod; `sent_home`
+    those returned by a failed repair, which the kernel has yet to report; `wait_s` the pause before
+    a repair, growing with each refusal; `stirred` the time of the last event of each lost device,
+    by the monotonic clock.
     """
 
     subject: Subject
@@ -31,6 +32,7 @@ class WatchedAttachment:
     bond: WatchedBond
     is_settled: bool = False
     refused: frozenset[str] = frozenset()
+    refused_devices: frozenset[str] = frozenset()
     put_off: frozenset[str] = frozenset()
     announcements: int = 0
     taken: frozenset[str] = frozenset()
@@ -45,7 +47,12 @@ class WatchedAttachment:
         return frozenset(gone - self.taken - {""})
 
     def note_lost(self, at: float) -> None:
-        """Record devices that are lost since the last call, with that time."""
+        """Record devices that are lost since the last call, with that time.
+
+        The long pause of a member that was refused is not that of another one.
+        """
+        if self.lost - self.stirred.keys() - self.refused_devices:
+            self.wait_s = COMING_BACK_S
         self.stirred = {device: self.stirred.get(device, at) for device in self.lost}
 
     def note_stirred(self, device: str, at: float) -> None:
@@ -90,9 +97,11 @@ class WatchedAttachment:
         self.sent_home = devices - self.taken
         self.taken -= devices
 
-    def note_refused(self, refused: frozenset[str], longest_s: float) -> None:
+    def note_refused(
+        self, refused: frozenset[str], longest_s: float, devices: frozenset[str] = frozenset()
+    ) -> None:
         """Record what an examination refused; lengthen the pause before the next if anything."""
-        self.refused = refused
+        self.refused, self.refused_devices = refused, devices
         self.wait_s = lengthen(self.wait_s if refused else 0.0, COMING_BACK_S, longest_s)
 
 

@@ -29,6 +29,17 @@ def test_a_task_that_is_put_off_waits_again() -> None:
     assert (agenda.pause_s(10), list(agenda.due())) == (2, [])
 
 
+def test_a_task_that_is_to_be_sooner_is_no_later() -> None:
+    agenda = Agenda(Clock(100.0))
+    agenda.later(Task.EXAMINE, "a", 5)
+
+    agenda.sooner(Task.EXAMINE, "a", 9)
+    kept_s = agenda.pause_s(10)
+    agenda.sooner(Task.EXAMINE, "a", 1)
+
+    assert (kept_s, agenda.pause_s(10)) == (5, 1)
+
+
 def test_a_task_forgotten_while_others_run_does_not_run() -> None:
     agenda = Agenda(Clock(100.0))
     agenda.later(Task.JUDGE, "a", 0)

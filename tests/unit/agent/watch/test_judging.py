@@ -7,6 +7,7 @@ from sriovbond import records
 from sriovbond.agent.watch.adoption import Adoption
 from sriovbond.agent.watch.agenda import Task
 from sriovbond.agent.watch.hearing import Hearing
+from sriovbond.agent.watch.watched import COMING_BACK_S
 from sriovbond.errors import KernelError
 from sriovbond.happenings.following import Heard
 from sriovbond.happenings.happening import HappeningKind
@@ -113,6 +114,39 @@ def test_a_lost_device_that_is_back_on_the_host_is_left_to_rest(scene: Scene) ->
     assert (Task.RESTED, KEY) not in list(scene.agenda.due())
     scene.clock.now += 1
     assert (Task.RESTED, KEY) in list(scene.agenda.due())
+
+
+def test_a_second_lost_member_does_not_wait_for_as_long_as_a_refused_one(scene: Scene) -> None:
+    scene.watch()
+    first, second = scene.lose_first_member(), scene.links()[2]
+    refused = frozenset({first.device})
+    for _ in range(10):
+        scene.attachment.note_refused(frozenset({"its VLAN differs"}), 300.0, refused)
+    scene.agenda.forget(KEY)
+    scene.agenda.later(Task.EXAMINE, KEY, scene.attachment.wait_s)
+
+    scene.hear(replace(second, master=0), is_gone=True)
+    soon_s = scene.agenda.pause_s(1000)
+    back = Heard(3, "eth3", device=second.device)
+    scene.ears.event(LinkEvent(None, back, is_gone=False, is_moved=False))
+    scene.clock.now += scene.settings.rest_s
+
+    assert soon_s == COMING_BACK_S
+    assert (Task.RESTED, KEY) in list(scene.agenda.due())
+
+
+def test_a_refused_member_that_a_failed_repair_had_in_the_bond_waits_as_before(
+    scene: Scene,
+) -> None:
+    scene.watch()
+    first = scene.lose_first_member()
+    scene.attachment.note_refused(frozenset({"EINVAL"}), 300.0, frozenset({first.device}))
+    wait_s = scene.attachment.wait_s
+
+    scene.hear(first)
+    scene.lose_first_member()
+
+    assert scene.attachment.wait_s == wait_s > COMING_BACK_S
 
 
 def test_after_an_overrun_bonds_with_missing_members_are_examined(scene: Scene) -> None:
