@@ -307,6 +307,21 @@ def test_a_default_route_of_the_bond_is_set_beside_that_of_the_default_network(
     assert "eth0" in str(wires.pod.ip("-6 route show default"))
 
 
+def test_a_route_by_a_gateway_of_zeros_is_one_over_the_bond_alone(
+    runtime: Runtime, wires: Wires
+) -> None:
+    """As the reference plugins make it; the kernel reports no such gateway."""
+    asked = {"dst": "203.0.113.0/24", "gw": "0.0.0.0"}  # noqa: S104 - no bind
+    config = over(wires, static(IPV4, routes=[asked]))
+
+    result = runtime.add(config).ok()
+
+    assert result["routes"] == [asked]
+    runtime.check(config, result).ok()
+    assert "via" not in wires.pod.ip("route show 203.0.113.0/24")
+    runtime.delete(config).ok()
+
+
 @contextmanager
 def a_frozen_disk(folder: Path) -> Iterator[Path]:
     """Mount a frozen file system: a writer waits in the kernel, where no signal reaches it."""

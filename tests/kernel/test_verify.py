@@ -271,3 +271,21 @@ def test_a_default_route_that_multus_gave_to_another_network_is_no_drift(
         for words in ("is missing the route to 0.0.0.0/0", "is missing the route to ::/0"):
             assert words in reply.msg
             assert any(words in one for one in drift)
+
+
+def test_a_default_route_by_another_gateway_of_the_bond_is_no_drift(
+    runtime: Runtime, wires: Wires
+) -> None:
+    """Multus' netutils.SetDefaultGW makes it for `default-route` of the bond's own network."""
+    routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    config = a_config(links=wires.links, ipam=static(IPV4, IPV6, routes=routes))
+    result = runtime.add(config).ok()
+    wires.pod.batch(
+        *(f"route del {route['dst']} dev bond0" for route in routes),
+        "route add default via 192.0.2.254 dev bond0",
+        "route add ::/0 via 2001:db8::fe dev bond0",
+    )
+
+    runtime.check(config, result).ok()
+
+    assert agent_finds(runtime) == ()
