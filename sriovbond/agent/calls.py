@@ -104,7 +104,7 @@ class Calls:
     """Serves calls in the worker threads; one that waits for its place or IPAM occupies none.
 
     A DEL needs no place: the workers that are left over by the others serve it. `await_queue` waits
-    for the DELs that were queued before the agent started, for a bounded time.
+    for DELs of an earlier pod of this name, queued before the agent started, for a bounded time.
     """
 
     settings: Settings
@@ -117,7 +117,7 @@ class Calls:
     metrics: Metrics
     is_stopping: Callable[[], bool]
     wake: Callable[[], object]
-    await_queue: Callable[[], object]
+    await_queue: Callable[[PodRef], object]
 
     def serve(self, connection: socket.socket) -> None:
         """Read a call, and answer it in its turn."""
@@ -145,7 +145,7 @@ class Calls:
                 self._take_turn(call, None)  # which says so, and waits for no IPAM
             else:
                 if call.command == Command.ADD:
-                    self.await_queue()  # one may be of an earlier pod of this name
+                    self.await_queue(call.pod)
                 self._enter_lane(call)
         finally:
             self.places.leave(call.origin(call.network))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deviceinfo import plainfile
+from deviceinfo import PodRef, plainfile
 from deviceinfo.plainfile import NotPlainError, UnreadableError
 from sriovbond import dispatch, log, ownfiles, records
 from sriovbond.cni.attachment import Attachment
-from sriovbond.cni.environment import check_variables
+from sriovbond.cni.environment import check_variables, parse_args
 from sriovbond.cni.versions import Command
 from sriovbond.cni.wire import CniError
 from sriovbond.dispatch import Agency
@@ -22,9 +22,11 @@ from sriovbond.host import Host
 from sriovbond.release import Keeper
 from sriovbond.shim import wire
 from sriovbond.shim.wire import FrameError, Request
+from sriovbond.subject import pod_of
 
 _MAX_FILE: Final = wire.HEAD_BYTES + wire.MAX_REQUEST
 _DAMAGED: Final = "damaged"
+_PODS_S: Final = 1.0
 _ABANDONED_S: Final = 600.0  # longer than a shim may run
 
 
@@ -62,6 +64,18 @@ class Queue:
                     if "@" in entry.name and not entry.name.startswith("."):
                         dated.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
         return [name for _, name in sorted(dated)]
+
+    def pods(self) -> dict[str, PodRef]:
+        """Return the pods of the queued DELs, as far as they can be read within a second."""
+        until = time.monotonic() + _PODS_S
+        pods = {}
+        for key in self.waiting():
+            with suppress(OSError, DamagedError, UnreadableError, CniError):
+                args = _read(self.folder / key).environment.get("CNI_ARGS", "")
+                pods[key] = pod_of(parse_args(args))
+            if time.monotonic() > until:
+                break
+        return pods
 
     def has(self, key: str) -> bool:
         """Return whether a DEL of the attachment is queued."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from deviceinfo import PodRef
 from sriovbond import aside, libc, log, ownfiles
 from sriovbond.agent import folders
 from sriovbond.agent.calls import Calls
@@ -110,7 +111,7 @@ class _Agent:
         self._woken, self._waker = socket.socketpair()
         self._waker.settimeout(0)
         self._replaying: set[str] = set()
-        self._has_caught_up: Final = threading.Event()
+        self._queued_before: dict[str, PodRef] = {}
         self._catches_up_until = time.monotonic() + _CATCHING_UP_S
         self._stale = ""
         self.watch = Watch(settings)
@@ -168,6 +169,7 @@ class _Agent:
             stack.callback(self.watch.stop)
         self.leases.start()
         stack.callback(self.leases.stop)
+        self._queued_before = self.queue.pods()
         self.replay_some()
         for _ in range(self.settings.workers + self.settings.share):
             take = partial(copy_context().run, self._take_requests, listening)
@@ -266,8 +268,6 @@ class _Agent:
         if self._replaying:
             return
         due = self._backoff.due(self.queue.waiting())
-        if not due:
-            self._has_caught_up.set()
         batch = due[: self.settings.share]
         self._replaying.update(batch)
         for key in batch:
@@ -275,9 +275,13 @@ class _Agent:
             if not self.turns.take(work):
                 self._finish_replay(key)
 
-    def _await_queue(self) -> None:
-        """Wait until the DELs that were queued at the start were tried; not for one that hangs."""
-        self._has_caught_up.wait(max(0.0, self._catches_up_until - time.monotonic()))
+    def _await_queue(self, pod: PodRef) -> None:
+        """Wait, for 30 s at most, while a DEL of a pod of this name was queued before the start."""
+        keys = [key for key, of in self._queued_before.items() if pod.name and of[:2] == pod[:2]]
+        while any(map(self.queue.has, keys)) and not self.is_stopping:
+            if time.monotonic() > self._catches_up_until:
+                return
+            time.sleep(_BREATH_S)
 
     def _replay(self, key: str) -> None:
         try:

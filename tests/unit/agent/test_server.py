@@ -400,6 +400,18 @@ def test_an_add_after_a_restart_comes_after_the_queued_del_of_an_earlier_pod_of_
     assert "DEL pod199 end" in calls
 
 
+def test_an_add_does_not_wait_for_the_queued_del_of_another_pod(shim: Shim, ipam: Ipam) -> None:
+    ipam.call(shim, "DEL", "held", CNI_ARGS="K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-1")
+
+    with records.locked(host_of(shim), "held@bond0"), an_agent(shim, watch=False) as agent:
+        started = time.monotonic()
+        ipam.call(shim, "ADD", "new", CNI_ARGS="K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web-2")
+        took_s = time.monotonic() - started
+        wait_for(lambda: "a queued DEL must wait" in agent.said)
+
+    assert took_s < 15  # half of what its own pod's ADD waits
+
+
 def test_queued_dels_whose_locks_are_held_hold_no_other_up(shim: Shim, ipam: Ipam) -> None:
     held = [f"held{number}" for number in range(6)]
     for name in (*held, "free"):
