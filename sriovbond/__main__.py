@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sriovbond.dispatch import Answer
+    from sriovbond.dispatch import Agency, Answer
 
 _INTERRUPTED = 130  # 128 and SIGINT, as in shells
 _UNHEARD = 1
@@ -31,7 +31,19 @@ def _serve() -> int:
 
     host = Host()
     stdin = _read(MAX_JSON_BYTES + 1)
-    return _hand_over(dispatch.answer(os.environ, stdin, host, cluster.asks(host)))
+    agency = _as_old_as_this_process() if os.environ["CNI_COMMAND"] == "GC" else dispatch.Agency()
+    return _hand_over(dispatch.answer(os.environ, stdin, host, cluster.asks(host), agency))
+
+
+def _as_old_as_this_process() -> "Agency":
+    """Return the caller of a GC, whose list was made before this process began."""
+    import time  # noqa: PLC0415 - see above
+
+    from sriovbond.cni.request import Caller  # noqa: PLC0415
+    from sriovbond.dispatch import Agency  # noqa: PLC0415
+    from sriovbond.shim import channel  # noqa: PLC0415
+
+    return Agency(caller=Caller(channel.began_at("self") or time.time()))
 
 
 def _read(most: int) -> bytes:

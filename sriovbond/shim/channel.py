@@ -30,14 +30,19 @@ class Received:
 
 
 def peer_began_at(connection: socket.socket) -> float | None:
-    """Return when the peer process was started, in seconds since the epoch.
+    """Return when the peer process was started, as `began_at`."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return began_at(str(_UCRED.unpack(credentials)[0]))
+
+
+def began_at(process: str) -> float | None:
+    """Return when a process was started, by its name in /proc, in seconds since the epoch.
 
     Up to some hundredths of a second too early, so that what was written later counts as later.
     None when it cannot be read: the process has ended, or is in another PID namespace.
     """
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     try:
-        fields = Path("/proc", str(_UCRED.unpack(credentials)[0]), "stat").read_bytes()
+        fields = Path("/proc", process, "stat").read_bytes()
     except OSError:
         return None
     # proc(5): starttime, field 22, rounded down; files' times are those of the last jiffy

@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from sriovbond import records
+from sriovbond.host import Host
+from sriovbond.records import Record
 from tests.docs_tables import CHECKOUT
+from tests.support.builders import a_plan
 
 CONFIG = b'{"cniVersion": "1.1.0", "name": "net", "type": "sriovbond"}'
 PROGRAM = (sys.executable, "-m", "sriovbond")
@@ -84,6 +89,32 @@ def test_a_call_that_has_nothing_to_say_needs_no_stdout(closing: str, tmp_path: 
 
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"level=error" not in done.stderr
+
+
+def test_a_gc_leaves_the_records_that_are_newer_than_its_process(tmp_path: Path) -> None:
+    """Its list is older; the start of Python takes seconds where the CPU is limited."""
+    host = Host(state=tmp_path, run=tmp_path)
+    plan, none = a_plan(), (0, 0, 0)
+    before, since = (
+        Record("net", container, "bond0", "/nowhere", none, host.boot_id(), plan)
+        for container in ("before", "since")
+    )
+    records.make_folder(host)
+    records.write(host, before)
+    time.sleep(0.1)  # a process's start is told in hundredths of a second
+    config = {**json.loads(CONFIG), "cni.dev/valid-attachments": []}
+    with subprocess.Popen(
+        (sys.executable, "-c", ELSEWHERE, str(tmp_path)),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**environ("GC"), "CNI_PATH": "/nowhere"},
+        cwd=CHECKOUT,
+    ) as collection:
+        records.write(host, since)
+        _, log = collection.communicate(json.dumps(config).encode())
+
+    assert collection.returncode == 0, log
+    assert records.keys(host) == [since.key]
 
 
 def test_a_stdin_that_cannot_be_read_is_no_configuration(tmp_path: Path) -> None:
