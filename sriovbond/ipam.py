@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from sriovbond import hostroot, log
-from sriovbond.bond.keys import DHCP, NOT_IPAM
+from sriovbond.bond.keys import DHCP
+from sriovbond.bond.plugins import NOT_IPAM
 from sriovbond.cni.decoding import MAX_ELEMENTS, JsonObject, decode_object
 from sriovbond.cni.environment import is_network_name
 from sriovbond.cni.request import CniRequest

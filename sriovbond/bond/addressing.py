@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 from sriovbond.bond import rules
-from sriovbond.bond.keys import NOT_IPAM
+from sriovbond.bond.plugins import NOT_IPAM
 from sriovbond.bond.rules import Finding
 
 _MOST_READ = 256  # addresses and ranges: IPAM assigns one of each family

@@ -38,25 +38,6 @@ WORDS_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 """Normal keys with the meaning of a key of ours: if ignored, the bond would differ from them."""
 
-MAKERS: Final = frozenset(
-    {
-        "sriovbond", "bond", "sriov", "ib-sriov", "accelerated-bridge", "ovs", "flannel",
-        # containernetworking/plugins: plugins/main
-        "bridge", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan",
-    }
-)  # fmt: skip
-"""Plugins that create the requested interface, and so leave none for a later plugin to create."""
-
-NOT_IPAM: Final = MAKERS | {
-    "calico", "loopback", "multus", "multus-shim", "passthru", "rdma",
-    # containernetworking/plugins: plugins/meta
-    "bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf",
-}  # fmt: skip
-"""Plugins that change interfaces, or rules of the node, where an IPAM plugin is to be called.
-
-host-device would take the NIC that the configuration names as `device`, whatever the node lends.
-"""
-
 DHCP = "dhcp"
 _CONTAINERNETWORKING = (DHCP, "host-local", "static")  # plugins/ipam: they read `ipam` alone
 _CALICO = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sriovbond import log
 from sriovbond.bond.config import NetConf, parse_config
-from sriovbond.bond.keys import MAKERS
+from sriovbond.bond.plugins import MAKERS
 from sriovbond.cli import files
 from sriovbond.cli.files import NoAnswerError
 from sriovbond.cni.decoding import (
