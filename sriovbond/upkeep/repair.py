@@ -5,7 +5,7 @@ one that passes is moved into the pod: a `primary` carries traffic at once.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -124,15 +124,21 @@ class Repair:
     def _find(self, member: Member) -> Member:
         return next(planned for planned in self.plan.members if planned.device == member.device)
 
-    def note_refusals(self, notes: Iterable[UpkeepNote], state: BondState) -> None:
-        """Store in the record why each missing member was last refused; none is returning now."""
+    def note_refusals(self, notes: Collection[UpkeepNote], state: BondState) -> None:
+        """Store in the record why each missing member was last refused.
+
+        One that a killed repair has left in the pod, and that cannot be finished now, is returning
+        still: nothing else would show that it is unfinished.
+        """
         new = {
             note.member: note.text for note in notes if note.kind is HappeningKind.REPAIR_REFUSED
         }
         lost = [member.name for member in self.plan.members if not is_in(member, state)]
         reasons = {**self.record.refused, **new}
         refused = {name: reasons[name] for name in lost if name in reasons}
-        noted = replace(self.record, refused=refused, returning=())
+        left = {note.member for note in notes if note.member in new and not note.sent_home}
+        returning = tuple(name for name in dict.fromkeys(self.record.returning) if name in left)
+        noted = replace(self.record, refused=refused, returning=returning)
         if noted != self.record:
             self.record = noted
             records.write(self.host, self.record)

@@ -1,17 +1,19 @@
 """What a repair asks of the node; the repairs are tested in the VM."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from deviceinfo import Places, PodRef
+from sriovbond.happenings.happening import HappeningKind
 from sriovbond.host import Host
 from sriovbond.kernel import netns
 from sriovbond.records import Record
-from sriovbond.upkeep.repair import Repair, Repairs
+from sriovbond.upkeep.repair import Repair, Repairs, UpkeepNote
 from tests.support import kubelet as kubelets
-from tests.support.builders import a_plan, a_vf, two_vfs
+from tests.support.builders import a_plan, a_state, a_vf, two_vfs
 
 _SLOW_S = 2.5  # more than the default time limit
 
@@ -49,3 +51,27 @@ def test_a_member_waits_for_the_sriov_operator_and_is_not_refused(tmp_path: Path
 
     assert note.is_put_off
     assert busy in note.text
+
+
+@pytest.mark.parametrize(
+    ("note", "returning"),
+    [
+        (UpkeepNote(HappeningKind.REPAIR_REFUSED, "it waits", "net1", is_put_off=True), ("net1",)),
+        (UpkeepNote(HappeningKind.REPAIR_REFUSED, "kubelet does not answer", "net1"), ("net1",)),
+        (UpkeepNote(HappeningKind.REPAIR_REFUSED, "EINVAL", "net1", "0000:01:10.0"), ()),
+        (UpkeepNote(HappeningKind.REPAIRED, "it is in the bond again", "net1"), ()),
+    ],
+)
+def test_a_member_that_a_killed_repair_left_in_the_pod_is_returning_until_it_is_in_the_bond_or_home(
+    tmp_path: Path, note: UpkeepNote, returning: tuple[str, ...]
+) -> None:
+    host, plan = Host(state=tmp_path), a_plan(two_vfs())
+    record = Record(
+        "net", "c1", "bond0", "/x", (0, 0, 0), "boot", plan, returning=("net1",), is_complete=True
+    )
+    with netns.own() as home:
+        repair = Repair(host, home, home, record, plan, Repairs())
+
+        repair.note_refusals([note], replace(a_state(plan), members=()))
+
+    assert repair.record.returning == returning
